@@ -1,0 +1,2 @@
+//! The `allcnn` program.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The All-Convolutional-Net family: data, networks, training and evaluation.
+#![forbid(unsafe_code)]
