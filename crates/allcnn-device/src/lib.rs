@@ -1,3 +1,24 @@
 //! The contract between allcnn and the hardware it runs on.
+//!
+//! A network of this family is a chain of convolutions, so a device has to offer a small closed set of operations
+//! and no tensor algebra: see [`Device`]. [`Reference`] is the plain-loop implementation that defines what every
+//! operation means, and [`conformance`] is the suite that holds any other device against it.
 #![forbid(unsafe_code)]
+
+mod activation;
+mod collective;
+pub mod conformance;
+mod device;
+mod dropout;
+mod error;
 pub mod random;
+mod reference;
+mod shape;
+
+pub use activation::{Activation, Gate, ReluRule};
+pub use collective::{Collective, SingleProcess};
+pub use device::{Device, Epilogue, Parameter, Sgd, StoredOutput};
+pub use dropout::Dropout;
+pub use error::Error;
+pub use reference::Reference;
+pub use shape::{ConvShape, LrnShape, PoolKind, PoolShape, Shape};

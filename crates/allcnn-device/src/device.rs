@@ -1,0 +1,191 @@
+//! The closed set of operations that a device offers.
+
+use crate::{Activation, ConvShape, Dropout, Error, Gate, LrnShape, PoolShape, Shape};
+
+/// What follows a convolution's sum: bias, activation and, in training, dropout, in this order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Epilogue {
+    /// The activation.
+    pub activation: Activation,
+    /// The dropout of a training step.
+    pub dropout: Option<Dropout>,
+}
+
+/// The stored output of the layer below, through whose activation a signal has to pass.
+#[derive(Debug)]
+pub struct StoredOutput<'a, B> {
+    /// The layer's output, after activation and dropout.
+    pub output: &'a B,
+    /// The way back through both.
+    pub gate: Gate,
+}
+
+/// A trained quantity and what its optimizer keeps.
+#[derive(Debug)]
+pub struct Parameter<B> {
+    /// The value w.
+    pub value: B,
+    /// The gradient g of the mean loss.
+    pub gradient: B,
+    /// The velocity v of the momentum.
+    pub velocity: B,
+}
+
+/// Stochastic gradient descent with momentum, as Caffe and PyTorch do it; the learning rate comes with the step.
+///
+/// d = g + weight_decay * w; v = momentum * v + d; w -= learning_rate * (v, or d + momentum * v with Nesterov).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sgd {
+    /// Share of the velocity that stays.
+    pub momentum: f32,
+    /// L2 penalty, added to the gradient.
+    pub weight_decay: f32,
+    /// Nesterov's form.
+    pub nesterov: bool,
+}
+
+/// A machine that runs the operations of the network family.
+///
+/// Layouts: activations NHWC, weights `[out_channels, kernel, kernel, in_channels / groups]`, bias `[out_channels]`,
+/// all f32 and dense. Lengths are the callers' duty: an operation panics with both numbers when a buffer does not
+/// fit its shape. Operations may be queued; a failure of the device itself shows at the next [`Device::download`]
+/// or [`Device::synchronize`]. Every operation gives the same bits each time.
+pub trait Device: Sync {
+    /// A flat f32 array on the device.
+    type Buffer: Send + Sync;
+    /// A convolution prepared for one shape: algorithm and workspace.
+    type Conv: Send;
+    /// A pooling prepared for one shape; after a forward pass it holds the switches.
+    type Pool: Send;
+    /// The values that change from step to step (number and learning rate), where recorded work reads them afresh.
+    type Step: Send + Sync;
+    /// A recorded step.
+    type Recording: Default + Send;
+
+    /// The device in words, for people.
+    fn description(&self) -> String;
+
+    /// A buffer of `len` zeros.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    fn alloc(&self, len: usize) -> Result<Self::Buffer, Error>;
+    /// Copies `values` into a buffer of the same length.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    fn upload(&self, values: &[f32], buffer: &mut Self::Buffer) -> Result<(), Error>;
+    /// Copies a buffer into `values` of the same length, after everything queued before.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    fn download(&self, buffer: &Self::Buffer, values: &mut [f32]) -> Result<(), Error>;
+    /// Waits for everything queued.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    fn synchronize(&self) -> Result<(), Error>;
+
+    /// A step with number 0 and learning rate 0.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    fn new_step(&self) -> Result<Self::Step, Error>;
+    /// Sets the number (which draws the dropout masks) and the learning rate of the step to come.
+    fn set_step(&self, step: &mut Self::Step, number: u64, learning_rate: f32);
+    /// Runs `work`; a device that can replay recorded work records it into an empty `recording` and replays it
+    /// afterwards. The work must do the same each time but for the values in [`Device::Step`] and in the buffers.
+    fn replay(&self, recording: &mut Self::Recording, work: &mut dyn FnMut());
+
+    /// Chooses algorithms for a convolution and takes their workspace.
+    ///
+    /// # Errors
+    /// [`Error::InvalidShape`] or [`Error::OutOfMemory`].
+    fn conv(&self, shape: ConvShape) -> Result<Self::Conv, Error>;
+    /// The algorithms chosen for forward, backward-data and backward-weights.
+    fn conv_algorithms(&self, conv: &Self::Conv) -> [&'static str; 3];
+    /// output = epilogue(input * weights + bias), the cross-correlation of Equation 2.
+    #[allow(clippy::too_many_arguments)]
+    fn conv_forward(
+        &self,
+        conv: &mut Self::Conv,
+        input: &Self::Buffer,
+        weights: &Self::Buffer,
+        bias: &Self::Buffer,
+        epilogue: Epilogue,
+        step: &Self::Step,
+        output: &mut Self::Buffer,
+    );
+    /// d_input = transpose of the convolution applied to d_output, then back through the layer below.
+    fn conv_backward_data(
+        &self,
+        conv: &mut Self::Conv,
+        d_output: &Self::Buffer,
+        weights: &Self::Buffer,
+        below: Option<StoredOutput<'_, Self::Buffer>>,
+        d_input: &mut Self::Buffer,
+    );
+    /// d_weights and d_bias, overwritten, from the input and the gradient before the activation.
+    fn conv_backward_weights(
+        &self,
+        conv: &mut Self::Conv,
+        input: &Self::Buffer,
+        d_output: &Self::Buffer,
+        d_weights: &mut Self::Buffer,
+        d_bias: &mut Self::Buffer,
+    );
+
+    /// Prepares a pooling.
+    ///
+    /// # Errors
+    /// [`Error::InvalidShape`] or [`Error::OutOfMemory`].
+    fn pool(&self, shape: PoolShape) -> Result<Self::Pool, Error>;
+    /// Pools each window; a maximum leaves its switch in `pool`.
+    fn pool_forward(&self, pool: &mut Self::Pool, input: &Self::Buffer, output: &mut Self::Buffer);
+    /// d_input, overwritten: a maximum's signal goes to its switch; a norm's to x as g sign(x) |x|^(p-1) / s^(p-1).
+    fn pool_backward(
+        &self,
+        pool: &Self::Pool,
+        input: &Self::Buffer,
+        output: &Self::Buffer,
+        d_output: &Self::Buffer,
+        d_input: &mut Self::Buffer,
+    );
+
+    /// Passes a signal back through an activation, in place.
+    fn activation_backward(&self, below: StoredOutput<'_, Self::Buffer>, signal: &mut Self::Buffer);
+    /// Multiplies the values with the step's mask, in place: dropout's forward and backward pass alike.
+    fn dropout(&self, dropout: Dropout, step: &Self::Step, values: &mut Self::Buffer);
+
+    /// Local response normalization.
+    fn lrn_forward(&self, shape: LrnShape, input: &Self::Buffer, output: &mut Self::Buffer);
+    /// Its gradient with respect to the input.
+    fn lrn_backward(
+        &self,
+        shape: LrnShape,
+        input: &Self::Buffer,
+        d_output: &Self::Buffer,
+        d_input: &mut Self::Buffer,
+    );
+
+    /// output `[batch, channels]` = mean over height and width.
+    fn global_average_forward(&self, shape: Shape, input: &Self::Buffer, output: &mut Self::Buffer);
+    /// d_input = d_output / (height * width), spread over each channel.
+    fn global_average_backward(&self, shape: Shape, d_output: &Self::Buffer, d_input: &mut Self::Buffer);
+
+    /// Softmax and cross-entropy of `[batch, classes]` logits against target distributions of the same shape:
+    /// losses`[b]` = -sum t log p; d_logits = (p sum(t) - t) * scale. A row of zeros has no loss and no gradient,
+    /// so a batch may be partly filled.
+    fn softmax_cross_entropy(
+        &self,
+        classes: usize,
+        logits: &Self::Buffer,
+        targets: &Self::Buffer,
+        scale: f32,
+        losses: &mut Self::Buffer,
+        d_logits: &mut Self::Buffer,
+    );
+
+    /// One step of [`Sgd`] for all parameters, at the step's learning rate.
+    fn sgd(&self, sgd: Sgd, step: &Self::Step, parameters: &mut [Parameter<Self::Buffer>]);
+}

@@ -1,0 +1,180 @@
+//! The reference device: every operation as plain loops that add up in f64. It defines what the operations mean;
+//! all other devices are compared with it. Far too slow for anything else.
+
+mod conv;
+mod elementwise;
+mod head;
+mod pool;
+
+use crate::{
+    ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolShape, Sgd, Shape, StoredOutput,
+};
+
+/// The plain-loop device.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reference;
+
+/// The values of a step.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Step {
+    number: u64,
+    learning_rate: f32,
+}
+
+/// A pooling and the switches of its last forward pass (places in the input buffer).
+#[derive(Clone, Debug)]
+pub struct Pool {
+    shape: PoolShape,
+    switches: Vec<usize>,
+}
+
+impl Device for Reference {
+    type Buffer = Vec<f32>;
+    type Conv = ConvShape;
+    type Pool = Pool;
+    type Step = Step;
+    type Recording = ();
+
+    fn description(&self) -> String {
+        "reference (plain loops)".into()
+    }
+
+    fn alloc(&self, len: usize) -> Result<Vec<f32>, Error> {
+        Ok(vec![0.0; len])
+    }
+    fn upload(&self, values: &[f32], buffer: &mut Vec<f32>) -> Result<(), Error> {
+        buffer.copy_from_slice(values);
+        Ok(())
+    }
+    fn download(&self, buffer: &Vec<f32>, values: &mut [f32]) -> Result<(), Error> {
+        values.copy_from_slice(buffer);
+        Ok(())
+    }
+    fn synchronize(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn new_step(&self) -> Result<Step, Error> {
+        Ok(Step::default())
+    }
+    fn set_step(&self, step: &mut Step, number: u64, learning_rate: f32) {
+        *step = Step { number, learning_rate };
+    }
+    fn replay(&self, (): &mut (), work: &mut dyn FnMut()) {
+        work();
+    }
+
+    fn conv(&self, shape: ConvShape) -> Result<ConvShape, Error> {
+        shape.checked()
+    }
+    fn conv_algorithms(&self, _: &ConvShape) -> [&'static str; 3] {
+        ["reference"; 3]
+    }
+    fn conv_forward(
+        &self,
+        conv: &mut ConvShape,
+        input: &Vec<f32>,
+        weights: &Vec<f32>,
+        bias: &Vec<f32>,
+        epilogue: Epilogue,
+        step: &Step,
+        output: &mut Vec<f32>,
+    ) {
+        conv::forward(conv, input, weights, bias, output);
+        for value in output.iter_mut() {
+            *value = epilogue.activation.apply(*value);
+        }
+        if let Some(dropout) = epilogue.dropout {
+            self.dropout(dropout, step, output);
+        }
+    }
+    fn conv_backward_data(
+        &self,
+        conv: &mut ConvShape,
+        d_output: &Vec<f32>,
+        weights: &Vec<f32>,
+        below: Option<StoredOutput<'_, Vec<f32>>>,
+        d_input: &mut Vec<f32>,
+    ) {
+        conv::backward_data(conv, d_output, weights, d_input);
+        if let Some(below) = below {
+            self.activation_backward(below, d_input);
+        }
+    }
+    fn conv_backward_weights(
+        &self,
+        conv: &mut ConvShape,
+        input: &Vec<f32>,
+        d_output: &Vec<f32>,
+        d_weights: &mut Vec<f32>,
+        d_bias: &mut Vec<f32>,
+    ) {
+        conv::backward_weights(conv, input, d_output, d_weights, d_bias);
+    }
+
+    fn pool(&self, shape: PoolShape) -> Result<Pool, Error> {
+        Ok(Pool { shape: shape.checked()?, switches: vec![0; shape.output().len()] })
+    }
+    fn pool_forward(&self, pool: &mut Pool, input: &Vec<f32>, output: &mut Vec<f32>) {
+        pool::forward(&pool.shape, input, output, &mut pool.switches);
+    }
+    fn pool_backward(
+        &self,
+        pool: &Pool,
+        input: &Vec<f32>,
+        output: &Vec<f32>,
+        d_output: &Vec<f32>,
+        d_input: &mut Vec<f32>,
+    ) {
+        pool::backward(&pool.shape, &pool.switches, input, output, d_output, d_input);
+    }
+
+    fn activation_backward(&self, below: StoredOutput<'_, Vec<f32>>, signal: &mut Vec<f32>) {
+        assert_len(below.output, signal.len(), "stored output");
+        for (signal, &output) in signal.iter_mut().zip(below.output) {
+            *signal = below.gate.pass(output, *signal);
+        }
+    }
+    fn dropout(&self, dropout: Dropout, step: &Step, values: &mut Vec<f32>) {
+        let stream = dropout.stream(step.number);
+        for (index, value) in values.iter_mut().enumerate() {
+            *value *= dropout.factor(&stream, index);
+        }
+    }
+
+    fn lrn_forward(&self, shape: LrnShape, input: &Vec<f32>, output: &mut Vec<f32>) {
+        elementwise::lrn_forward(&shape, input, output);
+    }
+    fn lrn_backward(&self, shape: LrnShape, input: &Vec<f32>, d_output: &Vec<f32>, d_input: &mut Vec<f32>) {
+        elementwise::lrn_backward(&shape, input, d_output, d_input);
+    }
+
+    fn global_average_forward(&self, shape: Shape, input: &Vec<f32>, output: &mut Vec<f32>) {
+        head::global_average_forward(shape, input, output);
+    }
+    fn global_average_backward(&self, shape: Shape, d_output: &Vec<f32>, d_input: &mut Vec<f32>) {
+        head::global_average_backward(shape, d_output, d_input);
+    }
+    fn softmax_cross_entropy(
+        &self,
+        classes: usize,
+        logits: &Vec<f32>,
+        targets: &Vec<f32>,
+        scale: f32,
+        losses: &mut Vec<f32>,
+        d_logits: &mut Vec<f32>,
+    ) {
+        head::softmax_cross_entropy(classes, logits, targets, scale, losses, d_logits);
+    }
+
+    fn sgd(&self, sgd: Sgd, step: &Step, parameters: &mut [Parameter<Vec<f32>>]) {
+        for parameter in parameters {
+            elementwise::sgd(sgd, step.learning_rate, parameter);
+        }
+    }
+}
+
+/// Panics with both numbers when a buffer does not fit its shape.
+fn assert_len(buffer: &[f32], expected: usize, name: &str) {
+    assert_eq!(buffer.len(), expected, "{name} holds {} values, its shape needs {expected}", buffer.len());
+}

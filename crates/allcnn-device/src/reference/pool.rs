@@ -1,0 +1,91 @@
+//! Pooling windows: maximum with switches, and the p-norm of Equation 1.
+
+use super::assert_len;
+use crate::{PoolKind, PoolShape};
+
+/// Calls `each(output place, input places of its window)` for every window.
+fn for_each_window(shape: &PoolShape, mut each: impl FnMut(usize, &[usize])) {
+    let (input, output) = (shape.input, shape.output());
+    let mut window = Vec::new();
+    for place in 0..output.len() {
+        let channel = place % output.channels;
+        let x = place / output.channels % output.width;
+        let y = place / output.channels / output.width % output.height;
+        let b = place / output.channels / output.width / output.height;
+        window.clear();
+        for row in shape.window(y, input.height) {
+            for column in shape.window(x, input.width) {
+                window.push(((b * input.height + row) * input.width + column) * input.channels + channel);
+            }
+        }
+        each(place, &window);
+    }
+}
+
+pub(super) fn forward(shape: &PoolShape, input: &[f32], output: &mut [f32], switches: &mut [usize]) {
+    assert_len(input, shape.input.len(), "input");
+    assert_len(output, shape.output().len(), "output");
+    for_each_window(shape, |place, window| match shape.kind {
+        PoolKind::Max => {
+            let first = window[0];
+            let switch =
+                window.iter().fold(first, |best, &at| if input[at] > input[best] { at } else { best });
+            switches[place] = switch;
+            output[place] = input[switch];
+        }
+        PoolKind::PNorm { p } => {
+            output[place] = p_norm(window.iter().map(|&at| input[at]), f64::from(p)) as f32
+        }
+    });
+}
+
+pub(super) fn backward(
+    shape: &PoolShape,
+    switches: &[usize],
+    input: &[f32],
+    output: &[f32],
+    d_output: &[f32],
+    d_input: &mut [f32],
+) {
+    assert_len(output, shape.output().len(), "output");
+    assert_len(d_output, shape.output().len(), "d_output");
+    assert_len(d_input, shape.input.len(), "d_input");
+    let mut sums = vec![0.0f64; d_input.len()];
+    for_each_window(shape, |place, window| match shape.kind {
+        PoolKind::Max => sums[switches[place]] += f64::from(d_output[place]),
+        PoolKind::PNorm { p } => {
+            let norm = f64::from(output[place]);
+            for &at in window.iter().filter(|_| norm > 0.0) {
+                let x = f64::from(input[at]);
+                sums[at] +=
+                    f64::from(d_output[place]) * x.signum() * (x.abs() / norm).powf(f64::from(p) - 1.0);
+            }
+        }
+    });
+    for (value, sum) in d_input.iter_mut().zip(sums) {
+        *value = sum as f32;
+    }
+}
+
+/// (sum |x|^p)^(1/p), scaled by the largest |x| so that no power overflows.
+fn p_norm(values: impl Iterator<Item = f32> + Clone, p: f64) -> f64 {
+    let largest = values.clone().fold(0.0f64, |largest, x| largest.max(f64::from(x).abs()));
+    if largest == 0.0 {
+        return 0.0;
+    }
+    largest * values.map(|x| (f64::from(x).abs() / largest).powf(p)).sum::<f64>().powf(1.0 / p)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::p_norm;
+
+    #[test]
+    fn the_norm_is_the_known_ones_and_tends_to_the_maximum() {
+        let values = [3.0f32, -4.0, 0.0];
+        assert!((p_norm(values.into_iter(), 1.0) - 7.0).abs() < 1e-12);
+        assert!((p_norm(values.into_iter(), 2.0) - 5.0).abs() < 1e-12);
+        assert!((p_norm(values.into_iter(), 200.0) - 4.0).abs() < 1e-9);
+        assert_eq!(p_norm([0.0f32; 4].into_iter(), 3.0), 0.0);
+    }
+}
