@@ -1,0 +1,16 @@
+//! One file a command: check what was given, call the library, show the result.
+
+mod models;
+mod network_source;
+
+use std::process::ExitCode;
+
+use crate::args::Command;
+
+/// Runs a command.
+pub fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Models(arguments) => models::run(&arguments),
+        _ => unimplemented!(),
+    }
+}
