@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod commands;
 mod failure;
 mod interrupt;
 mod output;
@@ -41,8 +42,7 @@ fn main() -> ExitCode {
 
 fn run(command: Option<Command>) -> anyhow::Result<ExitCode> {
     match command {
-        None => output::text(SHORT_HELP)?,
-        Some(_) => {}
+        Some(command) => commands::run(command),
+        None => output::text(SHORT_HELP).map(|()| ExitCode::SUCCESS),
     }
-    Ok(ExitCode::SUCCESS)
 }

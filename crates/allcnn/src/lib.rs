@@ -3,3 +3,7 @@
 pub mod atomic_file;
 pub mod augment;
 pub mod preprocess;
+
+pub mod net;
+pub mod parameters;
+pub mod plan;
