@@ -48,28 +48,29 @@ pub fn message(error: &anyhow::Error) -> String {
 }
 
 /// Where and why the program broke, as the panic hook saw it.
-static PANIC: Mutex<Option<String>> = Mutex::new(None);
+static PANIC: Mutex<Option<(String, Backtrace)>> = Mutex::new(None);
 
 /// Keeps a panic's place and text instead of printing it: some panics, say in an image decoder, are caught and are
 /// no failure of the program.
 pub fn keep_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let backtrace = Backtrace::capture();
-        let mut text = panic.to_string();
-        if backtrace.status() == BacktraceStatus::Captured {
-            text = format!("{text}\n{backtrace}");
-        }
-        *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        let seen = (panic.to_string(), Backtrace::capture());
+        *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
     }));
 }
 
 /// Tells a panic that nobody caught.
 pub fn report_panic() -> ExitCode {
-    let text = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
-    eprintln!("internal error: {}", text.as_deref().unwrap_or("a thread panicked"));
+    let seen = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
+    eprintln!("internal error: {}", seen.as_ref().map_or("a thread panicked", |(text, _)| text));
     eprintln!(
         "This is a bug in allcnn, not a mistake of yours: please report it with the command and this message."
     );
+    if let Some((_, backtrace)) =
+        seen.filter(|(_, backtrace)| backtrace.status() == BacktraceStatus::Captured)
+    {
+        eprintln!("{backtrace}");
+    }
     ExitCode::from(EXIT_FAILED)
 }
 

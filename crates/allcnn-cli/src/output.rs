@@ -16,7 +16,7 @@ pub fn text(text: &str) -> anyhow::Result<()> {
 
 /// Writes one JSON document and a line end.
 pub fn json(document: &impl Serialize) -> anyhow::Result<()> {
-    let mut line = serde_json::to_string_pretty(document).context("cannot write the JSON document")?;
+    let mut line = serde_json::to_string(document).context("cannot write the JSON document")?;
     line.push('\n');
     text(&line)
 }

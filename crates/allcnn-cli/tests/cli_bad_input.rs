@@ -70,7 +70,9 @@ fn many_bad_pictures_are_an_error() {
 
 /// A JPEG file of which half is missing.
 fn cut_jpeg(path: &Path) {
-    image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, (x * y) as u8])).save(path).unwrap();
+    image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, (x * y) as u8]))
+        .save(path)
+        .unwrap();
     let bytes = fs::read(path).unwrap();
     fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
 }
@@ -117,7 +119,8 @@ fn a_malicious_pickle_is_refused_and_never_executed() {
 #[test]
 fn an_unknown_model() {
     let folder = workspace();
-    allcnn(folder.path(), &["train", "--model", "all-cnn-x"]).fails(2, &["all-cnn-x", "all-cnn-c", "expected"]);
+    allcnn(folder.path(), &["train", "--model", "all-cnn-x"])
+        .fails(2, &["all-cnn-x", "all-cnn-c", "expected"]);
     fs::write(folder.path().join("bad.toml"), "name = 3").unwrap();
     allcnn(folder.path(), &["train", "--model", "bad.toml"]).fails(1, &["bad.toml", "line 1"]);
 }
@@ -178,7 +181,11 @@ fn a_checkpoint_of_another_network() {
     let other = support::TINY_NETWORK.replace("\"tiny\"", "\"other\"").replace("conv = 8", "conv = 12");
     fs::write(folder.path().join("other.toml"), other).unwrap();
     let short = ["--limit", "64", "--epochs", "1"];
-    allcnn(folder.path(), &train_arguments("run", &["--limit", "640", "--epochs", "3", "--time-limit", "1s"])).done();
+    allcnn(
+        folder.path(),
+        &train_arguments("run", &["--limit", "640", "--epochs", "3", "--time-limit", "1s"]),
+    )
+    .done();
     let more = [&["train", "--model", "other.toml", "--out", "other"], short.as_slice()].concat();
     allcnn(folder.path(), &more).done();
     let run = folder.path().join("run");

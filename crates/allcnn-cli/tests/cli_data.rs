@@ -82,7 +82,8 @@ fn fetch_refuses_what_is_not_the_official_file() {
     let address = serve(3, "200 OK", b"<html>please log in</html>");
     let mut fetch = command(folder.path(), &["data", "fetch", "cifar10", "--to", "data"]);
     finish(fetch.env("ALLCNN_DATA_URL", &address)).fails(1, &[&address, "md5", "expected"]);
-    let left: Vec<_> = fs::read_dir(folder.path().join("data")).map(|files| files.collect()).unwrap_or_default();
+    let left: Vec<_> =
+        fs::read_dir(folder.path().join("data")).map(|files| files.collect()).unwrap_or_default();
     assert!(left.is_empty(), "nothing is left under any name: {left:?}");
 }
 
@@ -107,5 +108,6 @@ fn fetch_without_a_network_says_what_to_do() {
 #[test]
 fn data_that_was_not_fetched_is_asked_for() {
     let folder = workspace();
-    allcnn(folder.path(), &["train", "--data", "cifar10"]).fails(1, &["cifar10", "allcnn data fetch cifar10"]);
+    allcnn(folder.path(), &["train", "--data", "cifar10"])
+        .fails(1, &["cifar10", "allcnn data fetch cifar10"]);
 }

@@ -62,7 +62,8 @@ fn one_model_shows_its_layers() {
     for part in ["conv9", "global_pool", "1,369,738", "receptive field"] {
         assert!(table.contains(part), "{part}: {table}");
     }
-    let more_classes = allcnn(folder.path(), &["models", "all-cnn-c", "--classes", "100", "--json"]).done().json();
+    let more_classes =
+        allcnn(folder.path(), &["models", "all-cnn-c", "--classes", "100", "--json"]).done().json();
     assert_eq!(more_classes[0]["parameters"], 1_369_738 + 90 * 193);
     let own = allcnn(folder.path(), &["models", "tiny.toml", "--json"]).done().json();
     assert_eq!((own.as_array().unwrap().len(), &own[0]["name"]), (1, &"tiny".into()));

@@ -5,14 +5,17 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use support::{allcnn, assert_same_weights, image_folder, keys, picture, tensors, train_arguments, workspace};
+use support::{
+    allcnn, assert_same_weights, image_folder, keys, picture, tensors, train_arguments, workspace,
+};
 
 const SHORT: &[&str] = &["--limit", "300", "--epochs", "2"];
 
 #[test]
 fn training_leaves_a_run_that_eval_and_predict_use() {
     let folder = workspace();
-    let trained = allcnn(folder.path(), &train_arguments("run", &[SHORT, &["--json"]].concat())).done().json();
+    let trained =
+        allcnn(folder.path(), &train_arguments("run", &[SHORT, &["--json"]].concat())).done().json();
     assert_eq!(
         keys(&trained),
         [
@@ -34,7 +37,13 @@ fn training_leaves_a_run_that_eval_and_predict_use() {
     assert_eq!(keys(&eval), ["classes", "confusion", "images", "loss", "top1_error_pct", "top5_error_pct"]);
     assert_eq!(keys(&eval["classes"][0]), ["error_pct", "images", "name"]);
     assert_eq!(eval["top1_error_pct"], trained["test_error_pct"], "the weights are those of the last epoch");
-    let counted: u64 = eval["confusion"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap()).map(|n| n.as_u64().unwrap()).sum();
+    let counted: u64 = eval["confusion"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|row| row.as_array().unwrap())
+        .map(|n| n.as_u64().unwrap())
+        .sum();
     assert_eq!(eval["images"], counted);
     let train_split = allcnn(folder.path(), &["eval", "run", "--split", "train", "--json"]).done().json();
     assert_eq!(train_split["images"], 300);
@@ -109,7 +118,8 @@ fn own_pictures_are_learned_and_predicted() {
 fn the_number_of_threads_changes_no_bit() {
     let folder = workspace();
     for (out, threads) in [("one", "1"), ("two", "2"), ("three", "3")] {
-        allcnn(folder.path(), &train_arguments(out, &[SHORT, &["--threads", threads, "--quiet"]].concat())).done();
+        allcnn(folder.path(), &train_arguments(out, &[SHORT, &["--threads", threads, "--quiet"]].concat()))
+            .done();
     }
     assert_same_weights(&folder.path().join("one"), &folder.path().join("two"));
     assert_same_weights(&folder.path().join("one"), &folder.path().join("three"));
@@ -119,7 +129,8 @@ fn the_number_of_threads_changes_no_bit() {
 fn the_seed_changes_the_weights() {
     let folder = workspace();
     for (out, seed) in [("zero", "0"), ("one", "1")] {
-        allcnn(folder.path(), &train_arguments(out, &["--limit", "64", "--epochs", "1", "--seed", seed])).done();
+        allcnn(folder.path(), &train_arguments(out, &["--limit", "64", "--epochs", "1", "--seed", seed]))
+            .done();
     }
     let weights = |out: &str| tensors(&folder.path().join(out).join("last.safetensors"));
     assert_ne!(weights("zero")["conv1.weight"], weights("one")["conv1.weight"]);
@@ -128,10 +139,14 @@ fn the_seed_changes_the_weights() {
 #[test]
 fn every_preprocessing_and_initialization_trains() {
     let folder = workspace();
-    for (number, setting) in
-        [["--preprocess", "gcn-zca"], ["--preprocess", "none"], ["--init", "xavier"], ["--init", "normal:0.05"]]
-            .iter()
-            .enumerate()
+    for (number, setting) in [
+        ["--preprocess", "gcn-zca"],
+        ["--preprocess", "none"],
+        ["--init", "xavier"],
+        ["--init", "normal:0.05"],
+    ]
+    .iter()
+    .enumerate()
     {
         let out = format!("run{number}");
         let more = [&["--limit", "100", "--epochs", "1"], setting.as_slice()].concat();
@@ -165,7 +180,12 @@ fn the_benchmark_says_how_fast_and_how_large() {
     assert!(bench["peak_memory_mb"].as_f64().unwrap() > 1.0);
     assert_eq!((&bench["threads"], &bench["batch"]), (&1.into(), &16.into()));
 
-    let words = allcnn(folder.path(), &["bench", "--model", "tiny.toml", "--batch", "4", "--what", "infer", "--layers", "--verbose"]).done().stdout;
+    let words = allcnn(
+        folder.path(),
+        &["bench", "--model", "tiny.toml", "--batch", "4", "--what", "infer", "--layers", "--verbose"],
+    )
+    .done()
+    .stdout;
     for part in ["conv1", "images/s"] {
         assert!(words.contains(part), "{part}: {words}");
     }

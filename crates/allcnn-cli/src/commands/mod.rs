@@ -1,5 +1,7 @@
 //! One file a command: check what was given, call the library, show the result.
 
+mod bench;
+mod bench_layers;
 mod models;
 mod network_source;
 
@@ -11,6 +13,7 @@ use crate::args::Command;
 pub fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Models(arguments) => models::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         _ => unimplemented!(),
     }
 }

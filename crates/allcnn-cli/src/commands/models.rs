@@ -51,7 +51,9 @@ fn overview(infos: &[ModelInfo]) -> String {
             (info.layers.len() - 1).to_string(),
         ]);
     }
-    format!("{table}\nMultiply-adds are those of one image. `allcnn models NAME` shows the layers of a network.\n")
+    format!(
+        "{table}\nMultiply-adds are those of one image. `allcnn models NAME` shows the layers of a network.\n"
+    )
 }
 
 fn layers(info: &ModelInfo) -> String {
@@ -74,7 +76,8 @@ fn layers(info: &ModelInfo) -> String {
             format!("{}x{}", field.height, field.width),
         ]);
     }
-    let (parameters, multiply_adds) = (thousands(info.parameters as u64), thousands(info.multiply_adds as u64));
+    let (parameters, multiply_adds) =
+        (thousands(info.parameters as u64), thousands(info.multiply_adds as u64));
     format!(
         "{}: input {}, {parameters} parameters, {multiply_adds} multiply-adds an image\n\n{table}",
         info.name,

@@ -34,8 +34,9 @@ impl NetworkSource {
             return Ok(Self::Named(given.to_owned()));
         }
         let path = PathBuf::from(given);
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read the network file {given}: expected a TOML list of layers"))?;
+        let text = std::fs::read_to_string(&path).with_context(|| {
+            format!("cannot read the network file {given}: expected a TOML list of layers")
+        })?;
         Ok(Self::File { path, text })
     }
 
@@ -51,7 +52,11 @@ impl NetworkSource {
     pub fn for_usual_classes(&self) -> anyhow::Result<Network> {
         match self {
             Self::Named(name) => {
-                let classes = if name.starts_with("imagenet-") { IMAGENET_CLASSES } else { CLASSES };
+                let classes = if (name.starts_with("imagenet-") || name == "caffenet") {
+                    IMAGENET_CLASSES
+                } else {
+                    CLASSES
+                };
                 self.for_classes(classes)
             }
             Self::File { .. } => self.in_file(|text| {
