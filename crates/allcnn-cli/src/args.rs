@@ -5,7 +5,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::values::{DeviceChoice, count, duration, non_negative, positive, share};
+use allcnn::augment::Augment;
+use allcnn::data::Holdout;
+use allcnn::data::fetch::FetchTarget;
+use allcnn::net::Init;
+use allcnn::preprocess::Method;
+
+use crate::values::{DeviceChoice, count, duration, image_size, non_negative, positive, share};
 
 /// Examples come first: most people want to copy one.
 const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -126,6 +132,9 @@ pub struct TrainArgs {
     /// A network's name (see `allcnn models`) or a TOML file of layers [default: all-cnn-c]
     #[arg(long, value_name = "NAME|FILE")]
     pub model: Option<String>,
+    /// Plan the network for pictures of this size, where its layers allow it [default: the network's own]
+    #[arg(long, value_name = "HxW", value_parser = image_size)]
+    pub input: Option<(usize, usize)>,
     /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files [default: shapes]
     #[arg(long)]
     pub data: Option<String>,
@@ -133,8 +142,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "NAME|FILE")]
     pub recipe: Option<String>,
     /// Passes over the training images [default: the recipe's]
-    #[arg(long, value_name = "N", value_parser = count(1_000_000))]
-    pub epochs: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub epochs: Option<u32>,
     /// Images a step [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = count(65_536))]
     pub batch: Option<usize>,
@@ -147,36 +156,36 @@ pub struct TrainArgs {
     /// Momentum [default: the recipe's]
     #[arg(long, value_name = "X", value_parser = share, allow_negative_numbers = true)]
     pub momentum: Option<f32>,
-    /// First weights: he, xavier or normal:S (standard deviation S) [default: he]
-    #[arg(long)]
-    pub init: Option<String>,
+    /// First weights: he, xavier or normal:S (standard deviation S) [default: the recipe's]
+    #[arg(long, value_parser = str::parse::<Init>)]
+    pub init: Option<Init>,
     /// gcn-zca (the paper's), mean-std or none [default: the recipe's]
-    #[arg(long, value_name = "KIND")]
-    pub preprocess: Option<String>,
+    #[arg(long, value_name = "KIND", value_parser = str::parse::<Method>)]
+    pub preprocess: Option<Method>,
     /// none or flip-shift [default: the recipe's]
-    #[arg(long, value_name = "KIND")]
-    pub augment: Option<String>,
+    #[arg(long, value_name = "KIND", value_parser = str::parse::<Augment>)]
+    pub augment: Option<Augment>,
     /// Without test images: keep the last N or P% images of each class, by name, for testing [default: 10%]
-    #[arg(long, value_name = "N|P%")]
-    pub holdout: Option<String>,
+    #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
+    pub holdout: Option<Holdout>,
     /// Use only the first N training images, spread over the classes
     #[arg(long, value_name = "N", value_parser = count(usize::MAX))]
     pub limit: Option<usize>,
     /// Precision of the products
     #[arg(long, value_enum, default_value = "f32")]
     pub precision: Precision,
-    /// Stop after this time, with everything saved: 90s, 30m, 2h
+    /// Take at most this time (90s, 30m, 2h): train as long as fits in, or with --epochs stop then, to be resumed
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub time_limit: Option<Duration>,
-    /// Seed of everything that is drawn
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
+    /// Seed of everything that is drawn [default: 0, or the recipe's]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
     /// The run folder to make [default: runs/DATE-TIME-MODEL]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Go on with the run of this folder, with its own settings
+    /// Go on with the run of this folder, with its own settings (--data only where the images have moved)
     #[arg(long, value_name = "DIR", conflicts_with_all = [
-        "model", "data", "recipe", "epochs", "batch", "lr", "weight_decay", "momentum", "init", "preprocess",
+        "model", "input", "recipe", "epochs", "batch", "lr", "weight_decay", "momentum", "init", "preprocess",
         "augment", "holdout", "limit", "seed", "out",
     ])]
     pub resume: Option<PathBuf>,
@@ -217,6 +226,9 @@ pub struct EvalArgs {
     /// Which images of the data
     #[arg(long, value_enum, default_value = "test")]
     pub split: SplitChoice,
+    /// Look at each image N times, varied by flips and shifts, and average
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub views: u32,
     /// Which weights of the run
     #[arg(long, value_enum, default_value = "best")]
     pub checkpoint: CheckpointChoice,
@@ -276,10 +288,11 @@ pub enum DataCommand {
         after_help = "ALLCNN_DATA names the data folder, ALLCNN_DATA_URL another address to fetch from."
     )]
     Fetch(DataFetchArgs),
-    /// Write the data as an image folder or a tar of one
+    /// Write the data as an archive: an image folder in a tar or zip, or CIFAR batches
     #[command(
         help_template = TEMPLATE,
-        before_help = "Examples:\n  allcnn data convert cifar10 --to cifar10.tar\n  allcnn data convert train.parquet --to photos/"
+        before_help = "Examples:\n  allcnn data convert train.parquet --to photos.tar\n  allcnn data convert photos/ --to photos.zip",
+        after_help = "The name decides the form: .tar, .tar.gz, .tgz, .tar.zst or .zip, .cifar.tar.gz for CIFAR batches."
     )]
     Convert(DataConvertArgs),
     /// Decode every image and name the bad ones
@@ -296,8 +309,8 @@ pub struct DataInfoArgs {
     /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files
     pub data: String,
     /// Without test images: keep the last N or P% images of each class, by name, for testing [default: 10%]
-    #[arg(long, value_name = "N|P%")]
-    pub holdout: Option<String>,
+    #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
+    pub holdout: Option<Holdout>,
     /// Print one JSON document instead of a table
     #[arg(long)]
     pub json: bool,
@@ -310,7 +323,8 @@ pub struct DataInfoArgs {
 #[derive(Debug, Args)]
 pub struct DataFetchArgs {
     /// cifar10 or cifar100
-    pub name: String,
+    #[arg(value_parser = str::parse::<FetchTarget>)]
+    pub name: FetchTarget,
     /// The folder to put it into [default: ALLCNN_DATA or the user's cache]
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
@@ -324,7 +338,7 @@ pub struct DataFetchArgs {
 pub struct DataConvertArgs {
     /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files
     pub data: String,
-    /// The folder or tar file to write
+    /// The archive to write
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
     /// Print no progress

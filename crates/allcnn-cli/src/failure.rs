@@ -4,15 +4,12 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
+use allcnn::{net, train};
+
 /// The exit code of work that failed.
 pub const EXIT_FAILED: u8 = 1;
 /// The exit code of a command line that makes no sense; clap uses the same.
 pub const EXIT_USAGE: u8 = 2;
-
-/// A command line that can be seen to be wrong before any work is done.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Usage(pub String);
 
 /// Shows the help that was asked for, or tells in a few lines what clap found wrong.
 pub fn report_usage(error: &clap::Error) -> ExitCode {
@@ -30,8 +27,22 @@ pub fn report_usage(error: &clap::Error) -> ExitCode {
 /// Tells the failure on standard error and returns its exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("error: {}", message(error));
-    ExitCode::from(if error.is::<Usage>() { EXIT_USAGE } else { EXIT_FAILED })
+    ExitCode::from(if is_usage(error) { EXIT_USAGE } else { EXIT_FAILED })
 }
+
+/// Whether only the command line is to blame: a name that nothing has.
+fn is_usage(error: &anyhow::Error) -> bool {
+    let network = match error.downcast_ref::<train::Error>() {
+        Some(train::Error::Network(network)) => Some(network),
+        _ => error.downcast_ref::<net::Error>(),
+    };
+    matches!(network, Some(net::Error::UnknownModel { .. })) || error.is::<UnknownRecipe>()
+}
+
+/// A recipe that is neither a known name nor a file.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown recipe \"{0}\"; expected quick, paper or a file NAME.toml")]
+pub struct UnknownRecipe(pub String);
 
 /// The error and its causes, each text once: libraries often repeat the cause in their own message.
 pub fn message(error: &anyhow::Error) -> String {

@@ -10,6 +10,7 @@ mod failure;
 mod interrupt;
 mod output;
 mod progress;
+mod training_progress;
 mod values;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
 
 fn run(command: Option<Command>) -> anyhow::Result<ExitCode> {
     match command {
-        Some(command) => commands::run(command),
+        Some(command) => commands::run(&command),
         None => output::text(SHORT_HELP).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -90,6 +90,14 @@ impl Task {
         }
     }
 
+    /// A warning that stays, above the bar; told even where progress is not.
+    pub fn warn(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("warning: {text}")),
+            None => eprintln!("warning: {text}"),
+        }
+    }
+
     fn amount(&self, done: u64) -> String {
         let show = |number| match self.unit {
             Unit::Things => indicatif::HumanCount(number).to_string(),

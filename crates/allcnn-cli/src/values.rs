@@ -62,6 +62,14 @@ fn real(text: &str) -> Option<f32> {
     text.parse().ok().filter(|number: &f32| number.is_finite())
 }
 
+/// A size in pixels, as in `32x32`: height and width.
+pub fn image_size(text: &str) -> Result<(usize, usize), String> {
+    let side = |text: &str| text.parse().ok().filter(|side| (1..=65_536).contains(side));
+    text.split_once('x')
+        .and_then(|(height, width)| Some((side(height)?, side(width)?)))
+        .ok_or_else(|| "expected height and width in pixels, such as 64x64".to_owned())
+}
+
 /// A length of time: seconds alone, or whole numbers with the units `h`, `m` and `s`, as in `90s`, `30m` or `1h30m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let expected = || "expected a length of time above 0, such as 90s, 30m or 1h30m".to_owned();
@@ -105,6 +113,12 @@ mod tests {
         {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn sizes_have_two_sides() {
+        assert_eq!(image_size("32x48"), Ok((32, 48)));
+        assert!(["32", "x", "0x5", "32x", "axb", "1x99999999"].iter().all(|text| image_size(text).is_err()));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::bench_layers;
-use super::network_source::NetworkSource;
+use super::network_choice::choose;
 use crate::args::{BenchArgs, BenchWhat};
 use crate::device;
 use crate::output::{self, Align, Table};
@@ -42,7 +42,7 @@ struct Document {
 
 /// Measures and shows.
 pub fn run(arguments: &BenchArgs) -> anyhow::Result<ExitCode> {
-    let network = NetworkSource::find(&arguments.model)?.for_usual_classes()?;
+    let network = choose(&arguments.model, None)?;
     let device = device::open(&arguments.common, arguments.precision)?;
     let progress = Progress::new(arguments.common.quiet);
     let mut document = Document {

@@ -2,18 +2,26 @@
 
 mod bench;
 mod bench_layers;
+mod data;
+mod eval;
 mod models;
-mod network_source;
+mod network_choice;
+mod predict;
+mod train;
+mod trained_run;
 
 use std::process::ExitCode;
 
 use crate::args::Command;
 
 /// Runs a command.
-pub fn run(command: Command) -> anyhow::Result<ExitCode> {
+pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Models(arguments) => models::run(&arguments),
-        Command::Bench(arguments) => bench::run(&arguments),
-        _ => unimplemented!(),
+        Command::Train(arguments) => train::run(arguments),
+        Command::Eval(arguments) => eval::run(arguments),
+        Command::Predict(arguments) => predict::run(arguments),
+        Command::Models(arguments) => models::run(arguments),
+        Command::Data(command) => data::run(command),
+        Command::Bench(arguments) => bench::run(arguments),
     }
 }

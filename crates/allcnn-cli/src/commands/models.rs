@@ -4,22 +4,17 @@ use std::process::ExitCode;
 
 use allcnn::net::{ModelInfo, Network};
 
-use super::network_source::NetworkSource;
+use super::network_choice::choose;
 use crate::args::ModelsArgs;
 use crate::output::{self, Align, Table, thousands};
 
 /// Shows every network, or the layers of the one that was named.
 pub fn run(arguments: &ModelsArgs) -> anyhow::Result<ExitCode> {
     let names = arguments.name.as_ref().map_or_else(Network::names, |name| vec![name.clone()]);
-    let mut infos = Vec::new();
-    for name in &names {
-        let source = NetworkSource::find(name)?;
-        let network = match arguments.classes {
-            Some(classes) => source.for_classes(classes)?,
-            None => source.for_usual_classes()?,
-        };
-        infos.push(network.info());
-    }
+    let infos = names
+        .iter()
+        .map(|name| Ok(choose(name, arguments.classes)?.info()))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     match (arguments.json, infos.as_slice()) {
         (true, _) => output::json(&infos)?,
         (false, [info]) if arguments.name.is_some() => output::text(&layers(info))?,
