@@ -10,10 +10,9 @@ use std::ops::Range;
 use allcnn_device::{ConvShape, Shape};
 
 use super::patches::{self, PATCH_VALUES};
-use super::tile::{Panels, accumulate, vectors, zeros};
+use super::tile::{Panels, Sums, accumulate, vectors, zeros};
 use super::{DataPass, Declined, Direction};
 use crate::cpu::Cpu;
-use crate::isa::Isa;
 use crate::ops::epilogue::Finish;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
@@ -75,14 +74,14 @@ impl Indirect {
     pub(super) fn choose(
         shape: ConvShape,
         direction: Direction,
-        isa: Isa,
+        cpu: &Cpu,
     ) -> Result<Box<dyn DataPass>, Declined> {
         let (input, output) = (shape.input, shape.output());
         let (source, destination, depth, columns) = match direction {
             Direction::Forward => (input, output, shape.group_in_channels(), shape.group_out_channels()),
             Direction::Backward => (output, input, shape.group_out_channels(), shape.group_in_channels()),
         };
-        let panels = Panels::new(columns, isa);
+        let panels = Panels::new(columns, cpu.isa());
         let mut phases = match direction {
             Direction::Forward => vec![forward_phase(&shape)],
             Direction::Backward => backward_phases(&shape),
@@ -330,9 +329,9 @@ impl Rows<'_> {
                     let len = phase.taps.len() * self.pass.depth;
                     let row =
                         |r: usize| patches[(tile * R + r.min(pixels.len() - 1)) * len..][..len].as_ptr();
-                    accumulate(simd, &std::array::from_fn(row), len, weights, &mut sums);
+                    sums = accumulate(simd, &std::array::from_fn(row), len, weights, sums);
                 } else {
-                    self.taps(simd, phase, group, pixels, weights, &mut sums);
+                    sums = self.taps(simd, phase, group, pixels, weights, sums);
                 }
             }
             for (pixel, sums) in pixels.iter().zip(&sums) {
@@ -359,8 +358,8 @@ impl Rows<'_> {
         group: usize,
         pixels: &[Pixel],
         mut weights: *const f32,
-        sums: &mut [[S::V; V]; R],
-    ) {
+        mut sums: Sums<S, R, V>,
+    ) -> Sums<S, R, V> {
         for &tap in &phase.taps {
             for start in (0..self.pass.depth).step_by(DEPTH) {
                 let depth = DEPTH.min(self.pass.depth - start);
@@ -370,11 +369,12 @@ impl Rows<'_> {
                     |r: usize| self.source_row(pixels[r.min(pixels.len() - 1)], tap, first_channel, depth);
                 // SAFETY: each row holds `depth` values, the panel as the caller says.
                 unsafe {
-                    accumulate(simd, &std::array::from_fn(row), depth, weights, sums);
+                    sums = accumulate(simd, &std::array::from_fn(row), depth, weights, sums);
                     weights = weights.add(depth * V * S::LANES);
                 }
             }
         }
+        sums
     }
 
     /// The source values under a tap: `depth` channels of a pixel, or zeros outside the image.
