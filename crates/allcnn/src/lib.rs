@@ -3,3 +3,4 @@
 pub mod atomic_file;
 pub mod augment;
 pub mod preprocess;
+pub mod report;
