@@ -1,2 +1,6 @@
 //! The All-Convolutional-Net family: data, networks, training and evaluation.
 #![forbid(unsafe_code)]
+pub mod atomic_file;
+pub mod augment;
+pub mod preprocess;
+pub mod report;
