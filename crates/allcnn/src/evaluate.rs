@@ -2,12 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use allcnn_device::Device;
+use allcnn_device::{Device, Error};
 use serde::Serialize;
 
 use crate::augment::{self, Augment};
 use crate::parameters::Parameters;
-use crate::plan::{self, Mode, Plan};
+use crate::plan::{Mode, Plan};
 use crate::samples::Samples;
 
 /// How often, and how varied, each image is looked at; the probabilities are averaged.
@@ -93,7 +93,7 @@ pub fn score<D: Device>(
     views: Views,
     stop: &AtomicBool,
     done: &mut dyn FnMut(usize),
-) -> Result<Option<Scores>, plan::Error> {
+) -> Result<Option<Scores>, Error> {
     let (rows, classes) = (plan.batch(), plan.network().classes());
     let length = samples.geometry().len();
     let (mut images, mut logits) = (vec![0.0; rows * length], vec![0.0; rows * classes]);

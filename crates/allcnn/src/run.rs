@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic_file::write_atomically;
 use crate::preprocess::Preprocessor;
-use crate::train::{Checkpoint, CheckpointError, EpochRow, Recipe, csv};
+use crate::train::{Checkpoint, CheckpointError, EpochRow, Recipe, Request, csv};
 
 /// What is wrong with a run folder.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum RunError {
     /// A resumed training with other settings.
     #[error(
         "a resumed training keeps its settings, but these differ from {path}: {changes}\n\
-         leave them out, or begin a new run; --threads, --device, --time-limit and --epochs apart",
+         leave them out, or begin a new run; only the threads and the time limit may change",
         path = .path.display(), changes = .changes.join(", ")
     )]
     Changed {
@@ -104,6 +104,9 @@ pub struct Manifest {
     pub program: String,
     /// The model as it was given: a name or a file.
     pub model: String,
+    /// Height and width that the network was planned for, where they were given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<[usize; 2]>,
     /// Steps of the whole training. The schedule spans exactly these.
     pub total_steps: u64,
     /// Steps of a full epoch.
@@ -122,21 +125,29 @@ pub struct Manifest {
 pub const PROGRAM: &str = concat!("allcnn ", env!("CARGO_PKG_VERSION"));
 
 impl Manifest {
-    /// The settings that differ in `other` and would change the result, each with both values.
-    pub fn changes(&self, other: &Manifest) -> Vec<String> {
+    /// The settings of a request that differ and would change the result, each with both values.
+    pub fn changes(&self, request: &Request) -> Vec<String> {
         let mut changes = Vec::new();
         let mut note = |name: &str, ours: String, theirs: String| {
             if ours != theirs {
                 changes.push(format!("{name} was {ours}, now {theirs}"));
             }
         };
-        note("model", self.model.clone(), other.model.clone());
-        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "the default".into());
-        note("holdout", text(&self.data.holdout), text(&other.data.holdout));
-        let text = |value: Option<usize>| value.map_or_else(|| "none".into(), |limit| limit.to_string());
-        note("limit", text(self.data.limit), text(other.data.limit));
+        let (holdout, default) = (request.holdout.map(|holdout| holdout.to_string()), || "the default".into());
+        let limit = |limit: Option<usize>| limit.map_or_else(|| "none".into(), |limit| limit.to_string());
+        let size = |size: Option<[usize; 2]>| {
+            size.map_or_else(|| "the network's own".into(), |[height, width]| format!("{height}x{width}"))
+        };
+        note("model", self.model.clone(), request.model.clone());
+        note("input", size(self.input), size(request.input.map(|(height, width)| [height, width])));
+        note(
+            "holdout",
+            self.data.holdout.clone().unwrap_or_else(default),
+            holdout.unwrap_or_else(default),
+        );
+        note("limit", limit(self.data.limit), limit(request.limit));
         let settings = |recipe: &Recipe| toml::Table::try_from(recipe).unwrap_or_default();
-        let (ours, theirs) = (settings(&self.recipe), settings(&other.recipe));
+        let (ours, theirs) = (settings(&self.recipe), settings(&request.recipe));
         for name in ours.keys().chain(theirs.keys().filter(|name| !ours.contains_key(*name))) {
             let text = |table: &toml::Table| table.get(name).map_or_else(|| "none".into(), ToString::to_string);
             note(name, text(&ours), text(&theirs));
@@ -152,19 +163,26 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
+    /// An error where `path` holds a run already, so that this is said before anything long is done.
+    ///
+    /// # Errors
+    /// [`RunError::Occupied`].
+    pub fn refuse_occupied(path: &Path) -> Result<(), RunError> {
+        let run = Self { path: path.into() };
+        let occupied = [run.manifest_path(), run.last(), run.best()].iter().any(|file| file.exists());
+        if occupied { Err(RunError::Occupied(run.path)) } else { Ok(()) }
+    }
+
     /// Makes the folder for a new run, where there is none, and makes sure that it can be written to.
     ///
     /// # Errors
     /// [`RunError::Occupied`] when a run is there already, [`RunError::Io`] when it cannot be made or written to.
     pub fn create(path: &Path) -> Result<Self, RunError> {
-        let run = Self { path: path.into() };
-        if run.manifest_path().exists() || run.last().exists() || run.best().exists() {
-            return Err(RunError::Occupied(run.path));
-        }
+        Self::refuse_occupied(path)?;
         let wrong = |source| RunError::Io { action: "make the run folder", path: path.into(), source };
         fs::create_dir_all(path).map_err(wrong)?;
         tempfile::Builder::new().prefix(".writing-").tempfile_in(path).map_err(wrong)?;
-        Ok(run)
+        Ok(Self { path: path.into() })
     }
 
     /// A run that was made before.
@@ -305,6 +323,7 @@ mod tests {
         Manifest {
             program: PROGRAM.into(),
             model: "all-cnn-c".into(),
+            input: None,
             total_steps: 400,
             epoch_steps: 40,
             data: DataRecord {
@@ -342,12 +361,12 @@ mod tests {
 
     #[test]
     fn changed_settings_are_named_with_both_values() {
-        let mut other = manifest();
-        other.session = Session { device: "cpu, 1 thread".into(), time_limit_s: Some(60.0) };
+        let mut other = Request::of(&manifest()).unwrap();
+        other.time_limit = Some(std::time::Duration::from_secs(60));
         assert!(manifest().changes(&other).is_empty());
         other.recipe.batch = 64;
         other.recipe.dropout = None;
-        other.data.limit = None;
+        other.limit = None;
         let changes = manifest().changes(&other);
         assert_eq!(changes[0], "limit was 500, now none");
         assert_eq!(changes[1], "batch was 128, now 64");

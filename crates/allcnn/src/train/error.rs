@@ -36,12 +36,23 @@ pub enum Error {
     /// The run folder.
     #[error(transparent)]
     Run(#[from] crate::run::RunError),
+    /// A model file that cannot be read.
+    #[error("cannot read the model {path}: {source}\ngive a TOML file of layers, or a name that `allcnn models` lists", path = .path.display())]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The report.
+    #[error(transparent)]
+    Report(#[from] crate::report::Error),
     /// The network.
     #[error(transparent)]
     Network(#[from] crate::net::Error),
-    /// The plan or the parameters.
+    /// The parameters.
     #[error(transparent)]
-    Plan(#[from] crate::plan::Error),
+    Parameters(#[from] crate::parameters::Error),
     /// The device.
     #[error(transparent)]
     Device(#[from] allcnn_device::Error),

@@ -10,6 +10,8 @@ mod observer;
 mod progress;
 mod recipe;
 mod schedule;
+mod session;
+mod summary;
 mod trainer;
 
 pub use budget::Cost;
@@ -20,4 +22,6 @@ pub use observer::{Event, Observer};
 pub use progress::Progress;
 pub use recipe::{DropoutRates, Recipe};
 pub use schedule::{Decay, Schedule};
+pub use session::{Finished, Request, network, resume, start};
+pub use summary::write_report;
 pub use trainer::{End, Limits, Outcome, Task, Trainer};

@@ -1,10 +1,23 @@
 //! What a training tells while it runs, and where it is told.
 
-use super::EpochRow;
+use super::{Cost, EpochRow};
+use crate::data;
+use crate::preprocess::Method;
 
 /// Something that happened in a training.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// The data is being read.
+    Loading(data::Progress),
+    /// The preprocessing is being fitted.
+    Fitting(Method),
+    /// The length of the training was chosen to fit the time limit.
+    Planned {
+        /// What a step and an evaluation cost.
+        cost: Cost,
+        /// The steps that fit.
+        total_steps: u64,
+    },
     /// The first step is about to begin.
     Started {
         /// Steps done before (of a resumed training).

@@ -311,7 +311,7 @@ impl<'a, D: Device> Trainer<'a, D> {
         device.replay(&mut recordings[usize::from(images < recipe.batch)], &mut || {
             plan.forward(parameters, Mode::Train { step, seed });
             plan.loss(scale);
-            plan.backward(parameters);
+            plan.backward(parameters, Mode::Train { step, seed });
             collective.all_reduce(device, parameters.list_mut());
             device.sgd(sgd, step, parameters.list_mut());
         });
