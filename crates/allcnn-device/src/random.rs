@@ -170,7 +170,10 @@ mod tests {
         let normals: Vec<f64> = (0..n).map(|_| f64::from(sequence.normal())).collect();
         let mean = normals.iter().sum::<f64>() / f64::from(n);
         let variance = normals.iter().map(|x| x * x).sum::<f64>() / f64::from(n);
-        assert!(mean.abs() < 0.01 && (variance - 1.0).abs() < 0.02, "normal mean {mean}, variance {variance}");
+        assert!(
+            mean.abs() < 0.01 && (variance - 1.0).abs() < 0.02,
+            "normal mean {mean}, variance {variance}"
+        );
     }
 
     #[test]

@@ -1,2 +1,3 @@
 //! The All-Convolutional-Net family: data, networks, training and evaluation.
 #![forbid(unsafe_code)]
+pub mod data;
