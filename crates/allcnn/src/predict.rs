@@ -12,7 +12,7 @@ use crate::data::decode::{decode, has_image_extension, resize};
 use crate::evaluate::{add_softmax, ranked};
 use crate::parameters::{Kind, Parameters};
 use crate::plan::{Mode, Plan, PlanPurpose};
-use crate::preprocess::Preprocessor;
+use crate::preprocess::{Geometry, Preprocessor};
 use crate::run::RunFolder;
 use crate::train::{Checkpoint, Error};
 
@@ -65,7 +65,7 @@ impl<'d, D: Device> Predictor<'d, D> {
         let parameters = trained(device, &checkpoint)?;
         let preprocessor = run.read_preprocessing()?;
         let input = checkpoint.network.input();
-        preprocessor.expect(crate::preprocess::Geometry {
+        preprocessor.expect(Geometry {
             height: input.height,
             width: input.width,
             channels: input.channels,
@@ -82,8 +82,9 @@ impl<'d, D: Device> Predictor<'d, D> {
     pub fn predict(&mut self, files: &[PathBuf], top: usize) -> Result<Vec<Prediction>, Error> {
         let mut answers = Vec::with_capacity(files.len());
         for files in files.chunks(self.plan.batch()) {
+            let geometry = self.preprocessor.geometry();
             let pictures: Vec<Result<Vec<u8>, String>> =
-                files.par_iter().map(|file| self.picture(file)).collect();
+                files.par_iter().map(|file| picture(file, geometry)).collect();
             let readable: Vec<&[u8]> =
                 pictures.iter().filter_map(|picture| picture.as_deref().ok()).collect();
             let mut rows = self.probabilities(&readable)?.into_iter();
@@ -117,19 +118,10 @@ impl<'d, D: Device> Predictor<'d, D> {
         Ok(rows.map(probabilities).collect())
     }
 
-    /// The pixels of a file in the network's size.
-    fn picture(&self, path: &Path) -> Result<Vec<u8>, String> {
-        let geometry = self.preprocessor.geometry();
-        let picture = decode(&read(path).map_err(|error| error.to_string())?)?;
-        Ok(resize(picture, geometry.height, geometry.width)?.pixels)
-    }
-
     fn guesses(&self, probabilities: &[f32], top: usize) -> Vec<Guess> {
         let places = ranked(probabilities, top).into_iter();
-        let guess = |class: usize| Guess {
-            class: self.classes[class].clone(),
-            probability: probabilities[class],
-        };
+        let guess =
+            |class: usize| Guess { class: self.classes[class].clone(), probability: probabilities[class] };
         places.map(guess).collect()
     }
 }
@@ -171,6 +163,12 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The pixels of a file in the network's size.
+fn picture(path: &Path, geometry: Geometry) -> Result<Vec<u8>, String> {
+    let picture = decode(&read(path).map_err(|error| error.to_string())?)?;
+    Ok(resize(picture, geometry.height, geometry.width)?.pixels)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -133,23 +133,21 @@ impl Manifest {
                 changes.push(format!("{name} was {ours}, now {theirs}"));
             }
         };
-        let (holdout, default) = (request.holdout.map(|holdout| holdout.to_string()), || "the default".into());
+        let (holdout, default) =
+            (request.holdout.map(|holdout| holdout.to_string()), || "the default".into());
         let limit = |limit: Option<usize>| limit.map_or_else(|| "none".into(), |limit| limit.to_string());
         let size = |size: Option<[usize; 2]>| {
             size.map_or_else(|| "the network's own".into(), |[height, width]| format!("{height}x{width}"))
         };
         note("model", self.model.clone(), request.model.clone());
         note("input", size(self.input), size(request.input.map(|(height, width)| [height, width])));
-        note(
-            "holdout",
-            self.data.holdout.clone().unwrap_or_else(default),
-            holdout.unwrap_or_else(default),
-        );
+        note("holdout", self.data.holdout.clone().unwrap_or_else(default), holdout.unwrap_or_else(default));
         note("limit", limit(self.data.limit), limit(request.limit));
         let settings = |recipe: &Recipe| toml::Table::try_from(recipe).unwrap_or_default();
         let (ours, theirs) = (settings(&self.recipe), settings(&request.recipe));
         for name in ours.keys().chain(theirs.keys().filter(|name| !ours.contains_key(*name))) {
-            let text = |table: &toml::Table| table.get(name).map_or_else(|| "none".into(), ToString::to_string);
+            let text =
+                |table: &toml::Table| table.get(name).map_or_else(|| "none".into(), ToString::to_string);
             note(name, text(&ours), text(&theirs));
         }
         changes
@@ -270,8 +268,11 @@ impl RunFolder {
     /// [`RunError::Io`], [`RunError::Manifest`].
     pub fn manifest(&self) -> Result<Manifest, RunError> {
         let path = self.manifest_path();
-        let text = fs::read_to_string(&path)
-            .map_err(|source| RunError::Io { action: "read", path: path.clone(), source })?;
+        let text = fs::read_to_string(&path).map_err(|source| RunError::Io {
+            action: "read",
+            path: path.clone(),
+            source,
+        })?;
         toml::from_str(&text).map_err(|error| RunError::Manifest { path, problem: error.to_string() })
     }
 
@@ -370,7 +371,11 @@ mod tests {
         let changes = manifest().changes(&other);
         assert_eq!(changes[0], "limit was 500, now none");
         assert_eq!(changes[1], "batch was 128, now 64");
-        assert!(changes[2].starts_with("dropout was {") && changes[2].ends_with("now none"), "{}", changes[2]);
+        assert!(
+            changes[2].starts_with("dropout was {") && changes[2].ends_with("now none"),
+            "{}",
+            changes[2]
+        );
         assert_eq!(changes.len(), 3);
     }
 

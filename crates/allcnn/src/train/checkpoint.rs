@@ -46,7 +46,9 @@ pub struct Checkpoint {
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The file ends before its tensors do, or after.
-    #[error("the checkpoint {path} is damaged: {problem}\nuse the run's other checkpoint (best or last), or train again")]
+    #[error(
+        "the checkpoint {path} is damaged: {problem}\nuse the run's other checkpoint (best or last), or train again"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -54,7 +56,9 @@ pub enum CheckpointError {
         problem: String,
     },
     /// Some other file.
-    #[error("{path} is not a checkpoint of allcnn: {problem}\nexpected a best.safetensors or last.safetensors of a run")]
+    #[error(
+        "{path} is not a checkpoint of allcnn: {problem}\nexpected a best.safetensors or last.safetensors of a run"
+    )]
     NotACheckpoint {
         /// The file.
         path: PathBuf,
@@ -62,7 +66,9 @@ pub enum CheckpointError {
         problem: String,
     },
     /// A file of another version of the program.
-    #[error("the checkpoint {path} has version {given}, this program reads version {VERSION}\nuse the program that wrote it")]
+    #[error(
+        "the checkpoint {path} has version {given}, this program reads version {VERSION}\nuse the program that wrote it"
+    )]
     Version {
         /// The file.
         path: PathBuf,
@@ -124,11 +130,15 @@ impl Checkpoint {
         let velocities = self.velocities.iter().map(|tensor| (format!("{VELOCITY}{}", tensor.name), tensor));
         let stored: Vec<(String, &Tensor, Vec<u8>)> = values
             .chain(velocities)
-            .map(|(name, tensor)| (name, tensor, tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+            .map(|(name, tensor)| {
+                (name, tensor, tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect())
+            })
             .collect();
         let views = stored
             .iter()
-            .map(|(name, tensor, bytes)| Ok((name, TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?)))
+            .map(|(name, tensor, bytes)| {
+                Ok((name, TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?))
+            })
             .collect::<Result<Vec<_>, SafeTensorError>>()
             .map_err(|error| say(&error))?;
         safetensors::serialize(views, Some(metadata)).map_err(|error| say(&error))
@@ -140,7 +150,8 @@ impl Checkpoint {
     /// As [`Checkpoint::read`].
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, CheckpointError> {
         let damaged = |problem: String| CheckpointError::Damaged { path: path.into(), problem };
-        let tensors = SafeTensors::deserialize(bytes).map_err(|error| parse_error(error, bytes.len(), path))?;
+        let tensors =
+            SafeTensors::deserialize(bytes).map_err(|error| parse_error(error, bytes.len(), path))?;
         let metadata = Metadata::of(bytes, path)?;
         let network = Network::from_toml(metadata.get("network")?)
             .map_err(|error| damaged(format!("its network cannot be read: {error}")))?;

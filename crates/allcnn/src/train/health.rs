@@ -66,12 +66,10 @@ impl Watch {
         let is_dead = |tensor: &&Tensor| {
             tensor.name.ends_with(".weight") && tensor.values.iter().all(|&gradient| gradient == 0.0)
         };
-        let dead: Vec<&str> = gradients
-            .iter()
-            .filter(is_dead)
-            .map(|tensor| tensor.name.trim_end_matches(".weight"))
-            .collect();
-        let at = format!("the loss is still {:.3}, that of guessing, after {} steps", self.mean(), self.steps);
+        let dead: Vec<&str> =
+            gradients.iter().filter(is_dead).map(|tensor| tensor.name.trim_end_matches(".weight")).collect();
+        let at =
+            format!("the loss is still {:.3}, that of guessing, after {} steps", self.mean(), self.steps);
         if !dead.is_empty() {
             self.told_dead = true;
             return Some(format!(
@@ -100,7 +98,8 @@ mod tests {
     use super::*;
 
     fn gradients(first: f32) -> Vec<Tensor> {
-        let tensor = |name: &str, value| Tensor { name: name.into(), shape: vec![2], values: vec![0.0, value] };
+        let tensor =
+            |name: &str, value| Tensor { name: name.into(), shape: vec![2], values: vec![0.0, value] };
         vec![tensor("conv1.weight", first), tensor("conv1.bias", 0.0), tensor("conv2.weight", 0.1)]
     }
 

@@ -38,14 +38,15 @@ impl Progress {
 
     /// Whether all images of the epoch under way were trained on, so that its evaluation is due.
     pub fn epoch_is_full(&self) -> bool {
-        self.images > 0 && (self.step.is_multiple_of(self.epoch_steps.max(1)) || self.step == self.total_steps)
+        self.images > 0
+            && (self.step.is_multiple_of(self.epoch_steps.max(1)) || self.step == self.total_steps)
     }
 
     /// Whether the numbers can belong to one training.
     pub(super) fn is_sound(&self) -> bool {
         self.epoch_steps > 0
             && self.step <= self.total_steps
-            && self.total_steps / self.epoch_steps <= u64::from(u32::MAX) - 1
+            && self.total_steps / self.epoch_steps < u64::from(u32::MAX)
             && self.total_steps < 1 << 56
             && [self.loss_sum, self.epoch_seconds, self.seconds].iter().all(|x| x.is_finite() && *x >= 0.0)
     }
@@ -57,10 +58,16 @@ mod tests {
 
     #[test]
     fn the_epoch_under_way_is_counted_from_1_and_full_at_its_end() {
-        let at = |step, images| Progress { step, images, epoch_steps: 4, total_steps: 10, ..Default::default() };
-        for (step, images, epoch, full) in
-            [(0, 0, 1, false), (3, 3, 1, false), (4, 4, 1, true), (4, 0, 2, false), (9, 1, 3, false), (10, 2, 3, true)]
-        {
+        let at =
+            |step, images| Progress { step, images, epoch_steps: 4, total_steps: 10, ..Default::default() };
+        for (step, images, epoch, full) in [
+            (0, 0, 1, false),
+            (3, 3, 1, false),
+            (4, 4, 1, true),
+            (4, 0, 2, false),
+            (9, 1, 3, false),
+            (10, 2, 3, true),
+        ] {
             let progress = at(step, images);
             assert_eq!((progress.epoch(), progress.epoch_is_full()), (epoch, full), "step {step}");
         }

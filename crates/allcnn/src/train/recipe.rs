@@ -230,7 +230,10 @@ mod tests {
         assert_eq!((paper.epochs, paper.momentum, paper.weight_decay), (350, 0.9, 0.001));
         assert_eq!(paper.dropout, Some(DropoutRates { input: 0.2, others: 0.5 }));
         assert_eq!(paper.schedule, Schedule::Steps { factor: 0.1, milestones: vec![200, 250, 300], of: 350 });
-        assert_eq!((paper.preprocess.to_string(), paper.augment.to_string()), ("gcn-zca".into(), "none".into()));
+        assert_eq!(
+            (paper.preprocess.to_string(), paper.augment.to_string()),
+            ("gcn-zca".into(), "none".into())
+        );
     }
 
     #[test]

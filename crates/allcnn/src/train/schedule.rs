@@ -49,7 +49,8 @@ impl Schedule {
         match self {
             Schedule::Constant => 1.0,
             Schedule::Steps { factor, milestones, of } => {
-                let passed = |epoch: u32| u128::from(step) * u128::from(*of) >= u128::from(epoch) * u128::from(total);
+                let passed =
+                    |epoch: u32| u128::from(step) * u128::from(*of) >= u128::from(epoch) * u128::from(total);
                 let count = milestones.iter().filter(|&&epoch| passed(epoch)).count();
                 factor.powi(count as i32)
             }
@@ -82,7 +83,9 @@ impl Schedule {
             }
             Schedule::OneCycle { warm_up, floor, .. } => {
                 if !(0.0..1.0).contains(warm_up) {
-                    return Some(format!("schedule.warm_up is {warm_up}, expected a share from 0 to below 1"));
+                    return Some(format!(
+                        "schedule.warm_up is {warm_up}, expected a share from 0 to below 1"
+                    ));
                 }
                 (!(0.0..=1.0).contains(floor))
                     .then(|| format!("schedule.floor is {floor}, expected a factor from 0 to 1"))

@@ -217,7 +217,8 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
         limit: request.limit,
         ..data::Options::default()
     };
-    let data = data::open(&request.data, &options, &mut |progress| observer.observe(Event::Loading(progress)))?;
+    let data =
+        data::open(&request.data, &options, &mut |progress| observer.observe(Event::Loading(progress)))?;
     for note in &data.notes {
         observer.observe(Event::Warning(note));
     }
@@ -247,7 +248,8 @@ fn fit(recipe: &Recipe, data: &DataSet, observer: &mut dyn Observer) -> Result<P
     let (preprocessor, cache) =
         Preprocessor::fit_cached(recipe.preprocess, &data.fingerprint, &folder, pixels, geometry)?;
     if let Cache::NotStored(reason) = cache {
-        observer.observe(Event::Warning(&format!("the preprocessing could not be kept for next time: {reason}")));
+        observer
+            .observe(Event::Warning(&format!("the preprocessing could not be kept for next time: {reason}")));
     }
     Ok(preprocessor)
 }

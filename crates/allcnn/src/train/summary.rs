@@ -116,7 +116,9 @@ fn plain(value: &toml::Value) -> String {
         toml::Value::Float(number) => (*number as f32).to_string(),
         toml::Value::Table(table) => table
             .iter()
-            .map(|(name, value)| format!("{name} {}", value.as_str().map_or_else(|| plain(value), Into::into)))
+            .map(|(name, value)| {
+                format!("{name} {}", value.as_str().map_or_else(|| plain(value), Into::into))
+            })
             .collect::<Vec<_>>()
             .join(", "),
         other => other.to_string(),

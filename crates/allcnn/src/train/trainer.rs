@@ -258,7 +258,12 @@ impl<'a, D: Device> Trainer<'a, D> {
     }
 
     /// One step: forward, loss, backward, the processes' sum, the update; then its figures.
-    fn train_step(&mut self, run: &RunFolder, clock: &mut Clock, observer: &mut dyn Observer) -> Result<(), Error> {
+    fn train_step(
+        &mut self,
+        run: &RunFolder,
+        clock: &mut Clock,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
         let since = Instant::now();
         let (step, epoch) = (self.progress.step, self.progress.epoch());
         let factor = self.task.recipe.schedule.factor(step, self.progress.total_steps);
@@ -301,11 +306,8 @@ impl<'a, D: Device> Trainer<'a, D> {
         device.set_step(step, number, learning_rate);
         let images = step_images(task.train.len(), recipe.batch, number % progress.epoch_steps).len();
         let scale = 1.0 / images as f32;
-        let sgd = Sgd {
-            momentum: recipe.momentum,
-            weight_decay: recipe.weight_decay,
-            nesterov: recipe.nesterov,
-        };
+        let sgd =
+            Sgd { momentum: recipe.momentum, weight_decay: recipe.weight_decay, nesterov: recipe.nesterov };
         // Another rank draws other dropout masks.
         let seed = recipe.seed.wrapping_add((collective.rank() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         device.replay(&mut recordings[usize::from(images < recipe.batch)], &mut || {
@@ -400,7 +402,12 @@ impl<'a, D: Device> Trainer<'a, D> {
         }
     }
 
-    fn save_last(&mut self, run: &RunFolder, clock: &Clock, observer: &mut dyn Observer) -> Result<(), Error> {
+    fn save_last(
+        &mut self,
+        run: &RunFolder,
+        clock: &Clock,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
         clock.write(&mut self.progress);
         self.save(run, false)?;
         observer.observe(Event::Saved { step: self.progress.step });
