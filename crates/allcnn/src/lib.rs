@@ -9,6 +9,7 @@ pub mod parameters;
 pub mod plan;
 pub mod predict;
 pub mod preprocess;
+pub mod report;
 pub mod run;
 pub mod samples;
 pub mod train;
