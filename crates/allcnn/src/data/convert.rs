@@ -6,13 +6,12 @@
 //! | `.tar`, `.tar.gz`, `.tgz`, `.tar.zst`, `.zip` | image folder: `train/CLASS/NNNNN.png`, `test/CLASS/NNNNN.png` |
 //!
 //! The archive appears complete or not at all. The same data gives the same bytes.
-use super::fetch::sync_folder;
 use super::{DataSet, Error, Images, Progress, Stage, cifar};
+use crate::atomic_file::write_atomically_with;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use rayon::prelude::*;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 /// Images of one CIFAR batch.
@@ -34,12 +33,7 @@ pub fn convert(set: &DataSet, to: &Path, progress: &mut dyn FnMut(Progress)) -> 
         check_cifar(set).map_err(wrong)?;
     }
     check_class_names(set).map_err(wrong)?;
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io("write in", folder))?;
-    write(set, &form, file.as_file(), progress).map_err(Error::io("write", to))?;
-    file.as_file().sync_all().map_err(Error::io("write", to))?;
-    file.persist(to).map_err(|error| Error::io("write", to)(error.error))?;
-    sync_folder(folder).map_err(Error::io("write", folder))
+    write_atomically_with(to, |file| write(set, &form, file, progress)).map_err(Error::io("write", to))
 }
 
 /// What is written.
@@ -99,25 +93,29 @@ fn check_class_names(set: &DataSet) -> Result<(), String> {
     }
 }
 
-fn write(set: &DataSet, form: &Form, file: &File, progress: &mut dyn FnMut(Progress)) -> io::Result<()> {
+fn write(
+    set: &DataSet,
+    form: &Form,
+    file: &mut dyn Write,
+    progress: &mut dyn FnMut(Progress),
+) -> io::Result<()> {
     let mut members = Members { set, cifar: form.cifar, progress };
-    let file = BufWriter::new(file);
     match form.packing {
-        Packing::Tar => write_tar(&mut members, file)?.flush(),
+        Packing::Tar => write_tar(&mut members, file).map(drop),
         Packing::TarGz => {
             let encoder = flate2::write::GzEncoder::new(file, flate2::Compression::default());
-            write_tar(&mut members, encoder)?.finish()?.flush()
+            write_tar(&mut members, encoder)?.finish().map(drop)
         }
-        Packing::TarZst => write_tar(&mut members, zstd::Encoder::new(file, 0)?)?.finish()?.flush(),
+        Packing::TarZst => write_tar(&mut members, zstd::Encoder::new(file, 0)?)?.finish().map(drop),
         Packing::Zip => {
-            let mut archive = zip::ZipWriter::new(file);
+            let mut archive = zip::ZipWriter::new_stream(file);
             let stored =
                 zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
             members.each(&mut |name, bytes| {
                 archive.start_file(name, stored)?;
                 archive.write_all(bytes)
             })?;
-            archive.finish()?.flush()
+            archive.finish().map(drop).map_err(io::Error::from)
         }
     }
 }
