@@ -1,4 +1,5 @@
 //! Bad input is named, counted and explained; it never ends in a crash.
+#![allow(clippy::unwrap_used)]
 mod support;
 use allcnn::data::{Holdout, Options, fuzz, open};
 use proptest::prelude::*;

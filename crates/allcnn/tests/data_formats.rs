@@ -1,4 +1,5 @@
 //! Every form of data is read, and to the same images.
+#![allow(clippy::unwrap_used)]
 mod support;
 use allcnn::data::{Holdout, Kind, Labels, Options, decode::decode, open};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};

@@ -1,5 +1,6 @@
 //! Data in every form, made from generated pictures.
 #![allow(dead_code)] // each test file uses a part
+#![allow(clippy::unwrap_used)]
 use allcnn::data::{DataSet, Error, Options, open};
 use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
