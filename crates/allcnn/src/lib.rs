@@ -1,8 +1,8 @@
 //! The All-Convolutional-Net family: data, networks, training and evaluation.
 #![forbid(unsafe_code)]
-
 pub mod atomic_file;
 pub mod augment;
+pub mod data;
 pub mod evaluate;
 pub mod net;
 pub mod parameters;

@@ -9,6 +9,9 @@ use std::ops::ControlFlow;
 /// A single image file has at most so many bytes.
 const MAX_IMAGE_FILE: u64 = 256 << 20;
 
+/// Said when a holdout is given for data that has a test split.
+pub(crate) const HOLDOUT_REPLACES: &str = "a holdout was given: the data's own test split was not used";
+
 /// True when an entry is an image, or claims to be one.
 pub(crate) fn is_image(entry: &Entry) -> bool {
     recognize(&entry.head).is_some() || has_image_extension(&entry.name)
@@ -47,8 +50,11 @@ pub(crate) fn load(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Loaded, Error> {
-    let mut layout = layout(source)?;
-    let mut places = choose(&layout, options)?;
+    let mut layout = layout(source, options.holdout.is_some())?;
+    if options.holdout.is_some() && layout.splits.iter().all(|split| !split.is_empty()) {
+        layout.notes.push(HOLDOUT_REPLACES.to_string());
+    }
+    let places = choose(&layout, options)?;
     let total = places[0].len() + places[1].len();
     let size = match options.size {
         Some(size) => Some(size),
@@ -87,7 +93,6 @@ pub(crate) fn load(
     let bad = collector.skipped.len();
     let Collector { splits: [train, test], skipped, .. } = collector;
     layout.skipped.extend(skipped);
-    places.iter_mut().for_each(Vec::clear);
     Ok(Loaded {
         kind: Kind::ImageFolder,
         classes: layout.classes,
@@ -108,6 +113,9 @@ fn choose(layout: &Layout, options: &Options) -> Result<[Vec<(usize, u32)>; 2], 
         places.iter().map(|&place| items[place]).collect::<Vec<_>>()
     };
     let labels = |items: &[(usize, u32)]| items.iter().map(|item| item.1).collect::<Vec<u32>>();
+    if options.holdout.is_some() && train.is_empty() {
+        (train, test) = (test, train);
+    }
     if test.is_empty() || options.holdout.is_some() {
         let (kept, held) = options.holdout.unwrap_or_default().split(&labels(&train), &layout.classes)?;
         (train, test) = (pick(&train, &kept), pick(&train, &held));
@@ -142,7 +150,7 @@ fn sorted(images: Images) -> Images {
 }
 
 /// Finds classes and splits in the names of the images.
-fn layout(source: &Source) -> Result<Layout, Error> {
+fn layout(source: &Source, holdout: bool) -> Result<Layout, Error> {
     let mut images: Vec<(usize, Vec<&str>)> = source
         .entries
         .iter()
@@ -162,7 +170,7 @@ fn layout(source: &Source) -> Result<Layout, Error> {
         let deeper = images.iter().any(|(_, parts)| parts.len() > depth + 2);
         let splits = !folders.is_empty() && folders.iter().all(|folder| split_name(folder).is_some());
         match folders.iter().next() {
-            Some(_) if splits => return divided(source, &images, depth),
+            Some(_) if splits => return divided(source, &images, depth, holdout),
             Some(_) if folders.len() == 1 && deeper => depth += 1,
             _ => break,
         }
@@ -171,11 +179,16 @@ fn layout(source: &Source) -> Result<Layout, Error> {
     for (entry, parts) in &images {
         found.add(source, *entry, parts.get(depth..).unwrap_or_default(), 0);
     }
-    found.layout(source, vec![])
+    found.layout(source, vec![], holdout)
 }
 
 /// The layout of folders that are all named after splits.
-fn divided(source: &Source, images: &[(usize, Vec<&str>)], depth: usize) -> Result<Layout, Error> {
+fn divided(
+    source: &Source,
+    images: &[(usize, Vec<&str>)],
+    depth: usize,
+    holdout: bool,
+) -> Result<Layout, Error> {
     let of = |parts: &[&str]| {
         parts.get(depth).filter(|_| parts.len() > depth + 1).and_then(|folder| split_name(folder))
     };
@@ -195,7 +208,7 @@ fn divided(source: &Source, images: &[(usize, Vec<&str>)], depth: usize) -> Resu
             None => found.add(source, *entry, &[], 0),
         }
     }
-    found.layout(source, notes)
+    found.layout(source, notes, holdout)
 }
 
 /// Images by split and class.
@@ -217,7 +230,7 @@ impl Found {
         }
     }
 
-    fn layout(self, source: &Source, mut notes: Vec<String>) -> Result<Layout, Error> {
+    fn layout(self, source: &Source, mut notes: Vec<String>, holdout: bool) -> Result<Layout, Error> {
         let path = source.path().to_path_buf();
         let [train, test] = &self.splits;
         let named_by = if train.is_empty() { test } else { train };
@@ -230,7 +243,7 @@ impl Found {
             [class] => return Err(Error::OneClass { path, class: class.clone() }),
             _ => {}
         }
-        if train.is_empty() {
+        if train.is_empty() && !holdout {
             notes.push("there is a test split only: nothing to train on".to_string());
         }
         let list = |split: &BTreeMap<String, Vec<usize>>| {

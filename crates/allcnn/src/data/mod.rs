@@ -5,9 +5,11 @@
 //! parquet files, each in a folder or in a tar, tar.gz, tar.zst or zip archive.
 mod cifar;
 mod collect;
+pub mod convert;
 mod dataset;
 pub mod decode;
 mod error;
+pub mod fetch;
 mod folder;
 mod open;
 mod parquet;
@@ -15,6 +17,7 @@ mod pickle;
 pub mod shapes;
 mod source;
 mod split;
+pub mod verify;
 
 pub use dataset::{DataSet, Images, Kind, Skipped};
 pub use error::Error;

@@ -209,7 +209,7 @@ fn load_parquet(
     if skip_validation {
         notes.push("the test split is 'test'; the validation images were not used".to_string());
     }
-    if !has_train {
+    if !has_train && options.holdout.is_none() {
         notes.push("there is a test split only: nothing to train on".to_string());
     }
     let mut labels = Vec::new();
@@ -310,9 +310,12 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
         return Err(Error::Empty(path.to_path_buf()));
     }
     if !divided {
+        if options.holdout.is_some() && train.is_empty() {
+            (train, test) = (test, train);
+        }
         if test.is_empty() || options.holdout.is_some() {
             if !test.is_empty() {
-                notes.push("a holdout was given: the data's own test split was not used".to_string());
+                notes.push(folder::HOLDOUT_REPLACES.to_string());
             }
             let (kept, held) = options.holdout.unwrap_or_default().split(&train.labels, &classes)?;
             (train, test) = (train.select(&kept), train.select(&held));
