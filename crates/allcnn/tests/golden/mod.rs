@@ -1,4 +1,5 @@
 //! Whole networks held against what PyTorch computes in float64 (fixtures/golden/make.py), for any device.
+//! A device's own crate takes this in by its path.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ pub struct Fixture {
 
 impl Fixture {
     pub fn read(name: &str) -> Self {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden");
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../allcnn/tests/fixtures/golden");
         let bytes = std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap();
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
         let networks = header.metadata().clone().unwrap();
