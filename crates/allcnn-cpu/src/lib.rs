@@ -1,1 +1,26 @@
 //! The CPU device of allcnn.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `cpu` | the device: settings, and each operation of the contract handed to its kernel |
+//! | `isa`, `simd` | which instruction set runs, and the one vector trait that the kernels are written over |
+//! | `threads` | the pool; work is split into chunks that do not depend on the number of threads |
+//! | `buffer` | aligned memory |
+//! | `conv` | convolution: the ordered list of algorithms, one file (or folder) an algorithm |
+//! | `ops` | everything else, as plain loops that the compiler vectorizes |
+//!
+//! Every result has the same bits for any number of threads.
+
+mod buffer;
+mod conv;
+mod cpu;
+mod isa;
+mod ops;
+mod peak;
+mod simd;
+mod threads;
+
+pub use buffer::Buffer;
+pub use conv::Conv;
+pub use cpu::{Cpu, CpuOptions, Pool, Step};
+pub use isa::Isa;

@@ -1,1 +1,93 @@
-//! The suite that every device must pass.
+//! The suite that every device must pass: each operation over one list of cases, compared with [`crate::Reference`]
+//! and, for the gradients, with finite differences of the device's own forward pass.
+//!
+//! ```
+//! let report = allcnn_device::conformance::run(&allcnn_device::Reference);
+//! assert!(report.failures().is_empty(), "{}", report.failures().join("\n"));
+//! ```
+
+mod arena;
+pub mod cases;
+mod conv;
+mod other;
+
+use crate::{Device, Reference};
+use arena::Arena;
+
+/// What one operation did in one case.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Case, operation and what was compared.
+    pub name: String,
+    /// Largest difference from what was expected, over the largest expected value.
+    pub error: f64,
+    /// The largest error allowed.
+    pub tolerance: f64,
+}
+
+/// All outcomes of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// One entry a comparison.
+    pub outcomes: Vec<Outcome>,
+    /// A digest of the bits of every result: equal for two runs that agree to the last bit.
+    pub digest: u64,
+}
+
+impl Report {
+    /// A line for each comparison that failed.
+    pub fn failures(&self) -> Vec<String> {
+        let failed = self
+            .outcomes
+            .iter()
+            .filter(|outcome| outcome.error.is_nan() || outcome.error > outcome.tolerance);
+        failed.map(|o| format!("{}: error {:.2e}, allowed {:.0e}", o.name, o.error, o.tolerance)).collect()
+    }
+
+    /// The comparison with the largest share of its tolerance.
+    pub fn worst(&self) -> Option<&Outcome> {
+        self.outcomes.iter().max_by(|a, b| (a.error / a.tolerance).total_cmp(&(b.error / b.tolerance)))
+    }
+
+    fn compare(&mut self, name: String, actual: &[f32], expected: &[f32], tolerance: f64) {
+        assert_eq!(actual.len(), expected.len(), "{name}");
+        let largest = expected.iter().fold(f64::MIN_POSITIVE, |largest, &x| largest.max(f64::from(x).abs()));
+        let pairs = actual.iter().zip(expected);
+        // NaN must not vanish in a maximum.
+        let error = pairs
+            .map(|(&a, &e)| (f64::from(a) - f64::from(e)).abs() / largest)
+            .fold(0.0, |worst, error| if error.is_nan() || error > worst { error } else { worst });
+        for value in actual {
+            self.digest = (self.digest ^ u64::from(value.to_bits())).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        self.outcomes.push(Outcome { name, error, tolerance });
+    }
+
+    /// Compares two numbers, relative to `scale`.
+    fn compare_number(&mut self, name: String, actual: f64, expected: f64, scale: f64, tolerance: f64) {
+        self.outcomes.push(Outcome { name, error: (actual - expected).abs() / scale.max(1e-30), tolerance });
+    }
+}
+
+/// Runs every case on a device.
+///
+/// # Panics
+/// When the device refuses a case or has no memory for it.
+pub fn run<D: Device>(device: &D) -> Report {
+    let mut report = Report::default();
+    let (device, reference) = (Arena { device }, Arena { device: &Reference });
+    for case in cases::convolutions() {
+        conv::check(&device, &reference, &case, &mut report);
+    }
+    for case in cases::poolings() {
+        other::pool(&device, &reference, &case, &mut report);
+    }
+    for case in cases::normalizations() {
+        other::lrn(&device, &reference, case, &mut report);
+    }
+    other::activations(&device, &reference, &mut report);
+    other::dropout(&device, &reference, &mut report);
+    other::head(&device, &reference, &mut report);
+    other::sgd(&device, &reference, &mut report);
+    report
+}

@@ -1,0 +1,335 @@
+//! Backward-weights for any shape: each weight matrix of a tap is the product of the transposed input pixels under it
+//! and the gradients of the output pixels.
+//!
+//! The output pixels are cut into a number of parts that depends on the shape alone; each part sums into its own
+//! copy of the gradient, and the copies are added in their order.
+
+use std::ops::Range;
+
+use allcnn_device::ConvShape;
+
+use super::patches::{self, PATCH_VALUES};
+use super::tile::{Panels, accumulate_transposed, vectors};
+use super::{Declined, WeightsPass};
+use crate::cpu::Cpu;
+use crate::isa::Isa;
+use crate::simd::{Kernel, Simd};
+use crate::threads::SendPtr;
+
+/// Output pixels whose gradients are packed at a time.
+const BAND: usize = 128;
+/// Widest panel of any instruction set.
+const WIDEST: usize = 48;
+/// A part is worth its copy of the gradient from so many pixels on.
+const PART_PIXELS: usize = 512;
+/// Enough parts to keep many threads busy.
+const MOST_PARTS: usize = 16;
+/// All copies together: 16 MiB.
+const COPY_VALUES: usize = 4 << 20;
+
+/// The algorithm, prepared for one shape.
+#[derive(Debug)]
+pub(super) struct Direct {
+    shape: ConvShape,
+    panels: Panels,
+    parts: usize,
+    /// Input channels as the products see them: of one tap, or of a whole patch.
+    depth: usize,
+    taps: usize,
+    copy_patches: bool,
+}
+
+/// Neighbouring output pixels of one row whose tap lies inside the image.
+#[derive(Clone, Copy, Default)]
+struct Run {
+    /// Place of the first input value.
+    input: usize,
+    /// Place in the band.
+    pixel: usize,
+    count: usize,
+}
+
+impl Direct {
+    /// Takes every shape.
+    pub(super) fn choose(shape: ConvShape, isa: Isa) -> Result<Box<dyn WeightsPass>, Declined> {
+        let panels = Panels::new(shape.group_out_channels(), isa);
+        let output = shape.output();
+        let pixels = output.len() / output.channels;
+        let copy_patches = patches::pay(&shape);
+        let (taps, depth) = (shape.kernel * shape.kernel, shape.group_in_channels());
+        let (taps, depth) = if copy_patches { (1, taps * depth) } else { (taps, depth) };
+        let copy = shape.groups * taps * depth * panels.stored_all();
+        let parts = (pixels / PART_PIXELS).min(COPY_VALUES / copy).clamp(1, MOST_PARTS);
+        Ok(Box::new(Self { shape, panels, parts, depth, taps, copy_patches }))
+    }
+
+    /// Values of one part's copy, the bias after the weights.
+    fn copy_len(&self) -> usize {
+        self.shape.groups * (self.taps * self.depth + 1) * self.panels.stored_all()
+    }
+
+    /// Where a group's panel lies in a copy: [tap][depth][stored columns], then the bias.
+    fn panel(&self, group: usize, panel: usize) -> Range<usize> {
+        let rows = self.taps * self.depth + 1;
+        let start = rows * (group * self.panels.stored_all() + self.panels.stored_before(panel));
+        start..start + rows * self.panels.stored(panel)
+    }
+
+    fn pixels(&self) -> usize {
+        self.shape.output().len() / self.shape.out_channels
+    }
+
+    /// Adds the copies and writes one panel's gradients in the order [out, ky, kx, in].
+    fn reduce(
+        &self,
+        copies: &[f32],
+        group: usize,
+        panel: usize,
+        d_weights: SendPtr<f32>,
+        d_bias: SendPtr<f32>,
+    ) {
+        let (stored, rows) = (self.panels.stored(panel), self.taps * self.depth);
+        let first_out = group * self.shape.group_out_channels() + self.panels.columns(panel).start;
+        let columns = self.panels.columns(panel).len();
+        for row in 0..=rows {
+            let mut sums = [0.0; WIDEST];
+            for copy in copies.chunks_exact(self.copy_len()) {
+                let values = &copy[self.panel(group, panel)][row * stored..][..stored];
+                sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+            }
+            for (column, &sum) in sums[..columns].iter().enumerate() {
+                let out = first_out + column;
+                // SAFETY: each group and panel has its own output channels.
+                unsafe {
+                    let place = if row < rows { d_weights.at(out * rows + row) } else { d_bias.at(out) };
+                    *place = sum;
+                }
+            }
+        }
+    }
+}
+
+impl WeightsPass for Direct {
+    fn name(&self) -> &'static str {
+        if self.copy_patches { "patches" } else { "direct" }
+    }
+
+    fn workspace_len(&self) -> usize {
+        self.parts * self.copy_len()
+    }
+
+    fn run(
+        &self,
+        cpu: &Cpu,
+        input: &[f32],
+        d_output: &[f32],
+        d_weights: &mut [f32],
+        d_bias: &mut [f32],
+        workspace: &mut [f32],
+    ) {
+        let copies = &mut workspace[..self.workspace_len()];
+        let start = SendPtr(copies.as_mut_ptr());
+        let panels = self.shape.groups * self.panels.count();
+        let at = |chunk: usize| (chunk / self.panels.count(), chunk % self.panels.count());
+        cpu.threads().run(self.parts * panels, |chunk, _| {
+            let (part, (group, panel)) = (chunk / panels, at(chunk % panels));
+            let range = self.panel(group, panel);
+            let first = part * self.copy_len() + range.start;
+            // SAFETY: each part and panel has its own place among the copies.
+            let copy = unsafe { std::slice::from_raw_parts_mut(start.at(first), range.len()) };
+            copy.fill(0.0);
+            cpu.isa().run(Part { pass: self, input, d_output, part, group, panel, copy });
+        });
+        let copies = &*copies;
+        let (d_weights, d_bias) = (SendPtr(d_weights.as_mut_ptr()), SendPtr(d_bias.as_mut_ptr()));
+        cpu.threads().run(panels, |chunk, _| {
+            let (group, panel) = at(chunk);
+            self.reduce(copies, group, panel, d_weights, d_bias);
+        });
+    }
+}
+
+/// One panel of output channels, summed over one part of the pixels.
+struct Part<'a> {
+    pass: &'a Direct,
+    input: &'a [f32],
+    d_output: &'a [f32],
+    part: usize,
+    group: usize,
+    panel: usize,
+    copy: &'a mut [f32],
+}
+
+impl Kernel for Part<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let (pixels, parts) = (self.pass.pixels(), self.pass.parts);
+        let (first, last) = (pixels * self.part / parts, pixels * (self.part + 1) / parts);
+        let longest = if self.pass.copy_patches { (PATCH_VALUES / self.pass.depth).min(BAND) } else { BAND };
+        let mut gradients = [0.0; BAND * WIDEST];
+        for start in (first..last).step_by(longest) {
+            let band = start..(start + longest).min(last);
+            self.pack(band.clone(), &mut gradients);
+            self.add_bias(band.len(), &gradients);
+            if self.pass.copy_patches {
+                self.patches(simd, band, &gradients);
+            } else {
+                self.taps(simd, band, &gradients);
+            }
+        }
+    }
+}
+
+impl Part<'_> {
+    /// Gradients of the band's pixels, this panel's channels side by side and filled up with zeros.
+    #[inline(always)]
+    fn pack(&self, band: Range<usize>, gradients: &mut [f32]) {
+        let columns = self.pass.panels.columns(self.panel);
+        let stored = self.pass.panels.stored(self.panel);
+        let first = self.group * self.pass.shape.group_out_channels() + columns.start;
+        for (pixel, row) in band.zip(gradients.chunks_exact_mut(stored)) {
+            let from = pixel * self.pass.shape.out_channels + first;
+            row[..columns.len()].copy_from_slice(&self.d_output[from..from + columns.len()]);
+            row[columns.len()..].fill(0.0);
+        }
+    }
+
+    #[inline(always)]
+    fn add_bias(&mut self, pixels: usize, gradients: &[f32]) {
+        let stored = self.pass.panels.stored(self.panel);
+        let bias = self.copy.len() - stored;
+        for row in gradients.chunks_exact(stored).take(pixels) {
+            self.copy[bias..].iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+        }
+    }
+
+    #[inline(always)]
+    fn patches<S: Simd>(&mut self, simd: S, band: Range<usize>, gradients: &[f32]) {
+        let (shape, depth) = (&self.pass.shape, self.pass.depth);
+        let output = shape.output();
+        let mut patches = [0.0; PATCH_VALUES];
+        for (pixel, patch) in band.clone().zip(patches.chunks_exact_mut(depth)) {
+            let (row, column) = (pixel / output.width % output.height, pixel % output.width);
+            let corner = [row, column].map(|at| (at * shape.stride) as isize - shape.padding as isize);
+            let (image, first) =
+                (pixel / output.width / output.height, self.group * shape.group_in_channels());
+            patches::copy(self.input, shape.input, image, corner.into(), shape.kernel, first, patch);
+        }
+        let run = Run { input: 0, pixel: 0, count: band.len() };
+        self.depth(simd, 0, &patches, depth, &[run], gradients);
+    }
+
+    #[inline(always)]
+    fn taps<S: Simd>(&mut self, simd: S, band: Range<usize>, gradients: &[f32]) {
+        let step = self.pass.shape.stride * self.pass.shape.input.channels;
+        for tap in 0..self.pass.taps {
+            let mut runs = [Run::default(); BAND];
+            let count = self.runs(tap, band.clone(), &mut runs);
+            self.depth(simd, tap, self.input, step, &runs[..count], gradients);
+        }
+    }
+
+    /// Finds the runs of a tap in a band.
+    #[inline(always)]
+    fn runs(&self, tap: usize, band: Range<usize>, runs: &mut [Run; BAND]) -> usize {
+        let shape = &self.pass.shape;
+        let (input, output) = (shape.input, shape.output());
+        let (ky, kx) = (tap / shape.kernel, tap % shape.kernel);
+        // Columns o with 0 <= o * stride + kx - padding < width.
+        let left = shape.padding.saturating_sub(kx).div_ceil(shape.stride);
+        let right = (input.width + shape.padding).saturating_sub(kx).div_ceil(shape.stride);
+        let (mut count, mut pixel) = (0, band.start);
+        while pixel < band.end {
+            let (line, column) = (pixel / output.width, pixel % output.width);
+            let end = (column + band.end - pixel).min(output.width);
+            let (from, to) = (column.max(left), end.min(right));
+            let row = (line % output.height * shape.stride + ky).wrapping_sub(shape.padding);
+            if row < input.height && from < to {
+                let source = (line / output.height * input.height + row) * input.width;
+                let place = source + from * shape.stride + kx - shape.padding;
+                runs[count] = Run {
+                    input: place * input.channels + self.group * shape.group_in_channels(),
+                    pixel: pixel - band.start + from - column,
+                    count: to - from,
+                };
+                count += 1;
+            }
+            pixel += end - column;
+        }
+        count
+    }
+
+    /// All input channels of a tap, some rows of a register tile at a time.
+    #[inline(always)]
+    fn depth<S: Simd>(
+        &mut self,
+        simd: S,
+        tap: usize,
+        input: &[f32],
+        step: usize,
+        runs: &[Run],
+        gradients: &[f32],
+    ) {
+        match vectors::<S>(self.pass.panels.columns(self.panel).len()) {
+            3 => self.depth_of::<S, 3>(simd, tap, input, step, runs, gradients),
+            2 => self.depth_of::<S, 2>(simd, tap, input, step, runs, gradients),
+            _ => self.depth_of::<S, 1>(simd, tap, input, step, runs, gradients),
+        }
+    }
+
+    #[inline(always)]
+    fn depth_of<S: Simd, const V: usize>(
+        &mut self,
+        simd: S,
+        tap: usize,
+        input: &[f32],
+        step: usize,
+        runs: &[Run],
+        gradients: &[f32],
+    ) {
+        let (mut channel, depth) = (0, self.pass.depth);
+        while channel < depth {
+            let copy = &mut self.copy[(tap * depth + channel) * V * S::LANES..];
+            channel += match depth - channel {
+                8.. if S::TILE_ROWS == 8 => {
+                    tile::<S, 8, V>(simd, channel, copy, input, step, runs, gradients)
+                }
+                4.. => tile::<S, 4, V>(simd, channel, copy, input, step, runs, gradients),
+                _ => tile::<S, 1, V>(simd, channel, copy, input, step, runs, gradients),
+            };
+        }
+    }
+}
+
+/// Adds the products of all runs to R rows of the gradient; gives R.
+#[inline(always)]
+fn tile<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    channel: usize,
+    copy: &mut [f32],
+    input: &[f32],
+    step: usize,
+    runs: &[Run],
+    gradients: &[f32],
+) -> usize {
+    let copy = &mut copy[..R * V * S::LANES];
+    let place = |r: usize, v: usize| (r * V + v) * S::LANES;
+    // SAFETY: `copy` holds R rows of V vectors; slicing checks each run's input and gradients.
+    unsafe {
+        let mut sums: [[S::V; V]; R] =
+            std::array::from_fn(|r| std::array::from_fn(|v| simd.load(copy.as_ptr().add(place(r, v)))));
+        for run in runs {
+            let column = input[run.input + channel..][..(run.count - 1) * step + R].as_ptr();
+            let panel = gradients[run.pixel * V * S::LANES..][..run.count * V * S::LANES].as_ptr();
+            accumulate_transposed(simd, column, step, run.count, panel, &mut sums);
+        }
+        for (r, row) in sums.iter().enumerate() {
+            for (v, &sum) in row.iter().enumerate() {
+                simd.store(sum, copy.as_mut_ptr().add(place(r, v)));
+            }
+        }
+    }
+    R
+}

@@ -1,0 +1,391 @@
+//! Indirect convolution, for any shape, forward and backward-data (Dukhan 2019, "The Indirect Convolution Algorithm").
+//!
+//! Each destination pixel is a sum over taps of a source pixel times a weight matrix. The left operand is never
+//! copied: a register tile takes one pointer for each of its destination pixels (a row of zeros outside the image)
+//! and runs over the channels. Going back through a stride, destination pixels fall into stride x stride phases, each
+//! with its own few taps, so that no product with an inserted zero is done.
+
+use std::ops::Range;
+
+use allcnn_device::{ConvShape, Shape};
+
+use super::patches::{self, PATCH_VALUES};
+use super::tile::{Panels, accumulate, vectors, zeros};
+use super::{DataPass, Declined, Direction};
+use crate::cpu::Cpu;
+use crate::isa::Isa;
+use crate::ops::epilogue::Finish;
+use crate::simd::{Kernel, Simd};
+use crate::threads::SendPtr;
+
+/// Destination pixels that share a pass over the weights.
+const BLOCK: usize = 128;
+/// The longest row of zeros; more channels are run over in pieces.
+const DEPTH: usize = 1024;
+static ZEROS: [f32; DEPTH] = [0.0; DEPTH];
+
+/// The algorithm, prepared for one shape and direction.
+#[derive(Debug)]
+pub(super) struct Indirect {
+    direction: Direction,
+    shape: ConvShape,
+    source: Shape,
+    destination: Shape,
+    /// Channels of a group in source and destination.
+    depth: usize,
+    panels: Panels,
+    phases: Vec<Phase>,
+    copy_patches: bool,
+    rows_per_chunk: usize,
+}
+
+/// Destination rows and columns that see the same taps: `first`, `first + step`, ...
+#[derive(Debug)]
+struct Phase {
+    row: usize,
+    column: usize,
+    step: usize,
+    /// Source rows between neighbouring destination rows of the phase.
+    source_step: usize,
+    taps: Vec<Tap>,
+    /// Where its packed weights start.
+    packed: usize,
+}
+
+/// One weight matrix and where its source pixel lies.
+#[derive(Clone, Copy, Debug)]
+struct Tap {
+    ky: usize,
+    kx: usize,
+    row: isize,
+    column: isize,
+}
+
+/// A destination pixel of a block: its place, and the source pixel that its taps count from.
+#[derive(Clone, Copy, Default)]
+struct Pixel {
+    destination: usize,
+    image: usize,
+    row: isize,
+    column: isize,
+}
+
+impl Indirect {
+    /// Takes every shape.
+    pub(super) fn choose(
+        shape: ConvShape,
+        direction: Direction,
+        isa: Isa,
+    ) -> Result<Box<dyn DataPass>, Declined> {
+        let (input, output) = (shape.input, shape.output());
+        let (source, destination, depth, columns) = match direction {
+            Direction::Forward => (input, output, shape.group_in_channels(), shape.group_out_channels()),
+            Direction::Backward => (output, input, shape.group_out_channels(), shape.group_in_channels()),
+        };
+        let panels = Panels::new(columns, isa);
+        let mut phases = match direction {
+            Direction::Forward => vec![forward_phase(&shape)],
+            Direction::Backward => backward_phases(&shape),
+        };
+        let mut packed = 0;
+        for phase in &mut phases {
+            phase.packed = packed;
+            packed += shape.groups * phase.taps.len() * depth * panels.stored_all();
+        }
+        Ok(Box::new(Self {
+            direction,
+            shape,
+            source,
+            destination,
+            depth,
+            panels,
+            phases,
+            copy_patches: direction == Direction::Forward && patches::pay(&shape),
+            rows_per_chunk: BLOCK.div_ceil(destination.width),
+        }))
+    }
+
+    /// Where the packed weights of a phase, group and panel lie: [tap][depth][stored columns].
+    fn packed_panel(&self, phase: &Phase, group: usize, panel: usize) -> Range<usize> {
+        let rows = phase.taps.len() * self.depth;
+        let start =
+            phase.packed + rows * (group * self.panels.stored_all() + self.panels.stored_before(panel));
+        start..start + rows * self.panels.stored(panel)
+    }
+
+    /// Brings one panel of weights from [out, ky, kx, in] into the order in which the tiles read it.
+    fn pack(&self, weights: &[f32], phase: &Phase, group: usize, panel: usize, packed: &mut [f32]) {
+        let (kernel, group_in) = (self.shape.kernel, self.shape.group_in_channels());
+        let first_out = group * self.shape.group_out_channels();
+        let columns = self.panels.columns(panel);
+        let stored = self.panels.stored(panel);
+        let place = |o: usize, tap: Tap, i: usize| {
+            (((first_out + o) * kernel + tap.ky) * kernel + tap.kx) * group_in + i
+        };
+        for (&tap, packed) in phase.taps.iter().zip(packed.chunks_exact_mut(self.depth * stored)) {
+            for (k, row) in packed.chunks_exact_mut(stored).enumerate() {
+                row[columns.len()..].fill(0.0);
+                match self.direction {
+                    Direction::Forward => {
+                        for (value, o) in row.iter_mut().zip(columns.clone()) {
+                            *value = weights[place(o, tap, k)];
+                        }
+                    }
+                    Direction::Backward => {
+                        let from = place(k, tap, columns.start);
+                        row[..columns.len()].copy_from_slice(&weights[from..from + columns.len()]);
+                    }
+                }
+            }
+        }
+    }
+
+    fn pack_all(&self, cpu: &Cpu, weights: &[f32], packed: &mut [f32]) {
+        let panels = self.shape.groups * self.panels.count();
+        let start = SendPtr(packed.as_mut_ptr());
+        cpu.threads().run(self.phases.len() * panels, |chunk, _| {
+            let phase = &self.phases[chunk / panels];
+            let (group, panel) = (chunk % panels / self.panels.count(), chunk % self.panels.count());
+            let range = self.packed_panel(phase, group, panel);
+            // SAFETY: panels are disjoint parts of the packed weights.
+            let packed = unsafe { std::slice::from_raw_parts_mut(start.at(range.start), range.len()) };
+            self.pack(weights, phase, group, panel, packed);
+        });
+    }
+}
+
+impl DataPass for Indirect {
+    fn name(&self) -> &'static str {
+        if self.copy_patches { "patches" } else { "indirect" }
+    }
+
+    fn workspace_len(&self) -> usize {
+        let taps: usize = self.phases.iter().map(|phase| phase.taps.len()).sum();
+        self.shape.groups * taps * self.depth * self.panels.stored_all()
+    }
+
+    fn run(
+        &self,
+        cpu: &Cpu,
+        source: &[f32],
+        weights: &[f32],
+        finish: Finish<'_>,
+        destination: &mut [f32],
+        workspace: &mut [f32],
+    ) {
+        let packed = &mut workspace[..self.workspace_len()];
+        self.pack_all(cpu, weights, packed);
+        let packed = &*packed;
+        let row_len = self.destination.width * self.destination.channels;
+        cpu.threads().run_over(destination, self.rows_per_chunk * row_len, |chunk, destination| {
+            let first_row = chunk * self.rows_per_chunk;
+            cpu.isa().run(Rows { pass: self, source, packed, finish, first_row, destination });
+        });
+    }
+}
+
+fn forward_phase(shape: &ConvShape) -> Phase {
+    let padding = shape.padding as isize;
+    let taps = (0..shape.kernel * shape.kernel)
+        .map(|at| (at / shape.kernel, at % shape.kernel))
+        .map(|(ky, kx)| Tap { ky, kx, row: ky as isize - padding, column: kx as isize - padding })
+        .collect();
+    Phase { row: 0, column: 0, step: 1, source_step: shape.stride, taps, packed: 0 }
+}
+
+/// Input row i gets output row o through tap k where i + padding = o * stride + k, that is, for i = phase + stride * q,
+/// o = q + (phase + padding - k) / stride where that is whole.
+fn backward_phases(shape: &ConvShape) -> Vec<Phase> {
+    let stride = shape.stride as isize;
+    let offset = |phase: usize, k: usize| {
+        let distance = phase as isize + shape.padding as isize - k as isize;
+        (distance.rem_euclid(stride) == 0).then_some(distance.div_euclid(stride))
+    };
+    let (rows, columns) = (shape.stride.min(shape.input.height), shape.stride.min(shape.input.width));
+    let mut phases = Vec::new();
+    for row in 0..rows {
+        for column in 0..columns {
+            let mut taps = Vec::new();
+            for ky in 0..shape.kernel {
+                for kx in 0..shape.kernel {
+                    if let (Some(row), Some(column)) = (offset(row, ky), offset(column, kx)) {
+                        taps.push(Tap { ky, kx, row, column });
+                    }
+                }
+            }
+            phases.push(Phase { row, column, step: shape.stride, source_step: 1, taps, packed: 0 });
+        }
+    }
+    phases
+}
+
+/// Some whole destination rows, counted over all images.
+struct Rows<'a> {
+    pass: &'a Indirect,
+    source: &'a [f32],
+    packed: &'a [f32],
+    finish: Finish<'a>,
+    first_row: usize,
+    destination: &'a mut [f32],
+}
+
+impl Kernel for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        for phase in &self.pass.phases {
+            self.phase(simd, phase);
+        }
+        let row_len = self.pass.destination.width * self.pass.destination.channels;
+        self.finish.apply(simd, self.first_row * row_len, self.destination);
+    }
+}
+
+impl Rows<'_> {
+    #[inline(always)]
+    fn phase<S: Simd>(&mut self, simd: S, phase: &Phase) {
+        let Shape { height, width, channels, .. } = self.pass.destination;
+        let rows = self.destination.len() / (width * channels);
+        let longest =
+            if self.pass.copy_patches { PATCH_VALUES / (phase.taps.len() * self.pass.depth) } else { BLOCK };
+        let mut pixels = [Pixel::default(); BLOCK];
+        let mut count = 0;
+        for at in 0..rows {
+            let (image, row) = ((self.first_row + at) / height, (self.first_row + at) % height);
+            if row % phase.step != phase.row {
+                continue;
+            }
+            for column in (phase.column..width).step_by(phase.step) {
+                pixels[count] = Pixel {
+                    destination: (at * width + column) * channels,
+                    image,
+                    row: (row / phase.step * phase.source_step) as isize,
+                    column: (column / phase.step * phase.source_step) as isize,
+                };
+                count += 1;
+                if count == longest.min(BLOCK) {
+                    self.block(simd, phase, &pixels[..count]);
+                    count = 0;
+                }
+            }
+        }
+        self.block(simd, phase, &pixels[..count]);
+    }
+
+    /// All channels of some pixels.
+    #[inline(always)]
+    fn block<S: Simd>(&mut self, simd: S, phase: &Phase, pixels: &[Pixel]) {
+        let mut patches = [0.0; PATCH_VALUES];
+        for group in 0..self.pass.shape.groups {
+            if self.pass.copy_patches {
+                self.copy_patches(phase, group, pixels, &mut patches);
+            }
+            for panel in 0..self.pass.panels.count() {
+                let columns = self.pass.panels.columns(panel);
+                match (S::TILE_ROWS, vectors::<S>(columns.len())) {
+                    (8, 3) => self.panel::<S, 8, 3>(simd, phase, group, panel, pixels, &patches),
+                    (8, 2) => self.panel::<S, 8, 2>(simd, phase, group, panel, pixels, &patches),
+                    (8, _) => self.panel::<S, 8, 1>(simd, phase, group, panel, pixels, &patches),
+                    (_, 3) => self.panel::<S, 4, 3>(simd, phase, group, panel, pixels, &patches),
+                    (_, 2) => self.panel::<S, 4, 2>(simd, phase, group, panel, pixels, &patches),
+                    (_, _) => self.panel::<S, 4, 1>(simd, phase, group, panel, pixels, &patches),
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn copy_patches(&self, phase: &Phase, group: usize, pixels: &[Pixel], patches: &mut [f32]) {
+        let (kernel, padding) = (self.pass.shape.kernel, self.pass.shape.padding as isize);
+        let len = phase.taps.len() * self.pass.depth;
+        for (pixel, patch) in pixels.iter().zip(patches.chunks_exact_mut(len)) {
+            let corner = (pixel.row - padding, pixel.column - padding);
+            let first_channel = group * self.pass.depth;
+            patches::copy(self.source, self.pass.source, pixel.image, corner, kernel, first_channel, patch);
+        }
+    }
+
+    /// A panel of columns for some pixels, a register tile at a time.
+    #[inline(always)]
+    fn panel<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        phase: &Phase,
+        group: usize,
+        panel: usize,
+        pixels: &[Pixel],
+        patches: &[f32],
+    ) {
+        let columns = self.pass.panels.columns(panel);
+        let first_channel =
+            group * self.pass.panels.columns(self.pass.panels.count() - 1).end + columns.start;
+        let weights = self.packed[self.pass.packed_panel(phase, group, panel)].as_ptr();
+        for (tile, pixels) in pixels.chunks(R).enumerate() {
+            let mut sums = zeros::<S, R, V>(simd);
+            // SAFETY: the panel holds taps * depth rows of V vectors; row pointers are checked in `source_row`, and
+            // patches are as long as the panel.
+            unsafe {
+                if self.pass.copy_patches {
+                    let len = phase.taps.len() * self.pass.depth;
+                    let row =
+                        |r: usize| patches[(tile * R + r.min(pixels.len() - 1)) * len..][..len].as_ptr();
+                    accumulate(simd, &std::array::from_fn(row), len, weights, &mut sums);
+                } else {
+                    self.taps(simd, phase, group, pixels, weights, &mut sums);
+                }
+            }
+            for (pixel, sums) in pixels.iter().zip(&sums) {
+                let place = &mut self.destination[pixel.destination + first_channel..][..columns.len()];
+                for (v, &sum) in sums.iter().enumerate() {
+                    let place = &mut place[v * S::LANES..];
+                    let count = place.len().min(S::LANES);
+                    // SAFETY: `count` values are there.
+                    unsafe { simd.store_first(sum, count, place.as_mut_ptr()) };
+                }
+            }
+        }
+    }
+
+    /// Sums of a tile over all taps.
+    ///
+    /// # Safety
+    /// `weights` must hold taps * depth rows of V vectors.
+    #[inline(always)]
+    unsafe fn taps<S: Simd, const R: usize, const V: usize>(
+        &self,
+        simd: S,
+        phase: &Phase,
+        group: usize,
+        pixels: &[Pixel],
+        mut weights: *const f32,
+        sums: &mut [[S::V; V]; R],
+    ) {
+        for &tap in &phase.taps {
+            for start in (0..self.pass.depth).step_by(DEPTH) {
+                let depth = DEPTH.min(self.pass.depth - start);
+                let first_channel = group * self.pass.depth + start;
+                // Rows past the last pixel repeat it; they are not stored.
+                let row =
+                    |r: usize| self.source_row(pixels[r.min(pixels.len() - 1)], tap, first_channel, depth);
+                // SAFETY: each row holds `depth` values, the panel as the caller says.
+                unsafe {
+                    accumulate(simd, &std::array::from_fn(row), depth, weights, sums);
+                    weights = weights.add(depth * V * S::LANES);
+                }
+            }
+        }
+    }
+
+    /// The source values under a tap: `depth` channels of a pixel, or zeros outside the image.
+    #[inline(always)]
+    fn source_row(&self, pixel: Pixel, tap: Tap, first_channel: usize, depth: usize) -> *const f32 {
+        let Shape { height, width, channels, .. } = self.pass.source;
+        let (row, column) = ((pixel.row + tap.row) as usize, (pixel.column + tap.column) as usize);
+        if row >= height || column >= width {
+            return ZEROS.as_ptr();
+        }
+        let place = ((pixel.image * height + row) * width + column) * channels + first_channel;
+        self.source[place..][..depth].as_ptr()
+    }
+}

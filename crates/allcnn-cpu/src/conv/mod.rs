@@ -1,0 +1,163 @@
+//! Convolution: an ordered list of algorithms for each pass; the first that accepts a shape does the work.
+//!
+//! Forward and backward-data are the same kind of pass (a source and the weights give a destination, which is then
+//! finished in the cache), so they share their algorithms; backward-weights has its own.
+
+mod direct;
+mod indirect;
+mod patches;
+mod tile;
+
+use allcnn_device::{ConvShape, Error};
+
+use crate::cpu::Cpu;
+use crate::isa::Isa;
+use crate::ops::assert_len;
+use crate::ops::epilogue::Finish;
+
+/// Which way a data pass goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// From the input to the output.
+    Forward,
+    /// From the output's gradient to the input's.
+    Backward,
+}
+
+/// Forward or backward-data by one algorithm.
+pub(crate) trait DataPass: Send + Sync + std::fmt::Debug {
+    /// Its name, for people.
+    fn name(&self) -> &'static str;
+    /// Values of workspace that a run takes.
+    fn workspace_len(&self) -> usize;
+    /// Computes the whole destination and finishes it.
+    fn run(
+        &self,
+        cpu: &Cpu,
+        source: &[f32],
+        weights: &[f32],
+        finish: Finish<'_>,
+        destination: &mut [f32],
+        workspace: &mut [f32],
+    );
+}
+
+/// Backward-weights by one algorithm.
+pub(crate) trait WeightsPass: Send + Sync + std::fmt::Debug {
+    /// Its name, for people.
+    fn name(&self) -> &'static str;
+    /// Values of workspace that a run takes.
+    fn workspace_len(&self) -> usize;
+    /// Overwrites the gradients of weights and bias.
+    fn run(
+        &self,
+        cpu: &Cpu,
+        input: &[f32],
+        d_output: &[f32],
+        d_weights: &mut [f32],
+        d_bias: &mut [f32],
+        workspace: &mut [f32],
+    );
+}
+
+/// Why an algorithm does not take a shape.
+type Declined = &'static str;
+/// Takes a shape or declines it.
+type ChooseData = fn(ConvShape, Direction, Isa) -> Result<Box<dyn DataPass>, Declined>;
+/// Takes a shape or declines it.
+type ChooseWeights = fn(ConvShape, Isa) -> Result<Box<dyn WeightsPass>, Declined>;
+
+/// Fastest first; the last takes every shape.
+const DATA_PASSES: [ChooseData; 1] = [indirect::Indirect::choose];
+/// Fastest first; the last takes every shape.
+const WEIGHTS_PASSES: [ChooseWeights; 1] = [direct::Direct::choose];
+
+/// A convolution with its algorithms chosen.
+#[derive(Debug)]
+pub struct Conv {
+    shape: ConvShape,
+    forward: Box<dyn DataPass>,
+    backward_data: Box<dyn DataPass>,
+    backward_weights: Box<dyn WeightsPass>,
+}
+
+impl Conv {
+    /// Chooses the algorithms and makes room for the largest workspace.
+    pub(crate) fn new(shape: ConvShape, cpu: &Cpu) -> Result<Self, Error> {
+        let data =
+            |direction| first_taker(DATA_PASSES.map(|choose| move || choose(shape, direction, cpu.isa())));
+        let conv = Self {
+            shape,
+            forward: data(Direction::Forward),
+            backward_data: data(Direction::Backward),
+            backward_weights: first_taker(WEIGHTS_PASSES.map(|choose| move || choose(shape, cpu.isa()))),
+        };
+        let data = conv.forward.workspace_len().max(conv.backward_data.workspace_len());
+        cpu.reserve_workspace(data.max(conv.backward_weights.workspace_len()))?;
+        Ok(conv)
+    }
+
+    pub(crate) fn shape(&self) -> &ConvShape {
+        &self.shape
+    }
+
+    pub(crate) fn algorithms(&self) -> [&'static str; 3] {
+        [self.forward.name(), self.backward_data.name(), self.backward_weights.name()]
+    }
+
+    pub(crate) fn forward(
+        &self,
+        cpu: &Cpu,
+        input: &[f32],
+        weights: &[f32],
+        finish: Finish<'_>,
+        output: &mut [f32],
+    ) {
+        self.check(input, weights, output);
+        self.forward.run(cpu, input, weights, finish, output, &mut cpu.workspace());
+    }
+
+    pub(crate) fn backward_data(
+        &self,
+        cpu: &Cpu,
+        d_output: &[f32],
+        weights: &[f32],
+        finish: Finish<'_>,
+        d_input: &mut [f32],
+    ) {
+        self.check(d_input, weights, d_output);
+        self.backward_data.run(cpu, d_output, weights, finish, d_input, &mut cpu.workspace());
+    }
+
+    pub(crate) fn backward_weights(
+        &self,
+        cpu: &Cpu,
+        input: &[f32],
+        d_output: &[f32],
+        d_weights: &mut [f32],
+        d_bias: &mut [f32],
+    ) {
+        self.check(input, d_weights, d_output);
+        assert_len(d_bias, self.shape.out_channels, "d_bias");
+        self.backward_weights.run(cpu, input, d_output, d_weights, d_bias, &mut cpu.workspace());
+    }
+
+    #[track_caller]
+    fn check(&self, input: &[f32], weights: &[f32], output: &[f32]) {
+        assert_len(input, self.shape.input.len(), "input");
+        assert_len(weights, self.shape.weights_len(), "weights");
+        assert_len(output, self.shape.output().len(), "output");
+    }
+}
+
+/// The first algorithm that does not decline.
+fn first_taker<T>(choices: impl IntoIterator<Item = impl Fn() -> Result<T, Declined>>) -> T {
+    let mut reasons = Vec::new();
+    for choose in choices {
+        match choose() {
+            Ok(taker) => return taker,
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    unreachable!("the last algorithm of a list takes every shape; reasons given: {reasons:?}")
+}

@@ -1,0 +1,125 @@
+//! The register tile that every matrix product here ends in: R rows times V vectors of sums stay in registers while
+//! the products stream by.
+
+use crate::simd::Simd;
+
+/// R rows of V vectors of sums.
+pub(super) type Sums<S, const R: usize, const V: usize> = [[<S as Simd>::V; V]; R];
+
+/// Zeros.
+#[inline(always)]
+pub(super) fn zeros<S: Simd, const R: usize, const V: usize>(simd: S) -> Sums<S, R, V> {
+    [[simd.splat(0.0); V]; R]
+}
+
+/// sums[r] += sum over k below `depth` of rows[r][k * row_step] * panel[k].
+///
+/// # Safety
+/// `rows[r]` must be readable at each k * row_step, the panel for `depth` rows of V vectors.
+#[inline(always)]
+pub(super) unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    rows: &[*const f32; R],
+    depth: usize,
+    panel: *const f32,
+    sums: &mut Sums<S, R, V>,
+) {
+    for k in 0..depth {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let b: [S::V; V] = std::array::from_fn(|v| simd.load(panel.add((k * V + v) * S::LANES)));
+            for (sums, row) in sums.iter_mut().zip(rows) {
+                let a = simd.splat(*row.add(k));
+                for (sum, &b) in sums.iter_mut().zip(&b) {
+                    *sum = simd.mul_add(a, b, *sum);
+                }
+            }
+        }
+    }
+}
+
+/// sums[r] += sum over k below `depth` of column[k * step + r] * panel[k]: the product of a transposed left side.
+///
+/// # Safety
+/// `column` must be readable at each k * step + r, the panel for `depth` rows of V vectors.
+#[inline(always)]
+pub(super) unsafe fn accumulate_transposed<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    column: *const f32,
+    step: usize,
+    depth: usize,
+    panel: *const f32,
+    sums: &mut Sums<S, R, V>,
+) {
+    for k in 0..depth {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let b: [S::V; V] = std::array::from_fn(|v| simd.load(panel.add((k * V + v) * S::LANES)));
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let a = simd.splat(*column.add(k * step + r));
+                for (sum, &b) in sums.iter_mut().zip(&b) {
+                    *sum = simd.mul_add(a, b, *sum);
+                }
+            }
+        }
+    }
+}
+
+/// Vectors that hold `columns` values, at most a tile's.
+#[inline(always)]
+pub(super) fn vectors<S: Simd>(columns: usize) -> usize {
+    columns.div_ceil(S::LANES).min(S::TILE_VECTORS)
+}
+
+/// The panels that cut `columns` into tiles.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Panels {
+    /// All columns.
+    columns: usize,
+    /// Columns of a whole tile.
+    tile: usize,
+    /// Values in a vector.
+    lanes: usize,
+}
+
+impl Panels {
+    /// The panels of a matrix with so many columns, for the instruction set.
+    pub(super) fn new(columns: usize, isa: crate::Isa) -> Self {
+        let (tile, lanes) = isa.run(TileColumns);
+        Self { columns, tile, lanes }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.columns.div_ceil(self.tile)
+    }
+
+    /// The columns of panel `at`.
+    pub(super) fn columns(&self, at: usize) -> std::ops::Range<usize> {
+        at * self.tile..((at + 1) * self.tile).min(self.columns)
+    }
+
+    /// The columns of panel `at` as stored: filled up to whole vectors.
+    pub(super) fn stored(&self, at: usize) -> usize {
+        self.columns(at).len().next_multiple_of(self.lanes)
+    }
+
+    /// Stored columns of all panels before `at`.
+    pub(super) fn stored_before(&self, at: usize) -> usize {
+        if at < self.count() { at * self.tile } else { self.columns.next_multiple_of(self.lanes) }
+    }
+
+    /// Stored columns of all panels.
+    pub(super) fn stored_all(&self) -> usize {
+        self.stored_before(self.count())
+    }
+}
+
+struct TileColumns;
+impl crate::simd::Kernel for TileColumns {
+    type Output = (usize, usize);
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> (usize, usize) {
+        (S::TILE_COLUMNS, S::LANES)
+    }
+}

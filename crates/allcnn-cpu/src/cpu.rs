@@ -1,0 +1,308 @@
+//! The device: settings, and each operation of the contract handed to its kernel.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
+
+use allcnn_device::{
+    ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolKind, PoolShape, Sgd, Shape,
+    StoredOutput,
+};
+
+use crate::buffer::Buffer;
+use crate::conv::Conv;
+use crate::isa::Isa;
+use crate::ops::epilogue::{Finish, PassBack};
+use crate::ops::mask::Mask;
+use crate::ops::{CHUNK, assert_len, head, lrn, pool, sgd};
+use crate::threads::{SendPtr, Threads};
+
+/// Settings of the CPU device.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CpuOptions {
+    /// Worker threads; all the machine has when not given.
+    pub threads: Option<usize>,
+    /// The instruction set; the widest when not given. Must be among [`Isa::available`].
+    pub isa: Option<Isa>,
+}
+
+/// The CPU as a device.
+#[derive(Debug)]
+pub struct Cpu {
+    threads: Threads,
+    isa: Isa,
+    /// Scratch memory of convolutions, one at a time; as large as the largest prepared one needs.
+    workspace: Mutex<Buffer>,
+}
+
+/// The values of a step.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Step {
+    number: u64,
+    learning_rate: f32,
+}
+
+/// A pooling and the switches of its last forward pass.
+#[derive(Debug)]
+pub struct Pool {
+    shape: PoolShape,
+    switches: Vec<u16>,
+}
+
+impl Cpu {
+    /// Starts the worker threads.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when `ALLCNN_MAX_ISA` holds an unknown name or the machine lacks the instruction set.
+    pub fn new(options: CpuOptions) -> Result<Self, Error> {
+        let isa = match options.isa {
+            Some(isa) if Isa::available().contains(&isa) => isa,
+            Some(isa) => return Err(Error::Unavailable(format!("this machine has no {isa} instructions"))),
+            None => Isa::detect().map_err(Error::Unavailable)?,
+        };
+        let all = available_parallelism().map_or(1, usize::from);
+        let threads = Threads::new(options.threads.unwrap_or(all).max(1));
+        Ok(Self { threads, isa, workspace: Mutex::new(Buffer::zeros(0)?) })
+    }
+
+    /// The instruction set that runs.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Number of threads that work.
+    pub fn thread_count(&self) -> usize {
+        self.threads.count()
+    }
+
+    /// Makes sure that the workspace holds at least `len` values.
+    pub(crate) fn reserve_workspace(&self, len: usize) -> Result<(), Error> {
+        let mut workspace = self.workspace();
+        if workspace.len() < len {
+            *workspace = Buffer::zeros(len)?;
+        }
+        Ok(())
+    }
+
+    /// The workspace, for the length of one operation.
+    pub(crate) fn workspace(&self) -> MutexGuard<'_, Buffer> {
+        self.workspace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn threads(&self) -> &Threads {
+        &self.threads
+    }
+}
+
+impl Device for Cpu {
+    type Buffer = Buffer;
+    type Conv = Conv;
+    type Pool = Pool;
+    type Step = Step;
+    type Recording = ();
+
+    fn description(&self) -> String {
+        let threads = self.thread_count();
+        format!("CPU ({}, {threads} thread{})", self.isa, if threads == 1 { "" } else { "s" })
+    }
+
+    fn alloc(&self, len: usize) -> Result<Buffer, Error> {
+        Buffer::zeros(len)
+    }
+    fn upload(&self, values: &[f32], buffer: &mut Buffer) -> Result<(), Error> {
+        assert_len(values, buffer.len(), "the upload");
+        buffer.copy_from_slice(values);
+        Ok(())
+    }
+    fn download(&self, buffer: &Buffer, values: &mut [f32]) -> Result<(), Error> {
+        assert_len(values, buffer.len(), "the place for a download");
+        values.copy_from_slice(buffer);
+        Ok(())
+    }
+    fn synchronize(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn new_step(&self) -> Result<Step, Error> {
+        Ok(Step::default())
+    }
+    fn set_step(&self, step: &mut Step, number: u64, learning_rate: f32) {
+        *step = Step { number, learning_rate };
+    }
+    fn replay(&self, (): &mut (), work: &mut dyn FnMut()) {
+        work();
+    }
+
+    fn conv(&self, shape: ConvShape) -> Result<Conv, Error> {
+        Conv::new(shape.checked()?, self)
+    }
+    fn conv_algorithms(&self, conv: &Conv) -> [&'static str; 3] {
+        conv.algorithms()
+    }
+    fn conv_forward(
+        &self,
+        conv: &mut Conv,
+        input: &Buffer,
+        weights: &Buffer,
+        bias: &Buffer,
+        epilogue: Epilogue,
+        step: &Step,
+        output: &mut Buffer,
+    ) {
+        let finish = Finish::Forward { bias, epilogue, step: step.number };
+        assert_len(bias, conv.shape().out_channels, "bias");
+        conv.forward(self, input, weights, finish, output);
+    }
+    fn conv_backward_data(
+        &self,
+        conv: &mut Conv,
+        d_output: &Buffer,
+        weights: &Buffer,
+        below: Option<StoredOutput<'_, Buffer>>,
+        d_input: &mut Buffer,
+    ) {
+        let finish = match below {
+            Some(StoredOutput { output, gate }) => {
+                assert_len(output, d_input.len(), "stored output");
+                Finish::Gate { output, gate }
+            }
+            None => Finish::Plain,
+        };
+        conv.backward_data(self, d_output, weights, finish, d_input);
+    }
+    fn conv_backward_weights(
+        &self,
+        conv: &mut Conv,
+        input: &Buffer,
+        d_output: &Buffer,
+        d_weights: &mut Buffer,
+        d_bias: &mut Buffer,
+    ) {
+        conv.backward_weights(self, input, d_output, d_weights, d_bias);
+    }
+
+    fn pool(&self, shape: PoolShape) -> Result<Pool, Error> {
+        let shape = shape.checked()?;
+        let switches = if shape.kind == PoolKind::Max { shape.output().len() } else { 0 };
+        Ok(Pool { shape, switches: vec![0; switches] })
+    }
+    fn pool_forward(&self, pool: &mut Pool, input: &Buffer, output: &mut Buffer) {
+        let Pool { shape, ref mut switches } = *pool;
+        assert_len(input, shape.input.len(), "input");
+        assert_len(output, shape.output().len(), "output");
+        let row_len = shape.output().width * shape.output().channels;
+        let switches = (SendPtr(switches.as_mut_ptr()), switches.len());
+        self.threads.run_over(output, row_len, |row, output| {
+            let len = if switches.1 > 0 { row_len } else { 0 };
+            // SAFETY: each row has its own part of the switches (none for a norm).
+            let switches = unsafe { std::slice::from_raw_parts_mut(switches.0.at(row * len), len) };
+            self.isa.run(pool::ForwardRow { shape, row, input, output, switches });
+        });
+    }
+    fn pool_backward(
+        &self,
+        pool: &Pool,
+        input: &Buffer,
+        output: &Buffer,
+        d_output: &Buffer,
+        d_input: &mut Buffer,
+    ) {
+        let shape = pool.shape;
+        let (above, below) = (shape.output().len(), shape.input.len());
+        assert_len(output, above, "output");
+        assert_len(d_output, above, "d_output");
+        assert_len(input, below, "input");
+        assert_len(d_input, below, "d_input");
+        let (above, below) = (above / shape.input.batch, below / shape.input.batch);
+        self.threads.run_over(d_input, below, |image, d_input| {
+            let outputs = image * above..(image + 1) * above;
+            self.isa.run(pool::BackwardImage {
+                shape,
+                input: &input[image * below..][..below],
+                output: &output[outputs.clone()],
+                d_output: &d_output[outputs.clone()],
+                switches: if pool.switches.is_empty() { &[] } else { &pool.switches[outputs] },
+                d_input,
+            });
+        });
+    }
+
+    fn activation_backward(&self, below: StoredOutput<'_, Buffer>, signal: &mut Buffer) {
+        let StoredOutput { output, gate } = below;
+        assert_len(output, signal.len(), "stored output");
+        self.threads.run_over(signal, CHUNK, |chunk, signal| {
+            let output = &output[chunk * CHUNK..][..signal.len()];
+            self.isa.run(PassBack { gate, output, signal });
+        });
+    }
+    fn dropout(&self, dropout: Dropout, step: &Step, values: &mut Buffer) {
+        self.threads.run_over(values, CHUNK, |chunk, values| {
+            self.isa.run(Mask { dropout, step: step.number, first: chunk * CHUNK, values });
+        });
+    }
+
+    fn lrn_forward(&self, shape: LrnShape, input: &Buffer, output: &mut Buffer) {
+        assert_len(input, shape.input.len(), "input");
+        assert_len(output, shape.input.len(), "output");
+        let row = shape.input.width * shape.input.channels;
+        self.threads
+            .run_over(output, row, |at, output| lrn::forward(&shape, &input[at * row..][..row], output));
+    }
+    fn lrn_backward(&self, shape: LrnShape, input: &Buffer, d_output: &Buffer, d_input: &mut Buffer) {
+        assert_len(input, shape.input.len(), "input");
+        assert_len(d_output, shape.input.len(), "d_output");
+        assert_len(d_input, shape.input.len(), "d_input");
+        let row = shape.input.width * shape.input.channels;
+        self.threads.run_over(d_input, row, |at, d_input| {
+            lrn::backward(&shape, &input[at * row..][..row], &d_output[at * row..][..row], d_input);
+        });
+    }
+
+    fn global_average_forward(&self, shape: Shape, input: &Buffer, output: &mut Buffer) {
+        assert_len(input, shape.len(), "input");
+        assert_len(output, shape.batch * shape.channels, "output");
+        let image = shape.len() / shape.batch;
+        self.threads.run_over(output, shape.channels, |at, means| {
+            head::average(&input[at * image..][..image], means);
+        });
+    }
+    fn global_average_backward(&self, shape: Shape, d_output: &Buffer, d_input: &mut Buffer) {
+        assert_len(d_output, shape.batch * shape.channels, "d_output");
+        assert_len(d_input, shape.len(), "d_input");
+        self.threads.run_over(d_input, shape.len() / shape.batch, |at, d_image| {
+            head::spread(&d_output[at * shape.channels..][..shape.channels], d_image);
+        });
+    }
+    fn softmax_cross_entropy(
+        &self,
+        classes: usize,
+        logits: &Buffer,
+        targets: &Buffer,
+        scale: f32,
+        losses: &mut Buffer,
+        d_logits: &mut Buffer,
+    ) {
+        assert_len(logits, losses.len() * classes, "logits");
+        assert_len(targets, logits.len(), "targets");
+        assert_len(d_logits, logits.len(), "d_logits");
+        for (row, (loss, d_logits)) in losses.iter_mut().zip(d_logits.chunks_exact_mut(classes)).enumerate() {
+            let row = row * classes..(row + 1) * classes;
+            *loss = head::softmax_cross_entropy(&logits[row.clone()], &targets[row], scale, d_logits);
+        }
+    }
+
+    fn sgd(&self, sgd: Sgd, step: &Step, parameters: &mut [Parameter<Buffer>]) {
+        for Parameter { value, gradient, velocity } in parameters {
+            assert_len(gradient, value.len(), "gradient");
+            assert_len(velocity, value.len(), "velocity");
+            let velocity = SendPtr(velocity.as_mut_ptr());
+            self.threads.run_over(value, CHUNK, |chunk, value| {
+                let first = chunk * CHUNK;
+                // SAFETY: each chunk has its own part of the velocity, which is as long as the value.
+                let velocity = unsafe { std::slice::from_raw_parts_mut(velocity.at(first), value.len()) };
+                let gradient = &gradient[first..][..value.len()];
+                let learning_rate = step.learning_rate;
+                self.isa.run(sgd::Step { sgd, learning_rate, value, gradient, velocity });
+            });
+        }
+    }
+}

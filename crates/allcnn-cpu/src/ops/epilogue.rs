@@ -1,0 +1,88 @@
+//! What follows a convolution's sum, applied to a chunk of output that is still in the cache: on the way forward bias,
+//! activation and dropout; on the way back the gate of the layer below.
+
+use allcnn_device::{Activation, Epilogue, Gate, ReluRule};
+
+use super::mask::Mask;
+use crate::simd::{Kernel, Simd};
+
+/// The end of a forward or a backward-data pass.
+#[derive(Clone, Copy)]
+pub(crate) enum Finish<'a> {
+    /// y = dropout(activation(sum + bias)).
+    Forward { bias: &'a [f32], epilogue: Epilogue, step: u64 },
+    /// d = the sum, passed through the gate of the layer below, whose whole stored output is given.
+    Gate { output: &'a [f32], gate: Gate },
+    /// The sum itself.
+    Plain,
+}
+
+impl Finish<'_> {
+    /// Finishes the values that stand at `first..` of their buffer. Forward chunks hold whole pixels.
+    #[inline(always)]
+    pub(crate) fn apply<S: Simd>(&self, simd: S, first: usize, values: &mut [f32]) {
+        match *self {
+            Finish::Forward { bias, epilogue, step } => {
+                debug_assert!(first.is_multiple_of(bias.len()));
+                let slope = epilogue.activation.negative_slope();
+                for pixel in values.chunks_exact_mut(bias.len()) {
+                    match epilogue.activation {
+                        Activation::Relu => each(pixel, bias, |x, b| relu(x + b)),
+                        _ => each(pixel, bias, |x, b| leaky(slope, x + b)),
+                    }
+                }
+                if let Some(dropout) = epilogue.dropout {
+                    Mask { dropout, step, first, values }.run(simd);
+                }
+            }
+            Finish::Gate { output, gate } => pass_back(gate, &output[first..first + values.len()], values),
+            Finish::Plain => {}
+        }
+    }
+}
+
+/// Back through an activation, in place.
+pub(crate) struct PassBack<'a> {
+    pub gate: Gate,
+    pub output: &'a [f32],
+    pub signal: &'a mut [f32],
+}
+
+impl Kernel for PassBack<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        pass_back(self.gate, self.output, self.signal);
+    }
+}
+
+/// [`Gate::pass`] over slices. The gradient through ReLU, nearly all there is in training, is told apart so that the
+/// compiler sees a plain selection.
+#[inline(always)]
+fn pass_back(gate: Gate, output: &[f32], signal: &mut [f32]) {
+    let scale = 1.0 / (1.0 - gate.dropout_rate);
+    match (gate.activation, gate.rule) {
+        (Activation::Relu, ReluRule::Backprop) => {
+            each(signal, output, |g, y| if y > 0.0 { g * scale } else { 0.0 });
+        }
+        _ => each(signal, output, |g, y| gate.pass(y, g)),
+    }
+}
+
+#[inline(always)]
+fn each(values: &mut [f32], beside: &[f32], f: impl Fn(f32, f32) -> f32) {
+    for (value, &other) in values.iter_mut().zip(beside) {
+        *value = f(*value, other);
+    }
+}
+
+/// max(x, 0) that keeps NaN, so that a broken training shows.
+#[inline(always)]
+fn relu(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}
+
+#[inline(always)]
+fn leaky(slope: f32, x: f32) -> f32 {
+    if x > 0.0 { x } else { slope * x }
+}

@@ -1,0 +1,18 @@
+//! Everything but convolution: plain loops over slices, vectorized by the compiler for the instruction set that runs
+//! (see [`crate::simd::Kernel`]) and split into chunks that do not depend on the thread count.
+
+pub(crate) mod epilogue;
+pub(crate) mod head;
+pub(crate) mod lrn;
+pub(crate) mod mask;
+pub(crate) mod pool;
+pub(crate) mod sgd;
+
+/// Values that one chunk of an elementwise operation takes: some 64 KiB, well inside a second-level cache.
+pub(crate) const CHUNK: usize = 16 * 1024;
+
+/// Panics with both numbers when a buffer does not fit its shape.
+#[track_caller]
+pub(crate) fn assert_len(buffer: &[f32], expected: usize, name: &str) {
+    assert_eq!(buffer.len(), expected, "{name} holds {} values, its shape needs {expected}", buffer.len());
+}

@@ -1,0 +1,63 @@
+//! AVX2 with FMA: 8 lanes, 16 registers.
+
+use std::arch::x86_64::*;
+
+use super::Simd;
+
+/// Token for AVX2 with FMA: 8 lanes, 16 registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Avx2;
+
+// Every method below is inlined into a function with the features enabled ([`crate::Isa::run`]), which runs only
+// where they were detected: that is the safety of every intrinsic here.
+impl Simd for Avx2 {
+    type V = __m256;
+    const LANES: usize = 8;
+    const TILE_ROWS: usize = 4;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m256 {
+        // SAFETY: see above.
+        unsafe { _mm256_set1_ps(value) }
+    }
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> __m256 {
+        // SAFETY: see above; the caller vouches for the pointer.
+        unsafe { _mm256_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, value: __m256, to: *mut f32) {
+        // SAFETY: see above; the caller vouches for the pointer.
+        unsafe { _mm256_storeu_ps(to, value) }
+    }
+    #[inline(always)]
+    unsafe fn store_first(self, value: __m256, count: usize, to: *mut f32) {
+        debug_assert!(count <= Self::LANES);
+        let mut lanes = [0.0f32; Self::LANES];
+        // SAFETY: see above; the array holds all lanes, the caller vouches for `count` values at `to`.
+        unsafe {
+            _mm256_storeu_ps(lanes.as_mut_ptr(), value);
+            std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count);
+        }
+    }
+    #[inline(always)]
+    fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        // SAFETY: see above.
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: see above.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+    #[inline(always)]
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: see above.
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    fn mul(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: see above.
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+}

@@ -1,0 +1,50 @@
+//! Arrays of four, for machines without a known instruction set; the compiler makes of them what it can.
+
+use super::Simd;
+
+/// Token for plain code.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Portable;
+
+impl Simd for Portable {
+    type V = [f32; 4];
+    const LANES: usize = 4;
+    const TILE_ROWS: usize = 4;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> [f32; 4] {
+        [value; 4]
+    }
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> [f32; 4] {
+        // SAFETY: the caller vouches for four readable values; an array of f32 needs no more alignment than one.
+        unsafe { from.cast::<[f32; 4]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(self, value: [f32; 4], to: *mut f32) {
+        // SAFETY: the caller vouches for four writable values.
+        unsafe { to.cast::<[f32; 4]>().write_unaligned(value) }
+    }
+    #[inline(always)]
+    unsafe fn store_first(self, value: [f32; 4], count: usize, to: *mut f32) {
+        debug_assert!(count <= Self::LANES);
+        // SAFETY: the caller vouches for `count` writable values.
+        unsafe { std::ptr::copy_nonoverlapping(value.as_ptr(), to, count) }
+    }
+    #[inline(always)]
+    fn mul_add(self, a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] * b[i] + c[i])
+    }
+    #[inline(always)]
+    fn add(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn sub(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    fn mul(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] * b[i])
+    }
+}

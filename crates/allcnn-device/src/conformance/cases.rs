@@ -1,0 +1,109 @@
+//! The cases: small shapes at every edge of every algorithm, and layers of the networks at a small batch.
+
+use crate::{ConvShape, LrnShape, PoolKind, PoolShape, Shape};
+
+/// A named shape.
+#[derive(Clone, Debug)]
+pub struct Case<T> {
+    /// For messages.
+    pub name: String,
+    /// The operation's shape.
+    pub shape: T,
+}
+
+fn size(batch: usize, height: usize, width: usize, channels: usize) -> Shape {
+    Shape { batch, height, width, channels }
+}
+
+/// Convolutions.
+pub fn convolutions() -> Vec<Case<ConvShape>> {
+    let mut cases = Vec::new();
+    let mut add = |input: Shape, out_channels, kernel, stride, padding, groups| {
+        let Shape { batch, height, width, channels } = input;
+        let name = format!(
+            "conv {batch}x{height}x{width}x{channels}->{out_channels} {kernel}x{kernel}/{stride} pad {padding} groups {groups}"
+        );
+        let shape = ConvShape { input, out_channels, kernel, stride, padding, groups };
+        cases.push(Case { name, shape });
+    };
+    // Edges: one of everything, odd sizes, stride above kernel, padding above what the kernel needs.
+    add(size(1, 1, 1, 1), 1, 1, 1, 0, 1);
+    add(size(1, 3, 3, 1), 1, 3, 1, 1, 1);
+    add(size(1, 5, 7, 2), 3, 3, 1, 1, 1);
+    add(size(3, 7, 5, 5), 7, 3, 2, 1, 1);
+    add(size(2, 9, 9, 4), 5, 2, 3, 0, 1);
+    add(size(2, 6, 6, 9), 17, 1, 2, 0, 1);
+    add(size(1, 4, 4, 3), 2, 3, 1, 3, 1);
+    add(size(2, 5, 5, 3), 2, 2, 4, 1, 1);
+    add(size(1, 2, 9, 33), 49, 3, 1, 1, 1);
+    add(size(1, 8, 8, 1030), 6, 1, 1, 0, 1);
+    add(size(5, 3, 3, 16), 48, 3, 1, 0, 1);
+    // Every remainder of the register tiles: 8 and 4 rows, 16-, 8- and 4-lane panels of three vectors.
+    for channels in [12, 15, 24, 31, 47, 48, 50, 64, 97] {
+        add(size(1, 6, 5, channels), channels + 1, 3, 1, 1, 1);
+    }
+    // Tiles of Winograd that stick out of the image, for each kernel it serves.
+    for side in [4, 5, 6, 7, 8, 9, 13] {
+        add(size(2, side, side + 1, 20), 24, 3, 1, 1, 1);
+        add(size(2, side + 1, side, 20), 24, 3, 1, 0, 1);
+        add(size(1, side + 1, side + 2, 18), 20, 5, 1, 2, 1);
+        add(size(2, side, side, 17), 19, 2, 1, 0, 1);
+    }
+    // Strides over each remainder of the size.
+    for side in [5, 6, 7, 8] {
+        add(size(2, side, side, 16), 20, 3, 2, 1, 1);
+        add(size(2, side, side, 16), 20, 2, 2, 0, 1);
+        add(size(1, side, side, 6), 8, 5, 3, 2, 1);
+    }
+    // Groups.
+    add(size(2, 6, 6, 8), 12, 3, 1, 1, 2);
+    add(size(2, 7, 7, 6), 6, 3, 2, 1, 6);
+    add(size(1, 5, 5, 96), 104, 5, 1, 2, 2);
+    // The networks' layers, small in batch (and, for ImageNet's, in size).
+    add(size(2, 32, 32, 3), 96, 3, 1, 1, 1);
+    add(size(1, 32, 32, 3), 96, 5, 1, 2, 1);
+    add(size(1, 32, 32, 96), 96, 3, 1, 1, 1);
+    add(size(1, 32, 32, 96), 96, 3, 2, 1, 1);
+    add(size(1, 16, 16, 96), 192, 3, 1, 1, 1);
+    add(size(1, 16, 16, 96), 192, 5, 1, 2, 1);
+    add(size(2, 8, 8, 192), 192, 3, 1, 0, 1);
+    add(size(3, 6, 6, 192), 192, 1, 1, 0, 1);
+    add(size(3, 6, 6, 192), 10, 1, 1, 0, 1);
+    add(size(1, 47, 47, 3), 96, 11, 4, 1, 1);
+    add(size(1, 9, 9, 256), 256, 3, 2, 1, 1);
+    add(size(1, 13, 13, 320), 320, 2, 1, 0, 1);
+    cases
+}
+
+/// Poolings: maximum and norms, floor and ceil, overlapping or not.
+pub fn poolings() -> Vec<Case<PoolShape>> {
+    let kinds = [
+        PoolKind::Max,
+        PoolKind::PNorm { p: 1.0 },
+        PoolKind::PNorm { p: 2.0 },
+        PoolKind::PNorm { p: 3.5 },
+        PoolKind::PNorm { p: 40.0 },
+    ];
+    let windows = [
+        (size(2, 32, 32, 7), 3, 2, 0, true),
+        (size(1, 7, 9, 5), 3, 2, 0, false),
+        (size(2, 7, 6, 16), 2, 2, 0, true),
+        (size(1, 6, 7, 3), 3, 2, 1, true),
+        (size(1, 5, 5, 1), 2, 3, 0, true),
+        (size(3, 4, 4, 33), 4, 1, 2, false),
+    ];
+    let mut cases = Vec::new();
+    for kind in kinds {
+        for (input, kernel, stride, padding, ceil) in windows {
+            let shape = PoolShape { input, kernel, stride, padding, ceil, kind };
+            cases.push(Case { name: format!("pool {shape:?}"), shape });
+        }
+    }
+    cases
+}
+
+/// Local response normalizations.
+pub fn normalizations() -> Vec<LrnShape> {
+    let lrn = |input, size| LrnShape { input, size, alpha: 0.1, beta: 0.75, k: 1.0 };
+    vec![lrn(size(2, 3, 4, 16), 5), lrn(size(1, 1, 1, 3), 5), lrn(size(2, 2, 2, 1), 1)]
+}

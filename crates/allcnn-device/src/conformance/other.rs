@@ -1,0 +1,213 @@
+//! Every operation but convolution.
+
+use super::Report;
+use super::arena::{Arena, dot, moved, numbers};
+use super::cases::Case;
+use crate::{
+    Activation, Device, Dropout, Gate, LrnShape, Parameter, PoolShape, Reference, ReluRule, Sgd, Shape,
+    StoredOutput,
+};
+
+const TOLERANCE: f64 = 1e-5;
+/// Central differences of smooth functions in f32.
+const DIFFERENCES: f64 = 2e-3;
+const H: f32 = 1e-2;
+
+/// Compares <d_output, (f(x + h v) - f(x - h v)) / 2h> with <d_input, v>.
+fn differences(
+    name: String,
+    f: impl Fn(&[f32]) -> Vec<f32>,
+    x: &[f32],
+    d_output: &[f32],
+    d_input: &[f32],
+    report: &mut Report,
+) {
+    let v = numbers(x.len(), 9);
+    let [plus, minus] = [H, -H].map(|h| dot(d_output, &f(&moved(x, h, &v))));
+    let difference = (plus - minus) / (2.0 * f64::from(H));
+    let scale = (dot(d_input, d_input) * dot(&v, &v)).sqrt();
+    report.compare_number(name, difference, dot(d_input, &v), scale, DIFFERENCES);
+}
+
+pub(super) fn pool<D: Device>(
+    device: &Arena<'_, D>,
+    reference: &Arena<'_, Reference>,
+    case: &Case<PoolShape>,
+    report: &mut Report,
+) {
+    let shape = case.shape;
+    // Values further apart than the difference step, so that no maximum changes hands.
+    let input: Vec<f32> =
+        numbers(shape.input.len(), 1).iter().map(|x| (x * 100.0).round() / 3.0 + 0.1).collect();
+    let d_output = numbers(shape.output().len(), 2);
+    let (actual, expected) =
+        (pooled(device, shape, &input, &d_output), pooled(reference, shape, &input, &d_output));
+    report.compare(format!("{}: forward", case.name), &actual.0, &expected.0, TOLERANCE);
+    report.compare(format!("{}: backward", case.name), &actual.1, &expected.1, TOLERANCE);
+    let f = |x: &[f32]| pooled(device, shape, x, &d_output).0;
+    differences(format!("{}: differences", case.name), f, &input, &d_output, &actual.1, report);
+}
+
+fn pooled<D: Device>(
+    arena: &Arena<'_, D>,
+    shape: PoolShape,
+    x: &[f32],
+    d_output: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    let mut pool = arena.device.pool(shape).expect("a conformance case is a valid shape");
+    let (mut output, mut d_input) = (arena.room(shape.output().len()), arena.room(shape.input.len()));
+    let [input, d_output] = [x, d_output].map(|values| arena.put(values));
+    arena.device.pool_forward(&mut pool, &input, &mut output);
+    arena.device.pool_backward(&pool, &input, &output, &d_output, &mut d_input);
+    (arena.get(&output, shape.output().len()), arena.get(&d_input, shape.input.len()))
+}
+
+pub(super) fn lrn<D: Device>(
+    device: &Arena<'_, D>,
+    reference: &Arena<'_, Reference>,
+    shape: LrnShape,
+    report: &mut Report,
+) {
+    let (input, d_output) = (numbers(shape.input.len(), 1), numbers(shape.input.len(), 2));
+    let (actual, expected) =
+        (lrn_both(device, shape, &input, &d_output), lrn_both(reference, shape, &input, &d_output));
+    report.compare(format!("{shape:?}: forward"), &actual.0, &expected.0, TOLERANCE);
+    report.compare(format!("{shape:?}: backward"), &actual.1, &expected.1, TOLERANCE);
+    let f = |x: &[f32]| lrn_both(device, shape, x, &d_output).0;
+    differences(format!("{shape:?}: differences"), f, &input, &d_output, &actual.1, report);
+}
+
+fn lrn_both<D: Device>(
+    arena: &Arena<'_, D>,
+    shape: LrnShape,
+    x: &[f32],
+    d_output: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    let shape = shape.checked().expect("a conformance case is a valid shape");
+    let [mut output, mut d_input] = [arena.room(x.len()), arena.room(x.len())];
+    let [input, d_output] = [x, d_output].map(|values| arena.put(values));
+    arena.device.lrn_forward(shape, &input, &mut output);
+    arena.device.lrn_backward(shape, &input, &d_output, &mut d_input);
+    (arena.get(&output, x.len()), arena.get(&d_input, x.len()))
+}
+
+pub(super) fn activations<D: Device>(
+    device: &Arena<'_, D>,
+    reference: &Arena<'_, Reference>,
+    report: &mut Report,
+) {
+    let len = 40_003;
+    let output: Vec<f32> = numbers(len, 1).iter().map(|&x| if x.abs() < 0.2 { 0.0 } else { x }).collect();
+    let signal = numbers(len, 2);
+    for activation in [Activation::Identity, Activation::Relu, Activation::LeakyRelu { slope: 0.25 }] {
+        for rule in [ReluRule::Backprop, ReluRule::Deconvnet, ReluRule::Guided] {
+            for dropout_rate in [0.0, 0.5] {
+                let gate = Gate { activation, rule, dropout_rate };
+                let [actual, expected] =
+                    [passed(device, gate, &output, &signal), passed(reference, gate, &output, &signal)];
+                report.compare(format!("{gate:?}"), &actual, &expected, 1e-7);
+            }
+        }
+    }
+}
+
+fn passed<D: Device>(arena: &Arena<'_, D>, gate: Gate, output: &[f32], signal: &[f32]) -> Vec<f32> {
+    let (output, mut values) = (arena.put(output), arena.put(signal));
+    arena.device.activation_backward(StoredOutput { output: &output, gate }, &mut values);
+    arena.get(&values, signal.len())
+}
+
+pub(super) fn dropout<D: Device>(
+    device: &Arena<'_, D>,
+    reference: &Arena<'_, Reference>,
+    report: &mut Report,
+) {
+    for (rate, step, len) in [(0.2, 1, 40_003), (0.5, u64::from(u32::MAX) + 7, 1000), (0.0, 0, 5)] {
+        let dropout = Dropout { rate, seed: 3, layer: 1 };
+        let [actual, expected] = [masked(device, dropout, step, len), masked(reference, dropout, step, len)];
+        // The mask is part of the contract: no tolerance.
+        report.compare(format!("{dropout:?} at step {step}"), &actual, &expected, 0.0);
+    }
+}
+
+fn masked<D: Device>(arena: &Arena<'_, D>, dropout: Dropout, step: u64, len: usize) -> Vec<f32> {
+    let mut values = arena.put(&vec![1.0; len]);
+    arena.device.dropout(dropout, &arena.step(step, 0.0), &mut values);
+    arena.get(&values, len)
+}
+
+pub(super) fn head<D: Device>(device: &Arena<'_, D>, reference: &Arena<'_, Reference>, report: &mut Report) {
+    for (batch, height, width, channels) in [(3, 6, 6, 10), (1, 1, 1, 3), (2, 5, 7, 100)] {
+        let shape = Shape { batch, height, width, channels };
+        let (actual, expected) = (averaged(device, shape), averaged(reference, shape));
+        report.compare(format!("average of {shape:?}"), &actual.0, &expected.0, TOLERANCE);
+        report.compare(format!("average of {shape:?}, backward"), &actual.1, &expected.1, TOLERANCE);
+    }
+    for (batch, classes, spread) in [(5, 10, 3.0), (2, 1000, 1.0), (3, 2, 300.0)] {
+        let logits: Vec<f32> = numbers(batch * classes, 1).iter().map(|x| x * spread).collect();
+        let mut targets = vec![0.0; batch * classes];
+        // A hard target, a soft one, and a row of zeros: an absent image.
+        targets[classes - 1] = 1.0;
+        targets[classes..2 * classes].fill(1.0 / classes as f32);
+        let (actual, expected) =
+            (softmax(device, classes, &logits, &targets), softmax(reference, classes, &logits, &targets));
+        report.compare(format!("cross-entropy of {classes} classes"), &actual.0, &expected.0, TOLERANCE);
+        report.compare(
+            format!("cross-entropy of {classes} classes, backward"),
+            &actual.1,
+            &expected.1,
+            TOLERANCE,
+        );
+        if spread < 10.0 {
+            let f =
+                |x: &[f32]| softmax(device, classes, x, &targets).0.iter().map(|loss| loss * 0.5).collect();
+            let name = format!("cross-entropy of {classes} classes: differences");
+            differences(name, f, &logits, &vec![1.0; batch], &actual.1, report);
+        }
+    }
+}
+
+fn averaged<D: Device>(arena: &Arena<'_, D>, shape: Shape) -> (Vec<f32>, Vec<f32>) {
+    let means = shape.batch * shape.channels;
+    let (mut output, mut d_input) = (arena.room(means), arena.room(shape.len()));
+    let [input, d_output] = [numbers(shape.len(), 1), numbers(means, 2)].map(|values| arena.put(&values));
+    arena.device.global_average_forward(shape, &input, &mut output);
+    arena.device.global_average_backward(shape, &d_output, &mut d_input);
+    (arena.get(&output, means), arena.get(&d_input, shape.len()))
+}
+
+fn softmax<D: Device>(
+    arena: &Arena<'_, D>,
+    classes: usize,
+    logits: &[f32],
+    targets: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    let batch = logits.len() / classes;
+    let (mut losses, mut d_logits) = (arena.room(batch), arena.room(logits.len()));
+    let [x, t] = [logits, targets].map(|values| arena.put(values));
+    arena.device.softmax_cross_entropy(classes, &x, &t, 0.5, &mut losses, &mut d_logits);
+    (arena.get(&losses, batch), arena.get(&d_logits, logits.len()))
+}
+
+pub(super) fn sgd<D: Device>(device: &Arena<'_, D>, reference: &Arena<'_, Reference>, report: &mut Report) {
+    for nesterov in [false, true] {
+        let sgd = Sgd { momentum: 0.9, weight_decay: 1e-3, nesterov };
+        let [actual, expected] = [stepped(device, sgd), stepped(reference, sgd)];
+        report.compare(format!("{sgd:?}"), &actual, &expected, TOLERANCE);
+    }
+}
+
+/// Values and velocities of two parameters after three steps.
+fn stepped<D: Device>(arena: &Arena<'_, D>, sgd: Sgd) -> Vec<f32> {
+    let lens = [20_001, 3];
+    let mut parameters = lens.map(|len| Parameter {
+        value: arena.put(&numbers(len, 1)),
+        gradient: arena.put(&numbers(len, 2)),
+        velocity: arena.put(&numbers(len, 3)),
+    });
+    for number in 0..3 {
+        arena.device.sgd(sgd, &arena.step(number, 0.1), &mut parameters);
+    }
+    let results = parameters.iter().zip(lens);
+    results.flat_map(|(p, len)| [arena.get(&p.value, len), arena.get(&p.velocity, len)].concat()).collect()
+}
