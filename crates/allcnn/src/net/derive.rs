@@ -1,0 +1,89 @@
+//! The paper's three ways to change the pools of a base network (section 3.1, Table 2), as rules on any network.
+
+use super::{Conv, Error, LayerKind, Network, Pool};
+
+/// What becomes of a network's pools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// They stay.
+    Base,
+    /// They go; the convolution before each takes over its stride.
+    Strided,
+    /// They stay, and before each comes a dense convolution with the pool's kernel size and as many channels.
+    ConvPool,
+    /// Each becomes a convolution of its kernel size and stride with as many channels.
+    AllCnn,
+}
+
+impl Variant {
+    /// All four, in the order of Table 3.
+    pub const ALL: [Self; 4] = [Self::Base, Self::Strided, Self::ConvPool, Self::AllCnn];
+
+    /// The first part of such a network's name: `model`, `strided-cnn`, `convpool-cnn` or `all-cnn`.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Base => "model",
+            Self::Strided => "strided-cnn",
+            Self::ConvPool => "convpool-cnn",
+            Self::AllCnn => "all-cnn",
+        }
+    }
+}
+
+impl Network {
+    /// The network with its pools changed by the rule of `variant`. New convolutions are padded to keep the size
+    /// ("same") and have the activation of the convolution before; the dropout after a pool comes after whatever
+    /// replaces it. `model-c` becomes `all-cnn-c`; other names get the variant put before them.
+    ///
+    /// # Errors
+    /// [`Error::Network`] when a pool does not follow a convolution, or its kernel is even; [`Error::Layer`] when
+    /// the result does not fit together.
+    pub fn derive(&self, variant: Variant) -> Result<Self, Error> {
+        let mut layers: Vec<LayerKind> = Vec::new();
+        for layer in self.layers() {
+            match *layer.kind() {
+                LayerKind::Pool(pool) if variant != Variant::Base => replace_pool(&mut layers, pool, variant)
+                    .map_err(|problem| Error::Layer { name: layer.name().into(), line: None, problem })?,
+                kind => layers.push(kind),
+            }
+        }
+        let name = match self.name().strip_prefix("model-") {
+            _ if variant == Variant::Base => self.name().into(),
+            Some(letter) => format!("{}-{letter}", variant.prefix()),
+            None => format!("{}-{}", variant.prefix(), self.name()),
+        };
+        Self::new(name, self.input(), self.classes(), self.input_dropout(), layers)
+    }
+}
+
+/// Puts at the end of `layers` what stands for `pool` in a derived network.
+fn replace_pool(layers: &mut Vec<LayerKind>, pool: Pool, variant: Variant) -> Result<(), String> {
+    let Some(LayerKind::Conv(before)) = layers.last_mut() else {
+        return Err("it does not follow a convolution; expected one right before each pool".into());
+    };
+    if variant == Variant::Strided {
+        before.stride *= pool.stride;
+        before.dropout = combined(before.dropout, pool.dropout);
+        return Ok(());
+    }
+    if pool.kernel.is_multiple_of(2) {
+        return Err(format!(
+            "a {0}x{0} window; expected an odd one, as a {0}x{0} convolution cannot keep the size",
+            pool.kernel
+        ));
+    }
+    let Conv { channels, activation, .. } = *before;
+    let dense = Conv { activation, ..Conv::same(pool.kernel, channels) };
+    if variant == Variant::AllCnn {
+        layers.push(dense.stride(pool.stride).dropout(pool.dropout).into());
+    } else {
+        layers.push(dense.into());
+        layers.push(LayerKind::Pool(pool));
+    }
+    Ok(())
+}
+
+/// The rate of two dropouts in a row.
+fn combined(first: f32, second: f32) -> f32 {
+    if first == 0.0 { second } else { 1.0 - (1.0 - first) * (1.0 - second) }
+}

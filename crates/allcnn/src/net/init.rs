@@ -1,0 +1,108 @@
+//! The first values of the weights.
+
+use std::{fmt, str::FromStr};
+
+use allcnn_device::random::{Sequence, unit_interval};
+
+/// How weights are drawn; biases start at 0.
+///
+/// n is a filter's number of inputs, kernel * kernel * in_channels / groups.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Init {
+    /// `he`: normal with standard deviation sqrt(2 / n) (He et al. 2015).
+    #[default]
+    He,
+    /// `xavier`: uniform in +-sqrt(3 / n), as Caffe's filler of this name does it (Glorot and Bengio 2010, with the
+    /// inputs alone in place of the mean of inputs and outputs).
+    Xavier,
+    /// `normal:S`: normal with standard deviation S.
+    Normal(f32),
+}
+
+/// A way to initialize that is not known.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error(
+    "unknown initialization \"{0}\"; expected he, xavier or normal:S with S above 0, such as normal:0.05"
+)]
+pub struct InitError(String);
+
+impl FromStr for Init {
+    type Err = InitError;
+
+    fn from_str(text: &str) -> Result<Self, InitError> {
+        match text {
+            "he" => Ok(Self::He),
+            "xavier" => Ok(Self::Xavier),
+            _ => text
+                .strip_prefix("normal:")
+                .and_then(|deviation| deviation.parse().ok())
+                .filter(|deviation: &f32| *deviation > 0.0 && deviation.is_finite())
+                .map(Self::Normal)
+                .ok_or_else(|| InitError(text.into())),
+        }
+    }
+}
+
+impl fmt::Display for Init {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::He => f.write_str("he"),
+            Self::Xavier => f.write_str("xavier"),
+            Self::Normal(deviation) => write!(f, "normal:{deviation}"),
+        }
+    }
+}
+
+impl Init {
+    /// Draws the weights of filters that have `inputs` inputs each.
+    pub(crate) fn fill(self, inputs: usize, numbers: &mut Sequence, weights: &mut [f32]) {
+        match self {
+            Self::He => fill_normal((2.0 / inputs as f64).sqrt(), numbers, weights),
+            Self::Normal(deviation) => fill_normal(f64::from(deviation), numbers, weights),
+            Self::Xavier => {
+                let limit = (3.0 / inputs as f64).sqrt() as f32;
+                weights.fill_with(|| numbers.range(-limit, limit));
+            }
+        }
+    }
+}
+
+/// Box and Muller 1958, both numbers of each draw used: large networks have tens of millions of weights.
+fn fill_normal(deviation: f64, numbers: &mut Sequence, weights: &mut [f32]) {
+    for pair in weights.chunks_mut(2) {
+        let open = 1.0 - f64::from(unit_interval(numbers.next_u32()));
+        let angle = std::f64::consts::TAU * f64::from(unit_interval(numbers.next_u32()));
+        let radius = deviation * (-2.0 * open.ln()).sqrt();
+        let (sine, cosine) = angle.sin_cos();
+        for (weight, part) in pair.iter_mut().zip([cosine, sine]) {
+            *weight = (radius * part) as f32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use allcnn_device::random::{Purpose, Stream};
+
+    #[test]
+    fn each_initialization_has_its_deviation() {
+        for (text, deviation) in [("he", 0.2), ("xavier", (1.0f64 / 50.0).sqrt()), ("normal:0.05", 0.05)] {
+            let init: Init = text.parse().unwrap();
+            assert_eq!(init.to_string(), text);
+            let mut weights = vec![0.0; 100_001];
+            init.fill(50, &mut Stream::new(3, Purpose::Initialization, 0, 1).sequence(), &mut weights);
+            let square = weights.iter().map(|&w| f64::from(w).powi(2)).sum::<f64>() / weights.len() as f64;
+            assert!((square.sqrt() / deviation - 1.0).abs() < 0.01, "{text}: {}", square.sqrt());
+            let mean = weights.iter().map(|&w| f64::from(w)).sum::<f64>() / weights.len() as f64;
+            assert!(mean.abs() < 0.02 * deviation, "{text}: mean {mean}");
+        }
+    }
+
+    #[test]
+    fn other_words_are_refused() {
+        for text in ["", "xaviar", "normal", "normal:", "normal:0", "normal:-1", "normal:nan", "normal:inf"] {
+            assert!(text.parse::<Init>().unwrap_err().to_string().contains("expected he, xavier"), "{text}");
+        }
+    }
+}

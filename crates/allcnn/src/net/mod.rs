@@ -1,0 +1,26 @@
+//! Networks: the chain of layers, the paper's tables of them, the rules that derive one from another, their
+//! geometry, and their form as text.
+//!
+//! ```
+//! use allcnn::net::{Base, Network, Variant};
+//!
+//! let derived = Base::C.network(10).derive(Variant::AllCnn)?;
+//! assert_eq!(derived, Network::named("all-cnn-c", 10)?);
+//! assert_eq!(derived.info().parameters, 1_369_738);
+//! # Ok::<(), allcnn::net::Error>(())
+//! ```
+
+mod derive;
+mod error;
+mod geometry;
+mod init;
+mod network;
+mod text;
+mod zoo;
+
+pub use derive::Variant;
+pub use error::Error;
+pub use geometry::{LayerInfo, ModelInfo, ReceptiveField, Rectangle};
+pub use init::{Init, InitError};
+pub use network::{Conv, Input, Layer, LayerKind, Lrn, Network, Operation, Pool};
+pub use zoo::Base;

@@ -1,0 +1,199 @@
+//! Every network of the paper, as tables.
+
+use allcnn_device::{Activation, PoolKind};
+
+use super::{Conv, Error, Input, LayerKind, Lrn, Network, Pool, Variant};
+
+/// The leaky slope of the large network: the paper prints none; Graham's networks, which it follows, use 1/3.
+const LARGE_SLOPE: f32 = 1.0 / 3.0;
+
+/// The three base networks for CIFAR (Table 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// One 5x5 convolution a stage.
+    A,
+    /// A 5x5 and a 1x1 convolution a stage, after Network in Network.
+    B,
+    /// Two 3x3 convolutions a stage.
+    C,
+}
+
+impl Base {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::A, Self::B, Self::C];
+
+    /// The network `model-a`, `model-b` or `model-c`. Panics when `classes` is not from 1 to 65,536.
+    pub fn network(self, classes: usize) -> Network {
+        let stage = |channels| match self {
+            Self::A => vec![Conv::same(5, channels)],
+            Self::B => vec![Conv::same(5, channels), Conv::same(1, channels)],
+            Self::C => vec![Conv::same(3, channels), Conv::same(3, channels)],
+        };
+        let pool = LayerKind::Pool(Pool { dropout: 0.5, ..max_pool(3, 2) });
+        let head = [Conv::valid(3, 192), Conv::valid(1, 192), Conv::valid(1, classes)];
+        let mut layers = convs(stage(96));
+        layers.push(pool);
+        layers.extend(convs(stage(192)));
+        layers.push(pool);
+        layers.extend(convs(head));
+        layers.push(LayerKind::GlobalAverage);
+        sound(Network::new(format!("model-{}", self.letter()), square(32), classes, 0.2, layers))
+    }
+
+    /// The network derived from this base by the paper's rule.
+    pub fn derive(self, variant: Variant, classes: usize) -> Network {
+        sound(self.network(classes).derive(variant))
+    }
+
+    fn letter(self) -> char {
+        match self {
+            Self::A => 'a',
+            Self::B => 'b',
+            Self::C => 'c',
+        }
+    }
+}
+
+impl Network {
+    /// The names of all networks, in the paper's order.
+    pub fn names() -> Vec<String> {
+        let cifar = Base::ALL.map(|base| Variant::ALL.map(|variant| name_of(base, variant)));
+        let others = ["large-all-cnn", "imagenet-all-cnn-b", "caffenet"].map(String::from);
+        cifar.into_iter().flatten().chain(others).collect()
+    }
+
+    /// The network of this name for `classes` classes.
+    ///
+    /// # Errors
+    /// [`Error::UnknownModel`] with the nearest name, or [`Error::Network`] when `classes` is out of range.
+    pub fn named(name: &str, classes: usize) -> Result<Self, Error> {
+        // The tables hold for any sound number of classes; this refuses the others with a message.
+        let (input, layers, input_dropout) = match name {
+            "large-all-cnn" => (square(126), large(classes), 0.0),
+            "imagenet-all-cnn-b" => (square(224), imagenet(classes), 0.0),
+            "caffenet" => (square(227), caffenet(classes), 0.0),
+            _ => {
+                let pairs =
+                    Base::ALL.into_iter().flat_map(|base| Variant::ALL.map(|variant| (base, variant)));
+                let (base, variant) = pairs
+                    .into_iter()
+                    .find(|&(base, variant)| name_of(base, variant) == name)
+                    .ok_or_else(|| unknown(name))?;
+                let network = base.derive(variant, classes.clamp(1, 1 << 16));
+                let layers = network.layers().iter().map(|layer| *layer.kind()).collect();
+                (network.input(), layers, network.input_dropout())
+            }
+        };
+        Self::new(name, input, classes, input_dropout, layers)
+    }
+}
+
+/// Table 5: all 2x2, unpadded, leaky; the last 1x1 gives the logits themselves.
+fn large(classes: usize) -> Vec<LayerKind> {
+    let leaky = |kernel, channels| Conv {
+        activation: Activation::LeakyRelu { slope: LARGE_SLOPE },
+        ..Conv::valid(kernel, channels)
+    };
+    let blocks = [(320, 0.0), (640, 0.1), (960, 0.2), (1280, 0.3), (1600, 0.4)];
+    let mut layers: Vec<LayerKind> = Vec::new();
+    for (channels, dropout) in blocks {
+        let dense = leaky(2, channels).dropout(dropout);
+        layers.extend(convs([dense, dense, leaky(2, channels).stride(2)]));
+    }
+    layers.extend(convs([leaky(2, 1920).dropout(0.5), leaky(1, 1920).dropout(0.5), logits(classes)]));
+    layers
+}
+
+/// Table 6: model B scaled up, every pool replaced by a convolution.
+fn imagenet(classes: usize) -> Vec<LayerKind> {
+    let mut layers = convs([
+        Conv { padding: 1, ..Conv::valid(11, 96).stride(4) },
+        Conv::same(1, 96),
+        Conv::same(3, 96).stride(2),
+        Conv::valid(5, 256),
+        Conv::same(1, 256),
+        Conv::same(3, 256).stride(2),
+        Conv::same(3, 384),
+        Conv::same(1, 384),
+        Conv::same(3, 384).stride(2).dropout(0.5),
+        Conv::same(3, 1024),
+        Conv::same(1, 1024),
+        Conv::same(1, classes),
+    ]);
+    layers.push(LayerKind::GlobalAverage);
+    layers
+}
+
+/// Caffe's AlexNet (the network of Figure 6), its fully connected layers as the convolutions that they are.
+fn caffenet(classes: usize) -> Vec<LayerKind> {
+    let pool = LayerKind::Pool(max_pool(3, 2));
+    let lrn = LayerKind::Lrn(Lrn { size: 5, alpha: 1e-4, beta: 0.75, k: 1.0 });
+    let two_groups = |conv: Conv| Conv { groups: 2, ..conv };
+    let mut layers = convs([Conv::valid(11, 96).stride(4)]);
+    layers.extend([pool, lrn]);
+    layers.extend(convs([two_groups(Conv::same(5, 256))]));
+    layers.extend([pool, lrn]);
+    layers.extend(convs([
+        Conv::same(3, 384),
+        two_groups(Conv::same(3, 384)),
+        two_groups(Conv::same(3, 256)),
+    ]));
+    layers.push(pool);
+    layers.extend(convs([
+        Conv::valid(6, 4096).dropout(0.5),
+        Conv::valid(1, 4096).dropout(0.5),
+        logits(classes),
+    ]));
+    layers
+}
+
+/// A fully connected last layer without activation.
+fn logits(classes: usize) -> Conv {
+    Conv { activation: Activation::Identity, ..Conv::valid(1, classes) }
+}
+
+fn max_pool(kernel: usize, stride: usize) -> Pool {
+    Pool { kind: PoolKind::Max, kernel, stride, padding: 0, ceil: true, dropout: 0.0 }
+}
+
+fn convs(convs: impl IntoIterator<Item = Conv>) -> Vec<LayerKind> {
+    convs.into_iter().map(LayerKind::Conv).collect()
+}
+
+fn square(size: usize) -> Input {
+    Input { height: size, width: size, channels: 3 }
+}
+
+fn name_of(base: Base, variant: Variant) -> String {
+    format!("{}-{}", variant.prefix(), base.letter())
+}
+
+/// The tables are right, so only a number of classes can be wrong, and the callers promise it is not.
+fn sound(network: Result<Network, Error>) -> Network {
+    network.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn unknown(given: &str) -> Error {
+    let known = Network::names();
+    let nearest = known.iter().map(|name| (distance(given, name), name)).min();
+    let suggestion =
+        nearest.filter(|(distance, name)| *distance * 3 <= name.len()).map(|(_, name)| name.clone());
+    Error::UnknownModel { given: given.into(), suggestion, known }
+}
+
+/// Levenshtein's distance without regard to case, `_` read as `-`.
+fn distance(a: &str, b: &str) -> usize {
+    let plain = |text: &str| text.to_lowercase().replace(['_', ' '], "-").chars().collect::<Vec<_>>();
+    let (a, b) = (plain(a), plain(b));
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, left) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, right) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(left != right);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,392 @@
+//! A network planned for one batch size: every operation prepared, every buffer taken, so that a step allocates
+//! nothing. Training, evaluation and visualization are the same passes over such a plan.
+//!
+//! Place 0 is the batch of pictures, place i + 1 what layer i gives. The buffers hold at each place the *stored
+//! output* (after activation and dropout) and, on the way back, the *signal*: the gradient before the activation of
+//! the layer that made it. A convolution hands its signal down through the activation below in one go; after any
+//! other layer the signal passes that activation in a second step.
+
+use allcnn_device::{
+    Activation, Device, Dropout, Epilogue, Error, Gate, LrnShape, PoolKind, ReluRule, Shape, StoredOutput,
+};
+
+use crate::net::{LayerKind, Network, Operation};
+use crate::parameters::Parameters;
+
+/// What a plan is for, and so which buffers it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanPurpose {
+    /// Forward passes: a few buffers, used in turn.
+    Inference,
+    /// Forward and backward passes for the gradients of the parameters.
+    Training,
+    /// Forward passes and signals back to the picture.
+    Explanation,
+}
+
+/// How a pass is made.
+pub enum Mode<'s, D: Device> {
+    /// With dropout, whose masks depend on the step and the seed.
+    Train {
+        /// The step.
+        step: &'s D::Step,
+        /// The seed of the training.
+        seed: u64,
+    },
+    /// Without dropout.
+    Evaluate,
+}
+
+impl<D: Device> Clone for Mode<'_, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D: Device> Copy for Mode<'_, D> {}
+
+impl<'s, D: Device> Mode<'s, D> {
+    /// The dropout that makes `place`, and the step that draws its mask.
+    fn dropout(self, rate: f32, place: usize) -> Option<(Dropout, &'s D::Step)> {
+        match self {
+            Self::Train { step, seed } if rate > 0.0 => {
+                Some((Dropout { rate, seed, layer: place as u32 }, step))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A prepared layer.
+enum Prepared<D: Device> {
+    /// `weight` is the place of its weights in the parameters; the bias follows.
+    Conv {
+        conv: D::Conv,
+        activation: Activation,
+        weight: usize,
+    },
+    /// `norms` keeps a p-norm's output from before the dropout, which its way back divides by.
+    Pool {
+        pool: D::Pool,
+        norms: Option<D::Buffer>,
+    },
+    Lrn(LrnShape),
+    GlobalAverage(Shape),
+}
+
+/// Which buffer serves which place.
+struct Buffers<D: Device> {
+    buffers: Vec<D::Buffer>,
+    of: Vec<usize>,
+}
+
+impl<D: Device> Buffers<D> {
+    /// Takes buffers for places of these lengths: one each, or (`shared`) only so many that neighbors differ, which
+    /// is all that a pass needs that looks back one place. `first` is the first place that gets one.
+    fn new(device: &D, lens: &[usize], first: usize, shared: bool) -> Result<Self, Error> {
+        let (mut buffers, mut sizes, mut of) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, &len) in lens.iter().enumerate() {
+            let before = place.checked_sub(1).map(|before| of[before]);
+            let free = (0..sizes.len()).find(|&free| shared && sizes[free] == len && Some(free) != before);
+            of.push(match free {
+                _ if place < first => usize::MAX,
+                Some(free) => free,
+                None => {
+                    buffers.push(device.alloc(len)?);
+                    sizes.push(len);
+                    sizes.len() - 1
+                }
+            });
+        }
+        Ok(Self { buffers, of })
+    }
+
+    fn at(&self, place: usize) -> &D::Buffer {
+        &self.buffers[self.of[place]]
+    }
+
+    fn at_mut(&mut self, place: usize) -> &mut D::Buffer {
+        &mut self.buffers[self.of[place]]
+    }
+
+    /// Two places at once, the second one to write.
+    fn pair(&mut self, read: usize, write: usize) -> (&D::Buffer, &mut D::Buffer) {
+        match self.buffers.get_disjoint_mut([self.of[read], self.of[write]]) {
+            Ok([read, write]) => (read, write),
+            Err(_) => panic!("places {read} and {write} share a buffer or have none"),
+        }
+    }
+}
+
+/// A network prepared for batches of one size on a device.
+pub struct Plan<'d, D: Device> {
+    device: &'d D,
+    network: Network,
+    batch: usize,
+    purpose: PlanPurpose,
+    layers: Vec<Prepared<D>>,
+    outputs: Buffers<D>,
+    signals: Buffers<D>,
+    targets: D::Buffer,
+    losses: D::Buffer,
+    /// For passes without dropout, which need some step.
+    no_step: D::Step,
+}
+
+impl<'d, D: Device> Plan<'d, D> {
+    /// Prepares every layer and takes every buffer.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], or [`Error::InvalidShape`] when `batch` is 0.
+    pub fn new(device: &'d D, network: &Network, batch: usize, purpose: PlanPurpose) -> Result<Self, Error> {
+        let operations = network.operations(batch);
+        let shapes = std::iter::once(network.input().shape(batch));
+        let shapes = shapes.chain(operations.iter().map(Operation::output));
+        let lens: Vec<usize> = shapes.map(|shape| shape.len()).collect();
+        let mut weight = 0;
+        let layers = network.layers().iter().zip(&operations).map(|(layer, operation)| {
+            let prepared =
+                prepare(device, layer.kind(), operation, weight, purpose == PlanPurpose::Training)?;
+            weight += 2 * usize::from(layer.kind().is_conv());
+            Ok(prepared)
+        });
+        let first_signal = match purpose {
+            PlanPurpose::Inference => lens.len() - 1,
+            PlanPurpose::Training => 1,
+            PlanPurpose::Explanation => 0,
+        };
+        Ok(Self {
+            device,
+            network: network.clone(),
+            batch,
+            purpose,
+            layers: layers.collect::<Result<_, Error>>()?,
+            outputs: Buffers::new(device, &lens, 0, purpose == PlanPurpose::Inference)?,
+            signals: Buffers::new(device, &lens, first_signal, true)?,
+            targets: device.alloc(batch * network.classes())?,
+            losses: device.alloc(batch)?,
+            no_step: device.new_step()?,
+        })
+    }
+
+    /// Pictures in a batch.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The algorithms chosen for each convolution: forward, backward-data, backward-weights.
+    pub fn algorithms(&self) -> Vec<(&str, [&'static str; 3])> {
+        let each = self.network.layers().iter().zip(&self.layers);
+        each.filter_map(|(layer, prepared)| match prepared {
+            Prepared::Conv { conv, .. } => Some((layer.name(), self.device.conv_algorithms(conv))),
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// Copies a batch to the device: pictures `[batch, height, width, channels]` and target distributions
+    /// `[batch, classes]`, with rows of zeros where the batch is not full. A training pass drops input values in
+    /// place, so each needs its own upload. Panics when a length is not that of the plan.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    pub fn upload(&mut self, images: &[f32], targets: &[f32]) -> Result<(), Error> {
+        let expected = (self.network.input().shape(self.batch).len(), self.batch * self.network.classes());
+        assert_eq!((images.len(), targets.len()), expected, "lengths of images and targets");
+        self.device.upload(images, self.outputs.at_mut(0))?;
+        self.device.upload(targets, &mut self.targets)
+    }
+
+    /// Computes every layer's output from the batch.
+    pub fn forward(&mut self, parameters: &Parameters<D>, mode: Mode<'_, D>) {
+        if let Some((dropout, step)) = mode.dropout(self.network.input_dropout(), 0) {
+            self.device.dropout(dropout, step, self.outputs.at_mut(0));
+        }
+        for layer in 0..self.layers.len() {
+            let dropout = mode.dropout(self.network.layers()[layer].kind().dropout(), layer + 1);
+            let (input, output) = self.outputs.pair(layer, layer + 1);
+            match &mut self.layers[layer] {
+                Prepared::Conv { conv, activation, weight } => {
+                    let epilogue =
+                        Epilogue { activation: *activation, dropout: dropout.map(|(dropout, _)| dropout) };
+                    let step = dropout.map_or(&self.no_step, |(_, step)| step);
+                    let list = parameters.list();
+                    let (weights, bias) = (&list[*weight].value, &list[*weight + 1].value);
+                    self.device.conv_forward(conv, input, weights, bias, epilogue, step, output);
+                }
+                Prepared::Pool { pool, norms } => {
+                    self.device.pool_forward(pool, input, output);
+                    if let Some((dropout, step)) = dropout {
+                        self.device.dropout(dropout, step, output);
+                    }
+                    if let Some(norms) = norms {
+                        self.device.pool_forward(pool, input, norms);
+                    }
+                }
+                Prepared::Lrn(shape) => self.device.lrn_forward(*shape, input, output),
+                Prepared::GlobalAverage(shape) => self.device.global_average_forward(*shape, input, output),
+            }
+        }
+    }
+
+    /// Softmax cross-entropy of the logits against the targets: each row's loss, and the gradient of the logits
+    /// times `scale` (1 / number of filled rows for the gradient of the mean loss).
+    pub fn loss(&mut self, scale: f32) {
+        let top = self.layers.len();
+        let (logits, d_logits) = (self.outputs.at(top), self.signals.at_mut(top));
+        let classes = self.network.classes();
+        self.device.softmax_cross_entropy(classes, logits, &self.targets, scale, &mut self.losses, d_logits);
+    }
+
+    /// Fills every gradient, from the gradient of the logits that [`Plan::loss`] left. `mode` is that of the forward
+    /// pass. Panics unless the plan is for training.
+    pub fn backward(&mut self, parameters: &mut Parameters<D>, mode: Mode<'_, D>) {
+        assert_eq!(self.purpose, PlanPurpose::Training, "the purpose of a plan that goes backward");
+        self.enter(self.layers.len(), mode, ReluRule::Backprop);
+        for layer in (0..self.layers.len()).rev() {
+            self.gradients(layer, parameters);
+            if layer > 0 {
+                self.signal_down(layer, parameters, mode, ReluRule::Backprop);
+            }
+        }
+    }
+
+    /// Sends a signal from the output of `layer` back to the picture under `rule` (section 3.4 of the paper), through
+    /// the network as the last forward pass in [`Mode::Evaluate`] left it, and copies what arrives,
+    /// `[batch, height, width, channels]`. Panics unless the plan is for explanation and the lengths fit.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    pub fn explain(
+        &mut self,
+        parameters: &Parameters<D>,
+        layer: usize,
+        signal: &[f32],
+        rule: ReluRule,
+        picture: &mut [f32],
+    ) -> Result<(), Error> {
+        assert_eq!(self.purpose, PlanPurpose::Explanation, "the purpose of a plan that explains");
+        self.device.upload(signal, self.signals.at_mut(layer + 1))?;
+        self.enter(layer + 1, Mode::Evaluate, rule);
+        for layer in (0..=layer).rev() {
+            self.signal_down(layer, parameters, Mode::Evaluate, rule);
+        }
+        self.device.download(self.signals.at(0), picture)
+    }
+
+    /// Copies the logits, `[batch, classes]`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    pub fn logits(&self, values: &mut [f32]) -> Result<(), Error> {
+        self.device.download(self.outputs.at(self.layers.len()), values)
+    }
+
+    /// Copies the output of a layer, `[batch, height, width, channels]`. Panics for a plan for inference, which does
+    /// not keep it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    pub fn output(&self, layer: usize, values: &mut [f32]) -> Result<(), Error> {
+        assert_ne!(self.purpose, PlanPurpose::Inference, "the purpose of a plan that keeps outputs");
+        self.device.download(self.outputs.at(layer + 1), values)
+    }
+
+    /// Copies each picture's loss; 0 for a row without target.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    pub fn losses(&self, values: &mut [f32]) -> Result<(), Error> {
+        self.device.download(&self.losses, values)
+    }
+
+    /// The way back through activation and dropout of the convolution that made `place`, unless there is nothing on
+    /// that way.
+    fn gate(&self, place: usize, mode: Mode<'_, D>, rule: ReluRule) -> Option<Gate> {
+        let layer = place.checked_sub(1)?;
+        let Prepared::Conv { activation, .. } = self.layers[layer] else { return None };
+        let rate = self.network.layers()[layer].kind().dropout();
+        let dropout_rate = mode.dropout(rate, place).map_or(0.0, |(dropout, _)| dropout.rate);
+        let open = activation == Activation::Identity && dropout_rate == 0.0;
+        (!open).then_some(Gate { activation, rule, dropout_rate })
+    }
+
+    /// Takes the signal at `place` from behind the layer that made it into that layer: through a convolution's
+    /// activation and dropout.
+    fn enter(&mut self, place: usize, mode: Mode<'_, D>, rule: ReluRule) {
+        if let Some(gate) = self.gate(place, mode, rule) {
+            let below = StoredOutput { output: self.outputs.at(place), gate };
+            self.device.activation_backward(below, self.signals.at_mut(place));
+        }
+        self.undrop(place, mode);
+    }
+
+    /// Takes the signal at `place` through the dropout of the pool that made it.
+    fn undrop(&mut self, place: usize, mode: Mode<'_, D>) {
+        let Some(LayerKind::Pool(pool)) =
+            place.checked_sub(1).map(|layer| self.network.layers()[layer].kind())
+        else {
+            return;
+        };
+        let Some((dropout, step)) = mode.dropout(pool.dropout, place) else { return };
+        self.device.dropout(dropout, step, self.signals.at_mut(place));
+    }
+
+    /// Takes the signal down through `layer` and into the layer below.
+    fn signal_down(&mut self, layer: usize, parameters: &Parameters<D>, mode: Mode<'_, D>, rule: ReluRule) {
+        let gate = self.gate(layer, mode, rule);
+        let (signal, d_input) = self.signals.pair(layer + 1, layer);
+        let (input, output) = (self.outputs.at(layer), self.outputs.at(layer + 1));
+        match &mut self.layers[layer] {
+            Prepared::Conv { conv, weight, .. } => {
+                let below = gate.map(|gate| StoredOutput { output: input, gate });
+                let weights = &parameters.list()[*weight].value;
+                self.device.conv_backward_data(conv, signal, weights, below, d_input);
+                return self.undrop(layer, mode);
+            }
+            Prepared::Pool { pool, norms } => {
+                let output = norms.as_ref().unwrap_or(output);
+                self.device.pool_backward(pool, input, output, signal, d_input);
+            }
+            Prepared::Lrn(shape) => self.device.lrn_backward(*shape, input, signal, d_input),
+            Prepared::GlobalAverage(shape) => self.device.global_average_backward(*shape, signal, d_input),
+        }
+        self.enter(layer, mode, rule);
+    }
+
+    /// Fills the gradients of a layer's weights and bias from the signal at its output.
+    fn gradients(&mut self, layer: usize, parameters: &mut Parameters<D>) {
+        let Prepared::Conv { conv, weight, .. } = &mut self.layers[layer] else { return };
+        let [weights, bias] = &mut parameters.list_mut()[*weight..][..2] else { return };
+        let (input, signal) = (self.outputs.at(layer), self.signals.at(layer + 1));
+        self.device.conv_backward_weights(conv, input, signal, &mut weights.gradient, &mut bias.gradient);
+    }
+}
+
+fn prepare<D: Device>(
+    device: &D,
+    kind: &LayerKind,
+    operation: &Operation,
+    weight: usize,
+    trained: bool,
+) -> Result<Prepared<D>, Error> {
+    Ok(match (*operation, kind) {
+        (Operation::Conv(shape), LayerKind::Conv(conv)) => {
+            Prepared::Conv { conv: device.conv(shape)?, activation: conv.activation, weight }
+        }
+        (Operation::Pool(shape), kind) => {
+            let norms = (kind.dropout() > 0.0 && shape.kind != PoolKind::Max && trained)
+                .then(|| device.alloc(shape.output().len()))
+                .transpose()?;
+            Prepared::Pool { pool: device.pool(shape)?, norms }
+        }
+        (Operation::Lrn(shape), _) => Prepared::Lrn(shape),
+        (Operation::GlobalAverage(shape), _) => Prepared::GlobalAverage(shape),
+        (Operation::Conv(shape), kind) => unreachable!("{shape:?} belongs to {kind}"),
+    })
+}
