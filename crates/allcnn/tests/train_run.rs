@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use allcnn::examine::{Examination, Split, Which, examine};
 use allcnn::predict::{Prediction, Predictor, image_files};
 use allcnn::run::{RunError, RunFolder};
 use allcnn::train::{Checkpoint, End, Error, Event, Finished, Observer, Recipe, Request, resume, start};
@@ -103,6 +104,47 @@ fn a_run_leaves_what_the_others_begin_from() {
     assert_eq!(100.0 * (12 - right) as f64 / 12.0, error, "predict and the training's test agree");
     let json = serde_json::to_value(&answers).unwrap();
     assert!(json[0]["predictions"][0]["probability"].is_number() && json[13]["error"].is_string());
+}
+
+#[test]
+fn a_run_is_examined_on_its_own_and_on_other_data() {
+    let place = Place::new();
+    let finished = place.start(&place.request(), "run", &mut ()).unwrap();
+    let run = finished.run;
+    let examined = |wanted: &Examination| {
+        let mut warnings = 0;
+        let mut count = |event: Event<'_>| warnings += u32::from(matches!(event, Event::Warning(_)));
+        let no = AtomicBool::new(false);
+        examine(&Reference, &run, wanted, &no, &mut count, &mut |_, _| ())
+            .map(|done| (done.unwrap(), warnings))
+    };
+    let last = Examination { checkpoint: Which::Last, ..Examination::default() };
+    let (own, warnings) = examined(&last).unwrap();
+    let row = finished.outcome.progress.history.last().unwrap();
+    assert_eq!((Some(own.evaluation.top1_error_pct), warnings), (row.test_error_pct, 0));
+    assert_eq!(Some(own.evaluation.loss), row.test_loss);
+    assert_eq!(own.evaluation.confusion.iter().flatten().sum::<u64>(), 12);
+    let (train, _) = examined(&Examination { split: Split::Train, batch: 7, ..last.clone() }).unwrap();
+    assert_eq!(train.evaluation.images, 48);
+    let (many, _) = examined(&Examination { views: 4, ..last.clone() }).unwrap();
+    assert_ne!(many.scores.losses, own.scores.losses);
+    let json = serde_json::to_value(&own.evaluation).unwrap();
+    assert!(json["classes"][0]["error_pct"].is_number() && json["confusion"][2][2].is_number());
+
+    // Two of the three classes under the same names: their labels are those of the network.
+    fs::create_dir(place.path("part")).unwrap();
+    for class in ["down", "plain"] {
+        fs::rename(place.path("images/test").join(class), place.path("part").join(class)).unwrap();
+    }
+    let part = Some(place.path("part").display().to_string());
+    let wanted = Examination { data: part, split: Split::Train, ..last.clone() };
+    let (part, _) = examined(&wanted).unwrap();
+    assert!(part.images.labels.iter().all(|&label| label > 0));
+    assert!(part.evaluation.top1_error_pct < 50.0 && part.evaluation.classes[0].error_pct.is_none());
+    assert_eq!(examined(&last).unwrap().1, 1, "the run's own images have changed");
+    fs::rename(place.path("part/down"), place.path("part/up")).unwrap();
+    let error = examined(&wanted).unwrap_err().to_string();
+    assert!(error.contains("'up'") && error.contains("across, down, plain"), "{error}");
 }
 
 #[test]
