@@ -46,6 +46,7 @@ pub mod atomic_file;
 pub mod augment;
 pub mod data;
 pub mod evaluate;
+pub mod examine;
 pub mod net;
 pub mod parameters;
 pub mod plan;

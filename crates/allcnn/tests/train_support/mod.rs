@@ -1,5 +1,6 @@
 //! A network and images small enough for the reference device, and ways to train the one on the other.
 #![allow(dead_code)] // each test file uses its own part
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
