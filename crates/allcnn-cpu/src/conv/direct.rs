@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use allcnn_device::ConvShape;
 
-use super::patches::{self, PATCH_VALUES};
+use super::patches::{self, PATCH_VALUES, Patches};
 use super::tile::{Panels, accumulate_transposed, vectors, zeros};
 use super::{Declined, WeightsPass};
 use crate::cpu::Cpu;
@@ -213,16 +213,16 @@ impl Part<'_> {
     fn patches<S: Simd>(&mut self, simd: S, band: Range<usize>, gradients: &[f32]) {
         let (shape, depth) = (&self.pass.shape, self.pass.depth);
         let output = shape.output();
-        let mut patches = [0.0; PATCH_VALUES];
-        for (pixel, patch) in band.clone().zip(patches.chunks_exact_mut(depth)) {
+        let mut patches = Patches::new();
+        let first_channel = self.group * shape.group_in_channels();
+        for (at, pixel) in band.clone().enumerate() {
             let (row, column) = (pixel / output.width % output.height, pixel % output.width);
             let corner = [row, column].map(|at| (at * shape.stride) as isize - shape.padding as isize);
-            let (image, first) =
-                (pixel / output.width / output.height, self.group * shape.group_in_channels());
-            patches::copy(self.input, shape.input, image, corner.into(), shape.kernel, first, patch);
+            let image = pixel / output.width / output.height;
+            patches.write(simd, at, self.input, shape, (image, corner), first_channel);
         }
         let run = Run { input: 0, pixel: 0, count: band.len() };
-        self.depth(simd, 0, &patches, depth, &[run], gradients);
+        self.depth(simd, 0, patches.values(), depth, &[run], gradients);
     }
 
     #[inline(always)]

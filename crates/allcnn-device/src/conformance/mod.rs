@@ -54,10 +54,9 @@ impl Report {
         let largest = expected.iter().fold(f64::MIN_POSITIVE, |largest, &x| largest.max(f64::from(x).abs()));
         let pairs = actual.iter().zip(expected);
         // NaN must not vanish in a maximum.
-        let error =
-            pairs
-                .map(|(&a, &e)| (f64::from(a) - f64::from(e)).abs() / largest)
-                .fold(0.0, |worst, error| if error.is_nan() || error > worst { error } else { worst });
+        let error = pairs
+            .map(|(&a, &e)| (f64::from(a) - f64::from(e)).abs() / largest)
+            .fold(0.0, |worst, error| if error.is_nan() || error > worst { error } else { worst });
         for value in actual {
             self.digest = (self.digest ^ u64::from(value.to_bits())).wrapping_mul(0x0000_0100_0000_01b3);
         }

@@ -13,8 +13,8 @@ use crate::cpu::Cpu;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
 
-/// Transformed values of a block, V and Z together: 12 MiB, well inside a third-level cache.
-const BLOCK_VALUES: usize = 3 << 20;
+/// Transformed values of a block, V and Z together: 6 MiB, about what the second-level caches of two cores hold.
+const BLOCK_VALUES: usize = 3 << 19;
 /// Tiles that are transformed together.
 const CHUNK_TILES: usize = 8;
 /// A block has at least so many tiles, to pay for reading and writing dU.
