@@ -1,37 +1,4 @@
-//! Networks as text: a TOML list of layers.
-//!
-//! ```toml
-//! name = "small"
-//! input = [32, 32, 3] # height, width, channels
-//! classes = 10        # where the data does not say
-//! input_dropout = 0.2
-//! layers = [
-//!   { conv = 64, kernel = 3 },
-//!   { conv = 64, kernel = 3, stride = 2, dropout = 0.5 },
-//!   { conv = "classes", kernel = 1 },
-//!   { global_average = true },
-//! ]
-//! ```
-//!
-//! A layer is one of
-//!
-//! | layer | with | default |
-//! |---|---|---|
-//! | `conv = channels` or `"classes"` | `kernel` | must be given |
-//! | | `stride` | 1 |
-//! | | `padding`: `"same"` (keeps the size at stride 1), `"valid"` (none) or a number | `"same"` |
-//! | | `groups` | 1 |
-//! | | `activation`: `"relu"`, `"leaky:SLOPE"`, `"identity"` | `"relu"` |
-//! | | `dropout` | 0 |
-//! | `pool = "max"` or `"norm:P"` (Equation 1) | `kernel` | must be given |
-//! | | `stride` | 1 |
-//! | | `padding`: a number | 0 |
-//! | | `ceil`: a last partial window counts | true |
-//! | | `dropout` | 0 |
-//! | `lrn = size` | `alpha`, `beta`, `k` | 0.0001, 0.75, 1 |
-//! | `global_average = true` | | |
-//!
-//! One `[[layers]]` section a layer means the same.
+//! Networks as text: a TOML list of layers, read with the line of every mistake and written back exactly.
 
 use std::fmt::{self, Write};
 
@@ -108,7 +75,40 @@ impl fmt::Display for WordOrNumber {
 }
 
 impl Network {
-    /// Reads a network from a TOML list of layers (see the committed `examples/network.toml`).
+    /// Reads a network from a TOML list of layers, as `examples/network.toml` is one:
+    ///
+    /// ```toml
+    /// name = "small"
+    /// input = [32, 32, 3] # height, width, channels
+    /// classes = 10        # where the data does not say
+    /// input_dropout = 0.2
+    /// layers = [
+    ///   { conv = 64, kernel = 3 },
+    ///   { conv = 64, kernel = 3, stride = 2, dropout = 0.5 },
+    ///   { conv = "classes", kernel = 1 },
+    ///   { global_average = true },
+    /// ]
+    /// ```
+    ///
+    /// A layer is one of
+    ///
+    /// | layer | with | default |
+    /// |---|---|---|
+    /// | `conv = channels` or `"classes"` | `kernel` | must be given |
+    /// | | `stride` | 1 |
+    /// | | `padding`: `"same"` (keeps the size at stride 1), `"valid"` (none) or a number | `"same"` |
+    /// | | `groups` | 1 |
+    /// | | `activation`: `"relu"`, `"leaky:SLOPE"`, `"identity"` | `"relu"` |
+    /// | | `dropout` | 0 |
+    /// | `pool = "max"` or `"norm:P"` (Equation 1) | `kernel` | must be given |
+    /// | | `stride` | 1 |
+    /// | | `padding`: a number | 0 |
+    /// | | `ceil`: a last partial window counts | true |
+    /// | | `dropout` | 0 |
+    /// | `lrn = size` | `alpha`, `beta`, `k` | 0.0001, 0.75, 1 |
+    /// | `global_average = true` | | |
+    ///
+    /// One `[[layers]]` section a layer means the same.
     ///
     /// # Errors
     /// [`Error::Text`] or [`Error::Layer`] with the line, or [`Error::Network`] when the whole does not fit.

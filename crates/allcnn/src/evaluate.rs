@@ -1,0 +1,269 @@
+//! How good a network is on a set of images: errors, loss, confusion, worst mistakes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use allcnn_device::{Device, Error};
+use serde::Serialize;
+
+use crate::augment::{self, Augment};
+use crate::parameters::Parameters;
+use crate::plan::{Mode, Plan};
+use crate::samples::Samples;
+
+/// How often, and how varied, each image is looked at; the probabilities are averaged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Views {
+    /// Looks at each image; the first one is at the image as it is.
+    pub count: u32,
+    /// How the others vary it.
+    pub augment: Augment,
+    /// What the variations derive from.
+    pub seed: u64,
+}
+
+impl Views {
+    /// One look at each image as it is.
+    pub const ONE: Views = Views { count: 1, augment: Augment::None, seed: 0 };
+}
+
+/// What a network said about a set of images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scores {
+    /// The number of classes.
+    pub classes: usize,
+    /// The class of each image.
+    pub labels: Vec<u32>,
+    /// `[images, classes]`.
+    pub probabilities: Vec<f32>,
+    /// The cross-entropy of each image.
+    pub losses: Vec<f32>,
+}
+
+/// An image taken for another class.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Mistake {
+    /// Its place in the set.
+    pub image: usize,
+    /// Its class.
+    pub label: u32,
+    /// The class it was taken for.
+    pub predicted: u32,
+    /// The probability given to that.
+    pub probability: f32,
+}
+
+/// The figures of an evaluation, as `allcnn eval --json` prints them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// How many images.
+    pub images: usize,
+    /// The share of images whose class is not the most probable, in percent.
+    pub top1_error_pct: f64,
+    /// The share of images whose class is not among the five most probable, in percent.
+    pub top5_error_pct: f64,
+    /// The mean cross-entropy.
+    pub loss: f64,
+    /// Each class on its own.
+    pub classes: Vec<ClassError>,
+    /// `confusion[t][p]`: images of class t that were taken for class p.
+    pub confusion: Vec<Vec<u64>>,
+}
+
+/// The error on one class.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassError {
+    /// The class.
+    pub name: String,
+    /// Its images.
+    pub images: u64,
+    /// The share of them taken for another class, in percent; absent without images.
+    pub error_pct: Option<f64>,
+}
+
+/// Shows every image to the network, dropout off. `done` is told the number of images after each batch.
+///
+/// Gives nothing when `stop` became true meanwhile.
+///
+/// # Errors
+/// A failure of the device.
+pub fn score<D: Device>(
+    plan: &mut Plan<'_, D>,
+    parameters: &Parameters<D>,
+    samples: &Samples<'_>,
+    views: Views,
+    stop: &AtomicBool,
+    done: &mut dyn FnMut(usize),
+) -> Result<Option<Scores>, Error> {
+    let (rows, classes) = (plan.batch(), plan.network().classes());
+    let length = samples.geometry().len();
+    let (mut images, mut logits) = (vec![0.0; rows * length], vec![0.0; rows * classes]);
+    let (mut source, targets) = (vec![0.0; length], vec![0.0; rows * classes]);
+    let mut scores = Scores {
+        classes,
+        labels: samples.labels().to_vec(),
+        probabilities: Vec::with_capacity(samples.len() * classes),
+        losses: Vec::with_capacity(samples.len()),
+    };
+    let places: Vec<u32> = (0..samples.len() as u32).collect();
+    for places in places.chunks(rows) {
+        let mut sums = vec![0f64; places.len() * classes];
+        for view in 0..views.count.max(1) {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            samples.fill(places, &mut images);
+            if view > 0 {
+                for (image, &place) in images.chunks_exact_mut(length).zip(places) {
+                    source.copy_from_slice(image);
+                    let geometry = samples.geometry();
+                    augment::apply(views.augment, views.seed, view.into(), place, &source, geometry, image);
+                }
+            }
+            plan.upload(&images, &targets)?;
+            plan.forward(parameters, Mode::Evaluate);
+            plan.logits(&mut logits)?;
+            for (sums, logits) in sums.chunks_exact_mut(classes).zip(logits.chunks_exact(classes)) {
+                add_softmax(logits, sums);
+            }
+        }
+        scores.take(places, &sums, f64::from(views.count.max(1)));
+        done(scores.losses.len());
+    }
+    Ok(Some(scores))
+}
+
+/// Adds exp(x) / sum exp(x) to `sums`.
+pub(crate) fn add_softmax(logits: &[f32], sums: &mut [f64]) {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponentials = logits.iter().map(|&logit| (f64::from(logit) - f64::from(largest)).exp());
+    let total: f64 = exponentials.clone().sum();
+    sums.iter_mut().zip(exponentials).for_each(|(sum, exponential)| *sum += exponential / total);
+}
+
+impl Scores {
+    /// Takes over the summed probabilities of the images at `places`.
+    fn take(&mut self, places: &[u32], sums: &[f64], views: f64) {
+        for (row, &place) in sums.chunks_exact(self.classes).zip(places) {
+            let own = row[self.labels[place as usize] as usize] / views;
+            // Where the class got less than any number can say: the loss of the smallest such number, not infinity.
+            let loss = if own.is_nan() { f64::NAN } else { -own.max(f64::MIN_POSITIVE).ln() };
+            self.losses.push(loss as f32);
+            self.probabilities.extend(row.iter().map(|sum| (sum / views) as f32));
+        }
+    }
+
+    /// The probabilities of image `image`.
+    pub fn of(&self, image: usize) -> &[f32] {
+        &self.probabilities[image * self.classes..][..self.classes]
+    }
+
+    /// The most probable class of image `image`, the first of equals.
+    pub fn predicted(&self, image: usize) -> u32 {
+        ranked(self.of(image), 1)[0] as u32
+    }
+
+    /// The mean cross-entropy.
+    pub fn loss(&self) -> f64 {
+        self.losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / self.losses.len().max(1) as f64
+    }
+
+    /// The share of images whose class is not among the `top` most probable, in percent.
+    pub fn error_pct(&self, top: usize) -> f64 {
+        let wrong = (0..self.labels.len())
+            .filter(|&image| !ranked(self.of(image), top).contains(&(self.labels[image] as usize)))
+            .count();
+        percent(wrong as f64, self.labels.len() as f64)
+    }
+
+    /// All figures, for classes of these names.
+    pub fn evaluation(&self, names: &[String]) -> Evaluation {
+        let mut confusion = vec![vec![0u64; self.classes]; self.classes];
+        for (image, &label) in self.labels.iter().enumerate() {
+            confusion[label as usize][self.predicted(image) as usize] += 1;
+        }
+        let classes = names.iter().zip(&confusion).enumerate().map(|(class, (name, row))| {
+            let images: u64 = row.iter().sum();
+            let error = percent((images - row[class]) as f64, images as f64);
+            ClassError { name: name.clone(), images, error_pct: (images > 0).then_some(error) }
+        });
+        Evaluation {
+            images: self.labels.len(),
+            top1_error_pct: self.error_pct(1),
+            top5_error_pct: self.error_pct(5),
+            loss: self.loss(),
+            classes: classes.collect(),
+            confusion,
+        }
+    }
+
+    /// The wrong answers that the network was surest of, the surest first.
+    pub fn worst_mistakes(&self, most: usize) -> Vec<Mistake> {
+        let mut mistakes: Vec<Mistake> = (0..self.labels.len())
+            .map(|image| {
+                let predicted = self.predicted(image);
+                let probability = self.of(image)[predicted as usize];
+                Mistake { image, label: self.labels[image], predicted, probability }
+            })
+            .filter(|mistake| mistake.label != mistake.predicted)
+            .collect();
+        mistakes.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.image.cmp(&b.image)));
+        mistakes.truncate(most);
+        mistakes
+    }
+}
+
+/// The places of the `top` largest values, largest first, the first of equals.
+pub(crate) fn ranked(values: &[f32], top: usize) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..values.len()).collect();
+    places.sort_by(|&a, &b| values[b].total_cmp(&values[a])); // stable
+    places.truncate(top);
+    places
+}
+
+/// `part` of `whole` in percent; 0 of nothing.
+fn percent(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { 100.0 * part / whole } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scores() -> Scores {
+        let mut scores =
+            Scores { classes: 3, labels: vec![0, 1, 2, 1], probabilities: vec![], losses: vec![] };
+        let sums = [0.5, 0.3, 0.2, 0.8, 0.1, 0.1, 0.2, 0.2, 0.6, 0.4, 0.4, 0.2];
+        scores.take(&[0, 1, 2, 3], &sums.map(|p| 2.0 * p), 2.0);
+        scores
+    }
+
+    #[test]
+    fn errors_loss_and_confusion_are_counted_by_hand() {
+        let names: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
+        let evaluation = scores().evaluation(&names);
+        assert_eq!(evaluation.confusion, [[1, 0, 0], [2, 0, 0], [0, 0, 1]]);
+        assert_eq!((evaluation.images, evaluation.top1_error_pct, evaluation.top5_error_pct), (4, 50.0, 0.0));
+        let errors: Vec<_> = evaluation.classes.iter().map(|class| class.error_pct).collect();
+        assert_eq!(errors, [Some(0.0), Some(100.0), Some(0.0)]);
+        let expected = -(0.5f64.ln() + 0.1f64.ln() + 0.6f64.ln() + 0.4f64.ln()) / 4.0;
+        assert!((evaluation.loss - expected).abs() < 1e-6);
+        assert_eq!(scores().error_pct(2), 25.0);
+    }
+
+    #[test]
+    fn the_surest_mistake_comes_first() {
+        let mistakes = scores().worst_mistakes(5);
+        assert_eq!(mistakes.iter().map(|m| (m.image, m.predicted)).collect::<Vec<_>>(), [(1, 0), (3, 0)]);
+        assert_eq!(scores().worst_mistakes(1).len(), 1);
+    }
+
+    #[test]
+    fn softmax_survives_large_logits() {
+        let mut sums = vec![0.0; 3];
+        add_softmax(&[1000.0, 1000.0, -1000.0], &mut sums);
+        assert_eq!(sums, [0.5, 0.5, 0.0]);
+        let mut scores = Scores { classes: 3, labels: vec![2], probabilities: vec![], losses: vec![] };
+        scores.take(&[0], &sums, 1.0);
+        assert!(scores.losses[0].is_finite() && scores.losses[0] > 700.0);
+    }
+}

@@ -1,0 +1,163 @@
+//! Evaluates a finished (or stopped) run on its own data or on other data, as `allcnn eval` does.
+
+use std::sync::atomic::AtomicBool;
+
+use allcnn_device::Device;
+
+use crate::augment::{Augment, MAX_SHIFT};
+use crate::data::{self, DataSet, Images};
+use crate::evaluate::{Evaluation, Scores, Views, score};
+use crate::plan::{Plan, PlanPurpose};
+use crate::predict::trained;
+use crate::run::{Manifest, RunFolder};
+use crate::samples::Samples;
+use crate::train::{Checkpoint, Error, Event, Observer};
+
+/// Which images of a data set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Split {
+    /// Those that the network was trained on.
+    Train,
+    /// Those kept for testing.
+    #[default]
+    Test,
+}
+
+/// Which checkpoint of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// The one with the lowest test error.
+    #[default]
+    Best,
+    /// The newest.
+    Last,
+}
+
+impl Which {
+    /// Reads the checkpoint of a run.
+    ///
+    /// # Errors
+    /// A missing or damaged file.
+    pub fn read(self, run: &RunFolder) -> Result<Checkpoint, Error> {
+        Ok(match self {
+            Which::Best => run.read_best()?,
+            Which::Last => Checkpoint::read(&run.last())?,
+        })
+    }
+}
+
+/// What is to be evaluated.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Examination {
+    /// Other data than that of the run.
+    pub data: Option<String>,
+    /// Which images.
+    pub split: Split,
+    /// Which checkpoint.
+    pub checkpoint: Which,
+    /// Looks at each image: 0 or 1 for one at the image as it is; more add flipped and shifted ones.
+    pub views: u32,
+    /// Images at a time; 0 for the run's own number.
+    pub batch: usize,
+}
+
+/// The result of an examination.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// The figures.
+    pub evaluation: Evaluation,
+    /// The answers to each image.
+    pub scores: Scores,
+    /// The images, with labels in the order of the checkpoint's classes.
+    pub images: Images,
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
+}
+
+/// Shows the images to the network of a run. Gives nothing when `stop` became true meanwhile; `done` is told how many
+/// images are done, and of how many.
+///
+/// # Errors
+/// Data that cannot be read or has classes that the network does not know; a damaged run; failures of the device.
+pub fn examine<D: Device>(
+    device: &D,
+    run: &RunFolder,
+    wanted: &Examination,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+    done: &mut dyn FnMut(usize, usize),
+) -> Result<Option<Examined>, Error> {
+    let manifest = run.manifest()?;
+    let checkpoint = wanted.checkpoint.read(run)?;
+    let preprocessor = run.read_preprocessing()?;
+    let data = open(wanted, &manifest, &checkpoint, observer)?;
+    let images = relabelled(data, wanted, &checkpoint.classes)?;
+    let samples = Samples::new(&images, &preprocessor)?;
+    let batch = if wanted.batch == 0 { manifest.recipe.batch } else { wanted.batch };
+    let parameters = trained(device, &checkpoint)?;
+    let mut plan = Plan::new(device, &checkpoint.network, batch.min(images.len()), PlanPurpose::Inference)?;
+    let views = Views {
+        count: wanted.views.max(1),
+        augment: Augment::FlipShift { max_shift: MAX_SHIFT },
+        seed: manifest.recipe.seed,
+    };
+    let total = images.len();
+    let scores = score(&mut plan, &parameters, &samples, views, stop, &mut |images| done(images, total))?;
+    Ok(scores.map(|scores| {
+        let evaluation = scores.evaluation(&checkpoint.classes);
+        Examined { evaluation, scores, images, checkpoint }
+    }))
+}
+
+/// The data, in the size of the network; the run's own is divided as it was for the training.
+fn open(
+    wanted: &Examination,
+    manifest: &Manifest,
+    checkpoint: &Checkpoint,
+    observer: &mut dyn Observer,
+) -> Result<DataSet, Error> {
+    let input = checkpoint.network.input();
+    let mut options = data::Options { size: Some((input.height, input.width)), ..data::Options::default() };
+    let record = &manifest.data;
+    let source = wanted.data.as_ref().unwrap_or(&record.source);
+    let own = *source == record.source;
+    if own {
+        options.holdout = record.holdout.as_deref().map(str::parse).transpose()?;
+        options.limit = record.limit;
+    }
+    let data = data::open(source, &options, &mut |progress| observer.observe(Event::Loading(progress)))?;
+    if own && data.fingerprint != record.fingerprint {
+        observer.observe(Event::Warning(&format!(
+            "{source} has changed since the training: its fingerprint is {}, was {}",
+            data.fingerprint, record.fingerprint
+        )));
+    }
+    for note in &data.notes {
+        observer.observe(Event::Warning(note));
+    }
+    Ok(data)
+}
+
+/// The images of the split, labelled by the place of their class among the network's.
+fn relabelled(data: DataSet, wanted: &Examination, known: &[String]) -> Result<Images, Error> {
+    let mut images = if wanted.split == Split::Train { data.train } else { data.test };
+    if images.is_empty() {
+        return Err(Error::Mismatch(format!(
+            "{} has no images in this split: give another --split",
+            data.name
+        )));
+    }
+    let place = |class: &String| {
+        known.iter().position(|known| known == class).map(|place| place as u32).ok_or_else(|| {
+            let list = known.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
+            Error::Mismatch(format!(
+                "the data {} has a class '{class}' that the network does not know; it knows {list}{}",
+                data.name,
+                if known.len() > 10 { ", ..." } else { "" }
+            ))
+        })
+    };
+    let places = data.classes.iter().map(place).collect::<Result<Vec<u32>, Error>>()?;
+    images.labels.iter_mut().for_each(|label| *label = places[*label as usize]);
+    Ok(images)
+}

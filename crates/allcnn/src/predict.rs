@@ -1,0 +1,187 @@
+//! What a trained network says about image files.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use allcnn_device::Device;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::data::decode::{decode, has_image_extension, resize};
+use crate::evaluate::{add_softmax, ranked};
+use crate::parameters::{Kind, Parameters};
+use crate::plan::{Mode, Plan, PlanPurpose};
+use crate::preprocess::{Geometry, Preprocessor};
+use crate::run::RunFolder;
+use crate::train::{Checkpoint, Error};
+
+/// An image file larger than this is not read.
+const LARGEST_FILE: u64 = 1 << 30;
+
+/// A class and its probability.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Guess {
+    /// The class.
+    pub class: String,
+    /// Its probability.
+    pub probability: f32,
+}
+
+/// The answer to one file, as `allcnn predict --json` prints it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Prediction {
+    /// The most probable classes, the most probable first.
+    Seen {
+        /// The file.
+        file: String,
+        /// The classes.
+        predictions: Vec<Guess>,
+    },
+    /// A file that cannot be read as an image.
+    Unread {
+        /// The file.
+        file: String,
+        /// Why.
+        error: String,
+    },
+}
+
+/// A trained network that answers.
+pub struct Predictor<'d, D: Device> {
+    plan: Plan<'d, D>,
+    parameters: Parameters<D>,
+    preprocessor: Preprocessor,
+    classes: Vec<String>,
+}
+
+impl<'d, D: Device> Predictor<'d, D> {
+    /// The network of `checkpoint` with the preprocessing of its run, ready for `batch` images at a time.
+    ///
+    /// # Errors
+    /// A damaged checkpoint or preprocessing; failures of the device.
+    pub fn new(device: &'d D, run: &RunFolder, checkpoint: Checkpoint, batch: usize) -> Result<Self, Error> {
+        let parameters = trained(device, &checkpoint)?;
+        let preprocessor = run.read_preprocessing()?;
+        let input = checkpoint.network.input();
+        preprocessor.expect(Geometry {
+            height: input.height,
+            width: input.width,
+            channels: input.channels,
+        })?;
+        let plan = Plan::new(device, &checkpoint.network, batch, PlanPurpose::Inference)?;
+        Ok(Self { plan, parameters, preprocessor, classes: checkpoint.classes })
+    }
+
+    /// The `top` most probable classes of each file. A file that cannot be read gets its reason, and the others their
+    /// answers.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    pub fn predict(&mut self, files: &[PathBuf], top: usize) -> Result<Vec<Prediction>, Error> {
+        let mut answers = Vec::with_capacity(files.len());
+        for files in files.chunks(self.plan.batch()) {
+            let geometry = self.preprocessor.geometry();
+            let pictures: Vec<Result<Vec<u8>, String>> =
+                files.par_iter().map(|file| picture(file, geometry)).collect();
+            let readable: Vec<&[u8]> =
+                pictures.iter().filter_map(|picture| picture.as_deref().ok()).collect();
+            let mut rows = self.probabilities(&readable)?.into_iter();
+            for (file, picture) in files.iter().zip(&pictures) {
+                let file = file.display().to_string();
+                answers.push(match (picture, picture.is_ok().then(|| rows.next()).flatten()) {
+                    (Err(error), _) => Prediction::Unread { file, error: error.clone() },
+                    (Ok(_), row) => {
+                        Prediction::Seen { file, predictions: self.guesses(&row.unwrap_or_default(), top) }
+                    }
+                });
+            }
+        }
+        Ok(answers)
+    }
+
+    /// The probabilities of each class for pictures of the network's size, `[height, width, 3]`; at most a batch.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    pub fn probabilities(&mut self, pictures: &[&[u8]]) -> Result<Vec<Vec<f32>>, Error> {
+        let classes = self.classes.len();
+        let length = self.preprocessor.geometry().len();
+        let rows = self.plan.batch();
+        let (mut images, mut logits) = (vec![0.0; rows * length], vec![0.0; rows * classes]);
+        self.preprocessor.apply(&pictures.concat(), &mut images[..pictures.len() * length]);
+        self.plan.upload(&images, &vec![0.0; rows * classes])?;
+        self.plan.forward(&self.parameters, Mode::Evaluate);
+        self.plan.logits(&mut logits)?;
+        let rows = logits.chunks_exact(classes).take(pictures.len());
+        Ok(rows.map(probabilities).collect())
+    }
+
+    fn guesses(&self, probabilities: &[f32], top: usize) -> Vec<Guess> {
+        let places = ranked(probabilities, top).into_iter();
+        let guess =
+            |class: usize| Guess { class: self.classes[class].clone(), probability: probabilities[class] };
+        places.map(guess).collect()
+    }
+}
+
+/// The parameters of a checkpoint on a device.
+///
+/// # Errors
+/// Tensors that are not those of the checkpoint's network; too little memory.
+pub fn trained<D: Device>(device: &D, checkpoint: &Checkpoint) -> Result<Parameters<D>, Error> {
+    let mut parameters = Parameters::zeros(device, &checkpoint.network)?;
+    parameters.load(device, Kind::Value, &checkpoint.values)?;
+    Ok(parameters)
+}
+
+/// The files among `paths`, and the image files in the folders among them and below, by name.
+///
+/// # Errors
+/// A folder that cannot be listed, with its path.
+pub fn image_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            collect(path, &mut files).map_err(|error| (path.clone(), error))?;
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        if entry.file_type()?.is_dir() {
+            collect(&entry.path(), files)?; // links to folders are not followed: they may lead in circles
+        } else if has_image_extension(&entry.file_name().to_string_lossy()) {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// The pixels of a file in the network's size.
+fn picture(path: &Path, geometry: Geometry) -> Result<Vec<u8>, String> {
+    let picture = decode(&read(path).map_err(|error| error.to_string())?)?;
+    Ok(resize(picture, geometry.height, geometry.width)?.pixels)
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(io::Error::other("larger than 1 GiB"));
+    }
+    Ok(bytes)
+}
+
+fn probabilities(logits: &[f32]) -> Vec<f32> {
+    let mut sums = vec![0.0; logits.len()];
+    add_softmax(logits, &mut sums);
+    sums.into_iter().map(|probability| probability as f32).collect()
+}

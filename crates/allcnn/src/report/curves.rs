@@ -1,0 +1,260 @@
+//! Training curves as hand-made SVG.
+
+use super::EpochRow;
+use super::html;
+
+const WIDTH: f64 = 360.0;
+const HEIGHT: f64 = 232.0;
+/// The plotting area: left, top, right, bottom.
+const AREA: [f64; 4] = [42.0, 10.0, 350.0, 196.0];
+/// Up to this many epochs, each has a dot.
+const DOTS: usize = 40;
+
+/// One line of a chart; `None` and values that are not finite leave a gap.
+struct Series<'a> {
+    name: &'static str,
+    class: &'static str,
+    value: &'a dyn Fn(&EpochRow) -> Option<f64>,
+}
+
+/// The section with all curves.
+pub fn section(history: &[EpochRow]) -> String {
+    let train_error = |row: &EpochRow| Some(row.train_error_pct);
+    let test_error = |row: &EpochRow| row.test_error_pct;
+    let train_loss = |row: &EpochRow| Some(row.train_loss);
+    let test_loss = |row: &EpochRow| row.test_loss;
+    let learning_rate = |row: &EpochRow| Some(row.learning_rate);
+    let pair = |train, test| {
+        [Series { name: "train", class: "b", value: train }, Series { name: "test", class: "a", value: test }]
+    };
+    let charts = [
+        chart("Error, %", history, &pair(&train_error, &test_error)),
+        chart("Loss", history, &pair(&train_loss, &test_loss)),
+        chart("Learning rate", history, &[Series { name: "", class: "a", value: &learning_rate }]),
+    ];
+    let body = format!("<div class=\"charts\">\n{}</div>", charts.concat());
+    html::section(history.is_empty(), "Training", "", &body)
+}
+
+/// How values lie on an axis.
+struct Scale {
+    low: f64,
+    high: f64,
+    log: bool,
+    ticks: Vec<f64>,
+}
+
+impl Scale {
+    /// From 0 to a round number. Values that go down in few steps over more than a factor of 30, as a stepped learning
+    /// rate does, lie on a logarithmic axis where `may_be_log`.
+    fn new(values: &[f64], may_be_log: bool) -> Self {
+        let high = values.iter().copied().fold(0.0, f64::max);
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let steps = values.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        if may_be_log && steps < 8 && low > 0.0 && low < high / 30.0 {
+            let (low, high) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+            let step = ((high - low) as usize).div_ceil(6).max(1);
+            let ticks = (low..=high).step_by(step).map(|power| 10f64.powi(power)).collect();
+            return Self { low: 10f64.powi(low), high: 10f64.powi(high), log: true, ticks };
+        }
+        let high = if high > 0.0 { high } else { 1.0 };
+        let step = round_step(high / 6.0);
+        let count = (high / step - 1e-9).ceil() as usize;
+        let ticks = (0..=count).map(|i| i as f64 * step).collect();
+        Self { low: 0.0, high: count as f64 * step, log: false, ticks }
+    }
+
+    /// The height of a value in the drawing.
+    fn y(&self, value: f64) -> f64 {
+        let part = if self.log {
+            (value / self.low).log10() / (self.high / self.low).log10()
+        } else {
+            (value - self.low) / (self.high - self.low)
+        };
+        AREA[3] - part * (AREA[3] - AREA[1])
+    }
+}
+
+/// The smallest of 1, 2, 5 times a power of ten that is not below `least`.
+fn round_step(least: f64) -> f64 {
+    let power = 10f64.powf(least.log10().floor());
+    [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|m| m * power)
+        .find(|&step| step >= least * (1.0 - 1e-9))
+        .unwrap_or(least)
+}
+
+fn chart(title: &str, history: &[EpochRow], series: &[Series]) -> String {
+    let values: Vec<Vec<Option<f64>>> = series
+        .iter()
+        .map(|one| {
+            history
+                .iter()
+                .map(|row| (one.value)(row).filter(|value| value.is_finite() && *value >= 0.0))
+                .collect()
+        })
+        .collect();
+    let all: Vec<f64> = values.iter().flatten().flatten().copied().collect();
+    let may_be_log = series.len() == 1;
+    let scale = Scale::new(&all, may_be_log);
+    let title = if scale.log { format!("{title} (log scale)") } else { title.to_owned() };
+    let named = series
+        .iter()
+        .zip(&values)
+        .filter(|(one, values)| !one.name.is_empty() && values.iter().any(Option::is_some));
+    let legend: String =
+        named.map(|(one, _)| format!(r#"<span><i class="{}"></i>{}</span>"#, one.class, one.name)).collect();
+    let empty = if all.is_empty() {
+        format!(
+            r#"<text x="{}" y="{}" text-anchor="middle">no finite values</text>"#,
+            WIDTH / 2.0,
+            HEIGHT / 2.0
+        )
+    } else {
+        String::new()
+    };
+    let lines: String =
+        series.iter().zip(&values).map(|(one, values)| line(one.class, values, &scale)).collect();
+    format!(
+        "<div class=\"card\"><div class=\"chart-head\"><h3>{title}</h3><div class=\"legend\">{legend}</div></div>\n\
+         <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title} by epoch\">\n\
+         {axes}{empty}{lines}{bands}</svg></div>\n",
+        axes = axes(history, &scale),
+        bands = bands(history, series, &values),
+    )
+}
+
+/// The horizontal place of the row with this index.
+fn x(index: usize, count: usize) -> f64 {
+    if count < 2 {
+        return (AREA[0] + AREA[2]) / 2.0;
+    }
+    let inset = 8.0;
+    AREA[0] + inset + index as f64 / (count - 1) as f64 * (AREA[2] - AREA[0] - 2.0 * inset)
+}
+
+fn axes(history: &[EpochRow], scale: &Scale) -> String {
+    let horizontal = scale.ticks.iter().map(|&tick| {
+        let y = scale.y(tick);
+        format!(
+            "<path class=\"grid\" d=\"M{} {y:.1}H{}\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n",
+            AREA[0], AREA[2], AREA[0] - 6.0, y + 4.0, tick_label(tick)
+        )
+    });
+    let count = history.len();
+    let step = round_step((count as f64 / 6.0).max(1.0)) as usize;
+    let marked =
+        history.iter().enumerate().filter(|(_, row)| count <= 6 || row.epoch.is_multiple_of(step as u32));
+    let vertical = marked.map(|(index, row)| {
+        let (x, y) = (x(index, count), AREA[3] + 16.0);
+        format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{}</text>\n", row.epoch)
+    });
+    let label = format!(
+        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">epoch</text>\n",
+        (AREA[0] + AREA[2]) / 2.0,
+        HEIGHT - 5.0
+    );
+    horizontal.chain(vertical).chain([label]).collect()
+}
+
+fn tick_label(value: f64) -> String {
+    if value != 0.0 && !(1e-3..1e5).contains(&value.abs()) {
+        return format!("{value:.0e}");
+    }
+    let rounded = (value * 1e6).round() / 1e6;
+    format!("{rounded}")
+}
+
+/// A curve with gaps where values are missing, and dots where the epochs are few or a value stands alone.
+fn line(class: &str, values: &[Option<f64>], scale: &Scale) -> String {
+    let count = values.len();
+    let mut path = String::new();
+    let mut dots = String::new();
+    for (index, value) in values.iter().enumerate() {
+        let Some(value) = value else { continue };
+        let before = index.checked_sub(1).and_then(|before| values[before]);
+        let after = values.get(index + 1).copied().flatten();
+        let (x, y) = (x(index, count), scale.y(value.max(scale.low)));
+        path += &format!("{}{x:.1} {y:.1}", if before.is_some() { "L" } else { "M" });
+        if count <= DOTS || before.is_none() && after.is_none() {
+            dots += &format!("<circle class=\"{class} dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2\"/>");
+        }
+    }
+    format!("<path class=\"{class} curve\" d=\"{path}\"/>{dots}\n")
+}
+
+/// Invisible bands that say an epoch's values when the mouse is over them.
+fn bands(history: &[EpochRow], series: &[Series], values: &[Vec<Option<f64>>]) -> String {
+    let count = history.len();
+    let width = (AREA[2] - AREA[0]) / count.max(1) as f64;
+    let band = |(index, row): (usize, &EpochRow)| {
+        let said = series.iter().zip(values).map(|(one, values)| {
+            let value = values[index].map_or("–".to_owned(), significant);
+            if one.name.is_empty() { value } else { format!("{} {value}", one.name) }
+        });
+        let said = said.collect::<Vec<_>>().join(", ");
+        let left = (x(index, count) - width / 2.0).max(AREA[0]);
+        format!(
+            "<rect class=\"band\" x=\"{left:.1}\" y=\"{}\" width=\"{width:.2}\" height=\"{}\"><title>epoch {}: {said}</title></rect>\n",
+            AREA[1],
+            AREA[3] - AREA[1],
+            row.epoch
+        )
+    };
+    history.iter().enumerate().map(band).collect()
+}
+
+/// Four significant digits.
+fn significant(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let digits = (3 - value.abs().log10().floor() as i32).clamp(0, 9);
+    format!("{value:.*}", digits as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales_end_at_round_numbers_and_hold_every_value() {
+        for high in [0.003, 0.9, 2.3, 57.1, 100.0, 12_345.0] {
+            let scale = Scale::new(&[high / 7.0, high], false);
+            assert!(scale.high >= high && scale.high <= 1.5 * high, "{high} on 0..{}", scale.high);
+            assert!((4..=7).contains(&scale.ticks.len()), "{:?}", scale.ticks);
+            assert_eq!((scale.y(0.0), scale.y(scale.high)), (AREA[3], AREA[1]));
+        }
+        assert_eq!(Scale::new(&[], false).ticks, Scale::new(&[1.0], false).ticks);
+    }
+
+    #[test]
+    fn a_stepped_rate_is_logarithmic() {
+        let scale = Scale::new(&[0.05, 0.005, 0.00005], true);
+        assert!(scale.log);
+        assert_eq!(scale.ticks.len(), 5);
+        assert!((scale.y(0.1) - AREA[1]).abs() < 1e-9 && (scale.y(1e-5) - AREA[3]).abs() < 1e-9);
+        let cosine: Vec<f64> = (0..20)
+            .map(|i| 1e-4 + 0.1 * (1.0 + (f64::from(i) / 20.0 * std::f64::consts::PI).cos()))
+            .collect();
+        assert!(!Scale::new(&cosine, true).log);
+        assert!(!Scale::new(&[0.05, 0.01], true).log);
+        assert!(!Scale::new(&[0.05, 0.0], true).log);
+    }
+
+    #[test]
+    fn missing_values_leave_gaps() {
+        let scale = Scale::new(&[1.0], false);
+        let drawn = line("a", &[Some(1.0), Some(0.5), None, Some(0.2), None, Some(0.1)], &scale);
+        assert_eq!(drawn.matches('M').count(), 3);
+        assert_eq!(drawn.matches('L').count(), 1);
+        assert!(!drawn.contains("NaN"));
+    }
+
+    #[test]
+    fn labels_are_short() {
+        assert_eq!([0.0, 0.1 + 0.2, 1e-5, 2500.0].map(tick_label), ["0", "0.3", "1e-5", "2500"]);
+        assert_eq!([0.012_346, 1.5, 98.766, 0.0].map(significant), ["0.01235", "1.500", "98.77", "0"]);
+    }
+}

@@ -1,0 +1,263 @@
+//! `report.html`: the result of a run as one page that needs nothing else, to read, keep or send.
+//!
+//! The page has no script and refers to nothing outside itself; pictures are PNG in `data:` addresses. It reads
+//! finished results and knows nothing of how they were made.
+
+mod confusion;
+mod curves;
+mod html;
+mod pictures;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::atomic_file::write_atomically;
+use html::{duration, percent, text, thousands};
+
+/// What a page tells. Empty parts are left out of it.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The network's name.
+    pub model: String,
+    /// The data set, for example `shapes` or a path.
+    pub data: String,
+    /// What the test figures were measured on, for example `best checkpoint (epoch 12) on 5,000 test images`.
+    pub evaluated: String,
+    /// The program's name and version, for the foot of the page.
+    pub program: String,
+    /// Names and values of the run's settings, in order.
+    pub settings: Vec<(String, String)>,
+    /// One row an epoch, in order.
+    pub history: Vec<EpochRow>,
+    /// Parameters of the network.
+    pub parameters: u64,
+    /// Training speed.
+    pub images_per_s: f64,
+    /// Duration of the training, in seconds.
+    pub seconds: f64,
+    /// Class names, by index.
+    pub classes: Vec<String>,
+    /// Test images counted by (true class, predicted class).
+    pub confusion: Vec<Vec<u64>>,
+    /// Test images that are not among the five likeliest classes, in percent, where that was measured.
+    pub top5_error_pct: Option<f64>,
+    /// Wrong predictions; shown in the order of their probability, at most [`MAX_MISTAKES`].
+    pub mistakes: Vec<Mistake>,
+    /// The weights of the first layer.
+    pub filters: Option<Filters>,
+    /// Further pictures, such as explanations; each gallery is a section of its own.
+    pub galleries: Vec<Gallery>,
+    /// Files that were left out of the data, each with the reason.
+    pub skipped: Vec<(String, String)>,
+}
+
+/// Mistakes on a page.
+pub const MAX_MISTAKES: usize = 40;
+/// Skipped files named on a page.
+const MAX_SKIPPED: usize = 100;
+
+/// One epoch's row of `metrics.csv`.
+#[derive(Clone, Debug, Default)]
+pub struct EpochRow {
+    /// The epoch, from 1.
+    pub epoch: u32,
+    /// The learning rate at its end.
+    pub learning_rate: f64,
+    /// Mean training loss.
+    pub train_loss: f64,
+    /// Training error in percent.
+    pub train_error_pct: f64,
+    /// Mean test loss, where the epoch was tested.
+    pub test_loss: Option<f64>,
+    /// Test error in percent, where the epoch was tested.
+    pub test_error_pct: Option<f64>,
+}
+
+/// A picture of 8-bit RGB pixels.
+#[derive(Clone, Debug, Default)]
+pub struct Picture {
+    /// `[height, width, 3]`.
+    pub rgb: Vec<u8>,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+/// A test image that the network got wrong.
+#[derive(Clone, Debug)]
+pub struct Mistake {
+    /// The image as it was before preprocessing.
+    pub picture: Picture,
+    /// Its name.
+    pub name: String,
+    /// Its class.
+    pub truth: usize,
+    /// The class that the network said.
+    pub predicted: usize,
+    /// The probability the network gave to that, 0 to 1.
+    pub probability: f64,
+}
+
+/// The weights of a first layer, `[count, channels, height, width]`.
+#[derive(Clone, Debug)]
+pub struct Filters {
+    /// The values.
+    pub weights: Vec<f32>,
+    /// Number of filters.
+    pub count: usize,
+    /// Input channels: 3 are shown as colors, others as their mean in grey.
+    pub channels: usize,
+    /// Rows of a filter.
+    pub height: usize,
+    /// Columns of a filter.
+    pub width: usize,
+}
+
+/// A section of pictures.
+#[derive(Clone, Debug)]
+pub struct Gallery {
+    /// Its heading.
+    pub title: String,
+    /// One or two sentences on what is to be seen.
+    pub note: String,
+    /// Pictures with their captions.
+    pub pictures: Vec<(Picture, String)>,
+}
+
+/// A page that could not be made or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the report {}: {source}\ncheck that its folder exists, can be written and has room", path.display())]
+pub struct Error {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Writes the page to `path`, atomically.
+///
+/// Panics when the parts do not fit together: a confusion matrix that is not classes x classes, pictures or weights
+/// of another length than their size says.
+pub fn write(report: &Report, path: &Path) -> Result<(), Error> {
+    render(report)
+        .and_then(|page| write_atomically(path, page.as_bytes()))
+        .map_err(|source| Error { path: path.to_owned(), source })
+}
+
+/// The page.
+fn render(report: &Report) -> io::Result<String> {
+    assert!(
+        report.confusion.is_empty()
+            || report.confusion.len() == report.classes.len()
+                && report.confusion.iter().all(|row| row.len() == report.classes.len()),
+        "the confusion matrix is not {0} x {0}",
+        report.classes.len()
+    );
+    let sections = [
+        curves::section(&report.history),
+        settings(&report.settings),
+        confusion::section(&report.classes, &report.confusion)?,
+        pictures::mistakes(&report.classes, &report.mistakes)?,
+        pictures::filters(report.filters.as_ref())?,
+        report.galleries.iter().map(pictures::gallery).collect::<io::Result<String>>()?,
+        skipped(&report.skipped),
+    ];
+    Ok(format!(
+        r#"<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>{model} on {data}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<main>
+<header>
+<h1>{model} on {data}</h1>
+<p>{evaluated}</p>
+</header>
+{figures}{sections}<footer>{program}</footer>
+</main>
+</body>
+</html>
+"#,
+        model = text(&report.model),
+        data = text(&report.data),
+        style = include_str!("style.css"),
+        evaluated = text(&report.evaluated),
+        figures = figures(report),
+        sections = sections.concat(),
+        program = text(&report.program),
+    ))
+}
+
+/// The figures that a reader looks for first.
+fn figures(report: &Report) -> String {
+    let error = confusion::error_pct(&report.confusion);
+    let top5 = report.top5_error_pct.map(|top5| format!("top-5 {}", percent(top5)));
+    let chance = (report.classes.len() > 1).then(|| {
+        let classes = report.classes.len() as f64;
+        format!("guessing: {}", percent(100.0 * (1.0 - 1.0 / classes)))
+    });
+    let test = error.map_or("not tested".to_owned(), percent);
+    let best = report
+        .history
+        .iter()
+        .filter_map(|row| Some((row.test_error_pct.filter(|x| x.is_finite())?, row.epoch)));
+    let best = best.min_by(|a, b| a.0.total_cmp(&b.0));
+    let mut cards = vec![("Test error", test, top5.or(chance))];
+    if let Some((best, epoch)) = best {
+        cards.push(("Best epoch", percent(best), Some(format!("test error, epoch {epoch}"))));
+    }
+    if let Some(last) = report.history.last() {
+        let loss =
+            if last.train_loss.is_finite() { format!("{:.4}", last.train_loss) } else { "not finite".into() };
+        let detail = format!("after {} epoch{}", last.epoch, if last.epoch == 1 { "" } else { "s" });
+        cards.push(("Training loss", loss, Some(detail)));
+    }
+    let classes = format!("{} classes", report.classes.len());
+    cards.push(("Parameters", thousands(report.parameters as f64), Some(classes)));
+    if report.seconds > 0.0 {
+        let speed = format!("{} images/s", thousands(report.images_per_s));
+        cards.push(("Training time", duration(report.seconds), Some(speed)));
+    }
+    let cards = cards.into_iter().map(|(name, value, detail)| {
+        let detail =
+            detail.map_or(String::new(), |detail| format!(r#"<dd class="detail">{}</dd>"#, text(&detail)));
+        format!(r#"<div class="card"><dt>{name}</dt><dd>{}</dd>{detail}</div>"#, text(&value))
+    });
+    format!("<dl class=\"figures\">{}</dl>\n", cards.collect::<String>())
+}
+
+fn settings(settings: &[(String, String)]) -> String {
+    let rows = settings
+        .iter()
+        .map(|(name, value)| format!("<div><dt>{}</dt><dd>{}</dd></div>\n", text(name), text(value)));
+    let table = format!("<dl class=\"card settings\">{}</dl>", rows.collect::<String>());
+    html::section(settings.is_empty(), "Settings", "", &table)
+}
+
+fn skipped(files: &[(String, String)]) -> String {
+    let rows = files
+        .iter()
+        .take(MAX_SKIPPED)
+        .map(|(file, reason)| format!("<tr><td>{}</td><td>{}</td></tr>\n", text(file), text(reason)));
+    let table = format!(
+        "<div class=\"card scroll\"><table class=\"list wrap\"><thead><tr><th>File</th><th>Reason</th></tr></thead>\
+         <tbody>{}</tbody></table></div>",
+        rows.collect::<String>()
+    );
+    let note = match files.len() {
+        1 => "1 file of the data could not be used.".to_owned(),
+        n if n > MAX_SKIPPED => {
+            format!("{} files could not be used; the first {MAX_SKIPPED}:", thousands(n as f64))
+        }
+        n => format!("{n} files of the data could not be used."),
+    };
+    html::section(files.is_empty(), "Files left out", &note, &table)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! Pictures in the page: mistakes, filters, and galleries.
+
+use std::io;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use png::{BitDepth, ColorType, Encoder};
+
+use super::html::{section, text};
+use super::{Filters, Gallery, MAX_MISTAKES, Mistake, Picture};
+
+/// Pictures at least this wide are not shown in blocks.
+const SMOOTH: usize = 96;
+
+/// 8-bit pixels as a PNG in a `data:` address.
+pub fn png(pixels: &[u8], height: usize, width: usize, color: ColorType) -> io::Result<String> {
+    assert_eq!(pixels.len(), height * width * color.samples(), "pixels of a picture of {height}x{width}");
+    let side = |length: usize| u32::try_from(length).map_err(io::Error::other);
+    let mut file = Vec::new();
+    let mut encoder = Encoder::new(&mut file, side(width)?, side(height)?);
+    encoder.set_color(color);
+    encoder.set_depth(BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels)?;
+    writer.finish()?;
+    Ok(format!("data:image/png;base64,{}", STANDARD.encode(file)))
+}
+
+/// One picture of a gallery; `caption` is safe already, `title` is not.
+fn figure(picture: &Picture, title: &str, caption: &str) -> io::Result<String> {
+    let class = if picture.width >= SMOOTH { "card smooth" } else { "card" };
+    let address = png(&picture.rgb, picture.height, picture.width, ColorType::Rgb)?;
+    let title = text(title);
+    Ok(format!(
+        "<figure class=\"{class}\" title=\"{title}\"><img alt=\"{title}\" src=\"{address}\"><figcaption>{caption}</figcaption></figure>\n"
+    ))
+}
+
+/// The most confident mistakes.
+pub fn mistakes(classes: &[String], mistakes: &[Mistake]) -> io::Result<String> {
+    let mut worst: Vec<&Mistake> = mistakes.iter().collect();
+    worst.sort_by(|a, b| b.probability.total_cmp(&a.probability).then_with(|| a.name.cmp(&b.name)));
+    let figures = worst.iter().take(MAX_MISTAKES).map(|mistake| {
+        let (truth, predicted) = (text(&classes[mistake.truth]), text(&classes[mistake.predicted]));
+        let sure = 100.0 * mistake.probability;
+        let caption = format!(
+            "<div class=\"said\"><b>{predicted}</b><span>{sure:.1} %</span></div><div class=\"truth\">is {truth}</div>"
+        );
+        figure(&mistake.picture, &mistake.name, &caption)
+    });
+    let figures: String = figures.collect::<io::Result<_>>()?;
+    let note = "Test images for which the network was most sure of a wrong class: what it said, how sure it was, and what it is.";
+    Ok(section(
+        mistakes.is_empty(),
+        "Worst mistakes",
+        note,
+        &format!("<div class=\"gallery\">\n{figures}</div>"),
+    ))
+}
+
+/// The first layer's filters.
+pub fn filters(filters: Option<&Filters>) -> io::Result<String> {
+    let Some(filters) = filters else { return Ok(String::new()) };
+    let &Filters { ref weights, count, channels, height, width } = filters;
+    assert_eq!(weights.len(), count * channels * height * width, "weights of the first layer");
+    let images = weights.chunks_exact(channels * height * width).enumerate().map(|(index, filter)| {
+        let largest = filter.iter().fold(0f32, |largest, weight| largest.max(weight.abs()));
+        let address = png(&filter_pixels(filter, channels), height, width, ColorType::Rgb)?;
+        let title = format!("filter {}, largest weight {largest:.3}", index + 1);
+        Ok(format!("<img title=\"{title}\" alt=\"{title}\" src=\"{address}\">\n"))
+    });
+    let images: String = images.collect::<io::Result<_>>()?;
+    let note = format!(
+        "The {count} filters of the first layer, {height}x{width} pixels, each scaled to its largest weight; grey is 0. \
+         They see preprocessed images."
+    );
+    Ok(section(
+        count == 0,
+        "First-layer filters",
+        &note,
+        &format!("<div class=\"card filters\">\n{images}</div>"),
+    ))
+}
+
+/// The pixels of one filter `[channels, height, width]`: 0 is grey, the largest weight either way black or white.
+fn filter_pixels(filter: &[f32], channels: usize) -> Vec<u8> {
+    let area = filter.len() / channels;
+    let largest = filter.iter().fold(f32::MIN_POSITIVE, |largest, weight| largest.max(weight.abs()));
+    let shade = |weight: f32| (127.5 + 127.5 * weight / largest).round() as u8;
+    let pixel = |place: usize| match channels {
+        3 => [0, 1, 2].map(|channel| shade(filter[channel * area + place])),
+        _ => {
+            let sum: f32 = (0..channels).map(|channel| filter[channel * area + place]).sum();
+            [shade(sum / channels as f32); 3]
+        }
+    };
+    (0..area).flat_map(pixel).collect()
+}
+
+/// A section of pictures with captions.
+pub fn gallery(gallery: &Gallery) -> io::Result<String> {
+    let figures = gallery.pictures.iter().map(|(picture, caption)| figure(picture, caption, &text(caption)));
+    let figures: String = figures.collect::<io::Result<_>>()?;
+    let body = format!("<div class=\"gallery\">\n{figures}</div>");
+    Ok(section(gallery.pictures.is_empty(), &gallery.title, &gallery.note, &body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_symmetric_about_grey() {
+        let filter = [1.0, -2.0, 0.0, 0.5, 2.0, -1.0]; // 3 channels, 1 x 2
+        assert_eq!(filter_pixels(&filter, 3), [191, 128, 255, 0, 159, 64]);
+        assert_eq!(filter_pixels(&[0.0, 0.0], 1), [128; 6]);
+        assert_eq!(filter_pixels(&[1.0, -1.0], 2), [128; 3]);
+    }
+
+    #[test]
+    fn a_png_is_read_back_as_it_was() {
+        let pixels: Vec<u8> = (0..2 * 5 * 3).map(|i| i * 7).collect();
+        let address = png(&pixels, 2, 5, ColorType::Rgb).unwrap();
+        let file = STANDARD.decode(address.strip_prefix("data:image/png;base64,").unwrap()).unwrap();
+        let mut reader = ::png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
+        let mut read = vec![0; pixels.len()];
+        let info = reader.next_frame(&mut read).unwrap();
+        assert_eq!((info.height, info.width, read), (2, 5, pixels));
+    }
+}

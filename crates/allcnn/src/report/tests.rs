@@ -1,0 +1,176 @@
+//! The page's content.
+
+use super::*;
+
+/// A report with every part, for `classes` classes.
+fn full(classes: usize) -> Report {
+    let row = |epoch: u32| EpochRow {
+        epoch,
+        learning_rate: 0.05 / f64::from(epoch),
+        train_loss: 2.0 / f64::from(epoch),
+        train_error_pct: 90.0 / f64::from(epoch),
+        test_loss: Some(2.1 / f64::from(epoch)),
+        test_error_pct: Some(91.0 / f64::from(epoch)),
+    };
+    let picture = Picture { rgb: vec![200; 4 * 4 * 3], height: 4, width: 4 };
+    let mut confusion = vec![vec![0; classes]; classes];
+    for (class, row) in confusion.iter_mut().enumerate() {
+        row[class] = 90;
+        row[(class + 1) % classes] = 10;
+    }
+    let mistake = |name: &str, probability| Mistake {
+        picture: picture.clone(),
+        name: name.to_owned(),
+        truth: 0,
+        predicted: 1,
+        probability,
+    };
+    Report {
+        model: "all-cnn-c".into(),
+        data: "shapes".into(),
+        evaluated: "best checkpoint".into(),
+        program: "allcnn 0.1".into(),
+        settings: vec![("batch".into(), "128".into())],
+        history: (1..=12).map(row).collect(),
+        parameters: 1_369_738,
+        images_per_s: 1234.5,
+        seconds: 185.0,
+        classes: (0..classes).map(|class| format!("class{class}")).collect(),
+        confusion,
+        top5_error_pct: None,
+        mistakes: vec![mistake("doubtful.png", 0.51), mistake("sure.png", 0.98)],
+        filters: Some(Filters { weights: vec![0.5; 2 * 3 * 9], count: 2, channels: 3, height: 3, width: 3 }),
+        galleries: vec![Gallery {
+            title: "Explanations".into(),
+            note: "What it looks at.".into(),
+            pictures: vec![(picture, "conv6".into())],
+        }],
+        skipped: vec![("broken.jpg".into(), "ends too early".into())],
+    }
+}
+
+const HEADINGS: [&str; 7] = [
+    "Training",
+    "Settings",
+    "Confusion",
+    "Worst mistakes",
+    "First-layer filters",
+    "Explanations",
+    "Files left out",
+];
+
+/// Every opened element is closed, in order.
+fn assert_well_formed(page: &str) {
+    const VOID: [&str; 4] = ["meta", "img", "circle", "!DOCTYPE"];
+    let mut open: Vec<&str> = Vec::new();
+    for tag in page.split('<').skip(1) {
+        let (tag, _) = tag.split_once('>').expect("a closed tag");
+        let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap();
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "closed out of order");
+        } else if !tag.ends_with('/') && !VOID.contains(&name) {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "left open: {open:?}");
+}
+
+#[test]
+fn every_part_is_on_the_page_and_nothing_outside_it() {
+    for classes in [2, 10, 30, 31, 100] {
+        let page = render(&full(classes)).unwrap();
+        for heading in HEADINGS {
+            assert!(page.contains(&format!("<h2>{heading}</h2>")), "{heading} is missing");
+        }
+        for figure in ["10.00 %", "1,369,738", "3 min 05 s", "1,234 images/s", "7.58 %"] {
+            assert!(page.contains(figure), "{figure} is missing");
+        }
+        for outside in ["http://", "https://", "<script", "url(", "@import", "<link", "<iframe"] {
+            assert!(!page.contains(outside), "{outside} is on the page");
+        }
+        assert!(page.split("src=\"").skip(1).all(|source| source.starts_with("data:image/png;base64,")));
+        assert!(!page.contains("NaN"));
+        assert_well_formed(&page);
+    }
+}
+
+#[test]
+fn names_cannot_become_markup() {
+    let evil = "\"><script>alert('x')</script>";
+    let mut report = full(3);
+    report.model = evil.into();
+    report.data = evil.into();
+    report.evaluated = evil.into();
+    report.program = evil.into();
+    report.settings = vec![(evil.into(), evil.into())];
+    report.classes = vec![evil.into(); 3];
+    report.mistakes[0].name = evil.into();
+    report.galleries[0].title = evil.into();
+    report.galleries[0].note = evil.into();
+    report.galleries[0].pictures[0].1 = evil.into();
+    report.skipped = vec![(evil.into(), evil.into())];
+    for classes in [3, 40] {
+        report.classes = vec![evil.into(); classes];
+        report.confusion = vec![vec![1; classes]; classes];
+        let page = render(&report).unwrap();
+        assert!(!page.contains("<script"), "markup got through");
+        assert!(!page.contains("\">&lt;script") && page.contains("&quot;&gt;&lt;script&gt;"));
+        assert_well_formed(&page);
+    }
+}
+
+#[test]
+fn an_empty_report_is_still_a_page() {
+    let page = render(&Report { model: "model-a".into(), data: "x".into(), ..Report::default() }).unwrap();
+    assert!(HEADINGS.iter().all(|heading| !page.contains(heading)));
+    assert!(page.contains("not tested"));
+    assert_well_formed(&page);
+}
+
+#[test]
+fn missing_and_infinite_values_are_left_out_of_the_curves() {
+    let mut report = full(4);
+    for row in &mut report.history {
+        (row.test_loss, row.test_error_pct) = (None, None);
+    }
+    report.history[5].train_loss = f64::NAN;
+    report.history[6].train_loss = f64::INFINITY;
+    report.history[11].train_loss = f64::NAN;
+    report.confusion[2] = vec![0; 4];
+    let page = render(&report).unwrap();
+    assert!(!page.contains("NaN") && !page.contains("inf"));
+    assert!(page.contains("not finite") && !page.contains("Best epoch"));
+    assert!(page.contains("epoch 6: train –, test –"));
+    report.history.truncate(1);
+    report.history[0].train_loss = f64::NAN;
+    assert!(render(&report).unwrap().contains("no finite values"));
+}
+
+#[test]
+fn the_surest_mistake_comes_first_and_the_number_is_limited() {
+    let mut report = full(2);
+    let page = render(&report).unwrap();
+    assert!(page.find("sure.png").unwrap() < page.find("doubtful.png").unwrap());
+    report.mistakes = vec![report.mistakes[0].clone(); 3 * MAX_MISTAKES];
+    let page = render(&report).unwrap();
+    assert_eq!(page.matches("title=\"doubtful.png\"").count(), MAX_MISTAKES);
+}
+
+#[test]
+fn many_classes_are_told_by_their_worst_pairs() {
+    let mut report = full(100);
+    report.confusion[42][7] = 55;
+    let page = render(&report).unwrap();
+    assert!(page.contains("<td>class42</td><td>class7</td><td>55 of 155</td>"));
+    assert!(page.contains("All 100 classes") && !page.contains("class=\"confusion\""));
+}
+
+#[test]
+fn a_page_that_cannot_be_written_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.html");
+    write(&full(3), &path).unwrap();
+    assert!(std::fs::read_to_string(&path).unwrap().starts_with("<!DOCTYPE html>"));
+    let said = write(&full(3), &folder.path().join("none/report.html")).unwrap_err().to_string();
+    assert!(said.contains("none/report.html") && said.contains("folder"), "{said}");
+}

@@ -1,0 +1,76 @@
+//! One batch in the computer's memory: images, targets and labels of a training step.
+
+use allcnn_device::random::{Purpose, Stream};
+
+use super::Recipe;
+use crate::augment::{self, Augment};
+use crate::samples::Samples;
+
+/// The order of the images in an epoch (counted from 0): a permutation keyed by (seed, epoch).
+pub(super) fn order(images: usize, seed: u64, epoch: u64) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..images as u32).collect();
+    Stream::new(seed, Purpose::Shuffle, epoch, 0).sequence().shuffle(&mut order);
+    order
+}
+
+/// The host side of a batch. Rows beyond the images are zeros: they have no loss and no gradient.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// `[rows, height, width, channels]`.
+    pub(super) images: Vec<f32>,
+    /// `[rows, classes]`.
+    pub(super) targets: Vec<f32>,
+    /// The class of each image; as many as there are images.
+    pub(super) labels: Vec<u32>,
+    classes: usize,
+    source: Vec<f32>,
+}
+
+impl Batch {
+    /// A batch of `rows` images of `image_len` values.
+    pub(super) fn new(rows: usize, image_len: usize, classes: usize) -> Self {
+        Self {
+            images: vec![0.0; rows * image_len],
+            targets: vec![0.0; rows * classes],
+            labels: Vec::with_capacity(rows),
+            classes,
+            source: vec![0.0; image_len],
+        }
+    }
+
+    /// Fills the batch with the images at `places`, varied as the recipe says; `epoch` counts from 0.
+    pub(super) fn fill(&mut self, samples: &Samples<'_>, places: &[u32], recipe: &Recipe, epoch: u64) {
+        samples.fill(places, &mut self.images);
+        if recipe.augment != Augment::None {
+            let geometry = samples.geometry();
+            for (image, &place) in self.images.chunks_exact_mut(geometry.len()).zip(places) {
+                self.source.copy_from_slice(image);
+                augment::apply(recipe.augment, recipe.seed, epoch, place, &self.source, geometry, image);
+            }
+        }
+        self.labels.clear();
+        self.labels.extend(places.iter().map(|&place| samples.labels()[place as usize]));
+        self.targets.fill(0.0);
+        let spread = recipe.label_smoothing / self.classes as f32;
+        for (row, &label) in self.targets.chunks_exact_mut(self.classes).zip(&self.labels) {
+            row.fill(spread);
+            row[label as usize] += 1.0 - recipe.label_smoothing;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_epoch_has_its_own_order_of_all_images() {
+        let (first, second) = (order(100, 7, 0), order(100, 7, 1));
+        assert_ne!(first, second);
+        assert_ne!(first, order(100, 8, 0));
+        assert_eq!(first, order(100, 7, 0));
+        let mut sorted = second;
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..100).collect::<Vec<u32>>());
+    }
+}

@@ -1,0 +1,233 @@
+//! Checkpoints: a safetensors file with the weights as PyTorch names and lays them out, the velocities of the
+//! momentum, and in its metadata the network, the classes and the progress of the training.
+//!
+//! Tensors: `conv1.weight` `[out, in, height, width]`, `conv1.bias` `[out]`, ..., and `velocity.conv1.weight`, ...;
+//! all f32. Metadata: `format` = `allcnn-checkpoint`, `version`, `network` (TOML), `classes` (JSON list of names),
+//! `input` (JSON `[height, width, channels]`), `progress` (JSON of [`Progress`]).
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
+
+use super::Progress;
+use crate::atomic_file::write_atomically;
+use crate::net::Network;
+use crate::parameters::Tensor;
+
+/// The value of the metadata's `format`.
+const FORMAT: &str = "allcnn-checkpoint";
+/// The version that this program writes and reads.
+const VERSION: &str = "1";
+/// What the name of a velocity begins with.
+const VELOCITY: &str = "velocity.";
+/// A file larger than this is no checkpoint: ten times the largest network of the paper.
+const LARGEST_FILE: u64 = 8 << 30;
+
+/// A network, its trained values and the place in its training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// The network.
+    pub network: Network,
+    /// The names of the classes, in the order of the logits.
+    pub classes: Vec<String>,
+    /// The weights and biases.
+    pub values: Vec<Tensor>,
+    /// The velocities of the momentum, named like the values. Empty in a file that is not for resuming.
+    pub velocities: Vec<Tensor>,
+    /// How far the training has come.
+    pub progress: Progress,
+}
+
+/// What is wrong with a checkpoint file.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The file ends before its tensors do, or after.
+    #[error(
+        "the checkpoint {path} is damaged: {problem}\nuse the run's other checkpoint (best or last), or train again"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        problem: String,
+    },
+    /// Some other file.
+    #[error(
+        "{path} is not a checkpoint of allcnn: {problem}\nexpected a best.safetensors or last.safetensors of a run"
+    )]
+    NotACheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// What it lacks.
+        problem: String,
+    },
+    /// A file of another version of the program.
+    #[error(
+        "the checkpoint {path} has version {given}, this program reads version {VERSION}\nuse the program that wrote it"
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        given: String,
+    },
+    /// The system refused.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+impl Checkpoint {
+    /// Writes the checkpoint: the file is wholly the old or wholly the new one, whatever happens.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Io`], for example on a full disk; the old file is then untouched.
+    pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
+        let wrong = |source| CheckpointError::Io { action: "write", path: path.into(), source };
+        let bytes = self.to_bytes().map_err(|problem| wrong(std::io::Error::other(problem)))?;
+        write_atomically(path, &bytes).map_err(wrong)
+    }
+
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// [`CheckpointError`]: a missing, damaged or foreign file. It never panics, whatever the file holds.
+    pub fn read(path: &Path) -> Result<Self, CheckpointError> {
+        let wrong = |source| CheckpointError::Io { action: "read", path: path.into(), source };
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(wrong)?;
+        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(wrong)?;
+        if bytes.len() as u64 > LARGEST_FILE {
+            let problem = format!("it is larger than {} GiB", LARGEST_FILE >> 30);
+            return Err(CheckpointError::NotACheckpoint { path: path.into(), problem });
+        }
+        Self::from_bytes(&bytes, path)
+    }
+
+    /// The contents of the file.
+    fn to_bytes(&self) -> Result<Vec<u8>, String> {
+        let say = |error: &dyn std::fmt::Display| error.to_string();
+        let input = self.network.input();
+        let metadata = HashMap::from([
+            ("format".to_string(), FORMAT.to_string()),
+            ("version".into(), VERSION.into()),
+            ("network".into(), self.network.to_toml()),
+            ("classes".into(), serde_json::to_string(&self.classes).map_err(|error| say(&error))?),
+            ("input".into(), format!("[{},{},{}]", input.height, input.width, input.channels)),
+            ("progress".into(), serde_json::to_string(&self.progress).map_err(|error| say(&error))?),
+        ]);
+        let values = self.values.iter().map(|tensor| (tensor.name.clone(), tensor));
+        let velocities = self.velocities.iter().map(|tensor| (format!("{VELOCITY}{}", tensor.name), tensor));
+        let stored: Vec<(String, &Tensor, Vec<u8>)> = values
+            .chain(velocities)
+            .map(|(name, tensor)| {
+                (name, tensor, tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect())
+            })
+            .collect();
+        let views = stored
+            .iter()
+            .map(|(name, tensor, bytes)| {
+                Ok((name, TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?))
+            })
+            .collect::<Result<Vec<_>, SafeTensorError>>()
+            .map_err(|error| say(&error))?;
+        safetensors::serialize(views, Some(metadata)).map_err(|error| say(&error))
+    }
+
+    /// Reads the contents of a file; `path` is for the error's text alone.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, CheckpointError> {
+        let damaged = |problem: String| CheckpointError::Damaged { path: path.into(), problem };
+        let tensors =
+            SafeTensors::deserialize(bytes).map_err(|error| parse_error(error, bytes.len(), path))?;
+        let metadata = Metadata::of(bytes, path)?;
+        let network = Network::from_toml(metadata.get("network")?)
+            .map_err(|error| damaged(format!("its network cannot be read: {error}")))?;
+        let classes: Vec<String> = serde_json::from_str(metadata.get("classes")?)
+            .map_err(|error| damaged(format!("its classes cannot be read: {error}")))?;
+        if classes.len() != network.classes() {
+            let (given, expected) = (classes.len(), network.classes());
+            return Err(damaged(format!("it names {given} classes, its network has {expected}")));
+        }
+        let progress: Progress = serde_json::from_str(metadata.get("progress")?)
+            .map_err(|error| damaged(format!("its progress cannot be read: {error}")))?;
+        if !progress.is_sound() {
+            return Err(damaged("its progress holds impossible numbers".into()));
+        }
+        let (mut values, mut velocities) = (Vec::new(), Vec::new());
+        for name in tensors.names() {
+            let tensor = read_tensor(&tensors, name).map_err(damaged)?;
+            match name.strip_prefix(VELOCITY) {
+                Some(of) => velocities.push(Tensor { name: of.into(), ..tensor }),
+                None => values.push(tensor),
+            }
+        }
+        values.sort_by(|a, b| a.name.cmp(&b.name));
+        velocities.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Self { network, classes, values, velocities, progress })
+    }
+}
+
+/// A tensor of f32 values.
+fn read_tensor(tensors: &SafeTensors<'_>, name: &str) -> Result<Tensor, String> {
+    let view = tensors.tensor(name).map_err(|error| error.to_string())?;
+    if view.dtype() != Dtype::F32 {
+        return Err(format!("tensor {name} is of type {:?}, expected F32", view.dtype()));
+    }
+    let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    let values = view.data().chunks_exact(4).map(number).collect();
+    Ok(Tensor { name: name.into(), shape: view.shape().to_vec(), values })
+}
+
+/// The strings beside the tensors.
+struct Metadata<'a> {
+    entries: HashMap<String, String>,
+    path: &'a Path,
+}
+
+impl<'a> Metadata<'a> {
+    /// The metadata of a file of this format and version.
+    fn of(bytes: &[u8], path: &'a Path) -> Result<Self, CheckpointError> {
+        let (_, header) =
+            SafeTensors::read_metadata(bytes).map_err(|error| parse_error(error, bytes.len(), path))?;
+        let metadata = Self { entries: header.metadata().clone().unwrap_or_default(), path };
+        if metadata.entries.get("format").map(String::as_str) != Some(FORMAT) {
+            let problem = "it is a safetensors file of another program".to_string();
+            return Err(CheckpointError::NotACheckpoint { path: path.into(), problem });
+        }
+        match metadata.get("version")? {
+            VERSION => Ok(metadata),
+            given => Err(CheckpointError::Version { path: path.into(), given: given.into() }),
+        }
+    }
+
+    fn get(&self, key: &str) -> Result<&str, CheckpointError> {
+        self.entries.get(key).map(String::as_str).ok_or_else(|| CheckpointError::Damaged {
+            path: self.path.into(),
+            problem: format!("its metadata has no `{key}`"),
+        })
+    }
+}
+
+/// Tells a file that was cut from one that never was a checkpoint.
+fn parse_error(error: SafeTensorError, size: usize, path: &Path) -> CheckpointError {
+    match error {
+        SafeTensorError::MetadataIncompleteBuffer | SafeTensorError::InvalidOffset(_) => {
+            let problem = format!("its {size} bytes are not all that its header announces");
+            CheckpointError::Damaged { path: path.into(), problem }
+        }
+        other => CheckpointError::NotACheckpoint { path: path.into(), problem: other.to_string() },
+    }
+}

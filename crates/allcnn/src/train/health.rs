@@ -1,0 +1,142 @@
+//! Notices a training that does not start to learn.
+//!
+//! A network of K classes that has learned nothing has the loss ln K. The rule: while the mean loss of the last
+//! [`WINDOW`] steps has never been more than 1 % below ln K, the gradients are looked at, at step [`FIRST_LOOK`] and at
+//! the end of each epoch. A layer whose weight gradients are all exactly zero is dead: nothing will ever change it.
+//! Without a dead layer the training is called stuck once it has done [`PATIENCE`] steps at more than a tenth of its
+//! highest learning rate and a whole epoch. Each is told once.
+
+use std::collections::VecDeque;
+
+use crate::parameters::Tensor;
+
+/// Steps over which the loss is averaged.
+const WINDOW: usize = 50;
+/// The step at which the gradients are looked at for the first time.
+const FIRST_LOOK: u64 = 100;
+/// Steps at a real learning rate that a network is given to begin to learn.
+const PATIENCE: u64 = 200;
+
+/// Watches the losses of a training.
+#[derive(Debug)]
+pub(super) struct Watch {
+    uniform_loss: f64,
+    recent: VecDeque<f64>,
+    steps: u64,
+    driven_steps: u64,
+    learns: bool,
+    told_dead: bool,
+    told_stuck: bool,
+}
+
+impl Watch {
+    /// A watch over a network of so many classes.
+    pub(super) fn new(classes: usize) -> Self {
+        Self {
+            uniform_loss: (classes as f64).ln(),
+            recent: VecDeque::with_capacity(WINDOW),
+            steps: 0,
+            driven_steps: 0,
+            learns: false,
+            told_dead: false,
+            told_stuck: false,
+        }
+    }
+
+    /// Takes note of a step's mean loss; `factor` is its learning rate as a share of the highest.
+    pub(super) fn note(&mut self, loss: f64, factor: f64) {
+        self.steps += 1;
+        self.driven_steps += u64::from(factor > 0.1);
+        if self.recent.len() == WINDOW {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(loss);
+        let mean = self.recent.iter().sum::<f64>() / self.recent.len() as f64;
+        self.learns |= self.recent.len() == WINDOW && mean < 0.99 * self.uniform_loss;
+    }
+
+    /// Whether the gradients should be looked at now.
+    pub(super) fn is_due(&self, epoch_ends: bool) -> bool {
+        let told = self.told_dead || self.told_stuck;
+        !self.learns && !told && self.steps >= WINDOW as u64 && (epoch_ends || self.steps == FIRST_LOOK)
+    }
+
+    /// What to tell, if anything, given the gradients of the last step.
+    pub(super) fn verdict(&mut self, gradients: &[Tensor], epoch_ends: bool) -> Option<String> {
+        let is_dead = |tensor: &&Tensor| {
+            tensor.name.ends_with(".weight") && tensor.values.iter().all(|&gradient| gradient == 0.0)
+        };
+        let dead: Vec<&str> =
+            gradients.iter().filter(is_dead).map(|tensor| tensor.name.trim_end_matches(".weight")).collect();
+        let at =
+            format!("the loss is still {:.3}, that of guessing, after {} steps", self.mean(), self.steps);
+        if !dead.is_empty() {
+            self.told_dead = true;
+            return Some(format!(
+                "this training is dead: {at}, and no gradient reaches {}.\n\
+                 Start again with another --seed, a lower --lr, a larger --batch or a warm-up",
+                dead.join(", ")
+            ));
+        }
+        if epoch_ends && self.driven_steps >= PATIENCE {
+            self.told_stuck = true;
+            return Some(format!(
+                "this training does not start to learn: {at}.\n\
+                 Try a lower or higher --lr, another --seed, a larger --batch or a warm-up, and check the labels"
+            ));
+        }
+        None
+    }
+
+    fn mean(&self) -> f64 {
+        self.recent.iter().sum::<f64>() / self.recent.len().max(1) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gradients(first: f32) -> Vec<Tensor> {
+        let tensor =
+            |name: &str, value| Tensor { name: name.into(), shape: vec![2], values: vec![0.0, value] };
+        vec![tensor("conv1.weight", first), tensor("conv1.bias", 0.0), tensor("conv2.weight", 0.1)]
+    }
+
+    fn watched(steps: u64, loss: f64, factor: f64) -> Watch {
+        let mut watch = Watch::new(10);
+        (0..steps).for_each(|_| watch.note(loss, factor));
+        watch
+    }
+
+    #[test]
+    fn dead_gradients_are_told_once_with_the_layer() {
+        let mut watch = watched(FIRST_LOOK, 10f64.ln(), 0.01);
+        assert!(watch.is_due(false));
+        let told = watch.verdict(&gradients(0.0), false).unwrap();
+        assert!(told.contains("no gradient reaches conv1.") && told.contains("--seed"), "{told}");
+        assert!(!watch.is_due(true));
+    }
+
+    #[test]
+    fn a_warm_up_is_waited_for() {
+        let mut watch = watched(1000, 10f64.ln(), 0.01);
+        assert!(watch.is_due(true));
+        assert_eq!(watch.verdict(&gradients(0.1), true), None);
+        (0..PATIENCE).for_each(|_| watch.note(10f64.ln(), 1.0));
+        assert!(watch.verdict(&gradients(0.1), true).unwrap().contains("does not start to learn"));
+    }
+
+    #[test]
+    fn a_training_that_learned_once_is_left_alone() {
+        let mut watch = watched(60, 0.98 * 10f64.ln(), 1.0);
+        (0..1000).for_each(|_| watch.note(10f64.ln(), 1.0));
+        assert!(!watch.is_due(true));
+    }
+
+    #[test]
+    fn nothing_is_said_before_there_is_a_window() {
+        assert!(!watched(WINDOW as u64 - 1, 10f64.ln(), 1.0).is_due(true));
+        assert!(watched(WINDOW as u64, 10f64.ln(), 1.0).is_due(true));
+    }
+}

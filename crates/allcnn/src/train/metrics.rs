@@ -1,0 +1,79 @@
+//! The figures of an epoch and the file `metrics.csv`.
+
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+
+/// A row of `metrics.csv`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EpochRow {
+    /// The epoch, from 1.
+    pub epoch: u32,
+    /// The learning rate of its last step.
+    pub learning_rate: f64,
+    /// The mean loss over its images, with dropout and augmentation, as they were trained on.
+    pub train_loss: f64,
+    /// The share of its images that were taken for another class at that, in percent.
+    pub train_error_pct: f64,
+    /// The mean loss over the test images; absent without test images.
+    pub test_loss: Option<f64>,
+    /// The share of the test images taken for another class, in percent; absent without test images.
+    pub test_error_pct: Option<f64>,
+    /// Training images a second, evaluation not counted.
+    pub images_per_s: f64,
+    /// Seconds since the training began, pauses between resumed parts not counted.
+    pub seconds: f64,
+}
+
+/// The whole of `metrics.csv`: the head line and a line an epoch.
+pub fn csv(rows: &[EpochRow]) -> String {
+    let mut text =
+        "epoch,learning_rate,train_loss,train_error_pct,test_loss,test_error_pct,images_per_s,seconds\n"
+            .to_string();
+    let optional = |value: Option<f64>, digits: usize| {
+        value.map_or_else(String::new, |value| format!("{value:.digits$}"))
+    };
+    for row in rows {
+        // A number that needs more digits than the rounding below shows is in the checkpoint in full.
+        let _ = writeln!(
+            text,
+            "{},{},{:.6},{:.3},{},{},{:.1},{:.1}",
+            row.epoch,
+            row.learning_rate as f32,
+            row.train_loss,
+            row.train_error_pct,
+            optional(row.test_loss, 6),
+            optional(row.test_error_pct, 3),
+            row.images_per_s,
+            row.seconds
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_has_the_head_and_a_line_an_epoch() {
+        let row = EpochRow {
+            epoch: 1,
+            learning_rate: 0.05,
+            train_loss: 1.25,
+            train_error_pct: 40.0,
+            test_loss: Some(1.0),
+            test_error_pct: Some(100.0 / 3.0),
+            images_per_s: 512.25,
+            seconds: 9.96,
+        };
+        let untested = EpochRow { epoch: 2, test_loss: None, test_error_pct: None, ..row.clone() };
+        assert_eq!(
+            csv(&[row, untested]),
+            "epoch,learning_rate,train_loss,train_error_pct,test_loss,test_error_pct,images_per_s,seconds\n\
+             1,0.05,1.250000,40.000,1.000000,33.333,512.2,10.0\n\
+             2,0.05,1.250000,40.000,,,512.2,10.0\n"
+        );
+    }
+}

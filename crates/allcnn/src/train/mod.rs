@@ -1,0 +1,27 @@
+//! Training: the recipe, the schedule of the learning rate, the loop, checkpoints, and what is told meanwhile.
+
+mod batch;
+mod budget;
+mod checkpoint;
+mod error;
+mod health;
+mod metrics;
+mod observer;
+mod progress;
+mod recipe;
+mod schedule;
+mod session;
+mod summary;
+mod trainer;
+
+pub use budget::Cost;
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use error::Error;
+pub use metrics::{EpochRow, csv};
+pub use observer::{Event, Observer};
+pub use progress::Progress;
+pub use recipe::{DropoutRates, Recipe};
+pub use schedule::{Decay, Schedule};
+pub use session::{Finished, Request, network, resume, start};
+pub use summary::write_report;
+pub use trainer::{End, Limits, Outcome, Task, Trainer};

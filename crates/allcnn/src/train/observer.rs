@@ -1,0 +1,80 @@
+//! What a training tells while it runs, and where it is told.
+
+use super::{Cost, EpochRow};
+use crate::data;
+use crate::preprocess::Method;
+
+/// Something that happened in a training.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The data is being read.
+    Loading(data::Progress),
+    /// The preprocessing is being fitted.
+    Fitting(Method),
+    /// The length of the training was chosen to fit the time limit.
+    Planned {
+        /// What a step and an evaluation cost.
+        cost: Cost,
+        /// The steps that fit.
+        total_steps: u64,
+    },
+    /// The first step is about to begin.
+    Started {
+        /// Steps done before (of a resumed training).
+        step: u64,
+        /// Steps of the whole training.
+        total_steps: u64,
+        /// Steps of a full epoch.
+        epoch_steps: u64,
+        /// Training images.
+        train_images: usize,
+        /// Test images.
+        test_images: usize,
+    },
+    /// A step is done.
+    Step {
+        /// Steps done, this one included.
+        step: u64,
+        /// Steps of the whole training.
+        total_steps: u64,
+        /// The epoch, from 1.
+        epoch: u32,
+        /// The mean loss of its images.
+        loss: f64,
+        /// The learning rate that it used.
+        learning_rate: f64,
+        /// Images a second since the epoch (or the resumed part of it) began.
+        images_per_s: f64,
+    },
+    /// An epoch is done and evaluated.
+    Epoch {
+        /// Its figures.
+        row: &'a EpochRow,
+        /// True when no epoch before had so low a test error.
+        best: bool,
+    },
+    /// A checkpoint is safely on the disk.
+    Saved {
+        /// The steps that it holds.
+        step: u64,
+    },
+    /// Something that a person should know: the training goes on.
+    Warning(&'a str),
+}
+
+/// Receives the events of a training, in order, on the thread that trains.
+pub trait Observer {
+    /// Takes note of `event`.
+    fn observe(&mut self, event: Event<'_>);
+}
+
+/// Ignores everything.
+impl Observer for () {
+    fn observe(&mut self, _: Event<'_>) {}
+}
+
+impl<F: FnMut(Event<'_>)> Observer for F {
+    fn observe(&mut self, event: Event<'_>) {
+        self(event);
+    }
+}

@@ -1,0 +1,75 @@
+//! How far a training has come: all that a resumed one needs beside the tensors.
+
+use serde::{Deserialize, Serialize};
+
+use super::EpochRow;
+
+/// The place in a training, and what its figures are made of.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// Steps done.
+    pub step: u64,
+    /// Steps of the whole training.
+    pub total_steps: u64,
+    /// Steps of a full epoch.
+    pub epoch_steps: u64,
+    /// Sum of the losses of the images of the epoch under way.
+    pub loss_sum: f64,
+    /// Its images taken for another class.
+    pub wrong: u64,
+    /// Its images so far.
+    pub images: u64,
+    /// The seconds that they took.
+    pub epoch_seconds: f64,
+    /// Seconds of the whole training, pauses between resumed parts not counted.
+    pub seconds: f64,
+    /// The lowest test error so far, in percent.
+    pub best_test_error_pct: Option<f64>,
+    /// The epochs done.
+    pub history: Vec<EpochRow>,
+}
+
+impl Progress {
+    /// The epoch under way, from 1 (the last one when all is done).
+    pub fn epoch(&self) -> u32 {
+        (self.step.saturating_sub(u64::from(self.epoch_is_full())) / self.epoch_steps.max(1)) as u32 + 1
+    }
+
+    /// Whether all images of the epoch under way were trained on, so that its evaluation is due.
+    pub fn epoch_is_full(&self) -> bool {
+        self.images > 0
+            && (self.step.is_multiple_of(self.epoch_steps.max(1)) || self.step == self.total_steps)
+    }
+
+    /// Whether the numbers can belong to one training.
+    pub(super) fn is_sound(&self) -> bool {
+        self.epoch_steps > 0
+            && self.step <= self.total_steps
+            && self.total_steps / self.epoch_steps < u64::from(u32::MAX)
+            && self.total_steps < 1 << 56
+            && [self.loss_sum, self.epoch_seconds, self.seconds].iter().all(|x| x.is_finite() && *x >= 0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_epoch_under_way_is_counted_from_1_and_full_at_its_end() {
+        let at =
+            |step, images| Progress { step, images, epoch_steps: 4, total_steps: 10, ..Default::default() };
+        for (step, images, epoch, full) in [
+            (0, 0, 1, false),
+            (3, 3, 1, false),
+            (4, 4, 1, true),
+            (4, 0, 2, false),
+            (9, 1, 3, false),
+            (10, 2, 3, true),
+        ] {
+            let progress = at(step, images);
+            assert_eq!((progress.epoch(), progress.epoch_is_full()), (epoch, full), "step {step}");
+        }
+    }
+}

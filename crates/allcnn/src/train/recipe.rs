@@ -1,0 +1,269 @@
+//! Every setting of a training in one table, and the named recipes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Decay, Error, Schedule};
+use crate::augment::{Augment, MAX_SHIFT};
+use crate::net::{Init, Network};
+use crate::preprocess::Method;
+
+/// Dropout rates that replace the network's own.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DropoutRates {
+    /// On the input image.
+    pub input: f32,
+    /// After every layer that has a dropout.
+    pub others: f32,
+}
+
+/// All settings of a training but the data and the network.
+///
+/// Two trainings of the same recipe, network and data give the same weights to the bit on the same kind of device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// The recipe's name, for people.
+    pub name: String,
+    /// Passes over the training images.
+    pub epochs: u32,
+    /// Images a step.
+    pub batch: usize,
+    /// The learning rate where the schedule's factor is 1.
+    pub learning_rate: f64,
+    /// SGD's momentum.
+    pub momentum: f32,
+    /// Nesterov's form of the momentum.
+    pub nesterov: bool,
+    /// L2 penalty on weights and biases, added to the gradient of the mean loss.
+    pub weight_decay: f32,
+    /// The share of a target's weight that is spread evenly over all classes (Szegedy et al. 2016).
+    pub label_smoothing: f32,
+    /// How the weights start.
+    #[serde(with = "as_text")]
+    pub init: Init,
+    /// How pixels become network input.
+    #[serde(with = "as_text")]
+    pub preprocess: Method,
+    /// How training images are varied.
+    #[serde(with = "as_text")]
+    pub augment: Augment,
+    /// What all random numbers derive from.
+    pub seed: u64,
+    /// The learning rate's course.
+    pub schedule: Schedule,
+    /// Dropout rates instead of the network's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<DropoutRates>,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Recipe::quick()
+    }
+}
+
+impl Recipe {
+    /// A good result in few epochs.
+    pub fn quick() -> Self {
+        Recipe {
+            name: "quick".into(),
+            epochs: 10,
+            batch: 128,
+            learning_rate: 0.05,
+            momentum: 0.9,
+            nesterov: true,
+            weight_decay: 5e-4,
+            label_smoothing: 0.0,
+            init: Init::He,
+            preprocess: Method::MeanStd,
+            augment: Augment::FlipShift { max_shift: MAX_SHIFT },
+            seed: 0,
+            schedule: Schedule::OneCycle { warm_up: 0.15, decay: Decay::Linear, floor: 0.0 },
+            dropout: Some(DropoutRates { input: 0.0, others: 0.2 }),
+        }
+    }
+
+    /// The paper's training on CIFAR (section 3.1), without augmentation. The paper does not state the batch size
+    /// and the initialization: 128 and He's are this program's choice.
+    pub fn paper() -> Self {
+        Recipe {
+            name: "paper".into(),
+            epochs: 350,
+            nesterov: false,
+            weight_decay: 1e-3,
+            preprocess: Method::GcnZca,
+            augment: Augment::None,
+            schedule: Schedule::Steps { factor: 0.1, milestones: vec![200, 250, 300], of: 350 },
+            dropout: Some(DropoutRates { input: 0.2, others: 0.5 }),
+            ..Recipe::quick()
+        }
+    }
+
+    /// The recipe called `quick` or `paper`.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "quick" => Some(Recipe::quick()),
+            "paper" => Some(Recipe::paper()),
+            _ => None,
+        }
+    }
+
+    /// A recipe as a TOML text. What it leaves out comes from the recipe named by its key `base`, `quick` where
+    /// there is no such key.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] for a text that is no TOML, an unknown key, or a value that [`Recipe::checked`] refuses.
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        let wrong = |error: &dyn std::fmt::Display| Error::Recipe(error.to_string());
+        let mut given: toml::Table = toml::from_str(text).map_err(|error| wrong(&error))?;
+        let base = match given.remove("base") {
+            None => Recipe::quick(),
+            Some(value) => value
+                .as_str()
+                .and_then(Recipe::named)
+                .ok_or_else(|| Error::Recipe(format!("base is {value}, expected \"quick\" or \"paper\"")))?,
+        };
+        let mut merged = toml::Table::try_from(base).map_err(|error| wrong(&error))?;
+        merged.insert("name".into(), "custom".into());
+        merged.extend(given);
+        merged.try_into::<Recipe>().map_err(|error| wrong(&error))?.checked()
+    }
+
+    /// The recipe as a TOML text that [`Recipe::from_toml`] reads back exactly.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] for a number that TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String, Error> {
+        toml::to_string(self).map_err(|error| Error::Recipe(error.to_string()))
+    }
+
+    /// `network` with the recipe's dropout rates.
+    ///
+    /// # Errors
+    /// [`Error::Network`] for a rate outside [0, 1).
+    pub fn with_dropout(&self, network: &Network) -> Result<Network, Error> {
+        let Some(rates) = self.dropout else { return Ok(network.clone()) };
+        Ok(network.with_input_dropout(rates.input)?.with_layer_dropout(rates.others)?)
+    }
+
+    /// The recipe itself, where all of its numbers make sense.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] names the first that does not.
+    pub fn checked(self) -> Result<Self, Error> {
+        let rates = self.dropout.unwrap_or(DropoutRates { input: 0.0, others: 0.0 });
+        let faults = [
+            (self.epochs == 0, format!("epochs is {}, expected 1 or more", self.epochs)),
+            (
+                !(1..=MAX_BATCH).contains(&self.batch),
+                format!("batch is {}, expected 1 to {MAX_BATCH} images", self.batch),
+            ),
+            (
+                !(self.learning_rate > 0.0 && self.learning_rate.is_finite()),
+                format!("learning rate is {}, expected a number above 0 (0.05 is usual)", self.learning_rate),
+            ),
+            (
+                !(0.0..1.0).contains(&self.momentum),
+                format!("momentum is {}, expected 0 to below 1", self.momentum),
+            ),
+            (
+                !(0.0..1.0).contains(&self.weight_decay),
+                format!("weight decay is {}, expected 0 to below 1", self.weight_decay),
+            ),
+            (
+                !(0.0..1.0).contains(&self.label_smoothing),
+                format!("label smoothing is {}, expected 0 to below 1", self.label_smoothing),
+            ),
+            (
+                !((0.0..1.0).contains(&rates.input) && (0.0..1.0).contains(&rates.others)),
+                format!("dropout is {} / {}, expected rates from 0 to below 1", rates.input, rates.others),
+            ),
+        ];
+        let fault = faults.into_iter().find(|(wrong, _)| *wrong).map(|(_, text)| text);
+        match fault.or_else(|| self.schedule.fault()) {
+            Some(fault) => Err(Error::Recipe(fault)),
+            None => Ok(self),
+        }
+    }
+}
+
+/// More images in one step than any use of this family asks for.
+const MAX_BATCH: usize = 65_536;
+
+/// Settings that are written as their command-line form.
+mod as_text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
+    where
+        T: FromStr,
+        T::Err: Display,
+        D: Deserializer<'de>,
+    {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_named_recipes_are_valid_and_survive_toml() {
+        for recipe in [Recipe::quick(), Recipe::paper()] {
+            let text = recipe.clone().checked().unwrap().to_toml().unwrap();
+            assert_eq!(Recipe::from_toml(&text).unwrap(), recipe, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_paper_recipe_has_the_papers_numbers() {
+        let paper = Recipe::paper();
+        assert_eq!((paper.epochs, paper.momentum, paper.weight_decay), (350, 0.9, 0.001));
+        assert_eq!(paper.dropout, Some(DropoutRates { input: 0.2, others: 0.5 }));
+        assert_eq!(paper.schedule, Schedule::Steps { factor: 0.1, milestones: vec![200, 250, 300], of: 350 });
+        assert_eq!(
+            (paper.preprocess.to_string(), paper.augment.to_string()),
+            ("gcn-zca".into(), "none".into())
+        );
+    }
+
+    #[test]
+    fn a_file_replaces_what_it_names() {
+        let recipe = Recipe::from_toml(
+            "base = \"paper\"\nepochs = 7\ninit = \"normal:0.05\"\n[schedule]\nkind = \"constant\"\n",
+        )
+        .unwrap();
+        assert_eq!((recipe.epochs, recipe.weight_decay), (7, 0.001));
+        assert_eq!((recipe.schedule, recipe.name.as_str()), (Schedule::Constant, "custom"));
+        assert_eq!(recipe.init.to_string(), "normal:0.05");
+    }
+
+    #[test]
+    fn faults_are_named() {
+        for (text, expected) in [
+            ("batch = 0", "batch is 0, expected 1 to"),
+            ("epochs = 0", "epochs is 0"),
+            ("learning_rate = -0.1", "learning rate is -0.1, expected a number above 0"),
+            ("learning_rate = nan", "learning rate is NaN"),
+            ("momentum = 1.0", "momentum is 1,"),
+            ("weight_decay = -1.0", "weight decay is -1"),
+            ("learning_rat = 0.1", "learning_rat"),
+            ("base = \"fast\"", "expected \"quick\" or \"paper\""),
+            ("init = \"she\"", "she"),
+            ("schedule = { kind = \"one-cycle\", warm_up = 2.0, decay = \"linear\" }", "warm_up is 2"),
+            ("epochs = [", "TOML"),
+        ] {
+            let error = Recipe::from_toml(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

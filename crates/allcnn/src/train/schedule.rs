@@ -1,0 +1,164 @@
+//! The learning rate as a pure function of the step: a factor on the recipe's learning rate.
+
+use serde::{Deserialize, Serialize};
+
+/// How the learning rate changes in the course of a training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Schedule {
+    /// Always the recipe's learning rate.
+    Constant,
+    /// Multiplied by `factor` at each of `milestones`, which count in epochs of a training of `of` epochs; a longer
+    /// or shorter training keeps their proportions. The paper's: 0.1 at 200, 250 and 300 of 350.
+    Steps {
+        /// The factor at each milestone.
+        factor: f64,
+        /// When, in epochs.
+        milestones: Vec<u32>,
+        /// The epochs of the training that the milestones are meant for.
+        of: u32,
+    },
+    /// Rises linearly over the first `warm_up` share of the steps, then falls to `floor`.
+    OneCycle {
+        /// The share of the training that the rise takes, in [0, 1).
+        warm_up: f64,
+        /// How it falls.
+        decay: Decay,
+        /// The factor that the end tends to, in [0, 1].
+        #[serde(default)]
+        floor: f64,
+    },
+}
+
+/// The way down of [`Schedule::OneCycle`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decay {
+    /// In equal steps.
+    Linear,
+    /// Half a period of the cosine.
+    Cosine,
+}
+
+impl Schedule {
+    /// The factor on the learning rate in step `step` of `total`, both counted from 0.
+    ///
+    /// Panics when `step` is not below `total`.
+    pub fn factor(&self, step: u64, total: u64) -> f64 {
+        assert!(step < total, "step {step} must be below the {total} steps of the training");
+        match self {
+            Schedule::Constant => 1.0,
+            Schedule::Steps { factor, milestones, of } => {
+                let passed =
+                    |epoch: u32| u128::from(step) * u128::from(*of) >= u128::from(epoch) * u128::from(total);
+                let count = milestones.iter().filter(|&&epoch| passed(epoch)).count();
+                factor.powi(count as i32)
+            }
+            Schedule::OneCycle { warm_up, decay, floor } => {
+                let (step, total) = (step as f64, total as f64);
+                let peak = warm_up * total;
+                if step + 1.0 < peak {
+                    return (step + 1.0) / peak;
+                }
+                let gone = ((step - peak).max(0.0) / (total - peak).max(1.0)).min(1.0);
+                let left = match decay {
+                    Decay::Linear => 1.0 - gone,
+                    Decay::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * gone).cos()),
+                };
+                floor + (1.0 - floor) * left
+            }
+        }
+    }
+
+    /// What is wrong with the numbers, if anything.
+    pub(super) fn fault(&self) -> Option<String> {
+        match self {
+            Schedule::Constant => None,
+            Schedule::Steps { factor, milestones, of } => {
+                if !(*factor > 0.0 && *factor <= 1.0) {
+                    return Some(format!("schedule.factor is {factor}, expected above 0 and at most 1"));
+                }
+                let late = milestones.iter().find(|&epoch| epoch >= of)?;
+                Some(format!("schedule.milestones has {late}, expected epochs below schedule.of = {of}"))
+            }
+            Schedule::OneCycle { warm_up, floor, .. } => {
+                if !(0.0..1.0).contains(warm_up) {
+                    return Some(format!(
+                        "schedule.warm_up is {warm_up}, expected a share from 0 to below 1"
+                    ));
+                }
+                (!(0.0..=1.0).contains(floor))
+                    .then(|| format!("schedule.floor is {floor}, expected a factor from 0 to 1"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paper() -> Schedule {
+        Schedule::Steps { factor: 0.1, milestones: vec![200, 250, 300], of: 350 }
+    }
+
+    #[test]
+    fn the_papers_steps_come_after_epochs_200_250_and_300() {
+        let per_epoch = 391;
+        let total = 350 * per_epoch;
+        for (epoch, factor) in [(0, 1.0), (200, 0.1), (250, 0.01), (300, 0.001)] {
+            let first = epoch * per_epoch;
+            assert!((paper().factor(first, total) / factor - 1.0).abs() < 1e-12, "epoch {epoch}");
+            if epoch > 0 {
+                assert!((paper().factor(first - 1, total) / (10.0 * factor) - 1.0).abs() < 1e-12);
+            }
+        }
+        assert!((paper().factor(total - 1, total) / 0.001 - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_shorter_training_keeps_the_proportions() {
+        let total = 7 * 10; // 7 epochs of 10 steps: milestones after epochs 4, 5 and 6
+        let changes: Vec<u64> =
+            (1..total).filter(|&s| paper().factor(s, total) != paper().factor(s - 1, total)).collect();
+        assert_eq!(changes, [40, 50, 60]);
+    }
+
+    #[test]
+    fn one_cycle_rises_to_1_and_falls_to_nearly_0() {
+        let cycle = |decay, floor| Schedule::OneCycle { warm_up: 0.2, decay, floor };
+        let linear = cycle(Decay::Linear, 0.0);
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} is not {b}");
+        near(linear.factor(0, 100), 0.05);
+        near(linear.factor(9, 100), 0.5);
+        near(linear.factor(19, 100), 1.0);
+        near(linear.factor(20, 100), 1.0);
+        near(linear.factor(60, 100), 0.5);
+        near(linear.factor(99, 100), 1.0 / 80.0);
+        near(cycle(Decay::Cosine, 0.0).factor(40, 100), 0.5 * (1.0 + 0.5f64.sqrt()));
+        near(cycle(Decay::Cosine, 0.0).factor(60, 100), 0.5);
+        near(cycle(Decay::Linear, 0.1).factor(60, 100), 0.55);
+    }
+
+    #[test]
+    fn every_factor_lies_above_0_and_at_most_at_1_however_short_the_training() {
+        for total in 1..40 {
+            for decay in [Decay::Linear, Decay::Cosine] {
+                let cycle = Schedule::OneCycle { warm_up: 0.15, decay, floor: 0.0 };
+                for step in 0..total {
+                    let factor = cycle.factor(step, total);
+                    assert!(factor > 0.0 && factor <= 1.0, "{factor} at {step} of {total}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_numbers_are_named() {
+        let late = Schedule::Steps { factor: 0.1, milestones: vec![10], of: 10 };
+        assert!(late.fault().unwrap().contains("below schedule.of = 10"));
+        let long = Schedule::OneCycle { warm_up: 1.0, decay: Decay::Linear, floor: 0.0 };
+        assert!(long.fault().unwrap().contains("warm_up is 1"));
+        assert_eq!(paper().fault(), None);
+    }
+}

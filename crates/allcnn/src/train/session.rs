@@ -1,0 +1,290 @@
+//! A training from the user's request to the finished run folder: data, preprocessing, network, loop, report.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use allcnn_device::{Device, SingleProcess};
+
+use super::summary::write_report;
+use super::{Cost, End, Error, Event, Limits, Observer, Outcome, Recipe, Task, Trainer};
+use crate::data::{self, DataSet};
+use crate::net::Network;
+use crate::preprocess::{Cache, Geometry, Preprocessor};
+use crate::run::{DataRecord, Manifest, PROGRAM, RunError, RunFolder, Session};
+use crate::samples::Samples;
+
+/// The share of a time limit that is planned for; the rest is for the report and for slower minutes.
+const PLANNED_SHARE: f64 = 0.95;
+/// The share of a time limit that timing the first steps may take.
+const REHEARSAL_SHARE: f64 = 0.05;
+
+/// What a user asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The model: a name of the zoo, or a TOML file.
+    pub model: String,
+    /// Height and width to plan the network for, instead of its own.
+    pub input: Option<(usize, usize)>,
+    /// The data: see [`data::open`].
+    pub data: String,
+    /// What is held out for testing.
+    pub holdout: Option<data::Holdout>,
+    /// The most training images.
+    pub limit: Option<usize>,
+    /// The settings.
+    pub recipe: Recipe,
+    /// Choose the length of the training so that it fits the time limit (when the user gave no epochs).
+    pub fit_time_limit: bool,
+    /// The time that it may take, from now. A training whose length is not chosen by it stops then, to be resumed.
+    pub time_limit: Option<Duration>,
+}
+
+impl Request {
+    /// The request that made a run.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for a holdout that cannot be understood.
+    pub fn of(manifest: &Manifest) -> Result<Self, Error> {
+        Ok(Self {
+            model: manifest.model.clone(),
+            input: manifest.input.map(|[height, width]| (height, width)),
+            data: manifest.data.source.clone(),
+            holdout: manifest.data.holdout.as_deref().map(str::parse).transpose()?,
+            limit: manifest.data.limit,
+            recipe: manifest.recipe.clone(),
+            fit_time_limit: false,
+            time_limit: None,
+        })
+    }
+
+    fn manifest(&self, network: &Network, data: &DataSet, device: String) -> Manifest {
+        let epoch_steps = data.train.len().div_ceil(self.recipe.batch) as u64;
+        Manifest {
+            program: PROGRAM.into(),
+            model: self.model.clone(),
+            input: self.input.map(|(height, width)| [height, width]),
+            total_steps: epoch_steps * u64::from(self.recipe.epochs),
+            epoch_steps,
+            data: DataRecord {
+                source: self.data.clone(),
+                holdout: self.holdout.map(|holdout| holdout.to_string()),
+                limit: self.limit,
+                fingerprint: data.fingerprint.clone(),
+                train_images: data.train.len(),
+                test_images: data.test.len(),
+            },
+            session: Session { device, time_limit_s: self.time_limit.map(|limit| limit.as_secs_f64()) },
+            recipe: self.recipe.clone(),
+            network: network.to_toml(),
+        }
+    }
+}
+
+/// A training that returned, finished or not.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Its folder.
+    pub run: RunFolder,
+    /// Its settings.
+    pub manifest: Manifest,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The report, where the training is finished and it could be written.
+    pub report: Option<PathBuf>,
+}
+
+/// The network called `model`, or read from the file `model`, for `classes` classes and, if given, another input size.
+///
+/// # Errors
+/// [`Error::Network`] for an unknown name, a wrong file or layers that do not allow the size; [`Error::Model`] for a
+/// file that cannot be read.
+pub fn network(model: &str, classes: usize, input: Option<(usize, usize)>) -> Result<Network, Error> {
+    let network = if model.ends_with(".toml") {
+        let wrong = |source| Error::Model { path: model.into(), source };
+        Network::from_toml_for(&fs::read_to_string(model).map_err(wrong)?, classes)?
+    } else {
+        Network::named(model, classes)?
+    };
+    match input {
+        Some((height, width)) => Ok(network.planned_for(height, width)?),
+        None => Ok(network),
+    }
+}
+
+/// Begins a training and carries it out, in the new run folder `out`.
+///
+/// # Errors
+/// Everything that can go wrong with the settings, the data, the folder and the training.
+pub fn start<D: Device>(
+    device: &D,
+    request: &Request,
+    out: &Path,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Finished, Error> {
+    let began = Instant::now();
+    let recipe = request.recipe.clone().checked()?;
+    RunFolder::refuse_occupied(out)?;
+    let sketch = network(&request.model, 2, request.input)?; // for the input size: the classes come with the data
+    let data = load(request, &sketch, observer)?;
+    let network = recipe.with_dropout(&network(&request.model, data.classes.len(), request.input)?)?;
+    let preprocessor = fit(&recipe, &data, observer)?;
+    let run = RunFolder::create(out)?;
+    preprocessor.save(&run.preprocessing())?;
+    let (train, test) = (Samples::new(&data.train, &preprocessor)?, Samples::new(&data.test, &preprocessor)?);
+    let mut manifest = request.manifest(&network, &data, device.description());
+    let task =
+        Task { network: &network, classes: &data.classes, recipe: &recipe, train: &train, test: &test };
+    let mut trainer = Trainer::new(device, &SingleProcess, task)?;
+    let mut limits = Limits::until(stop);
+    match request.time_limit {
+        Some(limit) if request.fit_time_limit => {
+            let cost = trainer.rehearse(limit.mul_f64(REHEARSAL_SHARE))?;
+            plan_length(&mut trainer, &mut manifest, cost, limit, began.elapsed());
+            observer.observe(Event::Planned { cost, total_steps: manifest.total_steps });
+        }
+        limit => limits.deadline = limit.and_then(|limit| began.checked_add(limit)),
+    }
+    run.write_manifest(&manifest)?; // from here on the run can be resumed
+    let outcome = trainer.run(&run, &limits, observer)?;
+    drop(trainer);
+    finish(device, run, manifest, outcome, &data, &test, observer)
+}
+
+/// Goes on with the run in `folder`. `request` is that of the run ([`Request::of`]) with what the user gave anew; only
+/// the time limit may differ.
+///
+/// # Errors
+/// [`RunError::Changed`], [`RunError::OtherData`], a damaged checkpoint, and as [`start`].
+pub fn resume<D: Device>(
+    device: &D,
+    folder: &Path,
+    request: &Request,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Finished, Error> {
+    let began = Instant::now();
+    let run = RunFolder::open(folder)?;
+    let manifest = run.manifest()?;
+    let network = Network::from_toml(&manifest.network)?;
+    let checkpoint = run.read_last()?;
+    let recipe = manifest.recipe.clone().checked()?;
+    let changes = manifest.changes(request);
+    if !changes.is_empty() {
+        return Err(RunError::Changed { path: folder.into(), changes }.into());
+    }
+    let data = load(request, &network, observer)?;
+    if data.fingerprint != manifest.data.fingerprint {
+        return Err(RunError::OtherData {
+            source_name: request.data.clone(),
+            given: data.fingerprint,
+            expected: manifest.data.fingerprint,
+        }
+        .into());
+    }
+    let preprocessor = run.read_preprocessing()?;
+    let (train, test) = (Samples::new(&data.train, &preprocessor)?, Samples::new(&data.test, &preprocessor)?);
+    let task =
+        Task { network: &network, classes: &data.classes, recipe: &recipe, train: &train, test: &test };
+    let mut trainer = Trainer::new(device, &SingleProcess, task)?;
+    trainer.set_total_steps(manifest.total_steps);
+    if let Some(checkpoint) = checkpoint {
+        trainer.resume(&checkpoint)?;
+        run.write_metrics(&checkpoint.progress.history)?;
+    }
+    let mut limits = Limits::until(stop);
+    limits.deadline = request.time_limit.and_then(|limit| began.checked_add(limit));
+    let outcome = trainer.run(&run, &limits, observer)?;
+    drop(trainer);
+    finish(device, run, manifest, outcome, &data, &test, observer)
+}
+
+/// Opens the data in the size that the network takes.
+fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Result<DataSet, Error> {
+    let input = network.input();
+    if input.channels != 3 {
+        return Err(Error::Mismatch(format!(
+            "the network {} takes pictures of {} channels, expected 3 (RGB)",
+            network.name(),
+            input.channels
+        )));
+    }
+    let options = data::Options {
+        size: Some((input.height, input.width)),
+        holdout: request.holdout,
+        limit: request.limit,
+        ..data::Options::default()
+    };
+    let data =
+        data::open(&request.data, &options, &mut |progress| observer.observe(Event::Loading(progress)))?;
+    for note in &data.notes {
+        observer.observe(Event::Warning(note));
+    }
+    if !data.skipped.is_empty() {
+        let first = &data.skipped[0];
+        let count = data.skipped.len();
+        observer.observe(Event::Warning(&format!(
+            "{count} unreadable images are left out, the first: {} ({})",
+            first.file, first.reason
+        )));
+    }
+    if data.train.is_empty() {
+        return Err(Error::Mismatch(format!("{} has a test split only: nothing to train on", data.name)));
+    }
+    Ok(data)
+}
+
+/// Fits the preprocessing on the training images, or finds it in the cache.
+fn fit(recipe: &Recipe, data: &DataSet, observer: &mut dyn Observer) -> Result<Preprocessor, Error> {
+    let geometry = Geometry { height: data.train.height, width: data.train.width, channels: 3 };
+    observer.observe(Event::Fitting(recipe.preprocess));
+    let Ok(folder) = data::data_folder() else {
+        return Ok(Preprocessor::fit(recipe.preprocess, &data.train.pixels, geometry)?);
+    };
+    let folder = folder.join("preprocess");
+    let pixels = &data.train.pixels;
+    let (preprocessor, cache) =
+        Preprocessor::fit_cached(recipe.preprocess, &data.fingerprint, &folder, pixels, geometry)?;
+    if let Cache::NotStored(reason) = cache {
+        observer
+            .observe(Event::Warning(&format!("the preprocessing could not be kept for next time: {reason}")));
+    }
+    Ok(preprocessor)
+}
+
+/// Gives the training the length that fits into what is left of the limit, and records it.
+fn plan_length<D: Device>(
+    trainer: &mut Trainer<'_, D>,
+    manifest: &mut Manifest,
+    cost: Cost,
+    limit: Duration,
+    spent: Duration,
+) {
+    let left = limit.mul_f64(PLANNED_SHARE).saturating_sub(spent);
+    manifest.total_steps = cost.steps_within(left, manifest.epoch_steps);
+    let epochs = manifest.total_steps.div_ceil(manifest.epoch_steps);
+    manifest.recipe.epochs = u32::try_from(epochs).unwrap_or(u32::MAX);
+    trainer.set_total_steps(manifest.total_steps);
+}
+
+fn finish<D: Device>(
+    device: &D,
+    run: RunFolder,
+    manifest: Manifest,
+    outcome: Outcome,
+    data: &DataSet,
+    test: &Samples<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Finished, Error> {
+    let mut report = None;
+    if outcome.end == End::Finished {
+        match write_report(device, &run, &manifest, outcome.scores.as_ref(), data, test) {
+            Ok(path) => report = Some(path),
+            // The training is done and safe; a page that cannot be written does not undo that.
+            Err(error) => observer.observe(Event::Warning(&format!("no report was written: {error}"))),
+        }
+    }
+    Ok(Finished { run, manifest, outcome, report })
+}

@@ -1,0 +1,525 @@
+//! The training loop.
+//!
+//! Everything random derives from (seed, epoch, step, image), so a training that is cut at any step and resumed from
+//! its checkpoint does exactly what it would have done without the cut.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use allcnn_device::{Collective, Device, Sgd};
+
+use super::batch::{Batch, order};
+use super::health::Watch;
+use super::{Checkpoint, Cost, EpochRow, Error, Event, Observer, Progress, Recipe};
+use crate::evaluate::{Scores, Views, score};
+use crate::net::Network;
+use crate::parameters::{Kind, Parameters, Tensor};
+use crate::plan::{Mode, Plan, PlanPurpose};
+use crate::run::RunFolder;
+use crate::samples::Samples;
+
+/// What is to be trained, and on what.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    /// The network, with the dropout rates that apply.
+    pub network: &'a Network,
+    /// The names of the classes.
+    pub classes: &'a [String],
+    /// The settings.
+    pub recipe: &'a Recipe,
+    /// The training images.
+    pub train: &'a Samples<'a>,
+    /// The test images; may be empty.
+    pub test: &'a Samples<'a>,
+}
+
+/// When to stop and how often to save.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits<'a> {
+    /// Set by the caller to stop after the step under way.
+    pub stop: &'a AtomicBool,
+    /// When to stop in any case.
+    pub deadline: Option<Instant>,
+    /// How often to save within an epoch.
+    pub save_every: Duration,
+}
+
+impl<'a> Limits<'a> {
+    /// No deadline, a checkpoint every five minutes.
+    pub fn until(stop: &'a AtomicBool) -> Self {
+        Self { stop, deadline: None, save_every: Duration::from_secs(300) }
+    }
+
+    fn is_over(&self) -> Option<End> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Some(End::Interrupted);
+        }
+        self.deadline.filter(|&deadline| Instant::now() >= deadline).map(|_| End::TimeUp)
+    }
+}
+
+/// Why a training returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All steps are done.
+    Finished,
+    /// It was asked to stop; the checkpoint is written.
+    Interrupted,
+    /// The deadline came; the checkpoint is written.
+    TimeUp,
+}
+
+/// A training that returned.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Why.
+    pub end: End,
+    /// How far it came.
+    pub progress: Progress,
+    /// What the network said about the test images after the last epoch that was evaluated in this session.
+    pub scores: Option<Scores>,
+}
+
+/// A training in memory.
+pub struct Trainer<'a, D: Device> {
+    device: &'a D,
+    collective: &'a dyn Collective<D>,
+    task: Task<'a>,
+    plan: Plan<'a, D>,
+    parameters: Parameters<D>,
+    step: D::Step,
+    /// One recording for full batches and one for the last of an epoch: the scale of the loss is recorded too.
+    recordings: [D::Recording; 2],
+    batch: Batch,
+    losses: Vec<f32>,
+    logits: Vec<f32>,
+    /// The order of the images in the epoch of that number (from 0).
+    order: (u64, Vec<u32>),
+    progress: Progress,
+    watch: Watch,
+    scores: Option<Scores>,
+}
+
+impl<'a, D: Device> Trainer<'a, D> {
+    /// Prepares a training from the start: plans the network and draws its weights.
+    ///
+    /// With several processes each takes its share of every batch; the figures are those of the share.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when network, classes and images do not fit together; failures of the device.
+    pub fn new(device: &'a D, collective: &'a dyn Collective<D>, task: Task<'a>) -> Result<Self, Error> {
+        check(&task)?;
+        let (network, recipe) = (task.network, task.recipe);
+        let classes = network.classes();
+        let rows = recipe.batch.min(task.train.len()).div_ceil(collective.size());
+        let plan = Plan::new(device, network, rows, PlanPurpose::Training)?;
+        let parameters = Parameters::initialize(device, network, recipe.init, recipe.seed)?;
+        let epoch_steps = task.train.len().div_ceil(recipe.batch) as u64;
+        let total_steps = epoch_steps * u64::from(recipe.epochs);
+        Ok(Self {
+            device,
+            collective,
+            task,
+            plan,
+            parameters,
+            step: device.new_step()?,
+            recordings: Default::default(),
+            batch: Batch::new(rows, task.train.geometry().len(), classes),
+            losses: vec![0.0; rows],
+            logits: vec![0.0; rows * classes],
+            order: (0, order(task.train.len(), recipe.seed, 0)),
+            progress: Progress { total_steps, epoch_steps, ..Progress::default() },
+            watch: Watch::new(classes),
+            scores: None,
+        })
+    }
+
+    /// Takes up the training where `checkpoint` left it.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] for a checkpoint of another network, other classes or another number of images.
+    pub fn resume(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        if checkpoint.network != *self.task.network {
+            return Err(Error::Mismatch(format!(
+                "the checkpoint is of the network {}, this training is of {}, and they differ\n\
+                 give the folder of a run of this network",
+                checkpoint.network.name(),
+                self.task.network.name()
+            )));
+        }
+        if checkpoint.classes != self.task.classes {
+            return Err(Error::Mismatch("the checkpoint has other classes than the data".into()));
+        }
+        if checkpoint.progress.epoch_steps != self.progress.epoch_steps {
+            return Err(Error::Mismatch(format!(
+                "the checkpoint has {} steps an epoch, this training {}: give it the same images and --batch",
+                checkpoint.progress.epoch_steps, self.progress.epoch_steps
+            )));
+        }
+        self.parameters.load(self.device, Kind::Value, &checkpoint.values)?;
+        self.parameters.load(self.device, Kind::Velocity, &checkpoint.velocities)?;
+        self.progress = checkpoint.progress.clone();
+        Ok(())
+    }
+
+    /// How far the training has come.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The weights.
+    pub fn parameters(&self) -> &Parameters<D> {
+        &self.parameters
+    }
+
+    /// Sets the length of the training in steps, before it begins.
+    pub fn set_total_steps(&mut self, total_steps: u64) {
+        assert_eq!(self.progress.step, 0, "the length of a training is set before it begins");
+        self.progress.total_steps = total_steps.max(1);
+    }
+
+    /// Times steps and evaluation with a learning rate of 0 and leaves everything as it was.
+    ///
+    /// # Errors
+    /// Failures of the device.
+    pub fn rehearse(&mut self, at_most: Duration) -> Result<Cost, Error> {
+        const WARM_UP: u32 = 2;
+        const STEPS: u32 = 20;
+        let places = self.share_of_step(0);
+        self.batch.fill(self.task.train, &places, self.task.recipe, 0);
+        let begin = Instant::now();
+        let (mut timed, mut since) = (0, begin);
+        for step in 0..WARM_UP + STEPS {
+            if step == WARM_UP {
+                since = Instant::now();
+            }
+            self.queue_step(0, 0.0)?;
+            self.batch.fill(self.task.train, &places, self.task.recipe, 0);
+            self.plan.losses(&mut self.losses)?;
+            self.plan.logits(&mut self.logits)?;
+            timed = (step + 1).saturating_sub(WARM_UP);
+            if timed > 0 && begin.elapsed() >= at_most {
+                break;
+            }
+        }
+        let step = since.elapsed() / timed;
+        let since = Instant::now();
+        self.plan.upload(&self.batch.images, &self.batch.targets)?;
+        self.plan.forward(&self.parameters, Mode::Evaluate);
+        self.plan.logits(&mut self.logits)?;
+        let batches = self.task.test.len().div_ceil(self.plan.batch()) as u32;
+        let evaluation = since.elapsed() * batches;
+        let mut velocities = self.parameters.tensors(self.device, Kind::Velocity)?;
+        velocities.iter_mut().for_each(|tensor| tensor.values.fill(0.0));
+        self.parameters.load(self.device, Kind::Velocity, &velocities)?;
+        Ok(Cost { step, evaluation })
+    }
+
+    /// Trains to the end or to a limit, and keeps `run` up to date.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`], a checkpoint that cannot be written, failures of the device.
+    pub fn run(
+        &mut self,
+        run: &RunFolder,
+        limits: &Limits<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, Error> {
+        observer.observe(Event::Started {
+            step: self.progress.step,
+            total_steps: self.progress.total_steps,
+            epoch_steps: self.progress.epoch_steps,
+            train_images: self.task.train.len(),
+            test_images: self.task.test.len(),
+        });
+        let mut saved = Instant::now();
+        let mut clock = Clock::start(&self.progress);
+        let end = loop {
+            if self.progress.epoch_is_full() && !self.finish_epoch(run, limits, &mut clock, observer)? {
+                break limits.is_over().unwrap_or(End::Interrupted);
+            }
+            if self.progress.step == self.progress.total_steps {
+                break End::Finished;
+            }
+            if let Some(end) = limits.is_over() {
+                break end;
+            }
+            self.train_step(run, &mut clock, observer)?;
+            if saved.elapsed() >= limits.save_every && !self.progress.epoch_is_full() {
+                self.save_last(run, &clock, observer)?;
+                saved = Instant::now();
+            }
+        };
+        if end != End::Finished {
+            self.save_last(run, &clock, observer)?;
+        }
+        clock.write(&mut self.progress);
+        Ok(Outcome { end, progress: self.progress.clone(), scores: self.scores.take() })
+    }
+
+    /// One step: forward, loss, backward, the processes' sum, the update; then its figures.
+    fn train_step(
+        &mut self,
+        run: &RunFolder,
+        clock: &mut Clock,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        let since = Instant::now();
+        let (step, epoch) = (self.progress.step, self.progress.epoch());
+        let factor = self.task.recipe.schedule.factor(step, self.progress.total_steps);
+        let learning_rate = self.task.recipe.learning_rate * factor;
+        let places = self.share_of_step(step);
+        self.batch.fill(self.task.train, &places, self.task.recipe, u64::from(epoch) - 1);
+        self.queue_step(step, learning_rate as f32)?;
+        self.plan.losses(&mut self.losses)?;
+        self.plan.logits(&mut self.logits)?;
+        let images = self.batch.labels.len();
+        let sum: f64 = self.losses[..images].iter().map(|&loss| f64::from(loss)).sum();
+        let loss = sum / images.max(1) as f64;
+        if !loss.is_finite() {
+            return Err(self.diverged(run, loss));
+        }
+        let progress = &mut self.progress;
+        progress.step += 1;
+        progress.loss_sum += sum;
+        progress.images += images as u64;
+        progress.wrong += wrong(&self.logits, &self.batch.labels, self.task.network.classes());
+        clock.epoch_seconds += since.elapsed().as_secs_f64();
+        self.watch.note(loss, factor);
+        self.look_after(observer)?;
+        observer.observe(Event::Step {
+            step: step + 1,
+            total_steps: self.progress.total_steps,
+            epoch,
+            loss,
+            learning_rate,
+            images_per_s: self.progress.images as f64 / clock.epoch_seconds.max(1e-9),
+        });
+        Ok(())
+    }
+
+    /// Queues the work of a step on the batch in memory.
+    fn queue_step(&mut self, number: u64, learning_rate: f32) -> Result<(), Error> {
+        let Self { device, collective, task, plan, parameters, step, recordings, batch, progress, .. } = self;
+        let recipe = task.recipe;
+        plan.upload(&batch.images, &batch.targets)?;
+        device.set_step(step, number, learning_rate);
+        let images = step_images(task.train.len(), recipe.batch, number % progress.epoch_steps).len();
+        let scale = 1.0 / images as f32;
+        let sgd =
+            Sgd { momentum: recipe.momentum, weight_decay: recipe.weight_decay, nesterov: recipe.nesterov };
+        // Another rank draws other dropout masks.
+        let seed = recipe.seed.wrapping_add((collective.rank() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        device.replay(&mut recordings[usize::from(images < recipe.batch)], &mut || {
+            plan.forward(parameters, Mode::Train { step, seed });
+            plan.loss(scale);
+            plan.backward(parameters, Mode::Train { step, seed });
+            collective.all_reduce(device, parameters.list_mut());
+            device.sgd(sgd, step, parameters.list_mut());
+        });
+        Ok(())
+    }
+
+    /// The images of this process in a step.
+    fn share_of_step(&mut self, step: u64) -> Vec<u32> {
+        let (epoch, in_epoch) = (step / self.progress.epoch_steps, step % self.progress.epoch_steps);
+        if self.order.0 != epoch {
+            self.order = (epoch, order(self.task.train.len(), self.task.recipe.seed, epoch));
+        }
+        let all = &self.order.1[step_images(self.order.1.len(), self.task.recipe.batch, in_epoch)];
+        let share = all.chunks(self.plan.batch()).nth(self.collective.rank());
+        share.unwrap_or_default().to_vec()
+    }
+
+    /// Tells when the training does not start to learn.
+    fn look_after(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        let epoch_ends = self.progress.epoch_is_full();
+        if self.watch.is_due(epoch_ends) {
+            let gradients = self.parameters.tensors(self.device, Kind::Gradient)?;
+            if let Some(warning) = self.watch.verdict(&gradients, epoch_ends) {
+                observer.observe(Event::Warning(&warning));
+            }
+        }
+        Ok(())
+    }
+
+    /// Evaluates, adds the epoch's row and saves. False when it was stopped before the evaluation was done.
+    fn finish_epoch(
+        &mut self,
+        run: &RunFolder,
+        limits: &Limits<'_>,
+        clock: &mut Clock,
+        observer: &mut dyn Observer,
+    ) -> Result<bool, Error> {
+        let mut test = None;
+        if !self.task.test.is_empty() {
+            let (plan, parameters) = (&mut self.plan, &self.parameters);
+            match score(plan, parameters, self.task.test, Views::ONE, limits.stop, &mut |_| ())? {
+                None => return Ok(false),
+                Some(scores) => {
+                    test = Some((scores.loss(), scores.error_pct(1)));
+                    self.scores = Some(scores);
+                }
+            }
+        }
+        let row = self.epoch_row(test, clock);
+        let error = row.test_error_pct;
+        let best = match (error, self.progress.best_test_error_pct) {
+            (Some(error), Some(best)) => error < best,
+            _ => true, // the first one; and without test images always the latest
+        };
+        clock.write(&mut self.progress);
+        let before = self.progress.clone();
+        let progress = &mut self.progress;
+        (progress.loss_sum, progress.wrong, progress.images) = (0.0, 0, 0);
+        progress.epoch_seconds = 0.0;
+        progress.best_test_error_pct = if best { error } else { progress.best_test_error_pct };
+        progress.history.push(row.clone());
+        if let Err(error) = self.save(run, best) {
+            self.progress = before; // so that the epoch is not lost where the caller can make room and go on
+            return Err(error);
+        }
+        clock.epoch_seconds = 0.0;
+        observer.observe(Event::Epoch { row: &row, best });
+        observer.observe(Event::Saved { step: self.progress.step });
+        Ok(true)
+    }
+
+    fn epoch_row(&self, test: Option<(f64, f64)>, clock: &Clock) -> EpochRow {
+        let progress = &self.progress;
+        let images = progress.images as f64;
+        let schedule = &self.task.recipe.schedule;
+        EpochRow {
+            epoch: progress.epoch(),
+            learning_rate: self.task.recipe.learning_rate
+                * schedule.factor(progress.step - 1, progress.total_steps),
+            train_loss: progress.loss_sum / images,
+            train_error_pct: 100.0 * progress.wrong as f64 / images,
+            test_loss: test.map(|(loss, _)| loss),
+            test_error_pct: test.map(|(_, error)| error),
+            images_per_s: images / clock.epoch_seconds.max(1e-9),
+            seconds: clock.seconds(),
+        }
+    }
+
+    fn save_last(
+        &mut self,
+        run: &RunFolder,
+        clock: &Clock,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        clock.write(&mut self.progress);
+        self.save(run, false)?;
+        observer.observe(Event::Saved { step: self.progress.step });
+        Ok(())
+    }
+
+    /// Writes the checkpoint, then what can be made anew from it.
+    ///
+    /// The best one comes first: killed between the two, the resumed training repeats the epoch and writes the same
+    /// best one again.
+    fn save(&self, run: &RunFolder, best: bool) -> Result<(), Error> {
+        let checkpoint = Checkpoint {
+            network: self.task.network.clone(),
+            classes: self.task.classes.to_vec(),
+            values: self.parameters.tensors(self.device, Kind::Value)?,
+            velocities: self.parameters.tensors(self.device, Kind::Velocity)?,
+            progress: self.progress.clone(),
+        };
+        // The loss of a step is that before its update: this update may have been the fatal one.
+        if let Some(value) = not_finite(&checkpoint.values).or_else(|| not_finite(&checkpoint.velocities)) {
+            return Err(self.diverged(run, f64::from(value)));
+        }
+        if best {
+            checkpoint.write(&run.best())?;
+        }
+        checkpoint.write(&run.last())?;
+        run.write_metrics(&self.progress.history)?;
+        Ok(())
+    }
+
+    fn diverged(&self, run: &RunFolder, loss: f64) -> Error {
+        let step = self.progress.step.min(self.progress.total_steps - 1);
+        let factor = self.task.recipe.schedule.factor(step, self.progress.total_steps);
+        Error::Diverged {
+            loss,
+            step: step + 1,
+            epoch: self.progress.epoch(),
+            learning_rate: self.task.recipe.learning_rate * factor,
+            checkpoint: Some(run.last()).filter(|path| path.exists()),
+        }
+    }
+}
+
+/// The seconds of a training, over all its sessions.
+struct Clock {
+    began: Instant,
+    before: f64,
+    epoch_seconds: f64,
+}
+
+impl Clock {
+    fn start(progress: &Progress) -> Self {
+        Self { began: Instant::now(), before: progress.seconds, epoch_seconds: progress.epoch_seconds }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.before + self.began.elapsed().as_secs_f64()
+    }
+
+    fn write(&self, progress: &mut Progress) {
+        progress.seconds = self.seconds();
+        progress.epoch_seconds = self.epoch_seconds;
+    }
+}
+
+/// Which places of an epoch's order a step takes.
+fn step_images(images: usize, batch: usize, step_in_epoch: u64) -> std::ops::Range<usize> {
+    let begin = (step_in_epoch as usize * batch).min(images);
+    begin..(begin + batch).min(images)
+}
+
+/// How many images got their highest logit, the first of equals, in another class.
+fn wrong(logits: &[f32], labels: &[u32], classes: usize) -> u64 {
+    let rows = logits.chunks_exact(classes).zip(labels);
+    rows.filter(|(row, label)| {
+        let own = row[**label as usize];
+        row.iter().enumerate().any(|(class, &x)| x > own || (x == own && class < **label as usize))
+    })
+    .count() as u64
+}
+
+fn not_finite(tensors: &[Tensor]) -> Option<f32> {
+    tensors.iter().flat_map(|tensor| &tensor.values).copied().find(|value| !value.is_finite())
+}
+
+/// Whether network, classes and images belong together.
+fn check(task: &Task<'_>) -> Result<(), Error> {
+    let input = task.network.input();
+    let size = |height, width, channels| format!("{height}x{width}x{channels}");
+    for (split, samples) in [("training", task.train), ("test", task.test)] {
+        let given = samples.geometry();
+        if (given.height, given.width, given.channels) != (input.height, input.width, input.channels) {
+            return Err(Error::Mismatch(format!(
+                "the {split} images are {given}, the network {} takes {}: give another --input",
+                task.network.name(),
+                size(input.height, input.width, input.channels)
+            )));
+        }
+        if let Some(label) = samples.labels().iter().find(|&&label| label as usize >= task.classes.len()) {
+            return Err(Error::Mismatch(format!("a {split} image has the label {label} of no class")));
+        }
+    }
+    if task.classes.len() != task.network.classes() {
+        return Err(Error::Mismatch(format!(
+            "the data has {} classes, the network {} has {}",
+            task.classes.len(),
+            task.network.name(),
+            task.network.classes()
+        )));
+    }
+    if task.train.is_empty() {
+        return Err(Error::Mismatch("there are no training images".into()));
+    }
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! From a request to a finished run folder and on to predictions, on image files that the test makes.
+
+mod train_support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use allcnn::examine::{Examination, Split, Which, examine};
+use allcnn::predict::{Prediction, Predictor, image_files};
+use allcnn::run::{RunError, RunFolder};
+use allcnn::train::{Checkpoint, End, Error, Event, Finished, Observer, Recipe, Request, resume, start};
+use allcnn_device::Reference;
+use train_support::{Data, SIDE, classes, last, network, recipe};
+
+/// A folder with class folders of images and a network file, and where runs go.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { folder: tempfile::tempdir().unwrap() };
+        let data = Data::new(48, 12);
+        for (split, images) in [("train", &data.train), ("test", &data.test)] {
+            for index in 0..images.len() {
+                let class = &classes()[images.labels[index] as usize];
+                let folder = place.path("images").join(split).join(class);
+                fs::create_dir_all(&folder).unwrap();
+                let path = folder.join(&images.names[index]);
+                let color = image::ExtendedColorType::Rgb8;
+                image::save_buffer(path, images.image(index), SIDE as u32, SIDE as u32, color).unwrap();
+            }
+        }
+        fs::write(place.path("tiny.toml"), network().to_toml()).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn request(&self) -> Request {
+        Request {
+            model: self.path("tiny.toml").display().to_string(),
+            input: None,
+            data: self.path("images").display().to_string(),
+            holdout: None,
+            limit: None,
+            recipe: Recipe { epochs: 8, learning_rate: 0.05, seed: 3, ..recipe() },
+            fit_time_limit: false,
+            time_limit: None,
+        }
+    }
+
+    fn start(&self, request: &Request, out: &str, observer: &mut dyn Observer) -> Result<Finished, Error> {
+        start(&Reference, request, &self.path(out), &AtomicBool::new(false), observer)
+    }
+}
+
+fn resumed(folder: &Path, change: impl FnOnce(&mut Request)) -> Result<Finished, Error> {
+    let mut request = Request::of(&RunFolder::open(folder)?.manifest()?)?;
+    change(&mut request);
+    resume(&Reference, folder, &request, &AtomicBool::new(false), &mut ())
+}
+
+#[test]
+fn a_run_leaves_what_the_others_begin_from() {
+    let place = Place::new();
+    let finished = place.start(&place.request(), "run", &mut ()).unwrap();
+    assert_eq!(finished.outcome.end, End::Finished);
+    let run = RunFolder::open(&place.path("run")).unwrap();
+    assert_eq!(run.manifest().unwrap(), finished.manifest);
+    assert_eq!(finished.manifest.recipe, place.request().recipe);
+    assert_eq!((finished.manifest.total_steps, finished.manifest.data.train_images), (48, 48));
+    assert_eq!(fs::read_to_string(run.metrics()).unwrap().lines().count(), 9);
+    let report = fs::read_to_string(finished.report.unwrap()).unwrap();
+    assert!(report.contains("on 12 test images") && report.contains("across"), "{report}");
+    let again = place.start(&place.request(), "run", &mut ());
+    assert!(matches!(again, Err(Error::Run(RunError::Occupied(_)))));
+
+    fs::write(place.path("images/test/text.png"), "not an image").unwrap();
+    let checkpoint = run.read_best().unwrap();
+    let mut predictor = Predictor::new(&Reference, &run, checkpoint, 5).unwrap();
+    let mut files = image_files(&[place.path("images/test")]).unwrap();
+    files.push(place.path("images/none.png"));
+    let answers = predictor.predict(&files, 2).unwrap();
+    assert_eq!(answers.len(), 14);
+    let mut right = 0;
+    for answer in &answers {
+        match answer {
+            Prediction::Unread { file, error } => {
+                assert!(file.ends_with("text.png") || file.ends_with("none.png"), "{file}: {error}");
+            }
+            Prediction::Seen { file, predictions } => {
+                assert_eq!(predictions.len(), 2);
+                assert!(predictions[0].probability >= predictions[1].probability);
+                right += usize::from(file.contains(&format!("/{}/", predictions[0].class)));
+            }
+        }
+    }
+    let error = finished.outcome.progress.best_test_error_pct.unwrap();
+    assert_eq!(100.0 * (12 - right) as f64 / 12.0, error, "predict and the training's test agree");
+    let json = serde_json::to_value(&answers).unwrap();
+    assert!(json[0]["predictions"][0]["probability"].is_number() && json[13]["error"].is_string());
+}
+
+#[test]
+fn a_run_is_examined_on_its_own_and_on_other_data() {
+    let place = Place::new();
+    let finished = place.start(&place.request(), "run", &mut ()).unwrap();
+    let run = finished.run;
+    let examined = |wanted: &Examination| {
+        let mut warnings = 0;
+        let mut count = |event: Event<'_>| warnings += u32::from(matches!(event, Event::Warning(_)));
+        let no = AtomicBool::new(false);
+        examine(&Reference, &run, wanted, &no, &mut count, &mut |_, _| ())
+            .map(|done| (done.unwrap(), warnings))
+    };
+    let last = Examination { checkpoint: Which::Last, ..Examination::default() };
+    let (own, warnings) = examined(&last).unwrap();
+    let row = finished.outcome.progress.history.last().unwrap();
+    assert_eq!((Some(own.evaluation.top1_error_pct), warnings), (row.test_error_pct, 0));
+    assert_eq!(Some(own.evaluation.loss), row.test_loss);
+    assert_eq!(own.evaluation.confusion.iter().flatten().sum::<u64>(), 12);
+    let (train, _) = examined(&Examination { split: Split::Train, batch: 7, ..last.clone() }).unwrap();
+    assert_eq!(train.evaluation.images, 48);
+    let (many, _) = examined(&Examination { views: 4, ..last.clone() }).unwrap();
+    assert_ne!(many.scores.losses, own.scores.losses);
+    let json = serde_json::to_value(&own.evaluation).unwrap();
+    assert!(json["classes"][0]["error_pct"].is_number() && json["confusion"][2][2].is_number());
+
+    // Two of the three classes under the same names: their labels are those of the network.
+    fs::create_dir(place.path("part")).unwrap();
+    for class in ["down", "plain"] {
+        fs::rename(place.path("images/test").join(class), place.path("part").join(class)).unwrap();
+    }
+    let part = Some(place.path("part").display().to_string());
+    let wanted = Examination { data: part, split: Split::Train, ..last.clone() };
+    let (part, _) = examined(&wanted).unwrap();
+    assert!(part.images.labels.iter().all(|&label| label > 0));
+    assert!(part.evaluation.top1_error_pct < 50.0 && part.evaluation.classes[0].error_pct.is_none());
+    assert_eq!(examined(&last).unwrap().1, 1, "the run's own images have changed");
+    fs::rename(place.path("part/down"), place.path("part/up")).unwrap();
+    let error = examined(&wanted).unwrap_err().to_string();
+    assert!(error.contains("'up'") && error.contains("across, down, plain"), "{error}");
+}
+
+#[test]
+fn an_interrupted_run_is_resumed_with_its_own_settings_only() {
+    let place = Place::new();
+    place.start(&place.request(), "whole", &mut ()).unwrap();
+    let stop = AtomicBool::new(false);
+    let mut interrupt = |event: Event<'_>| {
+        if matches!(event, Event::Step { step: 20, .. }) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    let out = place.path("cut");
+    let cut = start(&Reference, &place.request(), &out, &stop, &mut interrupt).unwrap();
+    assert_eq!((cut.outcome.end, cut.report), (End::Interrupted, None));
+
+    let refused = |change: fn(&mut Request)| resumed(&out, change).unwrap_err().to_string();
+    let error = refused(|request| request.recipe.batch = 16);
+    assert!(error.contains("batch was 8, now 16"), "{error}");
+    let error = refused(|request| request.recipe.learning_rate = 1.0);
+    assert!(error.contains("learning_rate was 0.05, now 1.0"), "{error}");
+    let error = refused(|request| request.limit = Some(12));
+    assert!(error.contains("limit was none, now 12"), "{error}");
+    assert!(refused(|request| request.data = "shapes".into()).contains("expected"));
+
+    let stopped = resumed(&out, |request| request.time_limit = Some(Duration::ZERO)).unwrap();
+    assert_eq!((stopped.outcome.end, stopped.outcome.progress.step), (End::TimeUp, 20));
+    let done = resumed(&out, |_| ()).unwrap();
+    assert_eq!(done.outcome.end, End::Finished);
+    assert_eq!(last(&out), last(&place.path("whole")));
+    let done = resumed(&out, |_| ()).unwrap(); // there is nothing left to do, and that is no error
+    assert!(done.report.is_some_and(|path| path.exists()));
+
+    fs::remove_file(place.path("images/train/down").read_dir().unwrap().next().unwrap().unwrap().path())
+        .unwrap();
+    let error = resumed(&out, |_| ()).unwrap_err().to_string();
+    assert!(error.contains("fingerprint is") && error.contains(&cut.manifest.data.fingerprint), "{error}");
+}
+
+#[test]
+fn killed_before_the_first_checkpoint_it_begins_again() {
+    let place = Place::new();
+    place.start(&place.request(), "whole", &mut ()).unwrap();
+    let killed = place.path("killed");
+    fs::create_dir(&killed).unwrap();
+    for file in ["run.toml", "preprocess.safetensors"] {
+        fs::copy(place.path("whole").join(file), killed.join(file)).unwrap();
+    }
+    assert_eq!(resumed(&killed, |_| ()).unwrap().outcome.end, End::Finished);
+    assert_eq!(last(&killed), last(&place.path("whole")));
+}
+
+#[test]
+fn the_length_is_chosen_to_fit_a_time_limit_and_kept() {
+    let place = Place::new();
+    let limit = Duration::from_millis(1500);
+    let request = Request { fit_time_limit: true, time_limit: Some(limit), ..place.request() };
+    let mut planned = 0;
+    let mut observer = |event: Event<'_>| {
+        if let Event::Planned { total_steps, .. } = event {
+            planned = total_steps;
+        }
+    };
+    let finished = place.start(&request, "run", &mut observer).unwrap();
+    assert_eq!(finished.outcome.end, End::Finished);
+    assert_eq!(finished.manifest.total_steps, planned);
+    assert_eq!(finished.outcome.progress.step, planned);
+    assert_eq!(RunFolder::open(&place.path("run")).unwrap().manifest().unwrap().total_steps, planned);
+    assert_eq!(u64::from(finished.manifest.recipe.epochs), planned.div_ceil(6));
+    assert_eq!(last(&place.path("run")).progress.history.len() as u64, planned.div_ceil(6));
+}
+
+#[test]
+fn wrong_requests_are_refused_before_anything_is_made() {
+    let place = Place::new();
+    let refused = |change: &dyn Fn(&mut Request)| {
+        let mut request = place.request();
+        change(&mut request);
+        let error = place.start(&request, "none", &mut ()).unwrap_err().to_string();
+        assert!(!place.path("none").exists(), "{error}");
+        assert!(error.lines().count() <= 3, "{error}");
+        error
+    };
+    assert!(refused(&|request| request.recipe.batch = 0).contains("batch is 0"));
+    assert!(refused(&|request| request.recipe.learning_rate = -1.0).contains("learning rate is -1"));
+    assert!(refused(&|request| request.model = "all-cnn-x".into()).contains("all-cnn-x"));
+    assert!(
+        refused(&|request| request.model = "none.toml".into()).contains("cannot read the model none.toml")
+    );
+    assert!(refused(&|request| request.data = "nowhere".into()).contains("nowhere"));
+    let file = place.path("tiny.toml");
+    let error = place.start(&place.request(), "tiny.toml/run", &mut ()).unwrap_err().to_string();
+    assert!(
+        error.contains("cannot make the run folder") && error.contains(&*file.to_string_lossy()),
+        "{error}"
+    );
+    let half = place.path("half.safetensors");
+    fs::write(&half, b"\0\0").unwrap();
+    assert!(Checkpoint::read(&half).is_err());
+}

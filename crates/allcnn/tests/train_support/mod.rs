@@ -1,0 +1,145 @@
+//! A network and images small enough for the reference device, and ways to train the one on the other.
+#![allow(dead_code)] // each test file uses its own part
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use allcnn::data::Images;
+use allcnn::net::Network;
+use allcnn::preprocess::{Geometry, Method, Preprocessor};
+use allcnn::run::RunFolder;
+use allcnn::samples::Samples;
+use allcnn::train::{Checkpoint, Error, Event, Limits, Outcome, Recipe, Schedule, Task, Trainer};
+use allcnn_device::random::{Purpose, Stream};
+use allcnn_device::{Reference, SingleProcess};
+
+pub const SIDE: usize = 8;
+
+/// Three convolutions with dropout at every place that can have it.
+pub fn network() -> Network {
+    Network::from_toml(
+        "name = \"tiny\"\ninput = [8, 8, 3]\nclasses = 3\ninput_dropout = 0.1\n\
+         layers = [ { conv = 6, kernel = 3 }, { conv = 8, kernel = 3, stride = 2, dropout = 0.2 },\n\
+         { conv = 3, kernel = 1 }, { global_average = true } ]\n",
+    )
+    .unwrap()
+}
+
+pub fn classes() -> Vec<String> {
+    ["across", "down", "plain"].map(String::from).to_vec()
+}
+
+/// Stripes across, stripes down, or none, of random color and strength, with noise.
+pub fn images(count: usize, seed: u64) -> Images {
+    let mut images = Images::new(SIDE, SIDE);
+    for index in 0..count {
+        let mut random = Stream::new(seed, Purpose::Test, 0, index as u32).sequence();
+        let label = index % 3;
+        let color = [random.range(40.0, 120.0), random.range(40.0, 120.0), random.range(40.0, 120.0)];
+        for row in 0..SIDE {
+            for column in 0..SIDE {
+                let stripe = [row % 2, column % 2, 0][label] as f32 * 90.0;
+                let pixel = color.map(|value| (value + stripe + random.range(-15.0, 15.0)) as u8);
+                images.pixels.extend(pixel);
+            }
+        }
+        images.labels.push(label as u32);
+        images.names.push(format!("{index:04}.png"));
+    }
+    images
+}
+
+pub fn recipe() -> Recipe {
+    Recipe {
+        epochs: 3,
+        batch: 8,
+        learning_rate: 0.1,
+        schedule: Schedule::Constant,
+        seed: 11,
+        dropout: None,
+        ..Recipe::quick()
+    }
+}
+
+/// When to stop and to save.
+pub struct Pace {
+    pub deadline: Option<Instant>,
+    pub save_every: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { deadline: None, save_every: Duration::from_secs(300) }
+    }
+}
+
+/// Images with the preprocessing fitted on the training ones.
+pub struct Data {
+    pub train: Images,
+    pub test: Images,
+    pub preprocessor: Preprocessor,
+}
+
+impl Data {
+    pub fn new(train: usize, test: usize) -> Self {
+        let (train, test) = (images(train, 1), images(test, 2));
+        let geometry = Geometry { height: SIDE, width: SIDE, channels: 3 };
+        let preprocessor = Preprocessor::fit(Method::MeanStd, &train.pixels, geometry).unwrap();
+        Self { train, test, preprocessor }
+    }
+
+    /// Trains `network` in `folder`, from `checkpoint` where there is one; `observer` gets the stop flag too.
+    pub fn train_with(
+        &self,
+        network: &Network,
+        recipe: &Recipe,
+        folder: &Path,
+        checkpoint: Option<&Checkpoint>,
+        pace: Pace,
+        mut observer: impl FnMut(Event<'_>, &AtomicBool),
+    ) -> Result<Outcome, Error> {
+        let run = RunFolder::create(folder).or_else(|_| {
+            std::fs::write(folder.join("run.toml"), "").unwrap();
+            RunFolder::open(folder)
+        })?;
+        let (train, test) = (
+            Samples::new(&self.train, &self.preprocessor).unwrap(),
+            Samples::new(&self.test, &self.preprocessor).unwrap(),
+        );
+        let classes = classes();
+        let task = Task { network, classes: &classes, recipe, train: &train, test: &test };
+        let mut trainer = Trainer::new(&Reference, &SingleProcess, task)?;
+        if let Some(checkpoint) = checkpoint {
+            trainer.resume(checkpoint)?;
+        }
+        let stop = AtomicBool::new(false);
+        let limits = Limits { stop: &stop, deadline: pace.deadline, save_every: pace.save_every };
+        trainer.run(&run, &limits, &mut |event: Event<'_>| observer(event, &stop))
+    }
+
+    /// Trains to the end without a stop.
+    pub fn train(&self, recipe: &Recipe, folder: &Path) -> Result<Outcome, Error> {
+        self.train_with(&network(), recipe, folder, None, Pace::default(), |_, _| ())
+    }
+}
+
+/// A checkpoint without what depends on the clock.
+pub fn timeless(mut checkpoint: Checkpoint) -> Checkpoint {
+    checkpoint.progress.seconds = 0.0;
+    checkpoint.progress.epoch_seconds = 0.0;
+    for row in &mut checkpoint.progress.history {
+        (row.seconds, row.images_per_s) = (0.0, 0.0);
+    }
+    checkpoint
+}
+
+/// The last checkpoint in a folder, without what depends on the clock.
+pub fn last(folder: &Path) -> Checkpoint {
+    timeless(Checkpoint::read(&folder.join("last.safetensors")).unwrap())
+}
+
+pub fn best(folder: &Path) -> Checkpoint {
+    timeless(Checkpoint::read(&folder.join("best.safetensors")).unwrap())
+}

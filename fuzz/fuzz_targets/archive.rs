@@ -1,0 +1,6 @@
+//! Archives of any bytes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    allcnn::data::fuzz::archive(bytes);
+});

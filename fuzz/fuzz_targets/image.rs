@@ -1,0 +1,6 @@
+//! Image files of any bytes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _ = allcnn::data::decode::decode(bytes);
+});

@@ -1,0 +1,6 @@
+//! Parquet files of any bytes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    allcnn::data::fuzz::parquet(bytes);
+});

@@ -1,0 +1,6 @@
+//! CIFAR python batches of any bytes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    allcnn::data::fuzz::pickle(bytes, allcnn::data::Labels::Fine);
+});
