@@ -107,7 +107,7 @@ pub struct Common {
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = str::parse::<DeviceChoice>)]
     pub device: DeviceChoice,
     /// Threads to use; the result does not depend on it [default: all]
-    #[arg(long, value_name = "N", value_parser = count(1024))]
+    #[arg(long, value_name = "N", value_parser = count::<usize>(1024))]
     pub threads: Option<usize>,
     /// Print no progress
     #[arg(long, short, conflicts_with = "verbose")]
@@ -142,10 +142,10 @@ pub struct TrainArgs {
     #[arg(long, value_name = "NAME|FILE")]
     pub recipe: Option<String>,
     /// Passes over the training images [default: the recipe's]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = count::<u32>(1_000_000))]
     pub epochs: Option<u32>,
     /// Images a step [default: the recipe's]
-    #[arg(long, value_name = "N", value_parser = count(65_536))]
+    #[arg(long, value_name = "N", value_parser = count::<usize>(65_536))]
     pub batch: Option<usize>,
     /// Learning rate, at its highest [default: the recipe's]
     #[arg(long, value_name = "X", value_parser = positive, allow_negative_numbers = true)]
@@ -169,7 +169,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
     pub holdout: Option<Holdout>,
     /// Use only the first N training images, spread over the classes
-    #[arg(long, value_name = "N", value_parser = count(usize::MAX))]
+    #[arg(long, value_name = "N", value_parser = count::<usize>(usize::MAX))]
     pub limit: Option<usize>,
     /// Precision of the products
     #[arg(long, value_enum, default_value = "f32")]
@@ -227,7 +227,7 @@ pub struct EvalArgs {
     #[arg(long, value_enum, default_value = "test")]
     pub split: SplitChoice,
     /// Look at each image N times, varied by flips and shifts, and average
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = count::<u32>(10_000))]
     pub views: u32,
     /// Which weights of the run
     #[arg(long, value_enum, default_value = "best")]
@@ -249,7 +249,7 @@ pub struct PredictArgs {
     #[arg(required = true, value_name = "IMAGE|FOLDER")]
     pub images: Vec<PathBuf>,
     /// Classes to name for each picture
-    #[arg(long, value_name = "K", default_value = "1", value_parser = count(1_000_000))]
+    #[arg(long, value_name = "K", default_value = "1", value_parser = count::<usize>(1_000_000))]
     pub top: usize,
     /// Print one JSON document instead of a table
     #[arg(long)]
@@ -265,7 +265,7 @@ pub struct ModelsArgs {
     /// A network's name or TOML file: show its layers
     pub name: Option<String>,
     /// Classes to tell apart [default: 10; 1000 for the ImageNet networks]
-    #[arg(long, value_name = "N", value_parser = count(1_000_000))]
+    #[arg(long, value_name = "N", value_parser = count::<usize>(1_000_000))]
     pub classes: Option<usize>,
     /// Print one JSON document instead of a table
     #[arg(long)]
@@ -362,7 +362,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "NAME|FILE", default_value = "all-cnn-c")]
     pub model: String,
     /// Images a step
-    #[arg(long, value_name = "N", default_value = "128", value_parser = count(65_536))]
+    #[arg(long, value_name = "N", default_value = "128", value_parser = count::<usize>(65_536))]
     pub batch: usize,
     /// What to measure
     #[arg(long, value_enum, value_delimiter = ',', default_value = "train,infer")]
@@ -371,7 +371,7 @@ pub struct BenchArgs {
     #[arg(long)]
     pub layers: bool,
     /// Repeats after the warm-up; the median counts
-    #[arg(long, value_name = "N", default_value = "5", value_parser = count(10_000))]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = count::<usize>(10_000))]
     pub repeat: usize,
     /// Precision of the products
     #[arg(long, value_enum, default_value = "f32")]

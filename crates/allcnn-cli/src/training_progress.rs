@@ -116,7 +116,8 @@ impl LoadingProgress {
 
     /// Shows how far a stage is.
     pub fn show(&mut self, at: data::Progress) {
-        let same = self.task.as_ref().is_some_and(|(stage, total, _)| (*stage, *total) == (at.stage, at.total));
+        let same =
+            self.task.as_ref().is_some_and(|(stage, total, _)| (*stage, *total) == (at.stage, at.total));
         if !same {
             let (label, unit) = match at.stage {
                 Stage::Listing => ("looking at the data", Unit::Things),

@@ -34,10 +34,15 @@ impl FromStr for DeviceChoice {
 }
 
 /// A whole number of at least 1 and at most `most`.
-pub fn count(most: usize) -> impl TypedValueParser<Value = usize> {
-    clap::builder::StringValueParser::new().try_map(move |text| match text.parse::<usize>() {
-        Ok(number) if (1..=most).contains(&number) => Ok(number),
-        _ => Err(format!("expected a whole number from 1 to {most}")),
+pub fn count<T>(most: usize) -> impl TypedValueParser<Value = T>
+where
+    T: TryFrom<usize> + Clone + Send + Sync + 'static,
+{
+    clap::builder::StringValueParser::new().try_map(move |text| {
+        let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+        number
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| format!("expected a whole number from 1 to {most}"))
     })
 }
 

@@ -1,4 +1,5 @@
 //! Help texts and `allcnn models`.
+#![allow(clippy::unwrap_used)] // in helpers too
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Interrupted, killed and resumed trainings end as one that was never stopped, to the bit.
+#![allow(clippy::unwrap_used)] // in helpers too
 
 mod support;
 
@@ -77,15 +78,26 @@ fn killed_at_random_moments_and_resumed_it_is_the_same() {
 }
 
 #[test]
-fn a_time_limit_saves_and_is_resumed() {
+fn a_time_limit_chooses_the_length_of_the_training() {
     let folder = workspace();
-    let long = ["--limit", "3000", "--epochs", "1000000", "--time-limit", "1s", "--json"];
     let begin = Instant::now();
-    let limited = allcnn(folder.path(), &train_arguments("limited", &long)).done();
+    let limited = allcnn(
+        folder.path(),
+        &train_arguments("limited", &["--limit", "2000", "--time-limit", "2s", "--json"]),
+    );
     assert!(begin.elapsed() < Duration::from_secs(60), "{limited:?}");
+    assert!(limited.done().json()["train_loss"].as_f64().unwrap().is_finite());
+    assert!(folder.path().join("limited/report.html").exists(), "the training is finished");
+}
+
+#[test]
+fn a_time_limit_on_given_epochs_stops_and_saves() {
+    let folder = workspace();
+    let long = ["--limit", "2000", "--epochs", "1000000", "--time-limit", "1s", "--json"];
+    let limited = allcnn(folder.path(), &train_arguments("limited", &long)).done();
     assert!(limited.json()["epochs"].as_u64().unwrap() < 1_000_000);
+    assert!(limited.stderr.contains("--resume limited"), "{limited:?}");
     assert!(folder.path().join("limited/last.safetensors").exists());
-    assert!(folder.path().join("limited/report.html").exists());
 }
 
 #[test]

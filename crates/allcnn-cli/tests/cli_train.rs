@@ -1,4 +1,5 @@
 //! A short training on the embedded data and on an image folder, then everything that uses its run.
+#![allow(clippy::unwrap_used)] // in helpers too
 
 mod support;
 

@@ -8,7 +8,6 @@ mod models;
 mod network_choice;
 mod predict;
 mod train;
-mod trained_run;
 
 use std::process::ExitCode;
 

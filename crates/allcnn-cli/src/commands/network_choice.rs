@@ -11,16 +11,21 @@ const IMAGENET_CLASSES: usize = 1000;
 
 /// The network called `model`, or read from that file, for `classes` classes or as many as it usually has.
 pub fn choose(model: &str, classes: Option<usize>) -> anyhow::Result<Network> {
-    if !model.ends_with(".toml") {
-        let usual =
-            if matches!(model, "imagenet-all-cnn-b" | "caffenet") { IMAGENET_CLASSES } else { CLASSES };
-        return Ok(network(model, classes.unwrap_or(usual), None)?);
-    }
+    let usual = if matches!(model, "imagenet-all-cnn-b" | "caffenet") { IMAGENET_CLASSES } else { CLASSES };
     if let (None, Ok(text)) = (classes, std::fs::read_to_string(model))
         && let Ok(network) = Network::from_toml(&text)
     {
         return Ok(network); // the file says itself for how many classes it is
     }
-    network(model, classes.unwrap_or(CLASSES), None)
-        .with_context(|| format!("the network file {model} cannot be used"))
+    planned(model, classes.unwrap_or(usual), None)
+}
+
+/// The network for `classes` classes and, if given, another input size; an error names the file.
+pub fn planned(model: &str, classes: usize, input: Option<(usize, usize)>) -> anyhow::Result<Network> {
+    let planned = network(model, classes, input);
+    if model.ends_with(".toml") {
+        planned.with_context(|| format!("the network file {model} cannot be used"))
+    } else {
+        Ok(planned?)
+    }
 }

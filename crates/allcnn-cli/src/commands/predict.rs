@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use allcnn::predict::{Prediction, Predictor, image_files};
+use allcnn::run::RunFolder;
 use anyhow::{anyhow, bail};
 
-use super::trained_run;
-use crate::args::{CheckpointChoice, PredictArgs, Precision};
+use crate::args::{Precision, PredictArgs};
 use crate::device;
 use crate::failure::EXIT_FAILED;
 use crate::output::{self, Align, Table};
@@ -17,7 +17,8 @@ const BATCH: usize = 32;
 
 /// Predicts and shows. Pictures that cannot be read are told, the others done, and the exit code is that of failure.
 pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
-    let (run, checkpoint) = trained_run::open(&arguments.run, CheckpointChoice::Best)?;
+    let run = RunFolder::open(&arguments.run)?;
+    let checkpoint = run.read_best()?;
     let files = image_files(&arguments.images)
         .map_err(|(path, error)| anyhow!("cannot list the folder {}: {error}", path.display()))?;
     if files.is_empty() {
@@ -42,7 +43,8 @@ pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn show(predictions: &[Prediction]) -> anyhow::Result<()> {
-    let mut table = Table::new(&[("file", Align::Left), ("class", Align::Left), ("probability", Align::Right)]);
+    let mut table =
+        Table::new(&[("file", Align::Left), ("class", Align::Left), ("probability", Align::Right)]);
     for prediction in predictions {
         match prediction {
             Prediction::Seen { file, predictions } => {

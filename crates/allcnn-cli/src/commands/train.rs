@@ -11,6 +11,7 @@ use allcnn::train::{self, End, EpochRow, Finished, Recipe, Request};
 use anyhow::Context;
 use serde::Serialize;
 
+use super::network_choice::planned;
 use crate::args::TrainArgs;
 use crate::device;
 use crate::failure::UnknownRecipe;
@@ -52,7 +53,7 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
         }
         None => {
             let request = request(arguments)?;
-            train::network(&request.model, 2, request.input)?; // a wrong name is told before anything else is done
+            planned(&request.model, 2, request.input)?; // a wrong model is told before anything else is done
             let device = device::open(&arguments.common, arguments.precision)?;
             let out = match &arguments.out {
                 Some(out) => out.clone(),

@@ -135,7 +135,7 @@ pub fn image_folder(folder: &Path, images: u8) -> PathBuf {
     for (class, color) in [("blue", [10, 20, 180]), ("red", [190, 20, 10])] {
         fs::create_dir_all(data.join(class)).unwrap();
         for number in 0..images {
-            picture(color, number % 20).save(data.join(class).join(format!("{number:03}.png"))).unwrap();
+            picture(color, number).save(data.join(class).join(format!("{number:03}.png"))).unwrap();
         }
     }
     data

@@ -223,17 +223,21 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
         observer.observe(Event::Warning(note));
     }
     if !data.skipped.is_empty() {
-        let first = &data.skipped[0];
-        let count = data.skipped.len();
-        observer.observe(Event::Warning(&format!(
-            "{count} unreadable images are left out, the first: {} ({})",
-            first.file, first.reason
-        )));
+        observer.observe(Event::Warning(&skipped(&data)));
     }
     if data.train.is_empty() {
         return Err(Error::Mismatch(format!("{} has a test split only: nothing to train on", data.name)));
     }
     Ok(data)
+}
+
+/// What is told of the images that could not be read: their number, and the first of them by name.
+fn skipped(data: &DataSet) -> String {
+    const NAMED: usize = 5;
+    let files = data.skipped.iter().take(NAMED).map(|file| format!("{} ({})", file.file, file.reason));
+    let files = files.collect::<Vec<_>>().join(", ");
+    let more = if data.skipped.len() > NAMED { ", ...; `allcnn data verify` names all" } else { "" };
+    format!("{} unreadable images are left out: {files}{more}", data.skipped.len())
 }
 
 /// Fits the preprocessing on the training images, or finds it in the cache.
