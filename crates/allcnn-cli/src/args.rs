@@ -49,7 +49,7 @@ pub enum Command {
   allcnn train --data images.tar.gz --holdout 500 --time-limit 30m
   allcnn train --resume runs/NAME                         go on where a run stopped"
     )]
-    Train(TrainArgs),
+    Train(Box<TrainArgs>),
     /// Measure a trained network on test images
     #[command(
         help_template = TEMPLATE,

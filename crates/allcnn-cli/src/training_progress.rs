@@ -8,6 +8,7 @@ use allcnn::preprocess::Method;
 use allcnn::train::{EpochRow, Event, Observer};
 
 use crate::interrupt;
+use crate::output::thousands;
 use crate::progress::{Progress, Task, Unit, human_time};
 
 /// Shows the events of a training.
@@ -16,6 +17,8 @@ pub struct TrainingProgress {
     stop: Arc<AtomicBool>,
     loading: LoadingProgress,
     epoch: Option<(u32, Task)>,
+    /// The length of the training was chosen by its time limit.
+    planned: bool,
     total_epochs: u64,
     epoch_steps: u64,
     train_images: u64,
@@ -25,7 +28,16 @@ impl TrainingProgress {
     /// Shows events by `progress`; from the first step on, Ctrl-C sets `stop`.
     pub fn new(progress: Progress, stop: Arc<AtomicBool>) -> Self {
         let loading = LoadingProgress::new(progress);
-        Self { progress, stop, loading, epoch: None, total_epochs: 0, epoch_steps: 1, train_images: 0 }
+        Self {
+            progress,
+            stop,
+            loading,
+            epoch: None,
+            planned: false,
+            total_epochs: 0,
+            epoch_steps: 1,
+            train_images: 0,
+        }
     }
 
     fn step(&mut self, step: u64, total_steps: u64, epoch: u32, loss: f64, images_per_s: f64) {
@@ -70,15 +82,16 @@ impl Observer for TrainingProgress {
                     self.progress.note("fitting the preprocessing gcn-zca");
                 }
             }
-            Event::Planned { total_steps, .. } => {
-                self.progress.note(&format!("{total_steps} steps fit into the time limit"));
-            }
+            Event::Planned { .. } => self.planned = true,
             Event::Started { step, total_steps, epoch_steps, train_images, test_images } => {
                 self.loading.end();
                 (self.epoch_steps, self.train_images) = (epoch_steps.max(1), train_images as u64);
                 self.total_epochs = total_steps.div_ceil(self.epoch_steps);
-                let what = format!("{train_images} training images, {test_images} test images");
+                let (train, test) = (thousands(train_images as u64), thousands(test_images as u64));
+                let what = format!("{train} training images, {test} test images");
+                let epochs = total_steps as f64 / self.epoch_steps as f64;
                 self.progress.note(&match step {
+                    0 if self.planned => format!("{what}; {epochs:.1} epochs fit into the time limit"),
                     0 => what,
                     step if step >= total_steps => format!("{what}; the training is finished already"),
                     step => format!("{what}; going on after step {step} of {total_steps}"),
