@@ -1,12 +1,12 @@
 //! Aligned memory for f32 values.
 
-use std::alloc::{Layout, alloc, dealloc};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 use allcnn_device::Error;
 
-/// From this size on, a buffer starts on a huge page and asks for more of them: fewer TLB misses.
+/// From this size on, a buffer is mapped by itself, on huge pages: fewer TLB misses, and no page is touched before use.
 const HUGE_PAGE: usize = 2 << 20;
 /// A cache line, and the widest vector.
 const CACHE_LINE: usize = 64;
@@ -29,42 +29,81 @@ impl Buffer {
     /// # Errors
     /// [`Error::OutOfMemory`] when the system has no room.
     pub fn zeros(len: usize) -> Result<Self, Error> {
-        let layout = Self::layout(len).ok_or(Error::OutOfMemory { what: "a buffer", bytes: usize::MAX })?;
-        // SAFETY: the layout's size is never zero.
-        let start = NonNull::new(unsafe { alloc(layout) }.cast::<f32>())
-            .ok_or(Error::OutOfMemory { what: "a buffer", bytes: layout.size() })?;
-        let buffer = Self { start, len };
-        #[cfg(target_os = "linux")]
-        buffer.advise_huge_pages();
-        // SAFETY: `len` values were allocated, and zero bytes are the f32 zero.
-        unsafe { start.as_ptr().write_bytes(0, len) };
-        Ok(buffer)
-    }
-
-    fn layout(len: usize) -> Option<Layout> {
-        let bytes = len.max(1).checked_mul(size_of::<f32>())?;
-        let align = if bytes >= HUGE_PAGE { HUGE_PAGE } else { CACHE_LINE };
-        Layout::from_size_align(bytes, align).ok()
-    }
-
-    /// Asks the system to back the buffer by huge pages, for pages not yet touched.
-    #[cfg(target_os = "linux")]
-    fn advise_huge_pages(&self) {
-        let bytes = self.len * size_of::<f32>();
-        if bytes >= HUGE_PAGE {
-            // SAFETY: the range belongs to this buffer; the advice never changes its contents.
-            unsafe { libc::madvise(self.start.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
-        }
+        let refused = |bytes| Error::OutOfMemory { what: "a buffer", bytes };
+        let layout = layout(len).ok_or(refused(usize::MAX))?;
+        let start = if is_mapped(layout) { map(layout) } else { take(layout) };
+        Ok(Self { start: start.ok_or(refused(layout.size()))?.cast(), len })
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Some(layout) = Self::layout(self.len) {
-            // SAFETY: allocated in `zeros` with this very layout.
-            unsafe { dealloc(self.start.as_ptr().cast(), layout) };
+        if let Some(layout) = layout(self.len) {
+            let start = self.start.as_ptr().cast();
+            // SAFETY: made in `zeros` with this very layout.
+            unsafe { if is_mapped(layout) { unmap(start, layout) } else { dealloc(start, layout) } };
         }
     }
+}
+
+fn layout(len: usize) -> Option<Layout> {
+    let bytes = len.max(1).checked_mul(size_of::<f32>())?;
+    let align = if bytes >= HUGE_PAGE { HUGE_PAGE } else { CACHE_LINE };
+    Some(Layout::from_size_align(bytes, align).ok()?.pad_to_align())
+}
+
+/// Zeros from the allocator.
+fn take(layout: Layout) -> Option<NonNull<u8>> {
+    // SAFETY: the layout's size is never zero.
+    NonNull::new(unsafe { alloc_zeroed(layout) })
+}
+
+fn is_mapped(layout: Layout) -> bool {
+    cfg!(target_os = "linux") && layout.align() == HUGE_PAGE
+}
+
+/// Fresh zero pages from the system, huge ones where it has them.
+#[cfg(target_os = "linux")]
+fn map(layout: Layout) -> Option<NonNull<u8>> {
+    let (size, align) = (layout.size(), layout.align());
+    // Mapped with room to spare, then cut to the alignment.
+    let room = size.checked_add(align)?;
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping touches nothing that exists; what is cut off and advised lies within it.
+    unsafe {
+        let mapped = libc::mmap(std::ptr::null_mut(), room, protection, flags, -1, 0);
+        if mapped == libc::MAP_FAILED {
+            return None;
+        }
+        let mapped = mapped.cast::<u8>();
+        let before = mapped.align_offset(align);
+        let start = mapped.add(before);
+        if before > 0 {
+            libc::munmap(mapped.cast(), before);
+        }
+        if align > before {
+            libc::munmap(start.add(size).cast(), align - before);
+        }
+        libc::madvise(start.cast(), size, libc::MADV_HUGEPAGE);
+        NonNull::new(start)
+    }
+}
+
+#[cfg(target_os = "linux")]
+unsafe fn unmap(start: *mut u8, layout: Layout) {
+    // SAFETY: the caller gives back a mapping of [`map`].
+    unsafe { libc::munmap(start.cast(), layout.size()) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn map(layout: Layout) -> Option<NonNull<u8>> {
+    unreachable!("{layout:?} is mapped on Linux only")
+}
+
+#[cfg(not(target_os = "linux"))]
+unsafe fn unmap(_: *mut u8, layout: Layout) {
+    unreachable!("{layout:?} is mapped on Linux only")
 }
 
 impl Deref for Buffer {
@@ -79,5 +118,27 @@ impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
         // SAFETY: as above, and the borrow is unique.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_and_large_buffers_are_aligned_zeros() {
+        for len in [0, 1, 1000, HUGE_PAGE / 4, HUGE_PAGE / 2 + 1, 3 << 20] {
+            let mut buffer = Buffer::zeros(len).unwrap();
+            assert_eq!(buffer.len(), len);
+            assert!(buffer.as_ptr().addr().is_multiple_of(CACHE_LINE));
+            assert!(buffer.iter().all(|&value| value == 0.0));
+            buffer.fill(1.0);
+        }
+    }
+
+    #[test]
+    fn what_no_machine_has_is_refused() {
+        assert!(matches!(Buffer::zeros(usize::MAX), Err(Error::OutOfMemory { .. })));
+        assert!(matches!(Buffer::zeros(usize::MAX / 8), Err(Error::OutOfMemory { .. })));
     }
 }

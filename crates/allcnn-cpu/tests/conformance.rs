@@ -2,12 +2,12 @@
 //! threads.
 
 use allcnn_cpu::{Cpu, CpuOptions, Isa};
-use allcnn_device::conformance;
+use allcnn_device::conformance::Suite;
 
-fn check(isa: Isa) {
+fn check(suite: &Suite, isa: Isa) {
     let run = |threads| {
         let cpu = Cpu::new(CpuOptions { threads: Some(threads), isa: Some(isa) }).expect("the CPU");
-        conformance::run(&cpu)
+        suite.run(&cpu)
     };
     let report = run(2);
     assert!(report.failures().is_empty(), "{isa}:\n{}", report.failures().join("\n"));
@@ -19,9 +19,10 @@ fn check(isa: Isa) {
 
 #[test]
 fn every_instruction_set_of_this_machine() {
+    let suite = Suite::new();
     for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
         if Isa::available().contains(&isa) {
-            check(isa);
+            check(&suite, isa);
         } else {
             eprintln!("skipped: this machine has no {isa}");
         }

@@ -80,7 +80,7 @@ fn respond(
 }
 
 fn content() -> Vec<u8> {
-    (0..300_000u32).map(|place| (place * place >> 5) as u8).collect()
+    (0..300_000u32).map(|place| (place.wrapping_mul(place) >> 5) as u8).collect()
 }
 
 fn md5(bytes: &[u8]) -> String {

@@ -8,11 +8,10 @@ use std::ops::Range;
 
 use allcnn_device::ConvShape;
 
-use super::patches::{self, PATCH_VALUES};
-use super::tile::{Panels, accumulate_transposed, vectors};
+use super::patches::{self, PATCH_VALUES, Patches};
+use super::tile::{Panels, accumulate_transposed, vectors, zeros};
 use super::{Declined, WeightsPass};
 use crate::cpu::Cpu;
-use crate::isa::Isa;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
 
@@ -39,6 +38,10 @@ pub(super) struct Direct {
     copy_patches: bool,
 }
 
+/// Keeps vectors from straddling cache lines.
+#[repr(align(64))]
+struct Aligned<T>(T);
+
 /// Neighbouring output pixels of one row whose tap lies inside the image.
 #[derive(Clone, Copy, Default)]
 struct Run {
@@ -51,8 +54,8 @@ struct Run {
 
 impl Direct {
     /// Takes every shape.
-    pub(super) fn choose(shape: ConvShape, isa: Isa) -> Result<Box<dyn WeightsPass>, Declined> {
-        let panels = Panels::new(shape.group_out_channels(), isa);
+    pub(super) fn choose(shape: ConvShape, cpu: &Cpu) -> Result<Box<dyn WeightsPass>, Declined> {
+        let panels = Panels::new(shape.group_out_channels(), cpu.isa());
         let output = shape.output();
         let pixels = output.len() / output.channels;
         let copy_patches = patches::pay(&shape);
@@ -168,15 +171,16 @@ impl Kernel for Part<'_> {
         let (pixels, parts) = (self.pass.pixels(), self.pass.parts);
         let (first, last) = (pixels * self.part / parts, pixels * (self.part + 1) / parts);
         let longest = if self.pass.copy_patches { (PATCH_VALUES / self.pass.depth).min(BAND) } else { BAND };
-        let mut gradients = [0.0; BAND * WIDEST];
+        let mut gradients = Aligned([0.0; BAND * WIDEST]);
+        let gradients = &mut gradients.0;
         for start in (first..last).step_by(longest) {
             let band = start..(start + longest).min(last);
-            self.pack(band.clone(), &mut gradients);
-            self.add_bias(band.len(), &gradients);
+            self.pack(band.clone(), gradients);
+            self.add_bias(band.len(), gradients);
             if self.pass.copy_patches {
-                self.patches(simd, band, &gradients);
+                self.patches(simd, band, gradients);
             } else {
-                self.taps(simd, band, &gradients);
+                self.taps(simd, band, gradients);
             }
         }
     }
@@ -209,16 +213,16 @@ impl Part<'_> {
     fn patches<S: Simd>(&mut self, simd: S, band: Range<usize>, gradients: &[f32]) {
         let (shape, depth) = (&self.pass.shape, self.pass.depth);
         let output = shape.output();
-        let mut patches = [0.0; PATCH_VALUES];
-        for (pixel, patch) in band.clone().zip(patches.chunks_exact_mut(depth)) {
+        let mut patches = Patches::new();
+        let first_channel = self.group * shape.group_in_channels();
+        for (at, pixel) in band.clone().enumerate() {
             let (row, column) = (pixel / output.width % output.height, pixel % output.width);
             let corner = [row, column].map(|at| (at * shape.stride) as isize - shape.padding as isize);
-            let (image, first) =
-                (pixel / output.width / output.height, self.group * shape.group_in_channels());
-            patches::copy(self.input, shape.input, image, corner.into(), shape.kernel, first, patch);
+            let image = pixel / output.width / output.height;
+            patches.write(simd, at, self.input, shape, (image, corner), first_channel);
         }
         let run = Run { input: 0, pixel: 0, count: band.len() };
-        self.depth(simd, 0, &patches, depth, &[run], gradients);
+        self.depth(simd, 0, patches.values(), depth, &[run], gradients);
     }
 
     #[inline(always)]
@@ -318,12 +322,16 @@ fn tile<S: Simd, const R: usize, const V: usize>(
     let place = |r: usize, v: usize| (r * V + v) * S::LANES;
     // SAFETY: `copy` holds R rows of V vectors; slicing checks each run's input and gradients.
     unsafe {
-        let mut sums: [[S::V; V]; R] =
-            std::array::from_fn(|r| std::array::from_fn(|v| simd.load(copy.as_ptr().add(place(r, v)))));
+        let mut sums = zeros::<S, R, V>(simd);
+        for (r, row) in sums.iter_mut().enumerate() {
+            for (v, sum) in row.iter_mut().enumerate() {
+                *sum = simd.load(copy.as_ptr().add(place(r, v)));
+            }
+        }
         for run in runs {
             let column = input[run.input + channel..][..(run.count - 1) * step + R].as_ptr();
             let panel = gradients[run.pixel * V * S::LANES..][..run.count * V * S::LANES].as_ptr();
-            accumulate_transposed(simd, column, step, run.count, panel, &mut sums);
+            sums = accumulate_transposed(simd, column, step, run.count, panel, sums);
         }
         for (r, row) in sums.iter().enumerate() {
             for (v, &sum) in row.iter().enumerate() {

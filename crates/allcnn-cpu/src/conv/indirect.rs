@@ -9,11 +9,10 @@ use std::ops::Range;
 
 use allcnn_device::{ConvShape, Shape};
 
-use super::patches::{self, PATCH_VALUES};
-use super::tile::{Panels, accumulate, vectors, zeros};
+use super::patches::{self, PATCH_VALUES, Patches};
+use super::tile::{Panels, Sums, accumulate, vectors, zeros};
 use super::{DataPass, Declined, Direction};
 use crate::cpu::Cpu;
-use crate::isa::Isa;
 use crate::ops::epilogue::Finish;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
@@ -75,14 +74,14 @@ impl Indirect {
     pub(super) fn choose(
         shape: ConvShape,
         direction: Direction,
-        isa: Isa,
+        cpu: &Cpu,
     ) -> Result<Box<dyn DataPass>, Declined> {
         let (input, output) = (shape.input, shape.output());
         let (source, destination, depth, columns) = match direction {
             Direction::Forward => (input, output, shape.group_in_channels(), shape.group_out_channels()),
             Direction::Backward => (output, input, shape.group_out_channels(), shape.group_in_channels()),
         };
-        let panels = Panels::new(columns, isa);
+        let panels = Panels::new(columns, cpu.isa());
         let mut phases = match direction {
             Direction::Forward => vec![forward_phase(&shape)],
             Direction::Backward => backward_phases(&shape),
@@ -276,33 +275,42 @@ impl Rows<'_> {
     /// All channels of some pixels.
     #[inline(always)]
     fn block<S: Simd>(&mut self, simd: S, phase: &Phase, pixels: &[Pixel]) {
-        let mut patches = [0.0; PATCH_VALUES];
         for group in 0..self.pass.shape.groups {
             if self.pass.copy_patches {
-                self.copy_patches(phase, group, pixels, &mut patches);
-            }
-            for panel in 0..self.pass.panels.count() {
-                let columns = self.pass.panels.columns(panel);
-                match (S::TILE_ROWS, vectors::<S>(columns.len())) {
-                    (8, 3) => self.panel::<S, 8, 3>(simd, phase, group, panel, pixels, &patches),
-                    (8, 2) => self.panel::<S, 8, 2>(simd, phase, group, panel, pixels, &patches),
-                    (8, _) => self.panel::<S, 8, 1>(simd, phase, group, panel, pixels, &patches),
-                    (_, 3) => self.panel::<S, 4, 3>(simd, phase, group, panel, pixels, &patches),
-                    (_, 2) => self.panel::<S, 4, 2>(simd, phase, group, panel, pixels, &patches),
-                    (_, _) => self.panel::<S, 4, 1>(simd, phase, group, panel, pixels, &patches),
+                let mut patches = Patches::new();
+                let first_channel = group * self.pass.depth;
+                let padding = self.pass.shape.padding as isize;
+                for (at, pixel) in pixels.iter().enumerate() {
+                    let corner = [pixel.row - padding, pixel.column - padding];
+                    let place = (pixel.image, corner);
+                    patches.write(simd, at, self.source, &self.pass.shape, place, first_channel);
                 }
+                self.panels(simd, phase, group, pixels, Some(&patches));
+            } else {
+                self.panels(simd, phase, group, pixels, None);
             }
         }
     }
 
     #[inline(always)]
-    fn copy_patches(&self, phase: &Phase, group: usize, pixels: &[Pixel], patches: &mut [f32]) {
-        let (kernel, padding) = (self.pass.shape.kernel, self.pass.shape.padding as isize);
-        let len = phase.taps.len() * self.pass.depth;
-        for (pixel, patch) in pixels.iter().zip(patches.chunks_exact_mut(len)) {
-            let corner = (pixel.row - padding, pixel.column - padding);
-            let first_channel = group * self.pass.depth;
-            patches::copy(self.source, self.pass.source, pixel.image, corner, kernel, first_channel, patch);
+    fn panels<S: Simd>(
+        &mut self,
+        simd: S,
+        phase: &Phase,
+        group: usize,
+        pixels: &[Pixel],
+        patches: Option<&Patches>,
+    ) {
+        for panel in 0..self.pass.panels.count() {
+            let columns = self.pass.panels.columns(panel);
+            match (S::TILE_ROWS, vectors::<S>(columns.len())) {
+                (8, 3) => self.panel::<S, 8, 3>(simd, phase, group, panel, pixels, patches),
+                (8, 2) => self.panel::<S, 8, 2>(simd, phase, group, panel, pixels, patches),
+                (8, _) => self.panel::<S, 8, 1>(simd, phase, group, panel, pixels, patches),
+                (_, 3) => self.panel::<S, 4, 3>(simd, phase, group, panel, pixels, patches),
+                (_, 2) => self.panel::<S, 4, 2>(simd, phase, group, panel, pixels, patches),
+                (_, _) => self.panel::<S, 4, 1>(simd, phase, group, panel, pixels, patches),
+            }
         }
     }
 
@@ -315,7 +323,7 @@ impl Rows<'_> {
         group: usize,
         panel: usize,
         pixels: &[Pixel],
-        patches: &[f32],
+        patches: Option<&Patches>,
     ) {
         let columns = self.pass.panels.columns(panel);
         let first_channel =
@@ -326,13 +334,14 @@ impl Rows<'_> {
             // SAFETY: the panel holds taps * depth rows of V vectors; row pointers are checked in `source_row`, and
             // patches are as long as the panel.
             unsafe {
-                if self.pass.copy_patches {
+                if let Some(patches) = patches {
                     let len = phase.taps.len() * self.pass.depth;
-                    let row =
-                        |r: usize| patches[(tile * R + r.min(pixels.len() - 1)) * len..][..len].as_ptr();
-                    accumulate(simd, &std::array::from_fn(row), len, weights, &mut sums);
+                    let row = |r: usize| {
+                        patches.values()[(tile * R + r.min(pixels.len() - 1)) * len..][..len].as_ptr()
+                    };
+                    sums = accumulate(simd, &std::array::from_fn(row), len, weights, sums);
                 } else {
-                    self.taps(simd, phase, group, pixels, weights, &mut sums);
+                    sums = self.taps(simd, phase, group, pixels, weights, sums);
                 }
             }
             for (pixel, sums) in pixels.iter().zip(&sums) {
@@ -359,8 +368,8 @@ impl Rows<'_> {
         group: usize,
         pixels: &[Pixel],
         mut weights: *const f32,
-        sums: &mut [[S::V; V]; R],
-    ) {
+        mut sums: Sums<S, R, V>,
+    ) -> Sums<S, R, V> {
         for &tap in &phase.taps {
             for start in (0..self.pass.depth).step_by(DEPTH) {
                 let depth = DEPTH.min(self.pass.depth - start);
@@ -370,11 +379,12 @@ impl Rows<'_> {
                     |r: usize| self.source_row(pixels[r.min(pixels.len() - 1)], tap, first_channel, depth);
                 // SAFETY: each row holds `depth` values, the panel as the caller says.
                 unsafe {
-                    accumulate(simd, &std::array::from_fn(row), depth, weights, sums);
+                    sums = accumulate(simd, &std::array::from_fn(row), depth, weights, sums);
                     weights = weights.add(depth * V * S::LANES);
                 }
             }
         }
+        sums
     }
 
     /// The source values under a tap: `depth` channels of a pixel, or zeros outside the image.

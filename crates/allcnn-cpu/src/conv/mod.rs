@@ -7,11 +7,11 @@ mod direct;
 mod indirect;
 mod patches;
 mod tile;
+mod winograd;
 
 use allcnn_device::{ConvShape, Error};
 
 use crate::cpu::Cpu;
-use crate::isa::Isa;
 use crate::ops::assert_len;
 use crate::ops::epilogue::Finish;
 
@@ -63,14 +63,14 @@ pub(crate) trait WeightsPass: Send + Sync + std::fmt::Debug {
 /// Why an algorithm does not take a shape.
 type Declined = &'static str;
 /// Takes a shape or declines it.
-type ChooseData = fn(ConvShape, Direction, Isa) -> Result<Box<dyn DataPass>, Declined>;
+type ChooseData = fn(ConvShape, Direction, &Cpu) -> Result<Box<dyn DataPass>, Declined>;
 /// Takes a shape or declines it.
-type ChooseWeights = fn(ConvShape, Isa) -> Result<Box<dyn WeightsPass>, Declined>;
+type ChooseWeights = fn(ConvShape, &Cpu) -> Result<Box<dyn WeightsPass>, Declined>;
 
 /// Fastest first; the last takes every shape.
-const DATA_PASSES: [ChooseData; 1] = [indirect::Indirect::choose];
+const DATA_PASSES: [ChooseData; 2] = [winograd::Winograd::choose, indirect::Indirect::choose];
 /// Fastest first; the last takes every shape.
-const WEIGHTS_PASSES: [ChooseWeights; 1] = [direct::Direct::choose];
+const WEIGHTS_PASSES: [ChooseWeights; 2] = [winograd::WinogradWeights::choose, direct::Direct::choose];
 
 /// A convolution with its algorithms chosen.
 #[derive(Debug)]
@@ -84,13 +84,12 @@ pub struct Conv {
 impl Conv {
     /// Chooses the algorithms and makes room for the largest workspace.
     pub(crate) fn new(shape: ConvShape, cpu: &Cpu) -> Result<Self, Error> {
-        let data =
-            |direction| first_taker(DATA_PASSES.map(|choose| move || choose(shape, direction, cpu.isa())));
+        let data = |direction| first_taker(DATA_PASSES.map(|choose| move || choose(shape, direction, cpu)));
         let conv = Self {
             shape,
             forward: data(Direction::Forward),
             backward_data: data(Direction::Backward),
-            backward_weights: first_taker(WEIGHTS_PASSES.map(|choose| move || choose(shape, cpu.isa()))),
+            backward_weights: first_taker(WEIGHTS_PASSES.map(|choose| move || choose(shape, cpu))),
         };
         let data = conv.forward.workspace_len().max(conv.backward_data.workspace_len());
         cpu.reserve_workspace(data.max(conv.backward_weights.workspace_len()))?;

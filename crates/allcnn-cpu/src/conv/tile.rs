@@ -12,22 +12,22 @@ pub(super) fn zeros<S: Simd, const R: usize, const V: usize>(simd: S) -> Sums<S,
     [[simd.splat(0.0); V]; R]
 }
 
-/// sums[r] += sum over k below `depth` of rows[r][k * row_step] * panel[k].
+/// sums[r] + sum over k below `depth` of rows[r][k] * panel[k]. The sums go in and out by value, so that they stay in registers.
 ///
 /// # Safety
-/// `rows[r]` must be readable at each k * row_step, the panel for `depth` rows of V vectors.
+/// `rows[r]` must hold `depth` values, the panel for `depth` rows of V vectors.
 #[inline(always)]
 pub(super) unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
     simd: S,
     rows: &[*const f32; R],
     depth: usize,
     panel: *const f32,
-    sums: &mut Sums<S, R, V>,
-) {
+    mut sums: Sums<S, R, V>,
+) -> Sums<S, R, V> {
     for k in 0..depth {
         // SAFETY: the caller's promise.
         unsafe {
-            let b: [S::V; V] = std::array::from_fn(|v| simd.load(panel.add((k * V + v) * S::LANES)));
+            let b = row_of_panel::<S, V>(simd, panel.add(k * V * S::LANES));
             for (sums, row) in sums.iter_mut().zip(rows) {
                 let a = simd.splat(*row.add(k));
                 for (sum, &b) in sums.iter_mut().zip(&b) {
@@ -36,9 +36,10 @@ pub(super) unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
             }
         }
     }
+    sums
 }
 
-/// sums[r] += sum over k below `depth` of column[k * step + r] * panel[k]: the product of a transposed left side.
+/// sums[r] + sum over k below `depth` of column[k * step + r] * panel[k]: the product of a transposed left side.
 ///
 /// # Safety
 /// `column` must be readable at each k * step + r, the panel for `depth` rows of V vectors.
@@ -49,12 +50,12 @@ pub(super) unsafe fn accumulate_transposed<S: Simd, const R: usize, const V: usi
     step: usize,
     depth: usize,
     panel: *const f32,
-    sums: &mut Sums<S, R, V>,
-) {
+    mut sums: Sums<S, R, V>,
+) -> Sums<S, R, V> {
     for k in 0..depth {
         // SAFETY: the caller's promise.
         unsafe {
-            let b: [S::V; V] = std::array::from_fn(|v| simd.load(panel.add((k * V + v) * S::LANES)));
+            let b = row_of_panel::<S, V>(simd, panel.add(k * V * S::LANES));
             for (r, sums) in sums.iter_mut().enumerate() {
                 let a = simd.splat(*column.add(k * step + r));
                 for (sum, &b) in sums.iter_mut().zip(&b) {
@@ -63,6 +64,21 @@ pub(super) unsafe fn accumulate_transposed<S: Simd, const R: usize, const V: usi
             }
         }
     }
+    sums
+}
+
+/// V neighbouring vectors.
+///
+/// # Safety
+/// They must be readable.
+#[inline(always)]
+unsafe fn row_of_panel<S: Simd, const V: usize>(simd: S, from: *const f32) -> [S::V; V] {
+    let mut row = [simd.splat(0.0); V];
+    for (v, vector) in row.iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        *vector = unsafe { simd.load(from.add(v * S::LANES)) };
+    }
+    row
 }
 
 /// Vectors that hold `columns` values, at most a tile's.
@@ -87,6 +103,11 @@ impl Panels {
     pub(super) fn new(columns: usize, isa: crate::Isa) -> Self {
         let (tile, lanes) = isa.run(TileColumns);
         Self { columns, tile, lanes }
+    }
+
+    /// Values in a vector.
+    pub(super) fn lanes(&self) -> usize {
+        self.lanes
     }
 
     /// How many there are.

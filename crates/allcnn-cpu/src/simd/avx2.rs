@@ -26,6 +26,16 @@ impl Simd for Avx2 {
         unsafe { _mm256_loadu_ps(from) }
     }
     #[inline(always)]
+    unsafe fn load_first(self, from: *const f32, count: usize) -> __m256 {
+        debug_assert!(count <= Self::LANES);
+        let mut lanes = [0.0f32; Self::LANES];
+        // SAFETY: see above; the array holds all lanes, the caller vouches for `count` values at `from`.
+        unsafe {
+            std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), count);
+            _mm256_loadu_ps(lanes.as_ptr())
+        }
+    }
+    #[inline(always)]
     unsafe fn store(self, value: __m256, to: *mut f32) {
         // SAFETY: see above; the caller vouches for the pointer.
         unsafe { _mm256_storeu_ps(to, value) }

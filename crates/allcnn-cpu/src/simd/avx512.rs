@@ -26,6 +26,13 @@ impl Simd for Avx512 {
         unsafe { _mm512_loadu_ps(from) }
     }
     #[inline(always)]
+    unsafe fn load_first(self, from: *const f32, count: usize) -> __m512 {
+        debug_assert!(count <= Self::LANES);
+        let mask = ((1u32 << count) - 1) as __mmask16;
+        // SAFETY: see above; masked lanes are not touched.
+        unsafe { _mm512_maskz_loadu_ps(mask, from) }
+    }
+    #[inline(always)]
     unsafe fn store(self, value: __m512, to: *mut f32) {
         // SAFETY: see above; the caller vouches for the pointer.
         unsafe { _mm512_storeu_ps(to, value) }

@@ -33,6 +33,11 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// # Safety
     /// `from` must be valid for reading them.
     unsafe fn load(self, from: *const f32) -> Self::V;
+    /// Reads the first `count` (at most `LANES`) values; the rest is zero.
+    ///
+    /// # Safety
+    /// `from` must be valid for reading them.
+    unsafe fn load_first(self, from: *const f32, count: usize) -> Self::V;
     /// Writes `LANES` values.
     ///
     /// # Safety

@@ -21,6 +21,14 @@ impl Simd for Portable {
         unsafe { from.cast::<[f32; 4]>().read_unaligned() }
     }
     #[inline(always)]
+    unsafe fn load_first(self, from: *const f32, count: usize) -> [f32; 4] {
+        debug_assert!(count <= Self::LANES);
+        let mut lanes = [0.0; 4];
+        // SAFETY: the caller vouches for `count` readable values.
+        unsafe { std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), count) };
+        lanes
+    }
+    #[inline(always)]
     unsafe fn store(self, value: [f32; 4], to: *mut f32) {
         // SAFETY: the caller vouches for four writable values.
         unsafe { to.cast::<[f32; 4]>().write_unaligned(value) }

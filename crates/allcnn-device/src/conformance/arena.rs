@@ -1,5 +1,6 @@
-//! Buffers of a device for one case, made from and read back as plain vectors.
+//! Buffers of a device for one case, made from and read back as plain vectors, and what comes out of the cases.
 
+use super::Outcome;
 use crate::Device;
 use crate::random::{Purpose, Stream};
 
@@ -48,4 +49,43 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
 /// a + factor * b
 pub(super) fn moved(a: &[f32], factor: f32, b: &[f32]) -> Vec<f32> {
     a.iter().zip(b).map(|(a, b)| a + factor * b).collect()
+}
+
+/// What a device made of the cases.
+#[derive(Debug, Default)]
+pub(super) struct Results {
+    /// To be compared with the reference's.
+    pub compared: Vec<Compared>,
+    /// Gradients against finite differences.
+    pub differences: Vec<Outcome>,
+}
+
+#[derive(Debug)]
+pub(super) struct Compared {
+    pub name: String,
+    pub values: Vec<f32>,
+    pub tolerance: f64,
+}
+
+impl Results {
+    pub fn push(&mut self, name: String, values: Vec<f32>, tolerance: f64) {
+        self.compared.push(Compared { name, values, tolerance });
+    }
+
+    /// A directional derivative by differences against the one by the gradient along `v`, relative to their lengths.
+    pub fn push_difference(
+        &mut self,
+        name: String,
+        difference: f64,
+        gradient: &[f32],
+        v: &[f32],
+        tolerance: f64,
+    ) {
+        let scale = (dot(gradient, gradient) * dot(v, v)).sqrt().max(1e-30);
+        self.differences.push(Outcome {
+            name,
+            error: (difference - dot(gradient, v)).abs() / scale,
+            tolerance,
+        });
+    }
 }

@@ -1,9 +1,8 @@
 //! Convolution: three passes against the reference, and against differences of the device's own forward pass.
 
-use super::Report;
-use super::arena::{Arena, dot, moved, numbers};
+use super::arena::{Arena, Results, dot, moved, numbers};
 use super::cases::Case;
-use crate::{Activation, ConvShape, Device, Dropout, Epilogue, Gate, Reference, ReluRule, StoredOutput};
+use crate::{Activation, ConvShape, Device, Dropout, Epilogue, Gate, ReluRule, StoredOutput};
 
 /// Sums of f32 products in some order against f64.
 const TOLERANCE: f64 = 1e-5;
@@ -16,12 +15,7 @@ struct Inputs {
     d_output: Vec<f32>,
 }
 
-pub(super) fn check<D: Device>(
-    device: &Arena<'_, D>,
-    reference: &Arena<'_, Reference>,
-    case: &Case<ConvShape>,
-    report: &mut Report,
-) {
+pub(super) fn run<D: Device>(arena: &Arena<'_, D>, case: &Case<ConvShape>, results: &mut Results) {
     let shape = case.shape;
     let inputs = Inputs {
         input: numbers(shape.input.len(), 1),
@@ -30,23 +24,16 @@ pub(super) fn check<D: Device>(
         d_output: numbers(shape.output().len(), 4),
     };
     let name = |what: &str| format!("{}: {what}", case.name);
-
     for (what, epilogue) in epilogues() {
-        let [actual, expected] =
-            [forward(device, shape, &inputs, epilogue), forward(reference, shape, &inputs, epilogue)];
-        report.compare(name(what), &actual, &expected, TOLERANCE);
+        results.push(name(what), forward(arena, shape, &inputs, epilogue), TOLERANCE);
     }
     for (what, gate) in gates() {
-        let [actual, expected] =
-            [backward_data(device, shape, &inputs, gate), backward_data(reference, shape, &inputs, gate)];
-        report.compare(name(what), &actual, &expected, TOLERANCE);
+        results.push(name(what), backward_data(arena, shape, &inputs, gate), TOLERANCE);
     }
-    let [actual, expected] =
-        [backward_weights(device, shape, &inputs), backward_weights(reference, shape, &inputs)];
-    report.compare(name("d_weights"), &actual.0, &expected.0, TOLERANCE);
-    report.compare(name("d_bias"), &actual.1, &expected.1, TOLERANCE);
-
-    differences(device, shape, &inputs, name, report);
+    let (d_weights, d_bias) = backward_weights(arena, shape, &inputs);
+    results.push(name("d_weights"), d_weights, TOLERANCE);
+    results.push(name("d_bias"), d_bias, TOLERANCE);
+    differences(arena, shape, &inputs, name, results);
 }
 
 fn epilogues() -> [(&'static str, Epilogue); 4] {
@@ -123,7 +110,7 @@ fn differences<D: Device>(
     shape: ConvShape,
     inputs: &Inputs,
     name: impl Fn(&str) -> String,
-    report: &mut Report,
+    results: &mut Results,
 ) {
     let Inputs { input, weights, bias, d_output } = inputs;
     let slope = |changed: [Inputs; 2]| {
@@ -136,29 +123,13 @@ fn differences<D: Device>(
         bias: bias.clone(),
         d_output: Vec::new(),
     };
-    let scale = |gradient: &[f32], v: &[f32]| (dot(gradient, gradient) * dot(v, v)).sqrt();
-
     let v = numbers(input.len(), 5);
     let gradient = backward_data(device, shape, inputs, None);
     let difference = slope([1.0, -1.0].map(|sign| with(&moved(input, sign, &v), weights)));
-    let expected = dot(&gradient, &v);
-    report.compare_number(
-        name("d_input by differences"),
-        difference,
-        expected,
-        scale(&gradient, &v),
-        TOLERANCE,
-    );
+    results.push_difference(name("d_input by differences"), difference, &gradient, &v, TOLERANCE);
 
     let v = numbers(weights.len(), 6);
-    let gradient = backward_weights(device, shape, inputs).0;
+    let (gradient, _) = backward_weights(device, shape, inputs);
     let difference = slope([1.0, -1.0].map(|sign| with(input, &moved(weights, sign, &v))));
-    let expected = dot(&gradient, &v);
-    report.compare_number(
-        name("d_weights by differences"),
-        difference,
-        expected,
-        scale(&gradient, &v),
-        TOLERANCE,
-    );
+    results.push_difference(name("d_weights by differences"), difference, &gradient, &v, TOLERANCE);
 }

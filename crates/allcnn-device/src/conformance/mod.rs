@@ -2,7 +2,7 @@
 //! and, for the gradients, with finite differences of the device's own forward pass.
 //!
 //! ```
-//! let report = allcnn_device::conformance::run(&allcnn_device::Reference);
+//! let report = allcnn_device::conformance::Suite::new().run(&allcnn_device::Reference);
 //! assert!(report.failures().is_empty(), "{}", report.failures().join("\n"));
 //! ```
 
@@ -12,7 +12,7 @@ mod conv;
 mod other;
 
 use crate::{Device, Reference};
-use arena::Arena;
+use arena::{Arena, Results};
 
 /// What one operation did in one case.
 #[derive(Clone, Debug)]
@@ -62,32 +62,57 @@ impl Report {
         }
         self.outcomes.push(Outcome { name, error, tolerance });
     }
+}
 
-    /// Compares two numbers, relative to `scale`.
-    fn compare_number(&mut self, name: String, actual: f64, expected: f64, scale: f64, tolerance: f64) {
-        self.outcomes.push(Outcome { name, error: (actual - expected).abs() / scale.max(1e-30), tolerance });
+/// The cases with what the reference makes of them.
+#[derive(Debug)]
+pub struct Suite {
+    expected: Results,
+}
+
+impl Default for Suite {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
-/// Runs every case on a device.
-///
-/// # Panics
-/// When the device refuses a case or has no memory for it.
-pub fn run<D: Device>(device: &D) -> Report {
-    let mut report = Report::default();
-    let (device, reference) = (Arena { device }, Arena { device: &Reference });
+impl Suite {
+    /// Runs the reference, once for any number of devices.
+    pub fn new() -> Self {
+        Self { expected: results(&Reference) }
+    }
+
+    /// Runs every case on a device.
+    ///
+    /// # Panics
+    /// When the device refuses a case or has no memory for it.
+    pub fn run<D: Device>(&self, device: &D) -> Report {
+        let actual = results(device);
+        let mut report = Report::default();
+        for (actual, expected) in actual.compared.into_iter().zip(&self.expected.compared) {
+            report.compare(actual.name, &actual.values, &expected.values, expected.tolerance);
+        }
+        report.outcomes.extend(actual.differences);
+        report
+    }
+}
+
+/// What a device makes of every case.
+fn results<D: Device>(device: &D) -> Results {
+    let arena = Arena { device };
+    let mut results = Results::default();
     for case in cases::convolutions() {
-        conv::check(&device, &reference, &case, &mut report);
+        conv::run(&arena, &case, &mut results);
     }
     for case in cases::poolings() {
-        other::pool(&device, &reference, &case, &mut report);
+        other::pool(&arena, &case, &mut results);
     }
-    for case in cases::normalizations() {
-        other::lrn(&device, &reference, case, &mut report);
+    for shape in cases::normalizations() {
+        other::lrn(&arena, shape, &mut results);
     }
-    other::activations(&device, &reference, &mut report);
-    other::dropout(&device, &reference, &mut report);
-    other::head(&device, &reference, &mut report);
-    other::sgd(&device, &reference, &mut report);
-    report
+    other::activations(&arena, &mut results);
+    other::dropout(&arena, &mut results);
+    other::head(&arena, &mut results);
+    other::sgd(&arena, &mut results);
+    results
 }

@@ -308,19 +308,19 @@ mod tests {
 
     #[test]
     fn every_figure_fills_its_disc_and_no_more() {
-        for class in 0..CLASSES.len() {
+        for (class, name) in CLASSES.iter().enumerate() {
             let (mut inside, mut total) = (0, 0);
             for row in -60..=60 {
                 for column in -60..=60 {
                     let p = [row as f32 / 50.0, column as f32 / 50.0];
                     let covered = signed_distance(class, p) < 0.0;
-                    assert!(!covered || length(p) < 1.2, "{} covers {p:?}", CLASSES[class]);
+                    assert!(!covered || length(p) < 1.2, "{name} covers {p:?}");
                     total += usize::from(length(p) < 1.0);
                     inside += usize::from(covered);
                 }
             }
             let share = inside as f32 / total as f32;
-            assert!((0.25..0.8).contains(&share), "{} fills {share} of the disc", CLASSES[class]);
+            assert!((0.25..0.8).contains(&share), "{name} fills {share} of the disc");
         }
     }
 

@@ -1,0 +1,145 @@
+//! Winograd convolution on tiles of 6x6 input pixels, for stride 1 (Lavin and Gray 2016, "Fast Algorithms for
+//! Convolutional Neural Networks").
+//!
+//! An r x r kernel computes m x m outputs of a tile, m + r - 1 = 6, as
+//! y = At [ (G g Gt) * (Bt d B) ] A: 36 products for each pair of channels instead of m^2 r^2. One engine serves
+//! 3x3 (m = 4, 4 times fewer products), 5x5 (m = 2, 2.8 times) and 2x2 (m = 5, 2.8 times): Bt depends on the
+//! interpolation points alone.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `transform` | the points, and the five transforms as vector code |
+//! | `data` | forward and backward-data: chunks of tiles go through all three stages inside the second-level cache |
+//! | `weights` | backward-weights: dw = Gt [ sum over tiles of (Bt d B) * (A dy At) ] G |
+
+mod data;
+mod transform;
+mod weights;
+
+pub(super) use data::Winograd;
+pub(super) use weights::WinogradWeights;
+
+use allcnn_device::Shape;
+
+use super::Declined;
+use crate::simd::Simd;
+
+/// Side of an input tile.
+const SIDE: usize = 6;
+/// Points of a transformed tile.
+const POINTS: usize = SIDE * SIDE;
+/// Below this, the transforms cost more than the products save.
+const FEWEST_CHANNELS: usize = 16;
+/// Extra values between the slots of successive points, so that they do not fall on the same cache sets.
+const SLOT_PADDING: usize = 80;
+
+/// How the tiles lie over source and destination.
+#[derive(Clone, Copy, Debug)]
+struct Tiling {
+    source: Shape,
+    destination: Shape,
+    /// Rows and columns of zeros before the source.
+    padding: usize,
+    /// Destination rows and columns of a tile.
+    step: usize,
+}
+
+impl Tiling {
+    /// The tiles of a stride-1 pass with this kernel, or why they do not pay.
+    fn new(source: Shape, destination: Shape, kernel: usize, padding: usize) -> Result<Self, Declined> {
+        let tiling = Self { source, destination, padding, step: SIDE + 1 - kernel };
+        if source.channels.min(destination.channels) < FEWEST_CHANNELS {
+            return Err("fewer than 16 channels");
+        }
+        let pixels = destination.len() / destination.channels;
+        if 3 * POINTS * tiling.count() > 2 * kernel * kernel * pixels {
+            return Err("the tiles stick out of the image too far");
+        }
+        Ok(tiling)
+    }
+
+    /// Tiles side by side.
+    fn across(&self) -> usize {
+        self.destination.width.div_ceil(self.step)
+    }
+
+    /// Rows of tiles in an image.
+    fn down(&self) -> usize {
+        self.destination.height.div_ceil(self.step)
+    }
+
+    /// Rows of tiles in all images.
+    fn rows(&self) -> usize {
+        self.down() * self.destination.batch
+    }
+
+    /// All tiles.
+    fn count(&self) -> usize {
+        self.rows() * self.across()
+    }
+
+    /// First destination row (counted over all images) of a row of tiles.
+    fn first_row(&self, row: usize) -> usize {
+        row / self.down() * self.destination.height + row % self.down() * self.step
+    }
+
+    fn tile(&self, at: usize) -> Tile {
+        let (row, column) = (at / self.across(), at % self.across());
+        Tile { image: row / self.down(), row: row % self.down() * self.step, column: column * self.step }
+    }
+}
+
+/// A tile: the destination place of its first output.
+#[derive(Clone, Copy, Debug)]
+struct Tile {
+    image: usize,
+    row: usize,
+    column: usize,
+}
+
+/// One vector of channels, from `channel` on, of each of N x N pixels.
+///
+/// # Safety
+/// Each pixel must hold `count` values from `channel` on.
+#[inline(always)]
+unsafe fn load<S: Simd, const N: usize>(
+    simd: S,
+    pixels: &[[*const f32; N]; N],
+    channel: usize,
+    count: usize,
+) -> [[S::V; N]; N] {
+    let mut values = [[simd.splat(0.0); N]; N];
+    for (values, pixels) in values.iter_mut().zip(pixels) {
+        for (value, &pixel) in values.iter_mut().zip(pixels) {
+            // SAFETY: the caller's promise.
+            *value = unsafe { simd.load_first(pixel.add(channel), count) };
+        }
+    }
+    values
+}
+
+impl Tile {
+    /// Where the N x N pixels from `corner` (in the image's coordinates) start; `outside` for those that are not there.
+    #[inline(always)]
+    fn pixels<const N: usize>(
+        &self,
+        size: Shape,
+        padding: usize,
+        values: &[f32],
+        outside: &[f32],
+    ) -> [[*const f32; N]; N] {
+        assert!(outside.len() >= size.channels);
+        let mut pixels = [[outside.as_ptr(); N]; N];
+        for (y, pixels) in pixels.iter_mut().enumerate() {
+            let row = (self.row + y).wrapping_sub(padding);
+            for (x, pixel) in pixels.iter_mut().enumerate() {
+                let column = (self.column + x).wrapping_sub(padding);
+                if row < size.height && column < size.width {
+                    let place = ((self.image * size.height + row) * size.width + column) * size.channels;
+                    *pixel = values[place..place + size.channels].as_ptr();
+                }
+            }
+        }
+        pixels
+    }
+}
