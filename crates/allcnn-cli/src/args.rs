@@ -1,0 +1,406 @@
+//! The command line: every command and flag, with its help and its checks.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use allcnn::augment::Augment;
+use allcnn::data::Holdout;
+use allcnn::data::fetch::FetchTarget;
+use allcnn::net::Init;
+use allcnn::preprocess::Method;
+
+use crate::values::{DeviceChoice, count, duration, image_size, non_negative, positive, share};
+
+/// Examples come first: most people want to copy one.
+const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+/// Trains All-Convolutional Nets on your own images, on CIFAR and on its embedded data, and shows how good they are.
+#[derive(Debug, Parser)]
+#[command(
+    name = "allcnn",
+    version,
+    help_template = TEMPLATE,
+    disable_help_subcommand = true,
+    before_help = "Examples:
+  allcnn train                          train All-CNN-C on the embedded data, with a report
+  allcnn train --data photos/           train on your own images: one folder a class
+  allcnn eval runs/NAME                 error, loss, confusion matrix of a finished run
+  allcnn predict runs/NAME cat.jpg      what is in the picture?",
+    after_help = "allcnn COMMAND --help shows the examples and flags of a command."
+)]
+pub struct Cli {
+    /// What to do; nothing prints a short help.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a network and leave a run folder with weights, metrics and a report
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn train                                            the embedded data, the quick recipe
+  allcnn train --data photos/ --epochs 20                 your own images: one folder a class
+  allcnn train --data cifar10 --recipe paper              the paper's 350 epochs
+  allcnn train --data images.tar.gz --holdout 500 --time-limit 30m
+  allcnn train --resume runs/NAME                         go on where a run stopped"
+    )]
+    Train(TrainArgs),
+    /// Measure a trained network on test images
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn eval runs/NAME                        on the test images of its training
+  allcnn eval runs/NAME --split train          on its training images
+  allcnn eval runs/NAME --data other/ --json   on other images with the same classes"
+    )]
+    Eval(EvalArgs),
+    /// Tell what is in pictures
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn predict runs/NAME cat.jpg
+  allcnn predict runs/NAME photos/ --top 3 --json"
+    )]
+    Predict(PredictArgs),
+    /// List the networks, or the layers of one
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn models
+  allcnn models all-cnn-c
+  allcnn models all-cnn-c --classes 100 --json
+  allcnn models my-network.toml"
+    )]
+    Models(ModelsArgs),
+    /// Look at data, fetch it, convert it, check every image of it
+    #[command(
+        subcommand,
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn data info photos.zip
+  allcnn data fetch cifar10
+  allcnn data convert photos/ --to photos.tar
+  allcnn data verify photos/"
+    )]
+    Data(DataCommand),
+    /// Measure how fast a network trains and infers on this machine
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn bench
+  allcnn bench --model all-cnn-b --batch 64 --layers
+  allcnn bench --what infer --threads 1 --json
+  allcnn bench --verbose                       the algorithm of every layer"
+    )]
+    Bench(BenchArgs),
+}
+
+/// Flags of every command that computes.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Where to compute: cpu, cuda, cuda:N or auto
+    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = str::parse::<DeviceChoice>)]
+    pub device: DeviceChoice,
+    /// Threads to use; the result does not depend on it [default: all]
+    #[arg(long, value_name = "N", value_parser = count(1024))]
+    pub threads: Option<usize>,
+    /// Print no progress
+    #[arg(long, short, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print more about what is done
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// The precision of the computation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// 32-bit floating point.
+    F32,
+    /// 16-bit floating point products.
+    Bf16,
+}
+
+/// `allcnn train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// A network's name (see `allcnn models`) or a TOML file of layers [default: all-cnn-c]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub model: Option<String>,
+    /// Plan the network for pictures of this size, where its layers allow it [default: the network's own]
+    #[arg(long, value_name = "HxW", value_parser = image_size)]
+    pub input: Option<(usize, usize)>,
+    /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files [default: shapes]
+    #[arg(long)]
+    pub data: Option<String>,
+    /// quick, paper, or a TOML file of settings [default: quick]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub recipe: Option<String>,
+    /// Passes over the training images [default: the recipe's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub epochs: Option<u32>,
+    /// Images a step [default: the recipe's]
+    #[arg(long, value_name = "N", value_parser = count(65_536))]
+    pub batch: Option<usize>,
+    /// Learning rate, at its highest [default: the recipe's]
+    #[arg(long, value_name = "X", value_parser = positive, allow_negative_numbers = true)]
+    pub lr: Option<f32>,
+    /// Weight decay, added to the gradient [default: the recipe's]
+    #[arg(long, value_name = "X", value_parser = non_negative, allow_negative_numbers = true)]
+    pub weight_decay: Option<f32>,
+    /// Momentum [default: the recipe's]
+    #[arg(long, value_name = "X", value_parser = share, allow_negative_numbers = true)]
+    pub momentum: Option<f32>,
+    /// First weights: he, xavier or normal:S (standard deviation S) [default: the recipe's]
+    #[arg(long, value_parser = str::parse::<Init>)]
+    pub init: Option<Init>,
+    /// gcn-zca (the paper's), mean-std or none [default: the recipe's]
+    #[arg(long, value_name = "KIND", value_parser = str::parse::<Method>)]
+    pub preprocess: Option<Method>,
+    /// none or flip-shift [default: the recipe's]
+    #[arg(long, value_name = "KIND", value_parser = str::parse::<Augment>)]
+    pub augment: Option<Augment>,
+    /// Without test images: keep the last N or P% images of each class, by name, for testing [default: 10%]
+    #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
+    pub holdout: Option<Holdout>,
+    /// Use only the first N training images, spread over the classes
+    #[arg(long, value_name = "N", value_parser = count(usize::MAX))]
+    pub limit: Option<usize>,
+    /// Precision of the products
+    #[arg(long, value_enum, default_value = "f32")]
+    pub precision: Precision,
+    /// Take at most this time (90s, 30m, 2h): train as long as fits in, or with --epochs stop then, to be resumed
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub time_limit: Option<Duration>,
+    /// Seed of everything that is drawn [default: 0, or the recipe's]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// The run folder to make [default: runs/DATE-TIME-MODEL]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the run of this folder, with its own settings (--data only where the images have moved)
+    #[arg(long, value_name = "DIR", conflicts_with_all = [
+        "model", "input", "recipe", "epochs", "batch", "lr", "weight_decay", "momentum", "init", "preprocess",
+        "augment", "holdout", "limit", "seed", "out",
+    ])]
+    pub resume: Option<PathBuf>,
+    /// Print one JSON document at the end instead of words
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+}
+
+/// A split of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SplitChoice {
+    /// The images kept for testing.
+    Test,
+    /// The training images.
+    Train,
+}
+
+/// A checkpoint of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckpointChoice {
+    /// The one with the lowest test error.
+    Best,
+    /// The latest one.
+    Last,
+}
+
+/// `allcnn eval`.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// A run folder
+    pub run: PathBuf,
+    /// Other data than the run's
+    #[arg(long)]
+    pub data: Option<String>,
+    /// Which images of the data
+    #[arg(long, value_enum, default_value = "test")]
+    pub split: SplitChoice,
+    /// Look at each image N times, varied by flips and shifts, and average
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub views: u32,
+    /// Which weights of the run
+    #[arg(long, value_enum, default_value = "best")]
+    pub checkpoint: CheckpointChoice,
+    /// Print one JSON document instead of tables
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+}
+
+/// `allcnn predict`.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// A run folder
+    pub run: PathBuf,
+    /// Pictures, or folders of them
+    #[arg(required = true, value_name = "IMAGE|FOLDER")]
+    pub images: Vec<PathBuf>,
+    /// Classes to name for each picture
+    #[arg(long, value_name = "K", default_value = "1", value_parser = count(1_000_000))]
+    pub top: usize,
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+}
+
+/// `allcnn models`.
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    /// A network's name or TOML file: show its layers
+    pub name: Option<String>,
+    /// Classes to tell apart [default: 10; 1000 for the ImageNet networks]
+    #[arg(long, value_name = "N", value_parser = count(1_000_000))]
+    pub classes: Option<usize>,
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `allcnn data`.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Tell what the data is: kind, classes, images, sizes
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:\n  allcnn data info photos/\n  allcnn data info cifar10 --json"
+    )]
+    Info(DataInfoArgs),
+    /// Download a data set from its official address
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:\n  allcnn data fetch cifar10\n  allcnn data fetch cifar100 --to /data",
+        after_help = "ALLCNN_DATA names the data folder, ALLCNN_DATA_URL another address to fetch from."
+    )]
+    Fetch(DataFetchArgs),
+    /// Write the data as an archive: an image folder in a tar or zip, or CIFAR batches
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:\n  allcnn data convert train.parquet --to photos.tar\n  allcnn data convert photos/ --to photos.zip",
+        after_help = "The name decides the form: .tar, .tar.gz, .tgz, .tar.zst or .zip, .cifar.tar.gz for CIFAR batches."
+    )]
+    Convert(DataConvertArgs),
+    /// Decode every image and name the bad ones
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:\n  allcnn data verify photos/\n  allcnn data verify images.tar.gz --json"
+    )]
+    Verify(DataInfoArgs),
+}
+
+/// `allcnn data info` and `allcnn data verify`.
+#[derive(Debug, Args)]
+pub struct DataInfoArgs {
+    /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files
+    pub data: String,
+    /// Without test images: keep the last N or P% images of each class, by name, for testing [default: 10%]
+    #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
+    pub holdout: Option<Holdout>,
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Print no progress
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// `allcnn data fetch`.
+#[derive(Debug, Args)]
+pub struct DataFetchArgs {
+    /// cifar10 or cifar100
+    #[arg(value_parser = str::parse::<FetchTarget>)]
+    pub name: FetchTarget,
+    /// The folder to put it into [default: ALLCNN_DATA or the user's cache]
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// Print no progress
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// `allcnn data convert`.
+#[derive(Debug, Args)]
+pub struct DataConvertArgs {
+    /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files
+    pub data: String,
+    /// The archive to write
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+    /// Print no progress
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// What a benchmark measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchWhat {
+    /// Whole training steps.
+    Train,
+    /// Forward passes.
+    Infer,
+}
+
+/// `allcnn bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// A network's name or TOML file
+    #[arg(long, value_name = "NAME|FILE", default_value = "all-cnn-c")]
+    pub model: String,
+    /// Images a step
+    #[arg(long, value_name = "N", default_value = "128", value_parser = count(65_536))]
+    pub batch: usize,
+    /// What to measure
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "train,infer")]
+    pub what: Vec<BenchWhat>,
+    /// Show the time of every layer
+    #[arg(long)]
+    pub layers: bool,
+    /// Repeats after the warm-up; the median counts
+    #[arg(long, value_name = "N", default_value = "5", value_parser = count(10_000))]
+    pub repeat: usize,
+    /// Precision of the products
+    #[arg(long, value_enum, default_value = "f32")]
+    pub precision: Precision,
+    /// Print one JSON document instead of tables
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_a_benchmark_measures_is_a_list() {
+        let cli = Cli::parse_from(["allcnn", "bench", "--what", "infer"]);
+        assert!(matches!(cli.command, Some(Command::Bench(bench)) if bench.what == [BenchWhat::Infer]));
+        let cli = Cli::parse_from(["allcnn", "bench"]);
+        assert!(
+            matches!(cli.command, Some(Command::Bench(bench)) if bench.what == [BenchWhat::Train, BenchWhat::Infer])
+        );
+    }
+}

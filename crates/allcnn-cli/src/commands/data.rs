@@ -1,0 +1,135 @@
+//! `allcnn data`: looks at data, fetches, converts and verifies it.
+
+use std::process::ExitCode;
+
+use allcnn::data::verify::{Summary, Verification, verify};
+use allcnn::data::{self, DataSet, Holdout, Kind, convert, fetch};
+
+use crate::args::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs};
+use crate::failure::EXIT_FAILED;
+use crate::output::{self, Align, Table, thousands};
+use crate::progress::Progress;
+use crate::training_progress::LoadingProgress;
+
+/// Names another address to fetch from.
+const URL_VARIABLE: &str = "ALLCNN_DATA_URL";
+/// Findings of one kind that are listed.
+const MOST_LISTED: usize = 50;
+
+/// Runs one of the data commands.
+pub fn run(command: &DataCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        DataCommand::Info(arguments) => info(arguments),
+        DataCommand::Fetch(arguments) => fetch_archive(arguments),
+        DataCommand::Convert(arguments) => convert_data(arguments),
+        DataCommand::Verify(arguments) => verify_data(arguments),
+    }
+}
+
+fn open(data: &str, holdout: Option<Holdout>, max_bad_percent: f64, quiet: bool) -> anyhow::Result<DataSet> {
+    let options = data::Options { holdout, max_bad_percent, ..data::Options::default() };
+    let mut loading = LoadingProgress::new(Progress::new(quiet));
+    Ok(data::open(data, &options, &mut |at| loading.show(at))?)
+}
+
+fn info(arguments: &DataInfoArgs) -> anyhow::Result<ExitCode> {
+    let default = data::Options::default().max_bad_percent;
+    let summary = Summary::of(&open(&arguments.data, arguments.holdout, default, arguments.quiet)?);
+    if arguments.json {
+        output::json(&summary)?;
+    } else {
+        output::text(&words(&summary))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify_data(arguments: &DataInfoArgs) -> anyhow::Result<ExitCode> {
+    let found = verify(&open(&arguments.data, arguments.holdout, 100.0, arguments.quiet)?);
+    if arguments.json {
+        output::json(&found)?;
+    } else {
+        output::text(&format!("{}\n{}", words(&found.summary), findings(&found)))?;
+    }
+    Ok(if found.clean { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
+}
+
+fn fetch_archive(arguments: &DataFetchArgs) -> anyhow::Result<ExitCode> {
+    let folder = match &arguments.to {
+        Some(folder) => folder.clone(),
+        None => data::data_folder()?,
+    };
+    let url = std::env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty());
+    let mut loading = LoadingProgress::new(Progress::new(arguments.quiet));
+    let file = fetch::fetch(arguments.name, &folder, url.as_deref(), &mut |at| loading.show(at))?;
+    loading.end();
+    output::text(&format!("{}\n", file.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn convert_data(arguments: &DataConvertArgs) -> anyhow::Result<ExitCode> {
+    let set = open(&arguments.data, None, data::Options::default().max_bad_percent, arguments.quiet)?;
+    let mut loading = LoadingProgress::new(Progress::new(arguments.quiet));
+    convert::convert(&set, &arguments.to, &mut |at| loading.show(at))?;
+    loading.end();
+    let (train, test) = (thousands(set.train.len() as u64), thousands(set.test.len() as u64));
+    output::text(&format!("{}: {train} training images, {test} test images\n", arguments.to.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Shapes => "drawn by the program",
+        Kind::CifarBinary => "CIFAR binary batches",
+        Kind::CifarPython => "CIFAR python batches",
+        Kind::ImageFolder => "image folder",
+        Kind::Parquet => "parquet files",
+    }
+}
+
+fn words(summary: &Summary) -> String {
+    let mut text = format!(
+        "{}: {}, {} classes, {}x{}, {} training images, {} test images\n\n",
+        summary.name,
+        kind(summary.kind),
+        summary.classes.len(),
+        summary.height,
+        summary.width,
+        thousands(summary.train as u64),
+        thousands(summary.test as u64)
+    );
+    let mut table = Table::new(&[("class", Align::Left), ("training", Align::Right), ("test", Align::Right)]);
+    for class in &summary.classes {
+        table.row([class.name.clone(), class.train.to_string(), class.test.to_string()]);
+    }
+    text += &format!("{table}\nfingerprint {}\n", summary.fingerprint);
+    for note in &summary.notes {
+        text += &format!("note: {note}\n");
+    }
+    if !summary.skipped.is_empty() {
+        text += &format!("left out: {} that cannot be read\n", summary.skipped.len());
+        for file in summary.skipped.iter().take(MOST_LISTED) {
+            text += &format!("  {}: {}\n", file.file, file.reason);
+        }
+    }
+    text
+}
+
+fn findings(found: &Verification) -> String {
+    if found.clean && found.repeated_in_train == 0 {
+        return "every image can be read, and none is there twice\n".to_owned();
+    }
+    let mut text = String::new();
+    let mut line = |count: usize, what: &str| {
+        if count > 0 {
+            text += &format!("{} {what}\n", thousands(count as u64));
+        }
+    };
+    line(found.summary.skipped.len(), "files cannot be read");
+    line(found.test_images_in_train, "test images are among the training images too");
+    line(found.repeated_in_train, "training images are there more than once");
+    line(found.contradicting_labels, "equal images have different classes");
+    for (earlier, later) in found.equal.iter().take(MOST_LISTED) {
+        text += &format!("  {earlier} = {later}\n");
+    }
+    text
+}

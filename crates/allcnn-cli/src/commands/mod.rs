@@ -1,0 +1,27 @@
+//! One file a command: check what was given, call the library, show the result.
+
+mod bench;
+mod bench_layers;
+mod data;
+mod eval;
+mod models;
+mod network_choice;
+mod predict;
+mod train;
+mod trained_run;
+
+use std::process::ExitCode;
+
+use crate::args::Command;
+
+/// Runs a command.
+pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Train(arguments) => train::run(arguments),
+        Command::Eval(arguments) => eval::run(arguments),
+        Command::Predict(arguments) => predict::run(arguments),
+        Command::Models(arguments) => models::run(arguments),
+        Command::Data(command) => data::run(command),
+        Command::Bench(arguments) => bench::run(arguments),
+    }
+}

@@ -1,0 +1,81 @@
+//! `allcnn models`: the networks with their sizes, or the layers of one.
+
+use std::process::ExitCode;
+
+use allcnn::net::{ModelInfo, Network};
+
+use super::network_choice::choose;
+use crate::args::ModelsArgs;
+use crate::output::{self, Align, Table, thousands};
+
+/// Shows every network, or the layers of the one that was named.
+pub fn run(arguments: &ModelsArgs) -> anyhow::Result<ExitCode> {
+    let names = arguments.name.as_ref().map_or_else(Network::names, |name| vec![name.clone()]);
+    let infos = names
+        .iter()
+        .map(|name| Ok(choose(name, arguments.classes)?.info()))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    match (arguments.json, infos.as_slice()) {
+        (true, _) => output::json(&infos)?,
+        (false, [info]) if arguments.name.is_some() => output::text(&layers(info))?,
+        (false, _) => output::text(&overview(&infos))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn size([height, width, channels]: [usize; 3]) -> String {
+    format!("{height}x{width}x{channels}")
+}
+
+fn overview(infos: &[ModelInfo]) -> String {
+    let mut table = Table::new(&[
+        ("model", Align::Left),
+        ("parameters", Align::Right),
+        ("multiply-adds", Align::Right),
+        ("input", Align::Right),
+        ("classes", Align::Right),
+        ("layers", Align::Right),
+    ]);
+    for info in infos {
+        table.row([
+            info.name.clone(),
+            thousands(info.parameters as u64),
+            thousands(info.multiply_adds as u64),
+            size(info.input),
+            info.layers.last().map_or(0, |softmax| softmax.output[2]).to_string(),
+            (info.layers.len() - 1).to_string(),
+        ]);
+    }
+    format!(
+        "{table}\nMultiply-adds are those of one image. `allcnn models NAME` shows the layers of a network.\n"
+    )
+}
+
+fn layers(info: &ModelInfo) -> String {
+    let mut table = Table::new(&[
+        ("layer", Align::Left),
+        ("what", Align::Left),
+        ("output", Align::Right),
+        ("parameters", Align::Right),
+        ("multiply-adds", Align::Right),
+        ("receptive field", Align::Right),
+    ]);
+    for layer in &info.layers {
+        let field = layer.receptive_field;
+        table.row([
+            layer.name.clone(),
+            layer.description.clone(),
+            size(layer.output),
+            thousands(layer.parameters as u64),
+            thousands(layer.multiply_adds as u64),
+            format!("{}x{}", field.height, field.width),
+        ]);
+    }
+    let (parameters, multiply_adds) =
+        (thousands(info.parameters as u64), thousands(info.multiply_adds as u64));
+    format!(
+        "{}: input {}, {parameters} parameters, {multiply_adds} multiply-adds an image\n\n{table}",
+        info.name,
+        size(info.input)
+    )
+}

@@ -1,0 +1,26 @@
+//! The network that `models` and `bench` are asked for, with a number of classes where no data says one.
+
+use allcnn::net::Network;
+use allcnn::train::network;
+use anyhow::Context;
+
+/// Classes of a network when nothing says how many.
+const CLASSES: usize = 10;
+/// Classes of the networks for ImageNet.
+const IMAGENET_CLASSES: usize = 1000;
+
+/// The network called `model`, or read from that file, for `classes` classes or as many as it usually has.
+pub fn choose(model: &str, classes: Option<usize>) -> anyhow::Result<Network> {
+    if !model.ends_with(".toml") {
+        let usual =
+            if matches!(model, "imagenet-all-cnn-b" | "caffenet") { IMAGENET_CLASSES } else { CLASSES };
+        return Ok(network(model, classes.unwrap_or(usual), None)?);
+    }
+    if let (None, Ok(text)) = (classes, std::fs::read_to_string(model))
+        && let Ok(network) = Network::from_toml(&text)
+    {
+        return Ok(network); // the file says itself for how many classes it is
+    }
+    network(model, classes.unwrap_or(CLASSES), None)
+        .with_context(|| format!("the network file {model} cannot be used"))
+}

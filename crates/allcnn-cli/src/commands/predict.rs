@@ -1,0 +1,58 @@
+//! `allcnn predict`: what a run's network sees in pictures.
+
+use std::process::ExitCode;
+
+use allcnn::predict::{Prediction, Predictor, image_files};
+use anyhow::{anyhow, bail};
+
+use super::trained_run;
+use crate::args::{CheckpointChoice, PredictArgs, Precision};
+use crate::device;
+use crate::failure::EXIT_FAILED;
+use crate::output::{self, Align, Table};
+use crate::progress::{Progress, Unit};
+
+/// Pictures at a time.
+const BATCH: usize = 32;
+
+/// Predicts and shows. Pictures that cannot be read are told, the others done, and the exit code is that of failure.
+pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
+    let (run, checkpoint) = trained_run::open(&arguments.run, CheckpointChoice::Best)?;
+    let files = image_files(&arguments.images)
+        .map_err(|(path, error)| anyhow!("cannot list the folder {}: {error}", path.display()))?;
+    if files.is_empty() {
+        bail!("no pictures in {}: expected .jpg, .png and the like", arguments.images[0].display());
+    }
+    let device = device::open(&arguments.common, Precision::F32)?;
+    let mut predictor = Predictor::new(&device, &run, checkpoint, BATCH.min(files.len()))?;
+    let mut task = Progress::new(arguments.common.quiet).task("looking", files.len() as u64, Unit::Things);
+    let mut predictions = Vec::with_capacity(files.len());
+    for files in files.chunks(BATCH) {
+        predictions.extend(predictor.predict(files, arguments.top)?);
+        task.set(predictions.len() as u64, String::new);
+    }
+    drop(task);
+    if arguments.json {
+        output::json(&predictions)?;
+    } else {
+        show(&predictions)?;
+    }
+    let unread = predictions.iter().any(|prediction| matches!(prediction, Prediction::Unread { .. }));
+    Ok(if unread { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS })
+}
+
+fn show(predictions: &[Prediction]) -> anyhow::Result<()> {
+    let mut table = Table::new(&[("file", Align::Left), ("class", Align::Left), ("probability", Align::Right)]);
+    for prediction in predictions {
+        match prediction {
+            Prediction::Seen { file, predictions } => {
+                for (place, guess) in predictions.iter().enumerate() {
+                    let file = if place == 0 { file.clone() } else { String::new() };
+                    table.row([file, guess.class.clone(), format!("{:.2} %", 100.0 * guess.probability)]);
+                }
+            }
+            Prediction::Unread { file, error } => eprintln!("cannot read {file}: {error}"),
+        }
+    }
+    output::text(&table.to_string())
+}

@@ -1,0 +1,170 @@
+//! `allcnn train`: from the flags to a request, then the training with its progress, then what came out.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use allcnn::net::Network;
+use allcnn::run::RunFolder;
+use allcnn::train::{self, End, EpochRow, Finished, Recipe, Request};
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::args::TrainArgs;
+use crate::device;
+use crate::failure::UnknownRecipe;
+use crate::interrupt::EXIT_INTERRUPTED;
+use crate::output;
+use crate::progress::{Progress, human_time};
+use crate::training_progress::TrainingProgress;
+
+const DEFAULT_MODEL: &str = "all-cnn-c";
+const DEFAULT_DATA: &str = "shapes";
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Document {
+    run: String,
+    model: String,
+    epochs: usize,
+    train_loss: Option<f64>,
+    test_error_pct: Option<f64>,
+    best_test_error_pct: Option<f64>,
+    images_per_s: Option<f64>,
+    seconds: f64,
+}
+
+/// Trains, or goes on with a run.
+pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut observer = TrainingProgress::new(Progress::new(arguments.common.quiet), Arc::clone(&stop));
+    let finished = match &arguments.resume {
+        Some(folder) => {
+            let manifest = RunFolder::open(folder)?.manifest()?;
+            let mut request = Request::of(&manifest)?;
+            request.time_limit = arguments.time_limit;
+            if let Some(data) = &arguments.data {
+                request.data.clone_from(data);
+            }
+            let device = device::open(&arguments.common, arguments.precision)?;
+            train::resume(&device, folder, &request, &stop, &mut observer)?
+        }
+        None => {
+            let request = request(arguments)?;
+            train::network(&request.model, 2, request.input)?; // a wrong name is told before anything else is done
+            let device = device::open(&arguments.common, arguments.precision)?;
+            let out = match &arguments.out {
+                Some(out) => out.clone(),
+                None => RunFolder::unused(Path::new(""), &request.model),
+            };
+            train::start(&device, &request, &out, &stop, &mut observer)?
+        }
+    };
+    drop(observer);
+    show(&finished, arguments)
+}
+
+/// The request that the flags make, over the recipe's settings.
+fn request(arguments: &TrainArgs) -> anyhow::Result<Request> {
+    let mut recipe = recipe(arguments.recipe.as_deref())?;
+    set(&mut recipe.epochs, arguments.epochs);
+    set(&mut recipe.batch, arguments.batch);
+    set(&mut recipe.learning_rate, arguments.lr.map(f64::from));
+    set(&mut recipe.weight_decay, arguments.weight_decay);
+    set(&mut recipe.momentum, arguments.momentum);
+    set(&mut recipe.init, arguments.init);
+    set(&mut recipe.preprocess, arguments.preprocess);
+    set(&mut recipe.augment, arguments.augment);
+    set(&mut recipe.seed, arguments.seed);
+    Ok(Request {
+        model: arguments.model.clone().unwrap_or_else(|| DEFAULT_MODEL.into()),
+        input: arguments.input,
+        data: arguments.data.clone().unwrap_or_else(|| DEFAULT_DATA.into()),
+        holdout: arguments.holdout,
+        limit: arguments.limit,
+        recipe,
+        fit_time_limit: arguments.epochs.is_none(),
+        time_limit: arguments.time_limit,
+    })
+}
+
+fn set<T>(setting: &mut T, given: Option<T>) {
+    if let Some(value) = given {
+        *setting = value;
+    }
+}
+
+/// The recipe of that name or in that file; the default one without either.
+fn recipe(given: Option<&str>) -> anyhow::Result<Recipe> {
+    let Some(given) = given else { return Ok(Recipe::default()) };
+    if !given.ends_with(".toml") {
+        return Recipe::named(given).ok_or_else(|| UnknownRecipe(given.to_owned()).into());
+    }
+    let text = std::fs::read_to_string(given).with_context(|| format!("cannot read the recipe {given}"))?;
+    Recipe::from_toml(&text).with_context(|| format!("the recipe {given} cannot be used"))
+}
+
+/// Tells how it ended.
+fn show(finished: &Finished, arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
+    let document = document(finished)?;
+    let progress = Progress::new(arguments.common.quiet);
+    let ended = match finished.outcome.end {
+        End::Finished => None,
+        End::Interrupted => Some("interrupted"),
+        End::TimeUp => Some("the time is up"),
+    };
+    if let Some(why) = ended {
+        let step = finished.outcome.progress.step;
+        progress.note(&format!(
+            "{why}: everything is saved after step {step} of {}. Go on with: allcnn train --resume {}",
+            finished.outcome.progress.total_steps, document.run
+        ));
+    }
+    if arguments.json {
+        output::json(&document)?;
+    } else {
+        output::text(&words(&document, finished))?;
+    }
+    let interrupted = finished.outcome.end == End::Interrupted;
+    Ok(if interrupted { ExitCode::from(EXIT_INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+fn document(finished: &Finished) -> anyhow::Result<Document> {
+    let history = &finished.outcome.progress.history;
+    let last = history.last();
+    Ok(Document {
+        run: finished.run.path().display().to_string(),
+        model: Network::from_toml(&finished.manifest.network)?.name().to_owned(),
+        epochs: history.len(),
+        train_loss: last.map(|row| row.train_loss),
+        test_error_pct: last.and_then(|row| row.test_error_pct),
+        best_test_error_pct: finished.outcome.progress.best_test_error_pct,
+        images_per_s: median_speed(history),
+        seconds: finished.outcome.progress.seconds,
+    })
+}
+
+/// The median of the epochs' training speeds.
+fn median_speed(history: &[EpochRow]) -> Option<f64> {
+    let mut speeds: Vec<f64> = history.iter().map(|row| row.images_per_s).collect();
+    speeds.sort_by(f64::total_cmp);
+    speeds.get(speeds.len() / 2).copied()
+}
+
+fn words(document: &Document, finished: &Finished) -> String {
+    let mut text = String::new();
+    if let (Some(error), Some(best)) = (document.test_error_pct, document.best_test_error_pct) {
+        text += &format!("test error  {error:.2} % (best epoch: {best:.2} %)\n");
+    } else if let Some(loss) = document.train_loss {
+        text += &format!("train loss  {loss:.4} (there are no test images)\n");
+    }
+    let speed = document.images_per_s.map_or_else(String::new, |speed| format!(", {speed:.0} images/s"));
+    let epochs = if document.epochs == 1 { "epoch" } else { "epochs" };
+    text += &format!("trained     {} {epochs} in {}{speed}\n", document.epochs, human_time(document.seconds));
+    text += &format!("run         {}\n", document.run);
+    if let Some(report) = &finished.report {
+        text += &format!("report      {}\n", report.display());
+    }
+    text
+}

@@ -1,0 +1,102 @@
+//! How a failure is told: one to three lines on standard error and an exit code.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+
+use allcnn::{net, train};
+
+/// The exit code of work that failed.
+pub const EXIT_FAILED: u8 = 1;
+/// The exit code of a command line that makes no sense; clap uses the same.
+pub const EXIT_USAGE: u8 = 2;
+
+/// Shows the help that was asked for, or tells in a few lines what clap found wrong.
+pub fn report_usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let shown = error.print();
+        return if shown.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) };
+    }
+    let text = error.render().to_string();
+    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("Usage:")) {
+        eprintln!("{line}");
+    }
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// Tells the failure on standard error and returns its exit code.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {}", message(error));
+    ExitCode::from(if is_usage(error) { EXIT_USAGE } else { EXIT_FAILED })
+}
+
+/// Whether only the command line is to blame: a name that nothing has.
+fn is_usage(error: &anyhow::Error) -> bool {
+    let network = match error.downcast_ref::<train::Error>() {
+        Some(train::Error::Network(network)) => Some(network),
+        _ => error.downcast_ref::<net::Error>(),
+    };
+    matches!(network, Some(net::Error::UnknownModel { .. })) || error.is::<UnknownRecipe>()
+}
+
+/// A recipe that is neither a known name nor a file.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown recipe \"{0}\"; expected quick, paper or a file NAME.toml")]
+pub struct UnknownRecipe(pub String);
+
+/// The error and its causes, each text once: libraries often repeat the cause in their own message.
+pub fn message(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if message.is_empty() {
+            message = text;
+        } else if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+    }
+    message
+}
+
+/// Where and why the program broke, as the panic hook saw it.
+static PANIC: Mutex<Option<(String, Backtrace)>> = Mutex::new(None);
+
+/// Keeps a panic's place and text instead of printing it: some panics, say in an image decoder, are caught and are
+/// no failure of the program.
+pub fn keep_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let seen = (panic.to_string(), Backtrace::capture());
+        *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+    }));
+}
+
+/// Tells a panic that nobody caught.
+pub fn report_panic() -> ExitCode {
+    let seen = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
+    eprintln!("internal error: {}", seen.as_ref().map_or("a thread panicked", |(text, _)| text));
+    eprintln!(
+        "This is a bug in allcnn, not a mistake of yours: please report it with the command and this message."
+    );
+    if let Some((_, backtrace)) =
+        seen.filter(|(_, backtrace)| backtrace.status() == BacktraceStatus::Captured)
+    {
+        eprintln!("{backtrace}");
+    }
+    ExitCode::from(EXIT_FAILED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_is_told_twice() {
+        let error = anyhow::anyhow!("No space left on device")
+            .context("cannot write last.safetensors: No space left on device")
+            .context("training stopped");
+        assert_eq!(
+            message(&error),
+            "training stopped: cannot write last.safetensors: No space left on device"
+        );
+    }
+}

@@ -1,0 +1,93 @@
+//! Results on standard output: tables for people, exactly one JSON document for programs.
+
+use std::io::{self, ErrorKind, Write};
+
+use anyhow::Context;
+use serde::Serialize;
+
+/// Writes text to standard output. A reader that went away, as `head` does, wants no more: that is a good end.
+pub fn text(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        result => result.context("cannot write to standard output"),
+    }
+}
+
+/// Writes one JSON document and a line end.
+pub fn json(document: &impl Serialize) -> anyhow::Result<()> {
+    let mut line = serde_json::to_string(document).context("cannot write the JSON document")?;
+    line.push('\n');
+    text(&line)
+}
+
+/// How a column of a table stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// Text.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// Rows in columns, two blanks between them, under a heading.
+#[derive(Debug)]
+pub struct Table {
+    columns: Vec<(String, Align)>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these columns.
+    pub fn new(columns: &[(&str, Align)]) -> Self {
+        Self {
+            columns: columns.iter().map(|&(name, align)| (name.to_owned(), align)).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row, a cell for each column.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+}
+
+impl std::fmt::Display for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let heading: Vec<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
+        let lines = || std::iter::once(&heading).chain(&self.rows);
+        let width = |column: usize| {
+            lines().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..heading.len()).map(width).collect();
+        for line in lines() {
+            let mut text = String::new();
+            for ((cell, &width), (_, align)) in line.iter().zip(&widths).zip(&self.columns) {
+                text += &match align {
+                    Align::Left => format!("{cell:<width$}  "),
+                    Align::Right => format!("{cell:>width$}  "),
+                };
+            }
+            writeln!(f, "{}", text.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// A whole number with commas between thousands.
+pub fn thousands(number: u64) -> String {
+    indicatif::HumanCount(number).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let mut table = Table::new(&[("name", Align::Left), ("count", Align::Right)]);
+        table.row(["a".to_owned(), thousands(1_234_567)]);
+        table.row(["long name".to_owned(), "1".to_owned()]);
+        assert_eq!(table.to_string(), "name           count\na          1,234,567\nlong name          1\n");
+    }
+}

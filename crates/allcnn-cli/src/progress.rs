@@ -1,0 +1,141 @@
+//! Progress on standard error: a bar in a terminal, plain lines elsewhere, nothing with `--quiet`.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// The least time between two plain lines of one task.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Not at all.
+    Silent,
+    /// As lines that stay.
+    Lines,
+    /// As a bar that is drawn over.
+    Bar,
+}
+
+impl Progress {
+    /// What suits standard error.
+    pub fn new(quiet: bool) -> Self {
+        match (quiet, std::io::stderr().is_terminal()) {
+            (true, _) => Self::Silent,
+            (false, true) => Self::Bar,
+            (false, false) => Self::Lines,
+        }
+    }
+
+    /// A line that stays.
+    pub fn note(self, text: &str) {
+        if self != Self::Silent {
+            eprintln!("{text}");
+        }
+    }
+
+    /// Starts to show work on `total` things (0: their number is unknown).
+    pub fn task(self, label: &str, total: u64, unit: Unit) -> Task {
+        let bar = (self == Self::Bar).then(|| bar(label, total, unit));
+        Task { progress: self, label: label.to_owned(), total, unit, bar, last_line: Instant::now() }
+    }
+}
+
+/// What a task counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Images, files, ...
+    Things,
+    /// Bytes.
+    Bytes,
+}
+
+fn bar(label: &str, total: u64, unit: Unit) -> ProgressBar {
+    let count = match (unit, total) {
+        (Unit::Bytes, 0) => "{bytes} {binary_bytes_per_sec} {msg}",
+        (Unit::Bytes, _) => "[{bar:28}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} left {msg}",
+        (Unit::Things, 0) => "{human_pos} {msg}",
+        (Unit::Things, _) => "[{bar:28}] {human_pos}/{human_len} {msg}",
+    };
+    let style = ProgressStyle::with_template(&format!("{{prefix}} {count}"))
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ");
+    ProgressBar::with_draw_target((total > 0).then_some(total), ProgressDrawTarget::stderr_with_hz(10))
+        .with_style(style)
+        .with_prefix(label.to_owned())
+}
+
+/// Work whose progress is shown.
+#[derive(Debug)]
+pub struct Task {
+    progress: Progress,
+    label: String,
+    total: u64,
+    unit: Unit,
+    bar: Option<ProgressBar>,
+    last_line: Instant,
+}
+
+impl Task {
+    /// Shows that `done` things are done; `detail` is made only when it is shown.
+    pub fn set(&mut self, done: u64, detail: impl FnOnce() -> String) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+            bar.set_message(detail());
+        } else if self.progress == Progress::Lines && self.last_line.elapsed() >= LINE_INTERVAL {
+            self.last_line = Instant::now();
+            eprintln!("{}", format!("{} {} {}", self.label, self.amount(done), detail()).trim_end());
+        }
+    }
+
+    /// A warning that stays, above the bar; told even where progress is not.
+    pub fn warn(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("warning: {text}")),
+            None => eprintln!("warning: {text}"),
+        }
+    }
+
+    fn amount(&self, done: u64) -> String {
+        let show = |number| match self.unit {
+            Unit::Things => indicatif::HumanCount(number).to_string(),
+            Unit::Bytes => indicatif::HumanBytes(number).to_string(),
+        };
+        if self.total > 0 { format!("{}/{}", show(done), show(self.total)) } else { show(done) }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A length of time in its two largest units: `1h 20m`, `2m 5s`, `9s`.
+pub fn human_time(seconds: f64) -> String {
+    let seconds = seconds.max(0.0).round() as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m {seconds}s"),
+        _ => format!("{hours}h {minutes}m"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::human_time;
+
+    #[test]
+    fn times_for_people() {
+        for (seconds, text) in
+            [(0.2, "0s"), (59.6, "1m 0s"), (125.0, "2m 5s"), (4800.0, "1h 20m"), (-1.0, "0s")]
+        {
+            assert_eq!(human_time(seconds), text);
+        }
+    }
+}

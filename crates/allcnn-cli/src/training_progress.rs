@@ -1,0 +1,139 @@
+//! What a training tells, shown as it happens.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use allcnn::data::{self, Stage};
+use allcnn::preprocess::Method;
+use allcnn::train::{EpochRow, Event, Observer};
+
+use crate::interrupt;
+use crate::progress::{Progress, Task, Unit, human_time};
+
+/// Shows the events of a training.
+pub struct TrainingProgress {
+    progress: Progress,
+    stop: Arc<AtomicBool>,
+    loading: LoadingProgress,
+    epoch: Option<(u32, Task)>,
+    total_epochs: u64,
+    epoch_steps: u64,
+    train_images: u64,
+}
+
+impl TrainingProgress {
+    /// Shows events by `progress`; from the first step on, Ctrl-C sets `stop`.
+    pub fn new(progress: Progress, stop: Arc<AtomicBool>) -> Self {
+        let loading = LoadingProgress::new(progress);
+        Self { progress, stop, loading, epoch: None, total_epochs: 0, epoch_steps: 1, train_images: 0 }
+    }
+
+    fn step(&mut self, step: u64, total_steps: u64, epoch: u32, loss: f64, images_per_s: f64) {
+        if self.epoch.as_ref().is_none_or(|(shown, _)| *shown != epoch) {
+            let label = format!("epoch {epoch}/{}", self.total_epochs);
+            self.epoch = Some((epoch, self.progress.task(&label, self.train_images, Unit::Things)));
+        }
+        let images_a_step = self.train_images as f64 / self.epoch_steps as f64;
+        let in_epoch = step - u64::from(epoch - 1) * self.epoch_steps;
+        let left = (total_steps - step) as f64 * images_a_step / images_per_s.max(1e-9);
+        if let Some((_, task)) = &mut self.epoch {
+            task.set((in_epoch as f64 * images_a_step) as u64, || {
+                format!("{images_per_s:.0} images/s  loss {loss:.4}  {} left", human_time(left))
+            });
+        }
+    }
+
+    fn epoch_done(&mut self, row: &EpochRow, best: bool) {
+        self.epoch = None;
+        let test = row.test_error_pct.map_or_else(String::new, |error| {
+            format!("  test error {error:6.2} %{}", if best { " (best)" } else { "       " })
+        });
+        self.progress.note(&format!(
+            "epoch {}/{}  loss {:.4}  train error {:6.2} %{test}  {:.0} images/s  {}",
+            row.epoch,
+            self.total_epochs,
+            row.train_loss,
+            row.train_error_pct,
+            row.images_per_s,
+            human_time(row.seconds)
+        ));
+    }
+}
+
+impl Observer for TrainingProgress {
+    fn observe(&mut self, event: Event<'_>) {
+        match event {
+            Event::Loading(at) => self.loading.show(at),
+            Event::Fitting(method) => {
+                self.loading.end();
+                if method == Method::GcnZca {
+                    self.progress.note("fitting the preprocessing gcn-zca");
+                }
+            }
+            Event::Planned { total_steps, .. } => {
+                self.progress.note(&format!("{total_steps} steps fit into the time limit"));
+            }
+            Event::Started { step, total_steps, epoch_steps, train_images, test_images } => {
+                self.loading.end();
+                (self.epoch_steps, self.train_images) = (epoch_steps.max(1), train_images as u64);
+                self.total_epochs = total_steps.div_ceil(self.epoch_steps);
+                let what = format!("{train_images} training images, {test_images} test images");
+                self.progress.note(&match step {
+                    0 => what,
+                    step if step >= total_steps => format!("{what}; the training is finished already"),
+                    step => format!("{what}; going on after step {step} of {total_steps}"),
+                });
+                if let Err(error) = interrupt::listen(&self.stop) {
+                    eprintln!("warning: Ctrl-C will end the training without saving: {error}");
+                }
+            }
+            Event::Step { step, total_steps, epoch, loss, images_per_s, .. } => {
+                self.step(step, total_steps, epoch, loss, images_per_s);
+            }
+            Event::Epoch { row, best } => self.epoch_done(row, best),
+            Event::Saved { .. } => {}
+            // Not progress: told even with --quiet.
+            Event::Warning(text) => match &self.epoch {
+                Some((_, task)) => task.warn(text),
+                None => eprintln!("warning: {text}"),
+            },
+        }
+    }
+}
+
+/// The reading, fetching or writing of data, shown as it happens.
+#[derive(Debug)]
+pub struct LoadingProgress {
+    progress: Progress,
+    task: Option<(Stage, Option<u64>, Task)>,
+}
+
+impl LoadingProgress {
+    /// Shows stages by `progress`.
+    pub fn new(progress: Progress) -> Self {
+        Self { progress, task: None }
+    }
+
+    /// Shows how far a stage is.
+    pub fn show(&mut self, at: data::Progress) {
+        let same = self.task.as_ref().is_some_and(|(stage, total, _)| (*stage, *total) == (at.stage, at.total));
+        if !same {
+            let (label, unit) = match at.stage {
+                Stage::Listing => ("looking at the data", Unit::Things),
+                Stage::Reading => ("reading images", Unit::Things),
+                Stage::Downloading => ("downloading", Unit::Bytes),
+                Stage::Writing => ("writing images", Unit::Things),
+            };
+            self.end();
+            self.task = Some((at.stage, at.total, self.progress.task(label, at.total.unwrap_or(0), unit)));
+        }
+        if let Some((_, _, task)) = &mut self.task {
+            task.set(at.done, String::new);
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn end(&mut self) {
+        self.task = None;
+    }
+}

@@ -1,0 +1,141 @@
+//! Values as people write them on the command line: each parser says what was given and what is expected.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::builder::TypedValueParser;
+
+/// Where the work runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The fastest device there is.
+    Auto,
+    /// The processor.
+    Cpu,
+    /// A CUDA device, by number.
+    Cuda(usize),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|number| number.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| "expected cpu, cuda, cuda:N or auto".to_owned()),
+        }
+    }
+}
+
+/// A whole number of at least 1 and at most `most`.
+pub fn count(most: usize) -> impl TypedValueParser<Value = usize> {
+    clap::builder::StringValueParser::new().try_map(move |text| match text.parse::<usize>() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => Err(format!("expected a whole number from 1 to {most}")),
+    })
+}
+
+/// A finite number above zero.
+pub fn positive(text: &str) -> Result<f32, String> {
+    real(text).filter(|&number| number > 0.0).ok_or_else(|| "expected a number above 0".to_owned())
+}
+
+/// A finite number of at least zero.
+pub fn non_negative(text: &str) -> Result<f32, String> {
+    real(text).filter(|&number| number >= 0.0).ok_or_else(|| "expected a number of at least 0".to_owned())
+}
+
+/// A number from 0 up to, but below, 1.
+pub fn share(text: &str) -> Result<f32, String> {
+    real(text)
+        .filter(|number| (0.0..1.0).contains(number))
+        .ok_or_else(|| "expected a number of at least 0 and below 1".to_owned())
+}
+
+fn real(text: &str) -> Option<f32> {
+    text.parse().ok().filter(|number: &f32| number.is_finite())
+}
+
+/// A size in pixels, as in `32x32`: height and width.
+pub fn image_size(text: &str) -> Result<(usize, usize), String> {
+    let side = |text: &str| text.parse().ok().filter(|side| (1..=65_536).contains(side));
+    text.split_once('x')
+        .and_then(|(height, width)| Some((side(height)?, side(width)?)))
+        .ok_or_else(|| "expected height and width in pixels, such as 64x64".to_owned())
+}
+
+/// A length of time: seconds alone, or whole numbers with the units `h`, `m` and `s`, as in `90s`, `30m` or `1h30m`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || "expected a length of time above 0, such as 90s, 30m or 1h30m".to_owned();
+    let mut total = 0_u64;
+    let mut number = String::new();
+    for letter in text.chars() {
+        let unit = match letter {
+            '0'..='9' => {
+                number.push(letter);
+                continue;
+            }
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            _ => return Err(expected()),
+        };
+        let value = number.parse::<u64>().map_err(|_| expected())?;
+        total = value.checked_mul(unit).and_then(|part| total.checked_add(part)).ok_or_else(expected)?;
+        number.clear();
+    }
+    if !number.is_empty() {
+        total =
+            number.parse::<u64>().ok().and_then(|seconds| total.checked_add(seconds)).ok_or_else(expected)?;
+    }
+    if total == 0 { Err(expected()) } else { Ok(Duration::from_secs(total)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_as_people_write_them() {
+        for (text, seconds) in
+            [("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("45", 45), ("1m5", 65)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in
+            ["", "0", "0s", "m", "5d", "-3m", "1.5h", "99999999999999999999h", "18446744073709551615h"]
+        {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_two_sides() {
+        assert_eq!(image_size("32x48"), Ok((32, 48)));
+        assert!(["32", "x", "0x5", "32x", "axb", "1x99999999"].iter().all(|text| image_size(text).is_err()));
+    }
+
+    #[test]
+    fn devices_by_name() {
+        assert_eq!("cuda:3".parse(), Ok(DeviceChoice::Cuda(3)));
+        assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
+        for text in ["gpu", "cuda:", "cuda:x", "CPU", ""] {
+            assert!(text.parse::<DeviceChoice>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_outside_their_range_are_refused() {
+        assert_eq!(positive("0.05"), Ok(0.05));
+        assert!(["0", "-1", "nan", "inf", "x"].iter().all(|text| positive(text).is_err()));
+        assert!(["-0.1", "inf"].iter().all(|text| non_negative(text).is_err()));
+        assert!(["1", "-0.1", "nan"].iter().all(|text| share(text).is_err()));
+        assert_eq!(share("0.9"), Ok(0.9));
+    }
+}

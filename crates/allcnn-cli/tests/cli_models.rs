@@ -1,0 +1,77 @@
+//! Help texts and `allcnn models`.
+
+mod support;
+
+use support::{allcnn, keys, workspace};
+
+#[test]
+fn without_a_command_two_examples_are_shown() {
+    let folder = workspace();
+    let shown = allcnn(folder.path(), &[]).done();
+    assert!(shown.stdout.contains("allcnn train --data photos/"), "{shown:?}");
+    assert!(shown.stdout.lines().count() < 10);
+}
+
+#[test]
+fn help_shows_examples_before_flags() {
+    let folder = workspace();
+    let commands: &[&[&str]] = &[
+        &[],
+        &["train"],
+        &["eval"],
+        &["predict"],
+        &["models"],
+        &["bench"],
+        &["data"],
+        &["data", "info"],
+        &["data", "fetch"],
+        &["data", "convert"],
+        &["data", "verify"],
+    ];
+    for command in commands {
+        let mut arguments = command.to_vec();
+        arguments.push("--help");
+        let help = allcnn(folder.path(), &arguments).done().stdout;
+        let examples = help.find("Examples:").unwrap_or_else(|| panic!("{command:?}: {help}"));
+        assert!(examples < help.find("Usage:").unwrap() && examples < help.find("--help").unwrap(), "{help}");
+        assert!(help[examples..].contains(&["allcnn", &command.join(" ")].join(" ")), "{command:?}: {help}");
+    }
+}
+
+#[test]
+fn models_as_json_have_the_papers_parameters() {
+    let folder = workspace();
+    let models = allcnn(folder.path(), &["models", "--json"]).done().json();
+    let parameters = |name: &str| {
+        let entry = models.as_array().unwrap().iter().find(|entry| entry["name"] == name);
+        entry.unwrap_or_else(|| panic!("no {name}"))["parameters"].as_u64().unwrap()
+    };
+    assert_eq!(parameters("model-a"), 839_242);
+    assert_eq!(parameters("all-cnn-c"), 1_369_738);
+    assert_eq!(parameters("convpool-cnn-b"), 1_300_618);
+    let first = &models[0];
+    assert_eq!(keys(first), ["input", "layers", "multiply_adds", "name", "parameters"]);
+    assert_eq!(keys(&first["layers"][0]), ["kind", "name", "output", "parameters", "receptive_field"]);
+    assert_eq!(first["input"], serde_json::json!([32, 32, 3]));
+}
+
+#[test]
+fn one_model_shows_its_layers() {
+    let folder = workspace();
+    let table = allcnn(folder.path(), &["models", "all-cnn-c"]).done().stdout;
+    for part in ["conv9", "global_pool", "1,369,738", "receptive field"] {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+    let more_classes =
+        allcnn(folder.path(), &["models", "all-cnn-c", "--classes", "100", "--json"]).done().json();
+    assert_eq!(more_classes[0]["parameters"], 1_369_738 + 90 * 193);
+    let own = allcnn(folder.path(), &["models", "tiny.toml", "--json"]).done().json();
+    assert_eq!((own.as_array().unwrap().len(), &own[0]["name"]), (1, &"tiny".into()));
+}
+
+#[test]
+fn an_unknown_model_is_wrong_usage() {
+    let folder = workspace();
+    allcnn(folder.path(), &["models", "all-cnn-d"]).fails(2, &["unknown model \"all-cnn-d\"", "all-cnn-c"]);
+    allcnn(folder.path(), &["models", "missing.toml"]).fails(1, &["missing.toml", "No such file"]);
+}

@@ -1,0 +1,192 @@
+//! A short training on the embedded data and on an image folder, then everything that uses its run.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::{
+    allcnn, assert_same_weights, image_folder, keys, picture, tensors, train_arguments, workspace,
+};
+
+const SHORT: &[&str] = &["--limit", "300", "--epochs", "2"];
+
+#[test]
+fn training_leaves_a_run_that_eval_and_predict_use() {
+    let folder = workspace();
+    let trained =
+        allcnn(folder.path(), &train_arguments("run", &[SHORT, &["--json"]].concat())).done().json();
+    assert_eq!(
+        keys(&trained),
+        [
+            "best_test_error_pct",
+            "epochs",
+            "images_per_s",
+            "model",
+            "run",
+            "seconds",
+            "test_error_pct",
+            "train_loss"
+        ]
+    );
+    assert_eq!((&trained["model"], &trained["epochs"]), (&"tiny".into(), &2.into()));
+    let run = folder.path().join("run");
+    check_run_folder(&run);
+
+    let eval = allcnn(folder.path(), &["eval", "run", "--checkpoint", "last", "--json"]).done().json();
+    assert_eq!(keys(&eval), ["classes", "confusion", "images", "loss", "top1_error_pct", "top5_error_pct"]);
+    assert_eq!(keys(&eval["classes"][0]), ["error_pct", "images", "name"]);
+    assert_eq!(eval["top1_error_pct"], trained["test_error_pct"], "the weights are those of the last epoch");
+    let counted: u64 = eval["confusion"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|row| row.as_array().unwrap())
+        .map(|n| n.as_u64().unwrap())
+        .sum();
+    assert_eq!(eval["images"], counted);
+    let train_split = allcnn(folder.path(), &["eval", "run", "--split", "train", "--json"]).done().json();
+    assert_eq!(train_split["images"], 300);
+
+    let table = allcnn(folder.path(), &["eval", "run"]).done().stdout;
+    assert!(table.contains("top-1 error") && table.contains("confusion"), "{table}");
+}
+
+#[track_caller]
+fn check_run_folder(run: &Path) {
+    let metrics = fs::read_to_string(run.join("metrics.csv")).unwrap();
+    let mut lines = metrics.lines();
+    assert_eq!(
+        lines.next(),
+        Some("epoch,learning_rate,train_loss,train_error_pct,test_loss,test_error_pct,images_per_s,seconds")
+    );
+    assert_eq!(lines.count(), 2, "a row an epoch: {metrics}");
+    let settings = fs::read_to_string(run.join("run.toml")).unwrap();
+    assert!(settings.contains("fingerprint") && settings.contains("seed"), "{settings}");
+    let report = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(report.contains("<svg") || report.contains("<img"), "a report has pictures");
+    for reference in ["src=\"http", "href=\"http", "url(http"] {
+        assert!(!report.contains(reference), "a report refers to nothing outside");
+    }
+    let weights = tensors(&run.join("best.safetensors"));
+    assert_eq!(weights["conv1.weight"].0, [8, 3, 3, 3]);
+    assert_eq!(weights["conv3.weight"].0, [10, 8, 1, 1]);
+    tensors(&run.join("last.safetensors"));
+}
+
+#[test]
+fn words_name_the_error_the_run_and_the_report() {
+    let folder = workspace();
+    let trained = allcnn(folder.path(), &train_arguments("run", SHORT)).done();
+    for part in ["test error", "run/report.html"] {
+        assert!(trained.stdout.contains(part), "{part}: {trained:?}");
+    }
+    assert!(trained.stderr.contains("epoch 2/2"), "progress goes to standard error: {trained:?}");
+    let quiet = allcnn(folder.path(), &train_arguments("quiet", &[SHORT, &["--quiet"]].concat())).done();
+    assert_eq!(quiet.stderr, "", "--quiet is silent");
+}
+
+#[test]
+fn own_pictures_are_learned_and_predicted() {
+    let folder = workspace();
+    let data = image_folder(folder.path(), 40);
+    let data = data.to_str().unwrap();
+    let more = ["--data", data, "--epochs", "8", "--lr", "0.1", "--augment", "none", "--quiet"];
+    allcnn(folder.path(), &train_arguments("run", &more)).done();
+    let asked = folder.path().join("asked");
+    fs::create_dir(&asked).unwrap();
+    picture([12, 22, 170], 3).save(asked.join("a.png")).unwrap();
+    picture([180, 25, 12], 4).save(asked.join("b.jpg")).unwrap();
+    fs::write(asked.join("c.jpg"), "this is no picture").unwrap();
+
+    let predicted = allcnn(folder.path(), &["predict", "run", "asked", "--top", "2", "--json"]);
+    let document = predicted.json();
+    assert_eq!(keys(&document[0]), ["file", "predictions"]);
+    assert_eq!(keys(&document[0]["predictions"][0]), ["class", "probability"]);
+    assert_eq!(document[0]["predictions"][0]["class"], "blue");
+    assert_eq!(document[1]["predictions"][0]["class"], "red");
+    assert_eq!(document[1]["predictions"].as_array().unwrap().len(), 2);
+    assert_eq!(keys(&document[2]), ["error", "file"]);
+    assert!(document[2]["file"].as_str().unwrap().ends_with("c.jpg"));
+    assert_eq!(predicted.code, Some(1), "a file could not be read: {predicted:?}");
+
+    let table = allcnn(folder.path(), &["predict", "run", "asked/a.png"]).done().stdout;
+    assert!(table.contains("a.png") && table.contains("blue"), "{table}");
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let folder = workspace();
+    for (out, threads) in [("one", "1"), ("two", "2"), ("three", "3")] {
+        allcnn(folder.path(), &train_arguments(out, &[SHORT, &["--threads", threads, "--quiet"]].concat()))
+            .done();
+    }
+    assert_same_weights(&folder.path().join("one"), &folder.path().join("two"));
+    assert_same_weights(&folder.path().join("one"), &folder.path().join("three"));
+}
+
+#[test]
+fn the_seed_changes_the_weights() {
+    let folder = workspace();
+    for (out, seed) in [("zero", "0"), ("one", "1")] {
+        allcnn(folder.path(), &train_arguments(out, &["--limit", "64", "--epochs", "1", "--seed", seed]))
+            .done();
+    }
+    let weights = |out: &str| tensors(&folder.path().join(out).join("last.safetensors"));
+    assert_ne!(weights("zero")["conv1.weight"], weights("one")["conv1.weight"]);
+}
+
+#[test]
+fn every_preprocessing_and_initialization_trains() {
+    let folder = workspace();
+    for (number, setting) in [
+        ["--preprocess", "gcn-zca"],
+        ["--preprocess", "none"],
+        ["--init", "xavier"],
+        ["--init", "normal:0.05"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let out = format!("run{number}");
+        let more = [&["--limit", "100", "--epochs", "1"], setting.as_slice()].concat();
+        allcnn(folder.path(), &train_arguments(&out, &more)).done();
+        allcnn(folder.path(), &["eval", &out, "--json"]).done();
+    }
+}
+
+#[test]
+fn the_benchmark_says_how_fast_and_how_large() {
+    let folder = workspace();
+    let arguments = ["bench", "--model", "tiny.toml", "--batch", "16", "--threads", "1", "--json"];
+    let bench = allcnn(folder.path(), &arguments).done().json();
+    assert_eq!(
+        keys(&bench),
+        [
+            "batch",
+            "device",
+            "explain_images_per_s",
+            "gflops",
+            "infer_images_per_s",
+            "model",
+            "peak_gflops",
+            "peak_memory_mb",
+            "precision",
+            "threads",
+            "train_images_per_s"
+        ]
+    );
+    assert!(bench["train_images_per_s"].as_f64().unwrap() > 0.0);
+    assert!(bench["peak_memory_mb"].as_f64().unwrap() > 1.0);
+    assert_eq!((&bench["threads"], &bench["batch"]), (&1.into(), &16.into()));
+
+    let words = allcnn(
+        folder.path(),
+        &["bench", "--model", "tiny.toml", "--batch", "4", "--what", "infer", "--layers", "--verbose"],
+    )
+    .done()
+    .stdout;
+    for part in ["conv1", "images/s"] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+}

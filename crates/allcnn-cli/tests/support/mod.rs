@@ -1,0 +1,170 @@
+//! What the end-to-end tests share: running the program, small networks and pictures, comparing weights.
+#![allow(dead_code)] // each test file uses its own part
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal};
+use safetensors::SafeTensors;
+use serde_json::Value;
+
+/// A network small enough to train in a moment.
+pub const TINY_NETWORK: &str = r#"
+name = "tiny"
+input = [32, 32, 3]
+layers = [
+  { conv = 8, kernel = 3, stride = 2 },
+  { conv = 8, kernel = 3, stride = 2, dropout = 0.2 },
+  { conv = "classes", kernel = 1 },
+  { global_average = true },
+]
+"#;
+
+/// How the program ended and what it said.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// Asserts success.
+    #[track_caller]
+    pub fn done(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        self
+    }
+
+    /// Asserts an exit code and an error of one to three lines that holds all of `parts`.
+    #[track_caller]
+    pub fn fails(&self, code: i32, parts: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        let start = self.stderr.rfind("error: ").unwrap_or_else(|| panic!("no error: {self:#?}"));
+        let error = &self.stderr[start..];
+        for part in parts {
+            assert!(error.contains(part), "expected '{part}' in: {self:#?}");
+        }
+        assert!(error.lines().count() <= 3, "an error takes at most three lines: {self:#?}");
+        assert!(!self.stderr.contains("panicked"), "{self:#?}");
+        assert_eq!(self.stdout, "", "nothing is printed as a result");
+    }
+
+    /// The one JSON document on standard output.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+}
+
+/// The program with its arguments, in `folder`, with a cache of its own.
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_allcnn"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .env_remove("ALLCNN_DATA")
+        .env_remove("ALLCNN_DATA_URL")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs the program to its end.
+pub fn allcnn(folder: &Path, arguments: &[&str]) -> Outcome {
+    finish(&mut command(folder, arguments))
+}
+
+/// Runs a prepared command to its end.
+pub fn finish(command: &mut Command) -> Outcome {
+    let output = command.output().unwrap();
+    Outcome {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Starts the program and leaves it running.
+pub fn start(folder: &Path, arguments: &[&str]) -> Child {
+    command(folder, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits for the end of a started program.
+pub fn outcome(child: Child) -> Outcome {
+    let output = child.wait_with_output().unwrap();
+    Outcome {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Sends a signal as a terminal or a supervisor does.
+pub fn signal(child: &Child, signal: Signal) {
+    rustix::process::kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+/// An empty folder for a test.
+pub fn workspace() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("tiny.toml"), TINY_NETWORK).unwrap();
+    folder
+}
+
+/// A short training of the tiny network on the embedded data into `out`, with more arguments.
+pub fn train_arguments<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["train", "--model", "tiny.toml", "--batch", "32", "--out", out];
+    arguments.extend(more);
+    arguments
+}
+
+/// A picture of one color with a little texture.
+pub fn picture(color: [u8; 3], salt: u8) -> image::RgbImage {
+    image::RgbImage::from_fn(32, 32, |x, y| {
+        let texture = (x * 7 + y * 13) as u8 % 32;
+        image::Rgb(color.map(|value| value.wrapping_add(texture).wrapping_add(salt)))
+    })
+}
+
+/// An image folder with classes `blue` and `red`, `images` pictures each.
+pub fn image_folder(folder: &Path, images: u8) -> PathBuf {
+    let data = folder.join("pictures");
+    for (class, color) in [("blue", [10, 20, 180]), ("red", [190, 20, 10])] {
+        fs::create_dir_all(data.join(class)).unwrap();
+        for number in 0..images {
+            picture(color, number % 20).save(data.join(class).join(format!("{number:03}.png"))).unwrap();
+        }
+    }
+    data
+}
+
+/// The tensors of a checkpoint: shape and bytes by name. Panics when the file is not whole.
+pub fn tensors(checkpoint: &Path) -> BTreeMap<String, (Vec<usize>, Vec<u8>)> {
+    let bytes = fs::read(checkpoint).unwrap_or_else(|error| panic!("{}: {error}", checkpoint.display()));
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    file.tensors()
+        .into_iter()
+        .map(|(name, tensor)| (name, (tensor.shape().to_vec(), tensor.data().to_vec())))
+        .collect()
+}
+
+/// Asserts that two runs ended with the same weights and velocities to the bit.
+#[track_caller]
+pub fn assert_same_weights(one: &Path, other: &Path) {
+    let (one, other) = (tensors(&one.join("last.safetensors")), tensors(&other.join("last.safetensors")));
+    assert!(one.keys().eq(other.keys()), "{:?} {:?}", one.keys(), other.keys());
+    for (name, tensor) in &one {
+        assert!(tensor == &other[name], "{name} differs");
+    }
+    assert!(one.contains_key("conv1.weight"));
+}
+
+/// The keys of a JSON object, sorted.
+pub fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
