@@ -232,7 +232,7 @@ mod tests {
     fn scores() -> Scores {
         let mut scores =
             Scores { classes: 3, labels: vec![0, 1, 2, 1], probabilities: vec![], losses: vec![] };
-        let sums = [0.5, 0.3, 0.2, 0.8, 0.1, 0.1, 0.2, 0.2, 0.6, 0.4, 0.4, 0.2];
+        let sums = [0.5, 0.3, 0.2, 0.7, 0.1, 0.2, 0.2, 0.2, 0.6, 0.4, 0.4, 0.2];
         scores.take(&[0, 1, 2, 3], &sums.map(|p| 2.0 * p), 2.0);
         scores
     }

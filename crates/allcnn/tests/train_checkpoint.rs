@@ -1,4 +1,5 @@
 //! Checkpoint files: exact, and refused with the reason when they are damaged, foreign or of another network.
+#![allow(clippy::unwrap_used)]
 
 mod train_support;
 

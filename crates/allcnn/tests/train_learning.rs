@@ -1,4 +1,5 @@
 //! A training learns, says when it does not, and stops before it writes nonsense.
+#![allow(clippy::unwrap_used)]
 
 mod train_support;
 
@@ -11,6 +12,7 @@ use allcnn::plan::{Plan, PlanPurpose};
 use allcnn::predict::trained;
 use allcnn::samples::Samples;
 use allcnn::train::{Checkpoint, End, Error, Event, Recipe, Task, Trainer};
+use allcnn_cpu::{Cpu, CpuOptions};
 use allcnn_device::{Reference, SingleProcess};
 use train_support::{Data, Pace, classes, last, network, recipe};
 
@@ -42,6 +44,20 @@ fn it_learns_and_the_figures_are_those_of_the_checkpoint() {
     }
     let best = outcome.progress.history.iter().filter_map(|row| row.test_error_pct).fold(f64::MAX, f64::min);
     assert_eq!(outcome.progress.best_test_error_pct, Some(best));
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let (data, folder) = (Data::new(53, 20), tempfile::tempdir().unwrap());
+    let mut ends = Vec::new();
+    for threads in [1, 2, 5] {
+        let device = Cpu::new(CpuOptions { threads: Some(threads), ..CpuOptions::default() }).unwrap();
+        let run = folder.path().join(threads.to_string());
+        data.train_on(&device, &network(), &recipe(), &run, None, Pace::default(), |_, _| ()).unwrap();
+        ends.push(last(&run));
+    }
+    assert_eq!(ends[0], ends[1]);
+    assert_eq!(ends[0], ends[2]);
 }
 
 #[test]

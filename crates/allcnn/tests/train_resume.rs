@@ -1,4 +1,5 @@
 //! A training that is cut anywhere and resumed ends with the same bits as one that never was.
+#![allow(clippy::unwrap_used)]
 
 mod train_support;
 

@@ -1,4 +1,5 @@
 //! From a request to a finished run folder and on to predictions, on image files that the test makes.
+#![allow(clippy::unwrap_used)]
 
 mod train_support;
 

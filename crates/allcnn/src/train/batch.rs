@@ -22,6 +22,8 @@ pub(super) struct Batch {
     pub(super) targets: Vec<f32>,
     /// The class of each image; as many as there are images.
     pub(super) labels: Vec<u32>,
+    /// The step that it was filled for.
+    pub(super) step: Option<u64>,
     classes: usize,
     source: Vec<f32>,
 }
@@ -33,6 +35,7 @@ impl Batch {
             images: vec![0.0; rows * image_len],
             targets: vec![0.0; rows * classes],
             labels: Vec::with_capacity(rows),
+            step: None,
             classes,
             source: vec![0.0; image_len],
         }

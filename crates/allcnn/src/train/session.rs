@@ -15,7 +15,7 @@ use crate::preprocess::{Cache, Geometry, Preprocessor};
 use crate::run::{DataRecord, Manifest, PROGRAM, RunError, RunFolder, Session};
 use crate::samples::Samples;
 
-/// The share of a time limit that is planned for; the rest is for the report and for slower minutes.
+/// The share of a time limit that is planned for; the rest is for slower minutes.
 const PLANNED_SHARE: f64 = 0.95;
 /// The share of a time limit that timing the first steps may take.
 const REHEARSAL_SHARE: f64 = 0.05;
@@ -266,7 +266,8 @@ fn plan_length<D: Device>(
     limit: Duration,
     spent: Duration,
 ) {
-    let left = limit.mul_f64(PLANNED_SHARE).saturating_sub(spent);
+    // The report evaluates the best checkpoint once more.
+    let left = limit.mul_f64(PLANNED_SHARE).saturating_sub(spent + cost.evaluation);
     manifest.total_steps = cost.steps_within(left, manifest.epoch_steps);
     let epochs = manifest.total_steps.div_ceil(manifest.epoch_steps);
     manifest.recipe.epochs = u32::try_from(epochs).unwrap_or(u32::MAX);

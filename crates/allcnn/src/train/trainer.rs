@@ -3,82 +3,17 @@
 //! Everything random derives from (seed, epoch, step, image), so a training that is cut at any step and resumed from
 //! its checkpoint does exactly what it would have done without the cut.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use allcnn_device::{Collective, Device, Sgd};
 
 use super::batch::{Batch, order};
 use super::health::Watch;
-use super::{Checkpoint, Cost, EpochRow, Error, Event, Observer, Progress, Recipe};
+use super::{Checkpoint, Cost, End, EpochRow, Error, Event, Limits, Observer, Outcome, Progress, Task};
 use crate::evaluate::{Scores, Views, score};
-use crate::net::Network;
 use crate::parameters::{Kind, Parameters, Tensor};
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::run::RunFolder;
-use crate::samples::Samples;
-
-/// What is to be trained, and on what.
-#[derive(Clone, Copy)]
-pub struct Task<'a> {
-    /// The network, with the dropout rates that apply.
-    pub network: &'a Network,
-    /// The names of the classes.
-    pub classes: &'a [String],
-    /// The settings.
-    pub recipe: &'a Recipe,
-    /// The training images.
-    pub train: &'a Samples<'a>,
-    /// The test images; may be empty.
-    pub test: &'a Samples<'a>,
-}
-
-/// When to stop and how often to save.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits<'a> {
-    /// Set by the caller to stop after the step under way.
-    pub stop: &'a AtomicBool,
-    /// When to stop in any case.
-    pub deadline: Option<Instant>,
-    /// How often to save within an epoch.
-    pub save_every: Duration,
-}
-
-impl<'a> Limits<'a> {
-    /// No deadline, a checkpoint every five minutes.
-    pub fn until(stop: &'a AtomicBool) -> Self {
-        Self { stop, deadline: None, save_every: Duration::from_secs(300) }
-    }
-
-    fn is_over(&self) -> Option<End> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Some(End::Interrupted);
-        }
-        self.deadline.filter(|&deadline| Instant::now() >= deadline).map(|_| End::TimeUp)
-    }
-}
-
-/// Why a training returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// All steps are done.
-    Finished,
-    /// It was asked to stop; the checkpoint is written.
-    Interrupted,
-    /// The deadline came; the checkpoint is written.
-    TimeUp,
-}
-
-/// A training that returned.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// Why.
-    pub end: End,
-    /// How far it came.
-    pub progress: Progress,
-    /// What the network said about the test images after the last epoch that was evaluated in this session.
-    pub scores: Option<Scores>,
-}
 
 /// A training in memory.
 pub struct Trainer<'a, D: Device> {
@@ -90,7 +25,8 @@ pub struct Trainer<'a, D: Device> {
     step: D::Step,
     /// One recording for full batches and one for the last of an epoch: the scale of the loss is recorded too.
     recordings: [D::Recording; 2],
-    batch: Batch,
+    /// Steps take turns, so that the next batch is filled while the device works on this one.
+    batches: [Batch; 2],
     losses: Vec<f32>,
     logits: Vec<f32>,
     /// The order of the images in the epoch of that number (from 0).
@@ -108,7 +44,7 @@ impl<'a, D: Device> Trainer<'a, D> {
     /// # Errors
     /// [`Error::Mismatch`] when network, classes and images do not fit together; failures of the device.
     pub fn new(device: &'a D, collective: &'a dyn Collective<D>, task: Task<'a>) -> Result<Self, Error> {
-        check(&task)?;
+        task.check()?;
         let (network, recipe) = (task.network, task.recipe);
         let classes = network.classes();
         let rows = recipe.batch.min(task.train.len()).div_ceil(collective.size());
@@ -124,7 +60,7 @@ impl<'a, D: Device> Trainer<'a, D> {
             parameters,
             step: device.new_step()?,
             recordings: Default::default(),
-            batch: Batch::new(rows, task.train.geometry().len(), classes),
+            batches: [(); 2].map(|()| Batch::new(rows, task.train.geometry().len(), classes)),
             losses: vec![0.0; rows],
             logits: vec![0.0; rows * classes],
             order: (0, order(task.train.len(), recipe.seed, 0)),
@@ -183,18 +119,16 @@ impl<'a, D: Device> Trainer<'a, D> {
     /// # Errors
     /// Failures of the device.
     pub fn rehearse(&mut self, at_most: Duration) -> Result<Cost, Error> {
-        const WARM_UP: u32 = 2;
+        const WARM_UP: u32 = 1;
         const STEPS: u32 = 20;
-        let places = self.share_of_step(0);
-        self.batch.fill(self.task.train, &places, self.task.recipe, 0);
         let begin = Instant::now();
         let (mut timed, mut since) = (0, begin);
         for step in 0..WARM_UP + STEPS {
             if step == WARM_UP {
                 since = Instant::now();
             }
+            self.fill_batch(0);
             self.queue_step(0, 0.0)?;
-            self.batch.fill(self.task.train, &places, self.task.recipe, 0);
             self.plan.losses(&mut self.losses)?;
             self.plan.logits(&mut self.logits)?;
             timed = (step + 1).saturating_sub(WARM_UP);
@@ -204,7 +138,7 @@ impl<'a, D: Device> Trainer<'a, D> {
         }
         let step = since.elapsed() / timed;
         let since = Instant::now();
-        self.plan.upload(&self.batch.images, &self.batch.targets)?;
+        self.plan.upload(&self.batches[0].images, &self.batches[0].targets)?;
         self.plan.forward(&self.parameters, Mode::Evaluate);
         self.plan.logits(&mut self.logits)?;
         let batches = self.task.test.len().div_ceil(self.plan.batch()) as u32;
@@ -268,12 +202,17 @@ impl<'a, D: Device> Trainer<'a, D> {
         let (step, epoch) = (self.progress.step, self.progress.epoch());
         let factor = self.task.recipe.schedule.factor(step, self.progress.total_steps);
         let learning_rate = self.task.recipe.learning_rate * factor;
-        let places = self.share_of_step(step);
-        self.batch.fill(self.task.train, &places, self.task.recipe, u64::from(epoch) - 1);
+        if self.batches[turn(step)].step != Some(step) {
+            self.fill_batch(step);
+        }
         self.queue_step(step, learning_rate as f32)?;
+        if step + 1 < self.progress.total_steps {
+            self.fill_batch(step + 1);
+        }
         self.plan.losses(&mut self.losses)?;
         self.plan.logits(&mut self.logits)?;
-        let images = self.batch.labels.len();
+        let labels = &self.batches[turn(step)].labels;
+        let images = labels.len();
         let sum: f64 = self.losses[..images].iter().map(|&loss| f64::from(loss)).sum();
         let loss = sum / images.max(1) as f64;
         if !loss.is_finite() {
@@ -283,7 +222,7 @@ impl<'a, D: Device> Trainer<'a, D> {
         progress.step += 1;
         progress.loss_sum += sum;
         progress.images += images as u64;
-        progress.wrong += wrong(&self.logits, &self.batch.labels, self.task.network.classes());
+        progress.wrong += wrong(&self.logits, labels, self.task.network.classes());
         clock.epoch_seconds += since.elapsed().as_secs_f64();
         self.watch.note(loss, factor);
         self.look_after(observer)?;
@@ -300,7 +239,9 @@ impl<'a, D: Device> Trainer<'a, D> {
 
     /// Queues the work of a step on the batch in memory.
     fn queue_step(&mut self, number: u64, learning_rate: f32) -> Result<(), Error> {
-        let Self { device, collective, task, plan, parameters, step, recordings, batch, progress, .. } = self;
+        let Self { device, collective, task, plan, parameters, step, recordings, batches, progress, .. } =
+            self;
+        let batch = &batches[turn(number)];
         let recipe = task.recipe;
         plan.upload(&batch.images, &batch.targets)?;
         device.set_step(step, number, learning_rate);
@@ -320,15 +261,18 @@ impl<'a, D: Device> Trainer<'a, D> {
         Ok(())
     }
 
-    /// The images of this process in a step.
-    fn share_of_step(&mut self, step: u64) -> Vec<u32> {
-        let (epoch, in_epoch) = (step / self.progress.epoch_steps, step % self.progress.epoch_steps);
-        if self.order.0 != epoch {
-            self.order = (epoch, order(self.task.train.len(), self.task.recipe.seed, epoch));
+    /// Fills the batch of a step with the images of this process.
+    fn fill_batch(&mut self, step: u64) {
+        let Self { task, order: (ordered, places), batches, progress, .. } = self;
+        let (recipe, epoch) = (task.recipe, step / progress.epoch_steps);
+        if *ordered != epoch {
+            (*ordered, *places) = (epoch, order(task.train.len(), recipe.seed, epoch));
         }
-        let all = &self.order.1[step_images(self.order.1.len(), self.task.recipe.batch, in_epoch)];
-        let share = all.chunks(self.plan.batch()).nth(self.collective.rank());
-        share.unwrap_or_default().to_vec()
+        let all = &places[step_images(places.len(), recipe.batch, step % progress.epoch_steps)];
+        let share = all.chunks(self.plan.batch()).nth(self.collective.rank()).unwrap_or_default();
+        let batch = &mut batches[turn(step)];
+        batch.fill(task.train, share, recipe, epoch);
+        batch.step = Some(step);
     }
 
     /// Tells when the training does not start to learn.
@@ -473,6 +417,11 @@ impl Clock {
     }
 }
 
+/// Which of the two batches a step uses.
+fn turn(step: u64) -> usize {
+    (step % 2) as usize
+}
+
 /// Which places of an epoch's order a step takes.
 fn step_images(images: usize, batch: usize, step_in_epoch: u64) -> std::ops::Range<usize> {
     let begin = (step_in_epoch as usize * batch).min(images);
@@ -491,35 +440,4 @@ fn wrong(logits: &[f32], labels: &[u32], classes: usize) -> u64 {
 
 fn not_finite(tensors: &[Tensor]) -> Option<f32> {
     tensors.iter().flat_map(|tensor| &tensor.values).copied().find(|value| !value.is_finite())
-}
-
-/// Whether network, classes and images belong together.
-fn check(task: &Task<'_>) -> Result<(), Error> {
-    let input = task.network.input();
-    let size = |height, width, channels| format!("{height}x{width}x{channels}");
-    for (split, samples) in [("training", task.train), ("test", task.test)] {
-        let given = samples.geometry();
-        if (given.height, given.width, given.channels) != (input.height, input.width, input.channels) {
-            return Err(Error::Mismatch(format!(
-                "the {split} images are {given}, the network {} takes {}: give another --input",
-                task.network.name(),
-                size(input.height, input.width, input.channels)
-            )));
-        }
-        if let Some(label) = samples.labels().iter().find(|&&label| label as usize >= task.classes.len()) {
-            return Err(Error::Mismatch(format!("a {split} image has the label {label} of no class")));
-        }
-    }
-    if task.classes.len() != task.network.classes() {
-        return Err(Error::Mismatch(format!(
-            "the data has {} classes, the network {} has {}",
-            task.classes.len(),
-            task.network.name(),
-            task.network.classes()
-        )));
-    }
-    if task.train.is_empty() {
-        return Err(Error::Mismatch("there are no training images".into()));
-    }
-    Ok(())
 }

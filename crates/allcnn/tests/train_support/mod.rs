@@ -13,7 +13,7 @@ use allcnn::run::RunFolder;
 use allcnn::samples::Samples;
 use allcnn::train::{Checkpoint, Error, Event, Limits, Outcome, Recipe, Schedule, Task, Trainer};
 use allcnn_device::random::{Purpose, Stream};
-use allcnn_device::{Reference, SingleProcess};
+use allcnn_device::{Device, Reference, SingleProcess};
 
 pub const SIDE: usize = 8;
 
@@ -98,6 +98,21 @@ impl Data {
         folder: &Path,
         checkpoint: Option<&Checkpoint>,
         pace: Pace,
+        observer: impl FnMut(Event<'_>, &AtomicBool),
+    ) -> Result<Outcome, Error> {
+        self.train_on(&Reference, network, recipe, folder, checkpoint, pace, observer)
+    }
+
+    /// The same on another device.
+    #[allow(clippy::too_many_arguments)]
+    pub fn train_on<D: Device>(
+        &self,
+        device: &D,
+        network: &Network,
+        recipe: &Recipe,
+        folder: &Path,
+        checkpoint: Option<&Checkpoint>,
+        pace: Pace,
         mut observer: impl FnMut(Event<'_>, &AtomicBool),
     ) -> Result<Outcome, Error> {
         let run = RunFolder::create(folder).or_else(|_| {
@@ -110,7 +125,7 @@ impl Data {
         );
         let classes = classes();
         let task = Task { network, classes: &classes, recipe, train: &train, test: &test };
-        let mut trainer = Trainer::new(&Reference, &SingleProcess, task)?;
+        let mut trainer = Trainer::new(device, &SingleProcess, task)?;
         if let Some(checkpoint) = checkpoint {
             trainer.resume(checkpoint)?;
         }

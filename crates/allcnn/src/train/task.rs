@@ -1,0 +1,54 @@
+//! What a training needs to be given.
+
+use super::{Error, Recipe};
+use crate::net::Network;
+use crate::preprocess::Geometry;
+use crate::samples::Samples;
+
+/// What is to be trained, and on what.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    /// The network, with the dropout rates that apply.
+    pub network: &'a Network,
+    /// The names of the classes.
+    pub classes: &'a [String],
+    /// The settings.
+    pub recipe: &'a Recipe,
+    /// The training images.
+    pub train: &'a Samples<'a>,
+    /// The test images; may be empty.
+    pub test: &'a Samples<'a>,
+}
+
+impl Task<'_> {
+    /// Whether network, classes and images belong together.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let input = self.network.input();
+        let expected = Geometry { height: input.height, width: input.width, channels: input.channels };
+        for (split, samples) in [("training", self.train), ("test", self.test)] {
+            if samples.geometry() != expected {
+                return Err(Error::Mismatch(format!(
+                    "the {split} images are {}, the network {} takes {expected}: give another --input",
+                    samples.geometry(),
+                    self.network.name()
+                )));
+            }
+            if let Some(label) = samples.labels().iter().find(|&&label| label as usize >= self.classes.len())
+            {
+                return Err(Error::Mismatch(format!("a {split} image has the label {label} of no class")));
+            }
+        }
+        if self.classes.len() != self.network.classes() {
+            return Err(Error::Mismatch(format!(
+                "the data has {} classes, the network {} has {}",
+                self.classes.len(),
+                self.network.name(),
+                self.network.classes()
+            )));
+        }
+        if self.train.is_empty() {
+            return Err(Error::Mismatch("there are no training images".into()));
+        }
+        Ok(())
+    }
+}
