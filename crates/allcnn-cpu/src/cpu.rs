@@ -291,6 +291,9 @@ impl Device for Cpu {
     }
 
     fn sgd(&self, sgd: Sgd, step: &Step, parameters: &mut [Parameter<Buffer>]) {
+        // The norm costs a pass over the gradients: only where it can matter.
+        let clips = sgd.clip_norm.is_finite();
+        let scale = if clips { sgd.gradient_scale(sgd::sum_of_squares(self, parameters)) } else { 1.0 };
         for Parameter { value, gradient, velocity } in parameters {
             assert_len(gradient, value.len(), "gradient");
             assert_len(velocity, value.len(), "velocity");
@@ -301,7 +304,7 @@ impl Device for Cpu {
                 let velocity = unsafe { std::slice::from_raw_parts_mut(velocity.at(first), value.len()) };
                 let gradient = &gradient[first..][..value.len()];
                 let learning_rate = step.learning_rate;
-                self.isa.run(sgd::Step { sgd, learning_rate, value, gradient, velocity });
+                self.isa.run(sgd::Step { sgd, learning_rate, scale, value, gradient, velocity });
             });
         }
     }

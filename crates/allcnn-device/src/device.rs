@@ -33,7 +33,8 @@ pub struct Parameter<B> {
 
 /// Stochastic gradient descent with momentum, as Caffe and PyTorch do it; the learning rate comes with the step.
 ///
-/// d = g + weight_decay * w; v = momentum * v + d; w -= learning_rate * (v, or d + momentum * v with Nesterov).
+/// d = c g + weight_decay * w; v = momentum * v + d; w -= learning_rate * (v, or d + momentum * v with Nesterov),
+/// with c = min(1, clip_norm / |g|), |g| being the L2 norm over the gradients of all parameters (Pascanu et al. 2013).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sgd {
     /// Share of the velocity that stays.
@@ -42,6 +43,16 @@ pub struct Sgd {
     pub weight_decay: f32,
     /// Nesterov's form.
     pub nesterov: bool,
+    /// The longest gradient; infinite for no bound.
+    pub clip_norm: f32,
+}
+
+impl Sgd {
+    /// c, for the sum of the squares of all gradients. A gradient that is not finite is left as it is, so that it shows.
+    pub fn gradient_scale(&self, sum_of_squares: f64) -> f32 {
+        let scale = f64::from(self.clip_norm) / sum_of_squares.sqrt();
+        if scale < 1.0 && sum_of_squares.is_finite() { scale as f32 } else { 1.0 }
+    }
 }
 
 /// A machine that runs the operations of the network family.
@@ -186,6 +197,6 @@ pub trait Device: Sync {
         d_logits: &mut Self::Buffer,
     );
 
-    /// One step of [`Sgd`] for all parameters, at the step's learning rate.
+    /// One step of [`Sgd`] for all parameters of a network together, at the step's learning rate.
     fn sgd(&self, sgd: Sgd, step: &Self::Step, parameters: &mut [Parameter<Self::Buffer>]);
 }

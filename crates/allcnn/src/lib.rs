@@ -33,7 +33,7 @@
 //!     plan.forward(&parameters, mode);
 //!     plan.loss(1.0 / 2.0);
 //!     plan.backward(&mut parameters, mode);
-//!     let sgd = Sgd { momentum: 0.9, weight_decay: 0.001, nesterov: false };
+//!     let sgd = Sgd { momentum: 0.9, weight_decay: 0.001, nesterov: false, clip_norm: f32::INFINITY };
 //!     device.sgd(sgd, &step, parameters.list_mut());
 //! }
 //! let mut losses = [0.0; 2];

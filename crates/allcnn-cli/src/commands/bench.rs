@@ -21,7 +21,7 @@ use crate::progress::Progress;
 /// Runs before the first one that counts.
 const WARM_UP: usize = 2;
 /// The optimizer's settings; its speed does not depend on them.
-const SGD: Sgd = Sgd { momentum: 0.9, weight_decay: 1e-3, nesterov: false };
+const SGD: Sgd = Sgd { momentum: 0.9, weight_decay: 1e-3, nesterov: false, clip_norm: f32::INFINITY };
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]

@@ -158,8 +158,8 @@ fn softmax<D: Device>(
 }
 
 pub(super) fn sgd<D: Device>(device: &Arena<'_, D>, results: &mut Results) {
-    for nesterov in [false, true] {
-        let sgd = Sgd { momentum: 0.9, weight_decay: 1e-3, nesterov };
+    for (nesterov, clip_norm) in [(false, f32::INFINITY), (true, f32::INFINITY), (true, 1.5), (false, 1e9)] {
+        let sgd = Sgd { momentum: 0.9, weight_decay: 1e-3, nesterov, clip_norm };
         results.push(format!("{sgd:?}"), stepped(device, sgd), TOLERANCE);
     }
 }

@@ -41,10 +41,10 @@ pub(super) fn lrn_backward(shape: &LrnShape, input: &[f32], d_output: &[f32], d_
     }
 }
 
-pub(super) fn sgd(sgd: Sgd, learning_rate: f32, parameter: &mut Parameter<Vec<f32>>) {
+pub(super) fn sgd(sgd: Sgd, learning_rate: f32, scale: f32, parameter: &mut Parameter<Vec<f32>>) {
     let Parameter { value, gradient, velocity } = parameter;
     for ((w, &g), v) in value.iter_mut().zip(gradient.iter()).zip(velocity) {
-        let d = g + sgd.weight_decay * *w;
+        let d = scale * g + sgd.weight_decay * *w;
         *v = sgd.momentum * *v + d;
         *w -= learning_rate * if sgd.nesterov { d + sgd.momentum * *v } else { *v };
     }

@@ -168,8 +168,10 @@ impl Device for Reference {
     }
 
     fn sgd(&self, sgd: Sgd, step: &Step, parameters: &mut [Parameter<Vec<f32>>]) {
+        let gradients = parameters.iter().flat_map(|parameter| &parameter.gradient);
+        let scale = sgd.gradient_scale(gradients.map(|&g| f64::from(g).powi(2)).sum());
         for parameter in parameters {
-            elementwise::sgd(sgd, step.learning_rate, parameter);
+            elementwise::sgd(sgd, step.learning_rate, scale, parameter);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Every setting of a training in one table, and the named recipes.
 
+use allcnn_device::Sgd;
 use serde::{Deserialize, Serialize};
 
 use super::{Decay, Error, Schedule};
@@ -35,6 +36,8 @@ pub struct Recipe {
     pub momentum: f32,
     /// Nesterov's form of the momentum.
     pub nesterov: bool,
+    /// The longest gradient, over all parameters together (Pascanu et al. 2013); `inf` for no bound.
+    pub clip_norm: f32,
     /// L2 penalty on weights and biases, added to the gradient of the mean loss.
     pub weight_decay: f32,
     /// The share of a target's weight that is spread evenly over all classes (Szegedy et al. 2016).
@@ -73,6 +76,7 @@ impl Recipe {
             learning_rate: 0.05,
             momentum: 0.9,
             nesterov: true,
+            clip_norm: 1.0,
             weight_decay: 5e-4,
             label_smoothing: 0.0,
             init: Init::He,
@@ -91,6 +95,7 @@ impl Recipe {
             name: "paper".into(),
             epochs: 350,
             nesterov: false,
+            clip_norm: f32::INFINITY,
             weight_decay: 1e-3,
             preprocess: Method::GcnZca,
             augment: Augment::None,
@@ -147,6 +152,12 @@ impl Recipe {
         Ok(network.with_input_dropout(rates.input)?.with_layer_dropout(rates.others)?)
     }
 
+    /// The optimizer's settings.
+    pub fn sgd(&self) -> Sgd {
+        let Recipe { momentum, weight_decay, nesterov, clip_norm, .. } = *self;
+        Sgd { momentum, weight_decay, nesterov, clip_norm }
+    }
+
     /// The recipe itself, where all of its numbers make sense.
     ///
     /// # Errors
@@ -170,6 +181,10 @@ impl Recipe {
             (
                 !(0.0..1.0).contains(&self.weight_decay),
                 format!("weight decay is {}, expected 0 to below 1", self.weight_decay),
+            ),
+            (
+                self.clip_norm.is_nan() || self.clip_norm <= 0.0,
+                format!("clip norm is {}, expected a number above 0, or inf for no bound", self.clip_norm),
             ),
             (
                 !(0.0..1.0).contains(&self.label_smoothing),
@@ -255,6 +270,7 @@ mod tests {
             ("learning_rate = -0.1", "learning rate is -0.1, expected a number above 0"),
             ("learning_rate = nan", "learning rate is NaN"),
             ("momentum = 1.0", "momentum is 1,"),
+            ("clip_norm = 0.0", "clip norm is 0,"),
             ("weight_decay = -1.0", "weight decay is -1"),
             ("learning_rat = 0.1", "learning_rat"),
             ("base = \"fast\"", "expected \"quick\" or \"paper\""),

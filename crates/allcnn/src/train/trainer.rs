@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use allcnn_device::{Collective, Device, Sgd};
+use allcnn_device::{Collective, Device};
 
 use super::batch::{Batch, order};
 use super::health::Watch;
@@ -247,8 +247,7 @@ impl<'a, D: Device> Trainer<'a, D> {
         device.set_step(step, number, learning_rate);
         let images = step_images(task.train.len(), recipe.batch, number % progress.epoch_steps).len();
         let scale = 1.0 / images as f32;
-        let sgd =
-            Sgd { momentum: recipe.momentum, weight_decay: recipe.weight_decay, nesterov: recipe.nesterov };
+        let sgd = recipe.sgd();
         // Another rank draws other dropout masks.
         let seed = recipe.seed.wrapping_add((collective.rank() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         device.replay(&mut recordings[usize::from(images < recipe.batch)], &mut || {

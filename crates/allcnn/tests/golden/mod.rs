@@ -136,7 +136,8 @@ pub fn check_stored<D: Device>(device: &D, name: &str, tolerance: Tolerance) {
     }
 
     let settings = fixture.tensor("sgd").values;
-    let sgd = Sgd { momentum: settings[1], weight_decay: settings[2], nesterov: settings[3] == 1.0 };
+    let [_, momentum, weight_decay, nesterov] = settings[..4] else { panic!("four settings") };
+    let sgd = Sgd { momentum, weight_decay, nesterov: nesterov == 1.0, clip_norm: f32::INFINITY };
     let mut now = device.new_step().unwrap();
     let losses: Vec<f32> = (0..10)
         .map(|number| {

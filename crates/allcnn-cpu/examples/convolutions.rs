@@ -1,46 +1,33 @@
-//! Times every pass of All-CNN-C's convolutions: `cargo run --release -p allcnn-cpu --example layers [BATCH [THREADS]]`.
+//! Times every pass of the conformance suite's convolutions:
+//! `cargo run --release -p allcnn-cpu --example convolutions [BATCH [THREADS [PART OF A NAME]]]`.
 
 use std::time::Instant;
 
 use allcnn_cpu::{Cpu, CpuOptions};
-use allcnn_device::{Activation, ConvShape, Device, Epilogue, Error, Gate, ReluRule, Shape, StoredOutput};
-
-/// Side, input channels, output channels, kernel, stride, padding.
-const LAYERS: [[usize; 6]; 9] = [
-    [32, 3, 96, 3, 1, 1],
-    [32, 96, 96, 3, 1, 1],
-    [32, 96, 96, 3, 2, 1],
-    [16, 96, 192, 3, 1, 1],
-    [16, 192, 192, 3, 1, 1],
-    [16, 192, 192, 3, 2, 1],
-    [8, 192, 192, 3, 1, 0],
-    [6, 192, 192, 1, 1, 0],
-    [6, 192, 10, 1, 1, 0],
-];
+use allcnn_device::conformance::cases;
+use allcnn_device::{Activation, ConvShape, Device, Epilogue, Error, Gate, ReluRule, StoredOutput};
 
 fn main() -> Result<(), Error> {
-    let mut arguments = std::env::args().skip(1).map_while(|argument| argument.parse().ok());
-    let batch = arguments.next().unwrap_or(128);
-    let cpu = Cpu::new(CpuOptions { threads: arguments.next(), ..CpuOptions::default() })?;
+    let mut arguments = std::env::args().skip(1);
+    let mut number = || arguments.next().and_then(|argument| argument.parse().ok());
+    let (batch, threads) = (number().unwrap_or(16), number());
+    let part = arguments.next().unwrap_or_default();
+    let cpu = Cpu::new(CpuOptions { threads, ..CpuOptions::default() })?;
+    let peak = cpu.measure_peak_gflops();
+    println!("{}, peak {peak:.0} GFLOP/s", cpu.description());
     println!(
-        "{}, peak {:.0} GFLOP/s; ms (GFLOP/s of the plain convolution)",
-        cpu.description(),
-        cpu.measure_peak_gflops()
+        "batch {batch}: ms (GFLOP/s of the plain convolution) of forward, backward-data, backward-weights"
     );
-    let mut total = 0.0;
-    for [side, channels, out_channels, kernel, stride, padding] in LAYERS {
-        let input = Shape { batch, height: side, width: side, channels };
-        let shape = ConvShape { input, out_channels, kernel, stride, padding, groups: 1 };
-        let times = time(&cpu, shape)?;
+    for case in cases::convolutions().iter().filter(|case| case.name.contains(&part)) {
+        let mut shape = case.shape;
+        shape.input.batch = batch;
         let gflop = 2e-9 * shape.multiply_adds() as f64;
-        print!("{side:2}x{side:<2} {channels:3}->{out_channels:3} {kernel}x{kernel}/{stride}");
-        for (seconds, algorithm) in times {
-            print!("  {:7.2} ({:4.0}) {algorithm:9}", seconds * 1e3, gflop / seconds);
-            total += seconds;
+        print!("{:55}", case.name);
+        for (seconds, algorithm) in time(&cpu, shape)? {
+            print!("  {:8.3} ({:4.0}) {algorithm:9}", seconds * 1e3, gflop / seconds);
         }
         println!();
     }
-    println!("all passes {:.1} ms", total * 1e3);
     Ok(())
 }
 

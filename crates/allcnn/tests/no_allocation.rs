@@ -1,0 +1,71 @@
+//! A training step takes no memory: every buffer belongs to the plan.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use allcnn::net::{Init, Network};
+use allcnn::parameters::Parameters;
+use allcnn::plan::{Mode, Plan, PlanPurpose};
+use allcnn_cpu::{Cpu, CpuOptions};
+use allcnn_device::{Device, Sgd};
+
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+/// The system's allocator, counting.
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        TAKEN.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(start, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// All kinds of layers, dropout everywhere, channels for each convolution algorithm.
+const NETWORK: &str = r#"
+name = "small"
+input = [16, 16, 3]
+classes = 4
+input_dropout = 0.2
+layers = [
+    { conv = 32, kernel = 3 },
+    { conv = 32, kernel = 3, dropout = 0.5 },
+    { conv = 32, kernel = 3, stride = 2 },
+    { pool = "max", kernel = 3, stride = 2, dropout = 0.5 },
+    { conv = "classes", kernel = 1 },
+    { global_average = true },
+]
+"#;
+
+#[test]
+fn a_step_takes_no_memory() {
+    let device = Cpu::new(CpuOptions { threads: Some(2), ..CpuOptions::default() }).unwrap();
+    let network = Network::from_toml(NETWORK).unwrap();
+    let mut parameters = Parameters::initialize(&device, &network, Init::He, 0).unwrap();
+    let mut plan = Plan::new(&device, &network, 4, PlanPurpose::Training).unwrap();
+    let (images, targets) = (vec![0.5; 4 * 16 * 16 * 3], vec![0.25; 4 * 4]);
+    let sgd = Sgd { momentum: 0.9, weight_decay: 1e-3, nesterov: true, clip_norm: 1.0 };
+    let mut step = device.new_step().unwrap();
+    let mut taken = Vec::new();
+    for number in 0..5 {
+        let before = TAKEN.load(Ordering::Relaxed);
+        plan.upload(&images, &targets).unwrap();
+        device.set_step(&mut step, number, 0.01);
+        let mode = Mode::Train { step: &step, seed: 0 };
+        plan.forward(&parameters, mode);
+        plan.loss(0.25);
+        plan.backward(&mut parameters, mode);
+        device.sgd(sgd, &step, parameters.list_mut());
+        taken.push(TAKEN.load(Ordering::Relaxed) - before);
+    }
+    assert_eq!(taken, [0; 5]);
+}
