@@ -23,6 +23,20 @@ pub struct CpuOptions {
     pub threads: Option<usize>,
     /// The instruction set; the widest when not given. Must be among [`Isa::available`].
     pub isa: Option<Isa>,
+    /// How algorithms are chosen.
+    pub choice: Choice,
+}
+
+/// Which of the algorithms that can do a convolution does it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// The first of the list that pays.
+    #[default]
+    Fastest,
+    /// The first of the list that can, even where it does not pay: for tests of its edges.
+    First,
+    /// The last of the list, which can do everything: for tests of it.
+    Last,
 }
 
 /// The CPU as a device.
@@ -30,6 +44,7 @@ pub struct CpuOptions {
 pub struct Cpu {
     threads: Threads,
     isa: Isa,
+    choice: Choice,
     /// Scratch memory of convolutions, one at a time; as large as the largest prepared one needs.
     workspace: Mutex<Buffer>,
 }
@@ -61,7 +76,8 @@ impl Cpu {
         };
         let all = available_parallelism().map_or(1, usize::from);
         let threads = Threads::new(options.threads.unwrap_or(all).max(1));
-        Ok(Self { threads, isa, workspace: Mutex::new(Buffer::zeros(0)?) })
+        let choice = options.choice;
+        Ok(Self { threads, isa, choice, workspace: Mutex::new(Buffer::zeros(0)?) })
     }
 
     /// The instruction set that runs.
@@ -72,6 +88,10 @@ impl Cpu {
     /// Number of threads that work.
     pub fn thread_count(&self) -> usize {
         self.threads.count()
+    }
+
+    pub(crate) fn choice(&self) -> Choice {
+        self.choice
     }
 
     /// Makes sure that the workspace holds at least `len` values.

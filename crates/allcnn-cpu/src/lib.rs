@@ -22,5 +22,5 @@ mod threads;
 
 pub use buffer::Buffer;
 pub use conv::Conv;
-pub use cpu::{Cpu, CpuOptions, Pool, Step};
+pub use cpu::{Choice, Cpu, CpuOptions, Pool, Step};
 pub use isa::Isa;

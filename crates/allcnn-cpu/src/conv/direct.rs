@@ -9,7 +9,7 @@ use std::ops::Range;
 use allcnn_device::ConvShape;
 
 use super::patches::{self, PATCH_VALUES, Patches};
-use super::tile::{Panels, accumulate_transposed, vectors, zeros};
+use super::tile::{Panels, accumulate_transposed, load, store, vectors};
 use super::{Declined, WeightsPass};
 use crate::cpu::Cpu;
 use crate::simd::{Kernel, Simd};
@@ -318,26 +318,13 @@ fn tile<S: Simd, const R: usize, const V: usize>(
     runs: &[Run],
     gradients: &[f32],
 ) -> usize {
-    let copy = &mut copy[..R * V * S::LANES];
-    let place = |r: usize, v: usize| (r * V + v) * S::LANES;
-    // SAFETY: `copy` holds R rows of V vectors; slicing checks each run's input and gradients.
-    unsafe {
-        let mut sums = zeros::<S, R, V>(simd);
-        for (r, row) in sums.iter_mut().enumerate() {
-            for (v, sum) in row.iter_mut().enumerate() {
-                *sum = simd.load(copy.as_ptr().add(place(r, v)));
-            }
-        }
-        for run in runs {
-            let column = input[run.input + channel..][..(run.count - 1) * step + R].as_ptr();
-            let panel = gradients[run.pixel * V * S::LANES..][..run.count * V * S::LANES].as_ptr();
-            sums = accumulate_transposed(simd, column, step, run.count, panel, sums);
-        }
-        for (r, row) in sums.iter().enumerate() {
-            for (v, &sum) in row.iter().enumerate() {
-                simd.store(sum, copy.as_mut_ptr().add(place(r, v)));
-            }
-        }
+    let mut sums = load::<S, R, V>(simd, copy);
+    for run in runs {
+        let column = input[run.input + channel..][..(run.count - 1) * step + R].as_ptr();
+        let panel = gradients[run.pixel * V * S::LANES..][..run.count * V * S::LANES].as_ptr();
+        // SAFETY: slicing checked the run's input and gradients.
+        sums = unsafe { accumulate_transposed(simd, column, step, run.count, panel, sums) };
     }
+    store(simd, &sums, copy);
     R
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use allcnn_device::{ConvShape, Shape};
 
 use super::patches::{self, PATCH_VALUES, Patches};
-use super::tile::{Panels, Sums, accumulate, vectors, zeros};
+use super::tile::{Panels, Sums, accumulate, with_tile, zeros};
 use super::{DataPass, Declined, Direction};
 use crate::cpu::Cpu;
 use crate::ops::epilogue::Finish;
@@ -302,15 +302,8 @@ impl Rows<'_> {
         patches: Option<&Patches>,
     ) {
         for panel in 0..self.pass.panels.count() {
-            let columns = self.pass.panels.columns(panel);
-            match (S::TILE_ROWS, vectors::<S>(columns.len())) {
-                (8, 3) => self.panel::<S, 8, 3>(simd, phase, group, panel, pixels, patches),
-                (8, 2) => self.panel::<S, 8, 2>(simd, phase, group, panel, pixels, patches),
-                (8, _) => self.panel::<S, 8, 1>(simd, phase, group, panel, pixels, patches),
-                (_, 3) => self.panel::<S, 4, 3>(simd, phase, group, panel, pixels, patches),
-                (_, 2) => self.panel::<S, 4, 2>(simd, phase, group, panel, pixels, patches),
-                (_, _) => self.panel::<S, 4, 1>(simd, phase, group, panel, pixels, patches),
-            }
+            let columns = self.pass.panels.columns(panel).len();
+            with_tile!(S, columns, self.panel(simd, phase, group, panel, pixels, patches));
         }
     }
 

@@ -11,7 +11,7 @@ mod winograd;
 
 use allcnn_device::{ConvShape, Error};
 
-use crate::cpu::Cpu;
+use crate::cpu::{Choice, Cpu};
 use crate::ops::assert_len;
 use crate::ops::epilogue::Finish;
 
@@ -84,12 +84,12 @@ pub struct Conv {
 impl Conv {
     /// Chooses the algorithms and makes room for the largest workspace.
     pub(crate) fn new(shape: ConvShape, cpu: &Cpu) -> Result<Self, Error> {
-        let data = |direction| first_taker(DATA_PASSES.map(|choose| move || choose(shape, direction, cpu)));
+        let data = |direction| first_taker(cpu, &DATA_PASSES, |choose| choose(shape, direction, cpu));
         let conv = Self {
             shape,
             forward: data(Direction::Forward),
             backward_data: data(Direction::Backward),
-            backward_weights: first_taker(WEIGHTS_PASSES.map(|choose| move || choose(shape, cpu))),
+            backward_weights: first_taker(cpu, &WEIGHTS_PASSES, |choose| choose(shape, cpu)),
         };
         let data = conv.forward.workspace_len().max(conv.backward_data.workspace_len());
         cpu.reserve_workspace(data.max(conv.backward_weights.workspace_len()))?;
@@ -149,11 +149,12 @@ impl Conv {
     }
 }
 
-/// The first algorithm that does not decline.
-fn first_taker<T>(choices: impl IntoIterator<Item = impl Fn() -> Result<T, Declined>>) -> T {
+/// The first algorithm of a list that does not decline; [`Choice::Last`] asks only the last one.
+fn first_taker<C, T>(cpu: &Cpu, list: &[C], choose: impl Fn(&C) -> Result<T, Declined>) -> T {
+    let skipped = if cpu.choice() == Choice::Last { list.len() - 1 } else { 0 };
     let mut reasons = Vec::new();
-    for choose in choices {
-        match choose() {
+    for choice in &list[skipped..] {
+        match choose(choice) {
             Ok(taker) => return taker,
             Err(reason) => reasons.push(reason),
         }

@@ -12,6 +12,43 @@ pub(super) fn zeros<S: Simd, const R: usize, const V: usize>(simd: S) -> Sums<S,
     [[simd.splat(0.0); V]; R]
 }
 
+/// The sums that stand in `from`, row after row.
+#[inline(always)]
+pub(super) fn load<S: Simd, const R: usize, const V: usize>(simd: S, from: &[f32]) -> Sums<S, R, V> {
+    let from = &from[..R * V * S::LANES];
+    let mut sums = zeros::<S, R, V>(simd);
+    for (at, sum) in sums.iter_mut().flatten().enumerate() {
+        // SAFETY: the slice holds R rows of V vectors.
+        *sum = unsafe { simd.load(from.as_ptr().add(at * S::LANES)) };
+    }
+    sums
+}
+
+/// Writes the sums, row after row.
+#[inline(always)]
+pub(super) fn store<S: Simd, const R: usize, const V: usize>(simd: S, sums: &Sums<S, R, V>, to: &mut [f32]) {
+    let to = &mut to[..R * V * S::LANES];
+    for (at, &sum) in sums.iter().flatten().enumerate() {
+        // SAFETY: the slice holds R rows of V vectors.
+        unsafe { simd.store(sum, to.as_mut_ptr().add(at * S::LANES)) };
+    }
+}
+
+/// Calls a method for the register tile of the instruction set that spans so many columns.
+macro_rules! with_tile {
+    ($simd:ident, $columns:expr, $object:ident.$method:ident($($argument:expr),*)) => {
+        match ($simd::TILE_ROWS, $crate::conv::tile::vectors::<$simd>($columns)) {
+            (8, 3) => $object.$method::<$simd, 8, 3>($($argument),*),
+            (8, 2) => $object.$method::<$simd, 8, 2>($($argument),*),
+            (8, _) => $object.$method::<$simd, 8, 1>($($argument),*),
+            (_, 3) => $object.$method::<$simd, 4, 3>($($argument),*),
+            (_, 2) => $object.$method::<$simd, 4, 2>($($argument),*),
+            (_, _) => $object.$method::<$simd, 4, 1>($($argument),*),
+        }
+    };
+}
+pub(super) use with_tile;
+
 /// sums[r] + sum over k below `depth` of rows[r][k] * panel[k]. The sums go in and out by value, so that they stay in registers.
 ///
 /// # Safety

@@ -6,7 +6,7 @@
 
 use allcnn_device::{ConvShape, Shape};
 
-use super::super::tile::{Panels, accumulate, vectors, zeros};
+use super::super::tile::{Panels, accumulate, with_tile, zeros};
 use super::super::{DataPass, Declined, Direction};
 use super::{POINTS, SIDE, SLOT_PADDING, Tiling, transform};
 use crate::cpu::Cpu;
@@ -40,23 +40,13 @@ impl Winograd {
         direction: Direction,
         cpu: &Cpu,
     ) -> Result<Box<dyn DataPass>, Declined> {
-        let ConvShape { input, kernel, stride, padding, groups, .. } = shape;
-        if stride != 1 || groups != 1 || ![2, 3, 5].contains(&kernel) {
-            return Err("not a dense stride-1 convolution with a 2x2, 3x3 or 5x5 kernel");
-        }
-        if padding >= kernel {
-            return Err("padding as wide as the kernel");
-        }
-        let tiling = match direction {
-            Direction::Forward => Tiling::new(input, shape.output(), kernel, padding)?,
-            Direction::Backward => Tiling::new(shape.output(), input, kernel, kernel - 1 - padding)?,
-        };
+        let tiling = Tiling::new(&shape, direction, cpu)?;
         let panels = Panels::new(tiling.destination.channels, cpu.isa());
         let chunk_rows = (CHUNK_TILES / tiling.across()).min(tiling.rows() / FEWEST_CHUNKS).max(1);
         let stride = tiling.source.channels.next_multiple_of(panels.lanes()).max(panels.stored_all());
         Ok(Box::new(Self {
             direction,
-            kernel,
+            kernel: shape.kernel,
             tiling,
             panels,
             chunk_rows,
@@ -278,14 +268,7 @@ impl Chunk<'_> {
     fn multiply<S: Simd>(&mut self, simd: S, point: usize) {
         for panel in 0..self.pass.panels.count() {
             let columns = self.pass.panels.columns(panel).len();
-            match (S::TILE_ROWS, vectors::<S>(columns)) {
-                (8, 3) => self.multiply_panel::<S, 8, 3>(simd, point, panel),
-                (8, 2) => self.multiply_panel::<S, 8, 2>(simd, point, panel),
-                (8, _) => self.multiply_panel::<S, 8, 1>(simd, point, panel),
-                (_, 3) => self.multiply_panel::<S, 4, 3>(simd, point, panel),
-                (_, 2) => self.multiply_panel::<S, 4, 2>(simd, point, panel),
-                (_, _) => self.multiply_panel::<S, 4, 1>(simd, point, panel),
-            }
+            with_tile!(S, columns, self.multiply_panel(simd, point, panel));
         }
     }
 

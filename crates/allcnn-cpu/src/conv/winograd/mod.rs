@@ -19,9 +19,10 @@ mod weights;
 pub(super) use data::Winograd;
 pub(super) use weights::WinogradWeights;
 
-use allcnn_device::Shape;
+use allcnn_device::{ConvShape, Shape};
 
-use super::Declined;
+use super::{Declined, Direction};
+use crate::cpu::{Choice, Cpu};
 use crate::simd::Simd;
 
 /// Side of an input tile.
@@ -30,6 +31,8 @@ const SIDE: usize = 6;
 const POINTS: usize = SIDE * SIDE;
 /// Below this, the transforms cost more than the products save.
 const FEWEST_CHANNELS: usize = 16;
+/// Transforming a weight, writing and reading it at a point costs about as much as so many products.
+const WEIGHTS_COST: usize = 16;
 /// Extra values between the slots of successive points, so that they do not fall on the same cache sets.
 const SLOT_PADDING: usize = 80;
 
@@ -45,17 +48,37 @@ struct Tiling {
 }
 
 impl Tiling {
-    /// The tiles of a stride-1 pass with this kernel, or why they do not pay.
-    fn new(source: Shape, destination: Shape, kernel: usize, padding: usize) -> Result<Self, Declined> {
+    /// The tiles of a pass over a dense stride-1 convolution with a 2x2, 3x3 or 5x5 kernel, or why there are none.
+    fn new(shape: &ConvShape, direction: Direction, cpu: &Cpu) -> Result<Self, Declined> {
+        let ConvShape { input, kernel, stride, padding, groups, .. } = *shape;
+        if stride != 1 || groups != 1 || ![2, 3, 5].contains(&kernel) {
+            return Err("not a dense stride-1 convolution with a 2x2, 3x3 or 5x5 kernel");
+        }
+        if padding >= kernel {
+            return Err("padding as wide as the kernel");
+        }
+        let (source, destination, padding) = match direction {
+            Direction::Forward => (input, shape.output(), padding),
+            Direction::Backward => (shape.output(), input, kernel - 1 - padding),
+        };
         let tiling = Self { source, destination, padding, step: SIDE + 1 - kernel };
-        if source.channels.min(destination.channels) < FEWEST_CHANNELS {
+        if cpu.choice() == Choice::Fastest { tiling.if_it_pays(kernel) } else { Ok(tiling) }
+    }
+
+    fn if_it_pays(self, kernel: usize) -> Result<Self, Declined> {
+        if self.source.channels.min(self.destination.channels) < FEWEST_CHANNELS {
             return Err("fewer than 16 channels");
         }
-        let pixels = destination.len() / destination.channels;
-        if 3 * POINTS * tiling.count() > 2 * kernel * kernel * pixels {
+        // Products for each pair of channels, without and with tiles.
+        let plain = kernel * kernel * self.destination.len() / self.destination.channels;
+        let tiled = POINTS * self.count();
+        if 3 * tiled > 2 * plain {
             return Err("the tiles stick out of the image too far");
         }
-        Ok(tiling)
+        if plain - tiled < POINTS * WEIGHTS_COST {
+            return Err("too few tiles to pay for transforming the weights");
+        }
+        Ok(self)
     }
 
     /// Tiles side by side.

@@ -6,8 +6,8 @@
 
 use allcnn_device::ConvShape;
 
-use super::super::tile::{Panels, accumulate_transposed, vectors, zeros};
-use super::super::{Declined, WeightsPass};
+use super::super::tile::{Panels, accumulate_transposed, load, store, with_tile};
+use super::super::{Declined, Direction, WeightsPass};
 use super::{POINTS, SIDE, SLOT_PADDING, Tiling, transform};
 use crate::cpu::Cpu;
 use crate::simd::{Kernel, Simd};
@@ -37,16 +37,12 @@ pub(in super::super) struct WinogradWeights {
 impl WinogradWeights {
     /// Takes dense stride-1 convolutions with 2x2, 3x3 or 5x5 kernels.
     pub(in super::super) fn choose(shape: ConvShape, cpu: &Cpu) -> Result<Box<dyn WeightsPass>, Declined> {
-        let ConvShape { input, kernel, stride, padding, groups, .. } = shape;
-        if stride != 1 || groups != 1 || ![2, 3, 5].contains(&kernel) {
-            return Err("not a dense stride-1 convolution with a 2x2, 3x3 or 5x5 kernel");
-        }
-        let tiling = Tiling::new(input, shape.output(), kernel, padding)?;
+        let tiling = Tiling::new(&shape, Direction::Forward, cpu)?;
         let panels = Panels::new(shape.out_channels, cpu.isa());
-        let depth = input.channels.next_multiple_of(panels.lanes());
+        let depth = shape.input.channels.next_multiple_of(panels.lanes());
         let fitting = BLOCK_VALUES / (POINTS * (depth + panels.stored_all())) / CHUNK_TILES * CHUNK_TILES;
         let block_tiles = fitting.max(FEWEST_TILES).min(tiling.count().next_multiple_of(CHUNK_TILES));
-        Ok(Box::new(Self { kernel, tiling, panels, block_tiles, depth }))
+        Ok(Box::new(Self { kernel: shape.kernel, tiling, panels, block_tiles, depth }))
     }
 
     /// Values of one point of a block's V, [tile][channel].
@@ -241,14 +237,8 @@ impl Kernel for Product<'_> {
         if self.is_first {
             self.sums.fill(0.0);
         }
-        match (S::TILE_ROWS, vectors::<S>(self.pass.panels.columns(self.panel).len())) {
-            (8, 3) => self.panel::<S, 8, 3>(simd),
-            (8, 2) => self.panel::<S, 8, 2>(simd),
-            (8, _) => self.panel::<S, 8, 1>(simd),
-            (_, 3) => self.panel::<S, 4, 3>(simd),
-            (_, 2) => self.panel::<S, 4, 2>(simd),
-            (_, _) => self.panel::<S, 4, 1>(simd),
-        }
+        let columns = self.pass.panels.columns(self.panel).len();
+        with_tile!(S, columns, self.panel(simd))
     }
 }
 
@@ -260,25 +250,13 @@ impl Product<'_> {
         let z = &self.z[self.point * self.pass.z_slot() + block_tiles * panels.stored_before(self.panel)..];
         let z = z[..self.tiles * V * S::LANES].as_ptr();
         for first in (0..depth).step_by(R) {
-            let place = self.sums[first * V * S::LANES..][..R * V * S::LANES].as_mut_ptr();
-            let at = |r: usize, v: usize| (r * V + v) * S::LANES;
+            let place = &mut self.sums[first * V * S::LANES..];
+            let sums = load::<S, R, V>(simd, place);
             // SAFETY: depth is a multiple of R, so V holds R channels from `first` on for each tile; Z holds V vectors
-            // for each tile, and the sums R rows of them.
-            unsafe {
-                let mut sums = zeros::<S, R, V>(simd);
-                for (r, row) in sums.iter_mut().enumerate() {
-                    for (v, sum) in row.iter_mut().enumerate() {
-                        *sum = simd.load(place.add(at(r, v)));
-                    }
-                }
-                let column = v[first..].as_ptr();
-                let sums = accumulate_transposed::<S, R, V>(simd, column, depth, self.tiles, z, sums);
-                for (r, row) in sums.iter().enumerate() {
-                    for (v, &sum) in row.iter().enumerate() {
-                        simd.store(sum, place.add(at(r, v)));
-                    }
-                }
-            }
+            // for each tile.
+            let sums =
+                unsafe { accumulate_transposed(simd, v[first..].as_ptr(), depth, self.tiles, z, sums) };
+            store(simd, &sums, place);
         }
     }
 }
