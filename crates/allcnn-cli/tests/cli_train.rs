@@ -7,7 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use support::{
-    allcnn, assert_same_weights, image_folder, keys, picture, tensors, train_arguments, workspace,
+    allcnn, assert_same_weights, command, finish, image_folder, keys, picture, tensors, train_arguments,
+    workspace,
 };
 
 const SHORT: &[&str] = &["--limit", "300", "--epochs", "2"];
@@ -190,4 +191,16 @@ fn the_benchmark_says_how_fast_and_how_large() {
     for part in ["conv1", "images/s"] {
         assert!(words.contains(part), "{part}: {words}");
     }
+}
+
+#[test]
+fn the_instruction_set_can_be_capped_from_outside() {
+    let folder = workspace();
+    let bench = ["bench", "--model", "tiny.toml", "--batch", "4", "--what", "infer", "--json"];
+    let capped = |name: &str| finish(command(folder.path(), &bench).env("ALLCNN_MAX_ISA", name));
+    for isa in allcnn_cpu::Isa::available() {
+        let device = capped(&isa.to_string()).done().json()["device"].as_str().unwrap().to_owned();
+        assert!(device.contains(&isa.to_string()), "{isa} was asked for: {device}");
+    }
+    capped("mmx").fails(1, &["ALLCNN_MAX_ISA", "'mmx'", "portable, avx2 or avx512"]);
 }
