@@ -1,7 +1,4 @@
-//! The device: settings, and each operation of the contract handed to its kernel.
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::available_parallelism;
+//! The device: each operation of the contract handed to its kernel.
 
 use allcnn_device::{
     ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolKind, PoolShape, Sgd, Shape,
@@ -10,43 +7,18 @@ use allcnn_device::{
 
 use crate::buffer::Buffer;
 use crate::conv::Conv;
+use crate::engine::{CpuOptions, Engine};
 use crate::isa::Isa;
 use crate::ops::epilogue::{Finish, PassBack};
 use crate::ops::mask::Mask;
 use crate::ops::{CHUNK, assert_len, head, lrn, pool, sgd};
-use crate::threads::{SendPtr, Threads};
-
-/// Settings of the CPU device.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CpuOptions {
-    /// Worker threads; all the machine has when not given.
-    pub threads: Option<usize>,
-    /// The instruction set; the widest when not given. Must be among [`Isa::available`].
-    pub isa: Option<Isa>,
-    /// How algorithms are chosen.
-    pub choice: Choice,
-}
-
-/// Which of the algorithms that can do a convolution does it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Choice {
-    /// The first of the list that pays.
-    #[default]
-    Fastest,
-    /// The first of the list that can, even where it does not pay: for tests of its edges.
-    First,
-    /// The last of the list, which can do everything: for tests of it.
-    Last,
-}
+use crate::peak;
+use crate::threads::SendPtr;
 
 /// The CPU as a device.
 #[derive(Debug)]
 pub struct Cpu {
-    threads: Threads,
-    isa: Isa,
-    choice: Choice,
-    /// Scratch memory of convolutions, one at a time; as large as the largest prepared one needs.
-    workspace: Mutex<Buffer>,
+    engine: Engine,
 }
 
 /// The values of a step.
@@ -69,47 +41,23 @@ impl Cpu {
     /// # Errors
     /// [`Error::Unavailable`] when `ALLCNN_MAX_ISA` holds an unknown name or the machine lacks the instruction set.
     pub fn new(options: CpuOptions) -> Result<Self, Error> {
-        let isa = match options.isa {
-            Some(isa) if Isa::available().contains(&isa) => isa,
-            Some(isa) => return Err(Error::Unavailable(format!("this machine has no {isa} instructions"))),
-            None => Isa::detect().map_err(Error::Unavailable)?,
-        };
-        let all = available_parallelism().map_or(1, usize::from);
-        let threads = Threads::new(options.threads.unwrap_or(all).max(1));
-        let choice = options.choice;
-        Ok(Self { threads, isa, choice, workspace: Mutex::new(Buffer::zeros(0)?) })
+        Ok(Self { engine: Engine::new(options)? })
     }
 
     /// The instruction set that runs.
     pub fn isa(&self) -> Isa {
-        self.isa
+        self.engine.isa()
     }
 
     /// Number of threads that work.
     pub fn thread_count(&self) -> usize {
-        self.threads.count()
+        self.engine.threads().count()
     }
 
-    pub(crate) fn choice(&self) -> Choice {
-        self.choice
-    }
-
-    /// Makes sure that the workspace holds at least `len` values.
-    pub(crate) fn reserve_workspace(&self, len: usize) -> Result<(), Error> {
-        let mut workspace = self.workspace();
-        if workspace.len() < len {
-            *workspace = Buffer::zeros(len)?;
-        }
-        Ok(())
-    }
-
-    /// The workspace, for the length of one operation.
-    pub(crate) fn workspace(&self) -> MutexGuard<'_, Buffer> {
-        self.workspace.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn threads(&self) -> &Threads {
-        &self.threads
+    /// Measured peak of f32 multiply-adds over all threads, in GFLOP/s (two operations each); the best of several
+    /// tries.
+    pub fn measure_peak_gflops(&self) -> f64 {
+        peak::measure_gflops(&self.engine)
     }
 }
 
@@ -122,7 +70,7 @@ impl Device for Cpu {
 
     fn description(&self) -> String {
         let threads = self.thread_count();
-        format!("CPU ({}, {threads} thread{})", self.isa, if threads == 1 { "" } else { "s" })
+        format!("CPU ({}, {threads} thread{})", self.isa(), if threads == 1 { "" } else { "s" })
     }
 
     fn alloc(&self, len: usize) -> Result<Buffer, Error> {
@@ -153,7 +101,7 @@ impl Device for Cpu {
     }
 
     fn conv(&self, shape: ConvShape) -> Result<Conv, Error> {
-        Conv::new(shape.checked()?, self)
+        Conv::new(shape.checked()?, &self.engine)
     }
     fn conv_algorithms(&self, conv: &Conv) -> [&'static str; 3] {
         conv.algorithms()
@@ -170,7 +118,7 @@ impl Device for Cpu {
     ) {
         let finish = Finish::Forward { bias, epilogue, step: step.number };
         assert_len(bias, conv.shape().out_channels, "bias");
-        conv.forward(self, input, weights, finish, output);
+        conv.forward(&self.engine, input, weights, finish, output);
     }
     fn conv_backward_data(
         &self,
@@ -187,7 +135,7 @@ impl Device for Cpu {
             }
             None => Finish::Plain,
         };
-        conv.backward_data(self, d_output, weights, finish, d_input);
+        conv.backward_data(&self.engine, d_output, weights, finish, d_input);
     }
     fn conv_backward_weights(
         &self,
@@ -197,7 +145,7 @@ impl Device for Cpu {
         d_weights: &mut Buffer,
         d_bias: &mut Buffer,
     ) {
-        conv.backward_weights(self, input, d_output, d_weights, d_bias);
+        conv.backward_weights(&self.engine, input, d_output, d_weights, d_bias);
     }
 
     fn pool(&self, shape: PoolShape) -> Result<Pool, Error> {
@@ -211,11 +159,11 @@ impl Device for Cpu {
         assert_len(output, shape.output().len(), "output");
         let row_len = shape.output().width * shape.output().channels;
         let switches = (SendPtr(switches.as_mut_ptr()), switches.len());
-        self.threads.run_over(output, row_len, |row, output| {
+        self.engine.threads().run_over(output, row_len, |row, output| {
             let len = if switches.1 > 0 { row_len } else { 0 };
             // SAFETY: each row has its own part of the switches (none for a norm).
             let switches = unsafe { std::slice::from_raw_parts_mut(switches.0.at(row * len), len) };
-            self.isa.run(pool::ForwardRow { shape, row, input, output, switches });
+            self.engine.isa().run(pool::ForwardRow { shape, row, input, output, switches });
         });
     }
     fn pool_backward(
@@ -233,9 +181,9 @@ impl Device for Cpu {
         assert_len(input, below, "input");
         assert_len(d_input, below, "d_input");
         let (above, below) = (above / shape.input.batch, below / shape.input.batch);
-        self.threads.run_over(d_input, below, |image, d_input| {
+        self.engine.threads().run_over(d_input, below, |image, d_input| {
             let outputs = image * above..(image + 1) * above;
-            self.isa.run(pool::BackwardImage {
+            self.engine.isa().run(pool::BackwardImage {
                 shape,
                 input: &input[image * below..][..below],
                 output: &output[outputs.clone()],
@@ -249,14 +197,14 @@ impl Device for Cpu {
     fn activation_backward(&self, below: StoredOutput<'_, Buffer>, signal: &mut Buffer) {
         let StoredOutput { output, gate } = below;
         assert_len(output, signal.len(), "stored output");
-        self.threads.run_over(signal, CHUNK, |chunk, signal| {
+        self.engine.threads().run_over(signal, CHUNK, |chunk, signal| {
             let output = &output[chunk * CHUNK..][..signal.len()];
-            self.isa.run(PassBack { gate, output, signal });
+            self.engine.isa().run(PassBack { gate, output, signal });
         });
     }
     fn dropout(&self, dropout: Dropout, step: &Step, values: &mut Buffer) {
-        self.threads.run_over(values, CHUNK, |chunk, values| {
-            self.isa.run(Mask { dropout, step: step.number, first: chunk * CHUNK, values });
+        self.engine.threads().run_over(values, CHUNK, |chunk, values| {
+            self.engine.isa().run(Mask { dropout, step: step.number, first: chunk * CHUNK, values });
         });
     }
 
@@ -264,7 +212,8 @@ impl Device for Cpu {
         assert_len(input, shape.input.len(), "input");
         assert_len(output, shape.input.len(), "output");
         let row = shape.input.width * shape.input.channels;
-        self.threads
+        self.engine
+            .threads()
             .run_over(output, row, |at, output| lrn::forward(&shape, &input[at * row..][..row], output));
     }
     fn lrn_backward(&self, shape: LrnShape, input: &Buffer, d_output: &Buffer, d_input: &mut Buffer) {
@@ -272,7 +221,7 @@ impl Device for Cpu {
         assert_len(d_output, shape.input.len(), "d_output");
         assert_len(d_input, shape.input.len(), "d_input");
         let row = shape.input.width * shape.input.channels;
-        self.threads.run_over(d_input, row, |at, d_input| {
+        self.engine.threads().run_over(d_input, row, |at, d_input| {
             lrn::backward(&shape, &input[at * row..][..row], &d_output[at * row..][..row], d_input);
         });
     }
@@ -281,14 +230,14 @@ impl Device for Cpu {
         assert_len(input, shape.len(), "input");
         assert_len(output, shape.batch * shape.channels, "output");
         let image = shape.len() / shape.batch;
-        self.threads.run_over(output, shape.channels, |at, means| {
+        self.engine.threads().run_over(output, shape.channels, |at, means| {
             head::average(&input[at * image..][..image], means);
         });
     }
     fn global_average_backward(&self, shape: Shape, d_output: &Buffer, d_input: &mut Buffer) {
         assert_len(d_output, shape.batch * shape.channels, "d_output");
         assert_len(d_input, shape.len(), "d_input");
-        self.threads.run_over(d_input, shape.len() / shape.batch, |at, d_image| {
+        self.engine.threads().run_over(d_input, shape.len() / shape.batch, |at, d_image| {
             head::spread(&d_output[at * shape.channels..][..shape.channels], d_image);
         });
     }
@@ -313,18 +262,19 @@ impl Device for Cpu {
     fn sgd(&self, sgd: Sgd, step: &Step, parameters: &mut [Parameter<Buffer>]) {
         // The norm costs a pass over the gradients: only where it can matter.
         let clips = sgd.clip_norm.is_finite();
-        let scale = if clips { sgd.gradient_scale(sgd::sum_of_squares(self, parameters)) } else { 1.0 };
+        let scale =
+            if clips { sgd.gradient_scale(sgd::sum_of_squares(&self.engine, parameters)) } else { 1.0 };
         for Parameter { value, gradient, velocity } in parameters {
             assert_len(gradient, value.len(), "gradient");
             assert_len(velocity, value.len(), "velocity");
             let velocity = SendPtr(velocity.as_mut_ptr());
-            self.threads.run_over(value, CHUNK, |chunk, value| {
+            self.engine.threads().run_over(value, CHUNK, |chunk, value| {
                 let first = chunk * CHUNK;
                 // SAFETY: each chunk has its own part of the velocity, which is as long as the value.
                 let velocity = unsafe { std::slice::from_raw_parts_mut(velocity.at(first), value.len()) };
                 let gradient = &gradient[first..][..value.len()];
                 let learning_rate = step.learning_rate;
-                self.isa.run(sgd::Step { sgd, learning_rate, scale, value, gradient, velocity });
+                self.engine.isa().run(sgd::Step { sgd, learning_rate, scale, value, gradient, velocity });
             });
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `cpu` | the device: settings, and each operation of the contract handed to its kernel |
+//! | `cpu` | the device: each operation of the contract handed to its kernel |
+//! | `engine` | what kernels run on: threads, instruction set, workspace |
 //! | `isa`, `simd` | which instruction set runs, and the one vector trait that the kernels are written over |
 //! | `threads` | the pool; work is split into chunks that do not depend on the number of threads |
 //! | `buffer` | aligned memory |
@@ -14,6 +15,7 @@
 mod buffer;
 mod conv;
 mod cpu;
+mod engine;
 mod isa;
 mod ops;
 mod peak;
@@ -22,5 +24,6 @@ mod threads;
 
 pub use buffer::Buffer;
 pub use conv::Conv;
-pub use cpu::{Choice, Cpu, CpuOptions, Pool, Step};
+pub use cpu::{Cpu, Pool, Step};
+pub use engine::{Choice, CpuOptions};
 pub use isa::Isa;

@@ -3,28 +3,27 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use crate::Isa;
+use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
-use crate::{Cpu, Isa};
 
 /// Multiply-adds of one chain and chunk.
 const ROUNDS: usize = 100_000;
 /// Independent chains: enough to hide the latency on two units.
 const CHAINS: usize = 12;
 
-impl Cpu {
-    /// Measured peak of f32 multiply-adds over all threads, in GFLOP/s (two operations each); the best of several
-    /// tries.
-    pub fn measure_peak_gflops(&self) -> f64 {
-        let flops = (self.isa().lanes() * CHAINS * ROUNDS * 2 * self.thread_count()) as f64;
-        let seconds = (0..20).map(|_| {
-            let start = Instant::now();
-            self.threads().run(self.thread_count(), |_, _| {
-                black_box(self.isa().run(Chains));
-            });
-            start.elapsed().as_secs_f64()
+/// GFLOP/s of f32 multiply-adds (two operations each) over all threads; the best of several tries.
+pub(crate) fn measure_gflops(engine: &Engine) -> f64 {
+    let (isa, threads) = (engine.isa(), engine.threads());
+    let flops = (isa.lanes() * CHAINS * ROUNDS * 2 * threads.count()) as f64;
+    let seconds = (0..20).map(|_| {
+        let start = Instant::now();
+        threads.run(threads.count(), |_, _| {
+            black_box(isa.run(Chains));
         });
-        flops / seconds.fold(f64::INFINITY, f64::min) / 1e9
-    }
+        start.elapsed().as_secs_f64()
+    });
+    flops / seconds.fold(f64::INFINITY, f64::min) / 1e9
 }
 
 impl Isa {

@@ -1,7 +1,7 @@
 //! `allcnn bench`: how fast a network trains and infers here, as medians over repeats after a warm-up.
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use allcnn::net::{Init, LayerKind, Network};
 use allcnn::parameters::Parameters;
@@ -12,14 +12,13 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::bench_layers;
+use super::bench_timing::median;
 use super::network_choice::choose;
 use crate::args::{BenchArgs, BenchWhat};
 use crate::device;
 use crate::output::{self, Align, Table};
 use crate::progress::Progress;
 
-/// Runs before the first one that counts.
-const WARM_UP: usize = 2;
 /// The optimizer's settings; its speed does not depend on them.
 const SGD: Sgd = Sgd { momentum: 0.9, weight_decay: 1e-3, nesterov: false, clip_norm: f32::INFINITY };
 
@@ -133,24 +132,6 @@ fn infer(device: &Cpu, network: &Network, arguments: &BenchArgs) -> anyhow::Resu
         plan.forward(&parameters, Mode::Evaluate);
         device.synchronize()
     })
-}
-
-/// The median time of `work` over `repeats` runs after the warm-up.
-pub(super) fn median(
-    repeats: usize,
-    mut work: impl FnMut() -> Result<(), allcnn_device::Error>,
-) -> anyhow::Result<Duration> {
-    let mut times = Vec::with_capacity(repeats);
-    for run in 0..WARM_UP + repeats {
-        let begin = Instant::now();
-        work()?;
-        if run >= WARM_UP {
-            times.push(begin.elapsed());
-        }
-    }
-    times.sort_unstable();
-    let middle = (times[(times.len() - 1) / 2] + times[times.len() / 2]) / 2;
-    Ok(middle)
 }
 
 fn images_per_s(arguments: &BenchArgs, time: Duration) -> f64 {

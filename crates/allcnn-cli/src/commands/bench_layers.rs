@@ -4,7 +4,7 @@ use allcnn::net::{Network, Operation};
 use allcnn_cpu::Cpu;
 use allcnn_device::{Activation, ConvShape, Device, Epilogue, Gate, ReluRule, StoredOutput};
 
-use super::bench::median;
+use super::bench_timing::median;
 use crate::args::BenchArgs;
 use crate::output::{Align, Table};
 

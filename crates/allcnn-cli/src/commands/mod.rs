@@ -2,6 +2,7 @@
 
 mod bench;
 mod bench_layers;
+mod bench_timing;
 mod data;
 mod eval;
 mod models;

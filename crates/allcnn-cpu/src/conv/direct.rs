@@ -11,7 +11,7 @@ use allcnn_device::ConvShape;
 use super::patches::{self, PATCH_VALUES, Patches};
 use super::tile::{Panels, accumulate_transposed, load, store, vectors};
 use super::{Declined, WeightsPass};
-use crate::cpu::Cpu;
+use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
 
@@ -54,8 +54,8 @@ struct Run {
 
 impl Direct {
     /// Takes every shape.
-    pub(super) fn choose(shape: ConvShape, cpu: &Cpu) -> Result<Box<dyn WeightsPass>, Declined> {
-        let panels = Panels::new(shape.group_out_channels(), cpu.isa());
+    pub(super) fn choose(shape: ConvShape, engine: &Engine) -> Result<Box<dyn WeightsPass>, Declined> {
+        let panels = Panels::new(shape.group_out_channels(), engine.isa());
         let output = shape.output();
         let pixels = output.len() / output.channels;
         let copy_patches = patches::pay(&shape);
@@ -123,7 +123,7 @@ impl WeightsPass for Direct {
 
     fn run(
         &self,
-        cpu: &Cpu,
+        engine: &Engine,
         input: &[f32],
         d_output: &[f32],
         d_weights: &mut [f32],
@@ -134,18 +134,18 @@ impl WeightsPass for Direct {
         let start = SendPtr(copies.as_mut_ptr());
         let panels = self.shape.groups * self.panels.count();
         let at = |chunk: usize| (chunk / self.panels.count(), chunk % self.panels.count());
-        cpu.threads().run(self.parts * panels, |chunk, _| {
+        engine.threads().run(self.parts * panels, |chunk, _| {
             let (part, (group, panel)) = (chunk / panels, at(chunk % panels));
             let range = self.panel(group, panel);
             let first = part * self.copy_len() + range.start;
             // SAFETY: each part and panel has its own place among the copies.
             let copy = unsafe { std::slice::from_raw_parts_mut(start.at(first), range.len()) };
             copy.fill(0.0);
-            cpu.isa().run(Part { pass: self, input, d_output, part, group, panel, copy });
+            engine.isa().run(Part { pass: self, input, d_output, part, group, panel, copy });
         });
         let copies = &*copies;
         let (d_weights, d_bias) = (SendPtr(d_weights.as_mut_ptr()), SendPtr(d_bias.as_mut_ptr()));
-        cpu.threads().run(panels, |chunk, _| {
+        engine.threads().run(panels, |chunk, _| {
             let (group, panel) = at(chunk);
             self.reduce(copies, group, panel, d_weights, d_bias);
         });

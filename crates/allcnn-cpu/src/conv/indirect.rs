@@ -12,7 +12,7 @@ use allcnn_device::{ConvShape, Shape};
 use super::patches::{self, PATCH_VALUES, Patches};
 use super::tile::{Panels, Sums, accumulate, with_tile, zeros};
 use super::{DataPass, Declined, Direction};
-use crate::cpu::Cpu;
+use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
@@ -74,14 +74,14 @@ impl Indirect {
     pub(super) fn choose(
         shape: ConvShape,
         direction: Direction,
-        cpu: &Cpu,
+        engine: &Engine,
     ) -> Result<Box<dyn DataPass>, Declined> {
         let (input, output) = (shape.input, shape.output());
         let (source, destination, depth, columns) = match direction {
             Direction::Forward => (input, output, shape.group_in_channels(), shape.group_out_channels()),
             Direction::Backward => (output, input, shape.group_out_channels(), shape.group_in_channels()),
         };
-        let panels = Panels::new(columns, cpu.isa());
+        let panels = Panels::new(columns, engine.isa());
         let mut phases = match direction {
             Direction::Forward => vec![forward_phase(&shape)],
             Direction::Backward => backward_phases(&shape),
@@ -139,10 +139,10 @@ impl Indirect {
         }
     }
 
-    fn pack_all(&self, cpu: &Cpu, weights: &[f32], packed: &mut [f32]) {
+    fn pack_all(&self, engine: &Engine, weights: &[f32], packed: &mut [f32]) {
         let panels = self.shape.groups * self.panels.count();
         let start = SendPtr(packed.as_mut_ptr());
-        cpu.threads().run(self.phases.len() * panels, |chunk, _| {
+        engine.threads().run(self.phases.len() * panels, |chunk, _| {
             let phase = &self.phases[chunk / panels];
             let (group, panel) = (chunk % panels / self.panels.count(), chunk % self.panels.count());
             let range = self.packed_panel(phase, group, panel);
@@ -165,7 +165,7 @@ impl DataPass for Indirect {
 
     fn run(
         &self,
-        cpu: &Cpu,
+        engine: &Engine,
         source: &[f32],
         weights: &[f32],
         finish: Finish<'_>,
@@ -173,12 +173,12 @@ impl DataPass for Indirect {
         workspace: &mut [f32],
     ) {
         let packed = &mut workspace[..self.workspace_len()];
-        self.pack_all(cpu, weights, packed);
+        self.pack_all(engine, weights, packed);
         let packed = &*packed;
         let row_len = self.destination.width * self.destination.channels;
-        cpu.threads().run_over(destination, self.rows_per_chunk * row_len, |chunk, destination| {
+        engine.threads().run_over(destination, self.rows_per_chunk * row_len, |chunk, destination| {
             let first_row = chunk * self.rows_per_chunk;
-            cpu.isa().run(Rows { pass: self, source, packed, finish, first_row, destination });
+            engine.isa().run(Rows { pass: self, source, packed, finish, first_row, destination });
         });
     }
 }

@@ -11,7 +11,7 @@ mod winograd;
 
 use allcnn_device::{ConvShape, Error};
 
-use crate::cpu::{Choice, Cpu};
+use crate::engine::{Choice, Engine};
 use crate::ops::assert_len;
 use crate::ops::epilogue::Finish;
 
@@ -33,7 +33,7 @@ pub(crate) trait DataPass: Send + Sync + std::fmt::Debug {
     /// Computes the whole destination and finishes it.
     fn run(
         &self,
-        cpu: &Cpu,
+        engine: &Engine,
         source: &[f32],
         weights: &[f32],
         finish: Finish<'_>,
@@ -51,7 +51,7 @@ pub(crate) trait WeightsPass: Send + Sync + std::fmt::Debug {
     /// Overwrites the gradients of weights and bias.
     fn run(
         &self,
-        cpu: &Cpu,
+        engine: &Engine,
         input: &[f32],
         d_output: &[f32],
         d_weights: &mut [f32],
@@ -63,9 +63,9 @@ pub(crate) trait WeightsPass: Send + Sync + std::fmt::Debug {
 /// Why an algorithm does not take a shape.
 type Declined = &'static str;
 /// Takes a shape or declines it.
-type ChooseData = fn(ConvShape, Direction, &Cpu) -> Result<Box<dyn DataPass>, Declined>;
+type ChooseData = fn(ConvShape, Direction, &Engine) -> Result<Box<dyn DataPass>, Declined>;
 /// Takes a shape or declines it.
-type ChooseWeights = fn(ConvShape, &Cpu) -> Result<Box<dyn WeightsPass>, Declined>;
+type ChooseWeights = fn(ConvShape, &Engine) -> Result<Box<dyn WeightsPass>, Declined>;
 
 /// Fastest first; the last takes every shape.
 const DATA_PASSES: [ChooseData; 2] = [winograd::Winograd::choose, indirect::Indirect::choose];
@@ -83,16 +83,16 @@ pub struct Conv {
 
 impl Conv {
     /// Chooses the algorithms and makes room for the largest workspace.
-    pub(crate) fn new(shape: ConvShape, cpu: &Cpu) -> Result<Self, Error> {
-        let data = |direction| first_taker(cpu, &DATA_PASSES, |choose| choose(shape, direction, cpu));
+    pub(crate) fn new(shape: ConvShape, engine: &Engine) -> Result<Self, Error> {
+        let data = |direction| first_taker(engine, &DATA_PASSES, |choose| choose(shape, direction, engine));
         let conv = Self {
             shape,
             forward: data(Direction::Forward),
             backward_data: data(Direction::Backward),
-            backward_weights: first_taker(cpu, &WEIGHTS_PASSES, |choose| choose(shape, cpu)),
+            backward_weights: first_taker(engine, &WEIGHTS_PASSES, |choose| choose(shape, engine)),
         };
         let data = conv.forward.workspace_len().max(conv.backward_data.workspace_len());
-        cpu.reserve_workspace(data.max(conv.backward_weights.workspace_len()))?;
+        engine.reserve_workspace(data.max(conv.backward_weights.workspace_len()))?;
         Ok(conv)
     }
 
@@ -106,31 +106,31 @@ impl Conv {
 
     pub(crate) fn forward(
         &self,
-        cpu: &Cpu,
+        engine: &Engine,
         input: &[f32],
         weights: &[f32],
         finish: Finish<'_>,
         output: &mut [f32],
     ) {
         self.check(input, weights, output);
-        self.forward.run(cpu, input, weights, finish, output, &mut cpu.workspace());
+        self.forward.run(engine, input, weights, finish, output, &mut engine.workspace());
     }
 
     pub(crate) fn backward_data(
         &self,
-        cpu: &Cpu,
+        engine: &Engine,
         d_output: &[f32],
         weights: &[f32],
         finish: Finish<'_>,
         d_input: &mut [f32],
     ) {
         self.check(d_input, weights, d_output);
-        self.backward_data.run(cpu, d_output, weights, finish, d_input, &mut cpu.workspace());
+        self.backward_data.run(engine, d_output, weights, finish, d_input, &mut engine.workspace());
     }
 
     pub(crate) fn backward_weights(
         &self,
-        cpu: &Cpu,
+        engine: &Engine,
         input: &[f32],
         d_output: &[f32],
         d_weights: &mut [f32],
@@ -138,7 +138,7 @@ impl Conv {
     ) {
         self.check(input, d_weights, d_output);
         assert_len(d_bias, self.shape.out_channels, "d_bias");
-        self.backward_weights.run(cpu, input, d_output, d_weights, d_bias, &mut cpu.workspace());
+        self.backward_weights.run(engine, input, d_output, d_weights, d_bias, &mut engine.workspace());
     }
 
     #[track_caller]
@@ -150,8 +150,8 @@ impl Conv {
 }
 
 /// The first algorithm of a list that does not decline; [`Choice::Last`] asks only the last one.
-fn first_taker<C, T>(cpu: &Cpu, list: &[C], choose: impl Fn(&C) -> Result<T, Declined>) -> T {
-    let skipped = if cpu.choice() == Choice::Last { list.len() - 1 } else { 0 };
+fn first_taker<C, T>(engine: &Engine, list: &[C], choose: impl Fn(&C) -> Result<T, Declined>) -> T {
+    let skipped = if engine.choice() == Choice::Last { list.len() - 1 } else { 0 };
     let mut reasons = Vec::new();
     for choice in &list[skipped..] {
         match choose(choice) {

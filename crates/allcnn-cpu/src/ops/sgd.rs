@@ -3,7 +3,7 @@
 use allcnn_device::{Parameter, Sgd};
 
 use crate::buffer::Buffer;
-use crate::cpu::Cpu;
+use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
 
@@ -39,14 +39,14 @@ const SLICES: usize = 32;
 const SIDE_BY_SIDE: usize = 16;
 
 /// The sum of the squares of all gradients.
-pub(crate) fn sum_of_squares(cpu: &Cpu, parameters: &[Parameter<Buffer>]) -> f64 {
+pub(crate) fn sum_of_squares(engine: &Engine, parameters: &[Parameter<Buffer>]) -> f64 {
     let mut total = 0.0;
     for Parameter { gradient, .. } in parameters {
         let mut sums = [0.0; SLICES];
         let places = SendPtr(sums.as_mut_ptr());
-        cpu.threads().run(SLICES, |slice, _| {
+        engine.threads().run(SLICES, |slice, _| {
             let edge = |at: usize| gradient.len() * at / SLICES;
-            let sum = cpu.isa().run(Squares(&gradient[edge(slice)..edge(slice + 1)]));
+            let sum = engine.isa().run(Squares(&gradient[edge(slice)..edge(slice + 1)]));
             // SAFETY: each slice has its own place.
             unsafe { *places.at(slice) = sum };
         });

@@ -9,7 +9,7 @@ use allcnn_device::{ConvShape, Shape};
 use super::super::tile::{Panels, accumulate, with_tile, zeros};
 use super::super::{DataPass, Declined, Direction};
 use super::{POINTS, SIDE, SLOT_PADDING, Tiling, transform};
-use crate::cpu::Cpu;
+use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
@@ -38,10 +38,10 @@ impl Winograd {
     pub(in super::super) fn choose(
         shape: ConvShape,
         direction: Direction,
-        cpu: &Cpu,
+        engine: &Engine,
     ) -> Result<Box<dyn DataPass>, Declined> {
-        let tiling = Tiling::new(&shape, direction, cpu)?;
-        let panels = Panels::new(tiling.destination.channels, cpu.isa());
+        let tiling = Tiling::new(&shape, direction, engine)?;
+        let panels = Panels::new(tiling.destination.channels, engine.isa());
         let chunk_rows = (CHUNK_TILES / tiling.across()).min(tiling.rows() / FEWEST_CHUNKS).max(1);
         let stride = tiling.source.channels.next_multiple_of(panels.lanes()).max(panels.stored_all());
         Ok(Box::new(Self {
@@ -51,7 +51,7 @@ impl Winograd {
             panels,
             chunk_rows,
             stride,
-            workers: cpu.thread_count(),
+            workers: engine.threads().count(),
         }))
     }
 
@@ -74,19 +74,19 @@ impl Winograd {
         self.tiling.source.channels * self.panels.stored_all()
     }
 
-    fn transform_weights(&self, cpu: &Cpu, weights: &[f32], transformed: &mut [f32]) {
+    fn transform_weights(&self, engine: &Engine, weights: &[f32], transformed: &mut [f32]) {
         let transformed = SendPtr(transformed.as_mut_ptr());
         /// Source channels of a chunk.
         const DEPTH: usize = 16;
         let pieces = self.tiling.source.channels.div_ceil(DEPTH);
-        cpu.threads().run(self.panels.count() * pieces, |chunk, _| {
+        engine.threads().run(self.panels.count() * pieces, |chunk, _| {
             let first = chunk % pieces * DEPTH;
             let depth = first..(first + DEPTH).min(self.tiling.source.channels);
             let panel = chunk / pieces;
             match self.kernel {
-                2 => cpu.isa().run(Weights::<2> { pass: self, weights, depth, panel, transformed }),
-                3 => cpu.isa().run(Weights::<3> { pass: self, weights, depth, panel, transformed }),
-                _ => cpu.isa().run(Weights::<5> { pass: self, weights, depth, panel, transformed }),
+                2 => engine.isa().run(Weights::<2> { pass: self, weights, depth, panel, transformed }),
+                3 => engine.isa().run(Weights::<3> { pass: self, weights, depth, panel, transformed }),
+                _ => engine.isa().run(Weights::<5> { pass: self, weights, depth, panel, transformed }),
             }
         });
     }
@@ -103,7 +103,7 @@ impl DataPass for Winograd {
 
     fn run(
         &self,
-        cpu: &Cpu,
+        engine: &Engine,
         source: &[f32],
         weights: &[f32],
         finish: Finish<'_>,
@@ -112,13 +112,13 @@ impl DataPass for Winograd {
     ) {
         let (transformed, rest) = workspace.split_at_mut(self.weights_len());
         let (outside, slots) = rest.split_at_mut(self.stride);
-        self.transform_weights(cpu, weights, transformed);
+        self.transform_weights(engine, weights, transformed);
         outside.fill(0.0);
         let (weights, outside) = (&*transformed, &*outside);
         let (start, slots) = (SendPtr(destination.as_mut_ptr()), SendPtr(slots.as_mut_ptr()));
         let row_len = self.tiling.destination.width * self.tiling.destination.channels;
         let rows = self.tiling.rows();
-        cpu.threads().run(rows.div_ceil(self.chunk_rows), |chunk, worker| {
+        engine.threads().run(rows.div_ceil(self.chunk_rows), |chunk, worker| {
             let tile_rows = chunk * self.chunk_rows..((chunk + 1) * self.chunk_rows).min(rows);
             let first = self.tiling.first_row(tile_rows.start) * row_len;
             let end = self.tiling.first_row(tile_rows.end) * row_len;
@@ -133,9 +133,9 @@ impl DataPass for Winograd {
             let chunk =
                 Chunk { pass: self, source, weights, outside, finish, tiles, first, destination, slots };
             match self.kernel {
-                2 => cpu.isa().run(Stages::<5>(chunk)),
-                3 => cpu.isa().run(Stages::<4>(chunk)),
-                _ => cpu.isa().run(Stages::<2>(chunk)),
+                2 => engine.isa().run(Stages::<5>(chunk)),
+                3 => engine.isa().run(Stages::<4>(chunk)),
+                _ => engine.isa().run(Stages::<2>(chunk)),
             }
         });
     }

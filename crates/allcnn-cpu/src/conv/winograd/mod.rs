@@ -22,7 +22,7 @@ pub(super) use weights::WinogradWeights;
 use allcnn_device::{ConvShape, Shape};
 
 use super::{Declined, Direction};
-use crate::cpu::{Choice, Cpu};
+use crate::engine::{Choice, Engine};
 use crate::simd::Simd;
 
 /// Side of an input tile.
@@ -49,7 +49,7 @@ struct Tiling {
 
 impl Tiling {
     /// The tiles of a pass over a dense stride-1 convolution with a 2x2, 3x3 or 5x5 kernel, or why there are none.
-    fn new(shape: &ConvShape, direction: Direction, cpu: &Cpu) -> Result<Self, Declined> {
+    fn new(shape: &ConvShape, direction: Direction, engine: &Engine) -> Result<Self, Declined> {
         let ConvShape { input, kernel, stride, padding, groups, .. } = *shape;
         if stride != 1 || groups != 1 || ![2, 3, 5].contains(&kernel) {
             return Err("not a dense stride-1 convolution with a 2x2, 3x3 or 5x5 kernel");
@@ -62,7 +62,7 @@ impl Tiling {
             Direction::Backward => (shape.output(), input, kernel - 1 - padding),
         };
         let tiling = Self { source, destination, padding, step: SIDE + 1 - kernel };
-        if cpu.choice() == Choice::Fastest { tiling.if_it_pays(kernel) } else { Ok(tiling) }
+        if engine.choice() == Choice::Fastest { tiling.if_it_pays(kernel) } else { Ok(tiling) }
     }
 
     fn if_it_pays(self, kernel: usize) -> Result<Self, Declined> {

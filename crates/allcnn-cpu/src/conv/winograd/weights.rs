@@ -9,7 +9,7 @@ use allcnn_device::ConvShape;
 use super::super::tile::{Panels, accumulate_transposed, load, store, with_tile};
 use super::super::{Declined, Direction, WeightsPass};
 use super::{POINTS, SIDE, SLOT_PADDING, Tiling, transform};
-use crate::cpu::Cpu;
+use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
 
@@ -36,9 +36,12 @@ pub(in super::super) struct WinogradWeights {
 
 impl WinogradWeights {
     /// Takes dense stride-1 convolutions with 2x2, 3x3 or 5x5 kernels.
-    pub(in super::super) fn choose(shape: ConvShape, cpu: &Cpu) -> Result<Box<dyn WeightsPass>, Declined> {
-        let tiling = Tiling::new(&shape, Direction::Forward, cpu)?;
-        let panels = Panels::new(shape.out_channels, cpu.isa());
+    pub(in super::super) fn choose(
+        shape: ConvShape,
+        engine: &Engine,
+    ) -> Result<Box<dyn WeightsPass>, Declined> {
+        let tiling = Tiling::new(&shape, Direction::Forward, engine)?;
+        let panels = Panels::new(shape.out_channels, engine.isa());
         let depth = shape.input.channels.next_multiple_of(panels.lanes());
         let fitting = BLOCK_VALUES / (POINTS * (depth + panels.stored_all())) / CHUNK_TILES * CHUNK_TILES;
         let block_tiles = fitting.max(FEWEST_TILES).min(tiling.count().next_multiple_of(CHUNK_TILES));
@@ -79,7 +82,7 @@ impl WeightsPass for WinogradWeights {
 
     fn run(
         &self,
-        cpu: &Cpu,
+        engine: &Engine,
         input: &[f32],
         d_output: &[f32],
         d_weights: &mut [f32],
@@ -96,38 +99,50 @@ impl WeightsPass for WinogradWeights {
         for first in (0..self.tiling.count()).step_by(self.block_tiles) {
             let tiles = self.block_tiles.min(self.tiling.count() - first);
             let places = [v.as_mut_ptr(), z.as_mut_ptr(), bias.as_mut_ptr()].map(SendPtr);
-            cpu.threads().run(tiles.div_ceil(CHUNK_TILES), |chunk, _| {
+            engine.threads().run(tiles.div_ceil(CHUNK_TILES), |chunk, _| {
                 let transform =
                     Transform { pass: self, input, d_output, outside, block: first, chunk, places };
                 match self.kernel {
-                    2 => cpu.isa().run(TransformTo::<5>(transform)),
-                    3 => cpu.isa().run(TransformTo::<4>(transform)),
-                    _ => cpu.isa().run(TransformTo::<2>(transform)),
+                    2 => engine.isa().run(TransformTo::<5>(transform)),
+                    3 => engine.isa().run(TransformTo::<4>(transform)),
+                    _ => engine.isa().run(TransformTo::<2>(transform)),
                 }
             });
             for sums in bias.chunks_exact(self.panels.stored_all()).take(tiles.div_ceil(CHUNK_TILES)) {
                 d_bias.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
             }
             let (v, z, start) = (&*v, &*z, SendPtr(u.as_mut_ptr()));
-            cpu.threads().run(POINTS * self.panels.count(), |chunk, _| {
+            engine.threads().run(POINTS * self.panels.count(), |chunk, _| {
                 let (point, panel) = (chunk / self.panels.count(), chunk % self.panels.count());
                 let place = point * self.u_point() + self.depth * self.panels.stored_before(panel);
                 // SAFETY: each point and panel has its own part of dU.
                 let sums = unsafe {
                     std::slice::from_raw_parts_mut(start.at(place), self.depth * self.panels.stored(panel))
                 };
-                cpu.isa().run(Product { pass: self, v, z, point, panel, tiles, is_first: first == 0, sums });
+                engine.isa().run(Product {
+                    pass: self,
+                    v,
+                    z,
+                    point,
+                    panel,
+                    tiles,
+                    is_first: first == 0,
+                    sums,
+                });
             });
         }
         let (u, d_weights) = (&*u, SendPtr(d_weights.as_mut_ptr()));
-        cpu.threads().run(self.panels.count() * self.depth / WIDEST.min(self.panels.lanes()), |chunk, _| {
-            let (panel, rows) = (chunk % self.panels.count(), chunk / self.panels.count());
-            match self.kernel {
-                2 => cpu.isa().run(Gradient::<2> { pass: self, u, panel, rows, d_weights }),
-                3 => cpu.isa().run(Gradient::<3> { pass: self, u, panel, rows, d_weights }),
-                _ => cpu.isa().run(Gradient::<5> { pass: self, u, panel, rows, d_weights }),
-            }
-        });
+        engine.threads().run(
+            self.panels.count() * self.depth / WIDEST.min(self.panels.lanes()),
+            |chunk, _| {
+                let (panel, rows) = (chunk % self.panels.count(), chunk / self.panels.count());
+                match self.kernel {
+                    2 => engine.isa().run(Gradient::<2> { pass: self, u, panel, rows, d_weights }),
+                    3 => engine.isa().run(Gradient::<3> { pass: self, u, panel, rows, d_weights }),
+                    _ => engine.isa().run(Gradient::<5> { pass: self, u, panel, rows, d_weights }),
+                }
+            },
+        );
     }
 }
 
