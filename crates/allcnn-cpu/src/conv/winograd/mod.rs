@@ -31,7 +31,8 @@ const SIDE: usize = 6;
 const POINTS: usize = SIDE * SIDE;
 /// Below this, the transforms cost more than the products save.
 const FEWEST_CHANNELS: usize = 16;
-/// Transforming a weight, writing and reading it at a point costs about as much as so many products.
+/// Transforming a weight, writing and reading it at a point costs about as much as so many products: an estimate from
+/// counts of instructions and cache traffic.
 const WEIGHTS_COST: usize = 16;
 /// Extra values between the slots of successive points, so that they do not fall on the same cache sets.
 const SLOT_PADDING: usize = 80;
