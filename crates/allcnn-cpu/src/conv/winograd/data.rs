@@ -8,7 +8,8 @@ use allcnn_device::{ConvShape, Shape};
 
 use super::super::tile::{Panels, accumulate, with_tile, zeros};
 use super::super::{DataPass, Declined, Direction};
-use super::{POINTS, SIDE, SLOT_PADDING, Tiling, transform};
+use super::transform::{self, Pixels, Sink, Source, Spaced};
+use super::{POINTS, SIDE, SLOT_PADDING, Tiling};
 use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
 use crate::simd::{Kernel, Simd};
@@ -155,29 +156,38 @@ impl<const R: usize> Kernel for Weights<'_, R> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Winograd { panels, direction, .. } = self.pass;
+        let panels = self.pass.panels;
         let (columns, stored) = (panels.columns(self.panel), panels.stored(self.panel));
         let depth = self.pass.tiling.source.channels;
         for k in self.depth.clone() {
             for vector in (0..stored).step_by(S::LANES) {
                 let first = columns.start + vector;
                 let count = S::LANES.min(columns.end - first);
-                let mut taps = [[simd.splat(0.0); R]; R];
-                for (ky, taps) in taps.iter_mut().enumerate() {
-                    for (kx, tap) in taps.iter_mut().enumerate() {
-                        *tap = match direction {
-                            Direction::Forward => self.gather(simd, first, count, ky, kx, k),
-                            Direction::Backward => self.row(simd, k, R - 1 - ky, R - 1 - kx, first, count),
-                        };
-                    }
-                }
-                let points = transform::square(simd, transform::Weights, taps);
                 let place = depth * panels.stored_before(self.panel) + k * stored + vector;
-                for (point, value) in points.into_iter().flatten().enumerate() {
-                    // SAFETY: every (point, panel, k, vector) has its own place.
-                    unsafe { simd.store(value, self.transformed.at(point * self.pass.point_len() + place)) };
-                }
+                let mut taps = Taps { weights: &self, first, count, k };
+                // SAFETY: every (point, panel, k, vector) has its own place.
+                let mut points = unsafe { Spaced::new(self.transformed.at(place), self.pass.point_len()) };
+                transform::square::<S, _, R, SIDE>(simd, transform::Weights, &mut taps, &mut points);
             }
+        }
+    }
+}
+
+/// The taps between source channel `k` and `count` destination channels from `first` on.
+struct Taps<'a, const R: usize> {
+    weights: &'a Weights<'a, R>,
+    first: usize,
+    count: usize,
+    k: usize,
+}
+
+impl<S: Simd, const R: usize> Source<S> for Taps<'_, R> {
+    #[inline(always)]
+    fn get(&mut self, simd: S, y: usize, x: usize) -> S::V {
+        let Self { first, count, k, .. } = *self;
+        match self.weights.pass.direction {
+            Direction::Forward => self.weights.gather(simd, first, count, y, x, k),
+            Direction::Backward => self.weights.row(simd, k, R - 1 - y, R - 1 - x, first, count),
         }
     }
 }
@@ -250,15 +260,11 @@ impl Chunk<'_> {
                 tiling.tile(tile).pixels(tiling.source, tiling.padding, self.source, self.outside);
             for channel in (0..tiling.source.channels).step_by(S::LANES) {
                 let count = S::LANES.min(tiling.source.channels - channel);
+                let place = self.slots[slot + at * stride + channel..].as_mut_ptr();
                 // SAFETY: each pixel holds all channels; a slot has room for whole vectors.
-                unsafe {
-                    let values = super::load(simd, &pixels, channel, count);
-                    let points = transform::square(simd, transform::Input, values);
-                    let place = self.slots[slot + at * stride + channel..].as_mut_ptr();
-                    for (point, value) in points.into_iter().flatten().enumerate() {
-                        simd.store(value, place.add(point * slot));
-                    }
-                }
+                let (mut values, mut points) =
+                    unsafe { (Pixels::new(&pixels, channel, count), Spaced::new(place, slot)) };
+                transform::square(simd, transform::Input, &mut values, &mut points);
             }
         }
     }
@@ -315,22 +321,37 @@ impl Chunk<'_> {
             let corner = ((tile.image * height + tile.row) * width + tile.column) * channels - self.first;
             for channel in (0..channels).step_by(S::LANES) {
                 let count = S::LANES.min(channels - channel);
-                let place = self.slots[at * stride + channel..].as_ptr();
-                // SAFETY: slots hold whole vectors; destination places are sliced with their count.
-                unsafe {
-                    let mut points = [[simd.splat(0.0); SIDE]; SIDE];
-                    for (at, point) in points.iter_mut().flatten().enumerate() {
-                        *point = simd.load(place.add(at * slot));
-                    }
-                    let outputs: [[S::V; M]; M] = transform::square(simd, transform::Output, points);
-                    for (y, outputs) in outputs.iter().enumerate().take(rows) {
-                        for (x, &output) in outputs.iter().enumerate().take(columns) {
-                            let to = corner + (y * width + x) * channels + channel;
-                            simd.store_first(output, count, self.destination[to..to + count].as_mut_ptr());
-                        }
-                    }
-                }
+                let place = self.slots[at * stride + channel..].as_mut_ptr();
+                // SAFETY: slots hold whole vectors.
+                let mut points = unsafe { Spaced::new(place, slot) };
+                let corner = corner + channel;
+                let destination = &mut *self.destination;
+                let mut outputs = Outputs { destination, corner, width, channels, rows, columns, count };
+                transform::square::<S, _, SIDE, M>(simd, transform::Output, &mut points, &mut outputs);
             }
+        }
+    }
+}
+
+/// A vector of channels of a tile's outputs, without what sticks out of the image.
+struct Outputs<'a> {
+    destination: &'a mut [f32],
+    corner: usize,
+    width: usize,
+    channels: usize,
+    rows: usize,
+    columns: usize,
+    count: usize,
+}
+
+impl<S: Simd> Sink<S> for Outputs<'_> {
+    #[inline(always)]
+    fn put(&mut self, simd: S, y: usize, x: usize, value: S::V) {
+        if y < self.rows && x < self.columns {
+            let to = self.corner + (y * self.width + x) * self.channels;
+            let place = &mut self.destination[to..to + self.count];
+            // SAFETY: `count` values are there.
+            unsafe { simd.store_first(value, self.count, place.as_mut_ptr()) };
         }
     }
 }

@@ -23,7 +23,6 @@ use allcnn_device::{ConvShape, Shape};
 
 use super::{Declined, Direction};
 use crate::engine::{Choice, Engine};
-use crate::simd::Simd;
 
 /// Side of an input tile.
 const SIDE: usize = 6;
@@ -119,27 +118,6 @@ struct Tile {
     image: usize,
     row: usize,
     column: usize,
-}
-
-/// One vector of channels, from `channel` on, of each of N x N pixels.
-///
-/// # Safety
-/// Each pixel must hold `count` values from `channel` on.
-#[inline(always)]
-unsafe fn load<S: Simd, const N: usize>(
-    simd: S,
-    pixels: &[[*const f32; N]; N],
-    channel: usize,
-    count: usize,
-) -> [[S::V; N]; N] {
-    let mut values = [[simd.splat(0.0); N]; N];
-    for (values, pixels) in values.iter_mut().zip(pixels) {
-        for (value, &pixel) in values.iter_mut().zip(pixels) {
-            // SAFETY: the caller's promise.
-            *value = unsafe { simd.load_first(pixel.add(channel), count) };
-        }
-    }
-    values
 }
 
 impl Tile {

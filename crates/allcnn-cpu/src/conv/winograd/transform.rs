@@ -6,6 +6,8 @@
 //! differences to the other finite points; Bt interpolates, transposed, times N_j. Rows of a point and its negative
 //! share their even and odd terms, so a line of six takes a dozen operations.
 
+use std::mem::MaybeUninit;
+
 use super::SIDE;
 use crate::simd::Simd;
 
@@ -37,29 +39,107 @@ pub(super) trait Line<S: Simd, const I: usize, const O: usize>: Copy {
     fn apply(self, s: S, line: [S::V; I]) -> [S::V; O];
 }
 
-/// Applies a transform of lines to the rows of a square and then to its columns.
+/// Where the values of a square come from.
+pub(super) trait Source<S: Simd> {
+    /// The vector in row `y` and column `x`; each is taken once.
+    fn get(&mut self, s: S, y: usize, x: usize) -> S::V;
+}
+
+/// Where the values of a transformed square go.
+pub(super) trait Sink<S: Simd> {
+    /// Takes the vector in row `y` and column `x`.
+    fn put(&mut self, s: S, y: usize, x: usize, value: S::V);
+}
+
+/// Applies a transform of lines to the rows of a square and then to its columns. (From a source to a sink, since
+/// whole squares as arguments and results would be copied through the stack.)
 #[inline(always)]
 pub(super) fn square<S: Simd, L: Line<S, I, O>, const I: usize, const O: usize>(
     s: S,
     transform: L,
-    tile: [[S::V; I]; I],
-) -> [[S::V; O]; O] {
-    let zero = s.splat(0.0);
-    let mut rows = [[zero; O]; I];
-    for (row, line) in rows.iter_mut().zip(tile) {
-        *row = transform.apply(s, line);
+    source: &mut impl Source<S>,
+    sink: &mut impl Sink<S>,
+) {
+    let mut rows = [const { [MaybeUninit::<S::V>::uninit(); O] }; I];
+    for (y, row) in rows.iter_mut().enumerate() {
+        let mut line = [s.splat(0.0); I];
+        for (x, value) in line.iter_mut().enumerate() {
+            *value = source.get(s, y, x);
+        }
+        for (place, value) in row.iter_mut().zip(transform.apply(s, line)) {
+            place.write(value);
+        }
     }
-    let mut result = [[zero; O]; O];
     for x in 0..O {
-        let mut column = [zero; I];
+        let mut column = [s.splat(0.0); I];
         for (value, row) in column.iter_mut().zip(&rows) {
-            *value = row[x];
+            // SAFETY: all rows were written above.
+            *value = unsafe { row[x].assume_init() };
         }
-        for (row, value) in result.iter_mut().zip(transform.apply(s, column)) {
-            row[x] = value;
+        for (y, value) in transform.apply(s, column).into_iter().enumerate() {
+            sink.put(s, y, x, value);
         }
     }
-    result
+}
+
+/// A square whose values stand at equal distances, row after row: the six by six points.
+pub(super) struct Spaced {
+    first: *mut f32,
+    row: usize,
+    step: usize,
+}
+
+impl Spaced {
+    /// Points `step` values apart.
+    ///
+    /// # Safety
+    /// A whole vector must be readable at each of the 36 places, and writable where it is used as a sink.
+    #[inline(always)]
+    pub(super) unsafe fn new(first: *mut f32, step: usize) -> Self {
+        Self { first, row: SIDE * step, step }
+    }
+}
+
+impl<S: Simd> Source<S> for Spaced {
+    #[inline(always)]
+    fn get(&mut self, s: S, y: usize, x: usize) -> S::V {
+        // SAFETY: promised to `new`.
+        unsafe { s.load(self.first.add(y * self.row + x * self.step)) }
+    }
+}
+
+impl<S: Simd> Sink<S> for Spaced {
+    #[inline(always)]
+    fn put(&mut self, s: S, y: usize, x: usize, value: S::V) {
+        // SAFETY: promised to `new`.
+        unsafe { s.store(value, self.first.add(y * self.row + x * self.step)) }
+    }
+}
+
+/// Some channels of the N x N pixels of a tile.
+pub(super) struct Pixels<'a, const N: usize> {
+    pixels: &'a [[*const f32; N]; N],
+    channel: usize,
+    count: usize,
+}
+
+impl<'a, const N: usize> Pixels<'a, N> {
+    /// `count` channels, at most a vector's, from `channel` on.
+    ///
+    /// # Safety
+    /// They must be readable in each pixel.
+    #[inline(always)]
+    pub(super) unsafe fn new(pixels: &'a [[*const f32; N]; N], channel: usize, count: usize) -> Self {
+        Self { pixels, channel, count }
+    }
+}
+
+impl<S: Simd, const N: usize> Source<S> for Pixels<'_, N> {
+    #[inline(always)]
+    fn get(&mut self, s: S, y: usize, x: usize) -> S::V {
+        // SAFETY: promised to `new`.
+        unsafe { s.load_first(self.pixels[y][x].add(self.channel), self.count) }
+    }
 }
 
 /// Bt d: six input values to six points.

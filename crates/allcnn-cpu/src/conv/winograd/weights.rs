@@ -8,7 +8,8 @@ use allcnn_device::ConvShape;
 
 use super::super::tile::{Panels, accumulate_transposed, load, store, with_tile};
 use super::super::{Declined, Direction, WeightsPass};
-use super::{POINTS, SIDE, SLOT_PADDING, Tiling, transform};
+use super::transform::{self, Pixels, Sink, Source, Spaced};
+use super::{POINTS, SIDE, SLOT_PADDING, Tiling};
 use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
@@ -187,16 +188,11 @@ impl Transform<'_> {
         for channel in (0..source.channels).step_by(S::LANES) {
             let count = S::LANES.min(source.channels - channel);
             // SAFETY: each pixel holds all channels; every tile has its own place in V.
-            unsafe {
-                let values = super::load(simd, &pixels, channel, count);
-                let points = transform::square(simd, transform::Input, values);
-                for (point, value) in points.into_iter().flatten().enumerate() {
-                    simd.store(
-                        value,
-                        self.places[0].at(point * self.pass.v_slot() + at * self.pass.depth + channel),
-                    );
-                }
-            }
+            let (mut values, mut points) = unsafe {
+                let place = self.places[0].at(at * self.pass.depth + channel);
+                (Pixels::new(&pixels, channel, count), Spaced::new(place, self.pass.v_slot()))
+            };
+            transform::square(simd, transform::Input, &mut values, &mut points);
         }
     }
 
@@ -211,23 +207,38 @@ impl Transform<'_> {
             for vector in (0..stored).step_by(S::LANES) {
                 let first = columns.start + vector;
                 let count = S::LANES.min(columns.end - first);
+                let place = block_tiles * panels.stored_before(panel) + at * stored + vector;
                 // SAFETY: each pixel holds all channels; every tile has its own place in Z, every chunk in the sums.
                 unsafe {
-                    let gradients = super::load(simd, &pixels, first, count);
                     let sums = self.places[2].at(self.chunk * panels.stored_all() + first);
-                    let mut total = if starts { simd.splat(0.0) } else { simd.load(sums) };
-                    for &gradient in gradients.iter().flatten() {
-                        total = simd.add(total, gradient);
-                    }
-                    simd.store(total, sums);
-                    let points = transform::square(simd, transform::OutputTransposed, gradients);
-                    let place = block_tiles * panels.stored_before(panel) + at * stored + vector;
-                    for (point, value) in points.into_iter().flatten().enumerate() {
-                        simd.store(value, self.places[1].at(point * self.pass.z_slot() + place));
-                    }
+                    let total = if starts { simd.splat(0.0) } else { simd.load(sums) };
+                    let mut gradients = Summed { pixels: Pixels::new(&pixels, first, count), total };
+                    let mut points = Spaced::new(self.places[1].at(place), self.pass.z_slot());
+                    transform::square::<S, _, M, SIDE>(
+                        simd,
+                        transform::OutputTransposed,
+                        &mut gradients,
+                        &mut points,
+                    );
+                    simd.store(gradients.total, sums);
                 }
             }
         }
+    }
+}
+
+/// Pixels that are added up as they are read.
+struct Summed<'a, S: Simd, const N: usize> {
+    pixels: Pixels<'a, N>,
+    total: S::V,
+}
+
+impl<S: Simd, const N: usize> Source<S> for Summed<'_, S, N> {
+    #[inline(always)]
+    fn get(&mut self, simd: S, y: usize, x: usize) -> S::V {
+        let value = self.pixels.get(simd, y, x);
+        self.total = simd.add(self.total, value);
+        value
     }
 }
 
@@ -296,24 +307,42 @@ impl<const R: usize> Kernel for Gradient<'_, R> {
         for i in self.rows * S::LANES..((self.rows + 1) * S::LANES).min(channels) {
             for vector in (0..stored).step_by(S::LANES) {
                 let place = depth * panels.stored_before(self.panel) + i * stored + vector;
-                let mut points = [[simd.splat(0.0); SIDE]; SIDE];
-                for (at, point) in points.iter_mut().flatten().enumerate() {
-                    let from = &self.u[at * self.pass.u_point() + place..][..S::LANES];
-                    // SAFETY: a whole vector is there.
-                    *point = unsafe { simd.load(from.as_ptr()) };
-                }
-                let taps: [[S::V; R]; R] = transform::square(simd, transform::WeightsTransposed, points);
                 let first = columns.start + vector;
-                for (tap, value) in taps.into_iter().flatten().enumerate() {
-                    let mut lanes = [0.0; WIDEST];
-                    // SAFETY: no vector has more than 16 lanes; each panel and input channel has its own gradients.
-                    unsafe {
-                        simd.store(value, lanes.as_mut_ptr());
-                        for (at, &lane) in lanes[..S::LANES.min(columns.end - first)].iter().enumerate() {
-                            *self.d_weights.at(((first + at) * R * R + tap) * channels + i) = lane;
-                        }
-                    }
-                }
+                let count = S::LANES.min(columns.end - first);
+                // SAFETY: whole vectors stand at all points; they are only read.
+                let mut points =
+                    unsafe { Spaced::new(self.u[place..].as_ptr().cast_mut(), self.pass.u_point()) };
+                let mut taps = Taps::<R> { d_weights: self.d_weights, channels, i, first, count };
+                transform::square::<S, _, SIDE, R>(
+                    simd,
+                    transform::WeightsTransposed,
+                    &mut points,
+                    &mut taps,
+                );
+            }
+        }
+    }
+}
+
+/// The gradients of the taps between input channel `i` and `count` output channels from `first` on.
+struct Taps<const R: usize> {
+    d_weights: SendPtr<f32>,
+    channels: usize,
+    i: usize,
+    first: usize,
+    count: usize,
+}
+
+impl<S: Simd, const R: usize> Sink<S> for Taps<R> {
+    #[inline(always)]
+    fn put(&mut self, simd: S, y: usize, x: usize, value: S::V) {
+        let mut lanes = [0.0; WIDEST];
+        // SAFETY: no vector has more than 16 lanes; each panel and input channel has its own gradients.
+        unsafe {
+            simd.store(value, lanes.as_mut_ptr());
+            for (at, &lane) in lanes[..self.count].iter().enumerate() {
+                let tap = ((self.first + at) * R + y) * R + x;
+                *self.d_weights.at(tap * self.channels + self.i) = lane;
             }
         }
     }
