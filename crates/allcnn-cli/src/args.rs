@@ -10,6 +10,7 @@ use allcnn::data::Holdout;
 use allcnn::data::fetch::FetchTarget;
 use allcnn::net::Init;
 use allcnn::preprocess::Method;
+use allcnn_device::Precision;
 
 use crate::values::{DeviceChoice, count, duration, image_size, non_negative, positive, share};
 
@@ -117,15 +118,6 @@ pub struct Common {
     pub verbose: bool,
 }
 
-/// The precision of the computation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Precision {
-    /// 32-bit floating point.
-    F32,
-    /// 16-bit floating point products.
-    Bf16,
-}
-
 /// `allcnn train`.
 #[derive(Debug, Args)]
 pub struct TrainArgs {
@@ -171,9 +163,9 @@ pub struct TrainArgs {
     /// Use only the first N training images, spread over the classes
     #[arg(long, value_name = "N", value_parser = count::<usize>(usize::MAX))]
     pub limit: Option<usize>,
-    /// Precision of the products
-    #[arg(long, value_enum, default_value = "f32")]
-    pub precision: Precision,
+    /// Precision of the products: f32 or bf16 [default: the recipe's, f32]
+    #[arg(long, value_name = "f32|bf16", value_parser = str::parse::<Precision>)]
+    pub precision: Option<Precision>,
     /// Take at most this time (90s, 30m, 2h): train as long as fits in, or with --epochs stop then, to be resumed
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub time_limit: Option<Duration>,
@@ -186,7 +178,7 @@ pub struct TrainArgs {
     /// Go on with the run of this folder, with its own settings (--data only where the images have moved)
     #[arg(long, value_name = "DIR", conflicts_with_all = [
         "model", "input", "recipe", "epochs", "batch", "lr", "weight_decay", "momentum", "init", "preprocess",
-        "augment", "holdout", "limit", "seed", "out",
+        "augment", "holdout", "limit", "precision", "seed", "out",
     ])]
     pub resume: Option<PathBuf>,
     /// Print one JSON document at the end instead of words
@@ -373,8 +365,8 @@ pub struct BenchArgs {
     /// Repeats after the warm-up; the median counts
     #[arg(long, value_name = "N", default_value = "5", value_parser = count::<usize>(10_000))]
     pub repeat: usize,
-    /// Precision of the products
-    #[arg(long, value_enum, default_value = "f32")]
+    /// Precision of the products: f32 or bf16
+    #[arg(long, value_name = "f32|bf16", value_parser = str::parse::<Precision>, default_value_t)]
     pub precision: Precision,
     /// Print one JSON document instead of tables
     #[arg(long)]

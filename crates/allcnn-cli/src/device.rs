@@ -1,9 +1,10 @@
 //! The device that the command line asks for.
 
 use allcnn_cpu::{Cpu, CpuOptions};
+use allcnn_device::Precision;
 use anyhow::{Context, bail};
 
-use crate::args::{Common, Precision};
+use crate::args::Common;
 use crate::values::DeviceChoice;
 
 /// Opens the device for work in `precision`, and gives everything beside it as many threads.
@@ -11,11 +12,8 @@ pub fn open(common: &Common, precision: Precision) -> anyhow::Result<Cpu> {
     if let DeviceChoice::Cuda(number) = common.device {
         bail!("--device cuda:{number}: this build of allcnn has no CUDA device; use --device cpu");
     }
-    if precision == Precision::Bf16 {
-        bail!("--precision bf16 is not there yet on the CPU device; use --precision f32");
-    }
     use_threads(common.threads)?;
-    Cpu::new(CpuOptions { threads: common.threads, ..CpuOptions::default() })
+    Cpu::new(CpuOptions { threads: common.threads, precision, ..CpuOptions::default() })
         .context("cannot open the CPU device")
 }
 

@@ -106,6 +106,9 @@ impl Device for Cpu {
     fn conv_algorithms(&self, conv: &Conv) -> [&'static str; 3] {
         conv.algorithms()
     }
+    fn conv_fix_weights(&self, conv: &mut Conv, weights: &Buffer, backward: bool) -> Result<(), Error> {
+        conv.fix_weights(&self.engine, weights, backward)
+    }
     fn conv_forward(
         &self,
         conv: &mut Conv,

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
-use allcnn_device::Error;
+use allcnn_device::{Error, Precision};
 
 use crate::buffer::Buffer;
 use crate::isa::Isa;
@@ -18,6 +18,8 @@ pub struct CpuOptions {
     pub isa: Option<Isa>,
     /// How algorithms are chosen.
     pub choice: Choice,
+    /// The precision of the products of convolutions.
+    pub precision: Precision,
 }
 
 /// Which of the algorithms that can do a convolution does it.
@@ -38,6 +40,7 @@ pub(crate) struct Engine {
     threads: Threads,
     isa: Isa,
     choice: Choice,
+    precision: Precision,
     /// Scratch memory of convolutions, one at a time; as large as the largest prepared one needs.
     workspace: Mutex<Buffer>,
 }
@@ -52,7 +55,8 @@ impl Engine {
         };
         let all = available_parallelism().map_or(1, usize::from);
         let threads = Threads::new(options.threads.unwrap_or(all).max(1));
-        Ok(Self { threads, isa, choice: options.choice, workspace: Mutex::new(Buffer::zeros(0)?) })
+        let CpuOptions { choice, precision, .. } = options;
+        Ok(Self { threads, isa, choice, precision, workspace: Mutex::new(Buffer::zeros(0)?) })
     }
 
     pub(crate) fn isa(&self) -> Isa {
@@ -61,6 +65,10 @@ impl Engine {
 
     pub(crate) fn choice(&self) -> Choice {
         self.choice
+    }
+
+    pub(crate) fn precision(&self) -> Precision {
+        self.precision
     }
 
     pub(crate) fn threads(&self) -> &Threads {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Kernel, Portable};
 
-/// Environment variable that caps the instruction set: `portable`, `avx2` or `avx512`.
+/// Environment variable that caps the instruction set: `portable`, `avx2`, `avx512`, `avx512-bf16` or `amx`.
 const CAP: &str = "ALLCNN_MAX_ISA";
 
 /// An instruction set, from the narrowest to the widest.
@@ -19,12 +19,19 @@ pub enum Isa {
     Avx2,
     /// AVX-512 F, BW, DQ and VL.
     Avx512,
+    /// AVX-512 with dot products of bf16 pairs (AVX512_BF16).
+    Avx512Bf16,
+    /// The same with matrix tiles of bf16 (AMX), where the operating system lets the process use them.
+    Amx,
 }
+
+/// From the narrowest to the widest.
+const ALL: [Isa; 5] = [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16, Isa::Amx];
 
 impl Isa {
     /// Every instruction set that this machine has, narrowest first.
     pub fn available() -> Vec<Isa> {
-        [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.is_detected()).collect()
+        ALL.into_iter().filter(|isa| isa.is_detected()).collect()
     }
 
     /// The widest set that the machine has and `ALLCNN_MAX_ISA` allows.
@@ -34,7 +41,7 @@ impl Isa {
     pub fn detect() -> Result<Isa, String> {
         let cap = match std::env::var(CAP) {
             Ok(name) => name.parse().map_err(|error| format!("{CAP}: {error}"))?,
-            Err(_) => Isa::Avx512,
+            Err(_) => Isa::Amx,
         };
         Ok(Self::available().into_iter().rfind(|&isa| isa <= cap).unwrap_or(Isa::Portable))
     }
@@ -50,6 +57,8 @@ impl Isa {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
             }
+            Isa::Avx512Bf16 => Isa::Avx512.is_detected() && is_x86_feature_detected!("avx512bf16"),
+            Isa::Amx => Isa::Avx512Bf16.is_detected() && amx_is_usable(),
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
@@ -67,11 +76,29 @@ impl Isa {
             Isa::Avx2 => unsafe { run_avx2(kernel) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { run_avx512(kernel) },
+            Isa::Avx512 | Isa::Avx512Bf16 | Isa::Amx => unsafe { run_avx512(kernel) },
             #[cfg(not(target_arch = "x86_64"))]
             _ => unreachable!("{self} is never detected on this machine"),
         }
     }
+}
+
+/// Whether the CPU has bf16 tiles and the system gives them to this process, for all its threads.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn amx_is_usable() -> bool {
+    /// Bits of `edx` in leaf 7 of CPUID: AMX-BF16 and AMX-TILE.
+    const BF16_AND_TILE: u32 = 1 << 22 | 1 << 24;
+    /// Code of `arch_prctl` that asks for a part of the register state, and the number of the tiles' data.
+    const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
+    const TILE_DATA: libc::c_long = 18;
+    let leaf = std::arch::x86_64::__cpuid_count(7, 0);
+    // SAFETY: the call only changes what this process may use; it fails on systems that do not know it.
+    leaf.edx & BF16_AND_TILE == BF16_AND_TILE
+        && unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) } == 0
+}
+#[cfg(all(target_arch = "x86_64", not(target_os = "linux")))]
+fn amx_is_usable() -> bool {
+    false
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -92,6 +119,8 @@ impl fmt::Display for Isa {
             Isa::Portable => "portable",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
+            Isa::Avx512Bf16 => "avx512-bf16",
+            Isa::Amx => "amx",
         })
     }
 }
@@ -99,9 +128,9 @@ impl fmt::Display for Isa {
 impl FromStr for Isa {
     type Err = String;
     fn from_str(name: &str) -> Result<Self, String> {
-        [Isa::Portable, Isa::Avx2, Isa::Avx512]
-            .into_iter()
-            .find(|isa| isa.to_string() == name)
-            .ok_or_else(|| format!("unknown instruction set '{name}'; expected portable, avx2 or avx512"))
+        ALL.into_iter().find(|isa| isa.to_string() == name).ok_or_else(|| {
+            let known = ALL.map(|isa| isa.to_string()).join(", ");
+            format!("unknown instruction set '{name}'; expected one of {known}")
+        })
     }
 }

@@ -6,7 +6,7 @@ use allcnn_device::conformance::Suite;
 
 fn check(suite: &Suite, isa: Isa, choice: Choice) {
     let run = |threads| {
-        let cpu = Cpu::new(CpuOptions { threads: Some(threads), isa: Some(isa), choice }).expect("the CPU");
+        let cpu = Cpu::new(CpuOptions { threads: Some(threads), isa: Some(isa), choice, ..CpuOptions::default() }).expect("the CPU");
         suite.run(&cpu)
     };
     let report = run(2);
@@ -21,7 +21,7 @@ fn check(suite: &Suite, isa: Isa, choice: Choice) {
 #[test]
 fn every_algorithm_with_every_instruction_set_of_this_machine() {
     let suite = Suite::new();
-    for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
+    for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16, Isa::Amx] {
         if !Isa::available().contains(&isa) {
             eprintln!("skipped: this machine has no {isa}");
             continue;

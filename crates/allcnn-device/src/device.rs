@@ -115,6 +115,17 @@ pub trait Device: Sync {
     fn conv(&self, shape: ConvShape) -> Result<Self::Conv, Error>;
     /// The algorithms chosen for forward, backward-data and backward-weights.
     fn conv_algorithms(&self, conv: &Self::Conv) -> [&'static str; 3];
+    /// Tells that `weights` stay as they are: from here on forward passes of `conv` (and backward-data passes, with
+    /// `backward`) may use a form of them that is prepared now. To be called again whenever the weights change.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    fn conv_fix_weights(
+        &self,
+        conv: &mut Self::Conv,
+        weights: &Self::Buffer,
+        backward: bool,
+    ) -> Result<(), Error>;
     /// output = epilogue(input * weights + bias), the cross-correlation of Equation 2.
     #[allow(clippy::too_many_arguments)]
     fn conv_forward(

@@ -96,6 +96,7 @@ pub fn examine<D: Device>(
     let batch = if wanted.batch == 0 { manifest.recipe.batch } else { wanted.batch };
     let parameters = trained(device, &checkpoint)?;
     let mut plan = Plan::new(device, &checkpoint.network, batch.min(images.len()), PlanPurpose::Inference)?;
+    plan.fix_weights(&parameters)?;
     let views = Views {
         count: wanted.views.max(1),
         augment: Augment::FlipShift { max_shift: MAX_SHIFT },

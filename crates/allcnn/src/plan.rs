@@ -169,6 +169,22 @@ impl<'d, D: Device> Plan<'d, D> {
         })
     }
 
+    /// Lets the device prepare the weights once for all passes to come; to be called again when they change. Panics
+    /// for a plan for training, whose weights change with every step.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn fix_weights(&mut self, parameters: &Parameters<D>) -> Result<(), Error> {
+        assert_ne!(self.purpose, PlanPurpose::Training, "the purpose of a plan whose weights stay");
+        let backward = self.purpose == PlanPurpose::Explanation;
+        for layer in &mut self.layers {
+            if let Prepared::Conv { conv, weight, .. } = layer {
+                self.device.conv_fix_weights(conv, &parameters.list()[*weight].value, backward)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Pictures in a batch.
     pub fn batch(&self) -> usize {
         self.batch

@@ -70,7 +70,8 @@ impl<'d, D: Device> Predictor<'d, D> {
             width: input.width,
             channels: input.channels,
         })?;
-        let plan = Plan::new(device, &checkpoint.network, batch, PlanPurpose::Inference)?;
+        let mut plan = Plan::new(device, &checkpoint.network, batch, PlanPurpose::Inference)?;
+        plan.fix_weights(&parameters)?;
         Ok(Self { plan, parameters, preprocessor, classes: checkpoint.classes })
     }
 

@@ -7,9 +7,10 @@ use allcnn::evaluate::Evaluation;
 use allcnn::examine::{Examination, Split, Which, examine};
 use allcnn::run::RunFolder;
 use allcnn::train::Event;
+use allcnn_device::Precision;
 use anyhow::Context;
 
-use crate::args::{CheckpointChoice, EvalArgs, Precision, SplitChoice};
+use crate::args::{CheckpointChoice, EvalArgs, SplitChoice};
 use crate::device;
 use crate::output::{self, Align, Table, thousands};
 use crate::progress::{Progress, Unit};

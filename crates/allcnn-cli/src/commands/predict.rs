@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use allcnn::predict::{Prediction, Predictor, image_files};
 use allcnn::run::RunFolder;
+use allcnn_device::Precision;
 use anyhow::{anyhow, bail};
 
-use crate::args::{Precision, PredictArgs};
+use crate::args::PredictArgs;
 use crate::device;
 use crate::failure::EXIT_FAILED;
 use crate::output::{self, Align, Table};

@@ -139,7 +139,19 @@ impl Indirect {
         }
     }
 
-    fn pack_all(&self, engine: &Engine, weights: &[f32], packed: &mut [f32]) {
+}
+
+impl DataPass for Indirect {
+    fn name(&self) -> &'static str {
+        if self.copy_patches { "patches" } else { "indirect" }
+    }
+
+    fn weights_len(&self) -> usize {
+        let taps: usize = self.phases.iter().map(|phase| phase.taps.len()).sum();
+        self.shape.groups * taps * self.depth * self.panels.stored_all()
+    }
+
+    fn prepare(&self, engine: &Engine, weights: &[f32], packed: &mut [f32]) {
         let panels = self.shape.groups * self.panels.count();
         let start = SendPtr(packed.as_mut_ptr());
         engine.threads().run(self.phases.len() * panels, |chunk, _| {
@@ -151,30 +163,20 @@ impl Indirect {
             self.pack(weights, phase, group, panel, packed);
         });
     }
-}
-
-impl DataPass for Indirect {
-    fn name(&self) -> &'static str {
-        if self.copy_patches { "patches" } else { "indirect" }
-    }
 
     fn workspace_len(&self) -> usize {
-        let taps: usize = self.phases.iter().map(|phase| phase.taps.len()).sum();
-        self.shape.groups * taps * self.depth * self.panels.stored_all()
+        0
     }
 
     fn run(
         &self,
         engine: &Engine,
         source: &[f32],
-        weights: &[f32],
+        packed: &[f32],
         finish: Finish<'_>,
         destination: &mut [f32],
-        workspace: &mut [f32],
+        _workspace: &mut [f32],
     ) {
-        let packed = &mut workspace[..self.workspace_len()];
-        self.pack_all(engine, weights, packed);
-        let packed = &*packed;
         let row_len = self.destination.width * self.destination.channels;
         engine.threads().run_over(destination, self.rows_per_chunk * row_len, |chunk, destination| {
             let first_row = chunk * self.rows_per_chunk;

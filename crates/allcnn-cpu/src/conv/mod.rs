@@ -3,6 +3,7 @@
 //! Forward and backward-data are the same kind of pass (a source and the weights give a destination, which is then
 //! finished in the cache), so they share their algorithms; backward-weights has its own.
 
+mod bf16;
 mod direct;
 mod indirect;
 mod patches;
@@ -11,6 +12,7 @@ mod winograd;
 
 use allcnn_device::{ConvShape, Error};
 
+use crate::buffer::Buffer;
 use crate::engine::{Choice, Engine};
 use crate::ops::assert_len;
 use crate::ops::epilogue::Finish;
@@ -28,14 +30,18 @@ pub(crate) enum Direction {
 pub(crate) trait DataPass: Send + Sync + std::fmt::Debug {
     /// Its name, for people.
     fn name(&self) -> &'static str;
-    /// Values of workspace that a run takes.
+    /// Values of the prepared weights.
+    fn weights_len(&self) -> usize;
+    /// Brings weights into the form that a run reads.
+    fn prepare(&self, engine: &Engine, weights: &[f32], prepared: &mut [f32]);
+    /// Values of workspace that a run takes beside the prepared weights.
     fn workspace_len(&self) -> usize;
-    /// Computes the whole destination and finishes it.
+    /// Computes the whole destination from prepared weights and finishes it.
     fn run(
         &self,
         engine: &Engine,
         source: &[f32],
-        weights: &[f32],
+        prepared: &[f32],
         finish: Finish<'_>,
         destination: &mut [f32],
         workspace: &mut [f32],
@@ -68,23 +74,71 @@ type ChooseData = fn(ConvShape, Direction, &Engine) -> Result<Box<dyn DataPass>,
 type ChooseWeights = fn(ConvShape, &Engine) -> Result<Box<dyn WeightsPass>, Declined>;
 
 /// Fastest first; the last takes every shape.
-const DATA_PASSES: [ChooseData; 2] = [winograd::Winograd::choose, indirect::Indirect::choose];
+const DATA_PASSES: [ChooseData; 3] =
+    [bf16::Bf16::choose, winograd::Winograd::choose, indirect::Indirect::choose];
 /// Fastest first; the last takes every shape.
-const WEIGHTS_PASSES: [ChooseWeights; 2] = [winograd::WinogradWeights::choose, direct::Direct::choose];
+const WEIGHTS_PASSES: [ChooseWeights; 3] =
+    [bf16::Bf16Weights::choose, winograd::WinogradWeights::choose, direct::Direct::choose];
+
+/// A data pass, and its weights where they were prepared once for all runs.
+#[derive(Debug)]
+struct Data {
+    pass: Box<dyn DataPass>,
+    fixed: Option<Buffer>,
+}
+
+impl Data {
+    fn workspace_len(&self) -> usize {
+        self.pass.weights_len() + self.pass.workspace_len()
+    }
+
+    fn fix_weights(&mut self, engine: &Engine, weights: &[f32]) -> Result<(), Error> {
+        let mut prepared = match self.fixed.take() {
+            Some(prepared) => prepared,
+            None => Buffer::zeros(self.pass.weights_len())?,
+        };
+        self.pass.prepare(engine, weights, &mut prepared);
+        self.fixed = Some(prepared);
+        Ok(())
+    }
+
+    fn run(
+        &self,
+        engine: &Engine,
+        source: &[f32],
+        weights: &[f32],
+        finish: Finish<'_>,
+        destination: &mut [f32],
+    ) {
+        let mut workspace = engine.workspace();
+        let (prepared, workspace) = workspace.split_at_mut(self.pass.weights_len());
+        let prepared = match &self.fixed {
+            Some(fixed) => fixed,
+            None => {
+                self.pass.prepare(engine, weights, prepared);
+                &*prepared
+            }
+        };
+        self.pass.run(engine, source, prepared, finish, destination, workspace);
+    }
+}
 
 /// A convolution with its algorithms chosen.
 #[derive(Debug)]
 pub struct Conv {
     shape: ConvShape,
-    forward: Box<dyn DataPass>,
-    backward_data: Box<dyn DataPass>,
+    forward: Data,
+    backward_data: Data,
     backward_weights: Box<dyn WeightsPass>,
 }
 
 impl Conv {
     /// Chooses the algorithms and makes room for the largest workspace.
     pub(crate) fn new(shape: ConvShape, engine: &Engine) -> Result<Self, Error> {
-        let data = |direction| first_taker(engine, &DATA_PASSES, |choose| choose(shape, direction, engine));
+        let data = |direction| {
+            let pass = first_taker(engine, &DATA_PASSES, |choose| choose(shape, direction, engine));
+            Data { pass, fixed: None }
+        };
         let conv = Self {
             shape,
             forward: data(Direction::Forward),
@@ -101,7 +155,14 @@ impl Conv {
     }
 
     pub(crate) fn algorithms(&self) -> [&'static str; 3] {
-        [self.forward.name(), self.backward_data.name(), self.backward_weights.name()]
+        [self.forward.pass.name(), self.backward_data.pass.name(), self.backward_weights.name()]
+    }
+
+    /// Prepares weights once for all forward (and backward-data) passes to come.
+    pub(crate) fn fix_weights(&mut self, engine: &Engine, weights: &[f32], backward: bool) -> Result<(), Error> {
+        assert_len(weights, self.shape.weights_len(), "weights");
+        self.forward.fix_weights(engine, weights)?;
+        if backward { self.backward_data.fix_weights(engine, weights) } else { Ok(()) }
     }
 
     pub(crate) fn forward(
@@ -113,7 +174,7 @@ impl Conv {
         output: &mut [f32],
     ) {
         self.check(input, weights, output);
-        self.forward.run(engine, input, weights, finish, output, &mut engine.workspace());
+        self.forward.run(engine, input, weights, finish, output);
     }
 
     pub(crate) fn backward_data(
@@ -125,7 +186,7 @@ impl Conv {
         d_input: &mut [f32],
     ) {
         self.check(d_input, weights, d_output);
-        self.backward_data.run(engine, d_output, weights, finish, d_input, &mut engine.workspace());
+        self.backward_data.run(engine, d_output, weights, finish, d_input);
     }
 
     pub(crate) fn backward_weights(

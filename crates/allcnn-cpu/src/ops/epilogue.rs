@@ -23,7 +23,6 @@ impl Finish<'_> {
     pub(crate) fn apply<S: Simd>(&self, simd: S, first: usize, values: &mut [f32]) {
         match *self {
             Finish::Forward { bias, epilogue, step } => {
-                debug_assert!(first.is_multiple_of(bias.len()));
                 let slope = epilogue.activation.negative_slope();
                 for pixel in values.chunks_exact_mut(bias.len()) {
                     match epilogue.activation {
@@ -38,6 +37,18 @@ impl Finish<'_> {
             Finish::Gate { output, gate } => pass_back(gate, &output[first..first + values.len()], values),
             Finish::Plain => {}
         }
+    }
+
+    /// Finishes a run of channels from `channel` on within one pixel; `first` is the run's place in its buffer.
+    #[inline(always)]
+    pub(crate) fn apply_run<S: Simd>(&self, simd: S, first: usize, channel: usize, values: &mut [f32]) {
+        let run = match *self {
+            Finish::Forward { bias, epilogue, step } => {
+                Finish::Forward { bias: &bias[channel..channel + values.len()], epilogue, step }
+            }
+            other => other,
+        };
+        run.apply(simd, first, values);
     }
 }
 

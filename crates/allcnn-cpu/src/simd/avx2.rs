@@ -70,4 +70,36 @@ impl Simd for Avx2 {
         // SAFETY: see above.
         unsafe { _mm256_mul_ps(a, b) }
     }
+    #[inline(always)]
+    fn rounded(self, a: __m256) -> __m256 {
+        // SAFETY: see above.
+        unsafe {
+            let bits = _mm256_add_epi32(_mm256_castps_si256(a), _mm256_set1_epi32(0x8000));
+            let kept = _mm256_set1_epi32(0xffff_0000_u32 as i32);
+            _mm256_castsi256_ps(_mm256_and_si256(bits, kept))
+        }
+    }
+    #[inline(always)]
+    fn pair(self, low: __m256, high: __m256) -> __m256 {
+        // SAFETY: see above.
+        unsafe {
+            let half = _mm256_set1_epi32(0x8000);
+            let low = _mm256_srli_epi32::<16>(_mm256_add_epi32(_mm256_castps_si256(low), half));
+            let high = _mm256_castps_si256(self.rounded(high));
+            _mm256_castsi256_ps(_mm256_or_si256(low, high))
+        }
+    }
+    #[inline(always)]
+    fn low_half(self, pairs: __m256) -> __m256 {
+        // SAFETY: see above.
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(pairs))) }
+    }
+    #[inline(always)]
+    fn high_half(self, pairs: __m256) -> __m256 {
+        // SAFETY: see above.
+        unsafe {
+            let kept = _mm256_set1_epi32(0xffff_0000_u32 as i32);
+            _mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(pairs), kept))
+        }
+    }
 }

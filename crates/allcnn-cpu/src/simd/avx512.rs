@@ -64,4 +64,86 @@ impl Simd for Avx512 {
         // SAFETY: see above.
         unsafe { _mm512_mul_ps(a, b) }
     }
+    #[inline(always)]
+    fn rounded(self, a: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe {
+            let bits = _mm512_add_epi32(_mm512_castps_si512(a), _mm512_set1_epi32(0x8000));
+            let kept = _mm512_set1_epi32(0xffff_0000_u32 as i32);
+            _mm512_castsi512_ps(_mm512_and_si512(bits, kept))
+        }
+    }
+    #[inline(always)]
+    fn pair(self, low: __m512, high: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe {
+            let half = _mm512_set1_epi32(0x8000);
+            let low = _mm512_srli_epi32::<16>(_mm512_add_epi32(_mm512_castps_si512(low), half));
+            let high = _mm512_castps_si512(self.rounded(high));
+            _mm512_castsi512_ps(_mm512_or_si512(low, high))
+        }
+    }
+    #[inline(always)]
+    fn low_half(self, pairs: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_castps_si512(pairs))) }
+    }
+    #[inline(always)]
+    fn high_half(self, pairs: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe {
+            let kept = _mm512_set1_epi32(0xffff_0000_u32 as i32);
+            _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(pairs), kept))
+        }
+    }
+    #[inline(always)]
+    unsafe fn stream(self, value: __m512, to: *mut f32) {
+        // SAFETY: see above; the caller vouches for the pointer.
+        unsafe { _mm512_stream_ps(to, value) }
+    }
+    #[inline(always)]
+    fn fence(self) {
+        // SAFETY: see above.
+        unsafe { _mm_sfence() }
+    }
+    #[inline(always)]
+    fn prefetch(self, place: *const f32) {
+        // SAFETY: a hint that reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn transpose(self, square: *const f32, to: *mut f32, step: usize) {
+        // SAFETY: see above; the caller vouches for the pointers.
+        unsafe {
+            let mut rows: [__m512; 16] = std::array::from_fn(|row| _mm512_loadu_ps(square.add(row * 16)));
+            // Pairs of rows, then four rows: each 128-bit part of vector 4 i + k holds a column of rows 4 i to 4 i + 3.
+            for pair in rows.as_chunks_mut::<2>().0 {
+                let [a, b] = *pair;
+                *pair = [_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)];
+            }
+            for four in rows.as_chunks_mut::<4>().0 {
+                let [a, b, c, d] = four.map(|row| _mm512_castps_pd(row));
+                *four = [
+                    _mm512_castpd_ps(_mm512_unpacklo_pd(a, c)),
+                    _mm512_castpd_ps(_mm512_unpackhi_pd(a, c)),
+                    _mm512_castpd_ps(_mm512_unpacklo_pd(b, d)),
+                    _mm512_castpd_ps(_mm512_unpackhi_pd(b, d)),
+                ];
+            }
+            for k in 0..4 {
+                let [a, b, c, d] = [rows[k], rows[4 + k], rows[8 + k], rows[12 + k]];
+                let even = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0x88>(c, d));
+                let odd = (_mm512_shuffle_f32x4::<0xdd>(a, b), _mm512_shuffle_f32x4::<0xdd>(c, d));
+                let columns = [
+                    _mm512_shuffle_f32x4::<0x88>(even.0, even.1),
+                    _mm512_shuffle_f32x4::<0x88>(odd.0, odd.1),
+                    _mm512_shuffle_f32x4::<0xdd>(even.0, even.1),
+                    _mm512_shuffle_f32x4::<0xdd>(odd.0, odd.1),
+                ];
+                for (at, column) in columns.into_iter().enumerate() {
+                    _mm512_storeu_ps(to.add((4 * at + k) * step), column);
+                }
+            }
+        }
+    }
 }

@@ -56,6 +56,44 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     /// a * b
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The values rounded to bf16 (to nearest, ties away from zero).
+    fn rounded(self, a: Self::V) -> Self::V;
+    /// Two values in each lane, rounded to bf16: `low` in the lane's low half, `high` in the other.
+    fn pair(self, low: Self::V, high: Self::V) -> Self::V;
+    /// The bf16 values in the low halves of the lanes.
+    fn low_half(self, pairs: Self::V) -> Self::V;
+    /// The bf16 values in the high halves of the lanes.
+    fn high_half(self, pairs: Self::V) -> Self::V;
+    /// Writes a vector past the caches, where the set can: for what is not read soon. A [`Simd::fence`] must follow.
+    ///
+    /// # Safety
+    /// `to` must be valid for writing `LANES` values, and aligned to them.
+    #[inline(always)]
+    unsafe fn stream(self, value: Self::V, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { self.store(value, to) }
+    }
+    /// Makes what was streamed visible to whoever is told next that it is there.
+    #[inline(always)]
+    fn fence(self) {}
+    /// Brings the cache line at `place`, which may be any address, near: a hint.
+    #[inline(always)]
+    fn prefetch(self, place: *const f32) {
+        let _ = place;
+    }
+    /// Writes column i of a square of 16 x 16 values to `to + i * step`.
+    ///
+    /// # Safety
+    /// The square must be readable, 16 values at each of the 16 places writable.
+    #[inline(always)]
+    unsafe fn transpose(self, square: *const f32, to: *mut f32, step: usize) {
+        for column in 0..16 {
+            for row in 0..16 {
+                // SAFETY: the caller's promise.
+                unsafe { *to.add(column * step + row) = *square.add(row * 16 + column) };
+            }
+        }
+    }
 }
 
 /// Work to be compiled once for each instruction set. `run` and all it calls must be `#[inline(always)]`; even plain

@@ -55,4 +55,21 @@ impl Simd for Portable {
     fn mul(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
         std::array::from_fn(|i| a[i] * b[i])
     }
+    #[inline(always)]
+    fn rounded(self, a: [f32; 4]) -> [f32; 4] {
+        a.map(|x| f32::from_bits(x.to_bits().wrapping_add(0x8000) & 0xffff_0000))
+    }
+    #[inline(always)]
+    fn pair(self, low: [f32; 4], high: [f32; 4]) -> [f32; 4] {
+        let half = |x: f32| x.to_bits().wrapping_add(0x8000) & 0xffff_0000;
+        std::array::from_fn(|i| f32::from_bits(half(low[i]) >> 16 | half(high[i])))
+    }
+    #[inline(always)]
+    fn low_half(self, pairs: [f32; 4]) -> [f32; 4] {
+        pairs.map(|pair| f32::from_bits(pair.to_bits() << 16))
+    }
+    #[inline(always)]
+    fn high_half(self, pairs: [f32; 4]) -> [f32; 4] {
+        pairs.map(|pair| f32::from_bits(pair.to_bits() & 0xffff_0000))
+    }
 }

@@ -70,6 +70,9 @@ impl Device for Reference {
     fn conv_algorithms(&self, _: &ConvShape) -> [&'static str; 3] {
         ["reference"; 3]
     }
+    fn conv_fix_weights(&self, _: &mut ConvShape, _: &Vec<f32>, _: bool) -> Result<(), Error> {
+        Ok(())
+    }
     fn conv_forward(
         &self,
         conv: &mut ConvShape,

@@ -1,6 +1,6 @@
 //! Every setting of a training in one table, and the named recipes.
 
-use allcnn_device::Sgd;
+use allcnn_device::{Precision, Sgd};
 use serde::{Deserialize, Serialize};
 
 use super::{Decay, Error, Schedule};
@@ -51,6 +51,9 @@ pub struct Recipe {
     /// How training images are varied.
     #[serde(with = "as_text")]
     pub augment: Augment,
+    /// The precision of the convolutions' products.
+    #[serde(with = "as_text", default)]
+    pub precision: Precision,
     /// What all random numbers derive from.
     pub seed: u64,
     /// The learning rate's course.
@@ -83,6 +86,7 @@ impl Recipe {
             init: Init::He,
             preprocess: Method::MeanStd,
             augment: Augment::FlipShift { max_shift: MAX_SHIFT },
+            precision: Precision::F32,
             seed: 0,
             schedule: Schedule::OneCycle { warm_up: 0.15, decay: Decay::Linear, floor: 0.0 },
             dropout: Some(DropoutRates { input: 0.0, others: 0.2 }),

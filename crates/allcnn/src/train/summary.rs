@@ -70,6 +70,7 @@ fn evaluated<D: Device>(
 ) -> Result<Option<Scores>, Error> {
     let parameters = trained(device, best)?;
     let mut plan = Plan::new(device, &best.network, batch.min(test.len()), PlanPurpose::Inference)?;
+    plan.fix_weights(&parameters)?;
     Ok(score(&mut plan, &parameters, test, Views::ONE, &AtomicBool::new(false), &mut |_| ())?)
 }
 

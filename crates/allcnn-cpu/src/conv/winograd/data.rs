@@ -66,16 +66,26 @@ impl Winograd {
         (POINTS + 1) * self.slot()
     }
 
-    /// Values of the transformed weights, [point][panel][source channel][stored column].
-    fn weights_len(&self) -> usize {
-        POINTS * self.point_len()
-    }
-
     fn point_len(&self) -> usize {
         self.tiling.source.channels * self.panels.stored_all()
     }
 
-    fn transform_weights(&self, engine: &Engine, weights: &[f32], transformed: &mut [f32]) {
+    fn slots_of_all(&self) -> usize {
+        self.workers * self.slots()
+    }
+}
+
+impl DataPass for Winograd {
+    fn name(&self) -> &'static str {
+        "winograd"
+    }
+
+    /// The transformed weights, [point][panel][source channel][stored column].
+    fn weights_len(&self) -> usize {
+        POINTS * self.point_len()
+    }
+
+    fn prepare(&self, engine: &Engine, weights: &[f32], transformed: &mut [f32]) {
         let transformed = SendPtr(transformed.as_mut_ptr());
         /// Source channels of a chunk.
         const DEPTH: usize = 16;
@@ -91,15 +101,9 @@ impl Winograd {
             }
         });
     }
-}
-
-impl DataPass for Winograd {
-    fn name(&self) -> &'static str {
-        "winograd"
-    }
 
     fn workspace_len(&self) -> usize {
-        self.weights_len() + self.stride + self.workers * self.slots()
+        self.stride + self.slots_of_all()
     }
 
     fn run(
@@ -111,11 +115,9 @@ impl DataPass for Winograd {
         destination: &mut [f32],
         workspace: &mut [f32],
     ) {
-        let (transformed, rest) = workspace.split_at_mut(self.weights_len());
-        let (outside, slots) = rest.split_at_mut(self.stride);
-        self.transform_weights(engine, weights, transformed);
+        let (outside, slots) = workspace.split_at_mut(self.stride);
         outside.fill(0.0);
-        let (weights, outside) = (&*transformed, &*outside);
+        let outside = &*outside;
         let (start, slots) = (SendPtr(destination.as_mut_ptr()), SendPtr(slots.as_mut_ptr()));
         let row_len = self.tiling.destination.width * self.tiling.destination.channels;
         let rows = self.tiling.rows();

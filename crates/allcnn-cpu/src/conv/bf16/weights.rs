@@ -1,0 +1,441 @@
+//! Backward-weights: the product of the gradients, transposed, and the source, over positions.
+//!
+//! A unit of work is a part of all positions and a group of output channels; it goes chunk by chunk. The gradients are
+//! packed to rows of 32 positions for each output channel, the source to pairs of neighbouring positions. A tap lets the
+//! source begin so many positions further on: whole pairs, in a copy that begins at an even or at an odd position, so that
+//! every tile is one aligned piece of memory. Each part sums into its own copy of the gradients; they are added in order.
+
+use std::ops::Range;
+
+use allcnn_device::{ConvShape, Shape};
+
+use super::super::patches::Patches;
+use super::super::{Declined, Direction, WeightsPass};
+use super::pack::{Squares, Values, store_pairs, store_whole_pairs};
+use super::product::{Factors, Multiplier, Session};
+use super::run::{Chunk, Chunks, Layout, Tap};
+use super::source::{Lines, MOST_CHANNELS, Pixels, Source};
+use super::{BLOCK, TILE, TILE_PAIRS};
+use crate::engine::Engine;
+use crate::simd::{Kernel, Simd};
+use crate::threads::SendPtr;
+
+/// Positions of a chunk.
+const CHUNK_POSITIONS: usize = 1152;
+/// f32-sized places that a packed chunk may take: 1 MiB.
+const CHUNK_PLACES: usize = 1 << 18;
+/// Positions that a part has at least, to pay for adding its copy.
+const PART_POSITIONS: usize = 2048;
+/// The most parts, and the most values that all copies may have.
+const MOST_PARTS: usize = 8;
+const COPY_VALUES: usize = 16 << 20;
+/// A small batch is still cut into so many units, for the threads' sake.
+const FEWEST_UNITS: usize = 8;
+
+/// The algorithm, prepared for one shape.
+#[derive(Debug)]
+pub(in super::super) struct Bf16Weights {
+    source: Source,
+    output: Shape,
+    terms: usize,
+    multiplier: Multiplier,
+    taps: Vec<PlacedTap>,
+    planes: Vec<Plane>,
+    layout: Layout,
+    /// Blocks of output and of source channels.
+    out_blocks: usize,
+    source_blocks: usize,
+    chunks: Chunks,
+    parts: usize,
+    groups: usize,
+    workers: usize,
+    /// For each step in depth the bytes that the gradients lie further on.
+    offsets: Vec<isize>,
+}
+
+/// A phase of the source, packed to pairs that begin at positions `parity`, `parity + 2`, ...
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Plane {
+    phase: usize,
+    parity: usize,
+}
+
+/// A tap: the plane that it sees, and the pair that its first position is in.
+#[derive(Clone, Copy, Debug)]
+struct PlacedTap {
+    plane: usize,
+    pair: usize,
+}
+
+impl Bf16Weights {
+    /// Takes convolutions of one group.
+    pub(in super::super) fn choose(
+        shape: ConvShape,
+        engine: &Engine,
+    ) -> Result<Box<dyn WeightsPass>, Declined> {
+        let terms = super::terms(engine)?;
+        if shape.groups != 1 {
+            return Err("more than one group");
+        }
+        if shape.input.channels.max(shape.out_channels) > MOST_CHANNELS {
+            return Err("too many channels");
+        }
+        let output = shape.output();
+        let (source, grids) = Source::new(shape, Direction::Forward);
+        let layout = Layout::new(&grids, source.size.width.div_ceil(source.step));
+        let (out_blocks, source_blocks) =
+            (output.channels.div_ceil(BLOCK), source.size.channels.div_ceil(BLOCK));
+        let (taps, planes) = place(&source, &layout, grids.iter().flat_map(|grid| &grid.taps));
+        let places = terms * TILE * (planes.len() * source_blocks + out_blocks);
+        let positions = CHUNK_POSITIONS.min(CHUNK_PLACES / places);
+        let mut pass = Self {
+            source,
+            output,
+            terms,
+            multiplier: Multiplier::new(engine.isa()),
+            taps,
+            planes,
+            layout,
+            out_blocks,
+            source_blocks,
+            chunks: Chunks::new(&layout, output.batch, output.height, positions),
+            parts: 1,
+            groups: 1,
+            workers: engine.threads().count(),
+            offsets: Vec::new(),
+        };
+        let parts = (output.len() / output.channels / PART_POSITIONS).min(COPY_VALUES / pass.copy_len());
+        pass.parts = parts.clamp(1, MOST_PARTS).min(pass.chunks.count());
+        pass.groups = (FEWEST_UNITS / pass.parts).clamp(1, out_blocks);
+        let step_bytes = pass.gradient_step() * size_of::<f32>();
+        pass.offsets = (0..pass.steps()).map(|step| (step * step_bytes) as isize).collect();
+        Ok(Box::new(pass))
+    }
+
+    fn image_rows(&self) -> usize {
+        self.chunks.rows + self.layout.halo()
+    }
+
+    /// Steps in depth of a chunk, 32 positions each, up to the last row of gradients.
+    fn steps(&self) -> usize {
+        let rows = (self.chunks.images - 1) * self.image_rows() + self.chunks.rows;
+        (rows * self.layout.pitch).div_ceil(BLOCK)
+    }
+
+    /// f32-sized places of a step of a block of gradients: [term][half of the channels][channel][pair of positions].
+    fn gradient_step(&self) -> usize {
+        self.terms * 2 * TILE_PAIRS
+    }
+
+    /// f32-sized places of a block of gradients, [step].
+    fn gradient_block(&self) -> usize {
+        self.steps() * self.gradient_step()
+    }
+
+    /// f32-sized places of a pair of positions of a block of the source: [term][half of the channels][channel].
+    fn source_pair(&self) -> usize {
+        self.terms * 2 * TILE
+    }
+
+    /// Pairs of a plane: those of all steps, and what taps reach beyond.
+    fn pairs(&self) -> usize {
+        self.steps() * TILE + self.taps.iter().map(|tap| tap.pair).max().unwrap_or(0)
+    }
+
+    /// f32-sized places of a block of source channels of a plane, [pair].
+    fn source_block(&self) -> usize {
+        self.pairs() * self.source_pair()
+    }
+
+    /// f32-sized places of the packed source, [plane][block].
+    fn source_places(&self) -> usize {
+        self.planes.len() * self.source_blocks * self.source_block()
+    }
+
+    /// f32-sized places of a worker.
+    fn places(&self) -> usize {
+        self.source_places() + self.out_blocks * self.gradient_block()
+    }
+
+    /// Values of a copy of all gradients, [tap][block of outputs][block of sources], then the bias.
+    fn copy_len(&self) -> usize {
+        self.bias_place() + self.out_blocks * BLOCK
+    }
+
+    fn bias_place(&self) -> usize {
+        self.taps.len() * self.out_blocks * self.source_blocks * BLOCK * BLOCK
+    }
+
+    fn block_place(&self, tap: usize, out: usize, source: usize) -> usize {
+        ((tap * self.out_blocks + out) * self.source_blocks + source) * BLOCK * BLOCK
+    }
+
+    /// Adds the copies and writes the gradients of one output channel in the order [ky, kx, in].
+    fn reduce(&self, copies: &[f32], out: usize, d_weights: &mut [f32], d_bias: &mut f32) {
+        let row = |tap: usize, source: usize| {
+            self.block_place(tap, out / BLOCK, source) + out % BLOCK * BLOCK
+        };
+        for (tap, d_weights) in d_weights.chunks_exact_mut(self.source.size.channels).enumerate() {
+            for (source, d_weights) in d_weights.chunks_mut(BLOCK).enumerate() {
+                d_weights.fill(0.0);
+                for copy in copies.chunks_exact(self.copy_len()) {
+                    let sums = &copy[row(tap, source)..][..d_weights.len()];
+                    d_weights.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
+                }
+            }
+        }
+        *d_bias = copies.chunks_exact(self.copy_len()).map(|copy| copy[self.bias_place() + out]).sum();
+    }
+}
+
+/// Finds for each tap its plane and pair, and the planes that there are.
+fn place<'a>(
+    source: &Source,
+    layout: &Layout,
+    taps: impl Iterator<Item = &'a Tap>,
+) -> (Vec<PlacedTap>, Vec<Plane>) {
+    let mut planes = Vec::new();
+    let taps = taps.map(|tap| {
+        let row = (tap.row - layout.rows[0]) as usize;
+        let position = (row * layout.pitch + layout.lead).strict_add_signed(tap.column);
+        let plane = Plane { phase: source.phase(tap.phase), parity: position % 2 };
+        let at = planes.iter().position(|&other| other == plane).unwrap_or_else(|| {
+            planes.push(plane);
+            planes.len() - 1
+        });
+        PlacedTap { plane: at, pair: position / 2 }
+    });
+    (taps.collect(), planes)
+}
+
+impl WeightsPass for Bf16Weights {
+    fn name(&self) -> &'static str {
+        super::name(self.terms)
+    }
+
+    fn workspace_len(&self) -> usize {
+        self.parts * self.copy_len() + self.workers * self.places()
+    }
+
+    fn run(
+        &self,
+        engine: &Engine,
+        input: &[f32],
+        d_output: &[f32],
+        d_weights: &mut [f32],
+        d_bias: &mut [f32],
+        workspace: &mut [f32],
+    ) {
+        let (copies, rest) = workspace.split_at_mut(self.parts * self.copy_len());
+        let (start, rest) = (SendPtr(copies.as_mut_ptr()), SendPtr(rest.as_mut_ptr()));
+        engine.threads().run(self.parts * self.groups, |unit, worker| {
+            let (part, group) = (unit / self.groups, unit % self.groups);
+            let outs = |group: usize| self.out_blocks * group / self.groups;
+            // SAFETY: each worker has its own places; within a part's copy each group has its own blocks of outputs.
+            let (packed, copy) = unsafe {
+                let packed = std::slice::from_raw_parts_mut(rest.at(worker * self.places()), self.places());
+                (packed, SendPtr(start.at(part * self.copy_len())))
+            };
+            let outs = outs(group)..outs(group + 1);
+            engine.isa().run(Part { pass: self, input, d_output, part, outs, packed, copy });
+        });
+        let copies = &*copies;
+        let row = d_weights.len() / self.output.channels;
+        let d_bias = SendPtr(d_bias.as_mut_ptr());
+        engine.threads().run_over(d_weights, row, |out, d_weights| {
+            // SAFETY: each output channel has its own bias.
+            self.reduce(copies, out, d_weights, unsafe { &mut *d_bias.at(out) });
+        });
+    }
+}
+
+/// A unit of work.
+struct Part<'a> {
+    pass: &'a Bf16Weights,
+    input: &'a [f32],
+    d_output: &'a [f32],
+    part: usize,
+    /// Blocks of output channels.
+    outs: Range<usize>,
+    packed: &'a mut [f32],
+    copy: SendPtr<f32>,
+}
+
+impl Kernel for Part<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let (chunks, parts) = (self.pass.chunks.count(), self.pass.parts);
+        let own = chunks * self.part / parts..chunks * (self.part + 1) / parts;
+        let session = self.pass.multiplier.session();
+        self.bias().fill(0.0);
+        for at in own.clone() {
+            let chunk = self.pass.chunks.get(at);
+            for plane in 0..self.pass.planes.len() {
+                self.pack_source(simd, chunk, plane);
+            }
+            for out in self.outs.clone() {
+                self.pack_gradients(simd, chunk, out);
+            }
+            self.add_bias(chunk);
+            for out in self.outs.clone() {
+                self.multiply(simd, &session, out, at > own.start);
+            }
+        }
+    }
+}
+
+impl Part<'_> {
+    /// The part's gradients of the group's bias.
+    fn bias(&mut self) -> &mut [f32] {
+        let first = self.pass.bias_place() + self.outs.start * BLOCK;
+        // SAFETY: each group has its own channels of the part's copy.
+        unsafe { std::slice::from_raw_parts_mut(self.copy.at(first), self.outs.len() * BLOCK) }
+    }
+
+    /// Packs pairs of neighbouring positions of one plane.
+    #[inline(always)]
+    fn pack_source<S: Simd>(&mut self, simd: S, chunk: Chunk, plane: usize) {
+        let Bf16Weights { source, layout, source_blocks, terms, .. } = *self.pass;
+        let Plane { phase, parity } = self.pass.planes[plane];
+        let image_rows = self.pass.image_rows();
+        let lines = Lines {
+            first_image: chunk.first_image,
+            images: chunk.images,
+            first_row: chunk.first_row as isize + layout.rows[0],
+            image_rows,
+            rows: image_rows,
+            pitch: layout.pitch,
+        };
+        let mut pixels = source.pixels(self.input, phase, lines, layout.lead);
+        let mut rooms = [Patches::new(), Patches::new()];
+        if parity == 1 {
+            pixels.next(simd, &mut rooms[0]);
+        }
+        let (block_places, pair_places) = (self.pass.source_block(), self.pass.source_pair());
+        let packed = &mut self.packed[plane * source_blocks * block_places..][..source_blocks * block_places];
+        for pair in 0..self.pass.pairs() {
+            let pair_of_pixels = rooms.each_mut().map(|room| pixels.next(simd, room));
+            for block in 0..source_blocks {
+                let to = packed[block * block_places + pair * pair_places..][..pair_places].as_mut_ptr();
+                for half in 0..2 {
+                    let channel = block * BLOCK + half * TILE;
+                    // SAFETY: all channels of the pixels can be read; both terms' rows lie behind `to`.
+                    unsafe {
+                        let rest = source.size.channels.saturating_sub(channel);
+                        pack_pair(simd, pair_of_pixels, channel, rest, terms, to.add(half * TILE), 2 * TILE);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Packs rows of positions for the 32 output channels of a block.
+    #[inline(always)]
+    fn pack_gradients<S: Simd>(&mut self, simd: S, chunk: Chunk, out: usize) {
+        let Bf16Weights { terms, layout, output, .. } = *self.pass;
+        let lines = Lines {
+            first_image: chunk.first_image,
+            images: chunk.images,
+            first_row: chunk.first_row as isize,
+            image_rows: self.pass.image_rows(),
+            rows: chunk.rows,
+            pitch: layout.pitch,
+        };
+        let mut pixels = Pixels::new(self.d_output, output, None, 1, [0, 0], lines, 0);
+        let mut room = Patches::new();
+        let first = self.pass.source_places() + out * self.pass.gradient_block();
+        let mut squares = [Squares::new(), Squares::new()];
+        for step in 0..self.pass.steps() {
+            for pair in 0..TILE {
+                let pair_of_pixels = [(); 2].map(|()| pixels.next(simd, &mut room));
+                for (half, squares) in squares.iter_mut().enumerate() {
+                    let channel = out * BLOCK + half * TILE;
+                    let rest = output.channels.saturating_sub(channel);
+                    // SAFETY: all channels of the pixels can be read; a square's row of both terms lies behind `row`.
+                    unsafe { pack_pair(simd, pair_of_pixels, channel, rest, terms, squares.row(pair), TILE_PAIRS) };
+                }
+            }
+            let to = first + step * self.pass.gradient_step();
+            let to = &mut self.packed[to..][..self.pass.gradient_step()];
+            for (half, squares) in squares.iter().enumerate() {
+                // SAFETY: all rows of both terms lie in `to`.
+                unsafe {
+                    let to = to.as_mut_ptr().add(half * TILE_PAIRS);
+                    squares.store_transposed(simd, terms, to, TILE, 2 * TILE_PAIRS);
+                }
+            }
+        }
+    }
+
+    /// Adds the chunk's gradients to the part's bias.
+    #[inline(always)]
+    fn add_bias(&mut self, chunk: Chunk) {
+        let Shape { height, width, channels, .. } = self.pass.output;
+        let own = self.outs.start * BLOCK..channels.min(self.outs.end * BLOCK);
+        let d_output = self.d_output;
+        for image in chunk.first_image..chunk.first_image + chunk.images {
+            let first = (image * height + chunk.first_row) * width;
+            for pixel in first..first + chunk.rows * width {
+                let gradients = &d_output[pixel * channels..][own.clone()];
+                self.bias().iter_mut().zip(gradients).for_each(|(sum, value)| *sum += value);
+            }
+        }
+    }
+
+    /// All taps and source channels for 32 output channels.
+    #[inline(always)]
+    fn multiply<S: Simd>(&mut self, simd: S, session: &Session, out: usize, adds: bool) {
+        let pass = self.pass;
+        let gradients = &self.packed[pass.source_places() + out * pass.gradient_block()..];
+        let gradients = gradients[..pass.gradient_block()].as_ptr();
+        for block in 0..pass.source_blocks {
+            for (at, tap) in pass.taps.iter().enumerate() {
+                let right = (tap.plane * pass.source_blocks + block) * pass.source_block();
+                let right = &self.packed[right + tap.pair * pass.source_pair()..];
+                let factors = Factors {
+                    left: [gradients, gradients.wrapping_add(TILE_PAIRS)],
+                    row: TILE * size_of::<f32>(),
+                    second: 2 * TILE_PAIRS * size_of::<f32>(),
+                    offsets: &pass.offsets,
+                    right: right[..pass.steps() * TILE * pass.source_pair()].as_ptr(),
+                    terms: pass.terms,
+                };
+                // SAFETY: the block is this unit's own; both sides hold all steps.
+                unsafe {
+                    let sums = self.copy.at(pass.block_place(at, out, block)).cast::<[f32; BLOCK * BLOCK]>();
+                    session.multiply(simd, &factors, 2, adds, &mut *sums);
+                }
+            }
+        }
+    }
+}
+
+/// Packs 16 channels of two positions, of which `rest` are there.
+///
+/// # Safety
+/// The channels must be readable, and 16 pairs writable at `to` and, for two terms, `second` further on.
+#[inline(always)]
+unsafe fn pack_pair<S: Simd>(
+    simd: S,
+    pixels: [*const f32; 2],
+    channel: usize,
+    rest: usize,
+    terms: usize,
+    to: *mut f32,
+    second: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if rest >= TILE {
+            let [low, high] = pixels.map(|pixel| pixel.add(channel));
+            store_whole_pairs(simd, low, high, terms, to, second);
+        } else if rest == 0 {
+            store_pairs(simd, Values::NONE, Values::NONE, terms, to, second);
+        } else {
+            let values = |pixel: *const f32| Values::new(std::slice::from_raw_parts(pixel.add(channel), rest));
+            store_pairs(simd, values(pixels[0]), values(pixels[1]), terms, to, second);
+        }
+    }
+}
