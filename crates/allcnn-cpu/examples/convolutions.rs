@@ -48,7 +48,7 @@ fn time(cpu: &Cpu, shape: ConvShape) -> Result<[(f64, &'static str); 3], Error> 
     let step = cpu.new_step()?;
     let epilogue = Epilogue { activation: Activation::Relu, dropout: None };
     let gate = Gate { activation: Activation::Relu, rule: ReluRule::Backprop, dropout_rate: 0.0 };
-    let names = cpu.conv_algorithms(&conv);
+    let algorithms = cpu.conv_algorithms(&conv);
     let mut times = [const { Vec::new() }; 3];
     for _ in 0..7 {
         let start = Instant::now();
@@ -64,6 +64,6 @@ fn time(cpu: &Cpu, shape: ConvShape) -> Result<[(f64, &'static str); 3], Error> 
     }
     Ok(std::array::from_fn(|pass| {
         times[pass].sort_by(f64::total_cmp);
-        (times[pass][times[pass].len() / 2], names[pass])
+        (times[pass][times[pass].len() / 2], algorithms[pass].name)
     }))
 }

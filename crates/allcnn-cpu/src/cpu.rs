@@ -1,8 +1,8 @@
 //! The device: each operation of the contract handed to its kernel.
 
 use allcnn_device::{
-    ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolKind, PoolShape, Sgd, Shape,
-    StoredOutput,
+    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolKind, PoolShape, Sgd,
+    Shape, StoredOutput,
 };
 
 use crate::buffer::Buffer;
@@ -103,7 +103,7 @@ impl Device for Cpu {
     fn conv(&self, shape: ConvShape) -> Result<Conv, Error> {
         Conv::new(shape.checked()?, &self.engine)
     }
-    fn conv_algorithms(&self, conv: &Conv) -> [&'static str; 3] {
+    fn conv_algorithms(&self, conv: &Conv) -> [Algorithm; 3] {
         conv.algorithms()
     }
     fn conv_forward(

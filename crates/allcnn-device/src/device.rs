@@ -20,6 +20,16 @@ pub struct StoredOutput<'a, B> {
     pub gate: Gate,
 }
 
+/// How a device does one pass of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Algorithm {
+    /// Its name, for people.
+    pub name: &'static str,
+    /// Multiply-adds that its products execute in a whole pass, those of tiles that stick out of the image included;
+    /// [`ConvShape::multiply_adds`] is what the plain convolution would execute.
+    pub multiply_adds: usize,
+}
+
 /// A trained quantity and what its optimizer keeps.
 #[derive(Debug)]
 pub struct Parameter<B> {
@@ -114,7 +124,7 @@ pub trait Device: Sync {
     /// [`Error::InvalidShape`] or [`Error::OutOfMemory`].
     fn conv(&self, shape: ConvShape) -> Result<Self::Conv, Error>;
     /// The algorithms chosen for forward, backward-data and backward-weights.
-    fn conv_algorithms(&self, conv: &Self::Conv) -> [&'static str; 3];
+    fn conv_algorithms(&self, conv: &Self::Conv) -> [Algorithm; 3];
     /// output = epilogue(input * weights + bias), the cross-correlation of Equation 2.
     #[allow(clippy::too_many_arguments)]
     fn conv_forward(

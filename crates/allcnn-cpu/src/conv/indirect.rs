@@ -158,6 +158,16 @@ impl DataPass for Indirect {
         if self.copy_patches { "patches" } else { "indirect" }
     }
 
+    fn multiply_adds(&self) -> usize {
+        let Shape { batch, height, width, channels } = self.destination;
+        let pixels = |phase: &Phase| {
+            let along = |size: usize, first: usize| size.saturating_sub(first).div_ceil(phase.step);
+            along(height, phase.row) * along(width, phase.column)
+        };
+        let products: usize = self.phases.iter().map(|phase| pixels(phase) * phase.taps.len()).sum();
+        batch * products * self.depth * channels
+    }
+
     fn workspace_len(&self) -> usize {
         let taps: usize = self.phases.iter().map(|phase| phase.taps.len()).sum();
         self.shape.groups * taps * self.depth * self.panels.stored_all()

@@ -98,6 +98,10 @@ impl DataPass for Winograd {
         "winograd"
     }
 
+    fn multiply_adds(&self) -> usize {
+        self.tiling.multiply_adds()
+    }
+
     fn workspace_len(&self) -> usize {
         self.weights_len() + self.stride + self.workers * self.slots()
     }
