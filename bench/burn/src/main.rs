@@ -16,6 +16,8 @@ use serde_json::json;
 
 use network::Network;
 
+/// The version that Cargo.toml pins.
+const BURN: &str = "0.22.0";
 const CLASSES: usize = 10;
 /// Any rate will do; small, so that no training runs away.
 const LEARNING_RATE: f64 = 1e-4;
@@ -35,7 +37,7 @@ struct Arguments {
     /// What to measure
     #[arg(long, value_enum, default_value = "train")]
     what: What,
-    /// Steps of a measurement, after one to wake up; their median counts
+    /// Steps of a measurement; their median counts
     #[arg(long, default_value_t = 2)]
     repeat: usize,
     /// Measure once for each line of standard input, after a first line of JSON that says that all is ready
@@ -58,11 +60,11 @@ fn main() -> anyhow::Result<()> {
         .build_global()
         .context("cannot start the threads")?;
     let mut step = prepare(&arguments)?;
-    step()?; // the first one takes memory
+    step()?; // a warm-up: the first one takes memory
     if !arguments.serve {
         return say(&measure(&arguments, &mut step)?);
     }
-    say(&json!({ "version": "0.22.0" }))?;
+    say(&json!({ "version": format!("Burn {BURN} Flex") }))?;
     for line in stdin().lines() {
         line.context("cannot read standard input")?;
         say(&measure(&arguments, &mut step)?)?;
@@ -112,7 +114,6 @@ fn measure(
     arguments: &Arguments,
     step: &mut dyn FnMut() -> anyhow::Result<()>,
 ) -> anyhow::Result<serde_json::Value> {
-    step()?;
     let mut seconds = Vec::with_capacity(arguments.repeat);
     for _ in 0..arguments.repeat.max(1) {
         let start = Instant::now();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
 
 use allcnn::augment::Augment;
 use allcnn::data::Holdout;
@@ -88,7 +89,7 @@ pub enum Command {
   allcnn data verify photos/"
     )]
     Data(DataCommand),
-    /// Measure how fast a network trains and infers on this machine
+    /// Measure how fast a network trains, infers and explains on this machine
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
@@ -118,12 +119,22 @@ pub struct Common {
 }
 
 /// The precision of the computation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32-bit floating point.
     F32,
     /// 16-bit floating point products.
     Bf16,
+}
+
+impl std::fmt::Display for Precision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        })
+    }
 }
 
 /// `allcnn train`.
@@ -353,6 +364,8 @@ pub enum BenchWhat {
     Train,
     /// Forward passes.
     Infer,
+    /// Forward passes and guided backpropagation of each image's winning logit.
+    Explain,
 }
 
 /// `allcnn bench`.
@@ -365,9 +378,9 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", default_value = "128", value_parser = count::<usize>(65_536))]
     pub batch: usize,
     /// What to measure
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "train,infer")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "train,infer,explain")]
     pub what: Vec<BenchWhat>,
-    /// Show the time of every layer
+    /// Show the time of every pass of every layer
     #[arg(long)]
     pub layers: bool,
     /// Repeats after the warm-up; the median counts
@@ -400,7 +413,7 @@ mod tests {
         assert!(matches!(cli.command, Some(Command::Bench(bench)) if bench.what == [BenchWhat::Infer]));
         let cli = Cli::parse_from(["allcnn", "bench"]);
         assert!(
-            matches!(cli.command, Some(Command::Bench(bench)) if bench.what == [BenchWhat::Train, BenchWhat::Infer])
+            matches!(cli.command, Some(Command::Bench(bench)) if bench.what == [BenchWhat::Train, BenchWhat::Infer, BenchWhat::Explain])
         );
     }
 }
