@@ -22,7 +22,7 @@ def describe(binary, threads):
         "isa": [flag for flag in ISA if flag in cpu.get("flags", cpu.get("Features", "")).split()],
         "cores": os.cpu_count(),
         "threads": threads,
-        "l2_cache_kib": os.sysconf("SC_LEVEL2_CACHE_SIZE") // 1024,
+        "l2_cache_bytes": first_line("getconf", "LEVEL2_CACHE_SIZE"),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": platform.platform(),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

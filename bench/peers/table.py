@@ -10,13 +10,13 @@ def summary(work, measurements):
     medians = {
         name: statistics.median(one[work.quantity] for one in results) for name, results in measurements.items() if results
     }
-    ratios = {}
+    ratios, ours = {}, medians.get("allcnn")
     best = min if work.measures_memory else max
     for peer in PEERS:
         ways = {name: median for name, median in medians.items() if name.split()[0] == peer}
-        if ways and "allcnn" in medians:
+        if ways:
             way = best(ways, key=ways.get)
-            ratios[peer] = {"best": way, "ratio": medians["allcnn"] / ways[way]}
+            ratios[peer] = {"best": way, "ratio": ours / ways[way] if ours else None}
     return {"medians": medians, "ratios": ratios}
 
 
@@ -36,7 +36,8 @@ def markdown(results):
                 row += ["-", "-"]
                 continue
             way = ratio["best"].removeprefix(peer).strip()
-            row += [figure(medians[ratio["best"]]) + unit + (f" ({way})" if way else ""), f"{ratio['ratio']:.2f}x"]
+            row.append(figure(medians[ratio["best"]]) + unit + (f" ({way})" if way else ""))
+            row.append("-" if ratio["ratio"] is None else f"{ratio['ratio']:.2f}x")
         rows.append(row)
     widths = [max(len(row[column]) for row in rows) for column in range(len(heading))]
     lines = []
