@@ -7,8 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use support::{
-    allcnn, assert_same_weights, command, finish, image_folder, keys, picture, tensors, train_arguments,
-    workspace,
+    allcnn, assert_same_weights, image_folder, keys, picture, tensors, train_arguments, workspace,
 };
 
 const SHORT: &[&str] = &["--limit", "300", "--epochs", "2"];
