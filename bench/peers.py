@@ -6,8 +6,9 @@
     cargo build --release --manifest-path bench/burn/Cargo.toml    # optional: Burn
     python bench/peers.py [--works 'train-all-cnn-?,infer-*'] [--rounds 5] [--threads N] [--json FILE]
 
-For each work the programs take turns, round after round, so that a slow minute of the machine hits all of them. A figure
-is the median over the rounds; a peer stands with its best way. See bench/README.md for what every work and column means.
+For each work the programs take turns, round after round, so that a slow minute of the machine hits all of them. A
+figure is the median over the rounds; a peer stands with its best way. bench/README.md says what every work and column
+means.
 """
 
 import argparse

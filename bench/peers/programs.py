@@ -36,7 +36,8 @@ class Allcnn:
             raise Failed(last_words(done.stderr))
         document = json.loads(done.stdout)
         self.version = f"allcnn on {document['device']}, {document['precision']}"
-        return {"images_per_s": document[f"{self.work.what}_images_per_s"], "peak_memory_mb": document["peak_memory_mb"]}
+        speed = document[f"{self.work.what}_images_per_s"]
+        return {"images_per_s": speed, "peak_memory_mb": document["peak_memory_mb"]}
 
     def close(self):
         pass

@@ -8,7 +8,9 @@ PEERS = ["PyTorch", "onnxruntime", "Burn"]
 def summary(work, measurements):
     """The median of each program, and allcnn against each peer's best way: {"medians", "ratios"}."""
     medians = {
-        name: statistics.median(one[work.quantity] for one in results) for name, results in measurements.items() if results
+        name: statistics.median(result[work.quantity] for result in results)
+        for name, results in measurements.items()
+        if results
     }
     ratios, ours = {}, medians.get("allcnn")
     best = min if work.measures_memory else max

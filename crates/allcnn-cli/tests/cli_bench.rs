@@ -1,4 +1,5 @@
 //! `allcnn bench`: what it measures and how it shows it.
+#![allow(clippy::unwrap_used)] // in helpers too
 
 mod support;
 

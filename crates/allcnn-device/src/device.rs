@@ -25,8 +25,8 @@ pub struct StoredOutput<'a, B> {
 pub struct Algorithm {
     /// Its name, for people.
     pub name: &'static str,
-    /// Multiply-adds that its products execute in a whole pass, those of tiles that stick out of the image included;
-    /// [`ConvShape::multiply_adds`] is what the plain convolution would execute.
+    /// Multiply-adds that its products execute in a whole pass, tiles that stick out of the image and zeros around it
+    /// included where it multiplies them; [`ConvShape::multiply_adds`] is what the plain convolution takes.
     pub multiply_adds: usize,
 }
 
