@@ -14,6 +14,7 @@ means.
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -114,6 +115,7 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # workers are ended on the way out
     try:
         main()
     except KeyboardInterrupt:
