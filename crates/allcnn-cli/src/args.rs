@@ -89,7 +89,7 @@ pub enum Command {
   allcnn data verify photos/"
     )]
     Data(DataCommand),
-    /// Measure how fast a network trains and infers on this machine
+    /// Measure how fast a network trains, infers and explains on this machine
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
@@ -345,6 +345,8 @@ pub enum BenchWhat {
     Train,
     /// Forward passes.
     Infer,
+    /// Forward passes and guided backpropagation of each image's winning logit.
+    Explain,
 }
 
 /// `allcnn bench`.
@@ -357,9 +359,9 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", default_value = "128", value_parser = count::<usize>(65_536))]
     pub batch: usize,
     /// What to measure
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "train,infer")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "train,infer,explain")]
     pub what: Vec<BenchWhat>,
-    /// Show the time of every layer
+    /// Show the time of every pass of every layer
     #[arg(long)]
     pub layers: bool,
     /// Repeats after the warm-up; the median counts
@@ -392,7 +394,7 @@ mod tests {
         assert!(matches!(cli.command, Some(Command::Bench(bench)) if bench.what == [BenchWhat::Infer]));
         let cli = Cli::parse_from(["allcnn", "bench"]);
         assert!(
-            matches!(cli.command, Some(Command::Bench(bench)) if bench.what == [BenchWhat::Train, BenchWhat::Infer])
+            matches!(cli.command, Some(Command::Bench(bench)) if bench.what == [BenchWhat::Train, BenchWhat::Infer, BenchWhat::Explain])
         );
     }
 }

@@ -7,8 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use support::{
-    allcnn, assert_same_weights, command, finish, image_folder, keys, picture, tensors, train_arguments,
-    workspace,
+    allcnn, assert_same_weights, image_folder, keys, picture, tensors, train_arguments, workspace,
 };
 
 const SHORT: &[&str] = &["--limit", "300", "--epochs", "2"];
@@ -155,52 +154,4 @@ fn every_preprocessing_and_initialization_trains() {
         allcnn(folder.path(), &train_arguments(&out, &more)).done();
         allcnn(folder.path(), &["eval", &out, "--json"]).done();
     }
-}
-
-#[test]
-fn the_benchmark_says_how_fast_and_how_large() {
-    let folder = workspace();
-    let arguments = ["bench", "--model", "tiny.toml", "--batch", "16", "--threads", "1", "--json"];
-    let bench = allcnn(folder.path(), &arguments).done().json();
-    assert_eq!(
-        keys(&bench),
-        [
-            "batch",
-            "device",
-            "explain_images_per_s",
-            "gflops",
-            "infer_images_per_s",
-            "model",
-            "peak_gflops",
-            "peak_memory_mb",
-            "precision",
-            "threads",
-            "train_images_per_s"
-        ]
-    );
-    assert!(bench["train_images_per_s"].as_f64().unwrap() > 0.0);
-    assert!(bench["peak_memory_mb"].as_f64().unwrap() > 1.0);
-    assert_eq!((&bench["threads"], &bench["batch"]), (&1.into(), &16.into()));
-
-    let words = allcnn(
-        folder.path(),
-        &["bench", "--model", "tiny.toml", "--batch", "4", "--what", "infer", "--layers", "--verbose"],
-    )
-    .done()
-    .stdout;
-    for part in ["conv1", "images/s"] {
-        assert!(words.contains(part), "{part}: {words}");
-    }
-}
-
-#[test]
-fn the_instruction_set_can_be_capped_from_outside() {
-    let folder = workspace();
-    let bench = ["bench", "--model", "tiny.toml", "--batch", "4", "--what", "infer", "--json"];
-    let capped = |name: &str| finish(command(folder.path(), &bench).env("ALLCNN_MAX_ISA", name));
-    for isa in allcnn_cpu::Isa::available() {
-        let device = capped(&isa.to_string()).done().json()["device"].as_str().unwrap().to_owned();
-        assert!(device.contains(&isa.to_string()), "{isa} was asked for: {device}");
-    }
-    capped("mmx").fails(1, &["ALLCNN_MAX_ISA", "'mmx'", "portable, avx2 or avx512"]);
 }

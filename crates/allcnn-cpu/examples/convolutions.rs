@@ -13,7 +13,7 @@ fn main() -> Result<(), Error> {
     let (batch, threads) = (number().unwrap_or(16), number());
     let part = arguments.next().unwrap_or_default();
     let cpu = Cpu::new(CpuOptions { threads, ..CpuOptions::default() })?;
-    let peak = cpu.measure_peak_gflops();
+    let peak = cpu.measure_peak_gflops()?;
     println!("{}, peak {peak:.0} GFLOP/s", cpu.description());
     println!(
         "batch {batch}: ms (GFLOP/s of the plain convolution) of forward, backward-data, backward-weights"
@@ -48,7 +48,7 @@ fn time(cpu: &Cpu, shape: ConvShape) -> Result<[(f64, &'static str); 3], Error> 
     let step = cpu.new_step()?;
     let epilogue = Epilogue { activation: Activation::Relu, dropout: None };
     let gate = Gate { activation: Activation::Relu, rule: ReluRule::Backprop, dropout_rate: 0.0 };
-    let names = cpu.conv_algorithms(&conv);
+    let algorithms = cpu.conv_algorithms(&conv);
     let mut times = [const { Vec::new() }; 3];
     for _ in 0..25 {
         let start = Instant::now();
@@ -64,6 +64,6 @@ fn time(cpu: &Cpu, shape: ConvShape) -> Result<[(f64, &'static str); 3], Error> 
     }
     Ok(std::array::from_fn(|pass| {
         times[pass].sort_by(f64::total_cmp);
-        (times[pass][0], names[pass])
+        (times[pass][0], algorithms[pass].name)
     }))
 }

@@ -1,8 +1,8 @@
 //! The device: each operation of the contract handed to its kernel.
 
 use allcnn_device::{
-    ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolKind, PoolShape, Sgd, Shape,
-    StoredOutput,
+    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolKind, PoolShape, Sgd,
+    Shape, StoredOutput,
 };
 
 use crate::buffer::Buffer;
@@ -54,9 +54,12 @@ impl Cpu {
         self.engine.threads().count()
     }
 
-    /// Measured peak of f32 multiply-adds over all threads, in GFLOP/s (two operations each); the best of several
-    /// tries.
-    pub fn measure_peak_gflops(&self) -> f64 {
+    /// Measured peak of the fastest multiply-adds that convolutions use here (f32 in vectors, or bf16 in tiles or dot
+    /// products), over all threads, in GFLOP/s (two operations each); the best of several tries.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn measure_peak_gflops(&self) -> Result<f64, Error> {
         peak::measure_gflops(&self.engine)
     }
 }
@@ -103,7 +106,7 @@ impl Device for Cpu {
     fn conv(&self, shape: ConvShape) -> Result<Conv, Error> {
         Conv::new(shape.checked()?, &self.engine)
     }
-    fn conv_algorithms(&self, conv: &Conv) -> [&'static str; 3] {
+    fn conv_algorithms(&self, conv: &Conv) -> [Algorithm; 3] {
         conv.algorithms()
     }
     fn conv_fix_weights(&self, conv: &mut Conv, weights: &Buffer, backward: bool) -> Result<(), Error> {

@@ -3,7 +3,10 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use allcnn_device::Error;
+
 use crate::Isa;
+use crate::conv::bf16;
 use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
 
@@ -12,17 +15,29 @@ const ROUNDS: usize = 100_000;
 /// Independent chains: enough to hide the latency on two units.
 const CHAINS: usize = 12;
 
-/// GFLOP/s of f32 multiply-adds (two operations each) over all threads; the best of several tries.
-pub(crate) fn measure_gflops(engine: &Engine) -> f64 {
-    let (isa, threads) = (engine.isa(), engine.threads());
-    let flops = (isa.lanes() * CHAINS * ROUNDS * 2 * threads.count()) as f64;
+/// GFLOP/s over all threads of the fastest multiply-adds (two operations each) that convolutions use here: of f32 in
+/// vectors, or of bf16 in tiles or dot products; the best of several tries.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(crate) fn measure_gflops(engine: &Engine) -> Result<f64, Error> {
+    let (isa, bf16) = (engine.isa(), bf16::Peak::new(engine)?);
+    let vectors = best(engine, isa.lanes() * CHAINS * ROUNDS, || {
+        black_box(isa.run(Chains));
+    });
+    let Some(bf16) = bf16 else { return Ok(vectors) };
+    Ok(vectors.max(best(engine, bf16.multiply_adds(), || bf16.run(isa))))
+}
+
+/// GFLOP/s of work of so many multiply-adds a thread.
+fn best(engine: &Engine, multiply_adds: usize, work: impl Fn() + Sync) -> f64 {
+    let threads = engine.threads();
     let seconds = (0..20).map(|_| {
         let start = Instant::now();
-        threads.run(threads.count(), |_, _| {
-            black_box(isa.run(Chains));
-        });
+        threads.run(threads.count(), |_, _| work());
         start.elapsed().as_secs_f64()
     });
+    let flops = (2 * multiply_adds * threads.count()) as f64;
     flops / seconds.fold(f64::INFINITY, f64::min) / 1e9
 }
 

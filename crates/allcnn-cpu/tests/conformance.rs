@@ -1,20 +1,27 @@
-//! The CPU device passes the suite with every algorithm and every instruction set of this machine, with the same bits for any number of
-//! threads.
+//! The CPU device passes the suite with every algorithm, every precision and every instruction set of this machine,
+//! with the same bits for any number of threads.
 
 use allcnn_cpu::{Choice, Cpu, CpuOptions, Isa};
+use allcnn_device::Precision;
 use allcnn_device::conformance::Suite;
 
-fn check(suite: &Suite, isa: Isa, choice: Choice) {
+/// Sums of few products of two-term factors: the largest sum of a case may be smaller than one product.
+const FEW_PRODUCTS: f64 = 3e-5;
+/// Factors of 8 bits: each product is off by up to 2^-8.
+const BF16: f64 = 1e-2;
+
+fn check(suite: &Suite, isa: Isa, choice: Choice, precision: Precision, tolerance: f64) {
     let run = |threads| {
-        let cpu = Cpu::new(CpuOptions { threads: Some(threads), isa: Some(isa), choice, ..CpuOptions::default() }).expect("the CPU");
-        suite.run(&cpu)
+        let options = CpuOptions { threads: Some(threads), isa: Some(isa), choice, precision };
+        suite.run_within(&Cpu::new(options).expect("the CPU"), tolerance)
     };
+    let name = format!("{isa}, {choice:?}, {precision}");
     let report = run(2);
-    assert!(report.failures().is_empty(), "{isa}, {choice:?}:\n{}", report.failures().join("\n"));
-    eprintln!("{isa}, {choice:?}: {} comparisons, worst {:?}", report.outcomes.len(), report.worst());
+    assert!(report.failures().is_empty(), "{name}:\n{}", report.failures().join("\n"));
+    eprintln!("{name}: {} comparisons, worst {:?}", report.outcomes.len(), report.worst());
     for threads in [1, 3] {
         let digest = run(threads).digest;
-        assert_eq!(digest, report.digest, "{isa}, {choice:?}: {threads} threads differ from 2");
+        assert_eq!(digest, report.digest, "{name}: {threads} threads differ from 2");
     }
 }
 
@@ -26,8 +33,9 @@ fn every_algorithm_with_every_instruction_set_of_this_machine() {
             eprintln!("skipped: this machine has no {isa}");
             continue;
         }
-        for choice in [Choice::Fastest, Choice::First, Choice::Last] {
-            check(&suite, isa, choice);
-        }
+        check(&suite, isa, Choice::Fastest, Precision::F32, 1e-5);
+        check(&suite, isa, Choice::First, Precision::F32, FEW_PRODUCTS);
+        check(&suite, isa, Choice::Last, Precision::F32, 1e-5);
+        check(&suite, isa, Choice::Fastest, Precision::Bf16, BF16);
     }
 }

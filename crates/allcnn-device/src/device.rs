@@ -20,6 +20,16 @@ pub struct StoredOutput<'a, B> {
     pub gate: Gate,
 }
 
+/// How a device does one pass of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Algorithm {
+    /// Its name, for people.
+    pub name: &'static str,
+    /// Multiply-adds that its products execute in a whole pass, tiles that stick out of the image and zeros around it
+    /// included where it multiplies them; [`ConvShape::multiply_adds`] is what the plain convolution takes.
+    pub multiply_adds: usize,
+}
+
 /// A trained quantity and what its optimizer keeps.
 #[derive(Debug)]
 pub struct Parameter<B> {
@@ -114,7 +124,7 @@ pub trait Device: Sync {
     /// [`Error::InvalidShape`] or [`Error::OutOfMemory`].
     fn conv(&self, shape: ConvShape) -> Result<Self::Conv, Error>;
     /// The algorithms chosen for forward, backward-data and backward-weights.
-    fn conv_algorithms(&self, conv: &Self::Conv) -> [&'static str; 3];
+    fn conv_algorithms(&self, conv: &Self::Conv) -> [Algorithm; 3];
     /// Tells that `weights` stay as they are: from here on forward passes of `conv` (and backward-data passes, with
     /// `backward`) may use a form of them that is prepared now. To be called again whenever the weights change.
     ///

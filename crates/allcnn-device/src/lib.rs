@@ -18,7 +18,7 @@ mod shape;
 
 pub use activation::{Activation, Gate, ReluRule};
 pub use collective::{Collective, SingleProcess};
-pub use device::{Device, Epilogue, Parameter, Sgd, StoredOutput};
+pub use device::{Algorithm, Device, Epilogue, Parameter, Sgd, StoredOutput};
 pub use dropout::Dropout;
 pub use error::Error;
 pub use precision::Precision;

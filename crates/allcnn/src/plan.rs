@@ -7,7 +7,8 @@
 //! other layer the signal passes that activation in a second step.
 
 use allcnn_device::{
-    Activation, Device, Dropout, Epilogue, Error, Gate, LrnShape, PoolKind, ReluRule, Shape, StoredOutput,
+    Activation, Algorithm, Device, Dropout, Epilogue, Error, Gate, LrnShape, PoolKind, ReluRule, Shape,
+    StoredOutput,
 };
 
 use crate::net::{LayerKind, Network, Operation};
@@ -196,7 +197,7 @@ impl<'d, D: Device> Plan<'d, D> {
     }
 
     /// The algorithms chosen for each convolution: forward, backward-data, backward-weights.
-    pub fn algorithms(&self) -> Vec<(&str, [&'static str; 3])> {
+    pub fn algorithms(&self) -> Vec<(&str, [Algorithm; 3])> {
         let each = self.network.layers().iter().zip(&self.layers);
         each.filter_map(|(layer, prepared)| match prepared {
             Prepared::Conv { conv, .. } => Some((layer.name(), self.device.conv_algorithms(conv))),

@@ -1,8 +1,6 @@
 //! One file a command: check what was given, call the library, show the result.
 
 mod bench;
-mod bench_layers;
-mod bench_timing;
 mod data;
 mod eval;
 mod models;

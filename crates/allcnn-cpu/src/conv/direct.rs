@@ -117,6 +117,23 @@ impl WeightsPass for Direct {
         if self.copy_patches { "patches" } else { "direct" }
     }
 
+    fn multiply_adds(&self) -> usize {
+        let ConvShape { input, kernel, stride, padding, out_channels, .. } = self.shape;
+        if self.copy_patches {
+            return self.shape.multiply_adds();
+        }
+        // Output rows (or columns) and taps that meet inside the image.
+        let inside = |input: usize, output: usize| -> usize {
+            let met = |tap| {
+                (0..output).filter(|at| (padding..padding + input).contains(&(at * stride + tap))).count()
+            };
+            (0..kernel).map(met).sum()
+        };
+        let output = self.shape.output();
+        let taps = inside(input.height, output.height) * inside(input.width, output.width);
+        input.batch * taps * self.depth * out_channels
+    }
+
     fn workspace_len(&self) -> usize {
         self.parts * self.copy_len()
     }

@@ -164,6 +164,16 @@ impl DataPass for Indirect {
         });
     }
 
+    fn multiply_adds(&self) -> usize {
+        let Shape { batch, height, width, channels } = self.destination;
+        let pixels = |phase: &Phase| {
+            let along = |size: usize, first: usize| size.saturating_sub(first).div_ceil(phase.step);
+            along(height, phase.row) * along(width, phase.column)
+        };
+        let products: usize = self.phases.iter().map(|phase| pixels(phase) * phase.taps.len()).sum();
+        batch * products * self.depth * channels
+    }
+
     fn workspace_len(&self) -> usize {
         0
     }

@@ -3,14 +3,14 @@
 //! Forward and backward-data are the same kind of pass (a source and the weights give a destination, which is then
 //! finished in the cache), so they share their algorithms; backward-weights has its own.
 
-mod bf16;
+pub(crate) mod bf16;
 mod direct;
 mod indirect;
 mod patches;
 mod tile;
 mod winograd;
 
-use allcnn_device::{ConvShape, Error};
+use allcnn_device::{Algorithm, ConvShape, Error};
 
 use crate::buffer::Buffer;
 use crate::engine::{Choice, Engine};
@@ -30,6 +30,8 @@ pub(crate) enum Direction {
 pub(crate) trait DataPass: Send + Sync + std::fmt::Debug {
     /// Its name, for people.
     fn name(&self) -> &'static str;
+    /// Multiply-adds that its products execute in a whole pass.
+    fn multiply_adds(&self) -> usize;
     /// Values of the prepared weights.
     fn weights_len(&self) -> usize;
     /// Brings weights into the form that a run reads.
@@ -52,6 +54,8 @@ pub(crate) trait DataPass: Send + Sync + std::fmt::Debug {
 pub(crate) trait WeightsPass: Send + Sync + std::fmt::Debug {
     /// Its name, for people.
     fn name(&self) -> &'static str;
+    /// Multiply-adds that its products execute in a whole pass.
+    fn multiply_adds(&self) -> usize;
     /// Values of workspace that a run takes.
     fn workspace_len(&self) -> usize;
     /// Overwrites the gradients of weights and bias.
@@ -154,8 +158,14 @@ impl Conv {
         &self.shape
     }
 
-    pub(crate) fn algorithms(&self) -> [&'static str; 3] {
-        [self.forward.pass.name(), self.backward_data.pass.name(), self.backward_weights.name()]
+    pub(crate) fn algorithms(&self) -> [Algorithm; 3] {
+        let data = |pass: &dyn DataPass| Algorithm { name: pass.name(), multiply_adds: pass.multiply_adds() };
+        let weights = &self.backward_weights;
+        [
+            data(&*self.forward.pass),
+            data(&*self.backward_data.pass),
+            Algorithm { name: weights.name(), multiply_adds: weights.multiply_adds() },
+        ]
     }
 
     /// Prepares weights once for all forward (and backward-data) passes to come.
@@ -221,4 +231,49 @@ fn first_taker<C, T>(engine: &Engine, list: &[C], choose: impl Fn(&C) -> Result<
         }
     }
     unreachable!("the last algorithm of a list takes every shape; reasons given: {reasons:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use allcnn_device::{Device, Shape};
+
+    use crate::{Cpu, CpuOptions, Isa};
+
+    /// Multiply-adds of forward, backward-data and backward-weights, by algorithm.
+    fn executed(side: usize, kernel: usize, stride: usize, padding: usize) -> [(&'static str, usize); 3] {
+        let input = Shape { batch: 2, height: side, width: side, channels: 32 };
+        let shape = super::ConvShape { input, out_channels: 48, kernel, stride, padding, groups: 1 };
+        // The widest set without tiles of bf16, which have algorithms of their own.
+        let isa = Isa::available().into_iter().rfind(|&isa| isa <= Isa::Avx512);
+        let cpu = Cpu::new(CpuOptions { threads: Some(1), isa, ..CpuOptions::default() }).unwrap();
+        let conv = cpu.conv(shape).unwrap();
+        cpu.conv_algorithms(&conv).map(|algorithm| (algorithm.name, algorithm.multiply_adds))
+    }
+
+    #[test]
+    fn winograd_executes_36_products_for_each_tile() {
+        // 30x30 outputs of 4x4 tiles: 8x8 tiles, those at the edges sticking out.
+        let products = 2 * 8 * 8 * 36 * 32 * 48;
+        assert_eq!(executed(30, 3, 1, 1), [("winograd", products); 3]);
+    }
+
+    #[test]
+    fn stride_executes_no_product_with_an_inserted_zero() {
+        // 9 products for each of 8x8 outputs; backward, the taps of the first row and column that point outside are
+        // not there.
+        let [forward, data, weights] = executed(16, 3, 2, 1);
+        let pairs = 2 * 32 * 48;
+        assert_eq!(forward, ("indirect", 64 * 9 * pairs));
+        assert_eq!(data, ("indirect", 64 * 9 * pairs));
+        assert_eq!(weights, ("direct", (3 * 8 - 1) * (3 * 8 - 1) * pairs));
+    }
+
+    #[test]
+    fn a_1x1_kernel_executes_the_plain_products() {
+        let products = 2 * 15 * 15 * 32 * 48;
+        assert_eq!(
+            executed(15, 1, 1, 0),
+            [("indirect", products), ("indirect", products), ("direct", products)]
+        );
+    }
 }

@@ -5,7 +5,7 @@ use super::cases::Case;
 use crate::{Activation, ConvShape, Device, Dropout, Epilogue, Gate, ReluRule, StoredOutput};
 
 /// Sums of f32 products in some order against f64.
-const TOLERANCE: f64 = 1e-5;
+pub(super) const TOLERANCE: f64 = 1e-5;
 const PLAIN: Epilogue = Epilogue { activation: Activation::Identity, dropout: None };
 
 struct Inputs {

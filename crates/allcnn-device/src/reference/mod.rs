@@ -7,7 +7,8 @@ mod head;
 mod pool;
 
 use crate::{
-    ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolShape, Sgd, Shape, StoredOutput,
+    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolShape, Sgd, Shape,
+    StoredOutput,
 };
 
 /// The plain-loop device.
@@ -67,8 +68,8 @@ impl Device for Reference {
     fn conv(&self, shape: ConvShape) -> Result<ConvShape, Error> {
         shape.checked()
     }
-    fn conv_algorithms(&self, _: &ConvShape) -> [&'static str; 3] {
-        ["reference"; 3]
+    fn conv_algorithms(&self, conv: &ConvShape) -> [Algorithm; 3] {
+        [Algorithm { name: "reference", multiply_adds: conv.multiply_adds() }; 3]
     }
     fn conv_fix_weights(&self, _: &mut ConvShape, _: &Vec<f32>, _: bool) -> Result<(), Error> {
         Ok(())

@@ -65,6 +65,9 @@ impl Bf16 {
         engine: &Engine,
     ) -> Result<Box<dyn DataPass>, Declined> {
         let terms = super::terms(engine)?;
+        if super::is_thin(&shape, engine) {
+            return Err("too few channels");
+        }
         if shape.groups != 1 {
             return Err("more than one group");
         }
@@ -140,6 +143,38 @@ impl Bf16 {
         self.layout.lead + self.chunks.images * self.image_rows() * self.layout.pitch + reach
     }
 
+    /// Rows of a grid in a chunk.
+    fn grid_rows(&self, grid: &Grid, chunk: Chunk) -> usize {
+        chunk.rows.min(grid.height.saturating_sub(chunk.first_row))
+    }
+
+    /// The first position from `position` on that is a pixel of the grid.
+    #[inline(always)]
+    fn valid_from(&self, grid: &Grid, chunk: Chunk, position: usize) -> Option<usize> {
+        let (pitch, image_rows) = (self.layout.pitch, self.image_rows());
+        let rows = self.grid_rows(grid, chunk);
+        let (mut line, mut column) = (position / pitch, position % pitch);
+        if column >= grid.width {
+            (line, column) = (line + 1, 0);
+        }
+        let (mut image, mut row) = (line / image_rows, line % image_rows);
+        if row >= rows {
+            (image, row, column) = (image + 1, 0, 0);
+        }
+        (image < chunk.images && rows > 0).then_some((image * image_rows + row) * pitch + column)
+    }
+
+    /// Tiles of 16 positions that cover a grid in a chunk.
+    fn tiles(&self, grid: &Grid, chunk: Chunk) -> usize {
+        let mut next = self.valid_from(grid, chunk, 0);
+        let tile = || {
+            let first = next?;
+            next = self.valid_from(grid, chunk, first + TILE);
+            Some(first)
+        };
+        std::iter::from_fn(tile).count()
+    }
+
     /// f32-sized places of one term of a packed chunk.
     fn term(&self) -> usize {
         self.source.phases() * self.depth_blocks * self.plane() * TILE
@@ -211,6 +246,16 @@ impl Bf16 {
 impl DataPass for Bf16 {
     fn name(&self) -> &'static str {
         super::name(self.terms)
+    }
+
+    fn multiply_adds(&self) -> usize {
+        let chunk = |at: usize| {
+            let chunk = self.chunks.get(at);
+            let steps = |grid: &PackedGrid| self.tiles(&grid.grid, chunk) * grid.offsets.len();
+            self.grids.iter().map(steps).sum::<usize>()
+        };
+        let steps: usize = (0..self.chunks.count()).map(chunk).sum();
+        steps * TILE * BLOCK * self.column_blocks * BLOCK * super::products(self.terms)
     }
 
     /// [grid][block of columns][block in depth][tap], each as in [`Bf16::pack_step`].
@@ -386,14 +431,14 @@ impl Unit<'_> {
         let PackedGrid { grid, weights, offsets } = grid;
         let panel = offsets.len() * pass.step_places();
         let right = self.weights[weights.clone()][block * panel..][..panel].as_ptr();
-        let rows = self.chunk.rows.min(grid.height.saturating_sub(self.chunk.first_row));
+        let rows = pass.grid_rows(grid, self.chunk);
         // A block is finished while the next one's products run, so that they do not wait for one another.
         let (sums, mut other) = (sums.0.each_mut(), None);
         let [mut sums, mut spare] = sums;
-        let mut next = self.valid_from(grid, rows, 0);
+        let mut next = pass.valid_from(grid, self.chunk, 0);
         while let Some(first) = next {
-            let second = self.valid_from(grid, rows, first + TILE);
-            next = second.and_then(|second| self.valid_from(grid, rows, second + TILE));
+            let second = pass.valid_from(grid, self.chunk, first + TILE);
+            next = second.and_then(|second| pass.valid_from(grid, self.chunk, second + TILE));
             let left = [first, second.unwrap_or(first)].map(|position| self.packed[position * TILE..].as_ptr());
             let row = TILE * size_of::<f32>();
             let factors =
@@ -412,21 +457,6 @@ impl Unit<'_> {
         if let Some(places) = other {
             self.finish_block(simd, block, &places, spare);
         }
-    }
-
-    /// The first position from `position` on that is a pixel of the grid.
-    #[inline(always)]
-    fn valid_from(&self, grid: &Grid, rows: usize, position: usize) -> Option<usize> {
-        let (pitch, image_rows) = (self.pass.layout.pitch, self.pass.image_rows());
-        let (mut line, mut column) = (position / pitch, position % pitch);
-        if column >= grid.width {
-            (line, column) = (line + 1, 0);
-        }
-        let (mut image, mut row) = (line / image_rows, line % image_rows);
-        if row >= rows {
-            (image, row, column) = (image + 1, 0, 0);
-        }
-        (image < self.chunk.images && rows > 0).then_some((image * image_rows + row) * pitch + column)
     }
 
     /// Where the first channel of a block goes for each of 16 positions; [`NOWHERE`] for what is not a pixel.

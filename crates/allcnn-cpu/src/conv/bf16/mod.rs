@@ -19,18 +19,21 @@
 //! | `product` | the product of a block of 32 x 32 sums: portable, by dot products, by tiles |
 //! | `data` | forward and backward-data |
 //! | `weights` | backward-weights |
+//! | `peak` | products alone, for the machine's measured ceiling |
 
 mod data;
 mod pack;
+mod peak;
 mod product;
 mod run;
 mod source;
 mod weights;
 
 pub(super) use data::Bf16;
+pub(crate) use peak::Peak;
 pub(super) use weights::Bf16Weights;
 
-use allcnn_device::Precision;
+use allcnn_device::{ConvShape, Precision};
 
 use super::Declined;
 use crate::engine::{Choice, Engine};
@@ -42,6 +45,18 @@ const TILE: usize = 16;
 const BLOCK: usize = 2 * TILE;
 /// Pairs of a tile of factors, each as large as an f32.
 const TILE_PAIRS: usize = TILE * TILE;
+
+/// Channels that a product in f32 precision needs on both sides: with fewer, the tiles stay nearly empty.
+const FEWEST_CHANNELS: usize = 8;
+
+/// Whether a convolution has so few channels that two-term factors do not pay.
+fn is_thin(shape: &ConvShape, engine: &Engine) -> bool {
+    let thinnest = shape.input.channels.min(shape.out_channels);
+    engine.precision() == Precision::F32
+        && engine.choice() == Choice::Fastest
+        && thinnest < FEWEST_CHANNELS
+        && shape.kernel * shape.kernel * thinnest < BLOCK - TILE / 2
+}
 
 /// bf16 terms of a factor, or why there is nothing to win.
 fn terms(engine: &Engine) -> Result<usize, Declined> {
@@ -57,4 +72,9 @@ fn terms(engine: &Engine) -> Result<usize, Declined> {
 /// What an algorithm of so many terms is called.
 fn name(terms: usize) -> &'static str {
     if terms == 1 { "bf16" } else { "bf16x3" }
+}
+
+/// Products of terms that stand for one product of factors.
+fn products(terms: usize) -> usize {
+    if terms == 1 { 1 } else { 3 }
 }

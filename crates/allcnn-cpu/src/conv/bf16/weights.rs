@@ -74,6 +74,9 @@ impl Bf16Weights {
         engine: &Engine,
     ) -> Result<Box<dyn WeightsPass>, Declined> {
         let terms = super::terms(engine)?;
+        if super::is_thin(&shape, engine) {
+            return Err("too few channels");
+        }
         if shape.groups != 1 {
             return Err("more than one group");
         }
@@ -211,6 +214,11 @@ fn place<'a>(
 impl WeightsPass for Bf16Weights {
     fn name(&self) -> &'static str {
         super::name(self.terms)
+    }
+
+    fn multiply_adds(&self) -> usize {
+        let blocks = self.taps.len() * self.out_blocks * self.source_blocks;
+        self.chunks.count() * self.steps() * BLOCK * blocks * BLOCK * BLOCK * super::products(self.terms)
     }
 
     fn workspace_len(&self) -> usize {

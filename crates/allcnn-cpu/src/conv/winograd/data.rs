@@ -102,6 +102,10 @@ impl DataPass for Winograd {
         });
     }
 
+    fn multiply_adds(&self) -> usize {
+        self.tiling.multiply_adds()
+    }
+
     fn workspace_len(&self) -> usize {
         self.stride + self.slots_of_all()
     }

@@ -101,6 +101,11 @@ impl Tiling {
         self.rows() * self.across()
     }
 
+    /// Multiply-adds of the products: 36 for each tile and pair of channels.
+    fn multiply_adds(&self) -> usize {
+        POINTS * self.count() * self.source.channels * self.destination.channels
+    }
+
     /// First destination row (counted over all images) of a row of tiles.
     fn first_row(&self, row: usize) -> usize {
         row / self.down() * self.destination.height + row % self.down() * self.step

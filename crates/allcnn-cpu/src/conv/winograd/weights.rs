@@ -74,6 +74,10 @@ impl WeightsPass for WinogradWeights {
         "winograd"
     }
 
+    fn multiply_adds(&self) -> usize {
+        self.tiling.multiply_adds()
+    }
+
     fn workspace_len(&self) -> usize {
         let bias = self.chunks() * self.panels.stored_all();
         POINTS * (self.v_slot() + self.z_slot() + self.u_point())

@@ -1,0 +1,133 @@
+"""The programs that are measured, each with its ways of doing a work."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from .works import CIFAR_NETWORKS
+
+BENCH = Path(__file__).resolve().parent.parent
+REPOSITORY = BENCH.parent
+BURN = BENCH / "burn/target/release/burn-peer"
+
+
+class Failed(Exception):
+    """A program did not do its work; the message says why."""
+
+
+class Allcnn:
+    """`allcnn bench`: each measurement is a process of its own."""
+
+    def __init__(self, binary, work, threads):
+        self.work = work
+        self.command = [binary, "bench", "--json", "--quiet", "--model", work.model, "--batch", str(work.batch)]
+        self.command += ["--what", work.what, "--precision", work.precision, "--repeat", str(work.repeat)]
+        self.command += ["--threads", str(threads)]
+        self.version = None
+
+    def measure(self):
+        done = subprocess.run(self.command, capture_output=True, text=True, cwd=REPOSITORY)
+        if done.returncode != 0:
+            raise Failed(last_words(done.stderr))
+        document = json.loads(done.stdout)
+        self.version = f"allcnn on {document['device']}, {document['precision']}"
+        speed = document[f"{self.work.what}_images_per_s"]
+        return {"images_per_s": speed, "peak_memory_mb": document["peak_memory_mb"]}
+
+    def close(self):
+        pass
+
+
+class Worker:
+    """A process that prepares a work once and measures it on request. In between it is stopped, so that no idle
+    thread of it takes time from the others."""
+
+    def __init__(self, command):
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            command, cwd=BENCH, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+            start_new_session=True,  # a group that can be stopped and ended as a whole, compilers included
+        )
+        try:
+            self.version = self.answer()["version"]
+            self.signal(signal.SIGSTOP)
+        except BaseException:
+            self.close()
+            raise
+
+    def measure(self):
+        self.signal(signal.SIGCONT)
+        try:
+            self.process.stdin.write("measure\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # the answer says why
+        result = self.answer()
+        self.signal(signal.SIGSTOP)
+        return result
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if line:
+            return json.loads(line)
+        self.process.wait()
+        self.errors.seek(0)
+        raise Failed(last_words(self.errors.read()) or f"it ended with code {self.process.returncode}")
+
+    def signal(self, number):
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            pass  # it ended; the next answer says so
+
+    def close(self):
+        self.signal(signal.SIGKILL)
+        self.process.communicate()
+        self.errors.close()
+
+
+def last_words(text):
+    """The last lines that a program wrote, where errors say what they are."""
+    return "\n".join(text.strip().splitlines()[-3:])
+
+
+def programs(work, peers, binary, threads):
+    """({name: how to start it}, {name: why it is left out}); a name is that of the program and its way."""
+    starts, left_out = {"allcnn": lambda: Allcnn(binary, work, threads)}, {}
+
+    def python(module, *arguments):
+        command = [sys.executable, "-W", "ignore", "-m", f"peers.{module}", work.name, *arguments, str(threads)]
+        return lambda: Worker(command)
+
+    def missing(*packages):
+        lacking = [package for package in packages if importlib.util.find_spec(package) is None]
+        return f"no {' and no '.join(lacking)} for {sys.executable}" if lacking else None
+
+    if "pytorch" in peers:
+        for way in torch_ways(work):
+            reason = missing("torch", "captum") if way == "captum" else missing("torch")
+            (left_out if reason else starts)[f"PyTorch {way}"] = reason or python("torch_worker", way)
+    if "onnxruntime" in peers and work.what == "infer" and work.precision == "f32":
+        reason = missing("torch", "onnx", "onnxruntime")
+        (left_out if reason else starts)["onnxruntime"] = reason or python("onnx_worker")
+    if "burn" in peers and work.model in CIFAR_NETWORKS and work.what != "explain" and work.precision == "f32":
+        command = [BURN, "--serve", "--model", work.model, "--batch", str(work.batch), "--what", work.what]
+        command += ["--repeat", str(1 if work.batch > 1 else 20), "--threads", str(threads)]
+        if BURN.exists():
+            starts["Burn Flex"] = lambda: Worker(command)
+        else:
+            left_out["Burn Flex"] = "not built: cargo build --release --manifest-path bench/burn/Cargo.toml"
+    return starts, left_out
+
+
+def torch_ways(work):
+    """The ways of running PyTorch. Inference in bf16 may also convert the network once instead of autocasting."""
+    if work.what == "explain":
+        return ["hooks", "hooks_channels_last", "captum"]
+    converted = ["converted"] if work.what == "infer" and work.precision == "bf16" else []
+    return ["plain", "channels_last", "compile", *converted]

@@ -1,0 +1,140 @@
+//! `allcnn bench`: how fast a network trains, infers and explains here, as medians over repeats after a warm-up.
+
+mod layers;
+mod steps;
+mod timing;
+
+use std::process::ExitCode;
+
+use allcnn::net::Network;
+use allcnn::plan::{Plan, PlanPurpose};
+use allcnn_cpu::Cpu;
+use allcnn_device::Device;
+use serde::Serialize;
+
+use self::layers::LayerPass;
+use self::steps::Subject;
+use super::network_choice::choose;
+use crate::args::{BenchArgs, BenchWhat};
+use crate::device;
+use crate::output::{self, Align, Table};
+use crate::progress::Progress;
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Document {
+    model: String,
+    batch: usize,
+    threads: usize,
+    device: String,
+    precision: String,
+    train_images_per_s: Option<f64>,
+    infer_images_per_s: Option<f64>,
+    explain_images_per_s: Option<f64>,
+    /// Of training, else of inference, else of explanation, counting the operations of the plain convolutions.
+    gflops: Option<f64>,
+    peak_gflops: f64,
+    peak_memory_mb: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layers: Option<Vec<LayerPass>>,
+}
+
+/// Measures and shows.
+pub fn run(arguments: &BenchArgs) -> anyhow::Result<ExitCode> {
+    let network = choose(&arguments.model, None)?;
+    let device = device::open(&arguments.common, arguments.precision)?;
+    let subject =
+        Subject { device: &device, network: &network, batch: arguments.batch, repeat: arguments.repeat };
+    let document = measure(subject, arguments)?;
+    if arguments.json {
+        output::json(&document)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::text(&words(&document))?;
+    if let Some(layers) = &document.layers {
+        output::text(&format!("\n{}", layers::table(layers)))?;
+    }
+    if arguments.common.verbose {
+        output::text(&format!("\n{}", algorithms(&device, &network, arguments.batch)?))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn measure(subject: Subject<'_>, arguments: &BenchArgs) -> anyhow::Result<Document> {
+    let progress = Progress::new(arguments.common.quiet);
+    let mut document = Document {
+        model: subject.network.name().to_owned(),
+        batch: subject.batch,
+        threads: subject.device.thread_count(),
+        device: subject.device.description(),
+        precision: arguments.precision.to_string(),
+        train_images_per_s: None,
+        infer_images_per_s: None,
+        explain_images_per_s: None,
+        gflops: None,
+        peak_gflops: subject.device.measure_peak_gflops()?,
+        peak_memory_mb: None,
+        layers: None,
+    };
+    for (what, name) in
+        [(BenchWhat::Train, "training"), (BenchWhat::Infer, "inference"), (BenchWhat::Explain, "explanation")]
+    {
+        if !arguments.what.contains(&what) {
+            continue;
+        }
+        progress.note(&format!("measuring {name}"));
+        let images_per_s = subject.batch as f64 / subject.time(what)?.as_secs_f64().max(1e-9);
+        document.gflops.get_or_insert(images_per_s * subject.flops(what) / 1e9);
+        let place = match what {
+            BenchWhat::Train => &mut document.train_images_per_s,
+            BenchWhat::Infer => &mut document.infer_images_per_s,
+            BenchWhat::Explain => &mut document.explain_images_per_s,
+        };
+        *place = Some(images_per_s);
+    }
+    document.peak_memory_mb = peak_memory_mb();
+    if arguments.layers {
+        progress.note("measuring the layers");
+        document.layers = Some(layers::measure(subject, document.peak_gflops)?);
+    }
+    Ok(document)
+}
+
+/// The largest resident set that this process ever had, in MiB; unknown where there is no /proc.
+fn peak_memory_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1024.0)
+}
+
+fn words(document: &Document) -> String {
+    let mut text = format!(
+        "{}, batch {}, {} threads, {}, {}\n",
+        document.model, document.batch, document.threads, document.precision, document.device
+    );
+    let mut line = |label: &str, value: Option<f64>, unit: &str| {
+        if let Some(value) = value {
+            text += &format!("{label:<12}{value:>10.1} {unit}\n");
+        }
+    };
+    line("training", document.train_images_per_s, "images/s");
+    line("inference", document.infer_images_per_s, "images/s");
+    line("explanation", document.explain_images_per_s, "images/s");
+    line("arithmetic", document.gflops, "GFLOP/s, counted as plain convolutions");
+    line("peak", Some(document.peak_gflops), "GFLOP/s, measured on this machine");
+    line("memory", document.peak_memory_mb, "MiB at most");
+    text
+}
+
+/// The algorithm of every convolution and pass.
+fn algorithms(device: &Cpu, network: &Network, batch: usize) -> anyhow::Result<Table> {
+    let plan = Plan::new(device, network, batch, PlanPurpose::Training)?;
+    let columns = ["layer", "forward", "backward-data", "backward-weights"];
+    let mut table = Table::new(&columns.map(|name| (name, Align::Left)));
+    for (layer, passes) in plan.algorithms() {
+        let [forward, data, weights] = passes.map(|pass| pass.name);
+        table.row([layer, forward, data, weights].map(str::to_owned));
+    }
+    Ok(table)
+}

@@ -1,0 +1,69 @@
+//! Products of blocks alone: the ceiling of what convolutions can reach.
+
+use allcnn_device::Error;
+
+use super::product::{Factors, Multiplier, Sums};
+use super::{BLOCK, TILE};
+use crate::buffer::Buffer;
+use crate::engine::Engine;
+use crate::isa::Isa;
+use crate::simd::{Kernel, Simd};
+
+/// Blocks of a run, and steps in depth of each: many, since a block's beginning and end cost time.
+const BLOCKS: usize = 100;
+const STEPS: usize = 64;
+/// Terms of a factor; with two the tiles are computed with most often for each that is read.
+const TERMS: usize = 2;
+
+/// A run of products.
+#[derive(Debug)]
+pub(crate) struct Peak {
+    multiplier: Multiplier,
+    offsets: Vec<isize>,
+    factors: Buffer,
+}
+
+impl Peak {
+    /// Where convolutions use products of bf16.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub(crate) fn new(engine: &Engine) -> Result<Option<Self>, Error> {
+        if super::terms(engine).is_err() {
+            return Ok(None);
+        }
+        let factors = Buffer::zeros(STEPS * TERMS * 2 * TILE * TILE)?;
+        Ok(Some(Self { multiplier: Multiplier::new(engine.isa()), offsets: vec![0; STEPS], factors }))
+    }
+
+    /// Multiply-adds of a run.
+    pub(crate) fn multiply_adds(&self) -> usize {
+        BLOCKS * STEPS * BLOCK * BLOCK * BLOCK * super::products(TERMS)
+    }
+
+    /// Computes them.
+    pub(crate) fn run(&self, isa: Isa) {
+        isa.run(Run(self));
+    }
+}
+
+struct Run<'a>(&'a Peak);
+
+impl Kernel for Run<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Peak { multiplier, ref offsets, ref factors } = *self.0;
+        let mut sums = Sums([[0.0; BLOCK * BLOCK]; 2]);
+        let session = multiplier.session();
+        let left = [factors.as_ptr(), factors[TILE * TILE..].as_ptr()];
+        let row = TILE * size_of::<f32>();
+        let factors = Factors { left, row, second: 0, offsets, right: factors.as_ptr(), terms: TERMS };
+        for _ in 0..BLOCKS {
+            // SAFETY: the factors hold two tiles on the left and all steps on the right.
+            unsafe { session.multiply(simd, &factors, 2, false, &mut sums.0[0]) };
+        }
+        std::hint::black_box(&sums.0);
+    }
+}
