@@ -1,10 +1,10 @@
 //! Backward-weights in the transformed domain: dU[point] = sum over tiles of V[point]t Z[point], then dw = Gt dU G.
 //!
 //! dU is as large as all points of all weights, and each chunk of tiles adds to all of it. So the work is cut such that
-//! the part of dU that a job adds to stays in the second-level cache: a job takes one row of points, a block of input
-//! and output channels, and a part of the tiles, and transforms its own tiles to that one row. Each row is made anew
-//! from the pixels, a few operations more than all rows together; in exchange no transformed value leaves the core.
-//! How the work is cut depends on the shape alone, and the parts' sums are added in their order.
+//! the part of dU that a job adds to stays in the second-level cache: a job takes a group of rows of points, a block of
+//! input and output channels, and a part of the tiles, and transforms its own tiles to these rows. That reads the pixels
+//! anew for each group and costs a few operations more than all rows together; in exchange no transformed value
+//! leaves the core. How the work is cut depends on the shape alone, and the parts' sums are added in their order.
 
 use std::ops::Range;
 
@@ -18,6 +18,12 @@ use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
 
+/// Rows of points that a job takes, those of a point and its negative together: they are made of the same pixels.
+const GROUPS: &[&[usize]] = &[&[1, 2], &[3, 4], &[0, 5]];
+/// The same for stride 2.
+const STRIDED_GROUPS: &[&[usize]] = &[&[0, 1], &[2, 3], &[5, 6], &[7, 8], &[4]];
+/// Most rows of a group.
+const GROUP: usize = 2;
 /// Values of dU that a job adds to: 864 KiB.
 const JOB_VALUES: usize = 6 * 192 * 192;
 /// Transformed values of a chunk of tiles: 384 KiB.
@@ -75,12 +81,17 @@ impl WinogradWeights {
             workers: engine.threads().count(),
         };
         pass.cut_into_blocks();
-        let tile = points[0] * pass.v_stride() + points[1] * pass.block_columns();
+        let tile = GROUP * (points[0] * pass.v_stride() + points[1] * pass.block_columns());
         pass.chunk_tiles = (CHUNK_VALUES / tile).clamp(CHUNK_TILES.start, CHUNK_TILES.end) / 8 * 8;
-        let jobs = points[0] * pass.blocks().iter().product::<usize>();
+        let jobs = pass.groups().len() * pass.blocks().iter().product::<usize>();
         let fitting = (tiling.count() / PART_TILES).min(COPY_VALUES / pass.copy_len());
         pass.parts = fitting.min(MOST_JOBS / jobs).max(1);
         Ok(Box::new(pass))
+    }
+
+    /// The groups of rows of points.
+    fn groups(&self) -> &'static [&'static [usize]] {
+        if self.tiling.scheme == Scheme::Strided { STRIDED_GROUPS } else { GROUPS }
     }
 
     /// The blocks of channels that fit and repeat the fewest transforms.
@@ -88,7 +99,7 @@ impl WinogradWeights {
         let columns = self.panels.stored(0);
         let all = self.panels.stored_all();
         let cut = |block_panels: usize| {
-            let fitting = JOB_VALUES / (self.points[0] * block_panels * columns);
+            let fitting = JOB_VALUES / (GROUP * self.points[0] * block_panels * columns);
             let blocks = self.depth.div_ceil((fitting / WIDEST * WIDEST).max(WIDEST));
             let block_depth = self.depth.div_ceil(blocks).next_multiple_of(self.panels.lanes());
             let transforms = self.depth * self.panels.count().div_ceil(block_panels) + all * blocks;
@@ -125,7 +136,7 @@ impl WinogradWeights {
 
     /// Values of a worker's V and Z.
     fn slots(&self) -> usize {
-        self.points[0] * self.v_slot() + self.points[1] * self.z_slot()
+        GROUP * (self.points[0] * self.v_slot() + self.points[1] * self.z_slot())
     }
 
     /// Values of one point of dU, [panel][input channel][stored column].
@@ -192,11 +203,11 @@ impl WeightsPass for WinogradWeights {
         outside.fill(0.0);
         let (outside, places) = (&*outside, [slots.as_mut_ptr(), copies.as_mut_ptr()].map(SendPtr));
         let [blocks_in, blocks_out] = self.blocks();
-        let jobs = self.points[0] * blocks_in * blocks_out;
+        let jobs = self.groups().len() * blocks_in * blocks_out;
         engine.threads().run(self.parts * jobs, |chunk, worker| {
             // Jobs of a part follow one another, so that its pixels stay in the last cache.
             let (part, job) = (chunk / jobs, chunk % jobs);
-            let (row, block) = (job / (blocks_in * blocks_out), job % (blocks_in * blocks_out));
+            let (group, block) = (job / (blocks_in * blocks_out), job % (blocks_in * blocks_out));
             let (first_channel, first_panel) =
                 (block % blocks_in * self.block_depth, block / blocks_in * self.block_panels);
             let [slots, copy] = [(places[0], worker * self.slots()), (places[1], part * self.copy_len())]
@@ -208,12 +219,12 @@ impl WeightsPass for WinogradWeights {
                 d_output,
                 outside,
                 tiles: self.tiling.count() * part / self.parts..self.tiling.count() * (part + 1) / self.parts,
-                row,
+                rows: self.groups()[group],
                 channels: first_channel..(first_channel + self.block_depth).min(self.depth),
                 panels: first_panel..(first_panel + self.block_panels).min(self.panels.count()),
                 v: slots.0,
                 // SAFETY: Z stands behind V in the worker's slots.
-                z: unsafe { slots.at(self.points[0] * self.v_slot()) },
+                z: unsafe { slots.at(GROUP * self.points[0] * self.v_slot()) },
                 copy: copy.0,
             };
             job.run(engine);
@@ -222,7 +233,7 @@ impl WeightsPass for WinogradWeights {
     }
 }
 
-/// A row of points of dU between some input channels and some panels of output channels, over some tiles.
+/// Some rows of points of dU between some input channels and some panels of output channels, over some tiles.
 struct Job<'a> {
     pass: &'a WinogradWeights,
     input: &'a [f32],
@@ -230,7 +241,7 @@ struct Job<'a> {
     /// Zeros, for pixels outside the image.
     outside: &'a [f32],
     tiles: Range<usize>,
-    row: usize,
+    rows: &'static [usize],
     channels: Range<usize>,
     panels: Range<usize>,
     v: *mut f32,
@@ -272,24 +283,30 @@ where
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self(job, input, gradients) = self;
-        let (row, gradient_row) = (Row::of(simd, input, job.row), Row::of(simd, gradients, job.row % Q));
-        let sums_bias = job.row == 0 && job.channels.start == 0;
+        let row = |at: usize| job.rows[at.min(job.rows.len() - 1)];
+        let rows: [_; GROUP] = std::array::from_fn(|at| Row::of(simd, input, row(at)));
+        let gradient_rows: [_; GROUP] = std::array::from_fn(|at| Row::of(simd, gradients, row(at) % Q));
+        let (rows, gradient_rows) = (&rows[..job.rows.len()], &gradient_rows[..job.rows.len()]);
+        let sums_bias = job.rows[0] == 1 || job.rows[0] == 0 && P > Q;
         for first in job.tiles.clone().step_by(job.pass.chunk_tiles) {
             let count = job.pass.chunk_tiles.min(job.tiles.end - first);
             let starts = first == job.tiles.start;
             for at in 0..count {
                 let tile = job.pass.tiling.tile(first + at);
-                job.transform_input(simd, input, &row, job.pass.tiling.source_corner(tile), at);
+                job.transform_input(simd, input, rows, job.pass.tiling.source_corner(tile), at);
                 let corner = job.pass.tiling.destination_corner(tile);
-                job.transform_gradients(simd, gradients, &gradient_row, corner, at);
-                if sums_bias {
+                job.transform_gradients(simd, gradients, gradient_rows, corner, at);
+                if sums_bias && job.channels.start == 0 {
                     job.sum_bias::<S, M>(simd, corner, starts && at == 0);
                 }
             }
-            for point in 0..P {
-                for panel in job.panels.clone() {
-                    let columns = job.pass.panels.columns(panel).len();
-                    with_tile!(S, columns, job.multiply(simd, (point, point % Q), panel, count, starts));
+            for at in 0..rows.len() {
+                for point in 0..P {
+                    for panel in job.panels.clone() {
+                        let columns = job.pass.panels.columns(panel).len();
+                        let gradient = at * Q + point % Q;
+                        with_tile!(S, columns, job.multiply(simd, (at, point, gradient), panel, count, starts));
+                    }
                 }
             }
         }
@@ -297,53 +314,58 @@ where
 }
 
 impl Job<'_> {
-    /// The row of V of tile `at` of the chunk.
+    /// The rows of V of tile `at` of the chunk.
     #[inline(always)]
     fn transform_input<S: Simd, L: Line<I, P>, const I: usize, const P: usize>(
         &self,
         simd: S,
         transform: L,
-        row: &Row<I>,
+        rows: &[Row<I>],
         corner: Corner,
         at: usize,
     ) {
-        let pixels = Pixels::of(row, corner, self.input, self.outside);
-        let place = at * self.pass.v_stride();
+        let pixels = Pixels::of(rows, corner, self.input, self.outside);
+        let (place, slot) = (at * self.pass.v_stride(), self.pass.v_slot());
         for channel in self.channels.clone().step_by(S::LANES) {
             let count = S::LANES.min(corner.size.channels - channel);
             let place = place + channel - self.channels.start;
-            // SAFETY: each pixel holds all channels; every tile has its own place in V, whole vectors long.
-            unsafe {
-                let line = transform.apply(simd, pixels.line(simd, channel, count));
-                for (point, value) in line.into_iter().enumerate() {
-                    simd.store(value, self.v.add(place + point * self.pass.v_slot()));
+            for (at, row) in rows.iter().enumerate() {
+                // SAFETY: each pixel holds all channels; every tile has its own place in V, whole vectors long.
+                unsafe {
+                    let line = transform.apply(simd, pixels.line(simd, row, channel, count));
+                    for (point, value) in line.into_iter().enumerate() {
+                        simd.store(value, self.v.add(place + (at * P + point) * slot));
+                    }
                 }
             }
         }
     }
 
-    /// The row of Z of tile `at` of the chunk.
+    /// The rows of Z of tile `at` of the chunk.
     #[inline(always)]
     fn transform_gradients<S: Simd, L: Line<M, Q>, const M: usize, const Q: usize>(
         &self,
         simd: S,
         transform: L,
-        row: &Row<M>,
+        rows: &[Row<M>],
         corner: Corner,
         at: usize,
     ) {
-        let pixels = Pixels::of(row, corner, self.d_output, self.outside);
+        let pixels = Pixels::of(rows, corner, self.d_output, self.outside);
+        let slot = self.pass.z_slot();
         for panel in self.panels.clone() {
             let (columns, stored) = (self.pass.panels.columns(panel), self.pass.panels.stored(panel));
             let place = self.z_panel(panel) + at * stored;
             for vector in (0..stored).step_by(S::LANES) {
                 let first = columns.start + vector;
                 let count = S::LANES.min(columns.end - first);
-                // SAFETY: each pixel holds all channels; every tile has its own place in Z, whole vectors long.
-                unsafe {
-                    let line = transform.apply(simd, pixels.line(simd, first, count));
-                    for (point, value) in line.into_iter().enumerate() {
-                        simd.store(value, self.z.add(place + vector + point * self.pass.z_slot()));
+                for (at, row) in rows.iter().enumerate() {
+                    // SAFETY: each pixel holds all channels; every tile has its own place in Z, whole vectors long.
+                    unsafe {
+                        let line = transform.apply(simd, pixels.line(simd, row, first, count));
+                        for (point, value) in line.into_iter().enumerate() {
+                            simd.store(value, self.z.add(place + vector + (at * Q + point) * slot));
+                        }
                     }
                 }
             }
@@ -380,12 +402,13 @@ impl Job<'_> {
         }
     }
 
-    /// dU[point] of one panel += V[point]t Z[gradient point] over the chunk's tiles; the part's first chunk starts it.
+    /// dU of one panel += Vt Z over the chunk's tiles, for a point of a row of the group and its gradient's point; the
+    /// part's first chunk starts it.
     #[inline(always)]
     fn multiply<S: Simd, const R: usize, const V: usize>(
         &self,
         simd: S,
-        (point, gradient_point): (usize, usize),
+        (at, point, gradient): (usize, usize, usize),
         panel: usize,
         tiles: usize,
         starts: bool,
@@ -393,12 +416,12 @@ impl Job<'_> {
         let WinogradWeights { depth, panels, points, .. } = *self.pass;
         let (stride, width) = (self.pass.v_stride(), V * S::LANES);
         let place =
-            (self.row * points[0] + point) * self.pass.u_point() + depth * panels.stored_before(panel);
+            (self.rows[at] * points[0] + point) * self.pass.u_point() + depth * panels.stored_before(panel);
         // SAFETY: depth and the blocks are multiples of R, so V holds R channels from `first` on for each tile; Z holds V
         // vectors for each tile; the row, channels and panel of dU are this job's own.
         unsafe {
-            let v = self.v.add(point * self.pass.v_slot());
-            let z = self.z.add(gradient_point * self.pass.z_slot() + self.z_panel(panel));
+            let v = self.v.add((at * points[0] + point) * self.pass.v_slot());
+            let z = self.z.add(gradient * self.pass.z_slot() + self.z_panel(panel));
             let rows = std::slice::from_raw_parts_mut(
                 self.copy.add(place + self.channels.start * width),
                 self.channels.len() * width,
@@ -412,32 +435,32 @@ impl Job<'_> {
     }
 }
 
-/// The pixels of a tile that a row of the transform takes, and their factors.
-struct Pixels<'a, const N: usize> {
-    row: &'a Row<N>,
-    rows: [[*const f32; N]; N],
-}
+/// The pixels of a tile that some rows of a transform take.
+struct Pixels<const N: usize>([[*const f32; N]; N]);
 
-impl<'a, const N: usize> Pixels<'a, N> {
+impl<const N: usize> Pixels<N> {
     #[inline(always)]
-    fn of(row: &'a Row<N>, corner: Corner, values: &[f32], outside: &[f32]) -> Self {
-        let mut rows = [[outside.as_ptr(); N]; N];
-        for (pixels, &(y, _)) in rows.iter_mut().zip(row.terms()) {
-            *pixels = corner.pixels(y, values, outside);
+    fn of(rows: &[Row<N>], corner: Corner, values: &[f32], outside: &[f32]) -> Self {
+        let mut pixels = [[outside.as_ptr(); N]; N];
+        let mut seen = [false; N];
+        for &(y, _) in rows.iter().flat_map(Row::terms) {
+            if !std::mem::replace(&mut seen[y], true) {
+                pixels[y] = corner.pixels(y, values, outside);
+            }
         }
-        Self { row, rows }
+        Self(pixels)
     }
 
-    /// The columns' sums of pixels times factors, for `count` channels from `channel` on.
+    /// The columns' sums of pixels times a row's factors, for `count` channels from `channel` on.
     ///
     /// # Safety
-    /// They must be readable in each pixel.
+    /// They must be readable in each pixel, and the row among those that the pixels were made for.
     #[inline(always)]
-    unsafe fn line<S: Simd>(&self, simd: S, channel: usize, count: usize) -> [S::V; N] {
+    unsafe fn line<S: Simd>(&self, simd: S, row: &Row<N>, channel: usize, count: usize) -> [S::V; N] {
         let mut line = [simd.splat(0.0); N];
-        for (pixels, &(_, factor)) in self.rows.iter().zip(self.row.terms()) {
+        for &(y, factor) in row.terms() {
             let factor = simd.splat(factor);
-            for (sum, pixel) in line.iter_mut().zip(pixels) {
+            for (sum, pixel) in line.iter_mut().zip(&self.0[y]) {
                 // SAFETY: the caller's promise.
                 let value = unsafe { simd.load_first(pixel.add(channel), count) };
                 *sum = simd.mul_add(factor, value, *sum);
