@@ -49,6 +49,9 @@ macro_rules! with_tile {
 }
 pub(super) use with_tile;
 
+/// How many rows of a panel ahead of their use are asked for.
+const AHEAD: usize = 8;
+
 /// sums[r] + sum over k below `depth` of rows[r][k] * panel[k]. The sums go in and out by value, so that they stay in registers.
 ///
 /// # Safety
@@ -65,6 +68,9 @@ pub(super) unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
         // SAFETY: the caller's promise.
         unsafe {
             let b = row_of_panel::<S, V>(simd, panel.add(k * V * S::LANES));
+            for v in 0..V {
+                simd.prefetch(panel.wrapping_add((k + AHEAD) * V * S::LANES + v * S::LANES));
+            }
             for (sums, row) in sums.iter_mut().zip(rows) {
                 let a = simd.splat(*row.add(k));
                 for (sum, &b) in sums.iter_mut().zip(&b) {

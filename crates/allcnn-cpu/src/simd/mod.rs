@@ -48,6 +48,11 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// # Safety
     /// `to` must be valid for writing them.
     unsafe fn store_first(self, value: Self::V, count: usize, to: *mut f32);
+    /// Asks for the cache line at `from`, which need not be readable, to be brought near.
+    #[inline(always)]
+    fn prefetch(self, from: *const f32) {
+        let _ = from;
+    }
     /// a * b + c, fused where the set has it.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// a + b

@@ -1,9 +1,12 @@
 //! Forward and backward-data. Going back is going forward from d_output with the weights rotated and transposed.
 //!
 //! A chunk is some whole rows of tiles, so that its destination is one run of memory. Its transformed tiles fill a
-//! buffer of the worker, one slot a point. The sums of products M[point] are written to slot point; the V they are made
-//! of stand behind, so that with stride 1, V[point] in slot point + 1, a sum takes the place that is used up.
-//! With stride 2, a sum is over up to four products on the way forward, and a V has up to four products on the way back.
+//! buffer of the worker, one slot a point. With stride 1, V[point] stands in slot point + 1, and the products M[point]
+//! are written to slot point, where V[point - 1] is used up.
+//!
+//! With stride 2, the four phases of the pixels (outer or middle taps, down and across) go through the buffer one after
+//! another, M before V: on the way forward each phase has its own V and adds to M; on the way back all share V, and
+//! each gives its own pixels.
 
 use std::ops::Range;
 
@@ -11,7 +14,7 @@ use allcnn_device::{ConvShape, Shape};
 
 use super::super::tile::{Panels, accumulate, with_tile, zeros};
 use super::super::{DataPass, Declined, Direction};
-use super::transform::{self, Line, Placed, Sink, Source, Spaced};
+use super::transform::{self, Line, Sink, Source, Spaced};
 use super::{Corner, SLOT_PADDING, Scheme, Tiling, strided};
 use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
@@ -57,25 +60,17 @@ impl Winograd {
         }))
     }
 
-    /// The products of a sum.
-    fn products(&self, sum: usize) -> Range<usize> {
-        match (self.tiling.scheme, self.direction) {
-            (Scheme::Strided, Direction::Forward) => {
-                usize::from(strided::STARTS[sum])..usize::from(strided::STARTS[sum + 1])
-            }
-            _ => sum..sum + 1,
+    /// Points of a line that M has, and that the weights have.
+    fn sides(&self) -> [usize; 2] {
+        match self.tiling.scheme {
+            Scheme::Strided => [strided::SUMS, strided::SIDE],
+            _ => [transform::SIDE; 2],
         }
     }
 
-    /// The slot of the V of a product.
-    fn left_slot(&self, product: usize) -> usize {
-        match (self.tiling.scheme, self.direction) {
-            (Scheme::Strided, Direction::Backward) => {
-                let [row, column] = [product / strided::SIDE, product % strided::SIDE].map(strided::sum_of);
-                self.tiling.scheme.products() + row * strided::SUMS + column
-            }
-            _ => product + 1,
-        }
+    /// The slot of the first V.
+    fn first_left(&self) -> usize {
+        if self.tiling.scheme == Scheme::Strided { strided::SUMS * strided::SUMS } else { 1 }
     }
 
     /// Values of a slot: a point of all tiles in a chunk.
@@ -85,11 +80,10 @@ impl Winograd {
 
     /// Values of a worker's buffer.
     fn slots(&self) -> usize {
-        let last = (0..self.tiling.scheme.products()).map(|product| self.left_slot(product)).max();
-        (last.unwrap_or(0) + 1) * self.slot()
+        (self.first_left() + self.sides()[0] * self.sides()[0]) * self.slot()
     }
 
-    /// Values of the transformed weights, [product][panel][source channel][stored column].
+    /// Values of the transformed weights, [point][panel][source channel][stored column].
     fn weights_len(&self) -> usize {
         self.tiling.scheme.products() * self.point_len()
     }
@@ -182,7 +176,7 @@ impl<L: Line<R, P>, const R: usize, const P: usize> Kernel for Points<'_, L, R, 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self(weights, transform) = self;
-        let Winograd { panels, tiling, direction, .. } = *weights.pass;
+        let Winograd { panels, tiling, .. } = *weights.pass;
         let (columns, stored) = (panels.columns(weights.panel), panels.stored(weights.panel));
         for k in weights.depth.clone() {
             for vector in (0..stored).step_by(S::LANES) {
@@ -191,18 +185,10 @@ impl<L: Line<R, P>, const R: usize, const P: usize> Kernel for Points<'_, L, R, 
                 let place =
                     tiling.source.channels * panels.stored_before(weights.panel) + k * stored + vector;
                 let mut taps = Taps::<R> { weights: &weights, first, count, k };
-                let step = weights.pass.point_len();
                 // SAFETY: every (point, panel, k, vector) has its own place.
-                unsafe {
-                    let place = weights.transformed.at(place);
-                    if tiling.scheme == Scheme::Strided && direction == Direction::Forward {
-                        let mut points = Placed::<P>::new(place, step, &strided::PLACES);
-                        transform::square::<S, _, R, P>(simd, transform, &mut taps, &mut points);
-                    } else {
-                        let mut points = Spaced::<P>::new(place, step);
-                        transform::square::<S, _, R, P>(simd, transform, &mut taps, &mut points);
-                    }
-                }
+                let mut points =
+                    unsafe { Spaced::<P>::new(weights.transformed.at(place), weights.pass.point_len()) };
+                transform::square::<S, _, R, P>(simd, transform, &mut taps, &mut points);
             }
         }
     }
@@ -266,109 +252,193 @@ struct Chunk<'a> {
     slots: &'a mut [f32],
 }
 
-/// The three stages: N x N pixels of a tile to P x P points, products, Q x Q points to M x M pixels.
-struct Stages<'a, In, Out, const N: usize, const P: usize, const Q: usize, const M: usize>(
-    Chunk<'a>,
-    In,
-    Out,
-);
+/// The three stages with stride 1, for tiles of M x M destination pixels.
+struct Whole<'a, const M: usize>(Chunk<'a>);
+
+/// The three stages with stride 2.
+struct Halves<'a>(Chunk<'a>);
 
 impl Chunk<'_> {
     fn run(self, engine: &Engine) {
-        use transform::{Input, Output, SIDE};
-        let isa = engine.isa();
-        match (self.pass.tiling.scheme, self.pass.direction) {
-            (Scheme::TwoByTwo, _) => isa.run(Stages::<_, _, SIDE, SIDE, SIDE, 5>(self, Input, Output)),
-            (Scheme::ThreeByThree, _) => isa.run(Stages::<_, _, SIDE, SIDE, SIDE, 4>(self, Input, Output)),
-            (Scheme::FiveByFive, _) => isa.run(Stages::<_, _, SIDE, SIDE, SIDE, 2>(self, Input, Output)),
-            (Scheme::Strided, Direction::Forward) => {
-                use strided::{Input, OUTPUTS, Output, SIDE, SUMS};
-                isa.run(Stages::<_, _, SIDE, SIDE, SUMS, OUTPUTS>(self, Input, Output));
-            }
-            (Scheme::Strided, Direction::Backward) => {
-                use strided::{BackInput, BackOutput, PIXELS, SIDE, SUMS};
-                isa.run(Stages::<_, _, SUMS, SUMS, SIDE, PIXELS>(self, BackInput, BackOutput));
-            }
+        match self.pass.tiling.scheme {
+            Scheme::TwoByTwo => engine.isa().run(Whole::<5>(self)),
+            Scheme::ThreeByThree => engine.isa().run(Whole::<4>(self)),
+            Scheme::FiveByFive => engine.isa().run(Whole::<2>(self)),
+            Scheme::Strided => engine.isa().run(Halves(self)),
         }
     }
 }
 
-impl<In, Out, const N: usize, const P: usize, const Q: usize, const M: usize> Kernel
-    for Stages<'_, In, Out, N, P, Q, M>
-where
-    In: Line<N, P>,
-    Out: Line<Q, M>,
-{
+impl<const M: usize> Kernel for Whole<'_, M> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self(mut chunk, input, output) = self;
-        chunk.transform_source::<S, In, N, P>(simd, input, P > Q);
-        for sum in 0..Q * Q {
-            for panel in 0..chunk.pass.panels.count() {
-                let columns = chunk.pass.panels.columns(panel).len();
-                with_tile!(S, columns, chunk.multiply(simd, sum, panel));
+        use transform::{Input, Output, SIDE};
+        let mut chunk = self.0;
+        chunk.transform_source::<S, _, _, SIDE, SIDE, SIDE, SIDE, SIDE>(simd, Input, Input, None);
+        chunk.multiply(simd, [0, 0], [SIDE, SIDE], false);
+        chunk.transform_destination::<S, _, _, SIDE, M, SIDE, M, SIDE>(simd, Output, Output, None);
+        chunk.finish.apply(simd, chunk.first, chunk.destination);
+    }
+}
+
+/// Calls a method for each phase of the pixels, with the transforms of its columns and rows and their numbers of points.
+/// The first phase has all of the points.
+macro_rules! each_phase {
+    ($chunk:ident.$method:ident($simd:ident, $outer:expr, $middle:expr)) => {{
+        use strided::{FINITE, SUMS};
+        $chunk.$method::<S, _, _, SUMS, SUMS>($simd, $outer, $outer, [0, 0]);
+        $chunk.$method::<S, _, _, SUMS, FINITE>($simd, $outer, $middle, [0, 1]);
+        $chunk.$method::<S, _, _, FINITE, SUMS>($simd, $middle, $outer, [1, 0]);
+        $chunk.$method::<S, _, _, FINITE, FINITE>($simd, $middle, $middle, [1, 1]);
+    }};
+}
+
+impl Kernel for Halves<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        use strided::{MiddleInput, MiddleOutput, OUTPUTS, OuterInput, Output, SUMS};
+        let mut chunk = self.0;
+        match chunk.pass.direction {
+            Direction::Forward => {
+                each_phase!(chunk.phase_forward(simd, OuterInput, MiddleInput));
+                chunk.transform_destination::<S, _, _, SUMS, OUTPUTS, SUMS, OUTPUTS, SUMS>(
+                    simd, Output, Output, None,
+                );
+            }
+            Direction::Backward => {
+                chunk.transform_source::<S, _, _, SUMS, SUMS, SUMS, SUMS, SUMS>(
+                    simd, OuterInput, OuterInput, None,
+                );
+                each_phase!(chunk.phase_backward(simd, Output, MiddleOutput));
             }
         }
-        chunk.transform_destination::<S, Out, Q, M>(simd, output);
         chunk.finish.apply(simd, chunk.first, chunk.destination);
     }
 }
 
 impl Chunk<'_> {
-    /// V = Bt d B of all tiles; where several V make a sum, they stand in the order of the sums.
+    /// The products of one phase (0 for the outer taps, 1 for the middle tap, down and across), added to M.
     #[inline(always)]
-    fn transform_source<S: Simd, L: Line<N, P>, const N: usize, const P: usize>(
+    fn phase_forward<S: Simd, Down, Across, const Y: usize, const X: usize>(
         &mut self,
         simd: S,
-        transform: L,
-        by_sums: bool,
+        down: Down,
+        across: Across,
+        phase: [usize; 2],
+    ) where
+        Down: Line<Y, Y>,
+        Across: Line<X, X>,
+    {
+        self.transform_source::<S, _, _, Y, Y, X, X, { strided::SUMS }>(simd, down, across, Some(phase));
+        self.multiply(simd, phase.map(|half| half * strided::SUMS), [Y, X], phase != [0, 0]);
+    }
+
+    /// The destination pixels of one phase.
+    #[inline(always)]
+    fn phase_backward<S: Simd, Down, Across, const Y: usize, const X: usize>(
+        &mut self,
+        simd: S,
+        down: Down,
+        across: Across,
+        phase: [usize; 2],
+    ) where
+        Down: Line<Y, { strided::OUTPUTS }>,
+        Across: Line<X, { strided::OUTPUTS }>,
+    {
+        const M: usize = strided::OUTPUTS;
+        self.multiply(simd, phase.map(|half| half * strided::SUMS), [Y, X], false);
+        // The middle tap's pixels come first.
+        let first = phase.map(|half| 1 - half);
+        self.transform_destination::<S, _, _, Y, M, X, M, { strided::SUMS }>(simd, down, across, Some(first));
+    }
+
+    /// V = Bt d B of all tiles, of their pixels or of every second one from `half` on.
+    #[inline(always)]
+    fn transform_source<
+        S: Simd,
+        Down: Line<I, O>,
+        Across: Line<A, B>,
+        const I: usize,
+        const O: usize,
+        const A: usize,
+        const B: usize,
+        const SIDE: usize,
+    >(
+        &mut self,
+        simd: S,
+        down: Down,
+        across: Across,
+        half: Option<[usize; 2]>,
     ) {
         let Winograd { tiling, stride, .. } = *self.pass;
-        let (slot, first) = (self.pass.slot(), self.pass.left_slot(0));
+        let (slot, first) = (self.pass.slot(), self.pass.first_left());
         for (at, tile) in self.tiles.clone().enumerate() {
             let corner = tiling.source_corner(tiling.tile(tile));
-            let pixels = std::array::from_fn(|y| corner.pixels::<N>(y, self.source, self.outside));
+            let corner = half.map_or(corner, |half| corner.half(half));
+            let pixels: [[_; A]; I] = std::array::from_fn(|y| corner.pixels(y, self.source, self.outside));
             for channel in (0..tiling.source.channels).step_by(S::LANES) {
                 let count = S::LANES.min(tiling.source.channels - channel);
                 let place = self.slots[first * slot + at * stride + channel..].as_mut_ptr();
-                // SAFETY: each pixel holds all channels; a slot has room for whole vectors.
-                unsafe {
-                    let mut values = Pixels::<N> { pixels: &pixels, channel, count };
-                    if by_sums {
-                        let mut points = Placed::<P>::new(place, slot, &strided::PLACES);
-                        transform::square::<S, _, N, P>(simd, transform, &mut values, &mut points);
-                    } else {
-                        let mut points = Spaced::<P>::new(place, slot);
-                        transform::square::<S, _, N, P>(simd, transform, &mut values, &mut points);
-                    }
-                }
+                let mut values = Pixels { pixels: &pixels, channel, count };
+                // SAFETY: a slot has room for whole vectors.
+                let mut points = unsafe { Spaced::<SIDE>::new(place, slot) };
+                transform::rectangle::<S, _, _, I, O, A, B>(simd, down, across, &mut values, &mut points);
             }
         }
     }
 
-    /// M[sum] = V * U, added up over the products of the sum, for a panel.
+    /// M = V * U, or M += V * U, for so many rows and columns of points; the weights' from `first` on.
     #[inline(always)]
-    fn multiply<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, sum: usize, panel: usize) {
+    fn multiply<S: Simd>(&mut self, simd: S, first: [usize; 2], [rows, columns]: [usize; 2], adds: bool) {
+        let [side, weights_side] = self.pass.sides();
+        for (y, x) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
+            let point = (first[0] + y) * weights_side + first[1] + x;
+            for panel in 0..self.pass.panels.count() {
+                let columns = self.pass.panels.columns(panel).len();
+                with_tile!(S, columns, self.multiply_panel(simd, (y * side + x, point), panel, adds));
+            }
+        }
+    }
+
+    /// A point of M, for a panel of the destination's channels.
+    #[inline(always)]
+    fn multiply_panel<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        (at, point): (usize, usize),
+        panel: usize,
+        adds: bool,
+    ) {
         let Winograd { tiling, panels, stride, .. } = *self.pass;
         let (slot, depth) = (self.pass.slot(), tiling.source.channels);
-        let (sums, left) = self.slots.split_at_mut((sum + 1) * slot);
-        let place = &mut sums[sum * slot + panels.stored_before(panel)..];
+        let start = point * self.pass.point_len() + depth * panels.stored_before(panel);
+        let weights = self.weights[start..start + depth * V * S::LANES].as_ptr();
+        let first_left = self.pass.first_left();
+        let (products, left) = self.slots.split_at_mut((at + first_left) * slot);
+        let products = &mut products[at * slot + panels.stored_before(panel)..];
         let last = self.tiles.len() - 1;
         for first in (0..self.tiles.len()).step_by(R) {
-            let mut tile = zeros::<S, R, V>(simd);
-            for product in self.pass.products(sum) {
-                let start = product * self.pass.point_len() + depth * panels.stored_before(panel);
-                let weights = self.weights[start..start + depth * V * S::LANES].as_ptr();
-                let left = &left[(self.pass.left_slot(product) - sum - 1) * slot..];
-                // Rows past the last tile repeat it; they are not stored.
-                let row = |r: usize| left[(first + r).min(last) * stride..][..depth].as_ptr();
-                // SAFETY: each row holds `depth` values, the panel `depth` rows of V vectors.
-                tile = unsafe { accumulate(simd, &std::array::from_fn(row), depth, weights, tile) };
+            // Rows past the last tile repeat it; they are not stored.
+            let row = |r: usize| left[(first + r).min(last) * stride..][..depth].as_ptr();
+            let mut sums = zeros::<S, R, V>(simd);
+            let kept = R.min(self.tiles.len() - first);
+            if adds {
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let place = &products[(first + r).min(last) * stride..][..V * S::LANES];
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        // SAFETY: V whole vectors are there.
+                        *sum = unsafe { simd.load(place.as_ptr().add(v * S::LANES)) };
+                    }
+                }
             }
-            for (r, sums) in tile.iter().enumerate().take(self.tiles.len() - first) {
-                let place = &mut place[(first + r) * stride..][..V * S::LANES];
+            // SAFETY: each row holds `depth` values, the panel `depth` rows of V vectors.
+            let sums = unsafe { accumulate(simd, &std::array::from_fn(row), depth, weights, sums) };
+            for (r, sums) in sums.iter().enumerate().take(kept) {
+                let place = &mut products[(first + r) * stride..][..V * S::LANES];
                 for (v, &sum) in sums.iter().enumerate() {
                     // SAFETY: V whole vectors are there.
                     unsafe { simd.store(sum, place.as_mut_ptr().add(v * S::LANES)) };
@@ -377,42 +447,62 @@ impl Chunk<'_> {
         }
     }
 
-    /// y = At M A, without what sticks out of the image.
+    /// y = At M A, without what sticks out of the image, to the pixels of the tiles or to every second one from `half` on.
     #[inline(always)]
-    fn transform_destination<S: Simd, L: Line<Q, M>, const Q: usize, const M: usize>(
+    fn transform_destination<
+        S: Simd,
+        Down: Line<I, O>,
+        Across: Line<A, B>,
+        const I: usize,
+        const O: usize,
+        const A: usize,
+        const B: usize,
+        const SIDE: usize,
+    >(
         &mut self,
         simd: S,
-        transform: L,
+        down: Down,
+        across: Across,
+        half: Option<[usize; 2]>,
     ) {
         let Winograd { tiling, stride, .. } = *self.pass;
         let Shape { height, width, channels, .. } = tiling.destination;
         let slot = self.pass.slot();
         for (at, tile) in self.tiles.clone().enumerate() {
-            let Corner { image, row, column, .. } = tiling.destination_corner(tiling.tile(tile));
-            let (rows, columns) = (M.min(height - row), M.min(width - column));
-            let corner = ((image * height + row) * width + column) * channels - self.first;
+            let corner = tiling.destination_corner(tiling.tile(tile));
+            let Corner { image, row, column, step, .. } = half.map_or(corner, |half| corner.half(half));
+            let left = [height.saturating_sub(row), width.saturating_sub(column)];
+            let [rows, columns] = left.map(|left| left.div_ceil(step));
+            let corner = ((image * height + row) * width + column) * channels;
+            let corner = corner.wrapping_sub(self.first);
             for channel in (0..channels).step_by(S::LANES) {
                 let count = S::LANES.min(channels - channel);
                 let place = self.slots[at * stride + channel..].as_mut_ptr();
                 // SAFETY: slots hold whole vectors.
-                let mut points = unsafe { Spaced::<Q>::new(place, slot) };
-                let corner = corner + channel;
-                let destination = &mut *self.destination;
-                let mut outputs = Outputs { destination, corner, width, channels, rows, columns, count };
-                transform::square::<S, _, Q, M>(simd, transform, &mut points, &mut outputs);
+                let mut points = unsafe { Spaced::<SIDE>::new(place, slot) };
+                let mut outputs = Outputs {
+                    destination: &mut *self.destination,
+                    corner: corner + channel,
+                    row: step * width * channels,
+                    column: step * channels,
+                    rows,
+                    columns,
+                    count,
+                };
+                transform::rectangle::<S, _, _, I, O, A, B>(simd, down, across, &mut points, &mut outputs);
             }
         }
     }
 }
 
-/// Some channels of the N x N pixels of a tile; they must be readable in each.
-struct Pixels<'a, const N: usize> {
-    pixels: &'a [[*const f32; N]; N],
+/// Some channels of the pixels of a tile; they must be readable in each.
+struct Pixels<'a, const A: usize, const I: usize> {
+    pixels: &'a [[*const f32; A]; I],
     channel: usize,
     count: usize,
 }
 
-impl<S: Simd, const N: usize> Source<S> for Pixels<'_, N> {
+impl<S: Simd, const A: usize, const I: usize> Source<S> for Pixels<'_, A, I> {
     #[inline(always)]
     fn get(&mut self, simd: S, y: usize, x: usize) -> S::V {
         // SAFETY: whoever made it vouches for the channels.
@@ -424,8 +514,9 @@ impl<S: Simd, const N: usize> Source<S> for Pixels<'_, N> {
 struct Outputs<'a> {
     destination: &'a mut [f32],
     corner: usize,
-    width: usize,
-    channels: usize,
+    /// Values from an output to the one below, and to the one beside it.
+    row: usize,
+    column: usize,
     rows: usize,
     columns: usize,
     count: usize,
@@ -435,7 +526,7 @@ impl<S: Simd> Sink<S> for Outputs<'_> {
     #[inline(always)]
     fn put(&mut self, simd: S, y: usize, x: usize, value: S::V) {
         if y < self.rows && x < self.columns {
-            let to = self.corner + (y * self.width + x) * self.channels;
+            let to = self.corner + y * self.row + x * self.column;
             let place = &mut self.destination[to..to + self.count];
             // SAFETY: `count` values are there.
             unsafe { simd.store_first(value, self.count, place.as_mut_ptr()) };

@@ -169,13 +169,13 @@ impl Tiling {
     fn source_corner(&self, tile: Tile) -> Corner {
         let [row, column] =
             [tile.row, tile.column].map(|at| (at * self.source_step).wrapping_sub(self.padding));
-        Corner { size: self.source, image: tile.image, row, column }
+        Corner { size: self.source, image: tile.image, row, column, step: 1 }
     }
 
     /// Where the destination of a tile starts.
     fn destination_corner(&self, tile: Tile) -> Corner {
         let [row, column] = [tile.row, tile.column].map(|at| at * self.step);
-        Corner { size: self.destination, image: tile.image, row, column }
+        Corner { size: self.destination, image: tile.image, row, column, step: 1 }
     }
 }
 
@@ -194,20 +194,27 @@ struct Corner {
     image: usize,
     row: usize,
     column: usize,
+    /// Rows and columns from a pixel of the tile to the next.
+    step: usize,
 }
 
 impl Corner {
+    /// Every second pixel, from row `row` and column `column` of the tile on.
+    fn half(self, [row, column]: [usize; 2]) -> Self {
+        Self { row: self.row.wrapping_add(row), column: self.column.wrapping_add(column), step: 2, ..self }
+    }
+
     /// Where the pixels of row `y` of an N x N tile start; `outside` for those that are not there.
     #[inline(always)]
     fn pixels<const N: usize>(&self, y: usize, values: &[f32], outside: &[f32]) -> [*const f32; N] {
         let Shape { height, width, channels, .. } = self.size;
         assert!(outside.len() >= channels);
         let mut pixels = [outside.as_ptr(); N];
-        let row = self.row.wrapping_add(y);
+        let row = self.row.wrapping_add(y * self.step);
         if row < height {
             let row = (self.image * height + row) * width;
             for (x, pixel) in pixels.iter_mut().enumerate() {
-                let column = self.column.wrapping_add(x);
+                let column = self.column.wrapping_add(x * self.step);
                 if column < width {
                     *pixel = values[(row + column) * channels..][..channels].as_ptr();
                 }

@@ -17,11 +17,10 @@ use crate::simd::Simd;
 pub(super) const SIDE: usize = 9;
 /// Points that the sums of products stand at.
 pub(super) const SUMS: usize = 5;
+/// The finite ones of them, which the middle tap needs.
+pub(super) const FINITE: usize = 4;
 /// Side of a tile of outputs.
 pub(super) const OUTPUTS: usize = 4;
-/// Side of a tile of pixels on the way back, without the one that the next tile shares.
-pub(super) const PIXELS: usize = 8;
-
 const A: f32 = 0.5;
 const B: f32 = 1.25;
 const AA: f32 = A * A;
@@ -33,30 +32,6 @@ const BY_N_B: f32 = 1.0 / (2.0 * B * (BB - AA));
 /// The point of the sums that a point of the products belongs to.
 pub(super) const fn sum_of(point: usize) -> usize {
     point % SUMS
-}
-
-/// Where the products of the forward pass stand, by [row, column] of points: those of a sum side by side.
-pub(super) const PLACES: [u8; SIDE * SIDE] = places().0;
-/// Where the products of each sum start.
-pub(super) const STARTS: [u8; SUMS * SUMS + 1] = places().1;
-
-const fn places() -> ([u8; SIDE * SIDE], [u8; SUMS * SUMS + 1]) {
-    let (mut places, mut starts) = ([0; SIDE * SIDE], [0; SUMS * SUMS + 1]);
-    let (mut sum, mut next) = (0, 0);
-    while sum < SUMS * SUMS {
-        starts[sum] = next;
-        let mut point = 0;
-        while point < SIDE * SIDE {
-            if sum_of(point / SIDE) * SUMS + sum_of(point % SIDE) == sum {
-                places[point] = next;
-                next += 1;
-            }
-            point += 1;
-        }
-        sum += 1;
-    }
-    starts[sum] = next;
-    (places, starts)
 }
 
 /// Bt d: nine pixels to the five points of the even ones and the four of the odd ones.
@@ -72,15 +47,26 @@ impl Line<SIDE, SIDE> for Input {
     }
 }
 
-/// Bt d on the way back: the gradients of five outputs to the five points.
+/// Bt d of one half: five values to the five points.
 #[derive(Clone, Copy)]
-pub(super) struct BackInput;
+pub(super) struct OuterInput;
 
-impl Line<SUMS, SUMS> for BackInput {
+impl Line<SUMS, SUMS> for OuterInput {
     #[inline(always)]
     fn apply<S: Simd>(self, s: S, d: [S::V; SUMS]) -> [S::V; SUMS] {
         let [a, minus_a, b, minus_b] = finite(s, [d[0], d[1], d[2], d[3]]);
         [a, minus_a, b, minus_b, infinity(s, [d[0], d[2], d[4]])]
+    }
+}
+
+/// Bt d of the other half: four values to the finite points.
+#[derive(Clone, Copy)]
+pub(super) struct MiddleInput;
+
+impl Line<FINITE, FINITE> for MiddleInput {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, d: [S::V; FINITE]) -> [S::V; FINITE] {
+        finite(s, d)
     }
 }
 
@@ -107,9 +93,9 @@ pub(super) struct Weights;
 impl Line<3, SIDE> for Weights {
     #[inline(always)]
     fn apply<S: Simd>(self, s: S, g: [S::V; 3]) -> [S::V; SIDE] {
-        let [first_a, first_b] = [BY_N_A, BY_N_B].map(|n| s.mul(s.splat(n), g[0]));
-        let [last_a, last_b] = [A * BY_N_A, B * BY_N_B].map(|n| s.mul(s.splat(n), g[2]));
-        let [middle_a, middle_b] = [BY_N_A, BY_N_B].map(|n| s.mul(s.splat(n), g[1]));
+        let (first_a, first_b) = (s.mul(s.splat(BY_N_A), g[0]), s.mul(s.splat(BY_N_B), g[0]));
+        let (last_a, last_b) = (s.mul(s.splat(A * BY_N_A), g[2]), s.mul(s.splat(B * BY_N_B), g[2]));
+        let (middle_a, middle_b) = (s.mul(s.splat(BY_N_A), g[1]), s.mul(s.splat(BY_N_B), g[1]));
         [
             s.add(first_a, last_a),
             s.sub(first_a, last_a),
@@ -131,13 +117,10 @@ pub(super) struct WeightsTransposed;
 impl Line<SIDE, 3> for WeightsTransposed {
     #[inline(always)]
     fn apply<S: Simd>(self, s: S, u: [S::V; SIDE]) -> [S::V; 3] {
-        let pair = |[a, b]: [S::V; 2], factors: [f32; 2]| {
-            s.mul_add(s.splat(factors[0]), a, s.mul(s.splat(factors[1]), b))
-        };
         [
-            pair([s.add(u[0], u[1]), s.add(u[2], u[3])], [BY_N_A, BY_N_B]),
-            pair([s.add(u[5], u[6]), s.add(u[7], u[8])], [BY_N_A, BY_N_B]),
-            s.add(u[4], pair([s.sub(u[0], u[1]), s.sub(u[2], u[3])], [A * BY_N_A, B * BY_N_B])),
+            pair(s, [s.add(u[0], u[1]), s.add(u[2], u[3])], [BY_N_A, BY_N_B]),
+            pair(s, [s.add(u[5], u[6]), s.add(u[7], u[8])], [BY_N_A, BY_N_B]),
+            s.add(u[4], pair(s, [s.sub(u[0], u[1]), s.sub(u[2], u[3])], [A * BY_N_A, B * BY_N_B])),
         ]
     }
 }
@@ -154,16 +137,14 @@ impl Line<SUMS, OUTPUTS> for Output {
     }
 }
 
-/// At t of both halves on the way back: the pixels under the middle tap and those under the outer taps in turn.
+/// At t of the finite points alone.
 #[derive(Clone, Copy)]
-pub(super) struct BackOutput;
+pub(super) struct MiddleOutput;
 
-impl Line<SIDE, PIXELS> for BackOutput {
+impl Line<FINITE, OUTPUTS> for MiddleOutput {
     #[inline(always)]
-    fn apply<S: Simd>(self, s: S, t: [S::V; SIDE]) -> [S::V; PIXELS] {
-        let [e0, e1, e2, e3] = powers(s, [t[0], t[1], t[2], t[3]]);
-        let [o0, o1, o2, o3] = powers(s, [t[5], t[6], t[7], t[8]]);
-        [o0, e0, o1, e1, o2, e2, o3, s.add(e3, t[4])]
+    fn apply<S: Simd>(self, s: S, t: [S::V; FINITE]) -> [S::V; OUTPUTS] {
+        powers(s, t)
     }
 }
 
@@ -172,10 +153,13 @@ impl Line<SIDE, PIXELS> for BackOutput {
 fn powers<S: Simd>(s: S, [a, minus_a, b, minus_b]: [S::V; 4]) -> [S::V; 4] {
     let even = [s.add(a, minus_a), s.add(b, minus_b)];
     let odd = [s.sub(a, minus_a), s.sub(b, minus_b)];
-    let pair = |[a, b]: [S::V; 2], factors: [f32; 2]| {
-        s.mul_add(s.splat(factors[0]), a, s.mul(s.splat(factors[1]), b))
-    };
-    [s.add(even[0], even[1]), pair(odd, [A, B]), pair(even, [AA, BB]), pair(odd, [A * AA, B * BB])]
+    [s.add(even[0], even[1]), pair(s, odd, [A, B]), pair(s, even, [AA, BB]), pair(s, odd, [A * AA, B * BB])]
+}
+
+/// x * X + y * Y
+#[inline(always)]
+fn pair<S: Simd>(s: S, [x, y]: [S::V; 2], factors: [f32; 2]) -> S::V {
+    s.mul_add(s.splat(factors[0]), x, s.mul(s.splat(factors[1]), y))
 }
 
 /// A y: the output transform, transposed, for the gradients of four outputs.
@@ -185,9 +169,10 @@ pub(super) struct OutputTransposed;
 impl Line<OUTPUTS, SUMS> for OutputTransposed {
     #[inline(always)]
     fn apply<S: Simd>(self, s: S, y: [S::V; OUTPUTS]) -> [S::V; SUMS] {
-        let even = |squared: f32| s.mul_add(s.splat(squared), y[2], y[0]);
-        let odd = |point: f32| s.mul(s.splat(point), s.mul_add(s.splat(point * point), y[3], y[1]));
-        let ([even_a, even_b], [odd_a, odd_b]) = ([AA, BB].map(even), [A, B].map(odd));
+        let even_a = s.mul_add(s.splat(AA), y[2], y[0]);
+        let even_b = s.mul_add(s.splat(BB), y[2], y[0]);
+        let odd_a = s.mul(s.splat(A), s.mul_add(s.splat(AA), y[3], y[1]));
+        let odd_b = s.mul(s.splat(B), s.mul_add(s.splat(BB), y[3], y[1]));
         [s.add(even_a, odd_a), s.sub(even_a, odd_a), s.add(even_b, odd_b), s.sub(even_b, odd_b), y[3]]
     }
 }
@@ -212,15 +197,24 @@ mod tests {
         for (i, y) in apply(Output, sums).into_iter().enumerate() {
             close(y, (0..3).map(|k| D[2 * i + k] * G[k]).sum());
         }
+        // The nine points are those of the two halves.
+        let halves = (
+            apply(OuterInput, [0, 2, 4, 6, 8].map(|i| D[i])),
+            apply(MiddleInput, [1, 3, 5, 7].map(|i| D[i])),
+        );
+        assert_eq!((&v[..SUMS], &v[SUMS..]), (&halves.0[..], &halves.1[..]));
     }
 
     #[test]
     fn backward_is_the_transposed_correlation() {
         // With padding 1: pixel i gets output o through tap k where i + 1 = 2 o + k.
         let d = [3.0, -1.0, 4.0, 1.0, -5.0];
-        let (v, u) = (apply(BackInput, d), apply(Weights, [G[2], G[1], G[0]]));
-        let products = std::array::from_fn(|point| v[sum_of(point)] * u[point]);
-        for (i, pixel) in apply(BackOutput, products).into_iter().enumerate() {
+        let (v, u) = (apply(OuterInput, d), apply(Weights, [G[2], G[1], G[0]]));
+        let outer: [f32; OUTPUTS] = apply(Output, std::array::from_fn(|point| v[point] * u[point]));
+        let middle: [f32; OUTPUTS] =
+            apply(MiddleOutput, std::array::from_fn(|point| v[point] * u[SUMS + point]));
+        for i in 0..2 * OUTPUTS {
+            let pixel = if i % 2 == 1 { outer[i / 2] } else { middle[i / 2] };
             let taps = (0..3).filter(|&k| k <= i + 1 && (i + 1 - k) % 2 == 0);
             close(pixel, taps.map(|k| d[(i + 1 - k) / 2] * G[k]).sum());
         }
@@ -236,16 +230,5 @@ mod tests {
             let g = column::<3, SIDE>(Weights, k);
             (0..SIDE).for_each(|point| close(g[point], column::<SIDE, 3>(WeightsTransposed, point)[k]));
         }
-    }
-
-    #[test]
-    fn the_products_of_a_sum_stand_side_by_side() {
-        let mut seen = [false; SIDE * SIDE];
-        for point in 0..SIDE * SIDE {
-            let (place, sum) = (PLACES[point], sum_of(point / SIDE) * SUMS + sum_of(point % SIDE));
-            assert!((STARTS[sum]..STARTS[sum + 1]).contains(&place));
-            seen[usize::from(place)] = true;
-        }
-        assert!(seen.iter().all(|&seen| seen));
     }
 }

@@ -53,8 +53,7 @@ pub(super) trait Sink<S: Simd> {
     fn put(&mut self, s: S, y: usize, x: usize, value: S::V);
 }
 
-/// Applies a transform of lines to the rows of a square and then to its columns. (From a source to a sink, since
-/// whole squares as arguments and results would be copied through the stack.)
+/// Applies a transform of lines to the rows and to the columns of a square.
 #[inline(always)]
 pub(super) fn square<S: Simd, L: Line<I, O>, const I: usize, const O: usize>(
     s: S,
@@ -62,23 +61,39 @@ pub(super) fn square<S: Simd, L: Line<I, O>, const I: usize, const O: usize>(
     source: &mut impl Source<S>,
     sink: &mut impl Sink<S>,
 ) {
-    let mut rows = [const { [MaybeUninit::<S::V>::uninit(); O] }; I];
+    rectangle::<S, L, L, I, O, I, O>(s, transform, transform, source, sink);
+}
+
+/// Applies a transform of lines to the rows (A to B values) of a rectangle and then one to its columns (I to O values).
+/// (From a source to a sink, since whole rectangles as arguments and results would be copied through the stack.)
+#[inline(always)]
+pub(super) fn rectangle<S: Simd, C, R, const I: usize, const O: usize, const A: usize, const B: usize>(
+    s: S,
+    of_columns: C,
+    of_rows: R,
+    source: &mut impl Source<S>,
+    sink: &mut impl Sink<S>,
+) where
+    C: Line<I, O>,
+    R: Line<A, B>,
+{
+    let mut rows = [const { [MaybeUninit::<S::V>::uninit(); B] }; I];
     for (y, row) in rows.iter_mut().enumerate() {
-        let mut line = [s.splat(0.0); I];
+        let mut line = [s.splat(0.0); A];
         for (x, value) in line.iter_mut().enumerate() {
             *value = source.get(s, y, x);
         }
-        for (place, value) in row.iter_mut().zip(transform.apply(s, line)) {
+        for (place, value) in row.iter_mut().zip(of_rows.apply(s, line)) {
             place.write(value);
         }
     }
-    for x in 0..O {
+    for x in 0..B {
         let mut column = [s.splat(0.0); I];
         for (value, row) in column.iter_mut().zip(&rows) {
             // SAFETY: all rows were written above.
             *value = unsafe { row[x].assume_init() };
         }
-        for (y, value) in transform.apply(s, column).into_iter().enumerate() {
+        for (y, value) in of_columns.apply(s, column).into_iter().enumerate() {
             sink.put(s, y, x, value);
         }
     }
@@ -119,7 +134,7 @@ impl<const I: usize> Row<I> {
 /// Widest vector of any instruction set.
 pub(super) const WIDEST: usize = 16;
 
-/// A square whose values stand at equal distances, row after row.
+/// A square, or a part of one, whose values stand at equal distances, row after row.
 pub(super) struct Spaced<const SIDE: usize> {
     first: *mut f32,
     step: usize,
@@ -149,33 +164,6 @@ impl<S: Simd, const SIDE: usize> Sink<S> for Spaced<SIDE> {
     fn put(&mut self, s: S, y: usize, x: usize, value: S::V) {
         // SAFETY: promised to `new`.
         unsafe { s.store(value, self.first.add((y * SIDE + x) * self.step)) }
-    }
-}
-
-/// A square whose values stand at equal distances in an order of their own.
-pub(super) struct Placed<const SIDE: usize> {
-    first: *mut f32,
-    step: usize,
-    places: &'static [u8],
-}
-
-impl<const SIDE: usize> Placed<SIDE> {
-    /// SIDE x SIDE points `step` values apart, in `places`, row after row.
-    ///
-    /// # Safety
-    /// A whole vector must be writable at each of the places.
-    #[inline(always)]
-    pub(super) unsafe fn new(first: *mut f32, step: usize, places: &'static [u8]) -> Self {
-        Self { first, step, places }
-    }
-}
-
-impl<S: Simd, const SIDE: usize> Sink<S> for Placed<SIDE> {
-    #[inline(always)]
-    fn put(&mut self, s: S, y: usize, x: usize, value: S::V) {
-        let place = usize::from(self.places[y * SIDE + x]);
-        // SAFETY: promised to `new`.
-        unsafe { s.store(value, self.first.add(place * self.step)) }
     }
 }
 

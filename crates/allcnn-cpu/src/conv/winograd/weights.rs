@@ -283,10 +283,11 @@ where
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self(job, input, gradients) = self;
-        let row = |at: usize| job.rows[at.min(job.rows.len() - 1)];
-        let rows: [_; GROUP] = std::array::from_fn(|at| Row::of(simd, input, row(at)));
-        let gradient_rows: [_; GROUP] = std::array::from_fn(|at| Row::of(simd, gradients, row(at) % Q));
-        let (rows, gradient_rows) = (&rows[..job.rows.len()], &gradient_rows[..job.rows.len()]);
+        let last = job.rows.len() - 1;
+        let rows = [Row::of(simd, input, job.rows[0]), Row::of(simd, input, job.rows[last])];
+        let gradient_rows =
+            [Row::of(simd, gradients, job.rows[0] % Q), Row::of(simd, gradients, job.rows[last] % Q)];
+        let (rows, gradient_rows) = (&rows[..=last], &gradient_rows[..=last]);
         let sums_bias = job.rows[0] == 1 || job.rows[0] == 0 && P > Q;
         for first in job.tiles.clone().step_by(job.pass.chunk_tiles) {
             let count = job.pass.chunk_tiles.min(job.tiles.end - first);
@@ -305,7 +306,11 @@ where
                     for panel in job.panels.clone() {
                         let columns = job.pass.panels.columns(panel).len();
                         let gradient = at * Q + point % Q;
-                        with_tile!(S, columns, job.multiply(simd, (at, point, gradient), panel, count, starts));
+                        with_tile!(
+                            S,
+                            columns,
+                            job.multiply(simd, (at, point, gradient), panel, count, starts)
+                        );
                     }
                 }
             }
