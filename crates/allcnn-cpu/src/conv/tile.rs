@@ -49,9 +49,6 @@ macro_rules! with_tile {
 }
 pub(super) use with_tile;
 
-/// How many rows of a panel ahead of their use are asked for.
-const AHEAD: usize = 8;
-
 /// sums[r] + sum over k below `depth` of rows[r][k] * panel[k]. The sums go in and out by value, so that they stay in registers.
 ///
 /// # Safety
@@ -68,9 +65,6 @@ pub(super) unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
         // SAFETY: the caller's promise.
         unsafe {
             let b = row_of_panel::<S, V>(simd, panel.add(k * V * S::LANES));
-            for v in 0..V {
-                simd.prefetch(panel.wrapping_add((k + AHEAD) * V * S::LANES + v * S::LANES));
-            }
             for (sums, row) in sums.iter_mut().zip(rows) {
                 let a = simd.splat(*row.add(k));
                 for (sum, &b) in sums.iter_mut().zip(&b) {
@@ -82,7 +76,8 @@ pub(super) unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
     sums
 }
 
-/// sums[r] + sum over k below `depth` of column[k * step + r] * panel[k]: the product of a transposed left side.
+/// sums[r] + sum over k below `depth` of column[k * step + r] * panel[k]: the product of a transposed left side. Asks for
+/// one cache line for each k from `ahead` on: the sums that come next.
 ///
 /// # Safety
 /// `column` must be readable at each k * step + r, the panel for `depth` rows of V vectors.
@@ -93,9 +88,11 @@ pub(super) unsafe fn accumulate_transposed<S: Simd, const R: usize, const V: usi
     step: usize,
     depth: usize,
     panel: *const f32,
+    ahead: *const f32,
     mut sums: Sums<S, R, V>,
 ) -> Sums<S, R, V> {
     for k in 0..depth {
+        simd.prefetch(ahead.wrapping_add(k * S::LANES));
         // SAFETY: the caller's promise.
         unsafe {
             let b = row_of_panel::<S, V>(simd, panel.add(k * V * S::LANES));

@@ -12,7 +12,7 @@ use allcnn_device::ConvShape;
 
 use super::super::tile::{Panels, accumulate_transposed, load, store, with_tile, zeros};
 use super::super::{Declined, Direction, WeightsPass};
-use super::transform::{self, Line, Row, Sink, Source, WIDEST};
+use super::transform::{self, Line, Row, Sink, Spaced, WIDEST};
 use super::{Corner, SLOT_PADDING, Scheme, Tiling, strided};
 use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
@@ -26,16 +26,18 @@ const STRIDED_GROUPS: &[&[usize]] = &[&[0, 1], &[2, 3], &[5, 6], &[7, 8], &[4]];
 const GROUP: usize = 2;
 /// Values of dU that a job adds to: 864 KiB.
 const JOB_VALUES: usize = 6 * 192 * 192;
-/// Transformed values of a chunk of tiles: 384 KiB.
-const CHUNK_VALUES: usize = 96 << 10;
+/// transformed values of a chunk of tiles: 576 KiB.
+const CHUNK_VALUES: usize = 144 << 10;
 /// Tiles of a chunk: enough to pay for reading and writing dU, few enough for the first-level cache.
 const CHUNK_TILES: Range<usize> = 16..128;
 /// Enough jobs to keep many threads busy.
-const MOST_JOBS: usize = 48;
+const MOST_JOBS: usize = 24;
 /// A part is worth its copy of dU from so many tiles on.
 const PART_TILES: usize = 128;
-/// All copies together: 32 MiB.
-const COPY_VALUES: usize = 8 << 20;
+/// All copies together: 16 MiB.
+const COPY_VALUES: usize = 4 << 20;
+/// Values that are added up over the copies at a time.
+const SUM_VALUES: usize = 16 << 10;
 
 /// The algorithm, prepared for one shape.
 #[derive(Debug)]
@@ -154,18 +156,20 @@ impl WinogradWeights {
         self.depth.max(self.panels.stored_all())
     }
 
-    /// Adds up the copies and brings them back from the points to the taps.
-    fn finish(&self, engine: &Engine, copies: &[f32], d_weights: &mut [f32], d_bias: &mut [f32]) {
-        d_bias.fill(0.0);
-        for copy in copies.chunks_exact(self.copy_len()) {
-            let sums = &copy[self.copy_len() - self.panels.stored_all()..];
-            d_bias.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
-        }
+    /// Adds up the copies in the first one and brings it back from the points to the taps.
+    fn finish(&self, engine: &Engine, copies: &mut [f32], d_weights: &mut [f32], d_bias: &mut [f32]) {
+        let (sums, others) = copies.split_at_mut(self.copy_len());
+        let others = &*others;
+        engine.threads().run_over(sums, SUM_VALUES, |chunk, sums| {
+            engine.isa().run(AddUp { sums, others, first: chunk * SUM_VALUES, step: self.copy_len() });
+        });
+        let sums = &*sums;
+        d_bias.copy_from_slice(&sums[self.copy_len() - self.panels.stored_all()..][..d_bias.len()]);
         let d_weights = SendPtr(d_weights.as_mut_ptr());
         engine.threads().run(self.panels.count() * self.depth / self.panels.lanes(), |chunk, _| {
             use transform::{SIDE, WeightsTransposed as Plain};
             let (panel, rows) = (chunk % self.panels.count(), chunk / self.panels.count());
-            let gradient = Gradient { pass: self, copies, panel, rows, d_weights };
+            let gradient = Gradient { pass: self, sums, panel, rows, d_weights };
             match self.tiling.scheme {
                 Scheme::TwoByTwo => engine.isa().run(Taps::<_, SIDE, 2>(gradient, Plain)),
                 Scheme::ThreeByThree => engine.isa().run(Taps::<_, SIDE, 3>(gradient, Plain)),
@@ -229,7 +233,7 @@ impl WeightsPass for WinogradWeights {
             };
             job.run(engine);
         });
-        self.finish(engine, &*copies, d_weights, d_bias);
+        self.finish(engine, copies, d_weights, d_bias);
     }
 }
 
@@ -329,7 +333,8 @@ impl Job<'_> {
         corner: Corner,
         at: usize,
     ) {
-        let pixels = Pixels::of(rows, corner, self.input, self.outside);
+        let ahead = self.pass.tiling.source_step * corner.size.channels;
+        let pixels = Pixels::of(rows, corner, self.input, self.outside, ahead);
         let (place, slot) = (at * self.pass.v_stride(), self.pass.v_slot());
         for channel in self.channels.clone().step_by(S::LANES) {
             let count = S::LANES.min(corner.size.channels - channel);
@@ -356,7 +361,8 @@ impl Job<'_> {
         corner: Corner,
         at: usize,
     ) {
-        let pixels = Pixels::of(rows, corner, self.d_output, self.outside);
+        let ahead = self.pass.tiling.step * corner.size.channels;
+        let pixels = Pixels::of(rows, corner, self.d_output, self.outside, ahead);
         let slot = self.pass.z_slot();
         for panel in self.panels.clone() {
             let (columns, stored) = (self.pass.panels.columns(panel), self.pass.panels.stored(panel));
@@ -433,7 +439,8 @@ impl Job<'_> {
             );
             for (first, rows) in rows.chunks_exact_mut(R * width).enumerate() {
                 let sums = if starts { zeros::<S, R, V>(simd) } else { load::<S, R, V>(simd, rows) };
-                let sums = accumulate_transposed(simd, v.add(first * R), stride, tiles, z, sums);
+                let ahead = rows.as_ptr().wrapping_add(R * width);
+                let sums = accumulate_transposed(simd, v.add(first * R), stride, tiles, z, ahead, sums);
                 store(simd, &sums, rows);
             }
         }
@@ -441,11 +448,15 @@ impl Job<'_> {
 }
 
 /// The pixels of a tile that some rows of a transform take.
-struct Pixels<const N: usize>([[*const f32; N]; N]);
+struct Pixels<const N: usize> {
+    pixels: [[*const f32; N]; N],
+    /// Values to the same pixel of the next tile.
+    ahead: usize,
+}
 
 impl<const N: usize> Pixels<N> {
     #[inline(always)]
-    fn of(rows: &[Row<N>], corner: Corner, values: &[f32], outside: &[f32]) -> Self {
+    fn of(rows: &[Row<N>], corner: Corner, values: &[f32], outside: &[f32], ahead: usize) -> Self {
         let mut pixels = [[outside.as_ptr(); N]; N];
         let mut seen = [false; N];
         for &(y, _) in rows.iter().flat_map(Row::terms) {
@@ -453,7 +464,7 @@ impl<const N: usize> Pixels<N> {
                 pixels[y] = corner.pixels(y, values, outside);
             }
         }
-        Self(pixels)
+        Self { pixels, ahead }
     }
 
     /// The columns' sums of pixels times a row's factors, for `count` channels from `channel` on.
@@ -465,7 +476,8 @@ impl<const N: usize> Pixels<N> {
         let mut line = [simd.splat(0.0); N];
         for &(y, factor) in row.terms() {
             let factor = simd.splat(factor);
-            for (sum, pixel) in line.iter_mut().zip(&self.0[y]) {
+            for (sum, pixel) in line.iter_mut().zip(&self.pixels[y]) {
+                simd.prefetch(pixel.wrapping_add(channel + self.ahead));
                 // SAFETY: the caller's promise.
                 let value = unsafe { simd.load_first(pixel.add(channel), count) };
                 *sum = simd.mul_add(factor, value, *sum);
@@ -475,10 +487,31 @@ impl<const N: usize> Pixels<N> {
     }
 }
 
+/// Adds what stands at `first` of every other copy to a piece of the first copy.
+struct AddUp<'a> {
+    sums: &'a mut [f32],
+    others: &'a [f32],
+    first: usize,
+    step: usize,
+}
+
+impl Kernel for AddUp<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        for copy in self.others.chunks_exact(self.step) {
+            for (sum, value) in self.sums.iter_mut().zip(&copy[self.first..]) {
+                *sum += value;
+            }
+        }
+    }
+}
+
 /// Where the gradients of some weights stand: one panel and one vector's worth of input channels.
 struct Gradient<'a> {
     pass: &'a WinogradWeights,
-    copies: &'a [f32],
+    sums: &'a [f32],
     panel: usize,
     rows: usize,
     d_weights: SendPtr<f32>,
@@ -492,7 +525,7 @@ impl<L: Line<P, R>, const P: usize, const R: usize> Kernel for Taps<'_, L, P, R>
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self(Gradient { pass, copies, panel, rows, d_weights }, transform) = self;
+        let Self(Gradient { pass, sums, panel, rows, d_weights }, transform) = self;
         let (columns, stored) = (pass.panels.columns(panel), pass.panels.stored(panel));
         let channels = pass.tiling.source.channels;
         for i in rows * S::LANES..((rows + 1) * S::LANES).min(channels) {
@@ -500,31 +533,13 @@ impl<L: Line<P, R>, const P: usize, const R: usize> Kernel for Taps<'_, L, P, R>
                 let place = pass.depth * pass.panels.stored_before(panel) + i * stored + vector;
                 let first = columns.start + vector;
                 let count = S::LANES.min(columns.end - first);
+                // SAFETY: whole vectors stand at all points; they are only read.
                 let mut points =
-                    Copies::<P> { first: &copies[place..], point: pass.u_point(), copy: pass.copy_len() };
+                    unsafe { Spaced::<P>::new(sums[place..].as_ptr().cast_mut(), pass.u_point()) };
                 let mut taps = Scattered::<R> { d_weights, channels, i, first, count };
                 transform::square::<S, _, P, R>(simd, transform, &mut points, &mut taps);
             }
         }
-    }
-}
-
-/// Vectors at P x P points, each the sum over all copies.
-struct Copies<'a, const P: usize> {
-    first: &'a [f32],
-    point: usize,
-    copy: usize,
-}
-
-impl<S: Simd, const P: usize> Source<S> for Copies<'_, P> {
-    #[inline(always)]
-    fn get(&mut self, simd: S, y: usize, x: usize) -> S::V {
-        let mut sum = simd.splat(0.0);
-        for place in ((y * P + x) * self.point..self.first.len()).step_by(self.copy) {
-            // SAFETY: the slice holds a vector.
-            sum = simd.add(sum, unsafe { simd.load(self.first[place..][..S::LANES].as_ptr()) });
-        }
-        sum
     }
 }
 
