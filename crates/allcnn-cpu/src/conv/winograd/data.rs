@@ -383,7 +383,8 @@ impl Chunk<'_> {
             for channel in (0..tiling.source.channels).step_by(S::LANES) {
                 let count = S::LANES.min(tiling.source.channels - channel);
                 let place = self.slots[first * slot + at * stride + channel..].as_mut_ptr();
-                let mut values = Pixels { pixels: &pixels, channel, count };
+                let ahead = channel + tiling.source_step * tiling.source.channels;
+                let mut values = Pixels { pixels: &pixels, channel, count, ahead };
                 // SAFETY: a slot has room for whole vectors.
                 let mut points = unsafe { Spaced::<SIDE>::new(place, slot) };
                 transform::rectangle::<S, _, _, I, O, A, B>(simd, down, across, &mut values, &mut points);
@@ -488,6 +489,7 @@ impl Chunk<'_> {
                     rows,
                     columns,
                     count,
+                    ahead: tiling.step * channels,
                 };
                 transform::rectangle::<S, _, _, I, O, A, B>(simd, down, across, &mut points, &mut outputs);
             }
@@ -500,11 +502,14 @@ struct Pixels<'a, const A: usize, const I: usize> {
     pixels: &'a [[*const f32; A]; I],
     channel: usize,
     count: usize,
+    /// The same channels in the next tile.
+    ahead: usize,
 }
 
 impl<S: Simd, const A: usize, const I: usize> Source<S> for Pixels<'_, A, I> {
     #[inline(always)]
     fn get(&mut self, simd: S, y: usize, x: usize) -> S::V {
+        simd.prefetch(self.pixels[y][x].wrapping_add(self.ahead));
         // SAFETY: whoever made it vouches for the channels.
         unsafe { simd.load_first(self.pixels[y][x].add(self.channel), self.count) }
     }
@@ -520,6 +525,8 @@ struct Outputs<'a> {
     rows: usize,
     columns: usize,
     count: usize,
+    /// Values to the same place of the next tile.
+    ahead: usize,
 }
 
 impl<S: Simd> Sink<S> for Outputs<'_> {
@@ -528,6 +535,7 @@ impl<S: Simd> Sink<S> for Outputs<'_> {
         if y < self.rows && x < self.columns {
             let to = self.corner + y * self.row + x * self.column;
             let place = &mut self.destination[to..to + self.count];
+            simd.prefetch(place.as_ptr().wrapping_add(self.ahead));
             // SAFETY: `count` values are there.
             unsafe { simd.store_first(value, self.count, place.as_mut_ptr()) };
         }
