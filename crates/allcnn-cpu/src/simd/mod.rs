@@ -48,9 +48,15 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// # Safety
     /// `to` must be valid for writing them.
     unsafe fn store_first(self, value: Self::V, count: usize, to: *mut f32);
-    /// Asks for the cache line at `from`, which need not be readable, to be brought near.
+    /// Asks for the cache line at `from`, which need not be readable, to be brought into the first-level
+    /// cache.
     #[inline(always)]
     fn prefetch(self, from: *const f32) {
+        let _ = from;
+    }
+    /// The same for the second-level cache.
+    #[inline(always)]
+    fn prefetch_far(self, from: *const f32) {
         let _ = from;
     }
     /// a * b + c, fused where the set has it.

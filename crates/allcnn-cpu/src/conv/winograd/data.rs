@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use allcnn_device::{ConvShape, Shape};
 
-use super::super::tile::{Panels, accumulate, with_tile, zeros};
+use super::super::tile::{LINE, Panels, accumulate, with_tile, zeros};
 use super::super::{DataPass, Declined, Direction};
 use super::transform::{self, Line, Sink, Source, Spaced};
 use super::{Corner, SLOT_PADDING, Scheme, Tiling, strided};
@@ -418,6 +418,8 @@ impl Chunk<'_> {
         let (slot, depth) = (self.pass.slot(), tiling.source.channels);
         let start = point * self.pass.point_len() + depth * panels.stored_before(panel);
         let weights = self.weights[start..start + depth * V * S::LANES].as_ptr();
+        // The panel that comes next; each tile of sums asks for a part of it.
+        let next = weights.wrapping_add(depth * V * S::LANES);
         let first_left = self.pass.first_left();
         let (products, left) = self.slots.split_at_mut((at + first_left) * slot);
         let products = &mut products[at * slot + panels.stored_before(panel)..];
@@ -437,7 +439,8 @@ impl Chunk<'_> {
                 }
             }
             // SAFETY: each row holds `depth` values, the panel `depth` rows of V vectors.
-            let sums = unsafe { accumulate(simd, &std::array::from_fn(row), depth, weights, sums) };
+            let ahead = next.wrapping_add(first / R * depth * LINE);
+            let sums = unsafe { accumulate(simd, &std::array::from_fn(row), depth, weights, ahead, sums) };
             for (r, sums) in sums.iter().enumerate().take(kept) {
                 let place = &mut products[(first + r) * stride..][..V * S::LANES];
                 for (v, &sum) in sums.iter().enumerate() {
