@@ -3,11 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Kernel, Portable};
 
-/// Environment variable that caps the instruction set: `portable`, `avx2` or `avx512`.
+/// Environment variable that caps the instruction set: `portable`, `neon`, `avx2` or `avx512`.
 const CAP: &str = "ALLCNN_MAX_ISA";
 
 /// An instruction set, from the narrowest to the widest.
@@ -15,6 +17,8 @@ const CAP: &str = "ALLCNN_MAX_ISA";
 pub enum Isa {
     /// What the compiler's baseline offers.
     Portable,
+    /// NEON of aarch64.
+    Neon,
     /// AVX2 with FMA.
     Avx2,
     /// AVX-512 F, BW, DQ and VL.
@@ -24,7 +28,10 @@ pub enum Isa {
 impl Isa {
     /// Every instruction set that this machine has, narrowest first.
     pub fn available() -> Vec<Isa> {
-        [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.is_detected()).collect()
+        [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512]
+            .into_iter()
+            .filter(|isa| isa.is_detected())
+            .collect()
     }
 
     /// The widest set that the machine has and `ALLCNN_MAX_ISA` allows.
@@ -43,6 +50,7 @@ impl Isa {
     fn is_detected(self) -> bool {
         match self {
             Isa::Portable => true,
+            Isa::Neon => false,
             Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             Isa::Avx512 => {
                 is_x86_feature_detected!("avx512f")
@@ -52,7 +60,15 @@ impl Isa {
             }
         }
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    fn is_detected(self) -> bool {
+        match self {
+            Isa::Portable => true,
+            Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+            Isa::Avx2 | Isa::Avx512 => false,
+        }
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     fn is_detected(self) -> bool {
         self == Isa::Portable
     }
@@ -68,7 +84,10 @@ impl Isa {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => unsafe { run_avx512(kernel) },
-            #[cfg(not(target_arch = "x86_64"))]
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => unsafe { run_neon(kernel) },
+            #[allow(unreachable_patterns)] // which sets are left over depends on the machine
             _ => unreachable!("{self} is never detected on this machine"),
         }
     }
@@ -86,10 +105,17 @@ fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Avx512)
 }
 
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn run_neon<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Neon)
+}
+
 impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Isa::Portable => "portable",
+            Isa::Neon => "neon",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
         })
@@ -99,9 +125,11 @@ impl fmt::Display for Isa {
 impl FromStr for Isa {
     type Err = String;
     fn from_str(name: &str) -> Result<Self, String> {
-        [Isa::Portable, Isa::Avx2, Isa::Avx512]
+        [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512]
             .into_iter()
             .find(|isa| isa.to_string() == name)
-            .ok_or_else(|| format!("unknown instruction set '{name}'; expected portable, avx2 or avx512"))
+            .ok_or_else(|| {
+                format!("unknown instruction set '{name}'; expected portable, neon, avx2 or avx512")
+            })
     }
 }

@@ -21,7 +21,7 @@ fn check(suite: &Suite, isa: Isa, choice: Choice) {
 #[test]
 fn every_algorithm_with_every_instruction_set_of_this_machine() {
     let suite = Suite::new();
-    for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
+    for isa in [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512] {
         if !Isa::available().contains(&isa) {
             eprintln!("skipped: this machine has no {isa}");
             continue;

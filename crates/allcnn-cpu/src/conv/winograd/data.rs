@@ -8,12 +8,11 @@
 //! another, M before V: on the way forward each phase has its own V and adds to M; on the way back all share V, and
 //! each gives its own pixels.
 
-use std::ops::Range;
-
 use allcnn_device::{ConvShape, Shape};
 
 use super::super::tile::{LINE, Panels, accumulate, with_tile, zeros};
 use super::super::{DataPass, Declined, Direction};
+use super::taps::{Points, Weights};
 use super::transform::{self, Line, Sink, Source, Spaced};
 use super::{Corner, SLOT_PADDING, Scheme, Tiling, strided};
 use crate::engine::Engine;
@@ -29,14 +28,14 @@ const FEWEST_CHUNKS: usize = 8;
 /// The algorithm, prepared for one shape and direction.
 #[derive(Debug)]
 pub(in super::super) struct Winograd {
-    direction: Direction,
-    tiling: Tiling,
-    panels: Panels,
+    pub(super) direction: Direction,
+    pub(super) tiling: Tiling,
+    pub(super) panels: Panels,
     /// Rows of tiles in a chunk.
-    chunk_rows: usize,
+    pub(super) chunk_rows: usize,
     /// Values between tiles of a point.
-    stride: usize,
-    workers: usize,
+    pub(super) stride: usize,
+    pub(super) workers: usize,
 }
 
 impl Winograd {
@@ -88,7 +87,7 @@ impl Winograd {
         self.tiling.scheme.products() * self.point_len()
     }
 
-    fn point_len(&self) -> usize {
+    pub(super) fn point_len(&self) -> usize {
         self.tiling.source.channels * self.panels.stored_all()
     }
 
@@ -155,85 +154,6 @@ impl DataPass for Winograd {
             Chunk { pass: self, source, weights, outside, finish, tiles, first, destination, slots }
                 .run(engine);
         });
-    }
-}
-
-/// Some source channels of a panel of weights.
-struct Weights<'a> {
-    pass: &'a Winograd,
-    weights: &'a [f32],
-    depth: Range<usize>,
-    panel: usize,
-    transformed: SendPtr<f32>,
-}
-
-/// Their transform from R x R taps, [out, ky, kx, in], to P x P points.
-struct Points<'a, L, const R: usize, const P: usize>(Weights<'a>, L);
-
-impl<L: Line<R, P>, const R: usize, const P: usize> Kernel for Points<'_, L, R, P> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self(weights, transform) = self;
-        let Winograd { panels, tiling, .. } = *weights.pass;
-        let (columns, stored) = (panels.columns(weights.panel), panels.stored(weights.panel));
-        for k in weights.depth.clone() {
-            for vector in (0..stored).step_by(S::LANES) {
-                let first = columns.start + vector;
-                let count = S::LANES.min(columns.end - first);
-                let place =
-                    tiling.source.channels * panels.stored_before(weights.panel) + k * stored + vector;
-                let mut taps = Taps::<R> { weights: &weights, first, count, k };
-                // SAFETY: every (point, panel, k, vector) has its own place.
-                let mut points =
-                    unsafe { Spaced::<P>::new(weights.transformed.at(place), weights.pass.point_len()) };
-                transform::square::<S, _, R, P>(simd, transform, &mut taps, &mut points);
-            }
-        }
-    }
-}
-
-/// The taps between source channel `k` and `count` destination channels from `first` on.
-struct Taps<'a, const R: usize> {
-    weights: &'a Weights<'a>,
-    first: usize,
-    count: usize,
-    k: usize,
-}
-
-impl<S: Simd, const R: usize> Source<S> for Taps<'_, R> {
-    #[inline(always)]
-    fn get(&mut self, simd: S, y: usize, x: usize) -> S::V {
-        let Self { first, count, k, .. } = *self;
-        match self.weights.pass.direction {
-            Direction::Forward => self.gather(simd, first, count, y, x, k),
-            Direction::Backward => self.row(simd, k, R - 1 - y, R - 1 - x, first, count),
-        }
-    }
-}
-
-impl<const R: usize> Taps<'_, R> {
-    /// One tap of an input channel for `count` neighbouring output channels.
-    #[inline(always)]
-    fn gather<S: Simd>(&self, simd: S, first: usize, count: usize, ky: usize, kx: usize, i: usize) -> S::V {
-        let channels = self.weights.pass.tiling.source.channels;
-        let mut values = [0.0; 16];
-        for (at, value) in values[..count].iter_mut().enumerate() {
-            *value = self.weights.weights[(((first + at) * R + ky) * R + kx) * channels + i];
-        }
-        // SAFETY: no vector has more than 16 lanes.
-        unsafe { simd.load(values.as_ptr()) }
-    }
-
-    /// One tap of an output channel for `count` neighbouring input channels.
-    #[inline(always)]
-    fn row<S: Simd>(&self, simd: S, o: usize, ky: usize, kx: usize, first: usize, count: usize) -> S::V {
-        let channels = self.weights.pass.tiling.destination.channels;
-        let from = ((o * R + ky) * R + kx) * channels + first;
-        let values = &self.weights.weights[from..from + count];
-        // SAFETY: `count` values are there.
-        unsafe { simd.load_first(values.as_ptr(), count) }
     }
 }
 
@@ -438,8 +358,8 @@ impl Chunk<'_> {
                     }
                 }
             }
-            // SAFETY: each row holds `depth` values, the panel `depth` rows of V vectors.
             let ahead = next.wrapping_add(first / R * depth * LINE);
+            // SAFETY: each row holds `depth` values, the panel `depth` rows of V vectors.
             let sums = unsafe { accumulate(simd, &std::array::from_fn(row), depth, weights, ahead, sums) };
             for (r, sums) in sums.iter().enumerate().take(kept) {
                 let place = &mut products[(first + r) * stride..][..V * S::LANES];

@@ -29,11 +29,6 @@ const BB: f32 = B * B;
 const BY_N_A: f32 = 1.0 / (2.0 * A * (AA - BB));
 const BY_N_B: f32 = 1.0 / (2.0 * B * (BB - AA));
 
-/// The point of the sums that a point of the products belongs to.
-pub(super) const fn sum_of(point: usize) -> usize {
-    point % SUMS
-}
-
 /// Bt d: nine pixels to the five points of the even ones and the four of the odd ones.
 #[derive(Clone, Copy)]
 pub(super) struct Input;
@@ -193,7 +188,7 @@ mod tests {
     fn forward_is_the_correlation_with_stride_2() {
         let (v, u) = (apply(Input, D), apply(Weights, G));
         let mut sums = [0.0; SUMS];
-        (0..SIDE).for_each(|point| sums[sum_of(point)] += v[point] * u[point]);
+        (0..SIDE).for_each(|point| sums[point % SUMS] += v[point] * u[point]);
         for (i, y) in apply(Output, sums).into_iter().enumerate() {
             close(y, (0..3).map(|k| D[2 * i + k] * G[k]).sum());
         }

@@ -12,7 +12,8 @@ use allcnn_device::ConvShape;
 
 use super::super::tile::{Panels, accumulate_transposed, load, store, with_tile, zeros};
 use super::super::{Declined, Direction, WeightsPass};
-use super::transform::{self, Line, Row, Sink, Spaced, WIDEST};
+use super::taps::{AddUp, Gradient, Gradients};
+use super::transform::{self, Line, Row, WIDEST};
 use super::{Corner, SLOT_PADDING, Scheme, Tiling, strided};
 use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
@@ -43,19 +44,19 @@ const SUM_VALUES: usize = 16 << 10;
 #[derive(Debug)]
 pub(in super::super) struct WinogradWeights {
     /// Tiles from the input to the output.
-    tiling: Tiling,
+    pub(super) tiling: Tiling,
     /// Points of a line of the input and of the output's gradient.
-    points: [usize; 2],
-    panels: Panels,
+    pub(super) points: [usize; 2],
+    pub(super) panels: Panels,
     /// Input channels, filled up to whole vectors.
-    depth: usize,
+    pub(super) depth: usize,
     /// Input channels of a block.
-    block_depth: usize,
+    pub(super) block_depth: usize,
     /// Panels of output channels of a block.
-    block_panels: usize,
-    chunk_tiles: usize,
-    parts: usize,
-    workers: usize,
+    pub(super) block_panels: usize,
+    pub(super) chunk_tiles: usize,
+    pub(super) parts: usize,
+    pub(super) workers: usize,
 }
 
 impl WinogradWeights {
@@ -142,7 +143,7 @@ impl WinogradWeights {
     }
 
     /// Values of one point of dU, [panel][input channel][stored column].
-    fn u_point(&self) -> usize {
+    pub(super) fn u_point(&self) -> usize {
         self.depth * self.panels.stored_all()
     }
 
@@ -171,12 +172,12 @@ impl WinogradWeights {
             let (panel, rows) = (chunk % self.panels.count(), chunk / self.panels.count());
             let gradient = Gradient { pass: self, sums, panel, rows, d_weights };
             match self.tiling.scheme {
-                Scheme::TwoByTwo => engine.isa().run(Taps::<_, SIDE, 2>(gradient, Plain)),
-                Scheme::ThreeByThree => engine.isa().run(Taps::<_, SIDE, 3>(gradient, Plain)),
-                Scheme::FiveByFive => engine.isa().run(Taps::<_, SIDE, 5>(gradient, Plain)),
+                Scheme::TwoByTwo => engine.isa().run(Gradients::<_, SIDE, 2>(gradient, Plain)),
+                Scheme::ThreeByThree => engine.isa().run(Gradients::<_, SIDE, 3>(gradient, Plain)),
+                Scheme::FiveByFive => engine.isa().run(Gradients::<_, SIDE, 5>(gradient, Plain)),
                 Scheme::Strided => {
                     let transform = strided::WeightsTransposed;
-                    engine.isa().run(Taps::<_, { strided::SIDE }, 3>(gradient, transform));
+                    engine.isa().run(Gradients::<_, { strided::SIDE }, 3>(gradient, transform));
                 }
             }
         });
@@ -484,85 +485,5 @@ impl<const N: usize> Pixels<N> {
             }
         }
         line
-    }
-}
-
-/// Adds what stands at `first` of every other copy to a piece of the first copy.
-struct AddUp<'a> {
-    sums: &'a mut [f32],
-    others: &'a [f32],
-    first: usize,
-    step: usize,
-}
-
-impl Kernel for AddUp<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        for copy in self.others.chunks_exact(self.step) {
-            for (sum, value) in self.sums.iter_mut().zip(&copy[self.first..]) {
-                *sum += value;
-            }
-        }
-    }
-}
-
-/// Where the gradients of some weights stand: one panel and one vector's worth of input channels.
-struct Gradient<'a> {
-    pass: &'a WinogradWeights,
-    sums: &'a [f32],
-    panel: usize,
-    rows: usize,
-    d_weights: SendPtr<f32>,
-}
-
-/// dw = Gt dU G, from P x P points to R x R taps.
-struct Taps<'a, L, const P: usize, const R: usize>(Gradient<'a>, L);
-
-impl<L: Line<P, R>, const P: usize, const R: usize> Kernel for Taps<'_, L, P, R> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self(Gradient { pass, sums, panel, rows, d_weights }, transform) = self;
-        let (columns, stored) = (pass.panels.columns(panel), pass.panels.stored(panel));
-        let channels = pass.tiling.source.channels;
-        for i in rows * S::LANES..((rows + 1) * S::LANES).min(channels) {
-            for vector in (0..stored).step_by(S::LANES) {
-                let place = pass.depth * pass.panels.stored_before(panel) + i * stored + vector;
-                let first = columns.start + vector;
-                let count = S::LANES.min(columns.end - first);
-                // SAFETY: whole vectors stand at all points; they are only read.
-                let mut points =
-                    unsafe { Spaced::<P>::new(sums[place..].as_ptr().cast_mut(), pass.u_point()) };
-                let mut taps = Scattered::<R> { d_weights, channels, i, first, count };
-                transform::square::<S, _, P, R>(simd, transform, &mut points, &mut taps);
-            }
-        }
-    }
-}
-
-/// The gradients of the taps between input channel `i` and `count` output channels from `first` on.
-struct Scattered<const R: usize> {
-    d_weights: SendPtr<f32>,
-    channels: usize,
-    i: usize,
-    first: usize,
-    count: usize,
-}
-
-impl<S: Simd, const R: usize> Sink<S> for Scattered<R> {
-    #[inline(always)]
-    fn put(&mut self, simd: S, y: usize, x: usize, value: S::V) {
-        let mut lanes = [0.0; WIDEST];
-        // SAFETY: no vector has more than 16 lanes; each panel and input channel has its own gradients.
-        unsafe {
-            simd.store(value, lanes.as_mut_ptr());
-            for (at, &lane) in lanes[..self.count].iter().enumerate() {
-                let tap = ((self.first + at) * R + y) * R + x;
-                *self.d_weights.at(tap * self.channels + self.i) = lane;
-            }
-        }
     }
 }
