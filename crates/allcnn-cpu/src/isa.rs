@@ -3,11 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Kernel, Portable};
 
-/// Environment variable that caps the instruction set: `portable`, `avx2`, `avx512`, `avx512-bf16` or `amx`.
+/// Environment variable that caps the instruction set: the name of one.
 const CAP: &str = "ALLCNN_MAX_ISA";
 
 /// An instruction set, from the narrowest to the widest.
@@ -15,6 +17,8 @@ const CAP: &str = "ALLCNN_MAX_ISA";
 pub enum Isa {
     /// What the compiler's baseline offers.
     Portable,
+    /// NEON of aarch64.
+    Neon,
     /// AVX2 with FMA.
     Avx2,
     /// AVX-512 F, BW, DQ and VL.
@@ -26,7 +30,7 @@ pub enum Isa {
 }
 
 /// From the narrowest to the widest.
-const ALL: [Isa; 5] = [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16, Isa::Amx];
+const ALL: [Isa; 6] = [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16, Isa::Amx];
 
 impl Isa {
     /// Every instruction set that this machine has, narrowest first.
@@ -50,6 +54,7 @@ impl Isa {
     fn is_detected(self) -> bool {
         match self {
             Isa::Portable => true,
+            Isa::Neon => false,
             Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             Isa::Avx512 => {
                 is_x86_feature_detected!("avx512f")
@@ -61,7 +66,15 @@ impl Isa {
             Isa::Amx => Isa::Avx512Bf16.is_detected() && amx_is_usable(),
         }
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    fn is_detected(self) -> bool {
+        match self {
+            Isa::Portable => true,
+            Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+            _ => false,
+        }
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     fn is_detected(self) -> bool {
         self == Isa::Portable
     }
@@ -77,7 +90,10 @@ impl Isa {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 | Isa::Avx512Bf16 | Isa::Amx => unsafe { run_avx512(kernel) },
-            #[cfg(not(target_arch = "x86_64"))]
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => unsafe { run_neon(kernel) },
+            #[allow(unreachable_patterns)] // which sets are left over depends on the machine
             _ => unreachable!("{self} is never detected on this machine"),
         }
     }
@@ -113,10 +129,17 @@ fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Avx512)
 }
 
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn run_neon<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Neon)
+}
+
 impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Isa::Portable => "portable",
+            Isa::Neon => "neon",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
             Isa::Avx512Bf16 => "avx512-bf16",

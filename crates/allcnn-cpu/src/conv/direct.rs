@@ -335,12 +335,13 @@ fn tile<S: Simd, const R: usize, const V: usize>(
     runs: &[Run],
     gradients: &[f32],
 ) -> usize {
+    let ahead = copy.as_ptr().wrapping_add(R * V * S::LANES);
     let mut sums = load::<S, R, V>(simd, copy);
     for run in runs {
         let column = input[run.input + channel..][..(run.count - 1) * step + R].as_ptr();
         let panel = gradients[run.pixel * V * S::LANES..][..run.count * V * S::LANES].as_ptr();
         // SAFETY: slicing checked the run's input and gradients.
-        sums = unsafe { accumulate_transposed(simd, column, step, run.count, panel, sums) };
+        sums = unsafe { accumulate_transposed(simd, column, step, run.count, panel, ahead, sums) };
     }
     store(simd, &sums, copy);
     R

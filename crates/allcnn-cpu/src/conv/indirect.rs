@@ -344,7 +344,7 @@ impl Rows<'_> {
                     let row = |r: usize| {
                         patches.values()[(tile * R + r.min(pixels.len() - 1)) * len..][..len].as_ptr()
                     };
-                    sums = accumulate(simd, &std::array::from_fn(row), len, weights, sums);
+                    sums = accumulate(simd, &std::array::from_fn(row), len, weights, weights, sums);
                 } else {
                     sums = self.taps(simd, phase, group, pixels, weights, sums);
                 }
@@ -384,7 +384,7 @@ impl Rows<'_> {
                     |r: usize| self.source_row(pixels[r.min(pixels.len() - 1)], tap, first_channel, depth);
                 // SAFETY: each row holds `depth` values, the panel as the caller says.
                 unsafe {
-                    sums = accumulate(simd, &std::array::from_fn(row), depth, weights, sums);
+                    sums = accumulate(simd, &std::array::from_fn(row), depth, weights, weights, sums);
                     weights = weights.add(depth * V * S::LANES);
                 }
             }

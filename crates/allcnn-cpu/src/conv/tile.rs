@@ -49,7 +49,11 @@ macro_rules! with_tile {
 }
 pub(super) use with_tile;
 
-/// sums[r] + sum over k below `depth` of rows[r][k] * panel[k]. The sums go in and out by value, so that they stay in registers.
+/// Values of a cache line.
+pub(super) const LINE: usize = 16;
+
+/// sums[r] + sum over k below `depth` of rows[r][k] * panel[k]. Asks for one cache line for each k from `ahead` on: what
+/// is multiplied later. The sums go in and out by value, so that they stay in registers.
 ///
 /// # Safety
 /// `rows[r]` must hold `depth` values, the panel for `depth` rows of V vectors.
@@ -59,9 +63,11 @@ pub(super) unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
     rows: &[*const f32; R],
     depth: usize,
     panel: *const f32,
+    ahead: *const f32,
     mut sums: Sums<S, R, V>,
 ) -> Sums<S, R, V> {
     for k in 0..depth {
+        simd.prefetch_far(ahead.wrapping_add(k * LINE));
         // SAFETY: the caller's promise.
         unsafe {
             let b = row_of_panel::<S, V>(simd, panel.add(k * V * S::LANES));
@@ -76,7 +82,8 @@ pub(super) unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
     sums
 }
 
-/// sums[r] + sum over k below `depth` of column[k * step + r] * panel[k]: the product of a transposed left side.
+/// sums[r] + sum over k below `depth` of column[k * step + r] * panel[k]: the product of a transposed left side. Asks for
+/// one cache line for each k from `ahead` on: the sums that come next.
 ///
 /// # Safety
 /// `column` must be readable at each k * step + r, the panel for `depth` rows of V vectors.
@@ -87,9 +94,11 @@ pub(super) unsafe fn accumulate_transposed<S: Simd, const R: usize, const V: usi
     step: usize,
     depth: usize,
     panel: *const f32,
+    ahead: *const f32,
     mut sums: Sums<S, R, V>,
 ) -> Sums<S, R, V> {
     for k in 0..depth {
+        simd.prefetch(ahead.wrapping_add(k * LINE));
         // SAFETY: the caller's promise.
         unsafe {
             let b = row_of_panel::<S, V>(simd, panel.add(k * V * S::LANES));

@@ -28,6 +28,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn load_first(self, from: *const f32, count: usize) -> __m256 {
         debug_assert!(count <= Self::LANES);
+        if count == Self::LANES {
+            // SAFETY: the caller vouches for `count` values at `from`.
+            return unsafe { self.load(from) };
+        }
         let mut lanes = [0.0f32; Self::LANES];
         // SAFETY: see above; the array holds all lanes, the caller vouches for `count` values at `from`.
         unsafe {
@@ -43,12 +47,26 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn store_first(self, value: __m256, count: usize, to: *mut f32) {
         debug_assert!(count <= Self::LANES);
+        if count == Self::LANES {
+            // SAFETY: the caller vouches for `count` values at `to`.
+            return unsafe { self.store(value, to) };
+        }
         let mut lanes = [0.0f32; Self::LANES];
         // SAFETY: see above; the array holds all lanes, the caller vouches for `count` values at `to`.
         unsafe {
             _mm256_storeu_ps(lanes.as_mut_ptr(), value);
             std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count);
         }
+    }
+    #[inline(always)]
+    fn prefetch(self, from: *const f32) {
+        // SAFETY: a hint, which reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
+    #[inline(always)]
+    fn prefetch_far(self, from: *const f32) {
+        // SAFETY: a hint, which reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) }
     }
     #[inline(always)]
     fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {

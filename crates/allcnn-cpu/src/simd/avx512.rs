@@ -45,6 +45,16 @@ impl Simd for Avx512 {
         unsafe { _mm512_mask_storeu_ps(to, mask, value) }
     }
     #[inline(always)]
+    fn prefetch(self, from: *const f32) {
+        // SAFETY: a hint, which reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
+    #[inline(always)]
+    fn prefetch_far(self, from: *const f32) {
+        // SAFETY: a hint, which reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) }
+    }
+    #[inline(always)]
     fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         // SAFETY: see above.
         unsafe { _mm512_fmadd_ps(a, b, c) }
@@ -105,11 +115,6 @@ impl Simd for Avx512 {
     fn fence(self) {
         // SAFETY: see above.
         unsafe { _mm_sfence() }
-    }
-    #[inline(always)]
-    fn prefetch(self, place: *const f32) {
-        // SAFETY: a hint that reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) }
     }
     #[inline(always)]
     unsafe fn transpose(self, square: *const f32, to: *mut f32, step: usize) {

@@ -10,6 +10,10 @@ pub(crate) use avx2::Avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
 
 /// An instruction set's f32 vectors. A value of the type is the token that the set is there.
 ///
@@ -48,6 +52,17 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// # Safety
     /// `to` must be valid for writing them.
     unsafe fn store_first(self, value: Self::V, count: usize, to: *mut f32);
+    /// Asks for the cache line at `from`, which need not be readable, to be brought into the first-level
+    /// cache.
+    #[inline(always)]
+    fn prefetch(self, from: *const f32) {
+        let _ = from;
+    }
+    /// The same for the second-level cache.
+    #[inline(always)]
+    fn prefetch_far(self, from: *const f32) {
+        let _ = from;
+    }
     /// a * b + c, fused where the set has it.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// a + b
@@ -76,11 +91,6 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// Makes what was streamed visible to whoever is told next that it is there.
     #[inline(always)]
     fn fence(self) {}
-    /// Brings the cache line at `place`, which may be any address, near: a hint.
-    #[inline(always)]
-    fn prefetch(self, place: *const f32) {
-        let _ = place;
-    }
     /// Writes column i of a square of 16 x 16 values to `to + i * step`.
     ///
     /// # Safety

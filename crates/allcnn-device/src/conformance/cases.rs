@@ -55,6 +55,12 @@ pub fn convolutions() -> Vec<Case<ConvShape>> {
         add(size(2, side, side, 16), 20, 2, 2, 0, 1);
         add(size(1, side, side, 6), 8, 5, 3, 2, 1);
     }
+    // Tiles over a stride that stick out of the image, for each padding.
+    for side in [7, 9, 15, 16, 17] {
+        add(size(2, side, side + 1, 20), 24, 3, 2, 1, 1);
+        add(size(1, side + 1, side, 18), 17, 3, 2, 0, 1);
+        add(size(1, side, side + 2, 17), 19, 3, 2, 2, 1);
+    }
     // Groups.
     add(size(2, 6, 6, 8), 12, 3, 1, 1, 2);
     add(size(2, 7, 7, 6), 6, 3, 2, 1, 6);
@@ -66,6 +72,8 @@ pub fn convolutions() -> Vec<Case<ConvShape>> {
     add(size(1, 32, 32, 96), 96, 3, 2, 1, 1);
     add(size(1, 16, 16, 96), 192, 3, 1, 1, 1);
     add(size(1, 16, 16, 96), 192, 5, 1, 2, 1);
+    add(size(1, 16, 16, 192), 192, 3, 1, 1, 1);
+    add(size(1, 16, 16, 192), 192, 3, 2, 1, 1);
     add(size(2, 8, 8, 192), 192, 3, 1, 0, 1);
     add(size(3, 6, 6, 192), 192, 1, 1, 0, 1);
     add(size(3, 6, 6, 192), 10, 1, 1, 0, 1);

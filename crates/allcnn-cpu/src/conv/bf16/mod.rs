@@ -46,16 +46,16 @@ const BLOCK: usize = 2 * TILE;
 /// Pairs of a tile of factors, each as large as an f32.
 const TILE_PAIRS: usize = TILE * TILE;
 
-/// Channels that a product in f32 precision needs on both sides: with fewer, the tiles stay nearly empty.
-const FEWEST_CHANNELS: usize = 8;
+/// Products of a sum, at least, for two-term factors to pay and to be as exact as f32: errors of more average out.
+const FEWEST_PRODUCTS: usize = 20;
 
-/// Whether a convolution has so few channels that two-term factors do not pay.
+/// Whether the sums of a convolution have too few products for two-term factors. Backward, a stride deals them out to
+/// its phases.
 fn is_thin(shape: &ConvShape, engine: &Engine) -> bool {
-    let thinnest = shape.input.channels.min(shape.out_channels);
+    let products = shape.kernel * shape.kernel * shape.input.channels.min(shape.out_channels);
     engine.precision() == Precision::F32
         && engine.choice() == Choice::Fastest
-        && thinnest < FEWEST_CHANNELS
-        && shape.kernel * shape.kernel * thinnest < BLOCK - TILE / 2
+        && products < FEWEST_PRODUCTS * shape.stride * shape.stride
 }
 
 /// bf16 terms of a factor, or why there is nothing to win.
@@ -63,8 +63,6 @@ fn terms(engine: &Engine) -> Result<usize, Declined> {
     match (engine.precision(), engine.isa()) {
         (Precision::Bf16, _) => Ok(1),
         (Precision::F32, Isa::Amx) => Ok(2),
-        // For tests of the other products.
-        (Precision::F32, _) if engine.choice() == Choice::First => Ok(2),
         _ => Err("no tiles of bf16"),
     }
 }

@@ -1,15 +1,20 @@
 //! Forward and backward-data. Going back is going forward from d_output with the weights rotated and transposed.
 //!
 //! A chunk is some whole rows of tiles, so that its destination is one run of memory. Its transformed tiles fill a
-//! buffer of the worker, one slot a point: V[point] stands in slot point + 1, and the products M[point] are written
-//! to slot point, where V[point - 1] is used up.
+//! buffer of the worker, one slot a point. With stride 1, V[point] stands in slot point + 1, and the products M[point]
+//! are written to slot point, where V[point - 1] is used up.
+//!
+//! With stride 2, the four phases of the pixels (outer or middle taps, down and across) go through the buffer one after
+//! another, M before V: on the way forward each phase has its own V and adds to M; on the way back all share V, and
+//! each gives its own pixels.
 
 use allcnn_device::{ConvShape, Shape};
 
-use super::super::tile::{Panels, accumulate, with_tile, zeros};
+use super::super::tile::{LINE, Panels, accumulate, with_tile, zeros};
 use super::super::{DataPass, Declined, Direction};
-use super::transform::{self, Pixels, Sink, Source, Spaced};
-use super::{POINTS, SIDE, SLOT_PADDING, Tiling};
+use super::taps::{Points, Weights};
+use super::transform::{self, Line, Sink, Source, Spaced};
+use super::{Corner, SLOT_PADDING, Scheme, Tiling, strided};
 use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
 use crate::simd::{Kernel, Simd};
@@ -23,19 +28,18 @@ const FEWEST_CHUNKS: usize = 8;
 /// The algorithm, prepared for one shape and direction.
 #[derive(Debug)]
 pub(in super::super) struct Winograd {
-    direction: Direction,
-    kernel: usize,
-    tiling: Tiling,
-    panels: Panels,
+    pub(super) direction: Direction,
+    pub(super) tiling: Tiling,
+    pub(super) panels: Panels,
     /// Rows of tiles in a chunk.
-    chunk_rows: usize,
+    pub(super) chunk_rows: usize,
     /// Values between tiles of a point.
-    stride: usize,
-    workers: usize,
+    pub(super) stride: usize,
+    pub(super) workers: usize,
 }
 
 impl Winograd {
-    /// Takes dense stride-1 convolutions with 2x2, 3x3 or 5x5 kernels.
+    /// Takes what [`Scheme`] has transforms for.
     pub(in super::super) fn choose(
         shape: ConvShape,
         direction: Direction,
@@ -47,7 +51,6 @@ impl Winograd {
         let stride = tiling.source.channels.next_multiple_of(panels.lanes()).max(panels.stored_all());
         Ok(Box::new(Self {
             direction,
-            kernel: shape.kernel,
             tiling,
             panels,
             chunk_rows,
@@ -56,23 +59,33 @@ impl Winograd {
         }))
     }
 
+    /// Points of a line that M has, and that the weights have.
+    fn sides(&self) -> [usize; 2] {
+        match self.tiling.scheme {
+            Scheme::Strided => [strided::SUMS, strided::SIDE],
+            _ => [transform::SIDE; 2],
+        }
+    }
+
+    /// The slot of the first V.
+    fn first_left(&self) -> usize {
+        if self.tiling.scheme == Scheme::Strided { strided::SUMS * strided::SUMS } else { 1 }
+    }
+
     /// Values of a slot: a point of all tiles in a chunk.
     fn slot(&self) -> usize {
         self.chunk_rows * self.tiling.across() * self.stride + SLOT_PADDING
     }
 
-    /// Values of a worker's buffer, one slot more than points.
+    /// Values of a worker's buffer.
     fn slots(&self) -> usize {
-        (POINTS + 1) * self.slot()
+        (self.first_left() + self.sides()[0] * self.sides()[0]) * self.slot()
     }
 
-    fn point_len(&self) -> usize {
+    pub(super) fn point_len(&self) -> usize {
         self.tiling.source.channels * self.panels.stored_all()
     }
 
-    fn slots_of_all(&self) -> usize {
-        self.workers * self.slots()
-    }
 }
 
 impl DataPass for Winograd {
@@ -82,7 +95,7 @@ impl DataPass for Winograd {
 
     /// The transformed weights, [point][panel][source channel][stored column].
     fn weights_len(&self) -> usize {
-        POINTS * self.point_len()
+        self.tiling.scheme.products() * self.point_len()
     }
 
     fn prepare(&self, engine: &Engine, weights: &[f32], transformed: &mut [f32]) {
@@ -91,13 +104,17 @@ impl DataPass for Winograd {
         const DEPTH: usize = 16;
         let pieces = self.tiling.source.channels.div_ceil(DEPTH);
         engine.threads().run(self.panels.count() * pieces, |chunk, _| {
+            use transform::{SIDE, Weights as Plain};
             let first = chunk % pieces * DEPTH;
             let depth = first..(first + DEPTH).min(self.tiling.source.channels);
-            let panel = chunk / pieces;
-            match self.kernel {
-                2 => engine.isa().run(Weights::<2> { pass: self, weights, depth, panel, transformed }),
-                3 => engine.isa().run(Weights::<3> { pass: self, weights, depth, panel, transformed }),
-                _ => engine.isa().run(Weights::<5> { pass: self, weights, depth, panel, transformed }),
+            let weights = Weights { pass: self, weights, depth, panel: chunk / pieces, transformed };
+            match self.tiling.scheme {
+                Scheme::TwoByTwo => engine.isa().run(Points::<_, 2, SIDE>(weights, Plain)),
+                Scheme::ThreeByThree => engine.isa().run(Points::<_, 3, SIDE>(weights, Plain)),
+                Scheme::FiveByFive => engine.isa().run(Points::<_, 5, SIDE>(weights, Plain)),
+                Scheme::Strided => {
+                    engine.isa().run(Points::<_, 3, { strided::SIDE }>(weights, strided::Weights));
+                }
             }
         });
     }
@@ -107,7 +124,7 @@ impl DataPass for Winograd {
     }
 
     fn workspace_len(&self) -> usize {
-        self.stride + self.slots_of_all()
+        self.stride + self.workers * self.slots()
     }
 
     fn run(
@@ -137,88 +154,9 @@ impl DataPass for Winograd {
                 )
             };
             let tiles = tile_rows.start * self.tiling.across()..tile_rows.end * self.tiling.across();
-            let chunk =
-                Chunk { pass: self, source, weights, outside, finish, tiles, first, destination, slots };
-            match self.kernel {
-                2 => engine.isa().run(Stages::<5>(chunk)),
-                3 => engine.isa().run(Stages::<4>(chunk)),
-                _ => engine.isa().run(Stages::<2>(chunk)),
-            }
+            Chunk { pass: self, source, weights, outside, finish, tiles, first, destination, slots }
+                .run(engine);
         });
-    }
-}
-
-/// Some source channels of a panel of weights, from [out, ky, kx, in] to the six by six points.
-struct Weights<'a, const R: usize> {
-    pass: &'a Winograd,
-    weights: &'a [f32],
-    depth: std::ops::Range<usize>,
-    panel: usize,
-    transformed: SendPtr<f32>,
-}
-
-impl<const R: usize> Kernel for Weights<'_, R> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let panels = self.pass.panels;
-        let (columns, stored) = (panels.columns(self.panel), panels.stored(self.panel));
-        let depth = self.pass.tiling.source.channels;
-        for k in self.depth.clone() {
-            for vector in (0..stored).step_by(S::LANES) {
-                let first = columns.start + vector;
-                let count = S::LANES.min(columns.end - first);
-                let place = depth * panels.stored_before(self.panel) + k * stored + vector;
-                let mut taps = Taps { weights: &self, first, count, k };
-                // SAFETY: every (point, panel, k, vector) has its own place.
-                let mut points = unsafe { Spaced::new(self.transformed.at(place), self.pass.point_len()) };
-                transform::square::<S, _, R, SIDE>(simd, transform::Weights, &mut taps, &mut points);
-            }
-        }
-    }
-}
-
-/// The taps between source channel `k` and `count` destination channels from `first` on.
-struct Taps<'a, const R: usize> {
-    weights: &'a Weights<'a, R>,
-    first: usize,
-    count: usize,
-    k: usize,
-}
-
-impl<S: Simd, const R: usize> Source<S> for Taps<'_, R> {
-    #[inline(always)]
-    fn get(&mut self, simd: S, y: usize, x: usize) -> S::V {
-        let Self { first, count, k, .. } = *self;
-        match self.weights.pass.direction {
-            Direction::Forward => self.weights.gather(simd, first, count, y, x, k),
-            Direction::Backward => self.weights.row(simd, k, R - 1 - y, R - 1 - x, first, count),
-        }
-    }
-}
-
-impl<const R: usize> Weights<'_, R> {
-    /// One tap of an input channel for `count` neighbouring output channels.
-    #[inline(always)]
-    fn gather<S: Simd>(&self, simd: S, first: usize, count: usize, ky: usize, kx: usize, i: usize) -> S::V {
-        let channels = self.pass.tiling.source.channels;
-        let mut values = [0.0; 16];
-        for (at, value) in values[..count].iter_mut().enumerate() {
-            *value = self.weights[(((first + at) * R + ky) * R + kx) * channels + i];
-        }
-        // SAFETY: no vector has more than 16 lanes.
-        unsafe { simd.load(values.as_ptr()) }
-    }
-
-    /// One tap of an output channel for `count` neighbouring input channels.
-    #[inline(always)]
-    fn row<S: Simd>(&self, simd: S, o: usize, ky: usize, kx: usize, first: usize, count: usize) -> S::V {
-        let channels = self.pass.tiling.destination.channels;
-        let from = ((o * R + ky) * R + kx) * channels + first;
-        let values = &self.weights[from..from + count];
-        // SAFETY: `count` values are there.
-        unsafe { simd.load_first(values.as_ptr(), count) }
     }
 }
 
@@ -237,75 +175,196 @@ struct Chunk<'a> {
     slots: &'a mut [f32],
 }
 
-/// The three stages for tiles of M x M outputs.
-struct Stages<'a, const M: usize>(Chunk<'a>);
+/// The three stages with stride 1, for tiles of M x M destination pixels.
+struct Whole<'a, const M: usize>(Chunk<'a>);
 
-impl<const M: usize> Kernel for Stages<'_, M> {
+/// The three stages with stride 2.
+struct Halves<'a>(Chunk<'a>);
+
+impl Chunk<'_> {
+    fn run(self, engine: &Engine) {
+        match self.pass.tiling.scheme {
+            Scheme::TwoByTwo => engine.isa().run(Whole::<5>(self)),
+            Scheme::ThreeByThree => engine.isa().run(Whole::<4>(self)),
+            Scheme::FiveByFive => engine.isa().run(Whole::<2>(self)),
+            Scheme::Strided => engine.isa().run(Halves(self)),
+        }
+    }
+}
+
+impl<const M: usize> Kernel for Whole<'_, M> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        use transform::{Input, Output, SIDE};
         let mut chunk = self.0;
-        chunk.transform_source(simd);
-        for point in 0..POINTS {
-            chunk.multiply(simd, point);
+        chunk.transform_source::<S, _, _, SIDE, SIDE, SIDE, SIDE, SIDE>(simd, Input, Input, None);
+        chunk.multiply(simd, [0, 0], [SIDE, SIDE], false);
+        chunk.transform_destination::<S, _, _, SIDE, M, SIDE, M, SIDE>(simd, Output, Output, None);
+        chunk.finish.apply(simd, chunk.first, chunk.destination);
+    }
+}
+
+/// Calls a method for each phase of the pixels, with the transforms of its columns and rows and their numbers of points.
+/// The first phase has all of the points.
+macro_rules! each_phase {
+    ($chunk:ident.$method:ident($simd:ident, $outer:expr, $middle:expr)) => {{
+        use strided::{FINITE, SUMS};
+        $chunk.$method::<S, _, _, SUMS, SUMS>($simd, $outer, $outer, [0, 0]);
+        $chunk.$method::<S, _, _, SUMS, FINITE>($simd, $outer, $middle, [0, 1]);
+        $chunk.$method::<S, _, _, FINITE, SUMS>($simd, $middle, $outer, [1, 0]);
+        $chunk.$method::<S, _, _, FINITE, FINITE>($simd, $middle, $middle, [1, 1]);
+    }};
+}
+
+impl Kernel for Halves<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        use strided::{MiddleInput, MiddleOutput, OUTPUTS, OuterInput, Output, SUMS};
+        let mut chunk = self.0;
+        match chunk.pass.direction {
+            Direction::Forward => {
+                each_phase!(chunk.phase_forward(simd, OuterInput, MiddleInput));
+                chunk.transform_destination::<S, _, _, SUMS, OUTPUTS, SUMS, OUTPUTS, SUMS>(
+                    simd, Output, Output, None,
+                );
+            }
+            Direction::Backward => {
+                chunk.transform_source::<S, _, _, SUMS, SUMS, SUMS, SUMS, SUMS>(
+                    simd, OuterInput, OuterInput, None,
+                );
+                each_phase!(chunk.phase_backward(simd, Output, MiddleOutput));
+            }
         }
-        chunk.transform_destination::<S, M>(simd);
         chunk.finish.apply(simd, chunk.first, chunk.destination);
     }
 }
 
 impl Chunk<'_> {
-    /// V[point] = Bt d B into slot point + 1.
+    /// The products of one phase (0 for the outer taps, 1 for the middle tap, down and across), added to M.
     #[inline(always)]
-    fn transform_source<S: Simd>(&mut self, simd: S) {
+    fn phase_forward<S: Simd, Down, Across, const Y: usize, const X: usize>(
+        &mut self,
+        simd: S,
+        down: Down,
+        across: Across,
+        phase: [usize; 2],
+    ) where
+        Down: Line<Y, Y>,
+        Across: Line<X, X>,
+    {
+        self.transform_source::<S, _, _, Y, Y, X, X, { strided::SUMS }>(simd, down, across, Some(phase));
+        self.multiply(simd, phase.map(|half| half * strided::SUMS), [Y, X], phase != [0, 0]);
+    }
+
+    /// The destination pixels of one phase.
+    #[inline(always)]
+    fn phase_backward<S: Simd, Down, Across, const Y: usize, const X: usize>(
+        &mut self,
+        simd: S,
+        down: Down,
+        across: Across,
+        phase: [usize; 2],
+    ) where
+        Down: Line<Y, { strided::OUTPUTS }>,
+        Across: Line<X, { strided::OUTPUTS }>,
+    {
+        const M: usize = strided::OUTPUTS;
+        self.multiply(simd, phase.map(|half| half * strided::SUMS), [Y, X], false);
+        // The middle tap's pixels come first.
+        let first = phase.map(|half| 1 - half);
+        self.transform_destination::<S, _, _, Y, M, X, M, { strided::SUMS }>(simd, down, across, Some(first));
+    }
+
+    /// V = Bt d B of all tiles, of their pixels or of every second one from `half` on.
+    #[inline(always)]
+    fn transform_source<
+        S: Simd,
+        Down: Line<I, O>,
+        Across: Line<A, B>,
+        const I: usize,
+        const O: usize,
+        const A: usize,
+        const B: usize,
+        const SIDE: usize,
+    >(
+        &mut self,
+        simd: S,
+        down: Down,
+        across: Across,
+        half: Option<[usize; 2]>,
+    ) {
         let Winograd { tiling, stride, .. } = *self.pass;
-        let slot = self.pass.slot();
+        let (slot, first) = (self.pass.slot(), self.pass.first_left());
         for (at, tile) in self.tiles.clone().enumerate() {
-            let pixels: [[_; SIDE]; SIDE] =
-                tiling.tile(tile).pixels(tiling.source, tiling.padding, self.source, self.outside);
+            let corner = tiling.source_corner(tiling.tile(tile));
+            let corner = half.map_or(corner, |half| corner.half(half));
+            let pixels: [[_; A]; I] = std::array::from_fn(|y| corner.pixels(y, self.source, self.outside));
             for channel in (0..tiling.source.channels).step_by(S::LANES) {
                 let count = S::LANES.min(tiling.source.channels - channel);
-                let place = self.slots[slot + at * stride + channel..].as_mut_ptr();
-                // SAFETY: each pixel holds all channels; a slot has room for whole vectors.
-                let (mut values, mut points) =
-                    unsafe { (Pixels::new(&pixels, channel, count), Spaced::new(place, slot)) };
-                transform::square(simd, transform::Input, &mut values, &mut points);
+                let place = self.slots[first * slot + at * stride + channel..].as_mut_ptr();
+                let ahead = channel + tiling.source_step * tiling.source.channels;
+                let mut values = Pixels { pixels: &pixels, channel, count, ahead };
+                // SAFETY: a slot has room for whole vectors.
+                let mut points = unsafe { Spaced::<SIDE>::new(place, slot) };
+                transform::rectangle::<S, _, _, I, O, A, B>(simd, down, across, &mut values, &mut points);
             }
         }
     }
 
-    /// M[point] = V[point] * U[point], from slot point + 1 to slot point.
+    /// M = V * U, or M += V * U, for so many rows and columns of points; the weights' from `first` on.
     #[inline(always)]
-    fn multiply<S: Simd>(&mut self, simd: S, point: usize) {
-        for panel in 0..self.pass.panels.count() {
-            let columns = self.pass.panels.columns(panel).len();
-            with_tile!(S, columns, self.multiply_panel(simd, point, panel));
+    fn multiply<S: Simd>(&mut self, simd: S, first: [usize; 2], [rows, columns]: [usize; 2], adds: bool) {
+        let [side, weights_side] = self.pass.sides();
+        for (y, x) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
+            let point = (first[0] + y) * weights_side + first[1] + x;
+            for panel in 0..self.pass.panels.count() {
+                let columns = self.pass.panels.columns(panel).len();
+                with_tile!(S, columns, self.multiply_panel(simd, (y * side + x, point), panel, adds));
+            }
         }
     }
 
+    /// A point of M, for a panel of the destination's channels.
     #[inline(always)]
     fn multiply_panel<S: Simd, const R: usize, const V: usize>(
         &mut self,
         simd: S,
-        point: usize,
+        (at, point): (usize, usize),
         panel: usize,
+        adds: bool,
     ) {
         let Winograd { tiling, panels, stride, .. } = *self.pass;
         let (slot, depth) = (self.pass.slot(), tiling.source.channels);
         let start = point * self.pass.point_len() + depth * panels.stored_before(panel);
         let weights = self.weights[start..start + depth * V * S::LANES].as_ptr();
-        let (products, left) = self.slots[point * slot..(point + 2) * slot].split_at_mut(slot);
-        let products = &mut products[panels.stored_before(panel)..];
+        // The panel that comes next; each tile of sums asks for a part of it.
+        let next = weights.wrapping_add(depth * V * S::LANES);
+        let first_left = self.pass.first_left();
+        let (products, left) = self.slots.split_at_mut((at + first_left) * slot);
+        let products = &mut products[at * slot + panels.stored_before(panel)..];
+        let last = self.tiles.len() - 1;
         for first in (0..self.tiles.len()).step_by(R) {
-            let last = self.tiles.len() - 1;
             // Rows past the last tile repeat it; they are not stored.
             let row = |r: usize| left[(first + r).min(last) * stride..][..depth].as_ptr();
+            let mut sums = zeros::<S, R, V>(simd);
+            let kept = R.min(self.tiles.len() - first);
+            if adds {
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let place = &products[(first + r).min(last) * stride..][..V * S::LANES];
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        // SAFETY: V whole vectors are there.
+                        *sum = unsafe { simd.load(place.as_ptr().add(v * S::LANES)) };
+                    }
+                }
+            }
+            let ahead = next.wrapping_add(first / R * depth * LINE);
             // SAFETY: each row holds `depth` values, the panel `depth` rows of V vectors.
-            let sums = unsafe {
-                accumulate(simd, &std::array::from_fn(row), depth, weights, zeros::<S, R, V>(simd))
-            };
-            for (r, sums) in sums.iter().enumerate().take(self.tiles.len() - first) {
+            let sums = unsafe { accumulate(simd, &std::array::from_fn(row), depth, weights, ahead, sums) };
+            for (r, sums) in sums.iter().enumerate().take(kept) {
                 let place = &mut products[(first + r) * stride..][..V * S::LANES];
                 for (v, &sum) in sums.iter().enumerate() {
                     // SAFETY: V whole vectors are there.
@@ -315,27 +374,70 @@ impl Chunk<'_> {
         }
     }
 
-    /// y = At M A, without what sticks out of the image.
+    /// y = At M A, without what sticks out of the image, to the pixels of the tiles or to every second one from `half` on.
     #[inline(always)]
-    fn transform_destination<S: Simd, const M: usize>(&mut self, simd: S) {
+    fn transform_destination<
+        S: Simd,
+        Down: Line<I, O>,
+        Across: Line<A, B>,
+        const I: usize,
+        const O: usize,
+        const A: usize,
+        const B: usize,
+        const SIDE: usize,
+    >(
+        &mut self,
+        simd: S,
+        down: Down,
+        across: Across,
+        half: Option<[usize; 2]>,
+    ) {
         let Winograd { tiling, stride, .. } = *self.pass;
         let Shape { height, width, channels, .. } = tiling.destination;
         let slot = self.pass.slot();
         for (at, tile) in self.tiles.clone().enumerate() {
-            let tile = tiling.tile(tile);
-            let (rows, columns) = (M.min(height - tile.row), M.min(width - tile.column));
-            let corner = ((tile.image * height + tile.row) * width + tile.column) * channels - self.first;
+            let corner = tiling.destination_corner(tiling.tile(tile));
+            let Corner { image, row, column, step, .. } = half.map_or(corner, |half| corner.half(half));
+            let left = [height.saturating_sub(row), width.saturating_sub(column)];
+            let [rows, columns] = left.map(|left| left.div_ceil(step));
+            let corner = ((image * height + row) * width + column) * channels;
+            let corner = corner.wrapping_sub(self.first);
             for channel in (0..channels).step_by(S::LANES) {
                 let count = S::LANES.min(channels - channel);
                 let place = self.slots[at * stride + channel..].as_mut_ptr();
                 // SAFETY: slots hold whole vectors.
-                let mut points = unsafe { Spaced::new(place, slot) };
-                let corner = corner + channel;
-                let destination = &mut *self.destination;
-                let mut outputs = Outputs { destination, corner, width, channels, rows, columns, count };
-                transform::square::<S, _, SIDE, M>(simd, transform::Output, &mut points, &mut outputs);
+                let mut points = unsafe { Spaced::<SIDE>::new(place, slot) };
+                let mut outputs = Outputs {
+                    destination: &mut *self.destination,
+                    corner: corner + channel,
+                    row: step * width * channels,
+                    column: step * channels,
+                    rows,
+                    columns,
+                    count,
+                    ahead: tiling.step * channels,
+                };
+                transform::rectangle::<S, _, _, I, O, A, B>(simd, down, across, &mut points, &mut outputs);
             }
         }
+    }
+}
+
+/// Some channels of the pixels of a tile; they must be readable in each.
+struct Pixels<'a, const A: usize, const I: usize> {
+    pixels: &'a [[*const f32; A]; I],
+    channel: usize,
+    count: usize,
+    /// The same channels in the next tile.
+    ahead: usize,
+}
+
+impl<S: Simd, const A: usize, const I: usize> Source<S> for Pixels<'_, A, I> {
+    #[inline(always)]
+    fn get(&mut self, simd: S, y: usize, x: usize) -> S::V {
+        simd.prefetch(self.pixels[y][x].wrapping_add(self.ahead));
+        // SAFETY: whoever made it vouches for the channels.
+        unsafe { simd.load_first(self.pixels[y][x].add(self.channel), self.count) }
     }
 }
 
@@ -343,19 +445,23 @@ impl Chunk<'_> {
 struct Outputs<'a> {
     destination: &'a mut [f32],
     corner: usize,
-    width: usize,
-    channels: usize,
+    /// Values from an output to the one below, and to the one beside it.
+    row: usize,
+    column: usize,
     rows: usize,
     columns: usize,
     count: usize,
+    /// Values to the same place of the next tile.
+    ahead: usize,
 }
 
 impl<S: Simd> Sink<S> for Outputs<'_> {
     #[inline(always)]
     fn put(&mut self, simd: S, y: usize, x: usize, value: S::V) {
         if y < self.rows && x < self.columns {
-            let to = self.corner + (y * self.width + x) * self.channels;
+            let to = self.corner + y * self.row + x * self.column;
             let place = &mut self.destination[to..to + self.count];
+            simd.prefetch(place.as_ptr().wrapping_add(self.ahead));
             // SAFETY: `count` values are there.
             unsafe { simd.store_first(value, self.count, place.as_mut_ptr()) };
         }

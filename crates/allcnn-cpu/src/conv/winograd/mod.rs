@@ -1,18 +1,25 @@
-//! Winograd convolution on tiles of 6x6 input pixels, for stride 1 (Lavin and Gray 2016, "Fast Algorithms for
-//! Convolutional Neural Networks").
+//! Winograd convolution on tiles (Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks"): an r x r
+//! kernel computes m x m outputs of a tile as y = At [ (G g Gt) * (Bt d B) ] A, (m + r - 1)^2 products for each pair
+//! of channels instead of m^2 r^2.
 //!
-//! An r x r kernel computes m x m outputs of a tile, m + r - 1 = 6, as
-//! y = At [ (G g Gt) * (Bt d B) ] A: 36 products for each pair of channels instead of m^2 r^2. One engine serves
-//! 3x3 (m = 4, 4 times fewer products), 5x5 (m = 2, 2.8 times) and 2x2 (m = 5, 2.8 times): Bt depends on the
-//! interpolation points alone.
+//! | convolution | input tile | outputs m x m | products | of the plain number |
+//! |---|---|---|---|---|
+//! | 2x2 | 6x6 | 5x5 | 36 | 1 / 2.8 |
+//! | 3x3 | 6x6 | 4x4 | 36 | 1 / 4 |
+//! | 5x5 | 6x6 | 2x2 | 36 | 1 / 2.8 |
+//! | 3x3 with stride 2 | 9x9 | 4x4 | 81 | 1 / 1.8 |
 //!
 //! | file | concept |
 //! |---|---|
-//! | `transform` | the points, and the five transforms as vector code |
+//! | `transform` | lines of values transformed to points and back, as vector code: stride 1 |
+//! | `strided` | the same for stride 2: a line is two, of the even and of the odd pixels |
+//! | `taps` | weights to the points, and their gradients back |
 //! | `data` | forward and backward-data: chunks of tiles go through all three stages inside the second-level cache |
-//! | `weights` | backward-weights: dw = Gt [ sum over tiles of (Bt d B) * (A dy At) ] G |
+//! | `weights` | backward-weights: dw = Gt [ sum over tiles of (Bt d B) * (A dy At) ] G, a row of points at a time |
 
 mod data;
+mod strided;
+mod taps;
 mod transform;
 mod weights;
 
@@ -24,10 +31,6 @@ use allcnn_device::{ConvShape, Shape};
 use super::{Declined, Direction};
 use crate::engine::{Choice, Engine};
 
-/// Side of an input tile.
-const SIDE: usize = 6;
-/// Points of a transformed tile.
-const POINTS: usize = SIDE * SIDE;
 /// Below this, the transforms cost more than the products save.
 const FEWEST_CHANNELS: usize = 16;
 /// Transforming a weight, writing and reading it at a point costs about as much as so many products: an estimate from
@@ -36,46 +39,99 @@ const WEIGHTS_COST: usize = 16;
 /// Extra values between the slots of successive points, so that they do not fall on the same cache sets.
 const SLOT_PADDING: usize = 80;
 
+/// The convolutions that have transforms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    TwoByTwo,
+    ThreeByThree,
+    FiveByFive,
+    /// 3x3 with stride 2.
+    Strided,
+}
+
+impl Scheme {
+    fn of(shape: &ConvShape) -> Result<Self, Declined> {
+        match (shape.kernel, shape.stride, shape.groups) {
+            (2, 1, 1) => Ok(Self::TwoByTwo),
+            (3, 1, 1) => Ok(Self::ThreeByThree),
+            (5, 1, 1) => Ok(Self::FiveByFive),
+            (3, 2, 1) => Ok(Self::Strided),
+            _ => Err("not a dense 2x2, 3x3 or 5x5 convolution with stride 1, nor 3x3 with stride 2"),
+        }
+    }
+
+    /// Products for each tile and pair of channels.
+    fn products(self) -> usize {
+        if self == Self::Strided { 81 } else { 36 }
+    }
+}
+
 /// How the tiles lie over source and destination.
 #[derive(Clone, Copy, Debug)]
 struct Tiling {
+    scheme: Scheme,
     source: Shape,
     destination: Shape,
     /// Rows and columns of zeros before the source.
     padding: usize,
+    /// Source rows and columns from a tile to the next.
+    source_step: usize,
     /// Destination rows and columns of a tile.
     step: usize,
 }
 
 impl Tiling {
-    /// The tiles of a pass over a dense stride-1 convolution with a 2x2, 3x3 or 5x5 kernel, or why there are none.
+    /// The tiles of a pass over a convolution that has transforms, or why there are none.
     fn new(shape: &ConvShape, direction: Direction, engine: &Engine) -> Result<Self, Declined> {
-        let ConvShape { input, kernel, stride, padding, groups, .. } = *shape;
-        if stride != 1 || groups != 1 || ![2, 3, 5].contains(&kernel) {
-            return Err("not a dense stride-1 convolution with a 2x2, 3x3 or 5x5 kernel");
-        }
+        let ConvShape { input, kernel, padding, .. } = *shape;
+        let scheme = Scheme::of(shape)?;
         if padding >= kernel {
             return Err("padding as wide as the kernel");
         }
-        let (source, destination, padding) = match direction {
-            Direction::Forward => (input, shape.output(), padding),
-            Direction::Backward => (shape.output(), input, kernel - 1 - padding),
+        let output = shape.output();
+        let step = if scheme == Scheme::Strided { strided::OUTPUTS } else { transform::SIDE + 1 - kernel };
+        let tiling = match (direction, scheme) {
+            (Direction::Forward, _) => {
+                let source_step = step * shape.stride;
+                Self { scheme, source: input, destination: output, padding, source_step, step }
+            }
+            (Direction::Backward, Scheme::Strided) if padding != 1 => {
+                return Err("tiles going back through a stride begin inside the image for padding 1 only");
+            }
+            (Direction::Backward, Scheme::Strided) => {
+                let destination_step = step * shape.stride;
+                Self {
+                    scheme,
+                    source: output,
+                    destination: input,
+                    padding: 0,
+                    source_step: step,
+                    step: destination_step,
+                }
+            }
+            (Direction::Backward, _) => Self {
+                scheme,
+                source: output,
+                destination: input,
+                padding: kernel - 1 - padding,
+                source_step: step,
+                step,
+            },
         };
-        let tiling = Self { source, destination, padding, step: SIDE + 1 - kernel };
-        if engine.choice() == Choice::Fastest { tiling.if_it_pays(kernel) } else { Ok(tiling) }
+        if engine.choice() == Choice::Fastest { tiling.if_it_pays(shape) } else { Ok(tiling) }
     }
 
-    fn if_it_pays(self, kernel: usize) -> Result<Self, Declined> {
+    fn if_it_pays(self, shape: &ConvShape) -> Result<Self, Declined> {
         if self.source.channels.min(self.destination.channels) < FEWEST_CHANNELS {
             return Err("fewer than 16 channels");
         }
         // Products for each pair of channels, without and with tiles.
-        let plain = kernel * kernel * self.destination.len() / self.destination.channels;
-        let tiled = POINTS * self.count();
+        let plain = shape.kernel * shape.kernel * shape.output().len() / shape.out_channels;
+        let tiled = self.scheme.products() * self.count();
         if 3 * tiled > 2 * plain {
             return Err("the tiles stick out of the image too far");
         }
-        if plain - tiled < POINTS * WEIGHTS_COST {
+        if plain - tiled < self.scheme.products() * WEIGHTS_COST {
             return Err("too few tiles to pay for transforming the weights");
         }
         Ok(self)
@@ -103,7 +159,7 @@ impl Tiling {
 
     /// Multiply-adds of the products: 36 for each tile and pair of channels.
     fn multiply_adds(&self) -> usize {
-        POINTS * self.count() * self.source.channels * self.destination.channels
+        self.scheme.products() * self.count() * self.source.channels * self.destination.channels
     }
 
     /// First destination row (counted over all images) of a row of tiles.
@@ -113,11 +169,24 @@ impl Tiling {
 
     fn tile(&self, at: usize) -> Tile {
         let (row, column) = (at / self.across(), at % self.across());
-        Tile { image: row / self.down(), row: row % self.down() * self.step, column: column * self.step }
+        Tile { image: row / self.down(), row: row % self.down(), column }
+    }
+
+    /// Where the source of a tile starts, the padding counted.
+    fn source_corner(&self, tile: Tile) -> Corner {
+        let [row, column] =
+            [tile.row, tile.column].map(|at| (at * self.source_step).wrapping_sub(self.padding));
+        Corner { size: self.source, image: tile.image, row, column, step: 1 }
+    }
+
+    /// Where the destination of a tile starts.
+    fn destination_corner(&self, tile: Tile) -> Corner {
+        let [row, column] = [tile.row, tile.column].map(|at| at * self.step);
+        Corner { size: self.destination, image: tile.image, row, column, step: 1 }
     }
 }
 
-/// A tile: the destination place of its first output.
+/// A tile: its image, and its place among the rows and columns of tiles.
 #[derive(Clone, Copy, Debug)]
 struct Tile {
     image: usize,
@@ -125,25 +194,36 @@ struct Tile {
     column: usize,
 }
 
-impl Tile {
-    /// Where the N x N pixels from `corner` (in the image's coordinates) start; `outside` for those that are not there.
+/// The upper left pixel of a tile, in an image of a buffer. Above and left of the image, the numbers wrap around.
+#[derive(Clone, Copy, Debug)]
+struct Corner {
+    size: Shape,
+    image: usize,
+    row: usize,
+    column: usize,
+    /// Rows and columns from a pixel of the tile to the next.
+    step: usize,
+}
+
+impl Corner {
+    /// Every second pixel, from row `row` and column `column` of the tile on.
+    fn half(self, [row, column]: [usize; 2]) -> Self {
+        Self { row: self.row.wrapping_add(row), column: self.column.wrapping_add(column), step: 2, ..self }
+    }
+
+    /// Where the pixels of row `y` of an N x N tile start; `outside` for those that are not there.
     #[inline(always)]
-    fn pixels<const N: usize>(
-        &self,
-        size: Shape,
-        padding: usize,
-        values: &[f32],
-        outside: &[f32],
-    ) -> [[*const f32; N]; N] {
-        assert!(outside.len() >= size.channels);
-        let mut pixels = [[outside.as_ptr(); N]; N];
-        for (y, pixels) in pixels.iter_mut().enumerate() {
-            let row = (self.row + y).wrapping_sub(padding);
+    fn pixels<const N: usize>(&self, y: usize, values: &[f32], outside: &[f32]) -> [*const f32; N] {
+        let Shape { height, width, channels, .. } = self.size;
+        assert!(outside.len() >= channels);
+        let mut pixels = [outside.as_ptr(); N];
+        let row = self.row.wrapping_add(y * self.step);
+        if row < height {
+            let row = (self.image * height + row) * width;
             for (x, pixel) in pixels.iter_mut().enumerate() {
-                let column = (self.column + x).wrapping_sub(padding);
-                if row < size.height && column < size.width {
-                    let place = ((self.image * size.height + row) * size.width + column) * size.channels;
-                    *pixel = values[place..place + size.channels].as_ptr();
+                let column = self.column.wrapping_add(x * self.step);
+                if column < width {
+                    *pixel = values[(row + column) * channels..][..channels].as_ptr();
                 }
             }
         }

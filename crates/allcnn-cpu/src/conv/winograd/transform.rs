@@ -1,4 +1,4 @@
-//! The interpolation points and the transforms that follow from them.
+//! The interpolation points of stride 1 and the transforms that follow from them; how transforms are applied to squares.
 //!
 //! The points are 0, a, -a, b, -b and infinity with a = 1/sqrt2 and b = sqrt2: the rounding errors are 3 to 5 times
 //! smaller than with 0, +-1, +-2. All matrices follow from them (Toom and Cook, transposed): At evaluates a polynomial
@@ -8,8 +8,10 @@
 
 use std::mem::MaybeUninit;
 
-use super::SIDE;
 use crate::simd::Simd;
+
+/// Side of a tile of stride 1, and of its points.
+pub(super) const SIDE: usize = 6;
 
 const A: f32 = std::f32::consts::FRAC_1_SQRT_2;
 const B: f32 = std::f32::consts::SQRT_2;
@@ -34,9 +36,9 @@ const fn powers(i: usize) -> [f32; 2] {
 
 /// A transform of a line of I vectors to O vectors. (A trait with always inlined methods: a closure would not be
 /// compiled for the instruction set.)
-pub(super) trait Line<S: Simd, const I: usize, const O: usize>: Copy {
+pub(super) trait Line<const I: usize, const O: usize>: Copy + Send + Sync {
     /// The transformed line.
-    fn apply(self, s: S, line: [S::V; I]) -> [S::V; O];
+    fn apply<S: Simd>(self, s: S, line: [S::V; I]) -> [S::V; O];
 }
 
 /// Where the values of a square come from.
@@ -51,94 +53,117 @@ pub(super) trait Sink<S: Simd> {
     fn put(&mut self, s: S, y: usize, x: usize, value: S::V);
 }
 
-/// Applies a transform of lines to the rows of a square and then to its columns. (From a source to a sink, since
-/// whole squares as arguments and results would be copied through the stack.)
+/// Applies a transform of lines to the rows and to the columns of a square.
 #[inline(always)]
-pub(super) fn square<S: Simd, L: Line<S, I, O>, const I: usize, const O: usize>(
+pub(super) fn square<S: Simd, L: Line<I, O>, const I: usize, const O: usize>(
     s: S,
     transform: L,
     source: &mut impl Source<S>,
     sink: &mut impl Sink<S>,
 ) {
-    let mut rows = [const { [MaybeUninit::<S::V>::uninit(); O] }; I];
+    rectangle::<S, L, L, I, O, I, O>(s, transform, transform, source, sink);
+}
+
+/// Applies a transform of lines to the rows (A to B values) of a rectangle and then one to its columns (I to O values).
+/// (From a source to a sink, since whole rectangles as arguments and results would be copied through the stack.)
+#[inline(always)]
+pub(super) fn rectangle<S: Simd, C, R, const I: usize, const O: usize, const A: usize, const B: usize>(
+    s: S,
+    of_columns: C,
+    of_rows: R,
+    source: &mut impl Source<S>,
+    sink: &mut impl Sink<S>,
+) where
+    C: Line<I, O>,
+    R: Line<A, B>,
+{
+    let mut rows = [const { [MaybeUninit::<S::V>::uninit(); B] }; I];
     for (y, row) in rows.iter_mut().enumerate() {
-        let mut line = [s.splat(0.0); I];
+        let mut line = [s.splat(0.0); A];
         for (x, value) in line.iter_mut().enumerate() {
             *value = source.get(s, y, x);
         }
-        for (place, value) in row.iter_mut().zip(transform.apply(s, line)) {
+        for (place, value) in row.iter_mut().zip(of_rows.apply(s, line)) {
             place.write(value);
         }
     }
-    for x in 0..O {
+    for x in 0..B {
         let mut column = [s.splat(0.0); I];
         for (value, row) in column.iter_mut().zip(&rows) {
             // SAFETY: all rows were written above.
             *value = unsafe { row[x].assume_init() };
         }
-        for (y, value) in transform.apply(s, column).into_iter().enumerate() {
+        for (y, value) in of_columns.apply(s, column).into_iter().enumerate() {
             sink.put(s, y, x, value);
         }
     }
 }
 
-/// A square whose values stand at equal distances, row after row: the six by six points.
-pub(super) struct Spaced {
-    first: *mut f32,
-    row: usize,
-    step: usize,
-}
-
-impl Spaced {
-    /// Points `step` values apart.
-    ///
-    /// # Safety
-    /// A whole vector must be readable at each of the 36 places, and writable where it is used as a sink.
-    #[inline(always)]
-    pub(super) unsafe fn new(first: *mut f32, step: usize) -> Self {
-        Self { first, row: SIDE * step, step }
-    }
-}
-
-impl<S: Simd> Source<S> for Spaced {
-    #[inline(always)]
-    fn get(&mut self, s: S, y: usize, x: usize) -> S::V {
-        // SAFETY: promised to `new`.
-        unsafe { s.load(self.first.add(y * self.row + x * self.step)) }
-    }
-}
-
-impl<S: Simd> Sink<S> for Spaced {
-    #[inline(always)]
-    fn put(&mut self, s: S, y: usize, x: usize, value: S::V) {
-        // SAFETY: promised to `new`.
-        unsafe { s.store(value, self.first.add(y * self.row + x * self.step)) }
-    }
-}
-
-/// Some channels of the N x N pixels of a tile.
-pub(super) struct Pixels<'a, const N: usize> {
-    pixels: &'a [[*const f32; N]; N],
-    channel: usize,
+/// One row of the matrix of a line transform, without its zeros.
+pub(super) struct Row<const I: usize> {
+    terms: [(usize, f32); I],
     count: usize,
 }
 
-impl<'a, const N: usize> Pixels<'a, N> {
-    /// `count` channels, at most a vector's, from `channel` on.
-    ///
-    /// # Safety
-    /// They must be readable in each pixel.
+impl<const I: usize> Row<I> {
+    /// Row `at`, read off the transform itself.
     #[inline(always)]
-    pub(super) unsafe fn new(pixels: &'a [[*const f32; N]; N], channel: usize, count: usize) -> Self {
-        Self { pixels, channel, count }
+    pub(super) fn of<S: Simd, L: Line<I, O>, const O: usize>(s: S, transform: L, at: usize) -> Self {
+        let mut row = Self { terms: [(0, 0.0); I], count: 0 };
+        for i in 0..I {
+            let mut line = [s.splat(0.0); I];
+            line[i] = s.splat(1.0);
+            let mut lanes = [0.0; WIDEST];
+            // SAFETY: no vector has more lanes.
+            unsafe { s.store(transform.apply(s, line)[at], lanes.as_mut_ptr()) };
+            if lanes[0] != 0.0 {
+                row.terms[row.count] = (i, lanes[0]);
+                row.count += 1;
+            }
+        }
+        row
+    }
+
+    /// Its places that are not zero, and the values there.
+    #[inline(always)]
+    pub(super) fn terms(&self) -> &[(usize, f32)] {
+        &self.terms[..self.count]
     }
 }
 
-impl<S: Simd, const N: usize> Source<S> for Pixels<'_, N> {
+/// Widest vector of any instruction set.
+pub(super) const WIDEST: usize = 16;
+
+/// A square, or a part of one, whose values stand at equal distances, row after row.
+pub(super) struct Spaced<const SIDE: usize> {
+    first: *mut f32,
+    step: usize,
+}
+
+impl<const SIDE: usize> Spaced<SIDE> {
+    /// SIDE x SIDE points `step` values apart.
+    ///
+    /// # Safety
+    /// A whole vector must be readable at each of the places, and writable where it is used as a sink.
+    #[inline(always)]
+    pub(super) unsafe fn new(first: *mut f32, step: usize) -> Self {
+        Self { first, step }
+    }
+}
+
+impl<S: Simd, const SIDE: usize> Source<S> for Spaced<SIDE> {
     #[inline(always)]
     fn get(&mut self, s: S, y: usize, x: usize) -> S::V {
         // SAFETY: promised to `new`.
-        unsafe { s.load_first(self.pixels[y][x].add(self.channel), self.count) }
+        unsafe { s.load(self.first.add((y * SIDE + x) * self.step)) }
+    }
+}
+
+impl<S: Simd, const SIDE: usize> Sink<S> for Spaced<SIDE> {
+    #[inline(always)]
+    fn put(&mut self, s: S, y: usize, x: usize, value: S::V) {
+        // SAFETY: promised to `new`.
+        unsafe { s.store(value, self.first.add((y * SIDE + x) * self.step)) }
     }
 }
 
@@ -146,9 +171,9 @@ impl<S: Simd, const N: usize> Source<S> for Pixels<'_, N> {
 #[derive(Clone, Copy)]
 pub(super) struct Input;
 
-impl<S: Simd> Line<S, SIDE, SIDE> for Input {
+impl Line<SIDE, SIDE> for Input {
     #[inline(always)]
-    fn apply(self, s: S, d: [S::V; SIDE]) -> [S::V; SIDE] {
+    fn apply<S: Simd>(self, s: S, d: [S::V; SIDE]) -> [S::V; SIDE] {
         // Products of (x^2 - a^2)(x^2 - b^2), of x (x +- a)(x^2 - b^2) and of x (x +- b)(x^2 - a^2).
         let even_a = s.mul_add(s.splat(-BB), d[2], d[4]);
         let odd_a = s.mul(s.splat(A), s.mul_add(s.splat(-BB), d[1], d[3]));
@@ -170,9 +195,9 @@ impl<S: Simd> Line<S, SIDE, SIDE> for Input {
 #[derive(Clone, Copy)]
 pub(super) struct Output;
 
-impl<S: Simd, const M: usize> Line<S, SIDE, M> for Output {
+impl<const M: usize> Line<SIDE, M> for Output {
     #[inline(always)]
-    fn apply(self, s: S, t: [S::V; SIDE]) -> [S::V; M] {
+    fn apply<S: Simd>(self, s: S, t: [S::V; SIDE]) -> [S::V; M] {
         gather(s, t, t[0], [1.0, 1.0])
     }
 }
@@ -181,9 +206,9 @@ impl<S: Simd, const M: usize> Line<S, SIDE, M> for Output {
 #[derive(Clone, Copy)]
 pub(super) struct OutputTransposed;
 
-impl<S: Simd, const M: usize> Line<S, M, SIDE> for OutputTransposed {
+impl<const M: usize> Line<M, SIDE> for OutputTransposed {
     #[inline(always)]
-    fn apply(self, s: S, y: [S::V; M]) -> [S::V; SIDE] {
+    fn apply<S: Simd>(self, s: S, y: [S::V; M]) -> [S::V; SIDE] {
         spread(s, y, y[0], [1.0, 1.0])
     }
 }
@@ -192,9 +217,9 @@ impl<S: Simd, const M: usize> Line<S, M, SIDE> for OutputTransposed {
 #[derive(Clone, Copy)]
 pub(super) struct Weights;
 
-impl<S: Simd, const R: usize> Line<S, R, SIDE> for Weights {
+impl<const R: usize> Line<R, SIDE> for Weights {
     #[inline(always)]
-    fn apply(self, s: S, g: [S::V; R]) -> [S::V; SIDE] {
+    fn apply<S: Simd>(self, s: S, g: [S::V; R]) -> [S::V; SIDE] {
         spread(s, g, s.mul(s.splat(1.0 / N_ZERO), g[0]), [1.0 / N_A, 1.0 / N_B])
     }
 }
@@ -203,9 +228,9 @@ impl<S: Simd, const R: usize> Line<S, R, SIDE> for Weights {
 #[derive(Clone, Copy)]
 pub(super) struct WeightsTransposed;
 
-impl<S: Simd, const R: usize> Line<S, SIDE, R> for WeightsTransposed {
+impl<const R: usize> Line<SIDE, R> for WeightsTransposed {
     #[inline(always)]
-    fn apply(self, s: S, u: [S::V; SIDE]) -> [S::V; R] {
+    fn apply<S: Simd>(self, s: S, u: [S::V; SIDE]) -> [S::V; R] {
         gather(s, u, s.mul(s.splat(1.0 / N_ZERO), u[0]), [1.0 / N_A, 1.0 / N_B])
     }
 }
@@ -265,7 +290,7 @@ fn gather<S: Simd, const N: usize>(s: S, points: [S::V; SIDE], zero: S::V, scale
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::simd::Portable;
 
@@ -299,9 +324,20 @@ mod tests {
         coefficients
     }
 
+    /// A transform of one line of numbers.
+    pub(in super::super) fn apply<const I: usize, const O: usize>(
+        transform: impl Line<I, O>,
+        line: [f32; I],
+    ) -> [f32; O] {
+        transform.apply(Portable, line.map(|x| [x; 4])).map(|v| v[0])
+    }
+
     /// Column `at` of the matrix of a line transform.
-    fn column<const I: usize, const O: usize>(transform: impl Line<Portable, I, O>, at: usize) -> [f32; O] {
-        transform.apply(Portable, std::array::from_fn(|i| [if i == at { 1.0 } else { 0.0 }; 4])).map(|v| v[0])
+    pub(in super::super) fn column<const I: usize, const O: usize>(
+        transform: impl Line<I, O>,
+        at: usize,
+    ) -> [f32; O] {
+        apply(transform, std::array::from_fn(|i| if i == at { 1.0 } else { 0.0 }))
     }
 
     fn close(a: f32, b: f64) {
@@ -341,11 +377,11 @@ mod tests {
         // The whole of it is a correlation: y_i = sum over j of d_(i + j) g_j.
         let d: [f32; SIDE] = [3.0, -1.0, 4.0, 1.0, -5.0, 9.0];
         let g: [f32; R] = std::array::from_fn(|j| 2.0 - j as f32);
-        let (u, v) = (Weights.apply(Portable, g.map(|x| [x; 4])), Input.apply(Portable, d.map(|x| [x; 4])));
-        let y: [[f32; 4]; M] = Output.apply(Portable, std::array::from_fn(|at| [u[at][0] * v[at][0]; 4]));
+        let (u, v) = (apply::<R, SIDE>(Weights, g), apply(Input, d));
+        let y: [f32; M] = apply(Output, std::array::from_fn(|at| u[at] * v[at]));
         for i in 0..M {
             let expected: f32 = (0..R).map(|j| d[i + j] * g[j]).sum();
-            assert!((y[i][0] - expected).abs() < 2e-5, "{R}x{R}: {} is not {expected}", y[i][0]);
+            assert!((y[i] - expected).abs() < 2e-5, "{R}x{R}: {} is not {expected}", y[i]);
         }
     }
 
