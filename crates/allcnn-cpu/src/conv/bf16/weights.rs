@@ -22,15 +22,13 @@ use crate::threads::SendPtr;
 
 /// Positions of a chunk.
 const CHUNK_POSITIONS: usize = 1152;
-/// f32-sized places that a packed chunk may take: 1 MiB.
-const CHUNK_PLACES: usize = 1 << 18;
+/// f32-sized places that a packed chunk may take: 2 MiB, since a longer chunk saves passes over the gradients.
+const CHUNK_PLACES: usize = 1 << 19;
 /// Positions that a part has at least, to pay for adding its copy.
 const PART_POSITIONS: usize = 2048;
 /// The most parts, and the most values that all copies may have.
 const MOST_PARTS: usize = 8;
 const COPY_VALUES: usize = 16 << 20;
-/// Values of a group's part of a copy, so that it stays in a second-level cache.
-const GROUP_VALUES: usize = 160 << 10;
 /// A small batch is still cut into so many units, for the threads' sake.
 const FEWEST_UNITS: usize = 8;
 
@@ -111,8 +109,7 @@ impl Bf16Weights {
         };
         let parts = (output.len() / output.channels / PART_POSITIONS).min(COPY_VALUES / pass.copy_len());
         pass.parts = parts.clamp(1, MOST_PARTS).min(pass.chunks.count());
-        let groups = (FEWEST_UNITS / pass.parts).max(pass.copy_len() / GROUP_VALUES);
-        pass.groups = groups.clamp(1, out_blocks);
+        pass.groups = (FEWEST_UNITS / pass.parts).clamp(1, out_blocks);
         let step_bytes = pass.gradient_step() * size_of::<f32>();
         pass.offsets = (0..pass.steps()).map(|step| (step * step_bytes) as isize).collect();
         Ok(Box::new(pass))
