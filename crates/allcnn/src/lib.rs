@@ -56,3 +56,4 @@ pub mod report;
 pub mod run;
 pub mod samples;
 pub mod train;
+pub mod visualise;
