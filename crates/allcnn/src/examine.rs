@@ -119,7 +119,11 @@ fn open(
     let input = checkpoint.network.input();
     let mut options = data::Options { size: Some((input.height, input.width)), ..data::Options::default() };
     let record = &manifest.data;
-    let source = wanted.data.as_ref().unwrap_or(&record.source);
+    let Some(source) = wanted.data.as_ref().or(manifest.own_data()) else {
+        return Err(Error::Mismatch(
+            "the weights of this run were imported, so it has no images of its own: give --data".into(),
+        ));
+    };
     let own = *source == record.source;
     if own {
         options.holdout = record.holdout.as_deref().map(str::parse).transpose()?;

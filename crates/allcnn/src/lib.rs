@@ -47,6 +47,7 @@ pub mod augment;
 pub mod data;
 pub mod evaluate;
 pub mod examine;
+pub mod import;
 pub mod net;
 pub mod parameters;
 pub mod plan;

@@ -104,6 +104,10 @@ pub struct Manifest {
     pub program: String,
     /// The model as it was given: a name or a file.
     pub model: String,
+    /// The file that the weights were imported from, where they were not trained here: then there are no images and no
+    /// steps, and the recipe says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<String>,
     /// Height and width that the network was planned for, where they were given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<[usize; 2]>,
@@ -125,6 +129,11 @@ pub struct Manifest {
 pub const PROGRAM: &str = concat!("allcnn ", env!("CARGO_PKG_VERSION"));
 
 impl Manifest {
+    /// The data that it was trained on; none where the weights were imported.
+    pub fn own_data(&self) -> Option<&String> {
+        self.imported.is_none().then_some(&self.data.source)
+    }
+
     /// The settings of a request that differ and would change the result, each with both values.
     pub fn changes(&self, request: &Request) -> Vec<String> {
         let mut changes = Vec::new();
@@ -324,6 +333,7 @@ mod tests {
         Manifest {
             program: PROGRAM.into(),
             model: "all-cnn-c".into(),
+            imported: None,
             input: None,
             total_steps: 400,
             epoch_steps: 40,
