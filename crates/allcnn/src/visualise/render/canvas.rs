@@ -152,10 +152,7 @@ mod tests {
     #[test]
     fn long_text_loses_its_middle() {
         let width = |letters: usize| letters * Font::PLAIN.advance();
-        assert_eq!(
-            Font::PLAIN.clipped("photographs.jpg", width(9)),
-            "phot..jpg"
-        );
+        assert_eq!(Font::PLAIN.clipped("photographs.jpg", width(9)), "phot..jpg");
         assert_eq!(Font::PLAIN.clipped("short", width(5)), "short");
         assert_eq!(Font::PLAIN.clipped("short", width(1)), ".");
     }
