@@ -1,5 +1,7 @@
 //! What can go wrong with an explanation.
 
+use std::ops::Range;
+
 use crate::train;
 
 /// Something that the network does not have, or a run that cannot be used.
@@ -38,6 +40,27 @@ pub enum Error {
         height: usize,
         /// Its columns.
         width: usize,
+    },
+    /// Filters that the layer does not have.
+    #[error("{layer} has filters 0..{filters}, given {}..{}; expected a part of these", .given.start, .given.end)]
+    NoSuchFilters {
+        /// The layer.
+        layer: String,
+        /// The filters.
+        given: Range<usize>,
+        /// How many it has.
+        filters: usize,
+    },
+    /// A unit whose way back to the picture depends on an image.
+    #[error(
+        "{layer} lies above {pool}, whose way back to the picture depends on an image (which value was the largest)\n\
+         look at it without --without-image, or at a layer below {pool}, or at a network without pooling"
+    )]
+    NeedsImage {
+        /// The layer.
+        layer: String,
+        /// The first pooling on the way.
+        pool: String,
     },
     /// A layer above which nothing is trained.
     #[error(

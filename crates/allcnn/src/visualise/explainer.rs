@@ -130,7 +130,7 @@ impl<'d, D: Device> Explainer<'d, D> {
 }
 
 /// As many pairs at a time as there are, or as fit into the memory that a batch may take.
-fn batch(network: &Network, pairs: usize) -> usize {
+pub(super) fn batch(network: &Network, pairs: usize) -> usize {
     // Each layer's output, and about as much again for signals and workspace.
     let values: usize = network.operations(1).iter().map(Operation::output).map(|shape| shape.len()).sum();
     let fitting = BATCH_BYTES / (2 * size_of::<f32>() * values);

@@ -42,13 +42,21 @@
 
 mod error;
 mod explainer;
+mod feature_sheet;
+mod layer;
 mod method;
+mod patches;
 mod randomize;
 pub mod render;
 mod target;
+mod unconditioned;
 
 pub use error::Error;
 pub use explainer::{Explainer, Explanation};
+pub use feature_sheet::{ExplainedFilter, Labels, drawing_rows, drawing_sheet, patch_rows, patch_tile_side};
+pub use layer::FilterChoice;
 pub use method::Method;
+pub use patches::{FilterPatches, Patch, explain_patches, strongest_patches};
 pub use randomize::randomized;
 pub use target::{Found, Place, Target, Unit};
+pub use unconditioned::{Drawing, draw_without_image};
