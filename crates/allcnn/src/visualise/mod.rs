@@ -42,13 +42,17 @@
 
 mod error;
 mod explainer;
+mod files;
 mod method;
+mod plate;
 mod randomize;
 pub mod render;
 mod target;
 
 pub use error::Error;
 pub use explainer::{Explainer, Explanation};
+pub use files::{Entry, Explained, FileExplainer, Request, View};
 pub use method::Method;
+pub use plate::{Coloring, plate};
 pub use randomize::randomized;
 pub use target::{Found, Place, Target, Unit};
