@@ -10,8 +10,9 @@ use allcnn::data::Holdout;
 use allcnn::data::fetch::FetchTarget;
 use allcnn::net::Init;
 use allcnn::preprocess::Method;
+use allcnn::visualise::{Place, Unit};
 
-use crate::values::{DeviceChoice, count, duration, image_size, non_negative, positive, share};
+use crate::values::{DeviceChoice, count, duration, image_size, non_negative, place, positive, share, unit};
 
 /// Examples come first: most people want to copy one.
 const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -27,7 +28,8 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
   allcnn train                          train All-CNN-C on the embedded data, with a report
   allcnn train --data photos/           train on your own images: one folder a class
   allcnn eval runs/NAME                 error, loss, confusion matrix of a finished run
-  allcnn predict runs/NAME cat.jpg      what is in the picture?",
+  allcnn predict runs/NAME cat.jpg      what is in the picture?
+  allcnn explain runs/NAME cat.jpg      what in the picture speaks for that?",
     after_help = "allcnn COMMAND --help shows the examples and flags of a command."
 )]
 pub struct Cli {
@@ -67,6 +69,22 @@ pub enum Command {
   allcnn predict runs/NAME photos/ --top 3 --json"
     )]
     Predict(PredictArgs),
+    /// Show what in a picture a unit looks at, by guided backpropagation and its relatives
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn explain runs/NAME cat.jpg                           what speaks for the most probable class
+  allcnn explain runs/NAME cat.jpg --method all              the paper's three methods side by side
+  allcnn explain runs/NAME photos/ --layer conv6 --top 3     the three most active units of a layer
+  allcnn explain runs/NAME cat.jpg --unit 5 --map overlay    what speaks for class 5, laid over the picture
+  allcnn explain runs/NAME cat.jpg --method all --switches   with pooling + switches beside, as Figures 4 and 5
+  allcnn explain runs/NAME cat.jpg --randomize-from conv7    is it the weights that make the picture?
+  allcnn explain runs/NAME cat.jpg --npy maps.npy --json     raw values for programs",
+        after_help = "Read with care: guided backpropagation and deconvnet work partly like edge detectors. They can look
+the same for another class, and even when the weights of the upper layers are random (Adebayo et al.
+2018, Nie et al. 2018); --randomize-from shows how far that is so here. Only backprop is the gradient."
+    )]
+    Explain(ExplainArgs),
     /// List the networks, or the layers of one
     #[command(
         help_template = TEMPLATE,
@@ -251,6 +269,82 @@ pub struct PredictArgs {
     /// Classes to name for each picture
     #[arg(long, value_name = "K", default_value = "1", value_parser = count::<usize>(1_000_000))]
     pub top: usize,
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+}
+
+/// The way back through a ReLU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MethodChoice {
+    /// What raises the unit, through units that are active: the paper's own method.
+    Guided,
+    /// The gradient.
+    Backprop,
+    /// What raises the unit, through all units (Zeiler and Fergus 2014).
+    Deconvnet,
+    /// The three side by side.
+    All,
+}
+
+/// How maps are colored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MapChoice {
+    /// Zero is grey; each color channel is lighter where it speaks for the unit, darker where against it.
+    Signed,
+    /// The largest magnitude of a pixel's channels, from black to white.
+    Absolute,
+    /// Only what speaks for the unit, on black.
+    Positive,
+    /// The magnitude from yellow to dark red, over the picture in grey.
+    Overlay,
+}
+
+/// `allcnn explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A run folder
+    pub run: PathBuf,
+    /// Pictures, or folders of them
+    #[arg(required = true, value_name = "IMAGE|FOLDER")]
+    pub images: Vec<PathBuf>,
+    /// The way back from the unit to the picture
+    #[arg(long, value_enum, default_value = "guided")]
+    pub method: MethodChoice,
+    /// The layer of the unit: conv1, ..., pool1, ..., global_pool or softmax (see `allcnn models NAME`) [default: the
+    /// last before the softmax, whose units are the classes]
+    #[arg(long, value_name = "NAME")]
+    pub layer: Option<String>,
+    /// The unit: a channel of the layer, counted from 0, or max for the most active one of each picture
+    #[arg(long, value_name = "N|max", default_value = "max", value_parser = unit)]
+    pub unit: Unit,
+    /// Where in the channel, counted from 0 [default: where it is most active]
+    #[arg(long, value_name = "ROW,COLUMN", value_parser = place)]
+    pub at: Option<Place>,
+    /// Explain the K most active units of the layer
+    #[arg(long, value_name = "K", default_value = "1", value_parser = count::<usize>(65_536))]
+    pub top: usize,
+    /// How the maps are colored; each is scaled by its own largest magnitude
+    #[arg(long, value_enum, default_value = "signed")]
+    pub map: MapChoice,
+    /// Show beside it what comes of pooling with switches in the place of each stride of 2, put there after training
+    #[arg(long)]
+    pub switches: bool,
+    /// Draw the weights from this layer up anew first: a sanity check (Adebayo et al. 2018)
+    #[arg(long, value_name = "LAYER")]
+    pub randomize_from: Option<String>,
+    /// Seed for --randomize-from
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub seed: u64,
+    /// The sheet of pictures to write; a file of this name is replaced
+    #[arg(long, value_name = "FILE.png", default_value = "explain.png")]
+    pub out: PathBuf,
+    /// Write the raw maps too, float32 [height, width, 3], or [n, height, width, 3] for several in the order of --json
+    #[arg(long, value_name = "FILE.npy")]
+    pub npy: Option<PathBuf>,
     /// Print one JSON document instead of a table
     #[arg(long)]
     pub json: bool,

@@ -165,8 +165,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// The pixels of a file in the network's size.
-fn picture(path: &Path, geometry: Geometry) -> Result<Vec<u8>, String> {
+/// The pixels of a file in the network's size; the error says in a few words what is wrong with it.
+pub(crate) fn picture(path: &Path, geometry: Geometry) -> Result<Vec<u8>, String> {
     let picture = decode(&read(path).map_err(|error| error.to_string())?)?;
     Ok(resize(picture, geometry.height, geometry.width)?.pixels)
 }

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic_file::write_atomically;
+use crate::net::Network;
 use crate::preprocess::Preprocessor;
 use crate::train::{Checkpoint, CheckpointError, EpochRow, Recipe, Request, csv};
 
@@ -51,6 +52,19 @@ pub enum RunError {
         /// Its fingerprint.
         given: String,
         /// The run's.
+        expected: String,
+    },
+    /// Weights of another network than that of the run.
+    #[error(
+        "the weights in {path} are of the network {given}, the run trained {expected}, and they differ\n\
+         put the run's own best.safetensors and last.safetensors back", path = .path.display()
+    )]
+    OtherNetwork {
+        /// The folder.
+        path: PathBuf,
+        /// The network of the weights.
+        given: String,
+        /// The network of the run.
         expected: String,
     },
     /// The system refused.
@@ -300,6 +314,20 @@ impl RunFolder {
     pub fn read_best(&self) -> Result<Checkpoint, CheckpointError> {
         let path = if self.best().exists() { self.best() } else { self.last() };
         Checkpoint::read(&path)
+    }
+
+    /// The settings and the best checkpoint, which has to be of the run's network.
+    ///
+    /// # Errors
+    /// As [`RunFolder::manifest`] and [`RunFolder::read_best`]; [`RunError::OtherNetwork`].
+    pub fn trained(&self) -> Result<(Manifest, Checkpoint), crate::train::Error> {
+        let (manifest, checkpoint) = (self.manifest()?, self.read_best()?);
+        let network = Network::from_toml(&manifest.network)?;
+        if network != checkpoint.network {
+            let (path, given) = (self.path.clone(), checkpoint.network.name().into());
+            return Err(RunError::OtherNetwork { path, given, expected: network.name().into() }.into());
+        }
+        Ok((manifest, checkpoint))
     }
 
     /// The preprocessing that was fitted for the run.

@@ -5,6 +5,7 @@ mod bench_layers;
 mod bench_timing;
 mod data;
 mod eval;
+mod explain;
 mod models;
 mod network_choice;
 mod predict;
@@ -20,6 +21,7 @@ pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Train(arguments) => train::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
+        Command::Explain(arguments) => explain::run(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::Data(command) => data::run(command),
         Command::Bench(arguments) => bench::run(arguments),

@@ -143,6 +143,15 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The file of a run is not there.
+    #[error(
+        "{} is missing, so images cannot be prepared as they were for the training\n\
+         put the file back that `allcnn train` wrote, or train again", path.display()
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {

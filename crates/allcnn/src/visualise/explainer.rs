@@ -2,7 +2,7 @@
 
 use allcnn_device::Device;
 
-use super::{Error, Found, Method, Target};
+use super::{Error, Found, Method, Target, Unit};
 use crate::evaluate::probabilities;
 use crate::net::{Network, Operation};
 use crate::parameters::Parameters;
@@ -75,18 +75,39 @@ impl<'d, D: Device> Explainer<'d, D> {
         methods: &[Method],
     ) -> Result<Vec<Explanation>, Error> {
         let length = self.network().input().shape(1).len();
-        assert_eq!(images.len() % length, 0, "{} values are no whole images of {length}", images.len());
-        let units = target.units().len();
-        let pairs: Vec<usize> = (0..images.len() / length * units).collect();
+        let pairs = (0..images.len() / length)
+            .flat_map(|image| target.units().iter().map(move |&unit| (image, unit)));
+        let pairs: Vec<(usize, Unit)> = pairs.collect();
+        self.explain_pairs(parameters, images, target, &pairs, methods)
+    }
+
+    /// As [`Explainer::explain`], for these pairs of an image's place and a unit of the target's layer.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device failed.
+    pub fn explain_pairs(
+        &mut self,
+        parameters: &Parameters<D>,
+        images: &[f32],
+        target: &Target,
+        pairs: &[(usize, Unit)],
+        methods: &[Method],
+    ) -> Result<Vec<Explanation>, Error> {
+        let length = self.network().input().shape(1).len();
+        assert!(
+            images.len().is_multiple_of(length),
+            "{} values are no whole images of {length}",
+            images.len()
+        );
         let mut explanations = Vec::with_capacity(pairs.len());
         for pairs in pairs.chunks(self.plan.batch()) {
-            for (row, pair) in self.images.chunks_exact_mut(length).zip(pairs) {
-                row.copy_from_slice(&images[pair / units * length..][..length]);
+            for (row, (image, _)) in self.images.chunks_exact_mut(length).zip(pairs) {
+                row.copy_from_slice(&images[image * length..][..length]);
             }
             self.plan.upload(&self.images, &self.targets)?;
             self.plan.forward(parameters, Mode::Evaluate);
             let start = explanations.len();
-            let signal = self.begin(pairs, target, &mut explanations)?;
+            let signal = self.begin(target, pairs, &mut explanations)?;
             for method in methods {
                 self.plan.explain(parameters, target.layer(), &signal, method.rule(), &mut self.images)?;
                 let maps = self.images.chunks_exact(length);
@@ -102,8 +123,8 @@ impl<'d, D: Device> Explainer<'d, D> {
     /// the signal of the whole batch.
     fn begin(
         &mut self,
-        pairs: &[usize],
         target: &Target,
+        pairs: &[(usize, Unit)],
         explanations: &mut Vec<Explanation>,
     ) -> Result<Vec<f32>, Error> {
         self.plan.logits(&mut self.logits)?;
@@ -113,17 +134,11 @@ impl<'d, D: Device> Explainer<'d, D> {
         let mut signal = vec![0.0; outputs.len()];
         let rows = self.logits.chunks_exact(self.plan.network().classes());
         let rows = rows.zip(outputs.chunks_exact(length)).zip(signal.chunks_exact_mut(length));
-        let units = target.units();
-        for (((logits, output), signal), pair) in rows.zip(pairs) {
+        for (((logits, output), signal), &(image, unit)) in rows.zip(pairs) {
             let probabilities = probabilities(logits);
-            let unit = target.find(units[pair % units.len()], output, &probabilities);
+            let unit = target.find(unit, output, &probabilities);
             target.begin(unit, &probabilities, signal);
-            explanations.push(Explanation {
-                image: pair / units.len(),
-                unit,
-                probabilities,
-                maps: Vec::new(),
-            });
+            explanations.push(Explanation { image, unit, probabilities, maps: Vec::new() });
         }
         Ok(signal)
     }
