@@ -1,5 +1,9 @@
 //! The command line: every command and flag, with its help and its checks.
 
+mod features;
+mod import;
+mod reproduce;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +15,10 @@ use allcnn::data::fetch::FetchTarget;
 use allcnn::net::Init;
 use allcnn::preprocess::Method;
 use allcnn::visualise::{Place, Unit};
+
+pub use features::FeaturesArgs;
+pub use import::ImportArgs;
+pub use reproduce::{FigureArgs, ImageFigureArgs, PatchFigureArgs, ReproduceCommand};
 
 use crate::values::{DeviceChoice, count, duration, image_size, non_negative, place, positive, share, unit};
 
@@ -85,6 +93,42 @@ the same for another class, and even when the weights of the upper layers are ra
 2018, Nie et al. 2018); --randomize-from shows how far that is so here. Only backprop is the gradient."
     )]
     Explain(ExplainArgs),
+    /// Show what activates the filters of a layer: the image patches, and what the units look at in them
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn features runs/NAME --layer conv6                    the 9 patches that activate each filter most
+  allcnn features runs/NAME --layer conv6 --filters 0..16 --patches 4
+  allcnn features runs/NAME --layer conv9 --data photos/     on other images; their classes do not matter
+  allcnn features runs/NAME --layer conv3 --without-image    what single units draw without an image
+  allcnn features runs/NAME --layer conv6 --json             images, activations and places for programs",
+        after_help = "An image counts for a filter once, with its strongest unit; units that are not above zero do not count. A
+patch is what the unit sees: its receptive field, without what lies beyond the image's border."
+    )]
+    Features(FeaturesArgs),
+    /// Make a run folder of weights from PyTorch or Caffe
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn import alexnet.safetensors --model alexnet --out runs/alexnet       torchvision's AlexNet
+  allcnn import bvlc_reference_caffenet.caffemodel --model caffenet --classes-file synset_words.txt --out runs/caffenet
+  allcnn import weights.safetensors --model all-cnn-c --preprocess runs/NAME/preprocess.safetensors --out runs/imported
+  allcnn import sequential.safetensors --model mine.toml --preprocess 0.49,0.48,0.45/0.25,0.24,0.26 --out runs/mine",
+        after_help = "PyTorch writes such a file with safetensors.torch.save_file(model.state_dict(), \"weights.safetensors\").
+Layers are called conv1, conv2, ...; or 0, 3, ... as in an nn.Sequential; or features.0, ..., classifier.6.
+Fully connected layers become the convolutions that they are."
+    )]
+    Import(ImportArgs),
+    /// Reproduce a figure of the paper with a network of your own
+    #[command(
+        subcommand,
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn reproduce fig2 --run runs/NAME --out figures/
+  allcnn reproduce fig3 --run runs/NAME --out figures/
+  allcnn reproduce fig5 --run runs/NAME cat.jpg dog.jpg --out figures/"
+    )]
+    Reproduce(ReproduceCommand),
     /// List the networks, or the layers of one
     #[command(
         help_template = TEMPLATE,

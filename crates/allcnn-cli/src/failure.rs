@@ -4,7 +4,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-use allcnn::{net, train, visualise};
+use allcnn::{import, net, train, visualise};
 
 /// The exit code of work that failed.
 pub const EXIT_FAILED: u8 = 1;
@@ -32,7 +32,12 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 
 /// Whether only the command line is to blame: a name that nothing has, a unit that the network lacks.
 fn is_usage(error: &anyhow::Error) -> bool {
-    let network = match error.downcast_ref::<train::Error>() {
+    let import = error.downcast_ref::<import::Error>();
+    let training = match import {
+        Some(import::Error::Model(training)) => Some(training),
+        _ => error.downcast_ref::<train::Error>(),
+    };
+    let network = match training {
         Some(train::Error::Network(network)) => Some(network),
         _ => error.downcast_ref::<net::Error>(),
     };

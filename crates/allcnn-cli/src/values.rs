@@ -1,5 +1,6 @@
 //! Values as people write them on the command line: each parser says what was given and what is expected.
 
+use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -83,6 +84,19 @@ pub fn place(text: &str) -> Result<Place, String> {
         .ok_or_else(|| "expected a row and a column from 0, such as 4,7".to_owned())
 }
 
+/// Whole numbers from A up to, but without, B, as in `4..8`; or one of them.
+pub fn range(text: &str) -> Result<Range<usize>, String> {
+    let number = |text: &str| text.parse::<usize>().ok();
+    let range = match text.split_once("..") {
+        Some((start, end)) => number(start).zip(number(end)),
+        None => number(text).and_then(|one| Some((one, one.checked_add(1)?))),
+    };
+    range
+        .filter(|(start, end)| start < end)
+        .map(|(start, end)| start..end)
+        .ok_or_else(|| "expected A..B with A below B, such as 0..16, or one number".to_owned())
+}
+
 /// A size in pixels, as in `32x32`: height and width.
 pub fn image_size(text: &str) -> Result<(usize, usize), String> {
     let side = |text: &str| text.parse().ok().filter(|side| (1..=65_536).contains(side));
@@ -148,6 +162,12 @@ mod tests {
         assert!(["", "-1", "most", "1.5"].iter().all(|text| unit(text).is_err()));
         assert_eq!(place("4,7"), Ok(Place::At { row: 4, column: 7 }));
         assert!(["", "4", "4,", "-1,2", "4x7"].iter().all(|text| place(text).is_err()));
+    }
+
+    #[test]
+    fn ranges_and_single_numbers() {
+        assert_eq!((range("4..8"), range("7")), (Ok(4..8), Ok(7..8)));
+        assert!(["", "..", "4..", "8..4", "4..4", "-1..3", "1..=3"].iter().all(|text| range(text).is_err()));
     }
 
     #[test]

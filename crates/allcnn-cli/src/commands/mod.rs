@@ -6,9 +6,13 @@ mod bench_timing;
 mod data;
 mod eval;
 mod explain;
+mod features;
+mod import;
 mod models;
 mod network_choice;
+mod picture;
 mod predict;
+mod reproduce;
 mod train;
 
 use std::process::ExitCode;
@@ -22,6 +26,9 @@ pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Eval(arguments) => eval::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
+        Command::Features(arguments) => features::run(arguments),
+        Command::Import(arguments) => import::run(arguments),
+        Command::Reproduce(command) => reproduce::run(command),
         Command::Models(arguments) => models::run(arguments),
         Command::Data(command) => data::run(command),
         Command::Bench(arguments) => bench::run(arguments),

@@ -177,7 +177,10 @@ mod tests {
         let [conv, fc] = weights.layers.as_slice() else { panic!("{weights:?}") };
         assert_eq!((conv.name.as_str(), fc.name.as_str()), ("conv1", "fc8"));
         assert_eq!(conv.weight.values, [4.0, 5.0, 2.0, 3.0, 0.0, 1.0, 10.0, 11.0, 8.0, 9.0, 6.0, 7.0]);
-        assert_eq!((fc.weight.shape.as_slice(), fc.weight.values.as_slice()), (&[1, 3][..], &[7.0, 8.0, 9.0][..]));
+        assert_eq!(
+            (fc.weight.shape.as_slice(), fc.weight.values.as_slice()),
+            (&[1, 3][..], &[7.0, 8.0, 9.0][..])
+        );
         assert_eq!((weights.classes(), weights.form), (1, Form::Caffe));
     }
 
@@ -192,8 +195,16 @@ mod tests {
             ..BlobProto::default()
         };
         let layers = vec![
-            V1LayerParameter { name: "conv1".into(), kind: 4, blobs: vec![old([4, 2, 3, 3]), old([1, 1, 1, 4])] },
-            V1LayerParameter { name: "fc".into(), kind: 14, blobs: vec![old([1, 1, 5, 4]), old([1, 1, 1, 5])] },
+            V1LayerParameter {
+                name: "conv1".into(),
+                kind: 4,
+                blobs: vec![old([4, 2, 3, 3]), old([1, 1, 1, 4])],
+            },
+            V1LayerParameter {
+                name: "fc".into(),
+                kind: 14,
+                blobs: vec![old([1, 1, 5, 4]), old([1, 1, 1, 5])],
+            },
         ];
         let weights = read(&NetParameter { layers, layer: vec![] }.encode_to_vec()).unwrap();
         let shapes: Vec<_> =
@@ -207,10 +218,15 @@ mod tests {
         assert!(said(layer("prelu", "PReLU", vec![blob(&[3], 0.0)])).contains("prelu is of type PReLU"));
         assert!(said(layer("c", "Convolution", vec![blob(&[1, 1, 1, 1], 0.0)])).contains("c has 1 arrays"));
         let odd = blob(&[2, 2], 0.0);
-        assert!(said(layer("c", "Convolution", vec![odd, blob(&[2], 0.0)])).contains("4 values in shape [2, 2]"));
+        assert!(
+            said(layer("c", "Convolution", vec![odd, blob(&[2], 0.0)])).contains("4 values in shape [2, 2]")
+        );
         let mut short = blob(&[2, 3], 0.0);
         short.data.pop();
-        assert!(said(layer("f", "InnerProduct", vec![short, blob(&[2], 0.0)])).contains("5 values in shape [2, 3]"));
+        assert!(
+            said(layer("f", "InnerProduct", vec![short, blob(&[2], 0.0)]))
+                .contains("5 values in shape [2, 3]")
+        );
         let mut huge = blob(&[1, 1], 0.0);
         huge.shape = Some(BlobShape { dim: vec![i64::MAX, i64::MAX] });
         assert!(said(layer("f", "InnerProduct", vec![huge, blob(&[2], 0.0)])).contains("that agree"));

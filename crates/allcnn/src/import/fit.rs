@@ -34,9 +34,11 @@ impl Weights {
                 expected.len()
             )));
         }
-        let fitted = self.layers.into_iter().zip(convolutions).map(|(layer, (name, shape))| {
-            fit_layer(layer, &name, shape).map_err(other)
-        });
+        let fitted = self
+            .layers
+            .into_iter()
+            .zip(convolutions)
+            .map(|(layer, (name, shape))| fit_layer(layer, &name, shape).map_err(other));
         Ok(fitted.collect::<Result<Vec<_>, Error>>()?.into_iter().flatten().collect())
     }
 }

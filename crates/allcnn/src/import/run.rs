@@ -55,7 +55,8 @@ impl Import {
         let run = RunFolder::create(out)?;
         preprocessor.save(&run.preprocessing())?;
         let progress = Progress { epoch_steps: 1, ..Progress::default() };
-        let checkpoint = Checkpoint { network: network.clone(), classes, values, velocities: vec![], progress };
+        let checkpoint =
+            Checkpoint { network: network.clone(), classes, values, velocities: vec![], progress };
         checkpoint.write(&run.last())?;
         run.write_manifest(&self.manifest(&network, &preprocessor))?;
         Ok(Imported { run, form, network, scaling })

@@ -73,7 +73,9 @@ impl fmt::Display for Scaling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unit => f.write_str("value / 255"),
-            scaling if *scaling == Self::IMAGENET => f.write_str("ImageNet's mean and deviation (torchvision)"),
+            scaling if *scaling == Self::IMAGENET => {
+                f.write_str("ImageNet's mean and deviation (torchvision)")
+            }
             scaling if *scaling == Self::CAFFE => f.write_str("value - ImageNet's mean (Caffe)"),
             Self::MeanStd { mean, std } => write!(f, "(value / 255 - {mean:?}) / {std:?}"),
             Self::File(path) => path.display().fmt(f),
@@ -93,7 +95,11 @@ impl FromStr for Scaling {
             _ => {
                 let (mean, std) = text.split_once('/').ok_or(ScalingError)?;
                 let (mean, std) = (three(mean)?, three(std)?);
-                if std.iter().all(|&std| std > 0.0) { Ok(Self::MeanStd { mean, std }) } else { Err(ScalingError) }
+                if std.iter().all(|&std| std > 0.0) {
+                    Ok(Self::MeanStd { mean, std })
+                } else {
+                    Err(ScalingError)
+                }
             }
         }
     }

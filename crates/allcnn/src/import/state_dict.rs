@@ -29,8 +29,7 @@ pub fn read(bytes: &[u8]) -> Result<Weights, String> {
     }
     let layers = parts.into_iter().map(|(name, [weight, bias])| {
         let lacks = |part| format!("it has no {name}.{part}; expected a weight and a bias for each layer");
-        let (weight, bias) =
-            (weight.ok_or_else(|| lacks("weight"))?, bias.ok_or_else(|| lacks("bias"))?);
+        let (weight, bias) = (weight.ok_or_else(|| lacks("weight"))?, bias.ok_or_else(|| lacks("bias"))?);
         Ok(Layer { name: name.into(), weight, bias })
     });
     ordered(layers.collect::<Result<_, String>>()?)
@@ -78,7 +77,9 @@ fn tensor(name: &str, view: &TensorView<'_>) -> Result<Tensor, String> {
         Dtype::F64 => bytes.as_chunks().0.iter().map(|&value| f64::from_le_bytes(value) as f32).collect(),
         Dtype::F16 => bytes.as_chunks().0.iter().map(|&value| f16::from_le_bytes(value).into()).collect(),
         Dtype::BF16 => bytes.as_chunks().0.iter().map(|&value| bf16::from_le_bytes(value).into()).collect(),
-        other => return Err(format!("its tensor {name} is of type {other:?}; expected F32, F64, F16 or BF16")),
+        other => {
+            return Err(format!("its tensor {name} is of type {other:?}; expected F32, F64, F16 or BF16"));
+        }
     };
     Ok(Tensor { name: name.into(), shape: view.shape().to_vec(), values })
 }
@@ -90,7 +91,8 @@ mod tests {
 
     /// A file with a weight `[2, 3]` and a bias `[2]` for each of these layers; the weights count the layers.
     fn file(layers: &[&str]) -> Vec<u8> {
-        let floats = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        let floats =
+            |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         let bias = floats(&[0.0, 1.0]);
         let weights: Vec<Vec<u8>> = (0..layers.len()).map(|place| floats(&[place as f32; 6])).collect();
         let view = |shape: &[usize], data| TensorView::new(Dtype::F32, shape.to_vec(), data).unwrap();

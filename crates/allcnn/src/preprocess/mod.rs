@@ -216,7 +216,11 @@ impl Preprocessor {
     /// [`Method::MeanStd`] with a mean and a standard deviation for each channel (of values divided by 255) that were
     /// found elsewhere. Panics when they are not as many as the channels.
     pub fn mean_std(geometry: Geometry, mean: Vec<f32>, std: Vec<f32>) -> Self {
-        assert_eq!([mean.len(), std.len()], [geometry.channels; 2], "a mean and a deviation for each channel");
+        assert_eq!(
+            [mean.len(), std.len()],
+            [geometry.channels; 2],
+            "a mean and a deviation for each channel"
+        );
         Self { geometry, fitted: Fitted::MeanStd { mean, std } }
     }
 

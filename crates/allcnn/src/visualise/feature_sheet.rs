@@ -2,7 +2,7 @@
 //! them; or what each filter draws without an image.
 
 use super::render::{Shading, Sheet, SheetRow, Tile};
-use super::{Drawing, FilterChoice, FilterPatches, Method, Patch};
+use super::{Drawing, FilterChoice, FilterPatches, Patch};
 use crate::data::Images;
 use crate::data::decode::Picture;
 use crate::net::Rectangle;
@@ -97,7 +97,12 @@ fn name(choice: &FilterChoice, filter: usize, classes: &[String]) -> String {
 }
 
 /// The filter, its activations, and the classes of its images, the frequent ones first.
-fn caption(choice: &FilterChoice, images: &Images, filter: &ExplainedFilter, labels: Labels<'_>) -> Vec<String> {
+fn caption(
+    choice: &FilterChoice,
+    images: &Images,
+    filter: &ExplainedFilter,
+    labels: Labels<'_>,
+) -> Vec<String> {
     let patches = &filter.found.patches;
     let head = format!("filter {}", name(choice, filter.found.filter, labels.classes));
     let (Some(first), Some(last)) = (patches.first(), patches.last()) else {
@@ -109,13 +114,20 @@ fn caption(choice: &FilterChoice, images: &Images, filter: &ExplainedFilter, lab
     }
     let mut classes: Vec<(usize, &String)> = counts.into_iter().zip(labels.data_classes).collect();
     classes.sort_by_key(|class| std::cmp::Reverse(class.0)); // stable
-    let classes = classes.into_iter().filter(|class| class.0 > 0).map(|(count, name)| format!("{count} {name}"));
+    let classes =
+        classes.into_iter().filter(|class| class.0 > 0).map(|(count, name)| format!("{count} {name}"));
     let activations = format!("{:.3} to {:.3}", first.unit.activation, last.unit.activation);
     vec![head, format!("{activations}: {}", classes.collect::<Vec<_>>().join(", "))]
 }
 
 /// The patches side by side, and below them a row of maps for each method.
-fn strip(choice: &FilterChoice, images: &Images, filter: &ExplainedFilter, most: usize, methods: usize) -> Picture {
+fn strip(
+    choice: &FilterChoice,
+    images: &Images,
+    filter: &ExplainedFilter,
+    most: usize,
+    methods: usize,
+) -> Picture {
     let ((height, width), gap) = (choice.patch_size(), gap(choice));
     let mut strip = blank(grid_side(height, gap, 1 + methods), grid_side(width, gap, most));
     for (place, (patch, maps)) in filter.found.patches.iter().zip(&filter.maps).enumerate() {
@@ -155,7 +167,8 @@ fn blank(height: usize, width: usize) -> Picture {
 
 /// A part of `[height, width, 3]`.
 fn cropped<T: Copy>(values: &[T], width: usize, part: &Rectangle) -> Vec<T> {
-    let row = |row: usize| &values[3 * (row * width + part.columns.start)..3 * (row * width + part.columns.end)];
+    let row =
+        |row: usize| &values[3 * (row * width + part.columns.start)..3 * (row * width + part.columns.end)];
     part.rows.clone().flat_map(row).copied().collect()
 }
 
@@ -174,10 +187,13 @@ mod tests {
 
     /// One filter of conv2 of All-CNN-C (5x5 pixels) with a patch in the middle and one cut off by the corner.
     fn example() -> (FilterChoice, Images, ExplainedFilter) {
-        let choice = FilterChoice::new(&Network::named("all-cnn-c", 2).unwrap(), "conv2", Some(3..4)).unwrap();
+        let choice =
+            FilterChoice::new(&Network::named("all-cnn-c", 2).unwrap(), "conv2", Some(3..4)).unwrap();
         let mut images = Images::new(32, 32);
         for image in 0..3u8 {
-            let pixels: Vec<u8> = (0..32 * 32).flat_map(|place| [image * 32 + (place / 32) as u8, (place % 32) as u8, 7]).collect();
+            let pixels: Vec<u8> = (0..32 * 32)
+                .flat_map(|place| [image * 32 + (place / 32) as u8, (place % 32) as u8, 7])
+                .collect();
             images.push(&pixels, u32::from(image % 2), format!("{image}"));
         }
         let patch = |image, row, column, activation| Patch {

@@ -187,23 +187,38 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     /// # Errors
     /// A failure of the device.
     pub fn explain(&mut self, files: &[PathBuf]) -> Result<Vec<Result<Explained, Entry>>, Error> {
-        let geometry = self.preprocessor.geometry();
-        let pictures: Vec<Result<Vec<u8>, String>> =
-            files.par_iter().map(|file| picture(file, geometry)).collect();
-        let readable: Vec<u8> = pictures.iter().flatten().flatten().copied().collect();
-        let mut images = vec![0.0; readable.len()];
-        self.preprocessor.apply(&readable, &mut images);
+        let Geometry { height, width, .. } = self.preprocessor.geometry();
+        let read = |path: &PathBuf| {
+            let file = path.display().to_string();
+            match picture(path, self.preprocessor.geometry()) {
+                Ok(pixels) => Ok((file, Picture { height, width, pixels })),
+                Err(error) => Err(Entry::Unread { file, error }),
+            }
+        };
+        let read: Vec<Result<(String, Picture), Entry>> = files.par_iter().map(read).collect();
+        let readable = read.iter().flatten().cloned().collect();
+        let mut explained = self.explain_pictures(readable)?.into_iter();
+        let answer = |read| match read {
+            Ok(_) => explained.next().map(Ok),
+            Err(unread) => Some(Err(unread)),
+        };
+        Ok(read.into_iter().filter_map(answer).collect())
+    }
+
+    /// The same for pictures of the network's size, each with a name. Panics when one has another size.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    pub fn explain_pictures(&mut self, pictures: Vec<(String, Picture)>) -> Result<Vec<Explained>, Error> {
+        let pixels: Vec<u8> = pictures.iter().flat_map(|(_, picture)| &picture.pixels).copied().collect();
+        let mut images = vec![0.0; pixels.len()];
+        self.preprocessor.apply(&pixels, &mut images);
         let mut views = self.views(&images)?.into_iter();
         let units = self.forms[0].target.units().len();
-        let explained = files.iter().zip(pictures).map(|(file, pixels)| {
-            let file = file.display().to_string();
-            match pixels {
-                Err(error) => Err(Entry::Unread { file, error }),
-                Ok(pixels) => {
-                    let picture = Picture { height: geometry.height, width: geometry.width, pixels };
-                    Ok(Explained { file, picture, units: views.by_ref().take(units).collect() })
-                }
-            }
+        let explained = pictures.into_iter().map(|(file, picture)| Explained {
+            file,
+            picture,
+            units: views.by_ref().take(units).collect(),
         });
         Ok(explained.collect())
     }

@@ -133,7 +133,9 @@ mod tests {
             assert_eq!(cut.receptive_field(), whole.info().layers[place].receptive_field, "{layer}");
         }
         assert_eq!(choice("caffenet", "conv8").filters(), 0..10);
-        assert!(choice("all-cnn-c", "conv9").is_of_classes() && !choice("all-cnn-c", "conv8").is_of_classes());
+        assert!(
+            choice("all-cnn-c", "conv9").is_of_classes() && !choice("all-cnn-c", "conv8").is_of_classes()
+        );
     }
 
     #[test]
@@ -156,8 +158,14 @@ mod tests {
     fn what_the_network_lacks_is_refused() {
         let network = Network::named("all-cnn-c", 10).unwrap();
         let said = |layer, filters| FilterChoice::new(&network, layer, filters).unwrap_err().to_string();
-        assert!(said("softmax", None).contains("no layer \"softmax\"") && said("x", None).contains("conv9, global_pool"));
-        assert_eq!(said("conv1", Some(90..97)), "conv1 has filters 0..96, given 90..97; expected a part of these");
+        assert!(
+            said("softmax", None).contains("no layer \"softmax\"")
+                && said("x", None).contains("conv9, global_pool")
+        );
+        assert_eq!(
+            said("conv1", Some(90..97)),
+            "conv1 has filters 0..96, given 90..97; expected a part of these"
+        );
         assert!(said("conv1", Some(5..5)).contains("given 5..5"));
     }
 

@@ -42,6 +42,7 @@
 
 mod error;
 mod explainer;
+mod feature_explorer;
 mod feature_sheet;
 mod files;
 mod layer;
@@ -55,6 +56,7 @@ mod unconditioned;
 
 pub use error::Error;
 pub use explainer::{Explainer, Explanation};
+pub use feature_explorer::{DrawingEntry, FeatureExplorer, FilterEntry, PatchEntry, Scanned, Seen};
 pub use feature_sheet::{ExplainedFilter, Labels, drawing_rows, drawing_sheet, patch_rows, patch_tile_side};
 pub use files::{Entry, Explained, FileExplainer, Request, View};
 pub use layer::FilterChoice;

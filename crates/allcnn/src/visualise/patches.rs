@@ -57,7 +57,8 @@ pub fn strongest_patches<D: Device>(
     let mut found: Vec<Strongest> = choice.filters().map(|_| Strongest { most, units: Vec::new() }).collect();
     for start in (0..images.len()).step_by(batch) {
         let end = images.len().min(start + batch);
-        preprocessor.apply(&images.pixels[start * length..end * length], &mut inputs[..(end - start) * length]);
+        preprocessor
+            .apply(&images.pixels[start * length..end * length], &mut inputs[..(end - start) * length]);
         plan.upload(&inputs, &targets)?;
         plan.forward(parameters, Mode::Evaluate);
         plan.output(choice.layer(), &mut outputs)?;
@@ -76,7 +77,10 @@ pub fn strongest_patches<D: Device>(
     };
     let each = choice.filters().zip(found);
     Ok(each
-        .map(|(filter, found)| FilterPatches { filter, patches: found.units.into_iter().map(patch).collect() })
+        .map(|(filter, found)| FilterPatches {
+            filter,
+            patches: found.units.into_iter().map(patch).collect(),
+        })
         .collect())
 }
 
@@ -177,7 +181,8 @@ mod tests {
         let choice = FilterChoice::new(&network, "conv1", Some(1..4)).unwrap();
         let mut done = Vec::new();
         let data = (&images, &preprocessor);
-        let found = strongest_patches(&Reference, &choice, &parameters, data, 7, &mut |images| done.push(images));
+        let found =
+            strongest_patches(&Reference, &choice, &parameters, data, 7, &mut |images| done.push(images));
         let found = found.unwrap();
         assert_eq!(done.last(), Some(&101));
 
@@ -211,7 +216,9 @@ mod tests {
     fn the_earlier_of_equal_images_comes_first_and_what_is_not_active_does_not_count() {
         let unit = |activation| Found { channel: 0, row: 0, column: 0, activation };
         let mut best = Strongest { most: 3, units: vec![] };
-        for (image, activation) in [0.0, 2.0, -1.0, 2.0, f32::NAN, 1.0, 5.0, 2.0, f32::INFINITY].into_iter().enumerate() {
+        for (image, activation) in
+            [0.0, 2.0, -1.0, 2.0, f32::NAN, 1.0, 5.0, 2.0, f32::INFINITY].into_iter().enumerate()
+        {
             best.offer(image, unit(activation));
         }
         let order: Vec<_> = best.units.iter().map(|(image, unit)| (*image, unit.activation)).collect();
@@ -228,12 +235,12 @@ mod tests {
         let data = (&images, &preprocessor);
         for layer in ["conv1", "pool1"] {
             let choice = FilterChoice::new(&network, layer, None).unwrap();
-            let found =
-                strongest_patches(&Reference, &choice, &parameters, data, 4, &mut |_| {}).unwrap();
+            let found = strongest_patches(&Reference, &choice, &parameters, data, 4, &mut |_| {}).unwrap();
             let mut explainer = Explainer::new(&Reference, choice.network(), 4).unwrap();
             for filter in &found {
                 let maps =
-                    explain_patches(&mut explainer, &choice, &parameters, data, filter, &[Method::Guided]).unwrap();
+                    explain_patches(&mut explainer, &choice, &parameters, data, filter, &[Method::Guided])
+                        .unwrap();
                 assert_eq!(maps.len(), filter.patches.len());
                 for (maps, patch) in maps.iter().zip(&filter.patches) {
                     let inside = |place: &usize| {

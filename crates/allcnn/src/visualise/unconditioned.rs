@@ -55,8 +55,7 @@ pub fn draw_without_image<D: Device>(
         }
         plan.explain(parameters, choice.layer(), &signal, ReluRule::Deconvnet, &mut maps)?;
         let each = filters.iter().zip(maps.chunks_exact(length));
-        drawings
-            .extend(each.map(|(&filter, map)| Drawing { filter, map: map.to_vec(), seen: seen.clone() }));
+        drawings.extend(each.map(|(&filter, map)| Drawing { filter, map: map.to_vec(), seen: seen.clone() }));
     }
     Ok(drawings)
 }
@@ -117,6 +116,9 @@ mod tests {
         let parameters = Parameters::zeros(&Reference, &network).unwrap();
         let choice = FilterChoice::new(&network, "conv2", None).unwrap();
         let error = draw_without_image(&Reference, &choice, &parameters).unwrap_err().to_string();
-        assert!(error.contains("conv2 lies above pool1") && error.contains("without --without-image"), "{error}");
+        assert!(
+            error.contains("conv2 lies above pool1") && error.contains("without --without-image"),
+            "{error}"
+        );
     }
 }
