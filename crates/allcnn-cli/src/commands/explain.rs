@@ -47,7 +47,7 @@ pub fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
     }
     drop(task);
     if !explained.is_empty() {
-        let sheet = plate(&explainer, &request.methods, &explained, coloring(arguments.map));
+        let sheet = plate(&explainer, &explained, coloring(arguments.map));
         write_atomically_with(&arguments.out, |file| sheet.write_png(file))
             .with_context(|| format!("cannot write the picture {}", arguments.out.display()))?;
         if let Some(path) = &arguments.npy {
