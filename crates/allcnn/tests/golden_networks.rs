@@ -43,7 +43,7 @@ fn the_cpu_device_computes_what_pytorch_does() {
 
 #[test]
 fn explanations_are_those_of_captum() {
-    check_explanations(&Reference, 1e-5);
+    check_explanations(&Reference, 1e-6);
     check_explanations(&Cpu::new(CpuOptions::default()).unwrap(), 1e-4);
 }
 

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use allcnn::atomic_file::write_atomically_with;
 use allcnn::predict::image_files;
 use allcnn::run::RunFolder;
 use allcnn::visualise::render::Shading;
-use allcnn::visualise::{Coloring, Entry, Explained, FileExplainer, Method, Place, Request, Unit, plate};
+use allcnn::visualise::{Coloring, Entry, Explained, FileExplainer, Place, Request, Unit, plate};
 use anyhow::{Context, anyhow, bail};
 
-use crate::args::{ExplainArgs, MapChoice, MethodChoice, Precision};
+use super::picture;
+use crate::args::{ExplainArgs, MapChoice, Precision};
 use crate::failure::{EXIT_FAILED, WrongUsage};
 use crate::output::{self, Align, Table};
 use crate::progress::{Progress, Unit as Counted};
@@ -19,7 +19,10 @@ use crate::{device, npy};
 /// Explains, writes the files and shows what was found. Pictures that cannot be read are told, the others done, and
 /// the exit code is that of failure.
 pub fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
-    check_outputs(arguments)?;
+    picture::check_name("--out", &arguments.out, "png")?;
+    if let Some(path) = &arguments.npy {
+        picture::check_name("--npy", path, "npy")?;
+    }
     let request = request(arguments)?;
     let run = RunFolder::open(&arguments.run)?;
     let files = image_files(&arguments.images)
@@ -47,9 +50,8 @@ pub fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
     }
     drop(task);
     if !explained.is_empty() {
-        let sheet = plate(&explainer, &request.methods, &explained, coloring(arguments.map));
-        write_atomically_with(&arguments.out, |file| sheet.write_png(file))
-            .with_context(|| format!("cannot write the picture {}", arguments.out.display()))?;
+        let sheet = plate(&explainer, &explained, coloring(arguments.map));
+        picture::write(&arguments.out, &sheet)?;
         if let Some(path) = &arguments.npy {
             write_maps(path, &explained).with_context(|| format!("cannot write {}", path.display()))?;
         }
@@ -61,22 +63,6 @@ pub fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
     }
     let unread = entries.iter().any(|entry| matches!(entry, Entry::Unread { .. }));
     Ok(if unread { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS })
-}
-
-/// Refuses, before anything is done, file names that say another kind of file.
-fn check_outputs(arguments: &ExplainArgs) -> Result<(), WrongUsage> {
-    let outputs = [("--out", "png", Some(&arguments.out)), ("--npy", "npy", arguments.npy.as_ref())];
-    for (flag, kind, path) in outputs {
-        if let Some(path) = path
-            && !path.extension().is_some_and(|found| found.eq_ignore_ascii_case(kind))
-        {
-            return Err(WrongUsage(format!(
-                "{flag} {}: expected a name that ends in .{kind}",
-                path.display()
-            )));
-        }
-    }
-    Ok(())
 }
 
 fn request(arguments: &ExplainArgs) -> Result<Request, WrongUsage> {
@@ -91,12 +77,7 @@ fn request(arguments: &ExplainArgs) -> Result<Request, WrongUsage> {
         layer: arguments.layer.clone(),
         units,
         place: arguments.at.unwrap_or(Place::Maximum),
-        methods: match arguments.method {
-            MethodChoice::Guided => vec![Method::Guided],
-            MethodChoice::Backprop => vec![Method::Backprop],
-            MethodChoice::Deconvnet => vec![Method::Deconvnet],
-            MethodChoice::All => Method::ALL.to_vec(),
-        },
+        methods: picture::methods(arguments.method),
         switches: arguments.switches,
         randomize_from: arguments.randomize_from.clone(),
         seed: arguments.seed,

@@ -109,7 +109,7 @@ fn images(
     } else {
         given_images(arguments, &mut explainer)?
     };
-    let sheet = plate(&explainer, &request.methods, &explained, Coloring::Map(Shading::Signed));
+    let sheet = plate(&explainer, &explained, Coloring::Map(Shading::Signed));
     finish(figure, name, &sheet)
 }
 

@@ -11,6 +11,10 @@ use crate::net::Rectangle;
 const PATCH_SIDE: usize = 80;
 /// A drawing is enlarged to at least so many pixels.
 const DRAWING_SIDE: usize = 64;
+/// What lies beyond the image's border.
+const BEYOND: u8 = 236;
+/// Between filters beside each other, in gaps between patches.
+const FILTER_GAP: usize = 5;
 /// As wide as a sheet should become.
 const SHEET_WIDTH: usize = 1800;
 /// Drawings in a row, at most.
@@ -35,7 +39,7 @@ pub struct Labels<'a> {
 }
 
 /// Rows of filters (Figure 3): above the patches, from the strongest, below them what the unit looks at by each method,
-/// each map scaled on its own. White is beyond the image's border.
+/// each map scaled on its own. Pale grey is beyond the image's border.
 pub fn patch_rows(
     choice: &FilterChoice,
     images: &Images,
@@ -48,16 +52,15 @@ pub fn patch_rows(
         picture: strip(choice, images, filter, most, methods),
         caption: caption(choice, images, filter, labels),
     };
-    let strip_width = factor(choice) * grid_side(choice.patch_size().1, gap(choice), most);
-    let columns = (SHEET_WIDTH / strip_width).clamp(1, filters.len().max(1));
+    let (_, width) = strip_size(choice, most, methods);
+    let columns = (SHEET_WIDTH / (factor(choice) * width)).clamp(1, filters.len().max(1));
     filters.chunks(columns).map(|filters| SheetRow::of(filters.iter().map(tile))).collect()
 }
 
 /// The `tile_side` of a sheet that shows these rows.
 pub fn patch_tile_side(choice: &FilterChoice, most: usize, methods: usize) -> usize {
-    let (height, width) = choice.patch_size();
-    let gap = gap(choice);
-    factor(choice) * grid_side(width, gap, most).max(grid_side(height, gap, 1 + methods))
+    let (height, width) = strip_size(choice, most, methods);
+    factor(choice) * height.max(width)
 }
 
 /// Rows of drawings (Figure 2), each a filter, scaled on its own.
@@ -129,20 +132,28 @@ fn strip(
     methods: usize,
 ) -> Picture {
     let ((height, width), gap) = (choice.patch_size(), gap(choice));
-    let mut strip = blank(grid_side(height, gap, 1 + methods), grid_side(width, gap, most));
+    let (strip_height, strip_width) = strip_size(choice, most, methods);
+    let mut strip = filled(strip_height, strip_width, 255);
     for (place, (patch, maps)) in filter.found.patches.iter().zip(&filter.maps).enumerate() {
         let Patch { unit, seen, .. } = patch;
-        let (top, left) = choice.offset(unit.row, unit.column, seen);
-        let left = left + place * (width + gap);
         let (rows, columns) = (seen.rows.len(), seen.columns.len());
         let pixels = cropped(images.image(patch.image), images.width, seen);
-        put(&mut strip, &Picture { height: rows, width: columns, pixels }, top, left);
-        for (method, map) in maps.iter().enumerate() {
-            let picture = Shading::Signed.paint(&cropped(map, images.width, seen), rows, columns);
-            put(&mut strip, &picture, top + (1 + method) * (height + gap), left);
+        let shown = Picture { height: rows, width: columns, pixels };
+        let map = |map: &Vec<f32>| Shading::Signed.paint(&cropped(map, images.width, seen), rows, columns);
+        let (beyond, left) = choice.offset(unit.row, unit.column, seen);
+        for (row, picture) in std::iter::once(shown).chain(maps.iter().map(map)).enumerate() {
+            let (top, start) = (row * (height + gap), place * (width + gap));
+            put(&mut strip, &filled(height, width, BEYOND), top, start);
+            put(&mut strip, &picture, top + beyond, start + left);
         }
     }
     strip
+}
+
+/// Height and width of a strip, with the gap to the next filter.
+fn strip_size(choice: &FilterChoice, most: usize, methods: usize) -> (usize, usize) {
+    let ((height, width), gap) = (choice.patch_size(), gap(choice));
+    (grid_side(height, gap, 1 + methods), grid_side(width, gap, most) + FILTER_GAP * gap)
 }
 
 /// By how much patches are enlarged.
@@ -161,8 +172,8 @@ fn grid_side(side: usize, gap: usize, count: usize) -> usize {
     count * (side + gap) - gap
 }
 
-fn blank(height: usize, width: usize) -> Picture {
-    Picture { height, width, pixels: vec![255; height * width * 3] }
+fn filled(height: usize, width: usize, value: u8) -> Picture {
+    Picture { height, width, pixels: vec![value; height * width * 3] }
 }
 
 /// A part of `[height, width, 3]`.
@@ -209,16 +220,16 @@ mod tests {
     }
 
     #[test]
-    fn patches_are_cut_from_their_images_and_what_the_border_cuts_off_is_white() {
+    fn patches_are_cut_from_their_images_and_what_the_border_cuts_off_is_pale() {
         let (choice, images, filter) = example();
         let picture = strip(&choice, &images, &filter, 3, 1);
-        assert_eq!((picture.height, picture.width), (5 + 1 + 5, 3 * 5 + 2));
+        assert_eq!((picture.height, picture.width), (5 + 1 + 5, 3 * 5 + 2 + 5));
         let pixel = |row: usize, column: usize| &picture.pixels[3 * (row * picture.width + column)..][..3];
         assert_eq!(pixel(0, 0), [64 + 8, 18, 7]);
         assert_eq!(pixel(4, 4), [64 + 12, 22, 7]);
         assert_eq!((pixel(0, 5), pixel(5, 0)), (&[255; 3][..], &[255; 3][..])); // gaps
         // The unit in the corner sees rows 0..3 and columns 29..32: the first two rows and the last two columns lack.
-        assert_eq!((pixel(1, 6), pixel(2, 9)), (&[255; 3][..], &[255; 3][..]));
+        assert_eq!((pixel(1, 6), pixel(2, 9)), (&[BEYOND; 3][..], &[BEYOND; 3][..]));
         assert_eq!((pixel(2, 6), pixel(4, 8)), (&[0, 29, 7][..], &[2, 31, 7][..]));
         assert_eq!((pixel(8, 2), pixel(8, 3)), (&[255, 128, 128][..], &[128; 3][..])); // the map below
         assert_eq!(pixel(2, 12), [255; 3]); // there is no third patch

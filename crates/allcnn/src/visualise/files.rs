@@ -123,6 +123,7 @@ pub struct FileExplainer<'d, D: Device> {
     classes: Vec<String>,
     of_classes: bool,
     methods: Vec<Method>,
+    randomized_from: Option<String>,
 }
 
 impl<'d, D: Device> FileExplainer<'d, D> {
@@ -146,7 +147,8 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         let of_classes = target.is_of_classes(network);
         forms.insert(0, Form { explainer: Explainer::new(device, network, pairs)?, target, switches: false });
         let (classes, methods) = (checkpoint.classes, request.methods.clone());
-        Ok(Self { forms, parameters, preprocessor, classes, of_classes, methods })
+        let randomized_from = request.randomize_from.clone();
+        Ok(Self { forms, parameters, preprocessor, classes, of_classes, methods, randomized_from })
     }
 
     /// Files that are best explained together.
@@ -158,6 +160,16 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     /// The network as it was trained.
     pub fn network(&self) -> &Network {
         self.forms[0].explainer.network()
+    }
+
+    /// The layer from which up the weights are drawn anew.
+    pub fn randomized_from(&self) -> Option<&str> {
+        self.randomized_from.as_deref()
+    }
+
+    /// The methods, in order.
+    pub fn methods(&self) -> &[Method] {
+        &self.methods
     }
 
     /// The name of the layer that the signals start from.

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use allcnn_device::Device;
+
 use super::render::{Shading, Sheet, SheetRow, Tile, overlay};
 use super::{Explained, FileExplainer, Method, View};
 use crate::data::decode::Picture;
-use allcnn_device::Device;
+use crate::evaluate::ranked;
 
 /// How maps are colored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +32,6 @@ impl Coloring {
 /// that was asked for) with switches.
 pub fn plate<D: Device>(
     explainer: &FileExplainer<'_, D>,
-    methods: &[Method],
     explained: &[Explained],
     coloring: Coloring,
 ) -> Sheet {
@@ -40,7 +41,8 @@ pub fn plate<D: Device>(
         let form =
             (views > 1).then_some(if view == 0 { "without pooling" } else { "with pooling + switches" });
         let heading = |method: &Method| [Some(method.to_string()), form.map(str::to_owned)];
-        columns.extend(methods.iter().map(|method| heading(method).into_iter().flatten().collect()));
+        columns
+            .extend(explainer.methods().iter().map(|method| heading(method).into_iter().flatten().collect()));
     }
     let rows = explained.iter().flat_map(|explained| {
         explained.units.iter().map(|views| {
@@ -50,20 +52,22 @@ pub fn plate<D: Device>(
             SheetRow::of(std::iter::once(image).chain(maps))
         })
     });
+    let random = explainer.randomized_from().map(|layer| format!(", weights random from {layer} up"));
     Sheet {
         title: explainer.network().name().to_owned(),
-        subtitle: format!("what {} looks at", explainer.layer()),
+        subtitle: format!("what {} looks at{}", explainer.layer(), random.unwrap_or_default()),
         columns,
         rows: rows.collect(),
         ..Sheet::default()
     }
 }
 
-/// Below the image: its name and what the network says of it.
+/// Below the image: its name, with the folder that may tell its class, and what the network says of it.
 fn said<D: Device>(explainer: &FileExplainer<'_, D>, explained: &Explained, view: &View) -> Vec<String> {
-    let name = Path::new(&explained.file).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let parts: Vec<_> = Path::new(&explained.file).iter().map(|part| part.to_string_lossy()).collect();
+    let name = parts[parts.len().saturating_sub(2)..].join("/");
     let probabilities = &view.explanation.probabilities;
-    vec![name, share(explainer, crate::evaluate::ranked(probabilities, 1)[0], probabilities)]
+    vec![name, share(explainer, ranked(probabilities, 1)[0], probabilities)]
 }
 
 /// `cat 97.3 %`.
