@@ -16,7 +16,7 @@ const BEYOND: u8 = 236;
 /// Between filters beside each other, in gaps between patches.
 const FILTER_GAP: usize = 5;
 /// As wide as a sheet should become.
-const SHEET_WIDTH: usize = 1800;
+const SHEET_WIDTH: usize = 2200;
 /// Drawings in a row, at most.
 const DRAWINGS_A_ROW: usize = 16;
 
@@ -71,7 +71,9 @@ pub fn drawing_rows(choice: &FilterChoice, drawings: &[Drawing], labels: Labels<
         let values = cropped(&drawing.map, input.width, &drawing.seen);
         Tile {
             picture: Shading::Signed.paint(&values, height, width),
-            caption: vec![name(choice, drawing.filter, labels.classes)],
+            caption: vec![
+                class(choice, drawing.filter, labels).cloned().unwrap_or(drawing.filter.to_string()),
+            ],
         }
     };
     let side = choice.patch_size().1.max(DRAWING_SIDE);
@@ -91,12 +93,9 @@ pub fn drawing_sheet(title: String, rows: Vec<SheetRow>) -> Sheet {
     Sheet { title, subtitle, rows, tile_side: DRAWING_SIDE, ..Sheet::default() }
 }
 
-/// `cat` for the unit of a class, else the filter's number.
-fn name(choice: &FilterChoice, filter: usize, classes: &[String]) -> String {
-    match classes.get(filter) {
-        Some(class) if choice.is_of_classes() => class.clone(),
-        _ => filter.to_string(),
-    }
+/// The class that a filter stands for.
+fn class<'a>(choice: &FilterChoice, filter: usize, labels: Labels<'a>) -> Option<&'a String> {
+    labels.classes.get(filter).filter(|_| choice.is_of_classes())
 }
 
 /// The filter, its activations, and the classes of its images, the frequent ones first.
@@ -107,7 +106,8 @@ fn caption(
     labels: Labels<'_>,
 ) -> Vec<String> {
     let patches = &filter.found.patches;
-    let head = format!("filter {}", name(choice, filter.found.filter, labels.classes));
+    let number = filter.found.filter;
+    let head = class(choice, number, labels).cloned().unwrap_or_else(|| format!("filter {number}"));
     let (Some(first), Some(last)) = (patches.first(), patches.last()) else {
         return vec![head, "never active".into()];
     };
