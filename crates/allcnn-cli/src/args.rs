@@ -1,5 +1,10 @@
 //! The command line: every command and flag, with its help and its checks.
 
+mod explain;
+mod features;
+mod import;
+mod reproduce;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +16,11 @@ use allcnn::data::fetch::FetchTarget;
 use allcnn::net::Init;
 use allcnn::preprocess::Method;
 use allcnn_device::Precision;
+
+pub use explain::{ExplainArgs, MapChoice, MethodChoice};
+pub use features::FeaturesArgs;
+pub use import::ImportArgs;
+pub use reproduce::{FigureArgs, ImageFigureArgs, PatchFigureArgs, ReproduceCommand};
 
 use crate::values::{DeviceChoice, count, duration, image_size, non_negative, positive, share};
 
@@ -28,7 +38,8 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
   allcnn train                          train All-CNN-C on the embedded data, with a report
   allcnn train --data photos/           train on your own images: one folder a class
   allcnn eval runs/NAME                 error, loss, confusion matrix of a finished run
-  allcnn predict runs/NAME cat.jpg      what is in the picture?",
+  allcnn predict runs/NAME cat.jpg      what is in the picture?
+  allcnn explain runs/NAME cat.jpg      what in the picture speaks for that?",
     after_help = "allcnn COMMAND --help shows the examples and flags of a command."
 )]
 pub struct Cli {
@@ -68,6 +79,58 @@ pub enum Command {
   allcnn predict runs/NAME photos/ --top 3 --json"
     )]
     Predict(PredictArgs),
+    /// Show what in a picture a unit looks at, by guided backpropagation and its relatives
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn explain runs/NAME cat.jpg                           what speaks for the most probable class
+  allcnn explain runs/NAME cat.jpg --method all              the paper's three methods side by side
+  allcnn explain runs/NAME photos/ --layer conv6 --top 3     the three most active units of a layer
+  allcnn explain runs/NAME cat.jpg --unit 5 --map overlay    what speaks for class 5, laid over the picture
+  allcnn explain runs/NAME cat.jpg --method all --switches   with pooling + switches beside, as Figures 4 and 5
+  allcnn explain runs/NAME cat.jpg --randomize-from conv7    is it the weights that make the picture?
+  allcnn explain runs/NAME cat.jpg --npy maps.npy --json     raw values for programs",
+        after_help = "Read with care: guided backpropagation and deconvnet work partly like edge detectors. They can look
+the same for another class, and even when the weights of the upper layers are random (Adebayo et al.
+2018, Nie et al. 2018); --randomize-from shows how far that is so here. Only backprop is the gradient."
+    )]
+    Explain(ExplainArgs),
+    /// Show what activates the filters of a layer: the image patches, and what the units look at in them
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn features runs/NAME --layer conv6                    the 9 patches that activate each filter most
+  allcnn features runs/NAME --layer conv6 --filters 0..16 --patches 4
+  allcnn features runs/NAME --layer conv9 --data photos/     on other images; their classes do not matter
+  allcnn features runs/NAME --layer conv3 --without-image    what single units draw without an image
+  allcnn features runs/NAME --layer conv6 --json             images, activations and places for programs",
+        after_help = "An image counts for a filter once, with its strongest unit; units that are not above zero do not count. A
+patch is what the unit sees: its receptive field, without what lies beyond the image's border."
+    )]
+    Features(FeaturesArgs),
+    /// Make a run folder of weights from PyTorch or Caffe
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn import alexnet.safetensors --model alexnet --out runs/alexnet       torchvision's AlexNet
+  allcnn import bvlc_reference_caffenet.caffemodel --model caffenet --classes-file synset_words.txt --out runs/caffenet
+  allcnn import weights.safetensors --model all-cnn-c --preprocess runs/NAME/preprocess.safetensors --out runs/imported
+  allcnn import sequential.safetensors --model mine.toml --preprocess 0.49,0.48,0.45/0.25,0.24,0.26 --out runs/mine",
+        after_help = "PyTorch writes such a file with safetensors.torch.save_file(model.state_dict(), \"weights.safetensors\").
+Layers are called conv1, conv2, ...; or 0, 3, ... as in an nn.Sequential; or features.0, ..., classifier.6.
+Fully connected layers become the convolutions that they are."
+    )]
+    Import(ImportArgs),
+    /// Reproduce a figure of the paper with a network of your own
+    #[command(
+        subcommand,
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn reproduce fig2 --run runs/NAME --out figures/
+  allcnn reproduce fig3 --run runs/NAME --out figures/
+  allcnn reproduce fig5 --run runs/NAME cat.jpg dog.jpg --out figures/"
+    )]
+    Reproduce(ReproduceCommand),
     /// List the networks, or the layers of one
     #[command(
         help_template = TEMPLATE,

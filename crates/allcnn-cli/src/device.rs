@@ -7,8 +7,13 @@ use anyhow::{Context, bail};
 use crate::args::Common;
 use crate::values::DeviceChoice;
 
-/// Opens the device for work in `precision`, and gives everything beside it as many threads.
-pub fn open(common: &Common, precision: Precision) -> anyhow::Result<Cpu> {
+/// Opens the device for work in f32, and gives everything beside it as many threads.
+pub fn open(common: &Common) -> anyhow::Result<Cpu> {
+    open_in(common, Precision::F32)
+}
+
+/// The same for products of convolutions in `precision`.
+pub fn open_in(common: &Common, precision: Precision) -> anyhow::Result<Cpu> {
     if let DeviceChoice::Cuda(number) = common.device {
         bail!("--device cuda:{number}: this build of allcnn has no CUDA device; use --device cpu");
     }

@@ -4,7 +4,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-use allcnn::{net, train};
+use allcnn::{import, net, train, visualise};
 
 /// The exit code of work that failed.
 pub const EXIT_FAILED: u8 = 1;
@@ -30,19 +30,32 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(if is_usage(error) { EXIT_USAGE } else { EXIT_FAILED })
 }
 
-/// Whether only the command line is to blame: a name that nothing has.
+/// Whether only the command line is to blame: a name that nothing has, a unit that the network lacks.
 fn is_usage(error: &anyhow::Error) -> bool {
-    let network = match error.downcast_ref::<train::Error>() {
+    let import = error.downcast_ref::<import::Error>();
+    let training = match import {
+        Some(import::Error::Model(training)) => Some(training),
+        _ => error.downcast_ref::<train::Error>(),
+    };
+    let network = match training {
         Some(train::Error::Network(network)) => Some(network),
         _ => error.downcast_ref::<net::Error>(),
     };
-    matches!(network, Some(net::Error::UnknownModel { .. })) || error.is::<UnknownRecipe>()
+    matches!(network, Some(net::Error::UnknownModel { .. }))
+        || error.is::<UnknownRecipe>()
+        || error.is::<WrongUsage>()
+        || error.downcast_ref::<visualise::Error>().is_some_and(visualise::Error::is_usage)
 }
 
 /// A recipe that is neither a known name nor a file.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown recipe \"{0}\"; expected quick, paper or a file NAME.toml")]
 pub struct UnknownRecipe(pub String);
+
+/// Flags that each make sense, but not as they were given.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongUsage(pub String);
 
 /// The error and its causes, each text once: libraries often repeat the cause in their own message.
 pub fn message(error: &anyhow::Error) -> String {

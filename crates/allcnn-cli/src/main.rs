@@ -8,6 +8,7 @@ mod commands;
 mod device;
 mod failure;
 mod interrupt;
+mod npy;
 mod output;
 mod progress;
 mod training_progress;

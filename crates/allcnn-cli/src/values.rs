@@ -1,8 +1,10 @@
 //! Values as people write them on the command line: each parser says what was given and what is expected.
 
+use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
 
+use allcnn::visualise::{Place, Unit};
 use clap::builder::TypedValueParser;
 
 /// Where the work runs.
@@ -67,6 +69,34 @@ fn real(text: &str) -> Option<f32> {
     text.parse().ok().filter(|number: &f32| number.is_finite())
 }
 
+/// A unit of a layer: a channel, or `max`.
+pub fn unit(text: &str) -> Result<Unit, String> {
+    if text == "max" {
+        return Ok(Unit::STRONGEST);
+    }
+    text.parse().map(Unit::Channel).map_err(|_| "expected a whole number from 0, or max".to_owned())
+}
+
+/// A place in a channel: row and column.
+pub fn place(text: &str) -> Result<Place, String> {
+    text.split_once(',')
+        .and_then(|(row, column)| Some(Place::At { row: row.parse().ok()?, column: column.parse().ok()? }))
+        .ok_or_else(|| "expected a row and a column from 0, such as 4,7".to_owned())
+}
+
+/// Whole numbers from A up to, but without, B, as in `4..8`; or one of them.
+pub fn range(text: &str) -> Result<Range<usize>, String> {
+    let number = |text: &str| text.parse::<usize>().ok();
+    let range = match text.split_once("..") {
+        Some((start, end)) => number(start).zip(number(end)),
+        None => number(text).and_then(|one| Some((one, one.checked_add(1)?))),
+    };
+    range
+        .filter(|(start, end)| start < end)
+        .map(|(start, end)| start..end)
+        .ok_or_else(|| "expected A..B with A below B, such as 0..16, or one number".to_owned())
+}
+
 /// A size in pixels, as in `32x32`: height and width.
 pub fn image_size(text: &str) -> Result<(usize, usize), String> {
     let side = |text: &str| text.parse().ok().filter(|side| (1..=65_536).contains(side));
@@ -124,6 +154,20 @@ mod tests {
     fn sizes_have_two_sides() {
         assert_eq!(image_size("32x48"), Ok((32, 48)));
         assert!(["32", "x", "0x5", "32x", "axb", "1x99999999"].iter().all(|text| image_size(text).is_err()));
+    }
+
+    #[test]
+    fn units_and_places() {
+        assert_eq!((unit("max"), unit("7")), (Ok(Unit::STRONGEST), Ok(Unit::Channel(7))));
+        assert!(["", "-1", "most", "1.5"].iter().all(|text| unit(text).is_err()));
+        assert_eq!(place("4,7"), Ok(Place::At { row: 4, column: 7 }));
+        assert!(["", "4", "4,", "-1,2", "4x7"].iter().all(|text| place(text).is_err()));
+    }
+
+    #[test]
+    fn ranges_and_single_numbers() {
+        assert_eq!((range("4..8"), range("7")), (Ok(4..8), Ok(7..8)));
+        assert!(["", "..", "4..", "8..4", "4..4", "-1..3", "1..=3"].iter().all(|text| range(text).is_err()));
     }
 
     #[test]

@@ -140,6 +140,13 @@ pub(crate) fn add_softmax(logits: &[f32], sums: &mut [f64]) {
     sums.iter_mut().zip(exponentials).for_each(|(sum, exponential)| *sum += exponential / total);
 }
 
+/// exp(x) / sum exp(x).
+pub(crate) fn probabilities(logits: &[f32]) -> Vec<f32> {
+    let mut sums = vec![0.0; logits.len()];
+    add_softmax(logits, &mut sums);
+    sums.into_iter().map(|probability| probability as f32).collect()
+}
+
 impl Scores {
     /// Takes over the summed probabilities of the images at `places`.
     fn take(&mut self, places: &[u32], sums: &[f64], views: f64) {

@@ -7,6 +7,7 @@ use allcnn_device::Device;
 use crate::augment::{Augment, MAX_SHIFT};
 use crate::data::{self, DataSet, Images};
 use crate::evaluate::{Evaluation, Scores, Views, score};
+use crate::net::Network;
 use crate::plan::{Plan, PlanPurpose};
 use crate::predict::trained;
 use crate::run::{Manifest, RunFolder};
@@ -90,7 +91,7 @@ pub fn examine<D: Device>(
     let manifest = run.manifest()?;
     let checkpoint = wanted.checkpoint.read(run)?;
     let preprocessor = run.read_preprocessing()?;
-    let data = open(wanted, &manifest, &checkpoint, observer)?;
+    let data = open(wanted.data.as_ref(), &manifest, &checkpoint.network, observer)?;
     let images = relabelled(data, wanted, &checkpoint.classes)?;
     let samples = Samples::new(&images, &preprocessor)?;
     let batch = if wanted.batch == 0 { manifest.recipe.batch } else { wanted.batch };
@@ -110,17 +111,25 @@ pub fn examine<D: Device>(
     }))
 }
 
-/// The data, in the size of the network; the run's own is divided as it was for the training.
-fn open(
-    wanted: &Examination,
+/// Opens `data`, or the run's own where none is given, in the size of the network. The run's own is divided as it was
+/// for the training.
+///
+/// # Errors
+/// Data that cannot be read; imported weights, which have none of their own.
+pub fn open(
+    data: Option<&String>,
     manifest: &Manifest,
-    checkpoint: &Checkpoint,
+    network: &Network,
     observer: &mut dyn Observer,
 ) -> Result<DataSet, Error> {
-    let input = checkpoint.network.input();
+    let input = network.input();
     let mut options = data::Options { size: Some((input.height, input.width)), ..data::Options::default() };
     let record = &manifest.data;
-    let source = wanted.data.as_ref().unwrap_or(&record.source);
+    let Some(source) = data.or(manifest.own_data()) else {
+        return Err(Error::Mismatch(
+            "the weights of this run were imported, so it has no images of its own: give --data".into(),
+        ));
+    };
     let own = *source == record.source;
     if own {
         options.holdout = record.holdout.as_deref().map(str::parse).transpose()?;

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::data::decode::{decode, has_image_extension, resize};
-use crate::evaluate::{add_softmax, ranked};
+use crate::evaluate::{probabilities, ranked};
 use crate::parameters::{Kind, Parameters};
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::preprocess::{Geometry, Preprocessor};
@@ -166,8 +166,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// The pixels of a file in the network's size.
-fn picture(path: &Path, geometry: Geometry) -> Result<Vec<u8>, String> {
+/// The pixels of a file in the network's size; the error says in a few words what is wrong with it.
+pub(crate) fn picture(path: &Path, geometry: Geometry) -> Result<Vec<u8>, String> {
     let picture = decode(&read(path).map_err(|error| error.to_string())?)?;
     Ok(resize(picture, geometry.height, geometry.width)?.pixels)
 }
@@ -179,10 +179,4 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("larger than 1 GiB"));
     }
     Ok(bytes)
-}
-
-fn probabilities(logits: &[f32]) -> Vec<f32> {
-    let mut sums = vec![0.0; logits.len()];
-    add_softmax(logits, &mut sums);
-    sums.into_iter().map(|probability| probability as f32).collect()
 }

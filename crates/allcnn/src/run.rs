@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic_file::write_atomically;
+use crate::net::Network;
 use crate::preprocess::Preprocessor;
 use crate::train::{Checkpoint, CheckpointError, EpochRow, Recipe, Request, csv};
 
@@ -51,6 +52,19 @@ pub enum RunError {
         /// Its fingerprint.
         given: String,
         /// The run's.
+        expected: String,
+    },
+    /// Weights of another network than that of the run.
+    #[error(
+        "the weights in {path} are of the network {given}, the run trained {expected}, and they differ\n\
+         put the run's own best.safetensors and last.safetensors back", path = .path.display()
+    )]
+    OtherNetwork {
+        /// The folder.
+        path: PathBuf,
+        /// The network of the weights.
+        given: String,
+        /// The network of the run.
         expected: String,
     },
     /// The system refused.
@@ -104,6 +118,10 @@ pub struct Manifest {
     pub program: String,
     /// The model as it was given: a name or a file.
     pub model: String,
+    /// The file that the weights were imported from, where they were not trained here: then there are no images and no
+    /// steps, and the recipe says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<String>,
     /// Height and width that the network was planned for, where they were given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<[usize; 2]>,
@@ -125,6 +143,11 @@ pub struct Manifest {
 pub const PROGRAM: &str = concat!("allcnn ", env!("CARGO_PKG_VERSION"));
 
 impl Manifest {
+    /// The data that it was trained on; none where the weights were imported.
+    pub fn own_data(&self) -> Option<&String> {
+        self.imported.is_none().then_some(&self.data.source)
+    }
+
     /// The settings of a request that differ and would change the result, each with both values.
     pub fn changes(&self, request: &Request) -> Vec<String> {
         let mut changes = Vec::new();
@@ -293,6 +316,20 @@ impl RunFolder {
         Checkpoint::read(&path)
     }
 
+    /// The settings and the best checkpoint, which has to be of the run's network.
+    ///
+    /// # Errors
+    /// As [`RunFolder::manifest`] and [`RunFolder::read_best`]; [`RunError::OtherNetwork`].
+    pub fn trained(&self) -> Result<(Manifest, Checkpoint), crate::train::Error> {
+        let (manifest, checkpoint) = (self.manifest()?, self.read_best()?);
+        let network = Network::from_toml(&manifest.network)?;
+        if network != checkpoint.network {
+            let (path, given) = (self.path.clone(), checkpoint.network.name().into());
+            return Err(RunError::OtherNetwork { path, given, expected: network.name().into() }.into());
+        }
+        Ok((manifest, checkpoint))
+    }
+
     /// The preprocessing that was fitted for the run.
     ///
     /// # Errors
@@ -324,6 +361,7 @@ mod tests {
         Manifest {
             program: PROGRAM.into(),
             model: "all-cnn-c".into(),
+            imported: None,
             input: None,
             total_steps: 400,
             epoch_steps: 40,

@@ -6,7 +6,7 @@ mod golden;
 use allcnn::net::{Base, LayerKind, Network, Variant};
 use allcnn_cpu::{Cpu, CpuOptions};
 use allcnn_device::Reference;
-use golden::{Fixture, Tolerance, check_generated, check_stored};
+use golden::{Fixture, Tolerance, check_explanations, check_generated, check_stored};
 
 /// The networks with stored values.
 fn stored() -> Vec<String> {
@@ -39,6 +39,12 @@ fn the_cpu_device_computes_what_pytorch_does() {
     for name in Fixture::read("generated").names() {
         check_generated(&cpu, &name, CPU_FULL);
     }
+}
+
+#[test]
+fn explanations_are_those_of_captum() {
+    check_explanations(&Reference, 1e-6);
+    check_explanations(&Cpu::new(CpuOptions::default()).unwrap(), 1e-4);
 }
 
 /// make.py writes the networks down on its own, from the paper's tables.

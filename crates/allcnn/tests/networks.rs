@@ -45,6 +45,9 @@ fn the_large_networks_have_the_papers_parameters_and_sizes() {
     let caffenet = info("caffenet", 1000);
     assert_eq!(sizes(&caffenet), [227, 55, 27, 13, 6, 1]);
     assert_eq!(caffenet.parameters, 60_965_224);
+    let alexnet = info("alexnet", 1000);
+    assert_eq!(sizes(&alexnet), [224, 55, 27, 13, 6, 1]);
+    assert_eq!(alexnet.parameters, 61_100_840); // as torchvision states it
 }
 
 #[test]
@@ -325,7 +328,7 @@ fn unknown_models_get_the_nearest_name() {
     assert!(message("All_CNN_C").contains("did you mean \"all-cnn-c\"?"));
     assert!(message("allcnn-c").contains("did you mean \"all-cnn-c\"?"));
     assert!(!message("resnet50").contains("did you mean"));
-    assert!(message("resnet50").contains("imagenet-all-cnn-b, caffenet, or a file NAME.toml"));
+    assert!(message("resnet50").contains("imagenet-all-cnn-b, caffenet, alexnet, or a file NAME.toml"));
     assert!(matches!(Network::named("all-cnn-c", 0), Err(Error::Network { .. })));
 }
 

@@ -7,7 +7,6 @@ use allcnn::evaluate::Evaluation;
 use allcnn::examine::{Examination, Split, Which, examine};
 use allcnn::run::RunFolder;
 use allcnn::train::Event;
-use allcnn_device::Precision;
 use anyhow::Context;
 
 use crate::args::{CheckpointChoice, EvalArgs, SplitChoice};
@@ -22,7 +21,7 @@ const MOST_SHOWN_CLASSES: usize = 20;
 /// Evaluates and shows.
 pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     let run = RunFolder::open(&arguments.run)?;
-    let device = device::open(&arguments.common, Precision::F32)?;
+    let device = device::open(&arguments.common)?;
     let wanted = Examination {
         data: arguments.data.clone(),
         split: match arguments.split {

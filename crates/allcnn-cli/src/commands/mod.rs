@@ -3,9 +3,14 @@
 mod bench;
 mod data;
 mod eval;
+mod explain;
+mod features;
+mod import;
 mod models;
 mod network_choice;
+mod picture;
 mod predict;
+mod reproduce;
 mod train;
 
 use std::process::ExitCode;
@@ -18,6 +23,10 @@ pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Train(arguments) => train::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
+        Command::Explain(arguments) => explain::run(arguments),
+        Command::Features(arguments) => features::run(arguments),
+        Command::Import(arguments) => import::run(arguments),
+        Command::Reproduce(command) => reproduce::run(command),
         Command::Models(arguments) => models::run(arguments),
         Command::Data(command) => data::run(command),
         Command::Bench(arguments) => bench::run(arguments),

@@ -11,7 +11,8 @@ const IMAGENET_CLASSES: usize = 1000;
 
 /// The network called `model`, or read from that file, for `classes` classes or as many as it usually has.
 pub fn choose(model: &str, classes: Option<usize>) -> anyhow::Result<Network> {
-    let usual = if matches!(model, "imagenet-all-cnn-b" | "caffenet") { IMAGENET_CLASSES } else { CLASSES };
+    let imagenet = matches!(model, "imagenet-all-cnn-b" | "caffenet" | "alexnet");
+    let usual = if imagenet { IMAGENET_CLASSES } else { CLASSES };
     if let (None, Ok(text)) = (classes, std::fs::read_to_string(model))
         && let Ok(network) = Network::from_toml(&text)
     {

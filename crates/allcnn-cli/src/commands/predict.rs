@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use allcnn::predict::{Prediction, Predictor, image_files};
 use allcnn::run::RunFolder;
-use allcnn_device::Precision;
 use anyhow::{anyhow, bail};
 
 use crate::args::PredictArgs;
@@ -25,7 +24,7 @@ pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
     if files.is_empty() {
         bail!("no pictures in {}: expected .jpg, .png and the like", arguments.images[0].display());
     }
-    let device = device::open(&arguments.common, Precision::F32)?;
+    let device = device::open(&arguments.common)?;
     let mut predictor = Predictor::new(&device, &run, checkpoint, BATCH.min(files.len()))?;
     let mut task = Progress::new(arguments.common.quiet).task("looking", files.len() as u64, Unit::Things);
     let mut predictions = Vec::with_capacity(files.len());

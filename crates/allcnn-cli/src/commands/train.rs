@@ -48,13 +48,13 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
             if let Some(data) = &arguments.data {
                 request.data.clone_from(data);
             }
-            let device = device::open(&arguments.common, request.recipe.precision)?;
+            let device = device::open_in(&arguments.common, request.recipe.precision)?;
             train::resume(&device, folder, &request, &stop, &mut observer)?
         }
         None => {
             let request = request(arguments)?;
             planned(&request.model, 2, request.input)?; // a wrong model is told before anything else is done
-            let device = device::open(&arguments.common, request.recipe.precision)?;
+            let device = device::open_in(&arguments.common, request.recipe.precision)?;
             let out = match &arguments.out {
                 Some(out) => out.clone(),
                 None => RunFolder::unused(Path::new(""), &request.model),

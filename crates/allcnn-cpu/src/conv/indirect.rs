@@ -138,7 +138,6 @@ impl Indirect {
             }
         }
     }
-
 }
 
 impl DataPass for Indirect {

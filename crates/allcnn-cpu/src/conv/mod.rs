@@ -169,7 +169,12 @@ impl Conv {
     }
 
     /// Prepares weights once for all forward (and backward-data) passes to come.
-    pub(crate) fn fix_weights(&mut self, engine: &Engine, weights: &[f32], backward: bool) -> Result<(), Error> {
+    pub(crate) fn fix_weights(
+        &mut self,
+        engine: &Engine,
+        weights: &[f32],
+        backward: bool,
+    ) -> Result<(), Error> {
         assert_len(weights, self.shape.weights_len(), "weights");
         self.forward.fix_weights(engine, weights)?;
         if backward { self.backward_data.fix_weights(engine, weights) } else { Ok(()) }

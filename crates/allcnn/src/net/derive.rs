@@ -1,4 +1,7 @@
-//! The paper's three ways to change the pools of a base network (section 3.1, Table 2), as rules on any network.
+//! The paper's three ways to change the pools of a base network (section 3.1, Table 2), and its way to give a trained
+//! network without pools switches (section 3.4), as rules on any network.
+
+use allcnn_device::PoolKind;
 
 use super::{Conv, Error, LayerKind, Network, Pool};
 
@@ -53,6 +56,41 @@ impl Network {
             None => format!("{}-{}", variant.prefix(), self.name()),
         };
         Self::new(name, self.input(), self.classes(), self.input_dropout(), layers)
+    }
+
+    /// The network with each convolution of stride 2 changed to stride 1 and a maximum over 2x2 with stride 2 put
+    /// behind it: what Figures 4 and 5 call "with pooling + switches". The paper does not say the window; this one
+    /// gives exactly the sizes that the stride gave, and each position belongs to one window. The weights of the
+    /// network fit the new one. Also, for each layer, the place of the layer that stands for it.
+    ///
+    /// # Errors
+    /// [`Error::Network`] when no convolution has stride 2.
+    pub fn with_switches(&self) -> Result<(Self, Vec<usize>), Error> {
+        let (mut layers, mut places) = (Vec::new(), Vec::new());
+        for layer in self.layers() {
+            match *layer.kind() {
+                LayerKind::Conv(conv) if conv.stride == 2 => {
+                    layers.push(conv.stride(1).dropout(0.0).into());
+                    layers.push(LayerKind::Pool(Pool {
+                        kind: PoolKind::Max,
+                        kernel: 2,
+                        stride: 2,
+                        padding: 0,
+                        ceil: true,
+                        dropout: conv.dropout,
+                    }));
+                }
+                kind => layers.push(kind),
+            }
+            places.push(layers.len() - 1);
+        }
+        if layers.len() == places.len() {
+            let problem =
+                "no convolution of stride 2 that pooling could replace; expected at least one".into();
+            return Err(Error::Network { name: self.name().into(), problem });
+        }
+        let name = format!("{}-switches", self.name());
+        Ok((Self::new(name, self.input(), self.classes(), self.input_dropout(), layers)?, places))
     }
 }
 

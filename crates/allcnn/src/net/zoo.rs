@@ -58,7 +58,7 @@ impl Network {
     /// The names of all networks, in the paper's order.
     pub fn names() -> Vec<String> {
         let cifar = Base::ALL.map(|base| Variant::ALL.map(|variant| name_of(base, variant)));
-        let others = ["large-all-cnn", "imagenet-all-cnn-b", "caffenet"].map(String::from);
+        let others = ["large-all-cnn", "imagenet-all-cnn-b", "caffenet", "alexnet"].map(String::from);
         cifar.into_iter().flatten().chain(others).collect()
     }
 
@@ -72,6 +72,7 @@ impl Network {
             "large-all-cnn" => (square(126), large(classes), 0.0),
             "imagenet-all-cnn-b" => (square(224), imagenet(classes), 0.0),
             "caffenet" => (square(227), caffenet(classes), 0.0),
+            "alexnet" => (square(224), alexnet(classes), 0.0),
             _ => {
                 let pairs =
                     Base::ALL.into_iter().flat_map(|base| Variant::ALL.map(|variant| (base, variant)));
@@ -144,6 +145,20 @@ fn caffenet(classes: usize) -> Vec<LayerKind> {
         Conv::valid(1, 4096).dropout(0.5),
         logits(classes),
     ]));
+    layers
+}
+
+/// torchvision's AlexNet: the one-tower form (Krizhevsky 2014, "One weird trick for parallelizing convolutional neural
+/// networks") without normalization and groups. Its adaptive pooling changes nothing at 224x224, and is left out.
+fn alexnet(classes: usize) -> Vec<LayerKind> {
+    let pool = LayerKind::Pool(max_pool(3, 2));
+    let mut layers = convs([Conv { padding: 2, ..Conv::valid(11, 64).stride(4) }]);
+    layers.push(pool);
+    layers.extend(convs([Conv::same(5, 192)]));
+    layers.push(pool);
+    layers.extend(convs([Conv::same(3, 384), Conv::same(3, 256), Conv::same(3, 256)]));
+    layers.push(LayerKind::Pool(Pool { dropout: 0.5, ..max_pool(3, 2) }));
+    layers.extend(convs([Conv::valid(6, 4096).dropout(0.5), Conv::valid(1, 4096), logits(classes)]));
     layers
 }
 

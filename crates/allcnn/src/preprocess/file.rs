@@ -126,8 +126,10 @@ fn cache_path(cache_dir: &Path, fingerprint: &str) -> PathBuf {
 
 /// Reads a file: the preprocessing and the fingerprint it was stored under.
 fn read(path: &Path) -> Result<(Preprocessor, Option<String>), Error> {
-    let bytes =
-        fs::read(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
+    let bytes = fs::read(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => Error::Missing { path: path.to_owned() },
+        _ => Error::Io { action: "read", path: path.to_owned(), source },
+    })?;
     parse(&bytes).map_err(|reason| Error::WrongFile { path: path.to_owned(), reason })
 }
 

@@ -143,6 +143,15 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The file of a run is not there.
+    #[error(
+        "{} is missing, so images cannot be prepared as they were for the training\n\
+         put the file back that `allcnn train` wrote, or train again", path.display()
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -202,6 +211,17 @@ impl Preprocessor {
             Method::None => Fitted::None,
         };
         Ok(Self { geometry, fitted })
+    }
+
+    /// [`Method::MeanStd`] with a mean and a standard deviation for each channel (of values divided by 255) that were
+    /// found elsewhere. Panics when they are not as many as the channels.
+    pub fn mean_std(geometry: Geometry, mean: Vec<f32>, std: Vec<f32>) -> Self {
+        assert_eq!(
+            [mean.len(), std.len()],
+            [geometry.channels; 2],
+            "a mean and a deviation for each channel"
+        );
+        Self { geometry, fitted: Fitted::MeanStd { mean, std } }
     }
 
     /// The method it was fitted by.

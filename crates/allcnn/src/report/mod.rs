@@ -97,6 +97,8 @@ pub struct Mistake {
     pub predicted: usize,
     /// The probability the network gave to that, 0 to 1.
     pub probability: f64,
+    /// What in the image spoke for the class that the network said.
+    pub explanation: Option<Picture>,
 }
 
 /// The weights of a first layer, `[count, channels, height, width]`.
@@ -121,8 +123,8 @@ pub struct Gallery {
     pub title: String,
     /// One or two sentences on what is to be seen.
     pub note: String,
-    /// Pictures with their captions.
-    pub pictures: Vec<(Picture, String)>,
+    /// Pictures that belong together, beside each other over their caption.
+    pub pictures: Vec<(Vec<Picture>, String)>,
 }
 
 /// A page that could not be made or written.

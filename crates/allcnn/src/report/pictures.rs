@@ -26,36 +26,49 @@ pub fn png(pixels: &[u8], height: usize, width: usize, color: ColorType) -> io::
     Ok(format!("data:image/png;base64,{}", STANDARD.encode(file)))
 }
 
-/// One picture of a gallery; `caption` is safe already, `title` is not.
-fn figure(picture: &Picture, title: &str, caption: &str) -> io::Result<String> {
-    let class = if picture.width >= SMOOTH { "card smooth" } else { "card" };
-    let address = png(&picture.rgb, picture.height, picture.width, ColorType::Rgb)?;
+/// Pictures beside each other over a caption; `caption` is safe already, `title` is not.
+fn figure(pictures: &[&Picture], title: &str, caption: &str) -> io::Result<String> {
     let title = text(title);
+    let smooth = pictures.iter().any(|picture| picture.width >= SMOOTH);
+    let class = if smooth { "card smooth" } else { "card" };
+    let images = pictures.iter().map(|picture| {
+        let address = png(&picture.rgb, picture.height, picture.width, ColorType::Rgb)?;
+        Ok(format!("<img alt=\"{title}\" src=\"{address}\">"))
+    });
+    let images: String = images.collect::<io::Result<_>>()?;
     Ok(format!(
-        "<figure class=\"{class}\" title=\"{title}\"><img alt=\"{title}\" src=\"{address}\"><figcaption>{caption}</figcaption></figure>\n"
+        "<figure class=\"{class}\" title=\"{title}\"><div class=\"together\">{images}</div><figcaption>{caption}</figcaption></figure>\n"
     ))
+}
+
+/// Figures in as many columns as fit; wider ones where pictures stand beside each other.
+fn figures(most_together: usize, figures: &str) -> String {
+    let class = if most_together > 1 { "gallery pairs" } else { "gallery" };
+    format!("<div class=\"{class}\">\n{figures}</div>")
 }
 
 /// The most confident mistakes.
 pub fn mistakes(classes: &[String], mistakes: &[Mistake]) -> io::Result<String> {
     let mut worst: Vec<&Mistake> = mistakes.iter().collect();
     worst.sort_by(|a, b| b.probability.total_cmp(&a.probability).then_with(|| a.name.cmp(&b.name)));
-    let figures = worst.iter().take(MAX_MISTAKES).map(|mistake| {
+    let shown = worst.iter().take(MAX_MISTAKES).map(|mistake| {
         let (truth, predicted) = (text(&classes[mistake.truth]), text(&classes[mistake.predicted]));
         let sure = 100.0 * mistake.probability;
         let caption = format!(
             "<div class=\"said\"><b>{predicted}</b><span>{sure:.1} %</span></div><div class=\"truth\">is {truth}</div>"
         );
-        figure(&mistake.picture, &mistake.name, &caption)
+        let pictures: Vec<&Picture> =
+            std::iter::once(&mistake.picture).chain(&mistake.explanation).collect();
+        figure(&pictures, &mistake.name, &caption)
     });
-    let figures: String = figures.collect::<io::Result<_>>()?;
-    let note = "Test images for which the network was most sure of a wrong class: what it said, how sure it was, and what it is.";
-    Ok(section(
-        mistakes.is_empty(),
-        "Worst mistakes",
-        note,
-        &format!("<div class=\"gallery\">\n{figures}</div>"),
-    ))
+    let shown: String = shown.collect::<io::Result<_>>()?;
+    let explained = mistakes.iter().any(|mistake| mistake.explanation.is_some());
+    let mut note = "Test images for which the network was most sure of a wrong class: what it said, how sure it was, and what it is.".to_owned();
+    if explained {
+        note += " Beside each image is what in it spoke for the wrong class (guided backpropagation).";
+    }
+    let body = figures(1 + usize::from(explained), &shown);
+    Ok(section(mistakes.is_empty(), "Worst mistakes", &note, &body))
 }
 
 /// The first layer's filters.
@@ -99,9 +112,13 @@ fn filter_pixels(filter: &[f32], channels: usize) -> Vec<u8> {
 
 /// A section of pictures with captions.
 pub fn gallery(gallery: &Gallery) -> io::Result<String> {
-    let figures = gallery.pictures.iter().map(|(picture, caption)| figure(picture, caption, &text(caption)));
-    let figures: String = figures.collect::<io::Result<_>>()?;
-    let body = format!("<div class=\"gallery\">\n{figures}</div>");
+    let shown = gallery.pictures.iter().map(|(pictures, caption)| {
+        let pictures: Vec<&Picture> = pictures.iter().collect();
+        figure(&pictures, caption, &text(caption))
+    });
+    let shown: String = shown.collect::<io::Result<_>>()?;
+    let most_together = gallery.pictures.iter().map(|(pictures, _)| pictures.len()).max().unwrap_or(0);
+    let body = figures(most_together, &shown);
     Ok(section(gallery.pictures.is_empty(), &gallery.title, &gallery.note, &body))
 }
 

@@ -24,6 +24,7 @@ fn full(classes: usize) -> Report {
         truth: 0,
         predicted: 1,
         probability,
+        explanation: (name == "sure.png").then(|| picture.clone()),
     };
     Report {
         model: "all-cnn-c".into(),
@@ -43,7 +44,7 @@ fn full(classes: usize) -> Report {
         galleries: vec![Gallery {
             title: "Explanations".into(),
             note: "What it looks at.".into(),
-            pictures: vec![(picture, "conv6".into())],
+            pictures: vec![(vec![picture.clone(), picture], "conv6".into())],
         }],
         skipped: vec![("broken.jpg".into(), "ends too early".into())],
     }
@@ -92,6 +93,16 @@ fn every_part_is_on_the_page_and_nothing_outside_it() {
         assert!(!page.contains("NaN"));
         assert_well_formed(&page);
     }
+}
+
+#[test]
+fn an_explanation_stands_beside_its_image() {
+    let page = render(&full(3)).unwrap();
+    let figure = |title: &str| {
+        let start = page.find(&format!("title=\"{title}\"")).unwrap();
+        page[start..].split_once("</figure>").unwrap().0.matches("<img").count()
+    };
+    assert_eq!((figure("sure.png"), figure("doubtful.png"), figure("conv6")), (2, 1, 2));
 }
 
 #[test]

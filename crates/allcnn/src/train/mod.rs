@@ -4,6 +4,7 @@ mod batch;
 mod budget;
 mod checkpoint;
 mod error;
+mod explained;
 mod health;
 mod limits;
 mod metrics;

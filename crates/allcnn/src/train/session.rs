@@ -47,6 +47,12 @@ impl Request {
     /// # Errors
     /// [`Error::Data`] for a holdout that cannot be understood.
     pub fn of(manifest: &Manifest) -> Result<Self, Error> {
+        if let Some(file) = &manifest.imported {
+            return Err(Error::Mismatch(format!(
+                "the weights of this run were imported from {file}: there is no training to go on with\n\
+                 expected a run that `allcnn train` made"
+            )));
+        }
         Ok(Self {
             model: manifest.model.clone(),
             input: manifest.input.map(|[height, width]| (height, width)),
@@ -64,6 +70,7 @@ impl Request {
         Manifest {
             program: PROGRAM.into(),
             model: self.model.clone(),
+            imported: None,
             input: self.input.map(|(height, width)| [height, width]),
             total_steps: epoch_steps * u64::from(self.recipe.epochs),
             epoch_steps,

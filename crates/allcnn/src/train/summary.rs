@@ -5,13 +5,14 @@ use std::sync::atomic::AtomicBool;
 
 use allcnn_device::Device;
 
+use super::explained::{Explained, examples, mistakes};
 use super::{Checkpoint, Error};
-use crate::data::{DataSet, Images};
+use crate::data::DataSet;
 use crate::evaluate::{Scores, Views, score};
 use crate::parameters::Tensor;
 use crate::plan::{Plan, PlanPurpose};
 use crate::predict::trained;
-use crate::report::{self, Filters, MAX_MISTAKES, Mistake, Picture, Report};
+use crate::report::{self, Filters, Report};
 use crate::run::{Manifest, RunFolder};
 use crate::samples::Samples;
 
@@ -56,7 +57,9 @@ pub fn write_report<D: Device>(
         let evaluation = scores.evaluation(&best.classes);
         report.confusion = evaluation.confusion;
         report.top5_error_pct = (best.classes.len() > 5).then_some(evaluation.top5_error_pct);
-        report.mistakes = mistakes(&scores, &data.test);
+        let mut explained = Explained::new(device, &best, test)?;
+        report.mistakes = mistakes(&scores, &data.test, &mut explained)?;
+        report.galleries.extend(examples(&scores, &data.test, &best.classes, &mut explained)?);
     }
     report::write(&report, &run.report())?;
     Ok(run.report())
@@ -129,21 +132,4 @@ fn plain(value: &toml::Value) -> String {
 fn filters(tensor: &Tensor) -> Option<Filters> {
     let [count, channels, height, width] = *tensor.shape else { return None };
     Some(Filters { weights: tensor.values.clone(), count, channels, height, width })
-}
-
-fn mistakes(scores: &Scores, images: &Images) -> Vec<Mistake> {
-    let worst = scores.worst_mistakes(MAX_MISTAKES).into_iter();
-    worst
-        .map(|mistake| Mistake {
-            picture: Picture {
-                rgb: images.image(mistake.image).to_vec(),
-                height: images.height,
-                width: images.width,
-            },
-            name: images.names[mistake.image].clone(),
-            truth: mistake.label as usize,
-            predicted: mistake.predicted as usize,
-            probability: f64::from(mistake.probability),
-        })
-        .collect()
 }

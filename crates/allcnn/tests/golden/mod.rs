@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use allcnn::net::{Init, Network};
 use allcnn::parameters::{Kind, Parameters, Tensor};
 use allcnn::plan::{Mode, Plan, PlanPurpose};
+use allcnn::visualise::{Explainer, Method, Place, Target, Unit};
 use allcnn_device::random::{Purpose, Stream};
 use allcnn_device::{Device, Sgd};
 use safetensors::SafeTensors;
@@ -197,4 +198,43 @@ fn digest(values: &[f32]) -> Vec<f32> {
     let norm = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
     let samples = (0..8).map(|sample| values[sample * values.len() / 8]);
     [sum as f32, norm as f32, largest(values) as f32].into_iter().chain(samples).collect()
+}
+
+/// Holds every map of explain.py against what Captum and PyTorch computed; `tolerance` is relative to a map's largest
+/// value.
+pub fn check_explanations<D: Device>(device: &D, tolerance: f64) {
+    let fixture = Fixture::read("explanations");
+    let names: Vec<String> = {
+        let tensors = SafeTensors::deserialize(&fixture.bytes).unwrap();
+        tensors.names().into_iter().map(|name| name.to_string()).collect()
+    };
+    for name in fixture.names() {
+        let network = fixture.network(&name);
+        let mut reached = 0f64;
+        for key in names.iter().filter(|key| key.starts_with(&format!("{name}/"))) {
+            let expected = fixture.tensor(key);
+            let given = map(device, &network, key, expected.shape[0]);
+            let scale = largest(&expected.values);
+            reached = reached.max(compare(key, &given, &expected.values, scale, tolerance));
+        }
+        assert!(reached > 0.0, "{name}: nothing was compared");
+        eprintln!("{name}: maps within {reached:.1e}");
+    }
+}
+
+/// The maps of `NETWORK/LAYER/CHANNEL,ROW,COLUMN/METHOD` for the images of the program's generator.
+fn map<D: Device>(device: &D, network: &Network, key: &str, images: usize) -> Vec<f32> {
+    let [_, layer, unit, method] = key.split('/').collect::<Vec<_>>()[..] else { panic!("{key}") };
+    let numbers: Vec<usize> = unit.split(',').map(|number| number.parse().unwrap()).collect();
+    let [channel, row, column] = numbers[..] else { panic!("{key}") };
+    let method = Method::ALL.into_iter().find(|known| known.word() == method).unwrap();
+    let mut numbers = Stream::new(SEED, Purpose::Test, 0, 0).sequence();
+    let values = network.input().shape(images).len();
+    let images: Vec<f32> = (0..values).map(|_| numbers.range(-2.0, 2.0)).collect();
+    let parameters = Parameters::initialize(device, network, Init::Xavier, SEED).unwrap();
+    let target = Target::new(network, layer, vec![Unit::Channel(channel)]).unwrap();
+    let target = target.at(Place::At { row, column }).unwrap();
+    let mut explainer = Explainer::new(device, network, 2).unwrap();
+    let explanations = explainer.explain(&parameters, &images, &target, &[method]).unwrap();
+    explanations.into_iter().flat_map(|explanation| explanation.maps.concat()).collect()
 }

@@ -42,7 +42,7 @@ struct Document {
 /// Measures and shows.
 pub fn run(arguments: &BenchArgs) -> anyhow::Result<ExitCode> {
     let network = choose(&arguments.model, None)?;
-    let device = device::open(&arguments.common, arguments.precision)?;
+    let device = device::open_in(&arguments.common, arguments.precision)?;
     let subject =
         Subject { device: &device, network: &network, batch: arguments.batch, repeat: arguments.repeat };
     let document = measure(subject, arguments)?;

@@ -439,10 +439,17 @@ impl Unit<'_> {
         while let Some(first) = next {
             let second = pass.valid_from(grid, self.chunk, first + TILE);
             next = second.and_then(|second| pass.valid_from(grid, self.chunk, second + TILE));
-            let left = [first, second.unwrap_or(first)].map(|position| self.packed[position * TILE..].as_ptr());
+            let left =
+                [first, second.unwrap_or(first)].map(|position| self.packed[position * TILE..].as_ptr());
             let row = TILE * size_of::<f32>();
-            let factors =
-                Factors { left, row, second: pass.term() * size_of::<f32>(), offsets, right, terms: pass.terms };
+            let factors = Factors {
+                left,
+                row,
+                second: pass.term() * size_of::<f32>(),
+                offsets,
+                right,
+                terms: pass.terms,
+            };
             let tiles = 1 + usize::from(second.is_some());
             let places = [Some(first), second].map(|position| self.places(grid, rows, position, block));
             self.prefetch(simd, &places);

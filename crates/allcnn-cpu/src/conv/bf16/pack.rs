@@ -109,7 +109,14 @@ impl Squares {
     /// # Safety
     /// The slices behind the values must still be borrowed.
     #[inline(always)]
-    pub(super) unsafe fn set_row<S: Simd>(&mut self, simd: S, at: usize, low: Values, high: Values, terms: usize) {
+    pub(super) unsafe fn set_row<S: Simd>(
+        &mut self,
+        simd: S,
+        at: usize,
+        low: Values,
+        high: Values,
+        terms: usize,
+    ) {
         assert!(at < TILE);
         // SAFETY: both squares have the row.
         unsafe { store_pairs(simd, low, high, terms, self.0.as_mut_ptr().add(at * TILE), TILE_PAIRS) };

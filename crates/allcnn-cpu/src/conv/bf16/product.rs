@@ -140,7 +140,13 @@ unsafe fn left_pair(factors: &Factors<'_>, row: usize, step: usize, term: usize,
 /// # Safety
 /// As for [`Session::multiply`].
 #[inline(always)]
-unsafe fn right_pairs(factors: &Factors<'_>, step: usize, term: usize, tile: usize, pair: usize) -> *const f32 {
+unsafe fn right_pairs(
+    factors: &Factors<'_>,
+    step: usize,
+    term: usize,
+    tile: usize,
+    pair: usize,
+) -> *const f32 {
     // SAFETY: the caller's promise.
     unsafe { factors.right.add((((step * TILE + pair) * factors.terms + term) * 2 + tile) * TILE) }
 }
@@ -334,7 +340,11 @@ mod tiles {
         unsafe {
             match (factors.terms, tiles) {
                 (1, 1) => product!(
-                    factors, adds, sums, "2048", [],
+                    factors,
+                    adds,
+                    sums,
+                    "2048",
+                    [],
                     "tileloadd tmm4, [{x} + {row}]",
                     "tileloadd tmm6, [{b} + {pairs}]",
                     "tdpbf16ps tmm0, tmm4, tmm6",
@@ -342,7 +352,11 @@ mod tiles {
                     "tdpbf16ps tmm1, tmm4, tmm7"
                 ),
                 (1, _) => product!(
-                    factors, adds, sums, "2048", [],
+                    factors,
+                    adds,
+                    sums,
+                    "2048",
+                    [],
                     "tileloadd tmm4, [{x} + {row}]",
                     "tileloadd tmm6, [{b} + {pairs}]",
                     "tdpbf16ps tmm0, tmm4, tmm6",
@@ -353,7 +367,11 @@ mod tiles {
                     "tdpbf16ps tmm3, tmm5, tmm7"
                 ),
                 (_, 1) => product!(
-                    factors, adds, sums, "4096", [second],
+                    factors,
+                    adds,
+                    sums,
+                    "4096",
+                    [second],
                     "tileloadd tmm4, [{x} + {row}]",
                     "add {x}, {second}",
                     "tileloadd tmm6, [{b} + {pairs}]",
@@ -369,7 +387,11 @@ mod tiles {
                     "tdpbf16ps tmm1, tmm4, tmm7"
                 ),
                 _ => product!(
-                    factors, adds, sums, "4096", [second],
+                    factors,
+                    adds,
+                    sums,
+                    "4096",
+                    [second],
                     "add {x}, {second}",
                     "add {y}, {second}",
                     "tileloadd tmm4, [{x} + {row}]",

@@ -46,9 +46,23 @@ impl Source {
 
     /// The pixels of a phase over some rows of images, line after line, `lead` zeros first.
     #[inline(always)]
-    pub(super) fn pixels<'a>(&self, values: &'a [f32], phase: usize, lines: Lines, lead: usize) -> Pixels<'a> {
+    pub(super) fn pixels<'a>(
+        &self,
+        values: &'a [f32],
+        phase: usize,
+        lines: Lines,
+        lead: usize,
+    ) -> Pixels<'a> {
         let windows = self.is_patches.then_some(self.shape);
-        Pixels::new(values, self.size, windows, self.step, [phase / self.step, phase % self.step], lines, lead)
+        Pixels::new(
+            values,
+            self.size,
+            windows,
+            self.step,
+            [phase / self.step, phase % self.step],
+            lines,
+            lead,
+        )
     }
 }
 

@@ -175,9 +175,8 @@ impl Bf16Weights {
 
     /// Adds the copies and writes the gradients of one output channel in the order [ky, kx, in].
     fn reduce(&self, copies: &[f32], out: usize, d_weights: &mut [f32], d_bias: &mut f32) {
-        let row = |tap: usize, source: usize| {
-            self.block_place(tap, out / BLOCK, source) + out % BLOCK * BLOCK
-        };
+        let row =
+            |tap: usize, source: usize| self.block_place(tap, out / BLOCK, source) + out % BLOCK * BLOCK;
         for (tap, d_weights) in d_weights.chunks_exact_mut(self.source.size.channels).enumerate() {
             for (source, d_weights) in d_weights.chunks_mut(BLOCK).enumerate() {
                 d_weights.fill(0.0);
@@ -362,7 +361,9 @@ impl Part<'_> {
                     let channel = out * BLOCK + half * TILE;
                     let rest = output.channels.saturating_sub(channel);
                     // SAFETY: all channels of the pixels can be read; a square's row of both terms lies behind `row`.
-                    unsafe { pack_pair(simd, pair_of_pixels, channel, rest, terms, squares.row(pair), TILE_PAIRS) };
+                    unsafe {
+                        pack_pair(simd, pair_of_pixels, channel, rest, terms, squares.row(pair), TILE_PAIRS)
+                    };
                 }
             }
             let to = first + step * self.pass.gradient_step();
@@ -442,7 +443,8 @@ unsafe fn pack_pair<S: Simd>(
         } else if rest == 0 {
             store_pairs(simd, Values::NONE, Values::NONE, terms, to, second);
         } else {
-            let values = |pixel: *const f32| Values::new(std::slice::from_raw_parts(pixel.add(channel), rest));
+            let values =
+                |pixel: *const f32| Values::new(std::slice::from_raw_parts(pixel.add(channel), rest));
             store_pairs(simd, values(pixels[0]), values(pixels[1]), terms, to, second);
         }
     }

@@ -85,7 +85,6 @@ impl Winograd {
     pub(super) fn point_len(&self) -> usize {
         self.tiling.source.channels * self.panels.stored_all()
     }
-
 }
 
 impl DataPass for Winograd {

@@ -1,0 +1,46 @@
+//! The flags of `allcnn features`.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Common, MethodChoice, SplitChoice};
+use crate::values::{count, range};
+
+/// `allcnn features`.
+#[derive(Debug, Args)]
+pub struct FeaturesArgs {
+    /// A run folder
+    pub run: PathBuf,
+    /// The layer: conv1, ..., pool1, ..., global_pool (see `allcnn models NAME`)
+    #[arg(long, value_name = "NAME")]
+    pub layer: String,
+    /// The filters from A up to, but without, B, counted from 0; or one of them [default: all]
+    #[arg(long, value_name = "A..B", value_parser = range)]
+    pub filters: Option<Range<usize>>,
+    /// Patches of each filter, from as many images
+    #[arg(long, value_name = "K", default_value = "9", value_parser = count::<usize>(100))]
+    pub patches: usize,
+    /// Other images than the run's; their classes do not matter
+    #[arg(long)]
+    pub data: Option<String>,
+    /// Which images of the data [default: train, or test where there are no others]
+    #[arg(long, value_enum)]
+    pub split: Option<SplitChoice>,
+    /// The way back from the unit to the patch
+    #[arg(long, value_enum, default_value = "guided")]
+    pub method: MethodChoice,
+    /// Draw what single units send back without any image, by the deconvnet's rule; for layers below any pooling
+    #[arg(long, conflicts_with_all = ["patches", "data", "split", "method"])]
+    pub without_image: bool,
+    /// The sheet of pictures to write; a file of this name is replaced
+    #[arg(long, value_name = "FILE.png", default_value = "features.png")]
+    pub out: PathBuf,
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+}

@@ -1,0 +1,35 @@
+//! The flags of `allcnn import`.
+
+use std::path::PathBuf;
+
+use allcnn::import::Scaling;
+use clap::Args;
+
+use crate::values::image_size;
+
+/// `allcnn import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The weights: safetensors with PyTorch's names, or a .caffemodel
+    pub weights: PathBuf,
+    /// The network that they belong to: a name (see `allcnn models`) or a TOML file of layers
+    #[arg(long, value_name = "NAME|FILE")]
+    pub model: String,
+    /// Plan the network for pictures of this size, where its layers allow it [default: the network's own]
+    #[arg(long, value_name = "HxW", value_parser = image_size)]
+    pub input: Option<(usize, usize)>,
+    /// A text file with the name of a class a line, in the order of the outputs [default: class 0, class 1, ...]
+    #[arg(long, value_name = "FILE")]
+    pub classes_file: Option<PathBuf>,
+    /// What the network takes for a pixel: none (value / 255), imagenet (torchvision's mean and deviation), caffe (value -
+    /// mean), R,G,B/R,G,B (means and deviations of value / 255), or the preprocess.safetensors of a run [default: caffe
+    /// for a .caffemodel, imagenet for features.N and classifier.N, else none]
+    #[arg(long, value_name = "KIND|FILE", value_parser = str::parse::<Scaling>)]
+    pub preprocess: Option<Scaling>,
+    /// The run folder to make
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Print one JSON document instead of words
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,112 @@
+//! `allcnn features`: what activates the filters of a layer, or what they draw without an image.
+
+use std::process::ExitCode;
+
+use allcnn::examine::Split;
+use allcnn::run::RunFolder;
+use allcnn::train::Event;
+use allcnn::visualise::{ExplainedFilter, FeatureExplorer, FilterChoice, FilterEntry, Method, Scanned};
+use allcnn_cpu::Cpu;
+
+use super::picture;
+use crate::args::{FeaturesArgs, SplitChoice};
+use crate::device;
+use crate::output::{self, Align, Table};
+use crate::progress::{Progress, Unit};
+use crate::training_progress::LoadingProgress;
+
+/// Scans, or draws, writes the sheet and shows what was found.
+pub fn run(arguments: &FeaturesArgs) -> anyhow::Result<ExitCode> {
+    picture::check_name("--out", &arguments.out, "png")?;
+    let run = RunFolder::open(&arguments.run)?;
+    let device = device::open(&arguments.common)?;
+    let explorer = FeatureExplorer::new(&device, &run)?;
+    let choice = FilterChoice::new(explorer.network(), &arguments.layer, arguments.filters.clone())?;
+    if arguments.without_image {
+        return draw(arguments, &explorer, choice);
+    }
+    let progress = Progress::new(arguments.common.quiet);
+    let scanned = open(&explorer, arguments.data.as_ref(), arguments.split, progress)?;
+    let methods = picture::methods(arguments.method);
+    let filters = scan(&explorer, &choice, &scanned, (arguments.patches, &methods), progress)?;
+    let sheet = explorer.patch_sheet(&choice, &scanned, &filters, (arguments.patches, &methods));
+    picture::write(&arguments.out, &sheet)?;
+    let entries = explorer.patch_entries(&choice, &scanned, &filters);
+    if arguments.json {
+        output::json(&entries)?;
+    } else {
+        output::text(&format!("{}\npicture  {}\n", table(&entries), arguments.out.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the images, with their progress.
+pub fn open(
+    explorer: &FeatureExplorer<'_, Cpu>,
+    data: Option<&String>,
+    split: Option<SplitChoice>,
+    progress: Progress,
+) -> anyhow::Result<Scanned> {
+    let mut loading = LoadingProgress::new(progress);
+    let mut observer = |event: Event<'_>| match event {
+        Event::Loading(at) => loading.show(at),
+        Event::Warning(text) => eprintln!("warning: {text}"),
+        _ => {}
+    };
+    let split = split.map(|split| match split {
+        SplitChoice::Test => Split::Test,
+        SplitChoice::Train => Split::Train,
+    });
+    Ok(explorer.open(data, split, &mut observer)?)
+}
+
+/// Scans the images, with a bar.
+pub fn scan(
+    explorer: &FeatureExplorer<'_, Cpu>,
+    choice: &FilterChoice,
+    scanned: &Scanned,
+    (most, methods): (usize, &[Method]),
+    progress: Progress,
+) -> anyhow::Result<Vec<ExplainedFilter>> {
+    let mut task = progress.task("scanning", scanned.images.len() as u64, Unit::Things);
+    let mut done = |images: usize| task.set(images as u64, String::new);
+    Ok(explorer.patches(choice, scanned, most, methods, &mut done)?)
+}
+
+fn draw(
+    arguments: &FeaturesArgs,
+    explorer: &FeatureExplorer<'_, Cpu>,
+    choice: FilterChoice,
+) -> anyhow::Result<ExitCode> {
+    let drawings = explorer.drawings(&choice)?;
+    let entries = explorer.drawing_entries(&choice, &drawings);
+    picture::write(&arguments.out, &explorer.drawing_sheet(&[(choice, drawings)]))?;
+    if arguments.json {
+        output::json(&entries)?;
+    } else {
+        output::text(&format!("{} filters\npicture  {}\n", entries.len(), arguments.out.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line a filter: the strongest activation, and the image that has it.
+fn table(entries: &[FilterEntry]) -> Table {
+    let mut table = Table::new(&[
+        ("filter", Align::Right),
+        ("patches", Align::Right),
+        ("activation", Align::Right),
+        ("rows", Align::Left),
+        ("columns", Align::Left),
+        ("image", Align::Left),
+    ]);
+    for entry in entries {
+        let range = |[start, end]: [usize; 2]| format!("{start}..{end}");
+        let first = entry.patches.first().map(|patch| {
+            let activation = format!("{:.4}", patch.activation);
+            [activation, range(patch.seen.rows), range(patch.seen.columns), patch.image.clone()]
+        });
+        let first = first.unwrap_or_else(|| ["never active", "", "", ""].map(String::from));
+        table.row([entry.filter.to_string(), entry.patches.len().to_string()].into_iter().chain(first));
+    }
+    table
+}

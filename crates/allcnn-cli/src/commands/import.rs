@@ -1,0 +1,51 @@
+//! `allcnn import`: weights from elsewhere as a run folder.
+
+use std::process::ExitCode;
+
+use allcnn::import::{Import, Imported};
+use serde::Serialize;
+
+use crate::args::ImportArgs;
+use crate::output::{self, thousands};
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Document {
+    run: String,
+    model: String,
+    form: String,
+    classes: usize,
+    parameters: usize,
+    preprocess: String,
+}
+
+/// Imports and tells what was found.
+pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
+    let import = Import {
+        weights: arguments.weights.clone(),
+        model: arguments.model.clone(),
+        input: arguments.input,
+        class_names: arguments.classes_file.clone(),
+        scaling: arguments.preprocess.clone(),
+    };
+    let Imported { run, form, network, scaling } = import.into_run(&arguments.out)?;
+    let document = Document {
+        run: run.path().display().to_string(),
+        model: network.name().to_owned(),
+        form: form.to_string(),
+        classes: network.classes(),
+        parameters: network.info().parameters,
+        preprocess: scaling.to_string(),
+    };
+    if arguments.json {
+        output::json(&document)?;
+    } else {
+        let Document { run, model, form, classes, parameters, preprocess } = document;
+        let parameters = thousands(parameters as u64);
+        output::text(&format!(
+            "weights     {form}\nnetwork     {model}, {parameters} parameters, {classes} classes\n\
+             input       {preprocess}\nrun         {run}\n"
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,197 @@
+//! `allcnn reproduce`: the paper's figures with a network of one's own.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use allcnn::data::decode::Picture;
+use allcnn::net::{LayerKind, Network};
+use allcnn::predict::image_files;
+use allcnn::run::RunFolder;
+use allcnn::visualise::render::{Shading, Sheet};
+use allcnn::visualise::{
+    Coloring, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, Request, plate,
+};
+use anyhow::{Context, anyhow, bail};
+
+use super::{features, picture};
+use crate::args::{FigureArgs, ImageFigureArgs, PatchFigureArgs, ReproduceCommand, SplitChoice};
+use crate::device;
+use crate::output;
+use crate::progress::Progress;
+
+/// The layers of Figure 2.
+const DRAWN_LAYERS: [&str; 3] = ["conv1", "conv2", "conv3"];
+/// The layers of Figure 3.
+const PATCH_LAYERS: [&str; 2] = ["conv6", "conv9"];
+/// Filters of a layer in Figure 3.
+const PATCH_FILTERS: usize = 12;
+
+/// Makes one figure.
+pub fn run(command: &ReproduceCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        ReproduceCommand::Fig2(arguments) => figure2(arguments),
+        ReproduceCommand::Fig3(arguments) => figure3(arguments),
+        ReproduceCommand::Fig4(arguments) => images("fig4", arguments, last_convolution, true),
+        ReproduceCommand::Fig5(arguments) => images("fig5", arguments, last_layer, true),
+        ReproduceCommand::Fig6(arguments) => images("fig6", arguments, last_convolution, false),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn figure2(arguments: &FigureArgs) -> anyhow::Result<()> {
+    let device = device::open(&arguments.common)?;
+    let explorer = FeatureExplorer::new(&device, &RunFolder::open(&arguments.run)?)?;
+    let mut layers = Vec::new();
+    for layer in present(explorer.network(), &DRAWN_LAYERS, arguments) {
+        let choice = FilterChoice::new(explorer.network(), &layer, None)?;
+        match explorer.drawings(&choice) {
+            Ok(drawings) => layers.push((choice, drawings)),
+            // The layers below a pool are still worth their figure.
+            Err(error) if error.is_usage() && !layers.is_empty() => {
+                note(arguments, &format!("left out: {error}"))
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    finish(arguments, "fig2", &explorer.drawing_sheet(&layers))
+}
+
+fn figure3(arguments: &PatchFigureArgs) -> anyhow::Result<()> {
+    let figure = &arguments.figure;
+    let device = device::open(&figure.common)?;
+    let explorer = FeatureExplorer::new(&device, &RunFolder::open(&figure.run)?)?;
+    let methods = [Method::Deconvnet, Method::Guided];
+    let mut choices = Vec::new();
+    for layer in present(explorer.network(), &PATCH_LAYERS, figure) {
+        let all = FilterChoice::new(explorer.network(), &layer, None)?.filters();
+        let filters = arguments.filters.clone().unwrap_or(0..all.end.min(PATCH_FILTERS));
+        choices.push(FilterChoice::new(
+            explorer.network(),
+            &layer,
+            Some(filters.start..filters.end.min(all.end)),
+        )?);
+    }
+    let progress = Progress::new(figure.common.quiet);
+    let scanned = features::open(&explorer, arguments.data.as_ref(), arguments.split, progress)?;
+    for choice in choices {
+        let wanted = (arguments.patches, methods.as_slice());
+        let filters = features::scan(&explorer, &choice, &scanned, wanted, progress)?;
+        let sheet = explorer.patch_sheet(&choice, &scanned, &filters, wanted);
+        finish(figure, &format!("fig3-{}", choice.name()), &sheet)?;
+    }
+    Ok(())
+}
+
+/// Figures 4 to 6: images beside the maps of the three methods.
+fn images(
+    name: &str,
+    arguments: &ImageFigureArgs,
+    layer: fn(&Network) -> String,
+    switches: bool,
+) -> anyhow::Result<()> {
+    let figure = &arguments.figure;
+    let run = RunFolder::open(&figure.run)?;
+    let device = device::open(&figure.common)?;
+    let network = run.trained()?.1.network;
+    let layer = layer(&network);
+    let has_max_pool = network.layers().iter().any(|layer| matches!(layer.kind(), LayerKind::Pool(_)));
+    if !switches && !has_max_pool {
+        note(
+            figure,
+            &format!("{} has no pooling; the paper's figure is of a network trained with it", network.name()),
+        );
+    }
+    let request =
+        Request { layer: Some(layer), methods: Method::ALL.to_vec(), switches, ..Request::default() };
+    let mut explainer = FileExplainer::new(&device, &run, &request, arguments.count)?;
+    let explained = if arguments.images.is_empty() {
+        explainer.explain_pictures(own_images(arguments, &run, &device)?)?
+    } else {
+        given_images(arguments, &mut explainer)?
+    };
+    let sheet = plate(&explainer, &explained, Coloring::Map(Shading::Signed));
+    finish(figure, name, &sheet)
+}
+
+/// The first of the pictures that were given.
+fn given_images(
+    arguments: &ImageFigureArgs,
+    explainer: &mut FileExplainer<'_, allcnn_cpu::Cpu>,
+) -> anyhow::Result<Vec<Explained>> {
+    let files = image_files(&arguments.images)
+        .map_err(|(path, error)| anyhow!("cannot list the folder {}: {error}", path.display()))?;
+    let files: Vec<PathBuf> = files.into_iter().take(arguments.count).collect();
+    if files.is_empty() {
+        bail!("no pictures in {}: expected .jpg, .png and the like", arguments.images[0].display());
+    }
+    let answers = explainer.explain(&files)?.into_iter();
+    answers
+        .map(|answer| {
+            answer.map_err(|entry| match entry {
+                allcnn::visualise::Entry::Unread { file, error } => anyhow!("cannot read {file}: {error}"),
+                allcnn::visualise::Entry::Explained { file, .. } => anyhow!("cannot explain {file}"),
+            })
+        })
+        .collect()
+}
+
+/// Test images of the run's data, spread over the classes: of each the first by name.
+fn own_images(
+    arguments: &ImageFigureArgs,
+    run: &RunFolder,
+    device: &allcnn_cpu::Cpu,
+) -> anyhow::Result<Vec<(String, Picture)>> {
+    let explorer = FeatureExplorer::new(device, run)?;
+    let progress = Progress::new(arguments.figure.common.quiet);
+    let scanned = features::open(&explorer, arguments.data.as_ref(), Some(SplitChoice::Test), progress)?;
+    let (images, classes) = (&scanned.images, scanned.classes.len());
+    let count = arguments.count.min(classes);
+    let first =
+        |place: usize| images.labels.iter().position(|&label| label as usize == place * classes / count);
+    let chosen = (0..count).filter_map(first);
+    Ok(chosen
+        .map(|image| {
+            let pixels = images.image(image).to_vec();
+            (images.names[image].clone(), Picture { height: images.height, width: images.width, pixels })
+        })
+        .collect())
+}
+
+/// The figure's layers, or for one that the network does not have its last convolution; each once.
+fn present(network: &Network, wanted: &[&str], arguments: &FigureArgs) -> Vec<String> {
+    let mut layers: Vec<String> = Vec::new();
+    for &layer in wanted {
+        let found =
+            if network.layer_index(layer).is_some() { layer.to_owned() } else { last_convolution(network) };
+        if found != layer {
+            note(arguments, &format!("{} has no {layer}: its last convolution is {found}", network.name()));
+        }
+        if !layers.contains(&found) {
+            layers.push(found);
+        }
+    }
+    layers
+}
+
+fn last_convolution(network: &Network) -> String {
+    let last = network.layers().iter().rfind(|layer| layer.kind().is_conv());
+    last.map_or_else(|| last_layer(network), |layer| layer.name().to_owned())
+}
+
+fn last_layer(network: &Network) -> String {
+    network.layers().last().map(|layer| layer.name().to_owned()).unwrap_or_default()
+}
+
+fn note(arguments: &FigureArgs, text: &str) {
+    Progress::new(arguments.common.quiet).note(&format!("note: {text}"));
+}
+
+/// Writes a figure and tells where it is.
+fn finish(arguments: &FigureArgs, name: &str, sheet: &Sheet) -> anyhow::Result<()> {
+    let folder: &Path = &arguments.out;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let path = folder.join(format!("{name}.png"));
+    picture::write(&path, sheet)?;
+    output::text(&format!("{}\n", path.display()))
+}

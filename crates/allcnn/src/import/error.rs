@@ -1,0 +1,66 @@
+//! What can be wrong with weights from elsewhere.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::{net, preprocess, run, train};
+
+/// Weights that cannot be read, or are not those of the network.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refused.
+    #[error("cannot read {path}: {source}", path = .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A damaged or foreign file.
+    #[error(
+        "cannot use the weights in {path}: {problem}\nexpected safetensors with PyTorch's names, or a .caffemodel",
+        path = .path.display()
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The weights of another network.
+    #[error(
+        "these are not the weights of {network}: {problem}\n\
+         give the --model that they belong to; `allcnn models {network}` shows the layers of this one"
+    )]
+    OtherNetwork {
+        /// The network that was asked for.
+        network: String,
+        /// What differs.
+        problem: String,
+    },
+    /// Another number of names than of classes.
+    #[error("{path} names {given} classes, one a line; expected {expected}, the outputs of the last layer", path = .path.display())]
+    ClassNames {
+        /// The file of names.
+        path: PathBuf,
+        /// How many it has.
+        given: usize,
+        /// How many the weights have.
+        expected: usize,
+    },
+    /// The network.
+    #[error(transparent)]
+    Network(#[from] net::Error),
+    /// The model file.
+    #[error(transparent)]
+    Model(#[from] train::Error),
+    /// The preprocessing.
+    #[error(transparent)]
+    Preprocess(#[from] preprocess::Error),
+    /// The run folder.
+    #[error(transparent)]
+    Run(#[from] run::RunError),
+    /// The weights of the run.
+    #[error(transparent)]
+    Checkpoint(#[from] train::CheckpointError),
+}

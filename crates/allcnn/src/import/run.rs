@@ -1,0 +1,104 @@
+//! Imported weights as a run folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Error, Form, Scaling, Weights};
+use crate::net::Network;
+use crate::preprocess::{Geometry, Preprocessor};
+use crate::run::{DataRecord, Manifest, PROGRAM, RunFolder, Session};
+use crate::train::{Checkpoint, Progress, Recipe, network};
+
+/// What is to be imported.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Import {
+    /// The file of weights.
+    pub weights: PathBuf,
+    /// The network's name, or a TOML file of layers.
+    pub model: String,
+    /// Height and width to plan the network for, where they are not its own.
+    pub input: Option<(usize, usize)>,
+    /// A file with the name of a class a line. `None`: `class 0`, `class 1`, ...
+    pub class_names: Option<PathBuf>,
+    /// What the network takes. `None`: what is usual for the form of the file.
+    pub scaling: Option<Scaling>,
+}
+
+/// What was imported.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The run folder.
+    pub run: RunFolder,
+    /// The form of the file.
+    pub form: Form,
+    /// The network.
+    pub network: Network,
+    /// What the network takes.
+    pub scaling: Scaling,
+}
+
+impl Import {
+    /// Reads the weights and writes them, with network, classes and preprocessing, as the new run folder `out`.
+    ///
+    /// # Errors
+    /// [`Error`]; then no folder was made, unless it could not be written whole.
+    pub fn into_run(&self, out: &Path) -> Result<Imported, Error> {
+        RunFolder::refuse_occupied(out)?;
+        let sketch = network(&self.model, 2, self.input)?; // a wrong model is told before a large file is read
+        let weights = Weights::read(&self.weights)?;
+        let form = weights.form();
+        let classes = self.classes(weights.classes())?;
+        let scaling = self.scaling.clone().unwrap_or_else(|| Scaling::usual(form));
+        let preprocessor = scaling.preprocessor(geometry(&sketch))?;
+        let network = network(&self.model, classes.len(), self.input)?;
+        let values = weights.fit(&network)?;
+        let run = RunFolder::create(out)?;
+        preprocessor.save(&run.preprocessing())?;
+        let progress = Progress { epoch_steps: 1, ..Progress::default() };
+        let checkpoint =
+            Checkpoint { network: network.clone(), classes, values, velocities: vec![], progress };
+        checkpoint.write(&run.last())?;
+        run.write_manifest(&self.manifest(&network, &preprocessor))?;
+        Ok(Imported { run, form, network, scaling })
+    }
+
+    /// The names of `count` classes.
+    fn classes(&self, count: usize) -> Result<Vec<String>, Error> {
+        let Some(path) = &self.class_names else {
+            return Ok((0..count).map(|class| format!("class {class}")).collect());
+        };
+        let text = fs::read_to_string(path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        let names: Vec<String> = text.lines().map(|line| line.trim().to_owned()).collect();
+        if names.len() != count {
+            return Err(Error::ClassNames { path: path.clone(), given: names.len(), expected: count });
+        }
+        Ok(names)
+    }
+
+    fn manifest(&self, network: &Network, preprocessor: &Preprocessor) -> Manifest {
+        Manifest {
+            program: PROGRAM.into(),
+            model: self.model.clone(),
+            imported: Some(self.weights.display().to_string()),
+            input: self.input.map(|(height, width)| [height, width]),
+            total_steps: 0,
+            epoch_steps: 1,
+            data: DataRecord {
+                source: String::new(),
+                holdout: None,
+                limit: None,
+                fingerprint: String::new(),
+                train_images: 0,
+                test_images: 0,
+            },
+            session: Session::default(),
+            recipe: Recipe { preprocess: preprocessor.method(), ..Recipe::quick() },
+            network: network.to_toml(),
+        }
+    }
+}
+
+fn geometry(network: &Network) -> Geometry {
+    let input = network.input();
+    Geometry { height: input.height, width: input.width, channels: input.channels }
+}

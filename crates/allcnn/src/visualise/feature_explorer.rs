@@ -1,0 +1,246 @@
+//! The filters of a run's network on images of a data set, as `allcnn features` shows them.
+
+use allcnn_device::Device;
+use serde::Serialize;
+
+use super::render::Sheet;
+use super::{
+    Drawing, Error, ExplainedFilter, Explainer, FilterChoice, Labels, Method, Patch, draw_without_image,
+    drawing_rows, drawing_sheet, explain_patches, patch_rows, patch_tile_side, strongest_patches,
+};
+use crate::data::{DataSet, Images};
+use crate::examine::{self, Split};
+use crate::net::{Network, Rectangle};
+use crate::parameters::Parameters;
+use crate::predict::trained;
+use crate::preprocess::{Geometry, Preprocessor};
+use crate::run::{Manifest, RunFolder};
+use crate::train::{self, Checkpoint, Observer};
+
+/// The images that are scanned.
+#[derive(Clone, Debug)]
+pub struct Scanned {
+    /// The data set's name.
+    pub name: String,
+    /// Its classes.
+    pub classes: Vec<String>,
+    /// The images.
+    pub images: Images,
+}
+
+/// A trained network whose filters are looked at.
+pub struct FeatureExplorer<'d, D: Device> {
+    device: &'d D,
+    manifest: Manifest,
+    checkpoint: Checkpoint,
+    parameters: Parameters<D>,
+    preprocessor: Preprocessor,
+}
+
+impl<'d, D: Device> FeatureExplorer<'d, D> {
+    /// The best checkpoint of a run.
+    ///
+    /// # Errors
+    /// A run without weights, or a damaged one; failures of the device.
+    pub fn new(device: &'d D, run: &RunFolder) -> Result<Self, train::Error> {
+        let (manifest, checkpoint) = run.trained()?;
+        let parameters = trained(device, &checkpoint)?;
+        let preprocessor = run.read_preprocessing()?;
+        let input = checkpoint.network.input();
+        preprocessor.expect(Geometry {
+            height: input.height,
+            width: input.width,
+            channels: input.channels,
+        })?;
+        Ok(Self { device, manifest, checkpoint, parameters, preprocessor })
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.checkpoint.network
+    }
+
+    /// The network's classes.
+    pub fn classes(&self) -> &[String] {
+        &self.checkpoint.classes
+    }
+
+    /// Opens the images to scan: those of `data`, or the run's own where none is given; without `split` the training
+    /// images, or the test images of data that has no others. They need not be of the network's classes.
+    ///
+    /// # Errors
+    /// Data that cannot be read, or has no images in the split.
+    pub fn open(
+        &self,
+        data: Option<&String>,
+        split: Option<Split>,
+        observer: &mut dyn Observer,
+    ) -> Result<Scanned, train::Error> {
+        let DataSet { name, classes, train, test, .. } =
+            examine::open(data, &self.manifest, self.network(), observer)?;
+        let images = match split {
+            Some(Split::Test) => test,
+            None if train.is_empty() => test,
+            _ => train,
+        };
+        if images.is_empty() {
+            let problem = format!("{name} has no images in this split: give another --split");
+            return Err(train::Error::Mismatch(problem));
+        }
+        Ok(Scanned { name, classes, images })
+    }
+
+    /// The `most` patches that activate each filter most, and what its units look at in them by each method. `done` is
+    /// told how many images are scanned.
+    ///
+    /// # Errors
+    /// Failures of the device.
+    pub fn patches(
+        &self,
+        choice: &FilterChoice,
+        scanned: &Scanned,
+        most: usize,
+        methods: &[Method],
+        done: &mut dyn FnMut(usize),
+    ) -> Result<Vec<ExplainedFilter>, Error> {
+        let data = (&scanned.images, &self.preprocessor);
+        let found = strongest_patches(self.device, choice, &self.parameters, data, most, done)?;
+        let mut explainer = Explainer::new(self.device, choice.network(), most)?;
+        let explained = found.into_iter().map(|found| {
+            let maps = explain_patches(&mut explainer, choice, &self.parameters, data, &found, methods)?;
+            Ok(ExplainedFilter { found, maps })
+        });
+        explained.collect()
+    }
+
+    /// What each filter draws without an image.
+    ///
+    /// # Errors
+    /// [`Error::NeedsImage`]; failures of the device.
+    pub fn drawings(&self, choice: &FilterChoice) -> Result<Vec<Drawing>, Error> {
+        draw_without_image(self.device, choice, &self.parameters)
+    }
+
+    /// The sheet of Figure 3.
+    pub fn patch_sheet(
+        &self,
+        choice: &FilterChoice,
+        scanned: &Scanned,
+        filters: &[ExplainedFilter],
+        (most, methods): (usize, &[Method]),
+    ) -> Sheet {
+        let Scanned { name, classes, images } = scanned;
+        let labels = Labels { data_classes: classes, classes: self.classes() };
+        let below: Vec<String> = methods.iter().map(ToString::to_string).collect();
+        Sheet {
+            title: format!("{}: what activates the filters of {}", self.network().name(), choice.name()),
+            subtitle: format!(
+                "above, patches of {} images of {name}; below, {}",
+                images.len(),
+                below.join(", then ")
+            ),
+            rows: patch_rows(choice, images, filters, most, methods.len(), labels),
+            tile_side: patch_tile_side(choice, most, methods.len()),
+            ..Sheet::default()
+        }
+    }
+
+    /// The sheet of Figure 2, for these layers.
+    pub fn drawing_sheet(&self, layers: &[(FilterChoice, Vec<Drawing>)]) -> Sheet {
+        let labels = Labels { data_classes: &[], classes: self.classes() };
+        let rows = layers.iter().flat_map(|(choice, drawings)| drawing_rows(choice, drawings, labels));
+        drawing_sheet(format!("{}: what its filters draw", self.network().name()), rows.collect())
+    }
+
+    /// The patches as `allcnn features --json` lists them.
+    pub fn patch_entries(
+        &self,
+        choice: &FilterChoice,
+        scanned: &Scanned,
+        filters: &[ExplainedFilter],
+    ) -> Vec<FilterEntry> {
+        let entry = |patch: &Patch| PatchEntry {
+            image: scanned.images.names[patch.image].clone(),
+            class: scanned.classes[scanned.images.labels[patch.image] as usize].clone(),
+            activation: patch.unit.activation,
+            unit: [patch.unit.row, patch.unit.column],
+            seen: (&patch.seen).into(),
+        };
+        let filter = |filter: &ExplainedFilter| FilterEntry {
+            filter: filter.found.filter,
+            class: self.class_of(choice, filter.found.filter),
+            patches: filter.found.patches.iter().map(entry).collect(),
+        };
+        filters.iter().map(filter).collect()
+    }
+
+    /// The drawings as `allcnn features --without-image --json` lists them.
+    pub fn drawing_entries(&self, choice: &FilterChoice, drawings: &[Drawing]) -> Vec<DrawingEntry> {
+        let entry = |drawing: &Drawing| DrawingEntry {
+            filter: drawing.filter,
+            class: self.class_of(choice, drawing.filter),
+            seen: (&drawing.seen).into(),
+        };
+        drawings.iter().map(entry).collect()
+    }
+
+    fn class_of(&self, choice: &FilterChoice, filter: usize) -> Option<String> {
+        choice.is_of_classes().then(|| self.classes()[filter].clone())
+    }
+}
+
+/// A filter and its patches in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FilterEntry {
+    /// The filter, counted from 0.
+    pub filter: usize,
+    /// The class that it stands for, in the last layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// The strongest first.
+    pub patches: Vec<PatchEntry>,
+}
+
+/// A patch in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PatchEntry {
+    /// Where the image came from.
+    pub image: String,
+    /// The class of the image.
+    pub class: String,
+    /// The output of the unit.
+    pub activation: f32,
+    /// Row and column of the unit in its layer.
+    pub unit: [usize; 2],
+    /// The part of the image (in the network's size) that it sees.
+    #[serde(flatten)]
+    pub seen: Seen,
+}
+
+/// A drawing without an image in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DrawingEntry {
+    /// The filter, counted from 0.
+    pub filter: usize,
+    /// The class that it stands for, in the last layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// The part of the picture that the unit sees.
+    #[serde(flatten)]
+    pub seen: Seen,
+}
+
+/// A part of an image in JSON: first rows and columns, and the ones after the last.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Seen {
+    /// The rows.
+    pub rows: [usize; 2],
+    /// The columns.
+    pub columns: [usize; 2],
+}
+
+impl From<&Rectangle> for Seen {
+    fn from(Rectangle { rows, columns }: &Rectangle) -> Self {
+        Self { rows: [rows.start, rows.end], columns: [columns.start, columns.end] }
+    }
+}

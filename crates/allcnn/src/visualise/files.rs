@@ -1,0 +1,310 @@
+//! Explains what a run's network sees in image files, as `allcnn explain` does.
+
+use std::path::PathBuf;
+
+use allcnn_device::Device;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::{Error, Explainer, Explanation, Method, Place, Target, Unit, randomized};
+use crate::data::decode::Picture;
+use crate::evaluate::ranked;
+use crate::net::Network;
+use crate::parameters::Parameters;
+use crate::predict::{picture, trained};
+use crate::preprocess::{Geometry, Preprocessor};
+use crate::run::{Manifest, RunFolder};
+use crate::train::{self, Checkpoint};
+
+/// What is to be explained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The layer; the one before the softmax where none is given.
+    pub layer: Option<String>,
+    /// The units of the layer.
+    pub units: Vec<Unit>,
+    /// Where in the layer.
+    pub place: Place,
+    /// The ways back.
+    pub methods: Vec<Method>,
+    /// Beside the network itself, also the one with pooling in the place of strides ([`Network::with_switches`]).
+    pub switches: bool,
+    /// Draw the weights from this layer up anew.
+    pub randomize_from: Option<String>,
+    /// The seed for that; never is it the start of the training.
+    pub seed: u64,
+}
+
+impl Default for Request {
+    /// The most probable class by guided backpropagation.
+    fn default() -> Self {
+        Self {
+            layer: None,
+            units: vec![Unit::STRONGEST],
+            place: Place::Maximum,
+            methods: vec![Method::Guided],
+            switches: false,
+            randomize_from: None,
+            seed: 0,
+        }
+    }
+}
+
+/// One map of a file, as `allcnn explain --json` lists it; or why there is none.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Entry {
+    /// A map.
+    Explained {
+        /// The file.
+        file: String,
+        /// The way back.
+        method: Method,
+        /// The layer that the signal started from.
+        layer: String,
+        /// The unit: its channel.
+        unit: usize,
+        /// Its row.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// Its output.
+        activation: f32,
+        /// The class that the unit stands for, or else the one that the network says.
+        class: String,
+        /// The probability of that class.
+        probability: f32,
+        /// Whether pooling with switches stood in the place of strides.
+        switches: bool,
+    },
+    /// A file that cannot be read as an image.
+    Unread {
+        /// The file.
+        file: String,
+        /// Why.
+        error: String,
+    },
+}
+
+/// The explanations of one unit in one image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// What was found, with a map for each method.
+    pub explanation: Explanation,
+    /// Whether pooling with switches stood in the place of strides.
+    pub switches: bool,
+    /// The class that the unit stands for, or else the one that the network says.
+    pub class: usize,
+}
+
+/// A file and what was found in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explained {
+    /// The file.
+    pub file: String,
+    /// The image in the network's size.
+    pub picture: Picture,
+    /// For each unit its views: one, or without and with switches.
+    pub units: Vec<Vec<View>>,
+}
+
+/// The network as it is, or with switches.
+struct Form<'d, D: Device> {
+    explainer: Explainer<'d, D>,
+    target: Target,
+    switches: bool,
+}
+
+/// A trained network that explains files.
+pub struct FileExplainer<'d, D: Device> {
+    forms: Vec<Form<'d, D>>,
+    parameters: Parameters<D>,
+    preprocessor: Preprocessor,
+    classes: Vec<String>,
+    of_classes: bool,
+    methods: Vec<Method>,
+    randomized_from: Option<String>,
+}
+
+impl<'d, D: Device> FileExplainer<'d, D> {
+    /// The best checkpoint of a run, prepared for `files` files.
+    ///
+    /// # Errors
+    /// A request for what the network does not have; a damaged run; failures of the device.
+    pub fn new(device: &'d D, run: &RunFolder, request: &Request, files: usize) -> Result<Self, Error> {
+        let (manifest, checkpoint) = run.trained()?;
+        let network = &checkpoint.network;
+        let preprocessor = preprocessing(run, network)?;
+        let target = target(network, request)?;
+        let pairs = files * target.units().len();
+        let mut forms = vec![];
+        if request.switches {
+            let (pooled, places) = network.with_switches().map_err(train::Error::from)?;
+            let explainer = Explainer::new(device, &pooled, pairs)?;
+            forms.push(Form { explainer, target: target.moved(&places), switches: true });
+        }
+        let parameters = parameters(device, &checkpoint, &manifest, request)?;
+        let of_classes = target.is_of_classes(network);
+        forms.insert(0, Form { explainer: Explainer::new(device, network, pairs)?, target, switches: false });
+        let (classes, methods) = (checkpoint.classes, request.methods.clone());
+        let randomized_from = request.randomize_from.clone();
+        Ok(Self { forms, parameters, preprocessor, classes, of_classes, methods, randomized_from })
+    }
+
+    /// Files that are best explained together.
+    pub fn batch(&self) -> usize {
+        let Form { explainer, target, .. } = &self.forms[0];
+        explainer.batch().div_ceil(target.units().len().max(1))
+    }
+
+    /// The network as it was trained.
+    pub fn network(&self) -> &Network {
+        self.forms[0].explainer.network()
+    }
+
+    /// The layer from which up the weights are drawn anew.
+    pub fn randomized_from(&self) -> Option<&str> {
+        self.randomized_from.as_deref()
+    }
+
+    /// The methods, in order.
+    pub fn methods(&self) -> &[Method] {
+        &self.methods
+    }
+
+    /// The name of the layer that the signals start from.
+    pub fn layer(&self) -> &str {
+        self.forms[0].target.name()
+    }
+
+    /// Whether the units of that layer stand for classes.
+    pub fn is_of_classes(&self) -> bool {
+        self.of_classes
+    }
+
+    /// Whether units of that layer stand at more than one place.
+    pub fn has_places(&self) -> bool {
+        let shape = self.forms[0].target.shape();
+        shape.height * shape.width > 1
+    }
+
+    /// The names of the classes.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// Explains each file, or says for a file why it cannot be read. With switches, the units are those that were
+    /// found without.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    pub fn explain(&mut self, files: &[PathBuf]) -> Result<Vec<Result<Explained, Entry>>, Error> {
+        let Geometry { height, width, .. } = self.preprocessor.geometry();
+        let read = |path: &PathBuf| {
+            let file = path.display().to_string();
+            match picture(path, self.preprocessor.geometry()) {
+                Ok(pixels) => Ok((file, Picture { height, width, pixels })),
+                Err(error) => Err(Entry::Unread { file, error }),
+            }
+        };
+        let read: Vec<Result<(String, Picture), Entry>> = files.par_iter().map(read).collect();
+        let readable = read.iter().flatten().cloned().collect();
+        let mut explained = self.explain_pictures(readable)?.into_iter();
+        let answer = |read| match read {
+            Ok(_) => explained.next().map(Ok),
+            Err(unread) => Some(Err(unread)),
+        };
+        Ok(read.into_iter().filter_map(answer).collect())
+    }
+
+    /// The same for pictures of the network's size, each with a name. Panics when one has another size.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    pub fn explain_pictures(&mut self, pictures: Vec<(String, Picture)>) -> Result<Vec<Explained>, Error> {
+        let pixels: Vec<u8> = pictures.iter().flat_map(|(_, picture)| &picture.pixels).copied().collect();
+        let mut images = vec![0.0; pixels.len()];
+        self.preprocessor.apply(&pixels, &mut images);
+        let mut views = self.views(&images)?.into_iter();
+        let units = self.forms[0].target.units().len();
+        let explained = pictures.into_iter().map(|(file, picture)| Explained {
+            file,
+            picture,
+            units: views.by_ref().take(units).collect(),
+        });
+        Ok(explained.collect())
+    }
+
+    /// The views of each pair of an image and a unit, in order.
+    fn views(&mut self, images: &[f32]) -> Result<Vec<Vec<View>>, Error> {
+        let Self { forms, parameters, methods, of_classes, .. } = self;
+        let mut views: Vec<Vec<View>> = Vec::new();
+        for Form { explainer, target, switches } in forms {
+            let explanations = if *switches {
+                let same = views.iter().map(|views| &views[0].explanation);
+                let pairs: Vec<_> = same.map(|one| (one.image, Unit::Channel(one.unit.channel))).collect();
+                explainer.explain_pairs(parameters, images, target, &pairs, methods)?
+            } else {
+                explainer.explain(parameters, images, target, methods)?
+            };
+            views.resize_with(explanations.len(), Vec::new);
+            for (views, explanation) in views.iter_mut().zip(explanations) {
+                let said = || ranked(&explanation.probabilities, 1)[0];
+                let class = if *of_classes { explanation.unit.channel } else { said() };
+                views.push(View { explanation, switches: *switches, class });
+            }
+        }
+        Ok(views)
+    }
+
+    /// The entries of a file's maps, in the order unit, view, method.
+    pub fn entries(&self, explained: &Explained) -> Vec<Entry> {
+        let entry = |view: &View, method| {
+            let unit = view.explanation.unit;
+            Entry::Explained {
+                file: explained.file.clone(),
+                method,
+                layer: self.layer().to_owned(),
+                unit: unit.channel,
+                row: unit.row,
+                column: unit.column,
+                activation: unit.activation,
+                class: self.classes[view.class].clone(),
+                probability: view.explanation.probabilities[view.class],
+                switches: view.switches,
+            }
+        };
+        let views = explained.units.iter().flatten();
+        views.flat_map(|view| self.methods.iter().map(move |&method| entry(view, method))).collect()
+    }
+}
+
+/// The preprocessing of a run, which has to be for the network's pictures.
+fn preprocessing(run: &RunFolder, network: &Network) -> Result<Preprocessor, train::Error> {
+    let preprocessor = run.read_preprocessing()?;
+    let input = network.input();
+    preprocessor.expect(Geometry { height: input.height, width: input.width, channels: input.channels })?;
+    Ok(preprocessor)
+}
+
+fn target(network: &Network, request: &Request) -> Result<Target, Error> {
+    let units = request.units.clone();
+    let target = match &request.layer {
+        Some(layer) => Target::new(network, layer, units)?,
+        None => Target::of_classes(network, units)?,
+    };
+    target.at(request.place)
+}
+
+fn parameters<D: Device>(
+    device: &D,
+    checkpoint: &Checkpoint,
+    manifest: &Manifest,
+    request: &Request,
+) -> Result<Parameters<D>, Error> {
+    let parameters = trained(device, checkpoint)?;
+    let Some(from) = &request.randomize_from else { return Ok(parameters) };
+    // Trained weights keep something of those they began with, so these must be others.
+    let seed = manifest.recipe.seed.wrapping_add(1).wrapping_add(request.seed);
+    randomized(device, &checkpoint.network, &parameters, from, manifest.recipe.init, seed)
+}

@@ -1,0 +1,183 @@
+//! A layer whose filters are looked at, and the part of the network that it needs.
+
+use std::ops::Range;
+
+use allcnn_device::PoolKind;
+
+use super::Error;
+use crate::net::{LayerKind, Network, Pool, ReceptiveField, Rectangle};
+
+/// Filters of a layer: the channels of its output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FilterChoice {
+    network: Network,
+    layer: usize,
+    filters: Range<usize>,
+    of_classes: bool,
+}
+
+impl FilterChoice {
+    /// The `filters` of the layer called `layer`, all of them by default.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLayer`], [`Error::NoSuchFilters`].
+    pub fn new(network: &Network, layer: &str, filters: Option<Range<usize>>) -> Result<Self, Error> {
+        let Some(place) = network.layer_index(layer) else {
+            return Err(Error::UnknownLayer {
+                given: layer.into(),
+                network: network.name().into(),
+                known: network.layers().iter().map(|layer| layer.name().to_owned()).collect(),
+            });
+        };
+        let channels = network.operations(1)[place].output().channels;
+        let filters = filters.unwrap_or(0..channels);
+        if filters.is_empty() || filters.end > channels {
+            return Err(Error::NoSuchFilters { layer: layer.into(), given: filters, filters: channels });
+        }
+        let last_conv = network.layers().iter().rposition(|layer| layer.kind().is_conv());
+        let of_classes = last_conv.is_some_and(|last| place >= last);
+        Ok(Self { network: cut_after(network, place), layer: place, filters, of_classes })
+    }
+
+    /// The network as far as the layer needs it. Its parameters are the first of the whole network's.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The place of the layer.
+    pub fn layer(&self) -> usize {
+        self.layer
+    }
+
+    /// The layer's name.
+    pub fn name(&self) -> &str {
+        self.network.layers()[self.layer].name()
+    }
+
+    /// The filters.
+    pub fn filters(&self) -> Range<usize> {
+        self.filters.clone()
+    }
+
+    /// Whether each filter stands for a class of the network.
+    pub fn is_of_classes(&self) -> bool {
+        self.of_classes
+    }
+
+    /// What the units of the layer see, the picture's border not regarded.
+    pub fn receptive_field(&self) -> ReceptiveField {
+        self.network.info().layers[self.layer].receptive_field
+    }
+
+    /// Height and width of the pictures that patches of this layer are shown as: those of the receptive field or, where
+    /// that is larger, of the image.
+    pub fn patch_size(&self) -> (usize, usize) {
+        let (field, input) = (self.receptive_field(), self.network.input());
+        (field.height.min(input.height), field.width.min(input.width))
+    }
+
+    /// Where in the picture of a patch its first row and column lie, for the unit at (`row`, `column`) that sees `seen`:
+    /// beyond 0 where the image's border cut something off.
+    pub fn offset(&self, row: usize, column: usize, seen: &Rectangle) -> (usize, usize) {
+        let (field, input) = (self.receptive_field(), self.network.input());
+        let offset = |seen: usize, unit: usize, field_size: usize, size: usize| {
+            let start = field.offset + (unit * field.stride) as isize;
+            if field_size > size { seen } else { usize::try_from(seen as isize - start).unwrap_or(0) }
+        };
+        (
+            offset(seen.rows.start, row, field.height, input.height),
+            offset(seen.columns.start, column, field.width, input.width),
+        )
+    }
+
+    /// The first layer on the way to the picture whose way back needs an image.
+    pub(super) fn layer_that_needs_an_image(&self) -> Option<&str> {
+        let mut below = self.network.layers()[..=self.layer].iter();
+        let needs = |kind: &LayerKind| match kind {
+            LayerKind::Pool(Pool { kind: PoolKind::Max, kernel, .. }) => *kernel > 1,
+            LayerKind::Pool(Pool { kind: PoolKind::PNorm { .. }, .. }) => true,
+            _ => false,
+        };
+        below.find(|layer| needs(layer.kind())).map(|layer| layer.name())
+    }
+}
+
+/// The network that ends in `layer`: its logits are the means of the layer's channels. Where no such network can be,
+/// the whole.
+fn cut_after(network: &Network, layer: usize) -> Network {
+    let mut kinds: Vec<LayerKind> = network.layers()[..=layer].iter().map(|layer| *layer.kind()).collect();
+    let output = network.operations(1)[layer].output();
+    if (output.height, output.width) != (1, 1) {
+        kinds.push(LayerKind::GlobalAverage);
+    }
+    Network::new(network.name(), network.input(), output.channels, network.input_dropout(), kinds)
+        .unwrap_or_else(|_| network.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choice(name: &str, layer: &str) -> FilterChoice {
+        FilterChoice::new(&Network::named(name, 10).unwrap(), layer, None).unwrap()
+    }
+
+    #[test]
+    fn a_cut_network_ends_in_the_layer_and_sees_the_same() {
+        let whole = Network::named("model-c", 10).unwrap();
+        for layer in ["conv1", "pool1", "conv7", "global_pool"] {
+            let cut = choice("model-c", layer);
+            let place = whole.layer_index(layer).unwrap();
+            assert_eq!(cut.network().layers()[..=place], whole.layers()[..=place]);
+            assert!(cut.network().layers().len() <= place + 2);
+            assert_eq!(cut.receptive_field(), whole.info().layers[place].receptive_field, "{layer}");
+        }
+        assert_eq!(choice("caffenet", "conv8").filters(), 0..10);
+        assert!(
+            choice("all-cnn-c", "conv9").is_of_classes() && !choice("all-cnn-c", "conv8").is_of_classes()
+        );
+    }
+
+    #[test]
+    fn patches_stand_where_the_border_leaves_them() {
+        let conv2 = choice("all-cnn-c", "conv2"); // sees 5x5
+        assert_eq!(conv2.patch_size(), (5, 5));
+        let offset = |choice: &FilterChoice, row, column| {
+            choice.offset(row, column, &choice.network().input_rectangle(choice.layer(), row, column))
+        };
+        assert_eq!(offset(&conv2, 0, 1), (2, 1));
+        assert_eq!(offset(&conv2, 16, 31), (0, 0));
+        let conv9 = choice("all-cnn-c", "conv9"); // sees more than the image
+        assert_eq!(conv9.patch_size(), (32, 32));
+        let seen = conv9.network().input_rectangle(conv9.layer(), 5, 5);
+        assert_eq!(offset(&conv9, 5, 5), (seen.rows.start, seen.columns.start));
+        assert!(seen.rows.start > 0);
+    }
+
+    #[test]
+    fn what_the_network_lacks_is_refused() {
+        let network = Network::named("all-cnn-c", 10).unwrap();
+        let said = |layer, filters| FilterChoice::new(&network, layer, filters).unwrap_err().to_string();
+        assert!(
+            said("softmax", None).contains("no layer \"softmax\"")
+                && said("x", None).contains("conv9, global_pool")
+        );
+        assert_eq!(
+            said("conv1", Some(90..97)),
+            "conv1 has filters 0..96, given 90..97; expected a part of these"
+        );
+        assert!(said("conv1", Some(5..5)).contains("given 5..5"));
+    }
+
+    #[test]
+    fn pools_need_an_image_on_the_way_back() {
+        for (name, layer, needs) in [
+            ("all-cnn-c", "global_pool", None),
+            ("model-c", "conv2", None),
+            ("model-c", "pool1", Some("pool1")),
+            ("caffenet", "conv5", Some("pool1")),
+        ] {
+            assert_eq!(choice(name, layer).layer_that_needs_an_image(), needs, "{name} {layer}");
+        }
+    }
+}

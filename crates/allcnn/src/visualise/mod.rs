@@ -1,0 +1,68 @@
+//! What a unit looks at: a signal that starts at one unit and goes back to the picture (section 3.4 of the paper).
+//!
+//! A forward pass without dropout leaves every layer's output. Then the chosen layer gets a signal that is 1 at one
+//! unit and 0 elsewhere, and what arrives at the picture is a map `[height, width, 3]` in the network's own
+//! (preprocessed) coordinates. The methods differ in how the signal passes a ReLU, see [`Method`].
+//!
+//! ```
+//! use allcnn::net::{Init, Network};
+//! use allcnn::parameters::Parameters;
+//! use allcnn::visualise::{Explainer, Method, Target, Unit, render};
+//! use allcnn_device::Reference;
+//!
+//! let device = Reference;
+//! let network = Network::from_toml(
+//!     r#"
+//!     name = "tiny"
+//!     input = [6, 6, 3]
+//!     classes = 2
+//!     layers = [
+//!       { conv = 4, kernel = 3, stride = 2 },
+//!       { conv = "classes", kernel = 1 },
+//!       { global_average = true },
+//!     ]
+//!     "#,
+//! )?;
+//! let parameters = Parameters::initialize(&device, &network, Init::He, 0)?;
+//!
+//! // Both classes of three pictures, and then the unit of conv1 that is most active in each.
+//! let pictures: Vec<f32> = (0..3 * 6 * 6 * 3).map(|value| (value % 7) as f32 - 3.0).collect();
+//! let classes = Target::of_classes(&network, vec![Unit::Channel(0), Unit::Channel(1)])?;
+//! let mut explainer = Explainer::new(&device, &network, 6)?;
+//! let explanations = explainer.explain(&parameters, &pictures, &classes, &Method::ALL)?;
+//! assert_eq!(explanations.len(), 3 * 2);
+//! assert_eq!((explanations[3].image, explanations[3].unit.channel), (1, 1));
+//!
+//! let strongest = Target::new(&network, "conv1", vec![Unit::STRONGEST])?;
+//! let explanations = explainer.explain(&parameters, &pictures, &strongest, &[Method::Guided])?;
+//! let picture = render::Shading::Signed.paint(&explanations[0].maps[0], 6, 6);
+//! assert_eq!(picture.pixels.len(), 6 * 6 * 3);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+mod explainer;
+mod feature_explorer;
+mod feature_sheet;
+mod files;
+mod layer;
+mod method;
+mod patches;
+mod plate;
+mod randomize;
+pub mod render;
+mod target;
+mod unconditioned;
+
+pub use error::Error;
+pub use explainer::{Explainer, Explanation};
+pub use feature_explorer::{DrawingEntry, FeatureExplorer, FilterEntry, PatchEntry, Scanned, Seen};
+pub use feature_sheet::{ExplainedFilter, Labels, drawing_rows, drawing_sheet, patch_rows, patch_tile_side};
+pub use files::{Entry, Explained, FileExplainer, Request, View};
+pub use layer::FilterChoice;
+pub use method::Method;
+pub use patches::{FilterPatches, Patch, explain_patches, strongest_patches};
+pub use plate::{Coloring, plate};
+pub use randomize::randomized;
+pub use target::{Found, Place, Target, Unit};
+pub use unconditioned::{Drawing, draw_without_image};

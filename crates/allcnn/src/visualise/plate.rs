@@ -1,0 +1,102 @@
+//! The sheet of `allcnn explain`: each image beside its maps, with captions.
+
+use std::path::Path;
+
+use allcnn_device::Device;
+
+use super::render::{Shading, Sheet, SheetRow, Tile, overlay};
+use super::{Explained, FileExplainer, Method, View};
+use crate::data::decode::Picture;
+use crate::evaluate::ranked;
+
+/// How maps are colored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coloring {
+    /// By themselves.
+    Map(Shading),
+    /// Laid over the image.
+    Overlay,
+}
+
+impl Coloring {
+    /// The picture of a map.
+    fn paint(self, map: &[f32], picture: &Picture) -> Picture {
+        match self {
+            Self::Map(shading) => shading.paint(map, picture.height, picture.width),
+            Self::Overlay => overlay(map, picture),
+        }
+    }
+}
+
+/// The sheet: for each unit of each image a row, the image first, then a column for each method, without and (where
+/// that was asked for) with switches.
+pub fn plate<D: Device>(
+    explainer: &FileExplainer<'_, D>,
+    explained: &[Explained],
+    coloring: Coloring,
+) -> Sheet {
+    let views = explained.iter().flat_map(|explained| &explained.units).map(Vec::len).max().unwrap_or(1);
+    let mut columns = vec![vec![]];
+    for view in 0..views {
+        let form =
+            (views > 1).then_some(if view == 0 { "without pooling" } else { "with pooling + switches" });
+        let heading = |method: &Method| [Some(method.to_string()), form.map(str::to_owned)];
+        columns
+            .extend(explainer.methods().iter().map(|method| heading(method).into_iter().flatten().collect()));
+    }
+    let rows = explained.iter().flat_map(|explained| {
+        explained.units.iter().map(|views| {
+            let said = views.first().map_or_else(Vec::new, |view| said(explainer, explained, view));
+            let image = Tile { picture: explained.picture.clone(), caption: said };
+            let maps = views.iter().flat_map(|view| tiles(explainer, &explained.picture, view, coloring));
+            SheetRow::of(std::iter::once(image).chain(maps))
+        })
+    });
+    let random = explainer.randomized_from().map(|layer| format!(", weights random from {layer} up"));
+    Sheet {
+        title: explainer.network().name().to_owned(),
+        subtitle: format!("what {} looks at{}", explainer.layer(), random.unwrap_or_default()),
+        columns,
+        rows: rows.collect(),
+        ..Sheet::default()
+    }
+}
+
+/// Below the image: its name, with the folder that may tell its class, and what the network says of it.
+fn said<D: Device>(explainer: &FileExplainer<'_, D>, explained: &Explained, view: &View) -> Vec<String> {
+    let parts: Vec<_> = Path::new(&explained.file).iter().map(|part| part.to_string_lossy()).collect();
+    let name = parts[parts.len().saturating_sub(2)..].join("/");
+    let probabilities = &view.explanation.probabilities;
+    vec![name, share(explainer, ranked(probabilities, 1)[0], probabilities)]
+}
+
+/// `cat 97.3 %`.
+fn share<D: Device>(explainer: &FileExplainer<'_, D>, class: usize, probabilities: &[f32]) -> String {
+    format!("{} {:.1} %", explainer.classes()[class], 100.0 * probabilities[class])
+}
+
+/// The maps of one view; the first of them tells the unit.
+fn tiles<'a, D: Device>(
+    explainer: &'a FileExplainer<'_, D>,
+    picture: &'a Picture,
+    view: &'a View,
+    coloring: Coloring,
+) -> impl Iterator<Item = Tile> + 'a {
+    let unit = view.explanation.unit;
+    view.explanation.maps.iter().enumerate().map(move |(place, map)| {
+        let mut caption = vec![];
+        if place == 0 {
+            if explainer.is_of_classes() {
+                caption.push(share(explainer, view.class, &view.explanation.probabilities));
+            }
+            caption.push(format!("{} unit {}", explainer.layer(), unit.channel));
+            let has_places = explainer.has_places();
+            caption.push(if has_places {
+                format!("{:.4} at row {}, col {}", unit.activation, unit.row, unit.column)
+            } else {
+                format!("activation {:.4}", unit.activation)
+            });
+        }
+        Tile { picture: coloring.paint(map, picture), caption }
+    })
+}

@@ -1,0 +1,247 @@
+//! A sheet: rows of captioned pictures under a title, written as a PNG row by row, so that its length costs no memory.
+
+use std::io::{self, Write};
+
+use png::{BitDepth, ColorType, Compression, Encoder};
+
+use super::canvas::{Canvas, Font, Rgb};
+use crate::data::decode::Picture;
+
+const INK: Rgb = [28, 33, 39];
+const MUTED: Rgb = [95, 104, 113];
+/// Around the sheet.
+const MARGIN: usize = 20;
+/// Between tiles.
+const GAP: usize = 14;
+/// Between a picture and its caption.
+const CAPTION_GAP: usize = 5;
+/// Between lines of text.
+const LEADING: usize = 2;
+
+/// A picture and the lines below it, the first of them in bold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// The picture.
+    pub picture: Picture,
+    /// The lines.
+    pub caption: Vec<String>,
+}
+
+/// Tiles beside each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SheetRow {
+    /// A line above them; empty for none.
+    pub heading: String,
+    /// The tiles, from left to right.
+    pub tiles: Vec<Tile>,
+}
+
+impl SheetRow {
+    /// A row without heading.
+    pub fn of(tiles: impl IntoIterator<Item = Tile>) -> Self {
+        Self { heading: String::new(), tiles: tiles.into_iter().collect() }
+    }
+}
+
+/// Rows of captioned pictures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sheet {
+    /// The first line; empty for none.
+    pub title: String,
+    /// The line below the title; empty for none.
+    pub subtitle: String,
+    /// Lines above each column; may be fewer than the columns, or none.
+    pub columns: Vec<Vec<String>>,
+    /// The rows, from top to bottom.
+    pub rows: Vec<SheetRow>,
+    /// Pictures are enlarged by a whole factor until their longer side has at least so many pixels.
+    pub tile_side: usize,
+}
+
+impl Default for Sheet {
+    /// An empty sheet whose pictures have room for captions.
+    fn default() -> Self {
+        Self { title: String::new(), subtitle: String::new(), columns: vec![], rows: vec![], tile_side: 192 }
+    }
+}
+
+impl Sheet {
+    /// Writes the sheet as a PNG file.
+    ///
+    /// # Errors
+    /// Those of `out`; a sheet of no size or of more pixels than PNG allows.
+    pub fn write_png(&self, out: &mut dyn Write) -> io::Result<()> {
+        let layout = Layout::new(self);
+        let side = |length: usize| u32::try_from(length).map_err(io::Error::other);
+        let mut encoder = Encoder::new(out, side(layout.width)?, side(layout.height(self))?);
+        encoder.set_color(ColorType::Rgb);
+        encoder.set_depth(BitDepth::Eight);
+        encoder.set_compression(Compression::Fast);
+        let mut writer = encoder.write_header()?;
+        let mut stream = writer.stream_writer()?;
+        stream.write_all(layout.head(self).pixels())?;
+        for row in &self.rows {
+            stream.write_all(layout.row(self, row).pixels())?;
+        }
+        stream.write_all(Canvas::new(MARGIN, layout.width).pixels())?;
+        stream.finish()?;
+        Ok(writer.finish()?)
+    }
+
+    /// By how much a picture is enlarged.
+    fn factor(&self, picture: &Picture) -> usize {
+        self.tile_side.div_ceil(picture.height.max(picture.width).max(1)).max(1)
+    }
+}
+
+/// Where the columns stand.
+struct Layout {
+    /// Left side and width of each.
+    columns: Vec<(usize, usize)>,
+    width: usize,
+}
+
+impl Layout {
+    fn new(sheet: &Sheet) -> Self {
+        let count = sheet.rows.iter().map(|row| row.tiles.len()).max().unwrap_or(0);
+        let mut left = MARGIN;
+        let columns: Vec<(usize, usize)> = (0..count)
+            .map(|column| {
+                let tiles = sheet.rows.iter().filter_map(|row| row.tiles.get(column));
+                let width =
+                    tiles.map(|tile| sheet.factor(&tile.picture) * tile.picture.width).max().unwrap_or(0);
+                let place = (left, width);
+                left += width + GAP;
+                place
+            })
+            .collect();
+        let tiles = left - GAP.min(left - MARGIN) + MARGIN;
+        let headings = sheet.rows.iter().map(|row| Font::STRONG.width(&row.heading)).max().unwrap_or(0);
+        let text = Font::TITLE.width(&sheet.title).max(Font::PLAIN.width(&sheet.subtitle)).max(headings);
+        Self { columns, width: tiles.max(text + 2 * MARGIN) }
+    }
+
+    fn height(&self, sheet: &Sheet) -> usize {
+        let rows = sheet.rows.iter().map(|row| self.row_height(sheet, row)).sum::<usize>();
+        self.head_height(sheet) + rows + MARGIN
+    }
+
+    fn head_height(&self, sheet: &Sheet) -> usize {
+        let title = if sheet.title.is_empty() { 0 } else { Font::TITLE.line() + LEADING };
+        let subtitle = if sheet.subtitle.is_empty() { 0 } else { Font::PLAIN.line() + LEADING };
+        let lines = sheet.columns.iter().map(Vec::len).max().unwrap_or(0);
+        let gap = if lines > 0 && title + subtitle > 0 { GAP } else { 0 };
+        let columns = lines * (Font::STRONG.line() + LEADING);
+        MARGIN + title + subtitle + gap + columns
+    }
+
+    /// Title and column headings, whose last lines stand right above the pictures.
+    fn head(&self, sheet: &Sheet) -> Canvas {
+        let height = self.head_height(sheet);
+        let mut canvas = Canvas::new(height, self.width);
+        let mut top = MARGIN;
+        if !sheet.title.is_empty() {
+            canvas.text(&sheet.title, Font::TITLE, INK, top, MARGIN);
+            top += Font::TITLE.line() + LEADING;
+        }
+        canvas.text(&sheet.subtitle, Font::PLAIN, MUTED, top, MARGIN);
+        for (heading, &(left, width)) in sheet.columns.iter().zip(&self.columns) {
+            let top = height - heading.len() * (Font::STRONG.line() + LEADING);
+            lines(&mut canvas, heading, top, left, width);
+        }
+        canvas
+    }
+
+    fn row_height(&self, sheet: &Sheet, row: &SheetRow) -> usize {
+        let heading = if row.heading.is_empty() { 0 } else { Font::STRONG.line() + LEADING };
+        let (pictures, captions) = self.parts(sheet, row);
+        CAPTION_GAP + heading + pictures + captions + GAP
+    }
+
+    /// The heights of a row's pictures and of its captions.
+    fn parts(&self, sheet: &Sheet, row: &SheetRow) -> (usize, usize) {
+        let pictures = row.tiles.iter().map(|tile| sheet.factor(&tile.picture) * tile.picture.height);
+        let lines = row.tiles.iter().map(|tile| tile.caption.len()).max().unwrap_or(0);
+        let captions = if lines == 0 { 0 } else { CAPTION_GAP + lines * (Font::PLAIN.line() + LEADING) };
+        (pictures.max().unwrap_or(0), captions)
+    }
+
+    fn row(&self, sheet: &Sheet, row: &SheetRow) -> Canvas {
+        let mut canvas = Canvas::new(self.row_height(sheet, row), self.width);
+        let mut top = CAPTION_GAP;
+        if !row.heading.is_empty() {
+            canvas.text(&row.heading, Font::STRONG, INK, top, MARGIN);
+            top += Font::STRONG.line() + LEADING;
+        }
+        let (pictures, _) = self.parts(sheet, row);
+        for (tile, &(left, width)) in row.tiles.iter().zip(&self.columns) {
+            canvas.picture(&tile.picture, sheet.factor(&tile.picture), top, left);
+            lines(&mut canvas, &tile.caption, top + pictures + CAPTION_GAP, left, width);
+        }
+        canvas
+    }
+}
+
+/// Writes lines below each other, the first in bold.
+fn lines(canvas: &mut Canvas, lines: &[String], top: usize, left: usize, width: usize) {
+    for (place, line) in lines.iter().enumerate() {
+        let (font, color) = if place == 0 { (Font::STRONG, INK) } else { (Font::PLAIN, MUTED) };
+        let top = top + place * (font.line() + LEADING);
+        canvas.text(&font.clipped(line, width), font, color, top, left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Width, height and pixels of a PNG.
+    fn read(file: &[u8]) -> (usize, usize, Vec<u8>) {
+        let mut reader = png::Decoder::new(io::Cursor::new(file)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        (info.width as usize, info.height as usize, pixels)
+    }
+
+    fn tile(value: u8, side: usize, caption: &[&str]) -> Tile {
+        let picture = Picture { height: side, width: side, pixels: vec![value; side * side * 3] };
+        Tile { picture, caption: caption.iter().map(|line| (*line).to_owned()).collect() }
+    }
+
+    #[test]
+    fn every_picture_is_on_the_sheet_enlarged_and_where_it_belongs() {
+        let rows = vec![
+            SheetRow::of([tile(10, 32, &["cat", "97 %"]), tile(20, 100, &[])]),
+            SheetRow { heading: "second".into(), tiles: vec![tile(30, 224, &["dog"])] },
+        ];
+        let columns = vec![vec!["image".into()], vec!["map".into(), "of it".into()]];
+        let sheet = Sheet { title: "title".into(), columns, rows, ..Sheet::default() };
+        let mut file = Vec::new();
+        sheet.write_png(&mut file).unwrap();
+        let (width, height, pixels) = read(&file);
+        assert_eq!(width, MARGIN + 224 + GAP + 200 + MARGIN);
+        let count = |value: u8| pixels.chunks_exact(3).filter(|pixel| **pixel == [value; 3]).count();
+        assert_eq!([10, 20, 30].map(count), [192 * 192, 200 * 200, 224 * 224]);
+        let first = |value: u8| pixels.chunks_exact(3).position(|pixel| pixel == [value; 3]).unwrap();
+        assert_eq!((first(10) % width, first(20) % width), (MARGIN, MARGIN + 224 + GAP));
+        assert_eq!(first(10) / width, first(20) / width);
+        assert!(first(30) / width > first(20) / width + 200);
+        assert!(height > 200 + 224);
+    }
+
+    #[test]
+    fn a_sheet_may_be_empty_and_a_long_title_widens_it() {
+        let mut file = Vec::new();
+        Sheet::default().write_png(&mut file).unwrap();
+        assert_eq!(read(&file).0, 2 * MARGIN);
+        let sheet = Sheet {
+            title: "a title of some length".into(),
+            rows: vec![SheetRow::of([tile(1, 4, &[])])],
+            tile_side: 8,
+            ..Sheet::default()
+        };
+        file.clear();
+        sheet.write_png(&mut file).unwrap();
+        assert_eq!(read(&file).0, Font::TITLE.width(&sheet.title) + 2 * MARGIN);
+    }
+}

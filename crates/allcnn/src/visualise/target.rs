@@ -1,0 +1,264 @@
+//! Where a signal starts: a layer, and in it one unit at one place.
+
+use allcnn_device::Shape;
+
+use super::Error;
+use crate::net::Network;
+
+/// A unit of a layer: one of its channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// This channel.
+    Channel(usize),
+    /// The channel that is most active in the image but for so many: 0 for the most active one.
+    Ranked(usize),
+}
+
+impl Unit {
+    /// The most active channel.
+    pub const STRONGEST: Self = Self::Ranked(0);
+}
+
+/// Where in a channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// Where the channel is most active in the image; the first of equal places.
+    #[default]
+    Maximum,
+    /// Always here.
+    At {
+        /// The row.
+        row: usize,
+        /// The column.
+        column: usize,
+    },
+}
+
+/// A unit at a place, as it was found in an image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Found {
+    /// The channel.
+    pub channel: usize,
+    /// The row.
+    pub row: usize,
+    /// The column.
+    pub column: usize,
+    /// The output of the unit there.
+    pub activation: f32,
+}
+
+/// The layer that signals start from, and the units to be explained in each image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    layer: usize,
+    softmax: bool,
+    shape: Shape,
+    name: String,
+    units: Vec<Unit>,
+    place: Place,
+}
+
+impl Target {
+    /// Units of the layer called `layer`: `conv1`, ..., `pool1`, ..., `global_pool` or `softmax`. A signal from the
+    /// softmax is the gradient of a probability, one from the layer before it that of a logit. Of ranked units those
+    /// are left out that the layer has too few channels for.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLayer`], [`Error::NoSuchUnit`].
+    pub fn new(network: &Network, layer: &str, units: Vec<Unit>) -> Result<Self, Error> {
+        let softmax = layer == "softmax";
+        let index = if softmax { Some(network.layers().len() - 1) } else { network.layer_index(layer) };
+        let Some(index) = index else {
+            let known = network.layers().iter().map(|layer| layer.name().to_owned());
+            return Err(Error::UnknownLayer {
+                given: layer.into(),
+                network: network.name().into(),
+                known: known.chain(["softmax".into()]).collect(),
+            });
+        };
+        let shape = network.operations(1)[index].output();
+        let (name, channels) = (layer.to_owned(), shape.channels);
+        let mut target = Self { layer: index, softmax, shape, name, units, place: Place::Maximum };
+        for unit in &target.units {
+            if let Unit::Channel(given) = *unit
+                && given >= channels
+            {
+                return Err(Error::NoSuchUnit { layer: target.name, given, units: channels });
+            }
+        }
+        target.units.retain(|unit| !matches!(unit, Unit::Ranked(rank) if *rank >= channels));
+        Ok(target)
+    }
+
+    /// Units of the layer before the softmax: the classes' logits.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUnit`].
+    pub fn of_classes(network: &Network, units: Vec<Unit>) -> Result<Self, Error> {
+        Self::new(network, network.layers()[network.layers().len() - 1].name(), units)
+    }
+
+    /// The same units at another place.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchPlace`].
+    pub fn at(self, place: Place) -> Result<Self, Error> {
+        let Shape { height, width, .. } = self.shape;
+        match place {
+            Place::At { row, column } if row >= height || column >= width => {
+                Err(Error::NoSuchPlace { layer: self.name, row, column, height, width })
+            }
+            place => Ok(Self { place, ..self }),
+        }
+    }
+
+    /// The same units of another network, whose layers `places[i]` give what layers i give here.
+    pub(super) fn moved(&self, places: &[usize]) -> Self {
+        Self { layer: places[self.layer], ..self.clone() }
+    }
+
+    /// The place of the layer in the network; that of the logits for the softmax.
+    pub fn layer(&self) -> usize {
+        self.layer
+    }
+
+    /// The layer's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The units.
+    pub fn units(&self) -> &[Unit] {
+        &self.units
+    }
+
+    /// The shape of the layer's output for one image.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Whether each channel stands for a class of the network.
+    pub fn is_of_classes(&self, network: &Network) -> bool {
+        let layers = network.layers();
+        let last_conv = layers.iter().rposition(|layer| layer.kind().is_conv());
+        last_conv.is_some_and(|last| self.layer >= last)
+    }
+
+    /// Finds a unit in the layer's output for one image, `[height, width, channels]`.
+    pub(super) fn find(&self, unit: Unit, output: &[f32], probabilities: &[f32]) -> Found {
+        let output = if self.softmax { probabilities } else { output };
+        let channels = self.shape.channels;
+        let pixel = |row: usize, column: usize| (row * self.shape.width + column) * channels;
+        let here = |channel: usize| match self.place {
+            Place::At { row, column } => {
+                Found { channel, row, column, activation: output[pixel(row, column) + channel] }
+            }
+            Place::Maximum => {
+                let places = output[channel..].iter().step_by(channels).enumerate();
+                let best = places.reduce(|best, next| if next.1 > best.1 { next } else { best });
+                let (place, &activation) = best.unwrap_or((0, &0.0));
+                Found { channel, row: place / self.shape.width, column: place % self.shape.width, activation }
+            }
+        };
+        match unit {
+            Unit::Channel(channel) => here(channel),
+            Unit::Ranked(rank) => {
+                let mut all: Vec<Found> = (0..channels).map(here).collect();
+                all.sort_by(|a, b| b.activation.total_cmp(&a.activation)); // stable
+                all[rank]
+            }
+        }
+    }
+
+    /// Fills the signal of one image, `[height, width, channels]`, zero so far: 1 at the unit; for the softmax, whose
+    /// p_c changes with logit j by p_c ([j = c] - p_j), that.
+    pub(super) fn begin(&self, found: Found, probabilities: &[f32], signal: &mut [f32]) {
+        if self.softmax {
+            let own = probabilities[found.channel];
+            for (class, (signal, probability)) in signal.iter_mut().zip(probabilities).enumerate() {
+                *signal = own * (f32::from(class == found.channel) - probability);
+            }
+        } else {
+            signal[(found.row * self.shape.width + found.column) * self.shape.channels + found.channel] = 1.0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network() -> Network {
+        Network::from_toml(
+            r#"
+            name = "small"
+            input = [4, 4, 3]
+            classes = 2
+            layers = [{ conv = 3, kernel = 3 }, { pool = "max", kernel = 2, stride = 2 }, { conv = "classes", kernel = 1 }, { global_average = true }]
+            "#,
+        )
+        .unwrap()
+    }
+
+    fn target(layer: &str) -> Target {
+        Target::new(&network(), layer, vec![Unit::STRONGEST]).unwrap()
+    }
+
+    /// The output of pool1, `[2, 2, 3]`.
+    const POOLED: [f32; 12] = [0.0, 1.0, 5.0, 2.0, 7.0, 5.0, 0.0, 1.0, 4.0, 2.0, 3.0, 0.0];
+
+    #[test]
+    fn the_most_active_unit_and_place_are_found_and_the_first_of_equals() {
+        let pool = target("pool1");
+        let found = |unit| {
+            let Found { channel, row, column, activation } = pool.find(unit, &POOLED, &[]);
+            (channel, row, column, activation)
+        };
+        assert_eq!(found(Unit::STRONGEST), (1, 0, 1, 7.0));
+        assert_eq!(found(Unit::Ranked(1)), (2, 0, 0, 5.0));
+        assert_eq!(found(Unit::Ranked(2)), (0, 0, 1, 2.0));
+        assert_eq!(found(Unit::Channel(0)), (0, 0, 1, 2.0));
+        let corner = pool.at(Place::At { row: 1, column: 1 }).unwrap();
+        assert_eq!(corner.find(Unit::STRONGEST, &POOLED, &[]).channel, 1);
+        assert_eq!(corner.find(Unit::Channel(2), &POOLED, &[]).activation, 0.0);
+    }
+
+    #[test]
+    fn a_signal_starts_at_one_unit_or_at_all_logits_of_a_softmax() {
+        let mut signal = [0.0; 12];
+        let pool = target("pool1");
+        pool.begin(pool.find(Unit::STRONGEST, &POOLED, &[]), &[], &mut signal);
+        assert_eq!(signal.iter().position(|&value| value == 1.0), Some(4));
+        assert_eq!(signal.iter().sum::<f32>(), 1.0);
+        let (softmax, probabilities) = (target("softmax"), [0.75, 0.25]);
+        let found = softmax.find(Unit::STRONGEST, &[9.0, 9.0], &probabilities);
+        assert_eq!((found.channel, found.activation), (0, 0.75));
+        let mut signal = [0.0; 2];
+        softmax.begin(found, &probabilities, &mut signal);
+        assert_eq!(signal, [0.75 * 0.25, -0.75 * 0.25]);
+    }
+
+    #[test]
+    fn what_the_network_lacks_is_refused_with_what_it_has() {
+        let said = |layer, unit| Target::new(&network(), layer, vec![unit]).unwrap_err().to_string();
+        let unknown = said("conv9", Unit::STRONGEST);
+        assert!(
+            unknown.contains("\"conv9\"") && unknown.contains("conv1, pool1, conv2, global_pool, softmax")
+        );
+        assert_eq!(
+            said("pool1", Unit::Channel(3)),
+            "pool1 has no unit 3; expected 0 to 2, or max for the most active one"
+        );
+        let outside = target("pool1").at(Place::At { row: 1, column: 2 }).unwrap_err().to_string();
+        assert!(outside.contains("column 2") && outside.contains("a column from 0 to 1"), "{outside}");
+        let many = (0..5).map(Unit::Ranked).collect();
+        assert_eq!(Target::new(&network(), "global_pool", many).unwrap().units().len(), 2);
+    }
+
+    #[test]
+    fn classes_are_the_units_from_the_last_convolution_on() {
+        let of_classes = ["conv1", "pool1", "conv2", "global_pool", "softmax"]
+            .map(|layer| target(layer).is_of_classes(&network()));
+        assert_eq!(of_classes, [false, false, true, true, true]);
+    }
+}

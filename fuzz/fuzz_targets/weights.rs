@@ -1,0 +1,6 @@
+//! Weights to import, safetensors and caffemodel, of any bytes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _ = allcnn::import::Weights::from_bytes(bytes);
+});
