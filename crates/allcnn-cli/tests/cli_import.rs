@@ -201,7 +201,7 @@ fn weights_of_another_network_are_refused_with_both_shapes() {
 fn missing_extra_and_damaged_tensors_are_named() {
     let folder = folder();
     let mut given = tensors(&fixture("alexnet-narrow.safetensors"));
-    let mut refuse = |tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>, parts: &[&str]| {
+    let refuse = |tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>, parts: &[&str]| {
         fs::write(folder.path().join("w.safetensors"), write(tensors)).unwrap();
         import(folder.path(), "w.safetensors", "alexnet.toml", &[]).fails(1, parts);
     };

@@ -99,6 +99,7 @@ impl<'d, D: Device> Explainer<'d, D> {
             "{} values are no whole images of {length}",
             images.len()
         );
+        self.plan.fix_weights(parameters)?;
         let mut explanations = Vec::with_capacity(pairs.len());
         for pairs in pairs.chunks(self.plan.batch()) {
             for (row, (image, _)) in self.images.chunks_exact_mut(length).zip(pairs) {

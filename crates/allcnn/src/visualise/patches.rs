@@ -51,6 +51,7 @@ pub fn strongest_patches<D: Device>(
     let network = choice.network();
     let (batch, length) = (batch(network, images.len()), images.image_len());
     let mut plan = Plan::new(device, network, batch, PlanPurpose::Explanation)?;
+    plan.fix_weights(parameters)?;
     let shape = network.operations(batch)[choice.layer()].output();
     let (mut inputs, mut outputs) = (vec![0.0; batch * length], vec![0.0; shape.len()]);
     let targets = vec![0.0; batch * network.classes()];
