@@ -307,13 +307,13 @@ impl RunFolder {
         if self.last().exists() { Checkpoint::read(&self.last()).map(Some) } else { Ok(None) }
     }
 
-    /// The best checkpoint, or the newest where there is no best one yet.
+    /// The best checkpoint, or the newest where there is no best one yet; without velocities.
     ///
     /// # Errors
     /// [`CheckpointError`].
     pub fn read_best(&self) -> Result<Checkpoint, CheckpointError> {
         let path = if self.best().exists() { self.best() } else { self.last() };
-        Checkpoint::read(&path)
+        Checkpoint::read_values(&path)
     }
 
     /// The settings and the best checkpoint, which has to be of the run's network.

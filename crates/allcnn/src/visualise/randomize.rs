@@ -24,7 +24,7 @@ pub fn randomized<D: Device>(
     let convolutions = || network.layers().iter().filter(|layer| layer.kind().is_conv());
     let kept = network.layers()[..place].iter().filter(|layer| layer.kind().is_conv()).count();
     if kept == convolutions().count() {
-        let last = convolutions().last().map_or_else(String::new, |layer| layer.name().into());
+        let last = convolutions().next_back().map_or_else(String::new, |layer| layer.name().into());
         return Err(Error::NothingToRandomize { layer: from.into(), last });
     }
     drawn(device, network, trained, kept, init, seed).map_err(|error| Error::Run(error.into()))
