@@ -161,7 +161,6 @@ fn numbers_out_of_range_are_wrong_usage() {
 fn what_this_build_cannot_do_yet_is_said() {
     let folder = workspace();
     allcnn(folder.path(), &["train", "--device", "cuda"]).fails(1, &["cuda", "--device cpu"]);
-    allcnn(folder.path(), &["bench", "--precision", "bf16"]).fails(1, &["bf16", "--precision f32"]);
 }
 
 #[test]

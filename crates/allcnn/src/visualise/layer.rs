@@ -147,10 +147,10 @@ mod tests {
         };
         assert_eq!(offset(&conv2, 0, 1), (2, 1));
         assert_eq!(offset(&conv2, 16, 31), (0, 0));
-        let conv9 = choice("all-cnn-c", "conv9"); // sees more than the image
-        assert_eq!(conv9.patch_size(), (32, 32));
-        let seen = conv9.network().input_rectangle(conv9.layer(), 5, 5);
-        assert_eq!(offset(&conv9, 5, 5), (seen.rows.start, seen.columns.start));
+        let conv7 = choice("convpool-cnn-a", "conv7"); // sees 33x33, more than the image
+        assert_eq!(conv7.patch_size(), (32, 32));
+        let seen = conv7.network().input_rectangle(conv7.layer(), 5, 5);
+        assert_eq!(offset(&conv7, 5, 5), (seen.rows.start, seen.columns.start));
         assert!(seen.rows.start > 0);
     }
 

@@ -10,7 +10,8 @@ use allcnn_device::{ConvShape, Shape};
 
 use super::super::patches::Patches;
 use super::super::{DataPass, Declined, Direction};
-use super::pack::{Squares, Values, store_pairs, store_whole_pairs};
+use super::pack::{Values, store_pairs, store_whole_pairs};
+use super::pack_weights::PackSteps;
 use super::product::{Factors, Multiplier, Session, Sums};
 use super::run::{Chunk, Chunks, Grid, Layout, Tap, Walk};
 use super::source::{Lines, MOST_CHANNELS, Source};
@@ -33,11 +34,11 @@ const NOWHERE: usize = usize::MAX;
 /// The algorithm, prepared for one shape and direction.
 #[derive(Debug)]
 pub(in super::super) struct Bf16 {
-    direction: Direction,
-    shape: ConvShape,
-    source: Source,
+    pub(super) direction: Direction,
+    pub(super) shape: ConvShape,
+    pub(super) source: Source,
     destination: Shape,
-    terms: usize,
+    pub(super) terms: usize,
     multiplier: Multiplier,
     grids: Vec<PackedGrid>,
     layout: Layout,
@@ -66,7 +67,7 @@ impl Bf16 {
     ) -> Result<Box<dyn DataPass>, Declined> {
         let terms = super::terms(engine)?;
         if super::is_thin(&shape, engine) {
-            return Err("too few channels");
+            return Err("too few products in a sum");
         }
         if shape.groups != 1 {
             return Err("more than one group");
@@ -128,7 +129,7 @@ impl Bf16 {
     }
 
     /// f32-sized places of the packed weights of a step: [pair][term][half of the block's columns][column].
-    fn step_places(&self) -> usize {
+    pub(super) fn step_places(&self) -> usize {
         self.terms * 2 * TILE * TILE
     }
 
@@ -178,68 +179,6 @@ impl Bf16 {
     /// f32-sized places of one term of a packed chunk.
     fn term(&self) -> usize {
         self.source.phases() * self.depth_blocks * self.plane() * TILE
-    }
-
-    /// Packs one step of a block of columns.
-    #[inline(always)]
-    fn pack_step<S: Simd>(
-        &self,
-        simd: S,
-        weights: &[f32],
-        tap: Tap,
-        block: usize,
-        columns: usize,
-        packed: &mut [f32],
-    ) {
-        let (terms, second) = (self.terms, 2 * TILE);
-        let row = terms * 2 * TILE;
-        assert_eq!(packed.len(), TILE * row, "places of a step");
-        for half in 0..2 {
-            let column = columns * BLOCK + half * TILE;
-            // SAFETY: a step has 16 rows of both terms, and the weights stay borrowed.
-            let to = unsafe { packed.as_mut_ptr().add(half * TILE) };
-            let mut squares = Squares::new();
-            for at in 0..TILE {
-                let pair = |out: [usize; 2], channel: [usize; 2]| {
-                    [0, 1].map(|i| self.weights(weights, tap, out[i], channel[i]))
-                };
-                match self.direction {
-                    // A column's depth, to be transposed.
-                    Direction::Forward => {
-                        let depth = block * BLOCK;
-                        let [low, high] = pair([column + at; 2], [depth, depth + TILE]);
-                        // SAFETY: as above.
-                        unsafe { squares.set_row(simd, at, low, high, terms) };
-                    }
-                    // The columns of a pair in depth.
-                    Direction::Backward => {
-                        let depth = block * BLOCK + at;
-                        let [low, high] = pair([depth, depth + TILE], [column; 2]);
-                        // SAFETY: as above.
-                        unsafe { store_pairs(simd, low, high, terms, to.add(at * row), second) };
-                    }
-                }
-            }
-            if self.direction == Direction::Forward {
-                // SAFETY: as above.
-                unsafe { squares.store_transposed(simd, terms, to, row, second) };
-            }
-        }
-    }
-
-    /// Weights of output channel `out` under a tap, 16 input channels from `channel` on; none outside.
-    #[inline(always)]
-    fn weights(&self, weights: &[f32], tap: Tap, out: usize, channel: usize) -> Values {
-        let (kernel, channels) = if self.source.is_patches {
-            (1, self.source.size.channels)
-        } else {
-            (self.shape.kernel, self.shape.input.channels)
-        };
-        if out >= self.shape.out_channels || channel >= channels {
-            return Values::NONE;
-        }
-        let row = ((out * kernel + tap.ky) * kernel + tap.kx) * channels;
-        Values::new(&weights[row + channel..row + channels])
     }
 }
 
@@ -309,28 +248,6 @@ impl DataPass for Bf16 {
             };
             engine.isa().run(work);
         });
-    }
-}
-
-/// All taps of a block of columns and a block in depth.
-struct PackSteps<'a> {
-    pass: &'a Bf16,
-    weights: &'a [f32],
-    taps: &'a [Tap],
-    block: usize,
-    columns: usize,
-    packed: &'a mut [f32],
-}
-
-impl Kernel for PackSteps<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self { pass, weights, taps, block, columns, packed } = self;
-        for (&tap, packed) in taps.iter().zip(packed.chunks_exact_mut(pass.step_places())) {
-            pass.pack_step(simd, weights, tap, block, columns, packed);
-        }
     }
 }
 

@@ -75,7 +75,7 @@ impl Bf16Weights {
     ) -> Result<Box<dyn WeightsPass>, Declined> {
         let terms = super::terms(engine)?;
         if super::is_thin(&shape, engine) {
-            return Err("too few channels");
+            return Err("too few products in a sum");
         }
         if shape.groups != 1 {
             return Err("more than one group");

@@ -1,0 +1,94 @@
+//! The weights of a data pass, packed to the right sides of its products.
+
+use super::super::Direction;
+use super::data::Bf16;
+use super::pack::{Squares, Values, store_pairs};
+use super::run::Tap;
+use super::{BLOCK, TILE};
+use crate::simd::{Kernel, Simd};
+
+/// All taps of a block of columns and a block in depth.
+pub(super) struct PackSteps<'a> {
+    pub pass: &'a Bf16,
+    pub weights: &'a [f32],
+    pub taps: &'a [Tap],
+    pub block: usize,
+    pub columns: usize,
+    pub packed: &'a mut [f32],
+}
+
+impl Kernel for PackSteps<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { pass, weights, taps, block, columns, packed } = self;
+        for (&tap, packed) in taps.iter().zip(packed.chunks_exact_mut(pass.step_places())) {
+            pass.pack_step(simd, weights, tap, block, columns, packed);
+        }
+    }
+}
+
+impl Bf16 {
+    /// Packs one step of a block of columns.
+    #[inline(always)]
+    fn pack_step<S: Simd>(
+        &self,
+        simd: S,
+        weights: &[f32],
+        tap: Tap,
+        block: usize,
+        columns: usize,
+        packed: &mut [f32],
+    ) {
+        let (terms, second) = (self.terms, 2 * TILE);
+        let row = terms * 2 * TILE;
+        assert_eq!(packed.len(), TILE * row, "places of a step");
+        for half in 0..2 {
+            let column = columns * BLOCK + half * TILE;
+            // SAFETY: a step has 16 rows of both terms, and the weights stay borrowed.
+            let to = unsafe { packed.as_mut_ptr().add(half * TILE) };
+            let mut squares = Squares::new();
+            for at in 0..TILE {
+                let pair = |out: [usize; 2], channel: [usize; 2]| {
+                    [0, 1].map(|i| self.weights(weights, tap, out[i], channel[i]))
+                };
+                match self.direction {
+                    // A column's depth, to be transposed.
+                    Direction::Forward => {
+                        let depth = block * BLOCK;
+                        let [low, high] = pair([column + at; 2], [depth, depth + TILE]);
+                        // SAFETY: as above.
+                        unsafe { squares.set_row(simd, at, low, high, terms) };
+                    }
+                    // The columns of a pair in depth.
+                    Direction::Backward => {
+                        let depth = block * BLOCK + at;
+                        let [low, high] = pair([depth, depth + TILE], [column; 2]);
+                        // SAFETY: as above.
+                        unsafe { store_pairs(simd, low, high, terms, to.add(at * row), second) };
+                    }
+                }
+            }
+            if self.direction == Direction::Forward {
+                // SAFETY: as above.
+                unsafe { squares.store_transposed(simd, terms, to, row, second) };
+            }
+        }
+    }
+
+    /// Weights of output channel `out` under a tap, 16 input channels from `channel` on; none outside.
+    #[inline(always)]
+    fn weights(&self, weights: &[f32], tap: Tap, out: usize, channel: usize) -> Values {
+        let (kernel, channels) = if self.source.is_patches {
+            (1, self.source.size.channels)
+        } else {
+            (self.shape.kernel, self.shape.input.channels)
+        };
+        if out >= self.shape.out_channels || channel >= channels {
+            return Values::NONE;
+        }
+        let row = ((out * kernel + tap.ky) * kernel + tap.kx) * channels;
+        Values::new(&weights[row + channel..row + channels])
+    }
+}
