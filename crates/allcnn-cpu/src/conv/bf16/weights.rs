@@ -199,7 +199,7 @@ fn place<'a>(
     let mut planes = Vec::new();
     let taps = taps.map(|tap| {
         let row = (tap.row - layout.rows[0]) as usize;
-        let position = (row * layout.pitch + layout.lead).strict_add_signed(tap.column);
+        let position = ((row * layout.pitch + layout.lead) as isize + tap.column) as usize;
         let plane = Plane { phase: source.phase(tap.phase), parity: position % 2 };
         let at = planes.iter().position(|&other| other == plane).unwrap_or_else(|| {
             planes.push(plane);
