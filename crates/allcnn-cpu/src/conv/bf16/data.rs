@@ -8,13 +8,12 @@ use std::ops::Range;
 
 use allcnn_device::{ConvShape, Shape};
 
-use super::super::patches::Patches;
 use super::super::{DataPass, Declined, Direction};
 use super::pack::{Values, store_pairs, store_whole_pairs};
 use super::pack_weights::PackSteps;
 use super::product::{Factors, Multiplier, Session, Sums};
 use super::run::{Chunk, Chunks, Grid, Layout, Tap, Walk};
-use super::source::{Lines, MOST_CHANNELS, Source};
+use super::source::Source;
 use super::{BLOCK, TILE};
 use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
@@ -65,16 +64,7 @@ impl Bf16 {
         direction: Direction,
         engine: &Engine,
     ) -> Result<Box<dyn DataPass>, Declined> {
-        let terms = super::terms(engine)?;
-        if super::is_thin(&shape, engine) {
-            return Err("too few products in a sum");
-        }
-        if shape.groups != 1 {
-            return Err("more than one group");
-        }
-        if shape.input.channels.max(shape.out_channels) > MOST_CHANNELS {
-            return Err("too many channels");
-        }
+        let terms = super::terms(&shape, engine)?;
         let destination = match direction {
             Direction::Forward => shape.output(),
             Direction::Backward => shape.input,
@@ -290,16 +280,9 @@ impl Unit<'_> {
     fn pack_phase<S: Simd>(&mut self, simd: S, phase: usize) {
         let Bf16 { layout, depth_blocks, .. } = *self.pass;
         let image_rows = self.pass.image_rows();
-        let lines = Lines {
-            first_image: self.chunk.first_image,
-            images: self.chunk.images,
-            first_row: self.chunk.first_row as isize + layout.rows[0],
-            image_rows,
-            rows: image_rows,
-            pitch: layout.pitch,
-        };
+        let lines = self.chunk.source_lines(&layout, image_rows);
         let mut pixels = self.pass.source.pixels(self.source, phase, lines, layout.lead);
-        let mut room = Patches::new();
+        let mut room = self.pass.source.room();
         let first = phase * depth_blocks * self.pass.plane();
         for position in 0..layout.lead + self.chunk.images * image_rows * layout.pitch {
             let pixel = pixels.next(simd, &mut room);

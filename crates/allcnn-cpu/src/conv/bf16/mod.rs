@@ -52,19 +52,28 @@ const TILE_PAIRS: usize = TILE * TILE;
 /// a whole network to stay within 1e-5 of its largest value, and the tiles stay half empty.
 const FEWEST_PRODUCTS: usize = 512;
 
-/// Whether the sums of a convolution have too few products for two-term factors.
-fn is_thin(shape: &ConvShape, engine: &Engine) -> bool {
-    let is_two_term = engine.precision() == Precision::F32 && engine.choice() == Choice::Fastest;
+/// bf16 terms of a factor where products of bf16 can do a convolution and pay, or why not.
+fn terms(shape: &ConvShape, engine: &Engine) -> Result<usize, Declined> {
+    let terms = factor_terms(engine).ok_or("no tiles of bf16")?;
+    if shape.groups != 1 {
+        return Err("more than one group");
+    }
+    if shape.input.channels.max(shape.out_channels) > source::MOST_CHANNELS {
+        return Err("too many channels");
+    }
     let products = shape.kernel * shape.kernel * shape.input.channels.min(shape.out_channels);
-    is_two_term && products < FEWEST_PRODUCTS
+    if terms == 2 && engine.choice() == Choice::Fastest && products < FEWEST_PRODUCTS {
+        return Err("too few products in a sum");
+    }
+    Ok(terms)
 }
 
-/// bf16 terms of a factor, or why there is nothing to win.
-fn terms(engine: &Engine) -> Result<usize, Declined> {
+/// bf16 terms of a factor in the engine's precision, where it multiplies them faster than f32.
+fn factor_terms(engine: &Engine) -> Option<usize> {
     match (engine.precision(), engine.isa()) {
-        (Precision::Bf16, _) => Ok(1),
-        (Precision::F32, Isa::Amx) => Ok(2),
-        _ => Err("no tiles of bf16"),
+        (Precision::Bf16, _) => Some(1),
+        (Precision::F32, Isa::Amx) => Some(2),
+        _ => None,
     }
 }
 

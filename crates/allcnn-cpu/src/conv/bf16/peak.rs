@@ -29,7 +29,7 @@ impl Peak {
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub(crate) fn new(engine: &Engine) -> Result<Option<Self>, Error> {
-        if super::terms(engine).is_err() {
+        if super::factor_terms(engine).is_none() {
             return Ok(None);
         }
         let factors = Buffer::zeros(STEPS * TERMS * 2 * TILE * TILE)?;

@@ -6,6 +6,7 @@
 use allcnn_device::ConvShape;
 
 use super::super::Direction;
+use super::source::Lines;
 
 /// Images are not put together to fewer chunks than this, for the threads' sake.
 const FEWEST: usize = 8;
@@ -145,6 +146,18 @@ pub(super) struct Chunk {
     pub images: usize,
     pub first_row: usize,
     pub rows: usize,
+}
+
+impl Chunk {
+    /// The lines of the chunk from `first_row` on, `image_rows` of each image, of which `rows` hold pixels.
+    pub(super) fn lines(&self, pitch: usize, first_row: isize, image_rows: usize, rows: usize) -> Lines {
+        Lines { first_image: self.first_image, images: self.images, first_row, image_rows, rows, pitch }
+    }
+
+    /// The lines that taps of `layout` see from the chunk.
+    pub(super) fn source_lines(&self, layout: &Layout, image_rows: usize) -> Lines {
+        self.lines(layout.pitch, self.first_row as isize + layout.rows[0], image_rows, image_rows)
+    }
 }
 
 impl Chunks {

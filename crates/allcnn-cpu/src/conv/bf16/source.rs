@@ -44,6 +44,12 @@ impl Source {
         phase[0] * self.step + phase[1]
     }
 
+    /// Room for a window, where the source is copied by windows.
+    #[inline(always)]
+    pub(super) fn room(&self) -> Option<Patches> {
+        self.is_patches.then(Patches::new)
+    }
+
     /// The pixels of a phase over some rows of images, line after line, `lead` zeros first.
     #[inline(always)]
     pub(super) fn pixels<'a>(
@@ -115,9 +121,9 @@ impl<'a> Pixels<'a> {
         Self { values, size, windows, step, phase, lines, image: 0, row: 0, left: 0, place: 0, zeros: lead }
     }
 
-    /// The next position's values; `room` is for a window. All channels can be read from there.
+    /// The next position's values; `room` is for a window, see [`Source::room`]. All channels can be read from there.
     #[inline(always)]
-    pub(super) fn next<S: Simd>(&mut self, simd: S, room: &mut Patches) -> *const f32 {
+    pub(super) fn next<S: Simd>(&mut self, simd: S, room: &mut Option<Patches>) -> *const f32 {
         while self.left == 0 && self.zeros == 0 {
             self.next_line();
         }
@@ -128,7 +134,7 @@ impl<'a> Pixels<'a> {
         self.left -= 1;
         let place = self.place;
         self.place += self.step;
-        if let Some(shape) = &self.windows {
+        if let (Some(shape), Some(room)) = (&self.windows, room) {
             let at = |at: usize| (at * shape.stride) as isize - shape.padding as isize;
             let (line, column) = (place / self.size.width, place % self.size.width);
             let (image, row) = (line / self.size.height, line % self.size.height);

@@ -9,12 +9,11 @@ use std::ops::Range;
 
 use allcnn_device::{ConvShape, Shape};
 
-use super::super::patches::Patches;
 use super::super::{Declined, Direction, WeightsPass};
 use super::pack::{Squares, Values, store_pairs, store_whole_pairs};
 use super::product::{Factors, Multiplier, Session};
 use super::run::{Chunk, Chunks, Layout, Tap};
-use super::source::{Lines, MOST_CHANNELS, Pixels, Source};
+use super::source::{Pixels, Source};
 use super::{BLOCK, TILE, TILE_PAIRS};
 use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
@@ -73,16 +72,7 @@ impl Bf16Weights {
         shape: ConvShape,
         engine: &Engine,
     ) -> Result<Box<dyn WeightsPass>, Declined> {
-        let terms = super::terms(engine)?;
-        if super::is_thin(&shape, engine) {
-            return Err("too few products in a sum");
-        }
-        if shape.groups != 1 {
-            return Err("more than one group");
-        }
-        if shape.input.channels.max(shape.out_channels) > MOST_CHANNELS {
-            return Err("too many channels");
-        }
+        let terms = super::terms(&shape, engine)?;
         let output = shape.output();
         let (source, grids) = Source::new(shape, Direction::Forward);
         let layout = Layout::new(&grids, source.size.width.div_ceil(source.step));
@@ -306,17 +296,9 @@ impl Part<'_> {
     fn pack_source<S: Simd>(&mut self, simd: S, chunk: Chunk, plane: usize) {
         let Bf16Weights { source, layout, source_blocks, terms, .. } = *self.pass;
         let Plane { phase, parity } = self.pass.planes[plane];
-        let image_rows = self.pass.image_rows();
-        let lines = Lines {
-            first_image: chunk.first_image,
-            images: chunk.images,
-            first_row: chunk.first_row as isize + layout.rows[0],
-            image_rows,
-            rows: image_rows,
-            pitch: layout.pitch,
-        };
+        let lines = chunk.source_lines(&layout, self.pass.image_rows());
         let mut pixels = source.pixels(self.input, phase, lines, layout.lead);
-        let mut rooms = [Patches::new(), Patches::new()];
+        let mut rooms = [source.room(), source.room()];
         if parity == 1 {
             pixels.next(simd, &mut rooms[0]);
         }
@@ -342,21 +324,13 @@ impl Part<'_> {
     #[inline(always)]
     fn pack_gradients<S: Simd>(&mut self, simd: S, chunk: Chunk, out: usize) {
         let Bf16Weights { terms, layout, output, .. } = *self.pass;
-        let lines = Lines {
-            first_image: chunk.first_image,
-            images: chunk.images,
-            first_row: chunk.first_row as isize,
-            image_rows: self.pass.image_rows(),
-            rows: chunk.rows,
-            pitch: layout.pitch,
-        };
+        let lines = chunk.lines(layout.pitch, chunk.first_row as isize, self.pass.image_rows(), chunk.rows);
         let mut pixels = Pixels::new(self.d_output, output, None, 1, [0, 0], lines, 0);
-        let mut room = Patches::new();
         let first = self.pass.source_places() + out * self.pass.gradient_block();
         let mut squares = [Squares::new(), Squares::new()];
         for step in 0..self.pass.steps() {
             for pair in 0..TILE {
-                let pair_of_pixels = [(); 2].map(|()| pixels.next(simd, &mut room));
+                let pair_of_pixels = [(); 2].map(|()| pixels.next(simd, &mut None));
                 for (half, squares) in squares.iter_mut().enumerate() {
                     let channel = out * BLOCK + half * TILE;
                     let rest = output.channels.saturating_sub(channel);
