@@ -155,3 +155,24 @@ fn every_preprocessing_and_initialization_trains() {
         allcnn(folder.path(), &["eval", &out, "--json"]).done();
     }
 }
+
+#[test]
+fn a_training_in_bf16_keeps_its_precision_and_differs_from_f32() {
+    let folder = workspace();
+    let small = ["--limit", "128", "--epochs", "1"];
+    for (out, more) in [
+        ("f32", &[][..]),
+        ("bf16", &["--precision", "bf16"]),
+        ("again", &["--precision", "bf16", "--threads", "1"]),
+    ] {
+        allcnn(folder.path(), &train_arguments(out, &[&small[..], more].concat())).done();
+    }
+    let run = |out: &str| folder.path().join(out);
+    let manifest = fs::read_to_string(run("bf16").join("run.toml")).unwrap();
+    assert!(manifest.contains("precision = \"bf16\""), "{manifest}");
+    assert_same_weights(&run("bf16"), &run("again"));
+    let weights = |out: &str| tensors(&run(out).join("last.safetensors")).remove("conv1.weight");
+    assert!(weights("bf16") != weights("f32"), "bf16 computed in f32");
+    let both = ["train", "--resume", "bf16", "--precision", "f32"];
+    allcnn(folder.path(), &both).fails(2, &["--resume", "--precision"]);
+}

@@ -225,7 +225,12 @@ fn mistakes_are_told_with_a_remedy() {
 fn a_wrong_file_is_told_and_never_taken() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("preprocess.safetensors");
-    assert!(message(Preprocessor::load(&path)).contains("preprocess.safetensors"));
+    let said = message(Preprocessor::load(&path));
+    assert!(
+        said.contains("preprocess.safetensors is missing") && said.contains("put the file back"),
+        "{said}"
+    );
+    assert!(message(Preprocessor::load(folder.path())).contains("cannot read"));
     let pixels = golden("images");
     Preprocessor::fit(Method::MeanStd, &pixels, GOLDEN).unwrap().save(&path).unwrap();
     let good = fs::read(&path).unwrap();
