@@ -9,10 +9,11 @@ use std::ops::Range;
 use allcnn_device::{ConvShape, Shape};
 
 use super::super::{DataPass, Declined, Direction};
+use super::blocks::{Block, Extent, NOWHERE};
 use super::pack::{Values, store_pairs, store_whole_pairs};
 use super::pack_weights::PackSteps;
-use super::product::{Factors, Multiplier, Session, Sums};
-use super::run::{Chunk, Chunks, Grid, Layout, Tap, Walk};
+use super::product::{Factors, Multiplier, Session};
+use super::run::{Chunk, Chunks, Grid, Layout, Tap};
 use super::source::Source;
 use super::{BLOCK, TILE};
 use crate::engine::Engine;
@@ -24,11 +25,10 @@ use crate::threads::SendPtr;
 const CHUNK_POSITIONS: usize = 640;
 /// f32-sized places that a packed chunk may take, so that it stays in a second-level cache beside the weights: 1 MiB.
 const CHUNK_PLACES: usize = 1 << 18;
+/// Bytes of packed weights that stay in a first-level cache while all positions of a chunk are multiplied with them.
+const SLAB_BYTES: usize = 18 << 10;
 /// A small batch is still cut into so many units, for the threads' sake.
 const FEWEST_UNITS: usize = 8;
-
-/// The place of a position that is not a pixel.
-const NOWHERE: usize = usize::MAX;
 
 /// The algorithm, prepared for one shape and direction.
 #[derive(Debug)]
@@ -49,12 +49,22 @@ pub(in super::super) struct Bf16 {
     workers: usize,
 }
 
-/// A grid, the place of its packed weights, and for each step in depth the bytes that the source lies further on.
+/// A grid, prepared.
 #[derive(Debug)]
 struct PackedGrid {
     grid: Grid,
+    /// The place of its packed weights.
     weights: Range<usize>,
+    /// For each step in depth the bytes that the source lies further on.
     offsets: Vec<isize>,
+    /// The blocks of every kind of chunk that there is.
+    blocks: Vec<(Extent, Vec<Block>)>,
+}
+
+impl PackedGrid {
+    fn blocks(&self, extent: Extent) -> &[Block] {
+        self.blocks.iter().find(|(of, _)| *of == extent).map_or(&[], |(_, blocks)| blocks)
+    }
 }
 
 impl Bf16 {
@@ -104,7 +114,14 @@ impl Bf16 {
             let start = end;
             end += self.column_blocks * steps * self.step_places();
             let offsets = (0..steps).map(|at| self.offset(&grid.taps, at)).collect();
-            self.grids.push(PackedGrid { grid, weights: start..end, offsets });
+            let mut blocks = Vec::<(Extent, _)>::new();
+            for at in 0..self.chunks.count() {
+                let extent = self.extent(&grid, self.chunks.get(at));
+                if blocks.iter().all(|(of, _)| *of != extent) {
+                    blocks.push((extent, extent.blocks(&grid, self.destination)));
+                }
+            }
+            self.grids.push(PackedGrid { grid, weights: start..end, offsets, blocks });
         }
     }
 
@@ -134,36 +151,20 @@ impl Bf16 {
         self.layout.lead + self.chunks.images * self.image_rows() * self.layout.pitch + reach
     }
 
-    /// Rows of a grid in a chunk.
-    fn grid_rows(&self, grid: &Grid, chunk: Chunk) -> usize {
-        chunk.rows.min(grid.height.saturating_sub(chunk.first_row))
+    /// A chunk as a grid sees it.
+    fn extent(&self, grid: &Grid, chunk: Chunk) -> Extent {
+        let rows = chunk.rows.min(grid.height.saturating_sub(chunk.first_row));
+        Extent { images: chunk.images, rows, image_rows: self.image_rows(), pitch: self.layout.pitch }
     }
 
-    /// The first position from `position` on that is a pixel of the grid.
-    #[inline(always)]
-    fn valid_from(&self, grid: &Grid, chunk: Chunk, position: usize) -> Option<usize> {
-        let (pitch, image_rows) = (self.layout.pitch, self.image_rows());
-        let rows = self.grid_rows(grid, chunk);
-        let (mut line, mut column) = (position / pitch, position % pitch);
-        if column >= grid.width {
-            (line, column) = (line + 1, 0);
-        }
-        let (mut image, mut row) = (line / image_rows, line % image_rows);
-        if row >= rows {
-            (image, row, column) = (image + 1, 0, 0);
-        }
-        (image < chunk.images && rows > 0).then_some((image * image_rows + row) * pitch + column)
+    /// Blocks of sums of a chunk, two tiles of positions each.
+    fn sums(&self) -> usize {
+        self.plane().div_ceil(BLOCK)
     }
 
-    /// Tiles of 16 positions that cover a grid in a chunk.
-    fn tiles(&self, grid: &Grid, chunk: Chunk) -> usize {
-        let mut next = self.valid_from(grid, chunk, 0);
-        let tile = || {
-            let first = next?;
-            next = self.valid_from(grid, chunk, first + TILE);
-            Some(first)
-        };
-        std::iter::from_fn(tile).count()
+    /// f32-sized places of a worker: sums, then the packed chunk.
+    fn worker_len(&self) -> usize {
+        self.sums() * BLOCK * BLOCK + self.terms * self.term()
     }
 
     /// f32-sized places of one term of a packed chunk.
@@ -178,12 +179,13 @@ impl DataPass for Bf16 {
     }
 
     fn multiply_adds(&self) -> usize {
-        let chunk = |at: usize| {
-            let chunk = self.chunks.get(at);
-            let steps = |grid: &PackedGrid| self.tiles(&grid.grid, chunk) * grid.offsets.len();
-            self.grids.iter().map(steps).sum::<usize>()
+        let steps = |grid: &PackedGrid, chunk: Chunk| {
+            let blocks = grid.blocks(self.extent(&grid.grid, chunk));
+            blocks.iter().map(|block| block.tiles).sum::<usize>() * grid.offsets.len()
         };
-        let steps: usize = (0..self.chunks.count()).map(chunk).sum();
+        let chunks = (0..self.chunks.count()).map(|at| self.chunks.get(at));
+        let steps: usize =
+            chunks.map(|chunk| self.grids.iter().map(|grid| steps(grid, chunk)).sum::<usize>()).sum();
         steps * TILE * BLOCK * self.column_blocks * BLOCK * super::products(self.terms)
     }
 
@@ -193,7 +195,7 @@ impl DataPass for Bf16 {
     }
 
     fn prepare(&self, engine: &Engine, weights: &[f32], prepared: &mut [f32]) {
-        for PackedGrid { grid, weights: range, offsets } in &self.grids {
+        for PackedGrid { grid, weights: range, offsets, .. } in &self.grids {
             let packed = &mut prepared[range.clone()];
             let steps = offsets.len();
             if steps == 0 {
@@ -207,7 +209,7 @@ impl DataPass for Bf16 {
     }
 
     fn workspace_len(&self) -> usize {
-        self.workers * self.terms * self.term()
+        self.workers * self.worker_len()
     }
 
     fn run(
@@ -222,9 +224,10 @@ impl DataPass for Bf16 {
         let (start, workspace) = (SendPtr(destination.as_mut_ptr()), SendPtr(workspace.as_mut_ptr()));
         engine.threads().run(self.chunks.count() * self.groups, |unit, worker| {
             let (chunk, group) = (unit / self.groups, unit % self.groups);
-            let places = self.terms * self.term();
+            let len = self.worker_len();
             // SAFETY: each worker has its own part of the workspace.
-            let packed = unsafe { std::slice::from_raw_parts_mut(workspace.at(worker * places), places) };
+            let own = unsafe { std::slice::from_raw_parts_mut(workspace.at(worker * len), len) };
+            let (sums, packed) = own.split_at_mut(self.sums() * BLOCK * BLOCK);
             let columns = |group: usize| self.column_blocks * group / self.groups;
             let work = Unit {
                 pass: self,
@@ -234,6 +237,7 @@ impl DataPass for Bf16 {
                 chunk: self.chunks.get(chunk),
                 columns: columns(group)..columns(group + 1),
                 packed,
+                sums: sums.as_chunks_mut().0,
                 destination: start,
             };
             engine.isa().run(work);
@@ -252,7 +256,19 @@ struct Unit<'a> {
     /// Blocks of destination channels.
     columns: Range<usize>,
     packed: &'a mut [f32],
+    /// The sums of a block of channels of all positions.
+    sums: &'a mut [[f32; BLOCK * BLOCK]],
     destination: SendPtr<f32>,
+}
+
+/// Part `at` of `slabs` of the depth of the products for a block of columns.
+struct Slab<'a> {
+    /// For each step the bytes that the source lies further on.
+    offsets: &'a [isize],
+    /// The packed weights of the steps.
+    right: *const f32,
+    at: usize,
+    slabs: usize,
 }
 
 impl Kernel for Unit<'_> {
@@ -264,10 +280,9 @@ impl Kernel for Unit<'_> {
             self.pack_phase(simd, phase);
         }
         let session = self.pass.multiplier.session();
-        let mut sums = Sums([[0.0; BLOCK * BLOCK]; 2]);
         for grid in &self.pass.grids {
             for block in self.columns.clone() {
-                self.block_of_columns(simd, &session, grid, block, &mut sums);
+                self.block_of_columns(simd, &session, grid, block);
             }
         }
         simd.fence();
@@ -317,99 +332,92 @@ impl Unit<'_> {
         }
     }
 
-    /// 32 channels of all positions of a grid.
+    /// A block of columns of all positions of a grid, slab by slab of the depth.
     #[inline(always)]
-    fn block_of_columns<S: Simd>(
-        &self,
+    fn block_of_columns<S: Simd>(&mut self, simd: S, session: &Session, grid: &PackedGrid, columns: usize) {
+        let pass = self.pass;
+        let blocks = grid.blocks(pass.extent(&grid.grid, self.chunk));
+        let panel = grid.offsets.len() * pass.step_places();
+        let mut right = &self.weights[grid.weights.clone()][columns * panel..][..panel];
+        let slabs = (size_of_val(right) / SLAB_BYTES).max(1);
+        for at in 0..slabs {
+            let steps = grid.offsets.len() * at / slabs..grid.offsets.len() * (at + 1) / slabs;
+            let own;
+            (own, right) = right.split_at(steps.len() * pass.step_places());
+            let slab = Slab { offsets: &grid.offsets[steps], right: own.as_ptr(), at, slabs };
+            let place = self.place(&grid.grid, columns);
+            self.add_slab(simd, session, blocks, &slab, place);
+        }
+    }
+
+    /// Where the first channel of a block of columns goes for a grid's first pixel.
+    fn place(&self, grid: &Grid, columns: usize) -> usize {
+        let Shape { height, width, channels, .. } = self.pass.destination;
+        let row = self.chunk.first_row * grid.step + grid.row;
+        let pixel = (self.chunk.first_image * height + row) * width + grid.column;
+        pixel * channels + columns * BLOCK
+    }
+
+    /// Adds the products of a slab to the sums of all blocks, and finishes them after the last slab.
+    #[inline(always)]
+    fn add_slab<S: Simd>(
+        &mut self,
         simd: S,
         session: &Session,
-        grid: &PackedGrid,
-        block: usize,
-        sums: &mut Sums,
+        blocks: &[Block],
+        slab: &Slab<'_>,
+        place: usize,
     ) {
-        let pass = self.pass;
-        let PackedGrid { grid, weights, offsets } = grid;
-        let panel = offsets.len() * pass.step_places();
-        let right = self.weights[weights.clone()][block * panel..][..panel].as_ptr();
-        let rows = pass.grid_rows(grid, self.chunk);
-        // A block is finished while the next one's products run, so that they do not wait for one another.
-        let (sums, mut other) = (sums.0.each_mut(), None);
-        let [mut sums, mut spare] = sums;
-        let mut next = pass.valid_from(grid, self.chunk, 0);
-        while let Some(first) = next {
-            let second = pass.valid_from(grid, self.chunk, first + TILE);
-            next = second.and_then(|second| pass.valid_from(grid, self.chunk, second + TILE));
-            let left =
-                [first, second.unwrap_or(first)].map(|position| self.packed[position * TILE..].as_ptr());
-            let row = TILE * size_of::<f32>();
+        let is_last = slab.at + 1 == slab.slabs;
+        for (at, block) in blocks.iter().enumerate() {
             let factors = Factors {
-                left,
-                row,
-                second: pass.term() * size_of::<f32>(),
-                offsets,
-                right,
-                terms: pass.terms,
+                left: block.positions.map(|position| self.packed[position * TILE..].as_ptr()),
+                row: TILE * size_of::<f32>(),
+                second: self.pass.term() * size_of::<f32>(),
+                offsets: slab.offsets,
+                right: slab.right,
+                terms: self.pass.terms,
             };
-            let tiles = 1 + usize::from(second.is_some());
-            let places = [Some(first), second].map(|position| self.places(grid, rows, position, block));
-            self.prefetch(simd, &places);
+            self.prefetch(simd, block, slab, place);
             // SAFETY: planes have room for a tile at each position of a row, under each tap.
-            unsafe { session.multiply(simd, &factors, tiles, false, sums) };
-            let done = other.replace(places);
-            std::mem::swap(&mut sums, &mut spare);
-            if let Some(places) = done {
-                self.finish_block(simd, block, &places, sums);
+            unsafe { session.multiply(simd, &factors, block.tiles, slab.at > 0, &mut self.sums[at]) };
+            // A block is finished while the next one's products run, so that they do not wait for one another.
+            if is_last && at > 0 {
+                self.finish_block(simd, &blocks[at - 1], at - 1, place);
             }
         }
-        if let Some(places) = other {
-            self.finish_block(simd, block, &places, spare);
+        if let (true, Some(block)) = (is_last, blocks.last()) {
+            self.finish_block(simd, block, blocks.len() - 1, place);
         }
     }
 
-    /// Where the first channel of a block goes for each of 16 positions; [`NOWHERE`] for what is not a pixel.
+    /// Brings near what finishing a block will read: a part of it with each slab before the last.
     #[inline(always)]
-    fn places(&self, grid: &Grid, rows: usize, position: Option<usize>, block: usize) -> [usize; TILE] {
-        let Shape { height, width, channels, .. } = self.pass.destination;
-        let mut places = [NOWHERE; TILE];
-        let Some(position) = position else { return places };
-        let mut walk = Walk::new(self.pass.layout.pitch, 0, Some(self.pass.image_rows()), position as isize);
-        for place in &mut places {
-            if walk.image < self.chunk.images && (walk.row as usize) < rows && walk.column < grid.width {
-                let row = (self.chunk.first_row + walk.row as usize) * grid.step + grid.row;
-                let column = walk.column * grid.step + grid.column;
-                let pixel = ((self.chunk.first_image + walk.image) * height + row) * width + column;
-                *place = pixel * channels + block * BLOCK;
-            }
-            walk.step();
-        }
-        places
-    }
-
-    /// Brings near what finishing a block will read, while its products are computed.
-    #[inline(always)]
-    fn prefetch<S: Simd>(&self, simd: S, places: &[[usize; TILE]; 2]) {
+    fn prefetch<S: Simd>(&self, simd: S, block: &Block, slab: &Slab<'_>, place: usize) {
         let Finish::Gate { output, .. } = self.finish else { return };
-        for &place in places.as_flattened() {
+        let (early, at) = ((slab.slabs - 1).max(1), slab.at);
+        if at >= early {
+            return;
+        }
+        for &pixel in &block.pixels[BLOCK * at / early..BLOCK * (at + 1) / early] {
+            let place = pixel.wrapping_mul(self.pass.destination.channels).wrapping_add(place);
             simd.prefetch(output.as_ptr().wrapping_add(place));
             simd.prefetch(output.as_ptr().wrapping_add(place).wrapping_add(TILE));
         }
     }
 
-    /// Finishes the sums of two tiles of rows and brings them to their places.
+    /// Finishes the sums of a block of positions and brings them to their places.
     #[inline(always)]
-    fn finish_block<S: Simd>(
-        &self,
-        simd: S,
-        block: usize,
-        places: &[[usize; TILE]; 2],
-        sums: &mut [f32; BLOCK * BLOCK],
-    ) {
-        let channel = block * BLOCK;
-        let count = BLOCK.min(self.pass.destination.channels - channel);
-        for (sums, &first) in sums.as_chunks_mut::<BLOCK>().0.iter_mut().zip(places.as_flattened()) {
-            if first == NOWHERE {
+    fn finish_block<S: Simd>(&mut self, simd: S, block: &Block, at: usize, place: usize) {
+        let channels = self.pass.destination.channels;
+        let channel = place % channels;
+        let count = BLOCK.min(channels - channel);
+        let sums = self.sums[at].as_chunks_mut::<BLOCK>().0;
+        for (sums, &pixel) in sums.iter_mut().zip(&block.pixels) {
+            if pixel == NOWHERE {
                 continue;
             }
+            let first = pixel * channels + place;
             // SAFETY: units have their own pixels and channels of the destination.
             let place = unsafe { std::slice::from_raw_parts_mut(self.destination.at(first), count) };
             // Lengths that the compiler knows make straight vector code.

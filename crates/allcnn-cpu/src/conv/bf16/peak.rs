@@ -2,7 +2,7 @@
 
 use allcnn_device::Error;
 
-use super::product::{Factors, Multiplier, Sums};
+use super::product::{Factors, Multiplier};
 use super::{BLOCK, TILE};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
@@ -55,15 +55,15 @@ impl Kernel for Run<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Peak { multiplier, ref offsets, ref factors } = *self.0;
-        let mut sums = Sums([[0.0; BLOCK * BLOCK]; 2]);
+        let mut sums = [0.0; BLOCK * BLOCK];
         let session = multiplier.session();
         let left = [factors.as_ptr(), factors[TILE * TILE..].as_ptr()];
         let row = TILE * size_of::<f32>();
         let factors = Factors { left, row, second: 0, offsets, right: factors.as_ptr(), terms: TERMS };
         for _ in 0..BLOCKS {
             // SAFETY: the factors hold two tiles on the left and all steps on the right.
-            unsafe { session.multiply(simd, &factors, 2, false, &mut sums.0[0]) };
+            unsafe { session.multiply(simd, &factors, 2, false, &mut sums) };
         }
-        std::hint::black_box(&sums.0);
+        std::hint::black_box(&sums);
     }
 }

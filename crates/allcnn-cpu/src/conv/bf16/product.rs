@@ -7,10 +7,6 @@ use super::{BLOCK, TILE};
 use crate::isa::Isa;
 use crate::simd::Simd;
 
-/// Two blocks of 32 rows of 32 sums.
-#[repr(align(64))]
-pub(super) struct Sums(pub [[f32; BLOCK * BLOCK]; 2]);
-
 /// The factors of a block; distances are in bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Factors<'a> {

@@ -23,6 +23,8 @@ use crate::threads::SendPtr;
 const CHUNK_POSITIONS: usize = 1152;
 /// f32-sized places that a packed chunk may take: 2 MiB, since a longer chunk saves passes over the gradients.
 const CHUNK_PLACES: usize = 1 << 19;
+/// Steps in depth of one term whose factors stay in a first-level cache while they are multiplied.
+const SLAB_STEPS: usize = 10;
 /// Positions that a part has at least, to pay for adding its copy.
 const PART_POSITIONS: usize = 2048;
 /// The most parts, and the most values that all copies may have.
@@ -276,8 +278,11 @@ impl Kernel for Part<'_> {
                 self.pack_gradients(simd, chunk, out);
             }
             self.add_bias(chunk);
-            for out in self.outs.clone() {
-                self.multiply(simd, &session, out, at > own.start);
+            let slabs = self.pass.offsets.len().div_ceil(SLAB_STEPS / self.pass.terms);
+            for slab in 0..slabs {
+                for out in self.outs.clone() {
+                    self.multiply(simd, &session, out, [slab, slabs], at > own.start);
+                }
             }
         }
     }
@@ -367,28 +372,36 @@ impl Part<'_> {
         }
     }
 
-    /// All taps and source channels for 32 output channels.
+    /// All taps and source channels for 32 output channels, over a slab of the positions: (which, of how many).
     #[inline(always)]
-    fn multiply<S: Simd>(&mut self, simd: S, session: &Session, out: usize, adds: bool) {
+    fn multiply<S: Simd>(
+        &mut self,
+        simd: S,
+        session: &Session,
+        out: usize,
+        [slab, slabs]: [usize; 2],
+        adds: bool,
+    ) {
         let pass = self.pass;
-        let gradients = &self.packed[pass.source_places() + out * pass.gradient_block()..];
-        let gradients = gradients[..pass.gradient_block()].as_ptr();
+        let steps = pass.steps() * slab / slabs..pass.steps() * (slab + 1) / slabs;
+        let gradients = pass.source_places() + out * pass.gradient_block();
+        let gradients = self.packed[gradients + steps.start * pass.gradient_step()..].as_ptr();
         for block in 0..pass.source_blocks {
             for (at, tap) in pass.taps.iter().enumerate() {
                 let right = (tap.plane * pass.source_blocks + block) * pass.source_block();
-                let right = &self.packed[right + tap.pair * pass.source_pair()..];
+                let right = &self.packed[right + (tap.pair + steps.start * TILE) * pass.source_pair()..];
                 let factors = Factors {
                     left: [gradients, gradients.wrapping_add(TILE_PAIRS)],
                     row: TILE * size_of::<f32>(),
                     second: 2 * TILE_PAIRS * size_of::<f32>(),
-                    offsets: &pass.offsets,
-                    right: right[..pass.steps() * TILE * pass.source_pair()].as_ptr(),
+                    offsets: &pass.offsets[..steps.len()],
+                    right: right[..steps.len() * TILE * pass.source_pair()].as_ptr(),
                     terms: pass.terms,
                 };
                 // SAFETY: the block is this unit's own; both sides hold all steps.
                 unsafe {
                     let sums = self.copy.at(pass.block_place(at, out, block)).cast::<[f32; BLOCK * BLOCK]>();
-                    session.multiply(simd, &factors, 2, adds, &mut *sums);
+                    session.multiply(simd, &factors, 2, adds || slab > 0, &mut *sums);
                 }
             }
         }

@@ -1,0 +1,81 @@
+//! Which positions of a chunk are computed together, and where their sums go.
+
+use allcnn_device::Shape;
+
+use super::run::{Grid, Walk};
+use super::{BLOCK, TILE};
+
+/// The pixel of a position that is not one.
+pub(super) const NOWHERE: usize = usize::MAX;
+
+/// A chunk as a grid sees it: images and the grid's rows of each, lines `pitch` long, `image_rows` of them an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub images: usize,
+    pub rows: usize,
+    pub image_rows: usize,
+    pub pitch: usize,
+}
+
+/// Two tiles of 16 positions, or one.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    /// The tiles' first positions; where there is one tile, it stands for both.
+    pub positions: [usize; 2],
+    pub tiles: usize,
+    /// For each position the destination's pixel, counted from the chunk's first one, or [`NOWHERE`].
+    pub pixels: [usize; BLOCK],
+}
+
+impl Extent {
+    /// The blocks that cover a grid.
+    pub(super) fn blocks(&self, grid: &Grid, destination: Shape) -> Vec<Block> {
+        let tiles: Vec<_> = self.tiles(grid.width).collect();
+        let block = |tiles: &[usize]| {
+            let mut pixels = [NOWHERE; BLOCK];
+            for (pixels, &tile) in pixels.chunks_exact_mut(TILE).zip(tiles) {
+                self.set_pixels(grid, destination, tile, pixels);
+            }
+            let positions = [tiles[0], *tiles.last().unwrap_or(&tiles[0])];
+            Block { positions, tiles: tiles.len(), pixels }
+        };
+        tiles.chunks(2).map(block).collect()
+    }
+
+    /// The first positions of tiles that cover all pixels.
+    fn tiles(&self, width: usize) -> impl Iterator<Item = usize> {
+        let mut next = self.pixel_from(width, 0);
+        std::iter::from_fn(move || {
+            let first = next?;
+            next = self.pixel_from(width, first + TILE);
+            Some(first)
+        })
+    }
+
+    /// The first position from `position` on that is a pixel.
+    fn pixel_from(&self, width: usize, position: usize) -> Option<usize> {
+        let (mut line, mut column) = (position / self.pitch, position % self.pitch);
+        if column >= width {
+            (line, column) = (line + 1, 0);
+        }
+        let (mut image, mut row) = (line / self.image_rows, line % self.image_rows);
+        if row >= self.rows {
+            (image, row, column) = (image + 1, 0, 0);
+        }
+        let position = (image * self.image_rows + row) * self.pitch + column;
+        (image < self.images && self.rows > 0).then_some(position)
+    }
+
+    /// Sets the pixels of a tile that begins at `position`.
+    fn set_pixels(&self, grid: &Grid, destination: Shape, position: usize, pixels: &mut [usize]) {
+        let mut walk = Walk::new(self.pitch, 0, Some(self.image_rows), position as isize);
+        for pixel in pixels {
+            let row = walk.row as usize;
+            if walk.image < self.images && row < self.rows && walk.column < grid.width {
+                let line = walk.image * destination.height + row * grid.step;
+                *pixel = line * destination.width + walk.column * grid.step;
+            }
+            walk.step();
+        }
+    }
+}
