@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use allcnn_device::PoolKind;
+use allcnn_device::{Grid, PoolKind, Windows};
 
 use super::Error;
 use crate::net::{LayerKind, Network, Pool, ReceptiveField, Rectangle};
@@ -81,7 +81,7 @@ impl FilterChoice {
     pub fn offset(&self, row: usize, column: usize, seen: &Rectangle) -> (usize, usize) {
         let (field, input) = (self.receptive_field(), self.network.input());
         let offset = |seen: usize, unit: usize, field_size: usize, size: usize| {
-            let start = field.offset + (unit * field.stride) as isize;
+            let start = (field.offset + unit as f64 * field.stride).round() as isize;
             if field_size > size { seen } else { usize::try_from(seen as isize - start).unwrap_or(0) }
         };
         (
@@ -94,8 +94,13 @@ impl FilterChoice {
     pub(super) fn layer_that_needs_an_image(&self) -> Option<&str> {
         let mut below = self.network.layers()[..=self.layer].iter();
         let needs = |kind: &LayerKind| match kind {
-            LayerKind::Pool(Pool { kind: PoolKind::Max, kernel, .. }) => *kernel > 1,
-            LayerKind::Pool(Pool { kind: PoolKind::PNorm { .. }, .. }) => true,
+            LayerKind::Pool(Pool { kind, windows: Windows::Grid(Grid { kernel, .. }), .. }) => match kind {
+                PoolKind::Max => *kernel > 1,
+                PoolKind::Average => false,
+                PoolKind::PNorm { .. } => true,
+            },
+            LayerKind::Pool(Pool { windows: Windows::Channels { pieces }, .. }) => *pieces > 1,
+            LayerKind::Pool(Pool { windows: Windows::Fractional(_), .. }) => true,
             _ => false,
         };
         below.find(|layer| needs(layer.kind())).map(|layer| layer.name())
