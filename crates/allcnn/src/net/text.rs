@@ -180,7 +180,7 @@ impl Network {
         let last = self.layers().iter().rposition(|layer| layer.kind().is_conv());
         for (index, layer) in self.layers().iter().enumerate() {
             let line = match layer.kind() {
-                LayerKind::Conv(conv) => conv_text(conv, last == Some(index)),
+                LayerKind::Conv(conv) => conv_text(conv, last == Some(index) && conv.channels == self.classes()),
                 LayerKind::Pool(pool) => pool_text(pool),
                 LayerKind::Lrn(Lrn { size, alpha, beta, k }) => {
                     format!("lrn = {size}, alpha = {alpha:?}, beta = {beta:?}, k = {k:?}")
@@ -226,36 +226,24 @@ fn pool_text(pool: &Pool) -> String {
         PoolKind::PNorm { p } => format!("norm:{p}"),
     };
     let mut text = match windows {
-        Windows::Grid(Grid { kernel, stride, .. }) => {
-            format!("pool = \"{word}\", kernel = {kernel}, stride = {stride}")
-        }
-        Windows::Fractional(Fractional { alpha, .. }) => {
-            format!("pool = \"{word}\", fractional = {alpha:?}")
-        }
+        Windows::Grid(_) | Windows::Fractional(_) => format!("pool = \"{word}\""),
         Windows::Channels { pieces } => format!("maxout = {pieces}"),
     };
-    match windows {
-        Windows::Grid(Grid { padding, ceil, .. }) => {
-            if *padding != 0 {
-                text += &format!(", padding = {padding}");
-            }
-            if !ceil {
-                text += ", ceil = false";
-            }
+    let mut add = |given: bool, part: String| text += &if given { part } else { String::new() };
+    match *windows {
+        Windows::Grid(Grid { kernel, stride, padding, ceil }) => {
+            add(true, format!(", kernel = {kernel}, stride = {stride}"));
+            add(padding != 0, format!(", padding = {padding}"));
+            add(!ceil, ", ceil = false".into());
         }
-        Windows::Fractional(Fractional { sequence, overlapping, .. }) => {
-            if *sequence == RegionSequence::Random {
-                text += ", sequence = \"random\"";
-            }
-            if !overlapping {
-                text += ", overlapping = false";
-            }
+        Windows::Fractional(Fractional { alpha, sequence, overlapping }) => {
+            add(true, format!(", fractional = {alpha:?}"));
+            add(sequence == RegionSequence::Random, ", sequence = \"random\"".into());
+            add(!overlapping, ", overlapping = false".into());
         }
         Windows::Channels { .. } => {}
     }
-    if *dropout != 0.0 {
-        text += &format!(", dropout = {dropout:?}");
-    }
+    add(*dropout != 0.0, format!(", dropout = {dropout:?}"));
     text
 }
 
