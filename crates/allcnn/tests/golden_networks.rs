@@ -11,7 +11,7 @@ use golden::{Fixture, Tolerance, check_explanations, check_generated, check_stor
 /// The networks with stored values.
 fn stored() -> Vec<String> {
     let forms = Base::ALL.map(|base| Variant::ALL.map(|variant| base.derive(variant, 10).name().to_owned()));
-    forms.into_iter().flatten().chain(["everything".to_owned()]).collect()
+    forms.into_iter().flatten().chain(["everything", "windows"].map(String::from)).collect()
 }
 
 /// The reference adds up in f64 and stores f32.
@@ -52,12 +52,16 @@ fn explanations_are_those_of_captum() {
 fn the_fixtures_networks_are_the_tables_of_the_program() {
     let generated = Fixture::read("generated");
     let named = generated.names().into_iter().filter(|name| !name.ends_with("-narrow")).collect::<Vec<_>>();
-    assert_eq!(named.len(), 13);
+    assert_eq!(named.len(), 16);
     for name in named {
         let network = generated.network(&name);
         assert_eq!(network, Network::named(&name, network.classes()).unwrap());
     }
-    for (narrow, name, width) in [("large-narrow", "large-all-cnn", 16), ("caffenet-narrow", "caffenet", 8)] {
+    for (narrow, name, width) in [
+        ("large-narrow", "large-all-cnn", 16),
+        ("caffenet-narrow", "caffenet", 8),
+        ("large-fractional-narrow", "large-fractional", 16),
+    ] {
         let kinds = |network: &Network| network.layers().iter().map(|l| *l.kind()).collect::<Vec<_>>();
         let mut full = kinds(&Network::named(name, 10).unwrap());
         let last = full.len() - 1;

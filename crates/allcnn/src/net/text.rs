@@ -180,7 +180,9 @@ impl Network {
         let last = self.layers().iter().rposition(|layer| layer.kind().is_conv());
         for (index, layer) in self.layers().iter().enumerate() {
             let line = match layer.kind() {
-                LayerKind::Conv(conv) => conv_text(conv, last == Some(index) && conv.channels == self.classes()),
+                LayerKind::Conv(conv) => {
+                    conv_text(conv, last == Some(index) && conv.channels == self.classes())
+                }
                 LayerKind::Pool(pool) => pool_text(pool),
                 LayerKind::Lrn(Lrn { size, alpha, beta, k }) => {
                     format!("lrn = {size}, alpha = {alpha:?}, beta = {beta:?}, k = {k:?}")
