@@ -22,6 +22,9 @@ const CPU: Tolerance = Tolerance { logits: 1e-5, gradient: 1e-4, losses: 1e-4 };
 /// other side of its ReLU and carries its whole signal with it: a part in a thousand of some gradients.
 const CPU_FULL: Tolerance = Tolerance { gradient: 1e-2, ..CPU };
 
+/// Where there is AMX, 2x2 kernels go by products of two bf16 terms: eight such layers in a row add up their errors.
+const CPU_FRACTIONAL: Tolerance = Tolerance { logits: 2e-5, ..CPU_FULL };
+
 #[test]
 fn the_reference_device_computes_what_pytorch_does() {
     for name in stored() {
@@ -37,7 +40,8 @@ fn the_cpu_device_computes_what_pytorch_does() {
         check_stored(&cpu, &name, CPU);
     }
     for name in Fixture::read("generated").names() {
-        check_generated(&cpu, &name, CPU_FULL);
+        let tolerance = if name == "fractional" { CPU_FRACTIONAL } else { CPU_FULL };
+        check_generated(&cpu, &name, tolerance);
     }
 }
 

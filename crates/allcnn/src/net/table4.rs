@@ -53,7 +53,8 @@ pub(super) fn fractional(classes: usize) -> Vec<LayerKind> {
 
 /// (160n C2 - FMP cbrt 2)_12 - C2 - C1 (Graham 2015), his network for CIFAR-10, on 94x94.
 pub(super) fn large_fractional(classes: usize) -> Vec<LayerKind> {
-    fractional_chain(160, 12, 2f32.cbrt(), 0, classes)
+    let cbrt_2 = 1.259_921_1;
+    fractional_chain(160, 12, cbrt_2, 0, classes)
 }
 
 /// `levels` times a 2x2 convolution, `width` channels wider each, and a pseudorandom overlapping fractional max-pooling;
