@@ -107,7 +107,7 @@ pub fn poolings() -> Vec<Case<PoolShape>> {
         (size(2, 25, 17, 5), fractional(1.414, RegionSequence::Pseudorandom, true)),
         (size(1, 9, 14, 33), fractional(1.26, RegionSequence::Random, true)),
         (size(2, 3, 3, 4), fractional(1.5, RegionSequence::Pseudorandom, false)),
-        (size(1, 16, 7, 6), fractional(1.9, RegionSequence::Random, false)),
+        (size(3, 16, 7, 6), fractional(1.9, RegionSequence::Random, false)),
     ];
     let mut cases = Vec::new();
     let mut add = |input, windows, kind| {

@@ -3,8 +3,8 @@
 use super::arena::{Arena, Results, dot, moved, numbers};
 use super::cases::Case;
 use crate::{
-    Activation, Device, Dropout, Gate, LrnShape, Parameter, PoolShape, RegionDraw, ReluRule, Sgd, Shape,
-    StoredOutput, Windows,
+    Activation, Device, Dropout, Gate, LrnShape, Parameter, PoolKind, PoolShape, RegionDraw, ReluRule, Sgd,
+    Shape, StoredOutput, Windows,
 };
 
 const TOLERANCE: f64 = 1e-5;
@@ -46,15 +46,28 @@ fn pool_at<D: Device>(
         None => format!("{}: {what}", case.name),
         Some(step) => format!("{} drawn at step {step}: {what}", case.name),
     };
-    // Values further apart than the difference step, so that no maximum changes hands.
-    let input: Vec<f32> =
-        numbers(shape.input.len(), 1).iter().map(|x| (x * 100.0).round() / 3.0 + 0.1).collect();
+    let input = spread(&numbers(shape.input.len(), 1), shape.kind);
     let d_output = numbers(shape.output().len(), 2);
     let (output, d_input) = pooled(device, shape, step, &input, &d_output);
     results.push(name("forward"), output, TOLERANCE);
     let f = |x: &[f32]| pooled(device, shape, step, x, &d_output).0;
     differences(name("differences"), f, &input, &d_output, &d_input, results);
     results.push(name("backward"), d_input, TOLERANCE);
+}
+
+/// Values for a pooling. For a maximum they keep their order but lie further apart than differences move them, so that
+/// no maximum changes hands.
+fn spread(values: &[f32], kind: PoolKind) -> Vec<f32> {
+    if kind != PoolKind::Max {
+        return values.iter().map(|x| (x * 100.0).round() / 3.0 + 0.1).collect();
+    }
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let mut spread = vec![0.0; values.len()];
+    for (rank, place) in order.into_iter().enumerate() {
+        spread[place] = (rank as f32 - values.len() as f32 / 2.0) * 3.0 * H;
+    }
+    spread
 }
 
 fn pooled<D: Device>(
