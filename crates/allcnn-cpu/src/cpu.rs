@@ -1,8 +1,8 @@
 //! The device: each operation of the contract handed to its kernel.
 
 use allcnn_device::{
-    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolKind, PoolShape, Sgd,
-    Shape, StoredOutput,
+    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolKind, PoolShape,
+    RegionDraw, Regions, Sgd, Shape, StoredOutput,
 };
 
 use crate::buffer::Buffer;
@@ -28,10 +28,11 @@ pub struct Step {
     learning_rate: f32,
 }
 
-/// A pooling and the switches of its last forward pass.
+/// A pooling, its regions and the switches of its last forward pass.
 #[derive(Debug)]
 pub struct Pool {
     shape: PoolShape,
+    regions: Regions,
     switches: Vec<u16>,
 }
 
@@ -157,19 +158,22 @@ impl Device for Cpu {
     fn pool(&self, shape: PoolShape) -> Result<Pool, Error> {
         let shape = shape.checked()?;
         let switches = if shape.kind == PoolKind::Max { shape.output().len() } else { 0 };
-        Ok(Pool { shape, switches: vec![0; switches] })
+        Ok(Pool { shape, regions: shape.regions(), switches: vec![0; switches] })
+    }
+    fn pool_draw(&self, pool: &mut Pool, draw: RegionDraw, step: &Step) {
+        pool.regions.draw(&pool.shape, draw, step.number);
     }
     fn pool_forward(&self, pool: &mut Pool, input: &Buffer, output: &mut Buffer) {
-        let Pool { shape, ref mut switches } = *pool;
+        let Pool { shape, ref regions, ref mut switches } = *pool;
         assert_len(input, shape.input.len(), "input");
         assert_len(output, shape.output().len(), "output");
         let row_len = shape.output().width * shape.output().channels;
         let switches = (SendPtr(switches.as_mut_ptr()), switches.len());
         self.engine.threads().run_over(output, row_len, |row, output| {
             let len = if switches.1 > 0 { row_len } else { 0 };
-            // SAFETY: each row has its own part of the switches (none for a norm).
+            // SAFETY: each row has its own part of the switches (none but for a maximum).
             let switches = unsafe { std::slice::from_raw_parts_mut(switches.0.at(row * len), len) };
-            self.engine.isa().run(pool::ForwardRow { shape, row, input, output, switches });
+            self.engine.isa().run(pool::ForwardRow { shape, regions, row, input, output, switches });
         });
     }
     fn pool_backward(
@@ -191,6 +195,7 @@ impl Device for Cpu {
             let outputs = image * above..(image + 1) * above;
             self.engine.isa().run(pool::BackwardImage {
                 shape,
+                regions: &pool.regions,
                 input: &input[image * below..][..below],
                 output: &output[outputs.clone()],
                 d_output: &d_output[outputs.clone()],

@@ -1,6 +1,6 @@
 //! The closed set of operations that a device offers.
 
-use crate::{Activation, ConvShape, Dropout, Error, Gate, LrnShape, PoolShape, Shape};
+use crate::{Activation, ConvShape, Dropout, Error, Gate, LrnShape, PoolShape, RegionDraw, Shape};
 
 /// What follows a convolution's sum: bias, activation and, in training, dropout, in this order.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,7 +76,7 @@ pub trait Device: Sync {
     type Buffer: Send + Sync;
     /// A convolution prepared for one shape: algorithm and workspace.
     type Conv: Send;
-    /// A pooling prepared for one shape; after a forward pass it holds the switches.
+    /// A pooling prepared for one shape: its regions and, after a forward pass, the switches.
     type Pool: Send;
     /// The values that change from step to step (number and learning rate), where recorded work reads them afresh.
     type Step: Send + Sync;
@@ -167,14 +167,18 @@ pub trait Device: Sync {
         d_bias: &mut Self::Buffer,
     );
 
-    /// Prepares a pooling.
+    /// Prepares a pooling, with the regions of [`PoolShape::regions`].
     ///
     /// # Errors
     /// [`Error::InvalidShape`] or [`Error::OutOfMemory`].
     fn pool(&self, shape: PoolShape) -> Result<Self::Pool, Error>;
+    /// Gives a fractional pooling the regions that [`crate::Regions::draw`] draws at the step's number, for all passes
+    /// until the next draw; recorded work draws anew for each step's number. Does nothing to other poolings.
+    fn pool_draw(&self, pool: &mut Self::Pool, draw: RegionDraw, step: &Self::Step);
     /// Pools each window; a maximum leaves its switch in `pool`.
     fn pool_forward(&self, pool: &mut Self::Pool, input: &Self::Buffer, output: &mut Self::Buffer);
-    /// d_input, overwritten: a maximum's signal goes to its switch; a norm's to x as g sign(x) |x|^(p-1) / s^(p-1).
+    /// d_input, overwritten: a maximum's signal goes to its switch; a mean's in equal shares to its values; a norm's to
+    /// x as g sign(x) |x|^(p-1) / s^(p-1).
     fn pool_backward(
         &self,
         pool: &Self::Pool,

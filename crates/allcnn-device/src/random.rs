@@ -18,6 +18,8 @@ pub enum Purpose {
     Shapes = 5,
     /// Test inputs and benchmarks.
     Test = 6,
+    /// The regions of fractional poolings: major = training step, minor = 2 * layer for rows, one more for columns.
+    Regions = 7,
 }
 
 /// One stream of random numbers that can be read at any place.

@@ -107,84 +107,6 @@ impl ConvShape {
     }
 }
 
-/// What a pooling window computes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum PoolKind {
-    /// The largest value; its position (the switch) is kept for the way back. The first one wins a tie.
-    Max,
-    /// (sum |x|^p)^(1/p), Equation 1 of the paper; p >= 1.
-    PNorm {
-        /// The order of the norm.
-        p: f32,
-    },
-}
-
-/// A pooling layer with square window. Padding never wins a maximum and adds nothing to a norm.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PoolShape {
-    /// The input.
-    pub input: Shape,
-    /// Height and width of a window.
-    pub kernel: usize,
-    /// Step between windows.
-    pub stride: usize,
-    /// Rows and columns around the input; at most half the kernel.
-    pub padding: usize,
-    /// Round the output size up, so that a last partial window counts (Caffe's way).
-    pub ceil: bool,
-    /// What a window computes.
-    pub kind: PoolKind,
-}
-
-impl PoolShape {
-    /// Checks that the numbers fit together.
-    ///
-    /// # Errors
-    /// [`Error::InvalidShape`] when a size is zero, the window is larger than the padded input, the padding exceeds
-    /// half the window, or p is below 1.
-    pub fn checked(self) -> Result<Self, Error> {
-        let refuse = |given: String, expected| Err(Error::InvalidShape { what: "pooling", given, expected });
-        let Self { input, kernel, stride, padding, kind, .. } = self;
-        if input.is_empty() || kernel == 0 || stride == 0 {
-            return refuse(format!("{self:?}"), "every size to be at least 1");
-        }
-        if input.height.min(input.width) + 2 * padding < kernel || 2 * padding > kernel {
-            return refuse(
-                format!(
-                    "a {kernel}x{kernel} window on {}x{} with padding {padding}",
-                    input.height, input.width
-                ),
-                "a window no larger than the padded input and padding of at most half the window",
-            );
-        }
-        match kind {
-            PoolKind::PNorm { p } if !(p >= 1.0 && p.is_finite()) => {
-                refuse(format!("p = {p}"), "a finite p of at least 1 (use max pooling for the limit)")
-            }
-            _ => Ok(self),
-        }
-    }
-
-    /// The output; with `ceil`, every window still starts inside the input or its left padding (Caffe, PyTorch).
-    pub fn output(&self) -> Shape {
-        let side = |size: usize| {
-            let span = size + 2 * self.padding - self.kernel;
-            if !self.ceil {
-                return span / self.stride + 1;
-            }
-            let last = span.div_ceil(self.stride);
-            if last * self.stride >= size + self.padding { last } else { last + 1 }
-        };
-        Shape { height: side(self.input.height), width: side(self.input.width), ..self.input }
-    }
-
-    /// The part of the input that output row (or column) `at` sees, for an input of `size` rows (or columns).
-    pub fn window(&self, at: usize, size: usize) -> std::ops::Range<usize> {
-        let start = at * self.stride;
-        start.saturating_sub(self.padding)..(start + self.kernel).saturating_sub(self.padding).min(size)
-    }
-}
-
 /// Local response normalization across channels (Krizhevsky et al. 2012, as Caffe and PyTorch scale it):
 /// y = x / (k + alpha / size * sum of x^2 over the `size` channels around)^beta.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -245,34 +167,10 @@ mod tests {
     }
 
     #[test]
-    fn ceil_mode_pools_give_the_papers_sizes() {
-        let pool = |size, kernel, stride, padding, ceil| {
-            PoolShape { input: square(size), kernel, stride, padding, ceil, kind: PoolKind::Max }
-                .output()
-                .height
-        };
-        assert_eq!(pool(32, 3, 2, 0, true), 16);
-        assert_eq!(pool(16, 3, 2, 0, true), 8);
-        assert_eq!(pool(32, 3, 2, 0, false), 15);
-        // A window that would start in the right padding does not count.
-        assert_eq!(pool(3, 2, 2, 1, true), 2);
-        assert_eq!(pool(5, 1, 3, 0, true), 2);
-    }
-
-    #[test]
     fn bad_shapes_are_refused_with_the_numbers() {
         let message = conv(2, 5, 1, 1).checked().unwrap_err().to_string();
         assert!(message.contains("5x5 kernel on 2x2 with padding 1"), "{message}");
         assert!(ConvShape { groups: 3, ..conv(8, 3, 1, 1) }.checked().is_err());
         assert!(conv(8, 3, 0, 1).checked().is_err());
-        let p = PoolShape {
-            input: square(8),
-            kernel: 2,
-            stride: 2,
-            padding: 0,
-            ceil: true,
-            kind: PoolKind::PNorm { p: 0.5 },
-        };
-        assert!(p.checked().unwrap_err().to_string().contains("p = 0.5"));
     }
 }

@@ -7,11 +7,11 @@
 //! other layer the signal passes that activation in a second step.
 
 use allcnn_device::{
-    Activation, Algorithm, Device, Dropout, Epilogue, Error, Gate, LrnShape, PoolKind, ReluRule, Shape,
-    StoredOutput,
+    Activation, Algorithm, Device, Dropout, Epilogue, Error, Gate, LrnShape, PoolKind, RegionDraw, ReluRule,
+    Shape, StoredOutput,
 };
 
-use crate::net::{LayerKind, Network, Operation};
+use crate::net::{LayerKind, Network, Operation, evaluation_draw};
 use crate::parameters::Parameters;
 
 /// What a plan is for, and so which buffers it takes.
@@ -27,14 +27,14 @@ pub enum PlanPurpose {
 
 /// How a pass is made.
 pub enum Mode<'s, D: Device> {
-    /// With dropout, whose masks depend on the step and the seed.
+    /// With dropout and fractional regions, whose masks and borders depend on the step and the seed.
     Train {
         /// The step.
         step: &'s D::Step,
         /// The seed of the training.
         seed: u64,
     },
-    /// Without dropout.
+    /// Without dropout, and with the fixed regions of fractional poolings ([`Plan::set_view`]).
     Evaluate,
 }
 
@@ -54,6 +54,14 @@ impl<'s, D: Device> Mode<'s, D> {
                 Some((Dropout { rate, seed, layer: place as u32 }, step))
             }
             _ => None,
+        }
+    }
+
+    /// What draws the regions of a fractional pooling that makes `place`; the step is `view` outside training.
+    fn regions(self, place: usize, view: &'s D::Step) -> (RegionDraw, &'s D::Step) {
+        match self {
+            Self::Train { step, seed } => (RegionDraw { seed, layer: place as u32 }, step),
+            Self::Evaluate => (evaluation_draw(place), view),
         }
     }
 }
@@ -130,8 +138,8 @@ pub struct Plan<'d, D: Device> {
     signals: Buffers<D>,
     targets: D::Buffer,
     losses: D::Buffer,
-    /// For passes without dropout, which need some step.
-    no_step: D::Step,
+    /// The step of passes outside training: its number is that of the view.
+    view: D::Step,
 }
 
 impl<'d, D: Device> Plan<'d, D> {
@@ -166,7 +174,7 @@ impl<'d, D: Device> Plan<'d, D> {
             signals: Buffers::new(device, &lens, first_signal, true)?,
             targets: device.alloc(batch * network.classes())?,
             losses: device.alloc(batch)?,
-            no_step: device.new_step()?,
+            view: device.new_step()?,
         })
     }
 
@@ -184,6 +192,12 @@ impl<'d, D: Device> Plan<'d, D> {
             }
         }
         Ok(())
+    }
+
+    /// Chooses the regions of fractional poolings for the passes in [`Mode::Evaluate`] to come: view 0, as long as
+    /// nothing else is chosen. The mean over several views of an image is Graham's way to test (2015, section 3).
+    pub fn set_view(&mut self, view: u64) {
+        self.device.set_step(&mut self.view, view, 0.0);
     }
 
     /// Pictures in a batch.
@@ -231,12 +245,14 @@ impl<'d, D: Device> Plan<'d, D> {
                 Prepared::Conv { conv, activation, weight } => {
                     let epilogue =
                         Epilogue { activation: *activation, dropout: dropout.map(|(dropout, _)| dropout) };
-                    let step = dropout.map_or(&self.no_step, |(_, step)| step);
+                    let step = dropout.map_or(&self.view, |(_, step)| step);
                     let list = parameters.list();
                     let (weights, bias) = (&list[*weight].value, &list[*weight + 1].value);
                     self.device.conv_forward(conv, input, weights, bias, epilogue, step, output);
                 }
                 Prepared::Pool { pool, norms } => {
+                    let (draw, step) = mode.regions(layer + 1, &self.view);
+                    self.device.pool_draw(pool, draw, step);
                     self.device.pool_forward(pool, input, output);
                     if let Some((dropout, step)) = dropout {
                         self.device.dropout(dropout, step, output);
@@ -397,7 +413,8 @@ fn prepare<D: Device>(
             Prepared::Conv { conv: device.conv(shape)?, activation: conv.activation, weight }
         }
         (Operation::Pool(shape), kind) => {
-            let norms = (kind.dropout() > 0.0 && shape.kind != PoolKind::Max && trained)
+            let is_norm = matches!(shape.kind, PoolKind::PNorm { .. });
+            let norms = (kind.dropout() > 0.0 && is_norm && trained)
                 .then(|| device.alloc(shape.output().len()))
                 .transpose()?;
             Prepared::Pool { pool: device.pool(shape)?, norms }

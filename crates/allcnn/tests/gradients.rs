@@ -25,6 +25,26 @@ layers = [
 ]
 "#;
 
+/// Every kind of window: maxima that change hands only far from where they are looked at, means and norms.
+const WINDOWS: &str = r#"
+name = "windows"
+input = [11, 9, 3]
+classes = 3
+input_dropout = 0.25
+layers = [
+  { conv = 12, kernel = 3, activation = "identity" },
+  { maxout = 3, dropout = 0.25 },
+  { pool = "max", fractional = 1.3, dropout = 0.25 },
+  { conv = 6, kernel = 3, activation = "leaky:0.5" },
+  { pool = "average", kernel = 3, stride = 1, padding = 1, dropout = 0.5 },
+  { pool = "average", fractional = 1.6, sequence = "random", overlapping = false },
+  { pool = "norm:2", fractional = 1.5, sequence = "random", dropout = 0.25 },
+  { conv = 6, kernel = 1, activation = "identity" },
+  { maxout = 2 },
+  { global_average = true },
+]
+"#;
+
 /// Ends without a global average, in an activation, with dropout right below the logits.
 const NO_AVERAGE: &str = r#"
 name = "no-average"
@@ -128,12 +148,14 @@ fn check_all(text: &str, train: bool) {
 fn gradients_without_dropout() {
     check_all(EVERYTHING, false);
     check_all(NO_AVERAGE, false);
+    check_all(WINDOWS, false);
 }
 
 #[test]
 fn gradients_with_dropout() {
     check_all(EVERYTHING, true);
     check_all(NO_AVERAGE, true);
+    check_all(WINDOWS, true);
 }
 
 #[test]

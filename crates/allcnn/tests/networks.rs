@@ -1,7 +1,8 @@
 //! The paper's networks have the paper's sizes and numbers of parameters; networks as text; what units see.
 #![allow(clippy::unwrap_used)]
 
-use allcnn::net::{Base, Error, LayerKind, ModelInfo, Network, Rectangle, Variant};
+use allcnn::net::{Base, Error, LayerKind, ModelInfo, Network, Pool, Rectangle, Variant};
+use allcnn_device::PoolKind;
 use allcnn_device::random::{Purpose, Stream};
 
 fn info(name: &str, classes: usize) -> ModelInfo {
@@ -51,6 +52,45 @@ fn the_large_networks_have_the_papers_parameters_and_sizes() {
 }
 
 #[test]
+fn table_4s_networks_have_their_authors_sizes() {
+    let nin = info("nin", 10);
+    assert_eq!((sizes(&nin), nin.parameters), (vec![32, 16, 8, 1], 966_986));
+    let maxout = info("maxout", 10);
+    // The sizes that cuda-convnet's rounding up gives; 33 and 15 are the partial sums of the authors' definition.
+    assert_eq!(sizes(&maxout), [32, 33, 16, 15, 7, 9, 5, 1]);
+    let filters = [192 * (3 * 64 + 1), 384 * (96 * 64 + 1), 384 * (192 * 25 + 1), 2500 * (192 * 25 + 1)];
+    assert_eq!(maxout.parameters, filters.iter().sum::<usize>() + 5010);
+    assert_eq!(maxout.layers[1].output, [33, 33, 96]);
+    // Graham's 36x36 canvas is the padding of the first convolution; 94x94 is his input for CIFAR-10.
+    let fractional = info("fractional", 10);
+    assert_eq!(sizes(&fractional), [32, 35, 25, 24, 17, 16, 11, 10, 7, 6, 4, 3, 2, 1]);
+    let large = info("large-fractional", 10);
+    let expected =
+        [94, 93, 74, 73, 58, 57, 45, 44, 35, 34, 27, 26, 21, 20, 16, 15, 12, 11, 9, 8, 6, 5, 4, 3, 2, 1];
+    assert_eq!(sizes(&large), expected);
+    for (info, width, levels) in [(fractional, 64, 6), (large, 160, 12)] {
+        let pairs: usize = (2..=levels + 1).map(|n| 4 * n * (n - 1)).sum();
+        let weights = width * width * (pairs + (levels + 1) * (levels + 2)) + 4 * 3 * width;
+        let (biases, last) = (width * (levels + 2) * (levels + 3) / 2, 10 * (width * (levels + 2) + 1));
+        assert_eq!(info.parameters, weights + biases + last, "{}", info.name);
+        let rates: Vec<f32> =
+            Network::named(&info.name, 10).unwrap().layers().iter().map(|l| l.kind().dropout()).collect();
+        let rising: Vec<f32> = rates.iter().copied().filter(|&rate| rate > 0.0).collect();
+        assert!(rising.is_sorted() && rising.len() == levels + 1 && rising[levels] == 0.5, "{rates:?}");
+    }
+}
+
+#[test]
+fn maxout_and_fractional_layers_have_names_and_words() {
+    let info = info("maxout", 10);
+    let layers: Vec<String> = info.layers.iter().map(|l| format!("{} {}", l.name, l.description)).collect();
+    assert_eq!(layers[..3], ["conv1 8x8-192", "maxout1 max of 2 channels", "pool1 4x4 max/2"]);
+    assert_eq!((info.layers[1].kind, info.layers[9].name.as_str()), ("maxout", "conv4"));
+    assert_eq!(self::info("nin", 10).layers[7].description, "3x3 average/2");
+    assert_eq!(self::info("fractional", 10).layers[1].description, "fractional max/1.4142135");
+}
+
+#[test]
 fn dropout_is_where_the_paper_has_it() {
     for base in Base::ALL {
         for variant in Variant::ALL {
@@ -62,7 +102,7 @@ fn dropout_is_where_the_paper_has_it() {
             for layer in halved {
                 let halves = match layer.kind() {
                     LayerKind::Conv(conv) => conv.stride == 2,
-                    LayerKind::Pool(pool) => pool.stride == 2,
+                    LayerKind::Pool(pool) => pool.windows == Pool::square(PoolKind::Max, 3, 2).windows,
                     _ => false,
                 };
                 assert!(halves, "{}: dropout after {}", network.name(), layer.name());
@@ -109,10 +149,10 @@ fn layers_of_all_cnn_c_are_table_2() {
     assert_eq!(info.multiply_adds, info.layers.iter().map(|layer| layer.multiply_adds).sum::<usize>());
     let fields: Vec<usize> = info.layers.iter().map(|layer| layer.receptive_field.height).collect();
     assert_eq!(fields, [3, 5, 7, 11, 15, 19, 27, 27, 27, 47, 47]);
-    let strides: Vec<usize> = info.layers.iter().map(|layer| layer.receptive_field.stride).collect();
-    assert_eq!(strides, [1, 1, 2, 2, 2, 4, 4, 4, 4, 4, 4]);
-    let offsets: Vec<isize> = info.layers.iter().map(|layer| layer.receptive_field.offset).collect();
-    assert_eq!(offsets, [-1, -2, -3, -5, -7, -9, -9, -9, -9, -9, -9]);
+    let strides: Vec<f64> = info.layers.iter().map(|layer| layer.receptive_field.stride).collect();
+    assert_eq!(strides, [1.0, 1.0, 2.0, 2.0, 2.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0]);
+    let offsets: Vec<f64> = info.layers.iter().map(|layer| layer.receptive_field.offset).collect();
+    assert_eq!(offsets, [-1.0, -2.0, -3.0, -5.0, -7.0, -9.0, -9.0, -9.0, -9.0, -9.0, -9.0]);
 }
 
 #[test]
@@ -148,7 +188,7 @@ fn the_receptive_field_clipped_to_the_picture_holds_every_rectangle() {
             let output = operation.output();
             let field = info.layers[layer].receptive_field;
             let clipped = |at: usize, size: usize| {
-                let start = field.offset + (at * field.stride) as isize;
+                let start = (field.offset + at as f64 * field.stride) as isize;
                 start.clamp(0, 32) as usize..(start + size as isize).clamp(0, 32) as usize
             };
             for (row, column) in [(0, 0), (output.height - 1, output.width / 2), (output.height / 2, 0)] {
@@ -188,12 +228,15 @@ fn random_networks_go_back_and_forth_exactly() {
         let mut numbers = Stream::new(seed, Purpose::Test, 0, 9).sequence();
         let mut rate = || numbers.uniform() * 0.99;
         let text = format!(
-            "name = \"a \\\"b\\\\ c\\u0007\"\ninput = [9, 12, 4]\nclasses = 6\ninput_dropout = {:?}\nlayers = [\
+            "name = \"a \\\"b\\\\ c\\u0007\"\ninput = [15, 18, 4]\nclasses = 6\ninput_dropout = {:?}\nlayers = [\
              {{ conv = 8, kernel = 3, groups = 2, activation = \"leaky:{:?}\", dropout = {:?} }},\
              {{ lrn = 5, alpha = {:?}, beta = {:?}, k = {:?} }},\
              {{ pool = \"norm:{:?}\", kernel = 3, padding = 1, stride = 2, ceil = false, dropout = {:?} }},\
              {{ pool = \"max\", kernel = 2 }},\
-             {{ conv = 6, kernel = 2, padding = \"valid\", activation = \"identity\" }},\
+             {{ maxout = 2, dropout = {:?} }},\
+             {{ pool = \"average\", fractional = {:?}, sequence = \"random\", overlapping = false, dropout = {:?} }},\
+             {{ conv = 18, kernel = 2, padding = \"valid\", activation = \"identity\" }},\
+             {{ maxout = 3 }},\
              {{ global_average = true }}]",
             rate(),
             rate() + 1e-3,
@@ -202,6 +245,9 @@ fn random_networks_go_back_and_forth_exactly() {
             rate(),
             rate() + 1e-9,
             1.0 + rate(),
+            rate(),
+            rate(),
+            1.4 + rate() * 0.5,
             rate()
         );
         let network = Network::from_toml(&text).unwrap();
@@ -267,14 +313,39 @@ fn mistakes_in_the_text_are_named_with_layer_and_line() {
         ("{ conv = 4, kernel = 3, ceil = true }", "ceil on a conv layer; expected only kernel, stride"),
         ("{ conv = 70000, kernel = 1 }", "a size of 70000; expected at most 65536"),
         ("{ conv = 65536, kernel = 3001, padding = 3000 }", "weights; expected at most 2147483648 of each"),
-        ("{ pool = \"mean\", kernel = 2 }", "pool = \"mean\"; expected \"max\" or \"norm:P\""),
+        ("{ pool = \"mean\", kernel = 2 }", "pool = \"mean\"; expected \"max\", \"average\" or \"norm:P\""),
         ("{ pool = \"norm:0.5\", kernel = 2 }", "layer pool1 (line 6): pooling: p = 0.5"),
         ("{ pool = \"max\", kernel = 3, padding = 2 }", "padding of at most half the window"),
+        (
+            "{ maxout = 3 }",
+            "layer maxout1 (line 6): pooling: maxout over 3 of 4 channels; expected pieces that divide",
+        ),
+        ("{ maxout = 0 }", "maxout over 0 of 4 channels"),
+        ("{ maxout = 2, kernel = 1 }", "kernel on a maxout layer; expected only dropout"),
+        (
+            "{ pool = \"max\", fractional = 2.0 }",
+            "layer pool1 (line 6): fractional pooling: alpha 2; expected an alpha between 1 and 2",
+        ),
+        ("{ pool = \"max\", fractional = 0.7 }", "alpha 0.7; expected an alpha between 1 and 2"),
+        ("{ pool = \"max\", fractional = nan }", "alpha NaN; expected an alpha between 1 and 2"),
+        ("{ pool = \"max\", fractional = 1.01 }", "alpha 1.01 on 8x8; expected an input large enough"),
+        (
+            "{ pool = \"max\", fractional = 1.5, kernel = 2 }",
+            "kernel on a fractional pool layer; expected only fractional, sequence, overlapping, dropout",
+        ),
+        (
+            "{ pool = \"max\", fractional = 1.5, sequence = \"even\" }",
+            "sequence = \"even\"; expected \"pseudorandom\" or \"random\"",
+        ),
+        (
+            "{ pool = \"max\", kernel = 2, overlapping = true }",
+            "overlapping on a pool layer; expected only kernel",
+        ),
         ("{ lrn = 4 }", "layer lrn1 (line 6): local response normalization: size 4"),
         ("{ lrn = 5, kernel = 1 }", "kernel on a lrn layer; expected only alpha, beta, k"),
         (
             "{ kernel = 1 }",
-            "layer number 2 (line 6): expected exactly one of conv, pool, lrn and global_average",
+            "layer number 2 (line 6): expected exactly one of conv, pool, maxout, lrn and global_average",
         ),
         ("{ conv = 4, pool = \"max\", kernel = 1 }", "expected exactly one of"),
         ("{ global_average = false }", "global_average = false; expected true"),
@@ -328,7 +399,10 @@ fn unknown_models_get_the_nearest_name() {
     assert!(message("All_CNN_C").contains("did you mean \"all-cnn-c\"?"));
     assert!(message("allcnn-c").contains("did you mean \"all-cnn-c\"?"));
     assert!(!message("resnet50").contains("did you mean"));
-    assert!(message("resnet50").contains("imagenet-all-cnn-b, caffenet, alexnet, or a file NAME.toml"));
+    assert!(
+        message("resnet50")
+            .contains("caffenet, alexnet, nin, maxout, fractional, large-fractional, or a file NAME.toml")
+    );
     assert!(matches!(Network::named("all-cnn-c", 0), Err(Error::Network { .. })));
 }
 
@@ -358,6 +432,12 @@ fn variants_are_rules_for_any_network() {
     assert_eq!((new.channels, new.kernel, new.stride, new.padding, new.dropout), (4, 5, 3, 2, 0.5));
     assert_eq!(new.activation, before.activation);
     assert_eq!(kinds(Variant::Base).1.len() + 1, kinds(Variant::ConvPool).1.len());
+    let fractional = text.replace("kernel = 5, stride = 3", "fractional = 1.5");
+    let message = Network::from_toml(&fractional).unwrap().derive(Variant::Strided).unwrap_err().to_string();
+    assert!(
+        message.contains("layer pool1: fractional windows; expected windows at equal steps"),
+        "{message}"
+    );
     let even = text.replace("kernel = 5", "kernel = 4");
     let message = Network::from_toml(&even).unwrap().derive(Variant::AllCnn).unwrap_err().to_string();
     assert!(message.contains("layer pool1: a 4x4 window; expected an odd one"), "{message}");

@@ -41,6 +41,8 @@ layers = [
     { conv = 32, kernel = 3, dropout = 0.5 },
     { conv = 32, kernel = 3, stride = 2 },
     { pool = "max", kernel = 3, stride = 2, dropout = 0.5 },
+    { pool = "max", fractional = 1.5, sequence = "random" },
+    { maxout = 2 },
     { conv = "classes", kernel = 1 },
     { global_average = true },
 ]

@@ -117,3 +117,17 @@ fn normalization_sees_no_further() {
         "{{ conv = 4, kernel = 3, stride = 2, {LEAKY} }}, {{ lrn = 3, alpha = 0.01 }}, {{ pool = \"max\", kernel = 2, stride = 1 }}, {END}"
     ));
 }
+
+#[test]
+fn fractional_windows_as_evaluation_draws_them_and_maxout() {
+    for sequence in ["pseudorandom", "random"] {
+        for overlapping in [false, true] {
+            let pool = format!(
+                "{{ pool = \"max\", fractional = 1.4, sequence = \"{sequence}\", overlapping = {overlapping} }}"
+            );
+            check(&format!(
+                "{pool}, {{ conv = 6, kernel = 3, padding = 2, {LEAKY} }}, {{ maxout = 3 }}, {pool}, {END}"
+            ));
+        }
+    }
+}

@@ -5,6 +5,7 @@ pub(crate) mod epilogue;
 pub(crate) mod head;
 pub(crate) mod lrn;
 pub(crate) mod mask;
+pub(crate) mod maxout;
 pub(crate) mod pool;
 pub(crate) mod sgd;
 

@@ -1,17 +1,19 @@
 //! Pooling, one output row (forward) or one image (backward) a chunk.
 
-use allcnn_device::{PoolKind, PoolShape};
+use allcnn_device::{PoolKind, PoolShape, Regions};
 
+use super::maxout;
 use crate::simd::{Kernel, Simd};
 
 /// One output row forward.
 pub(crate) struct ForwardRow<'a> {
     pub shape: PoolShape,
+    pub regions: &'a Regions,
     /// Which row, counted over all images.
     pub row: usize,
     pub input: &'a [f32],
     pub output: &'a mut [f32],
-    /// Place of the maximum in its window's row-major order of the unclipped kernel; empty for a norm.
+    /// Place of the maximum in its window's order; empty where there is none.
     pub switches: &'a mut [u16],
 }
 
@@ -20,23 +22,34 @@ impl Kernel for ForwardRow<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let (size, out) = (self.shape.input, self.shape.output());
+        let (size, out, pieces) = (self.shape.input, self.shape.output(), self.shape.pieces());
+        if pieces > 1 {
+            let len = self.output.len() * pieces;
+            return maxout::forward(pieces, &self.input[self.row * len..][..len], self.output, self.switches);
+        }
         let image = &self.input[self.row / out.height * (size.len() / size.batch)..];
         let channels = size.channels;
         for x in 0..out.width {
             let pixel = &mut self.output[x * channels..][..channels];
-            let taps = taps(&self.shape, self.row % out.height, x);
+            let taps = taps(self.regions, size.width, self.row % out.height, x);
             match self.shape.kind {
                 PoolKind::Max => {
                     let switches = &mut self.switches[x * channels..][..channels];
                     pixel.fill(f32::NEG_INFINITY);
-                    for (at, (tap, place)) in taps.enumerate() {
-                        maximum(at == 0, tap, &image[place * channels..][..channels], pixel, switches);
+                    for (tap, place) in taps.enumerate() {
+                        maximum(tap, &image[place * channels..][..channels], pixel, switches);
+                    }
+                }
+                PoolKind::Average => {
+                    pixel.fill(0.0);
+                    let share = 1.0 / taps.clone().count() as f32;
+                    for place in taps {
+                        add(share, &image[place * channels..][..channels], pixel);
                     }
                 }
                 PoolKind::PNorm { p } => {
                     for (channel, value) in pixel.iter_mut().enumerate() {
-                        *value = p_norm(taps.clone().map(|(_, place)| image[place * channels + channel]), p);
+                        *value = p_norm(taps.clone().map(|place| image[place * channels + channel]), p);
                     }
                 }
             }
@@ -47,6 +60,7 @@ impl Kernel for ForwardRow<'_> {
 /// The back pass of one image; `d_input` is overwritten.
 pub(crate) struct BackwardImage<'a> {
     pub shape: PoolShape,
+    pub regions: &'a Regions,
     pub input: &'a [f32],
     pub output: &'a [f32],
     pub d_output: &'a [f32],
@@ -59,21 +73,28 @@ impl Kernel for BackwardImage<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let (out, channels) = (self.shape.output(), self.shape.input.channels);
+        let (size, out, pieces) = (self.shape.input, self.shape.output(), self.shape.pieces());
+        if pieces > 1 {
+            return maxout::backward(pieces, self.d_output, self.switches, self.d_input);
+        }
+        let channels = size.channels;
         self.d_input.fill(0.0);
         for y in 0..out.height {
             for x in 0..out.width {
                 let from = (y * out.width + x) * channels;
                 let signal = &self.d_output[from..][..channels];
-                for (tap, place) in taps(&self.shape, y, x) {
+                let taps = taps(self.regions, size.width, y, x);
+                let share = 1.0 / taps.clone().count() as f32;
+                for (tap, place) in taps.enumerate() {
                     let target = &mut self.d_input[place * channels..][..channels];
                     match self.shape.kind {
                         PoolKind::Max => {
                             let switches = &self.switches[from..][..channels];
                             for ((d, &g), &switch) in target.iter_mut().zip(signal).zip(switches) {
-                                *d += if switch == tap { g } else { 0.0 };
+                                *d += if switch == tap as u16 { g } else { 0.0 };
                             }
                         }
+                        PoolKind::Average => add(share, signal, target),
                         PoolKind::PNorm { p } => {
                             let values = &self.input[place * channels..][..channels];
                             let norms = &self.output[from..][..channels];
@@ -89,28 +110,28 @@ impl Kernel for BackwardImage<'_> {
     }
 }
 
-/// The places of a window inside the image: (place in the unclipped kernel, pixel), in row-major order.
+/// The pixels of a window, in row-major order.
 #[inline(always)]
-fn taps(shape: &PoolShape, y: usize, x: usize) -> impl Iterator<Item = (u16, usize)> + Clone {
-    let (size, kernel) = (shape.input, shape.kernel);
-    let (top, left) = (y * shape.stride, x * shape.stride);
-    let (rows, columns) = (shape.window(y, size.height), shape.window(x, size.width));
-    let padding = shape.padding;
-    rows.flat_map(move |row| {
-        columns.clone().map(move |column| {
-            let tap = (row + padding - top) * kernel + (column + padding - left);
-            (tap as u16, row * size.width + column)
-        })
-    })
+fn taps(regions: &Regions, width: usize, y: usize, x: usize) -> impl Iterator<Item = usize> + Clone {
+    let (rows, columns) = (regions.rows[y].clone(), regions.columns[x].clone());
+    rows.flat_map(move |row| columns.clone().map(move |column| row * width + column))
+}
+
+/// sums += share * values
+#[inline(always)]
+fn add(share: f32, values: &[f32], sums: &mut [f32]) {
+    for (sum, &value) in sums.iter_mut().zip(values) {
+        *sum += share * value;
+    }
 }
 
 /// Takes over the larger values of one tap and notes where they came from. The first tap always wins, so that a
 /// window of NaN has a switch inside the image.
 #[inline(always)]
-fn maximum(first: bool, tap: u16, values: &[f32], largest: &mut [f32], switches: &mut [u16]) {
+fn maximum(tap: usize, values: &[f32], largest: &mut [f32], switches: &mut [u16]) {
     for ((&value, largest), switch) in values.iter().zip(largest).zip(switches) {
-        let wins = first || value > *largest;
-        *switch = if wins { tap } else { *switch };
+        let wins = tap == 0 || value > *largest;
+        *switch = if wins { tap as u16 } else { *switch };
         *largest = if wins { value } else { *largest };
     }
 }

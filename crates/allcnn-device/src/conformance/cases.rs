@@ -1,6 +1,6 @@
 //! The cases: small shapes at every edge of every algorithm, and layers of the networks at a small batch.
 
-use crate::{ConvShape, LrnShape, PoolKind, PoolShape, Shape};
+use crate::{ConvShape, Fractional, Grid, LrnShape, PoolKind, PoolShape, RegionSequence, Shape, Windows};
 
 /// A named shape.
 #[derive(Clone, Debug)]
@@ -83,29 +83,46 @@ pub fn convolutions() -> Vec<Case<ConvShape>> {
     cases
 }
 
-/// Poolings: maximum and norms, floor and ceil, overlapping or not.
+/// Poolings: maximum, mean and norms over windows in a grid (floor and ceil, overlapping or not) and over fractional
+/// ones; maxout.
 pub fn poolings() -> Vec<Case<PoolShape>> {
     let kinds = [
         PoolKind::Max,
+        PoolKind::Average,
         PoolKind::PNorm { p: 1.0 },
         PoolKind::PNorm { p: 2.0 },
         PoolKind::PNorm { p: 3.5 },
         PoolKind::PNorm { p: 40.0 },
     ];
+    let grid = |kernel, stride, padding, ceil| Windows::Grid(Grid { kernel, stride, padding, ceil });
+    let fractional =
+        |alpha, sequence, overlapping| Windows::Fractional(Fractional { alpha, sequence, overlapping });
     let windows = [
-        (size(2, 32, 32, 7), 3, 2, 0, true),
-        (size(1, 7, 9, 5), 3, 2, 0, false),
-        (size(2, 7, 6, 16), 2, 2, 0, true),
-        (size(1, 6, 7, 3), 3, 2, 1, true),
-        (size(1, 5, 5, 1), 2, 3, 0, true),
-        (size(3, 4, 4, 33), 4, 1, 2, false),
+        (size(2, 32, 32, 7), grid(3, 2, 0, true)),
+        (size(1, 7, 9, 5), grid(3, 2, 0, false)),
+        (size(2, 7, 6, 16), grid(2, 2, 0, true)),
+        (size(1, 6, 7, 3), grid(3, 2, 1, true)),
+        (size(1, 5, 5, 1), grid(2, 3, 0, true)),
+        (size(3, 4, 4, 33), grid(4, 1, 2, false)),
+        (size(2, 25, 17, 5), fractional(1.414, RegionSequence::Pseudorandom, true)),
+        (size(1, 9, 14, 33), fractional(1.26, RegionSequence::Random, true)),
+        (size(2, 3, 3, 4), fractional(1.5, RegionSequence::Pseudorandom, false)),
+        (size(3, 16, 7, 6), fractional(1.9, RegionSequence::Random, false)),
     ];
     let mut cases = Vec::new();
+    let mut add = |input, windows, kind| {
+        let shape = PoolShape { input, windows, kind };
+        cases.push(Case { name: format!("pool {shape:?}"), shape });
+    };
     for kind in kinds {
-        for (input, kernel, stride, padding, ceil) in windows {
-            let shape = PoolShape { input, kernel, stride, padding, ceil, kind };
-            cases.push(Case { name: format!("pool {shape:?}"), shape });
+        for (input, windows) in windows {
+            add(input, windows, kind);
         }
+    }
+    for (input, pieces) in
+        [(size(2, 5, 7, 64), 2), (size(1, 1, 1, 35), 5), (size(3, 4, 3, 6), 6), (size(2, 3, 5, 7), 1)]
+    {
+        add(input, Windows::Channels { pieces }, PoolKind::Max);
     }
     cases
 }

@@ -3,7 +3,8 @@
 use super::arena::{Arena, Results, dot, moved, numbers};
 use super::cases::Case;
 use crate::{
-    Activation, Device, Dropout, Gate, LrnShape, Parameter, PoolShape, ReluRule, Sgd, Shape, StoredOutput,
+    Activation, Device, Dropout, Gate, LrnShape, Parameter, PoolKind, PoolShape, RegionDraw, ReluRule, Sgd,
+    Shape, StoredOutput, Windows,
 };
 
 const TOLERANCE: f64 = 1e-5;
@@ -27,25 +28,59 @@ fn differences(
 }
 
 pub(super) fn pool<D: Device>(device: &Arena<'_, D>, case: &Case<PoolShape>, results: &mut Results) {
+    pool_at(device, case, None, results);
+    if let Windows::Fractional(_) = case.shape.windows {
+        pool_at(device, case, Some(u64::from(u32::MAX) + 9), results);
+    }
+}
+
+/// The pooling with its first regions, or with those that are drawn at a step.
+fn pool_at<D: Device>(
+    device: &Arena<'_, D>,
+    case: &Case<PoolShape>,
+    step: Option<u64>,
+    results: &mut Results,
+) {
     let shape = case.shape;
-    // Values further apart than the difference step, so that no maximum changes hands.
-    let input: Vec<f32> =
-        numbers(shape.input.len(), 1).iter().map(|x| (x * 100.0).round() / 3.0 + 0.1).collect();
+    let name = |what| match step {
+        None => format!("{}: {what}", case.name),
+        Some(step) => format!("{} drawn at step {step}: {what}", case.name),
+    };
+    let input = spread(&numbers(shape.input.len(), 1), shape.kind);
     let d_output = numbers(shape.output().len(), 2);
-    let (output, d_input) = pooled(device, shape, &input, &d_output);
-    results.push(format!("{}: forward", case.name), output, TOLERANCE);
-    let f = |x: &[f32]| pooled(device, shape, x, &d_output).0;
-    differences(format!("{}: differences", case.name), f, &input, &d_output, &d_input, results);
-    results.push(format!("{}: backward", case.name), d_input, TOLERANCE);
+    let (output, d_input) = pooled(device, shape, step, &input, &d_output);
+    results.push(name("forward"), output, TOLERANCE);
+    let f = |x: &[f32]| pooled(device, shape, step, x, &d_output).0;
+    differences(name("differences"), f, &input, &d_output, &d_input, results);
+    results.push(name("backward"), d_input, TOLERANCE);
+}
+
+/// Values for a pooling. For a maximum they keep their order but lie further apart than differences move them, so that
+/// no maximum changes hands.
+fn spread(values: &[f32], kind: PoolKind) -> Vec<f32> {
+    if kind != PoolKind::Max {
+        return values.iter().map(|x| (x * 100.0).round() / 3.0 + 0.1).collect();
+    }
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let mut spread = vec![0.0; values.len()];
+    for (rank, place) in order.into_iter().enumerate() {
+        spread[place] = (rank as f32 - values.len() as f32 / 2.0) * 3.0 * H;
+    }
+    spread
 }
 
 fn pooled<D: Device>(
     arena: &Arena<'_, D>,
     shape: PoolShape,
+    step: Option<u64>,
     x: &[f32],
     d_output: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
     let mut pool = arena.device.pool(shape).expect("a conformance case is a valid shape");
+    if let Some(number) = step {
+        arena.device.pool_draw(&mut pool, RegionDraw { seed: 3, layer: 2 }, &arena.step(number, 0.0));
+    }
     let (mut output, mut d_input) = (arena.room(shape.output().len()), arena.room(shape.input.len()));
     let [input, d_output] = [x, d_output].map(|values| arena.put(values));
     arena.device.pool_forward(&mut pool, &input, &mut output);

@@ -7,8 +7,8 @@ mod head;
 mod pool;
 
 use crate::{
-    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolShape, Sgd, Shape,
-    StoredOutput,
+    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolShape, RegionDraw,
+    Regions, Sgd, Shape, StoredOutput,
 };
 
 /// The plain-loop device.
@@ -22,10 +22,11 @@ pub struct Step {
     learning_rate: f32,
 }
 
-/// A pooling and the switches of its last forward pass (places in the input buffer).
+/// A pooling, its regions and the switches of its last forward pass (places in the input buffer).
 #[derive(Clone, Debug)]
 pub struct Pool {
     shape: PoolShape,
+    regions: Regions,
     switches: Vec<usize>,
 }
 
@@ -117,10 +118,14 @@ impl Device for Reference {
     }
 
     fn pool(&self, shape: PoolShape) -> Result<Pool, Error> {
-        Ok(Pool { shape: shape.checked()?, switches: vec![0; shape.output().len()] })
+        let shape = shape.checked()?;
+        Ok(Pool { shape, regions: shape.regions(), switches: vec![0; shape.output().len()] })
+    }
+    fn pool_draw(&self, pool: &mut Pool, draw: RegionDraw, step: &Step) {
+        pool.regions.draw(&pool.shape, draw, step.number);
     }
     fn pool_forward(&self, pool: &mut Pool, input: &Vec<f32>, output: &mut Vec<f32>) {
-        pool::forward(&pool.shape, input, output, &mut pool.switches);
+        pool::forward(pool, input, output);
     }
     fn pool_backward(
         &self,
@@ -130,7 +135,7 @@ impl Device for Reference {
         d_output: &Vec<f32>,
         d_input: &mut Vec<f32>,
     ) {
-        pool::backward(&pool.shape, &pool.switches, input, output, d_output, d_input);
+        pool::backward(pool, input, output, d_output, d_input);
     }
 
     fn activation_backward(&self, below: StoredOutput<'_, Vec<f32>>, signal: &mut Vec<f32>) {

@@ -1,11 +1,11 @@
-//! Pooling windows: maximum with switches, and the p-norm of Equation 1.
+//! Pooling windows: maximum with switches, mean, and the p-norm of Equation 1.
 
-use super::assert_len;
-use crate::{PoolKind, PoolShape};
+use super::{Pool, assert_len};
+use crate::{PoolKind, PoolShape, Regions};
 
 /// Calls `each(output place, input places of its window)` for every window.
-fn for_each_window(shape: &PoolShape, mut each: impl FnMut(usize, &[usize])) {
-    let (input, output) = (shape.input, shape.output());
+fn for_each_window(shape: &PoolShape, regions: &Regions, mut each: impl FnMut(usize, &[usize])) {
+    let (input, output, pieces) = (shape.input, shape.output(), shape.pieces());
     let mut window = Vec::new();
     for place in 0..output.len() {
         let channel = place % output.channels;
@@ -13,19 +13,21 @@ fn for_each_window(shape: &PoolShape, mut each: impl FnMut(usize, &[usize])) {
         let y = place / output.channels / output.width % output.height;
         let b = place / output.channels / output.width / output.height;
         window.clear();
-        for row in shape.window(y, input.height) {
-            for column in shape.window(x, input.width) {
-                window.push(((b * input.height + row) * input.width + column) * input.channels + channel);
+        for row in regions.rows[y].clone() {
+            for column in regions.columns[x].clone() {
+                let pixel = ((b * input.height + row) * input.width + column) * input.channels;
+                window.extend((0..pieces).map(|piece| pixel + channel * pieces + piece));
             }
         }
         each(place, &window);
     }
 }
 
-pub(super) fn forward(shape: &PoolShape, input: &[f32], output: &mut [f32], switches: &mut [usize]) {
+pub(super) fn forward(pool: &mut Pool, input: &[f32], output: &mut [f32]) {
+    let Pool { shape, regions, switches } = pool;
     assert_len(input, shape.input.len(), "input");
     assert_len(output, shape.output().len(), "output");
-    for_each_window(shape, |place, window| match shape.kind {
+    for_each_window(shape, regions, |place, window| match shape.kind {
         PoolKind::Max => {
             let first = window[0];
             let switch =
@@ -33,26 +35,29 @@ pub(super) fn forward(shape: &PoolShape, input: &[f32], output: &mut [f32], swit
             switches[place] = switch;
             output[place] = input[switch];
         }
+        PoolKind::Average => {
+            let sum: f64 = window.iter().map(|&at| f64::from(input[at])).sum();
+            output[place] = (sum / window.len() as f64) as f32;
+        }
         PoolKind::PNorm { p } => {
             output[place] = p_norm(window.iter().map(|&at| input[at]), f64::from(p)) as f32
         }
     });
 }
 
-pub(super) fn backward(
-    shape: &PoolShape,
-    switches: &[usize],
-    input: &[f32],
-    output: &[f32],
-    d_output: &[f32],
-    d_input: &mut [f32],
-) {
+pub(super) fn backward(pool: &Pool, input: &[f32], output: &[f32], d_output: &[f32], d_input: &mut [f32]) {
+    let Pool { shape, regions, switches } = pool;
     assert_len(output, shape.output().len(), "output");
     assert_len(d_output, shape.output().len(), "d_output");
     assert_len(d_input, shape.input.len(), "d_input");
     let mut sums = vec![0.0f64; d_input.len()];
-    for_each_window(shape, |place, window| match shape.kind {
+    for_each_window(shape, regions, |place, window| match shape.kind {
         PoolKind::Max => sums[switches[place]] += f64::from(d_output[place]),
+        PoolKind::Average => {
+            for &at in window {
+                sums[at] += f64::from(d_output[place]) / window.len() as f64;
+            }
+        }
         PoolKind::PNorm { p } => {
             let norm = f64::from(output[place]);
             for &at in window.iter().filter(|_| norm > 0.0) {

@@ -1,7 +1,7 @@
 //! The paper's three ways to change the pools of a base network (section 3.1, Table 2), and its way to give a trained
 //! network without pools switches (section 3.4), as rules on any network.
 
-use allcnn_device::PoolKind;
+use allcnn_device::{Grid, PoolKind, Windows};
 
 use super::{Conv, Error, LayerKind, Network, Pool};
 
@@ -39,14 +39,19 @@ impl Network {
     /// replaces it. `model-c` becomes `all-cnn-c`; other names get the variant put before them.
     ///
     /// # Errors
-    /// [`Error::Network`] when a pool does not follow a convolution, or its kernel is even; [`Error::Layer`] when
-    /// the result does not fit together.
+    /// [`Error::Layer`] when a pool does not follow a convolution, is fractional, or has an even kernel, and when the
+    /// result does not fit together.
     pub fn derive(&self, variant: Variant) -> Result<Self, Error> {
         let mut layers: Vec<LayerKind> = Vec::new();
         for layer in self.layers() {
             match *layer.kind() {
-                LayerKind::Pool(pool) if variant != Variant::Base => replace_pool(&mut layers, pool, variant)
-                    .map_err(|problem| Error::Layer { name: layer.name().into(), line: None, problem })?,
+                LayerKind::Pool(pool) if variant != Variant::Base && layer.kind().word() == "pool" => {
+                    replace_pool(&mut layers, pool, variant).map_err(|problem| Error::Layer {
+                        name: layer.name().into(),
+                        line: None,
+                        problem,
+                    })?;
+                }
                 kind => layers.push(kind),
             }
         }
@@ -71,14 +76,7 @@ impl Network {
             match *layer.kind() {
                 LayerKind::Conv(conv) if conv.stride == 2 => {
                     layers.push(conv.stride(1).dropout(0.0).into());
-                    layers.push(LayerKind::Pool(Pool {
-                        kind: PoolKind::Max,
-                        kernel: 2,
-                        stride: 2,
-                        padding: 0,
-                        ceil: true,
-                        dropout: conv.dropout,
-                    }));
+                    layers.push(Pool::square(PoolKind::Max, 2, 2).dropout(conv.dropout).into());
                 }
                 kind => layers.push(kind),
             }
@@ -99,21 +97,23 @@ fn replace_pool(layers: &mut Vec<LayerKind>, pool: Pool, variant: Variant) -> Re
     let Some(LayerKind::Conv(before)) = layers.last_mut() else {
         return Err("it does not follow a convolution; expected one right before each pool".into());
     };
+    let Windows::Grid(Grid { kernel, stride, .. }) = pool.windows else {
+        return Err("fractional windows; expected windows at equal steps, as a convolution has them".into());
+    };
     if variant == Variant::Strided {
-        before.stride *= pool.stride;
+        before.stride *= stride;
         before.dropout = combined(before.dropout, pool.dropout);
         return Ok(());
     }
-    if pool.kernel.is_multiple_of(2) {
+    if kernel.is_multiple_of(2) {
         return Err(format!(
-            "a {0}x{0} window; expected an odd one, as a {0}x{0} convolution cannot keep the size",
-            pool.kernel
+            "a {kernel}x{kernel} window; expected an odd one, as a {kernel}x{kernel} convolution cannot keep the size"
         ));
     }
     let Conv { channels, activation, .. } = *before;
-    let dense = Conv { activation, ..Conv::same(pool.kernel, channels) };
+    let dense = Conv { activation, ..Conv::same(kernel, channels) };
     if variant == Variant::AllCnn {
-        layers.push(dense.stride(pool.stride).dropout(pool.dropout).into());
+        layers.push(dense.stride(stride).dropout(pool.dropout).into());
     } else {
         layers.push(dense.into());
         layers.push(LayerKind::Pool(pool));

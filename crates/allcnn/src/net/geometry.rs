@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use allcnn_device::{PoolShape, RegionDraw, Regions, Windows};
 use serde::Serialize;
 
 use super::{LayerKind, Network, Operation};
@@ -26,7 +27,7 @@ pub struct ModelInfo {
 pub struct LayerInfo {
     /// The layer's name.
     pub name: String,
-    /// `conv`, `pool`, `lrn`, `global_average` or `softmax`.
+    /// `conv`, `pool`, `maxout`, `lrn`, `global_average` or `softmax`.
     pub kind: &'static str,
     /// The layer as the paper's tables write it, such as `3x3-96/2`.
     #[serde(skip)]
@@ -48,36 +49,64 @@ fn rows<S: serde::Serializer>(field: &ReceptiveField, serializer: S) -> Result<S
 }
 
 /// The part of the picture that the units of a layer see, the picture's border not regarded: unit (y, x) sees the
-/// rows from `offset + y * stride` and the columns from `offset + x * stride`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// rows from `offset + y * stride` and the columns from `offset + x * stride`. Above a fractional pooling, whose regions
+/// vary, the size is the largest that a unit can see, and the places are means.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReceptiveField {
     /// Rows that a unit sees.
     pub height: usize,
     /// Columns that a unit sees.
     pub width: usize,
     /// Rows (and columns) of the picture from a unit to the next.
-    pub stride: usize,
+    pub stride: f64,
     /// First row (and column) of unit (0, 0); below 0 where padding is seen.
-    pub offset: isize,
+    pub offset: f64,
 }
 
 impl ReceptiveField {
-    /// What a pixel of the picture sees: itself.
-    const PIXEL: Self = Self { height: 1, width: 1, stride: 1, offset: 0 };
-
-    fn through(self, operation: &Operation) -> Self {
-        let (height, width, stride, padding) = match operation {
-            Operation::Conv(conv) => (conv.kernel, conv.kernel, conv.stride, conv.padding),
-            Operation::Pool(pool) => (pool.kernel, pool.kernel, pool.stride, pool.padding),
-            Operation::Lrn(_) => (1, 1, 1, 0),
-            Operation::GlobalAverage(input) => (input.height, input.width, 1, 0),
-        };
-        Self {
-            height: self.height + (height - 1) * self.stride,
-            width: self.width + (width - 1) * self.stride,
-            stride: self.stride * stride,
-            offset: self.offset - (padding * self.stride) as isize,
+    /// What the units see that come out of these operations.
+    fn of(operations: &[Operation]) -> Self {
+        let (mut stride, mut offset) = (1.0, 0.0);
+        for operation in operations {
+            let (step, padding) = step(operation);
+            offset -= padding as f64 * stride;
+            stride *= step;
         }
+        let [height, width] = [0, 1].map(|side| {
+            operations.iter().rev().fold(1, |units, operation| {
+                let input = operation.input();
+                extent(operation, units, [input.height, input.width][side])
+            })
+        });
+        Self { height, width, stride, offset }
+    }
+}
+
+/// Input rows from a unit to the next, and the padding before the first.
+fn step(operation: &Operation) -> (f64, usize) {
+    match operation {
+        Operation::Conv(conv) => (conv.stride as f64, conv.padding),
+        Operation::Pool(pool) => match pool.windows {
+            Windows::Grid(grid) => (grid.stride as f64, grid.padding),
+            Windows::Fractional(fractional) => (fractional.mean_increment(pool.input.height), 0),
+            Windows::Channels { .. } => (1.0, 0),
+        },
+        Operation::Lrn(_) | Operation::GlobalAverage(_) => (1.0, 0),
+    }
+}
+
+/// How many of an input's `size` rows `units` neighboring units see together, its border not regarded.
+fn extent(operation: &Operation, units: usize, size: usize) -> usize {
+    let windows = |kernel: usize, stride: usize| kernel + (units - 1) * stride;
+    match operation {
+        Operation::Conv(conv) => windows(conv.kernel, conv.stride),
+        Operation::Pool(pool) => match pool.windows {
+            Windows::Grid(grid) => windows(grid.kernel, grid.stride),
+            Windows::Fractional(fractional) => fractional.extent(units, size),
+            Windows::Channels { .. } => units,
+        },
+        Operation::Lrn(_) => units,
+        Operation::GlobalAverage(_) => size,
     }
 }
 
@@ -93,12 +122,11 @@ pub struct Rectangle {
 impl Network {
     /// Cost, sizes and receptive fields.
     pub fn info(&self) -> ModelInfo {
-        let mut field = ReceptiveField::PIXEL;
+        let operations = self.operations(1);
         let mut layers: Vec<LayerInfo> = Vec::new();
-        for (layer, operation) in self.layers().iter().zip(self.operations(1)) {
-            field = field.through(&operation);
+        for (index, (layer, operation)) in self.layers().iter().zip(&operations).enumerate() {
             let output = operation.output();
-            let (parameters, multiply_adds) = cost(&operation);
+            let (parameters, multiply_adds) = cost(operation);
             layers.push(LayerInfo {
                 name: layer.name().into(),
                 kind: layer.kind().word(),
@@ -106,7 +134,7 @@ impl Network {
                 output: [output.height, output.width, output.channels],
                 parameters,
                 multiply_adds,
-                receptive_field: field,
+                receptive_field: ReceptiveField::of(&operations[..=index]),
             });
         }
         layers.push(LayerInfo {
@@ -116,7 +144,7 @@ impl Network {
             output: [1, 1, self.classes()],
             parameters: 0,
             multiply_adds: 0,
-            receptive_field: field,
+            receptive_field: ReceptiveField::of(&operations),
         });
         let input = self.input();
         ModelInfo {
@@ -129,7 +157,8 @@ impl Network {
     }
 
     /// The part of the picture that can change unit (`row`, `column`) of a layer: the receptive field without what
-    /// lies in padding, at any layer on the way. Panics when there is no such layer or unit.
+    /// lies in padding, at any layer on the way, and with the regions of fractional poolings that evaluation has
+    /// (a fixed draw). Panics when there is no such layer or unit.
     pub fn input_rectangle(&self, layer: usize, row: usize, column: usize) -> Rectangle {
         let operations = self.operations(1);
         let output = operations[layer].output();
@@ -140,20 +169,43 @@ impl Network {
             output.width
         );
         let (mut rows, mut columns) = (row..row + 1, column..column + 1);
-        for operation in operations[..=layer].iter().rev() {
-            let (kernel, stride, padding, input) = match operation {
-                Operation::Conv(conv) => (conv.kernel, conv.stride, conv.padding, conv.input),
-                Operation::Pool(pool) => (pool.kernel, pool.stride, pool.padding, pool.input),
-                Operation::Lrn(_) => continue,
-                Operation::GlobalAverage(input) => {
-                    (rows, columns) = (0..input.height, 0..input.width);
-                    continue;
+        for (index, operation) in operations[..=layer].iter().enumerate().rev() {
+            match operation {
+                Operation::Conv(conv) => {
+                    rows = seen(rows, conv.kernel, conv.stride, conv.padding, conv.input.height);
+                    columns = seen(columns, conv.kernel, conv.stride, conv.padding, conv.input.width);
                 }
-            };
-            rows = seen(rows, kernel, stride, padding, input.height);
-            columns = seen(columns, kernel, stride, padding, input.width);
+                Operation::Pool(pool) => {
+                    let regions = evaluation_regions(pool, index + 1);
+                    rows = hull(&regions.rows[rows]);
+                    columns = hull(&regions.columns[columns]);
+                }
+                Operation::Lrn(_) => {}
+                Operation::GlobalAverage(input) => (rows, columns) = (0..input.height, 0..input.width),
+            }
         }
         Rectangle { rows, columns }
+    }
+}
+
+/// What regions are drawn from outside training, at step 0 or, for other views of an image, at another one: the same
+/// for every network with a fractional pooling there. `place` is that of the pooling's output in a plan.
+pub(crate) fn evaluation_draw(place: usize) -> RegionDraw {
+    RegionDraw { seed: 0, layer: place as u32 }
+}
+
+/// The regions of the pooling that makes `place`, as evaluation has them.
+fn evaluation_regions(pool: &PoolShape, place: usize) -> Regions {
+    let mut regions = pool.regions();
+    regions.draw(pool, evaluation_draw(place), 0);
+    regions
+}
+
+/// Everything from the first to the last of neighboring windows.
+fn hull(windows: &[Range<usize>]) -> Range<usize> {
+    match windows {
+        [] => 0..0,
+        [first, ..] => first.start..windows[windows.len() - 1].end,
     }
 }
 

@@ -15,11 +15,13 @@ mod error;
 mod geometry;
 mod init;
 mod network;
+mod table4;
 mod text;
 mod zoo;
 
 pub use derive::Variant;
 pub use error::Error;
+pub(crate) use geometry::evaluation_draw;
 pub use geometry::{LayerInfo, ModelInfo, ReceptiveField, Rectangle};
 pub use init::{Init, InitError};
 pub use network::{Conv, Input, Layer, LayerKind, Lrn, Network, Operation, Pool};

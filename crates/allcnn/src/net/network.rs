@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use allcnn_device::{Activation, ConvShape, LrnShape, PoolKind, PoolShape, Shape};
+use allcnn_device::{Activation, ConvShape, Fractional, Grid, LrnShape, PoolKind, PoolShape, Shape, Windows};
 
 use super::Error;
 
@@ -71,21 +71,40 @@ impl Conv {
     }
 }
 
-/// A pooling (Equation 1 of the paper) and the dropout behind it.
+/// A pooling (Equation 1 of the paper; fractional, Graham 2015; over channels it is maxout, Goodfellow et al. 2013) and
+/// the dropout behind it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pool {
-    /// Maximum or p-norm.
+    /// Maximum, mean or p-norm.
     pub kind: PoolKind,
-    /// Height and width of a window.
-    pub kernel: usize,
-    /// Step between windows.
-    pub stride: usize,
-    /// Rows and columns around the input.
-    pub padding: usize,
-    /// Round the output size up, so that a last partial window counts.
-    pub ceil: bool,
+    /// Which values each output sees.
+    pub windows: Windows,
     /// Rate of the dropout after the pooling; 0 for none.
     pub dropout: f32,
+}
+
+impl Pool {
+    /// A pooling over square windows without padding, a last partial window counted.
+    pub fn square(kind: PoolKind, kernel: usize, stride: usize) -> Self {
+        let windows = Windows::Grid(Grid { kernel, stride, padding: 0, ceil: true });
+        Self { kind, windows, dropout: 0.0 }
+    }
+
+    /// The maximum over `pieces` neighboring channels.
+    pub fn maxout(pieces: usize) -> Self {
+        Self { kind: PoolKind::Max, windows: Windows::Channels { pieces }, dropout: 0.0 }
+    }
+
+    /// The same with another dropout rate.
+    pub fn dropout(self, dropout: f32) -> Self {
+        Self { dropout, ..self }
+    }
+}
+
+impl From<Pool> for LayerKind {
+    fn from(pool: Pool) -> Self {
+        Self::Pool(pool)
+    }
 }
 
 /// Local response normalization: y = x / (k + alpha / size * sum of x^2 over `size` channels)^beta.
@@ -134,6 +153,16 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// The shape that goes in.
+    pub fn input(&self) -> Shape {
+        match self {
+            Self::Conv(conv) => conv.input,
+            Self::Pool(pool) => pool.input,
+            Self::Lrn(lrn) => lrn.input,
+            Self::GlobalAverage(input) => *input,
+        }
+    }
+
     /// The shape that comes out.
     pub fn output(&self) -> Shape {
         match self {
@@ -146,10 +175,11 @@ impl Operation {
 }
 
 impl LayerKind {
-    /// What the layer is called in listings: `conv`, `pool`, `lrn` or `global_average`.
+    /// What the layer is called in listings: `conv`, `pool`, `maxout`, `lrn` or `global_average`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Conv(_) => "conv",
+            Self::Pool(Pool { windows: Windows::Channels { .. }, .. }) => "maxout",
             Self::Pool(_) => "pool",
             Self::Lrn(_) => "lrn",
             Self::GlobalAverage => "global_average",
@@ -179,9 +209,7 @@ impl LayerKind {
             Self::Conv(Conv { channels, kernel, stride, padding, groups, .. }) => {
                 Operation::Conv(ConvShape { input, out_channels: channels, kernel, stride, padding, groups })
             }
-            Self::Pool(Pool { kind, kernel, stride, padding, ceil, .. }) => {
-                Operation::Pool(PoolShape { input, kernel, stride, padding, ceil, kind })
-            }
+            Self::Pool(Pool { kind, windows, .. }) => Operation::Pool(PoolShape { input, windows, kind }),
             Self::Lrn(Lrn { size, alpha, beta, k }) => {
                 Operation::Lrn(LrnShape { input, size, alpha, beta, k })
             }
@@ -208,9 +236,11 @@ impl LayerKind {
     fn check_settings(&self) -> Result<(), String> {
         let sizes = match *self {
             Self::Conv(conv) => vec![conv.channels, conv.kernel, conv.stride, conv.padding, conv.groups],
-            Self::Pool(pool) => vec![pool.kernel, pool.stride, pool.padding],
+            Self::Pool(Pool { windows: Windows::Grid(grid), .. }) => {
+                vec![grid.kernel, grid.stride, grid.padding]
+            }
             Self::Lrn(lrn) => vec![lrn.size],
-            Self::GlobalAverage => vec![],
+            Self::Pool(_) | Self::GlobalAverage => vec![],
         };
         if let Some(size) = sizes.into_iter().find(|&size| size > LARGEST_SIZE) {
             return Err(format!("a size of {size}; expected at most {LARGEST_SIZE}"));
@@ -236,11 +266,19 @@ impl fmt::Display for LayerKind {
                 write!(f, "{kernel}x{kernel}-{channels}{}", step(stride))?;
                 if groups > 1 { write!(f, " in {groups} groups") } else { Ok(()) }
             }
-            Self::Pool(Pool { kind: PoolKind::Max, kernel, stride, .. }) => {
-                write!(f, "{kernel}x{kernel} max{}", step(stride))
-            }
-            Self::Pool(Pool { kind: PoolKind::PNorm { p }, kernel, stride, .. }) => {
-                write!(f, "{kernel}x{kernel} {p}-norm{}", step(stride))
+            Self::Pool(Pool { kind, windows, .. }) => {
+                let what = match kind {
+                    PoolKind::Max => "max".into(),
+                    PoolKind::Average => "average".into(),
+                    PoolKind::PNorm { p } => format!("{p}-norm"),
+                };
+                match windows {
+                    Windows::Grid(Grid { kernel, stride, .. }) => {
+                        write!(f, "{kernel}x{kernel} {what}{}", step(stride))
+                    }
+                    Windows::Fractional(Fractional { alpha, .. }) => write!(f, "fractional {what}/{alpha}"),
+                    Windows::Channels { pieces } => write!(f, "{what} of {pieces} channels"),
+                }
             }
             Self::Lrn(Lrn { size, .. }) => write!(f, "local response normalization over {size}"),
             Self::GlobalAverage => write!(f, "global average"),
@@ -282,7 +320,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// `conv1`, `conv2`, ..., `pool1`, ..., `lrn1`, ..., `global_pool`.
+    /// `conv1`, `conv2`, ..., `pool1`, ..., `maxout1`, ..., `lrn1`, ..., `global_pool`.
     pub fn name(&self) -> &str {
         &self.name
     }

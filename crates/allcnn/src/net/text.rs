@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use allcnn_device::{Activation, PoolKind};
+use allcnn_device::{Activation, Fractional, Grid, PoolKind, RegionSequence, Windows};
 use serde::de::{Deserialize, Deserializer, Unexpected, Visitor};
 use toml::Spanned;
 
@@ -24,6 +24,7 @@ struct NetworkText {
 struct LayerText {
     conv: Option<WordOrNumber>,
     pool: Option<String>,
+    maxout: Option<usize>,
     lrn: Option<usize>,
     global_average: Option<bool>,
     kernel: Option<usize>,
@@ -33,6 +34,9 @@ struct LayerText {
     activation: Option<String>,
     dropout: Option<f32>,
     ceil: Option<bool>,
+    fractional: Option<f32>,
+    sequence: Option<String>,
+    overlapping: Option<bool>,
     alpha: Option<f32>,
     beta: Option<f32>,
     k: Option<f32>,
@@ -100,11 +104,16 @@ impl Network {
     /// | | `groups` | 1 |
     /// | | `activation`: `"relu"`, `"leaky:SLOPE"`, `"identity"` | `"relu"` |
     /// | | `dropout` | 0 |
-    /// | `pool = "max"` or `"norm:P"` (Equation 1) | `kernel` | must be given |
+    /// | `pool = "max"`, `"average"` or `"norm:P"` (Equation 1) | `kernel` | must be given |
     /// | | `stride` | 1 |
     /// | | `padding`: a number | 0 |
     /// | | `ceil`: a last partial window counts | true |
     /// | | `dropout` | 0 |
+    /// | `pool` over fractional windows (Graham 2015) | `fractional = alpha`, between 1 and 2 | must be given |
+    /// | | `sequence`: `"pseudorandom"` or `"random"` | `"pseudorandom"` |
+    /// | | `overlapping` | true |
+    /// | | `dropout` | 0 |
+    /// | `maxout = pieces`, the maximum over so many channels (Goodfellow et al. 2013) | `dropout` | 0 |
     /// | `lrn = size` | `alpha`, `beta`, `k` | 0.0001, 0.75, 1 |
     /// | `global_average = true` | | |
     ///
@@ -171,7 +180,9 @@ impl Network {
         let last = self.layers().iter().rposition(|layer| layer.kind().is_conv());
         for (index, layer) in self.layers().iter().enumerate() {
             let line = match layer.kind() {
-                LayerKind::Conv(conv) => conv_text(conv, last == Some(index)),
+                LayerKind::Conv(conv) => {
+                    conv_text(conv, last == Some(index) && conv.channels == self.classes())
+                }
                 LayerKind::Pool(pool) => pool_text(pool),
                 LayerKind::Lrn(Lrn { size, alpha, beta, k }) => {
                     format!("lrn = {size}, alpha = {alpha:?}, beta = {beta:?}, k = {k:?}")
@@ -210,21 +221,31 @@ fn conv_text(conv: &Conv, logits: bool) -> String {
 }
 
 fn pool_text(pool: &Pool) -> String {
-    let Pool { kind, kernel, stride, padding, ceil, dropout } = pool;
+    let Pool { kind, windows, dropout } = pool;
     let word = match kind {
         PoolKind::Max => "max".into(),
+        PoolKind::Average => "average".into(),
         PoolKind::PNorm { p } => format!("norm:{p}"),
     };
-    let mut text = format!("pool = \"{word}\", kernel = {kernel}, stride = {stride}");
-    if *padding != 0 {
-        text += &format!(", padding = {padding}");
+    let mut text = match windows {
+        Windows::Grid(_) | Windows::Fractional(_) => format!("pool = \"{word}\""),
+        Windows::Channels { pieces } => format!("maxout = {pieces}"),
+    };
+    let mut add = |given: bool, part: String| text += &if given { part } else { String::new() };
+    match *windows {
+        Windows::Grid(Grid { kernel, stride, padding, ceil }) => {
+            add(true, format!(", kernel = {kernel}, stride = {stride}"));
+            add(padding != 0, format!(", padding = {padding}"));
+            add(!ceil, ", ceil = false".into());
+        }
+        Windows::Fractional(Fractional { alpha, sequence, overlapping }) => {
+            add(true, format!(", fractional = {alpha:?}"));
+            add(sequence == RegionSequence::Random, ", sequence = \"random\"".into());
+            add(!overlapping, ", overlapping = false".into());
+        }
+        Windows::Channels { .. } => {}
     }
-    if !ceil {
-        text += ", ceil = false";
-    }
-    if *dropout != 0.0 {
-        text += &format!(", dropout = {dropout:?}");
-    }
+    add(*dropout != 0.0, format!(", dropout = {dropout:?}"));
     text
 }
 
@@ -243,10 +264,15 @@ fn quoted(text: &str) -> String {
 
 impl LayerText {
     fn layer(self, classes: usize) -> Result<LayerKind, String> {
-        let kinds =
-            [self.conv.is_some(), self.pool.is_some(), self.lrn.is_some(), self.global_average.is_some()];
+        let kinds = [
+            self.conv.is_some(),
+            self.pool.is_some(),
+            self.maxout.is_some(),
+            self.lrn.is_some(),
+            self.global_average.is_some(),
+        ];
         if kinds.into_iter().filter(|&given| given).count() != 1 {
-            return Err("expected exactly one of conv, pool, lrn and global_average".into());
+            return Err("expected exactly one of conv, pool, maxout, lrn and global_average".into());
         }
         self.refuse_foreign()?;
         if let Some(channels) = &self.conv {
@@ -254,6 +280,9 @@ impl LayerText {
         }
         if let Some(word) = &self.pool {
             return self.pool(word).map(LayerKind::Pool);
+        }
+        if let Some(pieces) = self.maxout {
+            return Ok(Pool::maxout(pieces).dropout(self.dropout.unwrap_or(0.0)).into());
         }
         if let Some(size) = self.lrn {
             let [alpha, beta, k] = [(self.alpha, 1e-4), (self.beta, 0.75), (self.k, 1.0)]
@@ -270,8 +299,12 @@ impl LayerText {
     fn refuse_foreign(&self) -> Result<(), String> {
         let (word, own): (_, &[&str]) = if self.conv.is_some() {
             ("conv", &["kernel", "stride", "padding", "groups", "activation", "dropout"])
+        } else if self.fractional.is_some() && self.pool.is_some() {
+            ("fractional pool", &["fractional", "sequence", "overlapping", "dropout"])
         } else if self.pool.is_some() {
             ("pool", &["kernel", "stride", "padding", "ceil", "dropout"])
+        } else if self.maxout.is_some() {
+            ("maxout", &["dropout"])
         } else if self.lrn.is_some() {
             ("lrn", &["alpha", "beta", "k"])
         } else {
@@ -285,6 +318,9 @@ impl LayerText {
             ("activation", self.activation.is_some()),
             ("dropout", self.dropout.is_some()),
             ("ceil", self.ceil.is_some()),
+            ("fractional", self.fractional.is_some()),
+            ("sequence", self.sequence.is_some()),
+            ("overlapping", self.overlapping.is_some()),
             ("alpha", self.alpha.is_some()),
             ("beta", self.beta.is_some()),
             ("k", self.k.is_some()),
@@ -336,26 +372,42 @@ impl LayerText {
     }
 
     fn pool(&self, word: &str) -> Result<Pool, String> {
-        let kind = match word.strip_prefix("norm:").map(str::parse) {
-            Some(Ok(p)) => PoolKind::PNorm { p },
-            None if word == "max" => PoolKind::Max,
+        let kind = match (word, word.strip_prefix("norm:").map(str::parse)) {
+            ("max", _) => PoolKind::Max,
+            ("average", _) => PoolKind::Average,
+            (_, Some(Ok(p))) => PoolKind::PNorm { p },
             _ => {
-                return Err(format!("pool = \"{word}\"; expected \"max\" or \"norm:P\", such as \"norm:2\""));
+                return Err(format!(
+                    "pool = \"{word}\"; expected \"max\", \"average\" or \"norm:P\", such as \"norm:2\""
+                ));
             }
         };
+        let windows = match self.fractional {
+            Some(alpha) => Windows::Fractional(self.fractional(alpha)?),
+            None => Windows::Grid(self.grid()?),
+        };
+        Ok(Pool { kind, windows, dropout: self.dropout.unwrap_or(0.0) })
+    }
+
+    fn grid(&self) -> Result<Grid, String> {
         let padding = match &self.padding {
             None => 0,
             Some(WordOrNumber::Number(padding)) => *padding,
             Some(other) => return Err(format!("padding = {other} on a pool; expected a number")),
         };
-        Ok(Pool {
-            kind,
-            kernel: self.kernel()?,
-            stride: self.stride.unwrap_or(1),
-            padding,
-            ceil: self.ceil.unwrap_or(true),
-            dropout: self.dropout.unwrap_or(0.0),
-        })
+        let (kernel, stride) = (self.kernel()?, self.stride.unwrap_or(1));
+        Ok(Grid { kernel, stride, padding, ceil: self.ceil.unwrap_or(true) })
+    }
+
+    fn fractional(&self, alpha: f32) -> Result<Fractional, String> {
+        let sequence = match self.sequence.as_deref() {
+            None | Some("pseudorandom") => RegionSequence::Pseudorandom,
+            Some("random") => RegionSequence::Random,
+            Some(other) => {
+                return Err(format!("sequence = \"{other}\"; expected \"pseudorandom\" or \"random\""));
+            }
+        };
+        Ok(Fractional { alpha, sequence, overlapping: self.overlapping.unwrap_or(true) })
     }
 }
 

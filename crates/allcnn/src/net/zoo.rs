@@ -1,11 +1,11 @@
-//! Every network of the paper, as tables.
+//! Every network of the paper, as tables; those that it is measured against are in `table4`.
 
 use allcnn_device::{Activation, PoolKind};
 
-use super::{Conv, Error, Input, LayerKind, Lrn, Network, Pool, Variant};
+use super::{Conv, Error, Input, LayerKind, Lrn, Network, Pool, Variant, table4};
 
 /// The leaky slope of the large network: the paper prints none; Graham's networks, which it follows, use 1/3.
-const LARGE_SLOPE: f32 = 1.0 / 3.0;
+pub(super) const LARGE_SLOPE: f32 = 1.0 / 3.0;
 
 /// The three base networks for CIFAR (Table 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Base {
             Self::B => vec![Conv::same(5, channels), Conv::same(1, channels)],
             Self::C => vec![Conv::same(3, channels), Conv::same(3, channels)],
         };
-        let pool = LayerKind::Pool(Pool { dropout: 0.5, ..max_pool(3, 2) });
+        let pool = LayerKind::Pool(max_pool(3, 2).dropout(0.5));
         let head = [Conv::valid(3, 192), Conv::valid(1, 192), Conv::valid(1, classes)];
         let mut layers = convs(stage(96));
         layers.push(pool);
@@ -55,11 +55,11 @@ impl Base {
 }
 
 impl Network {
-    /// The names of all networks, in the paper's order.
+    /// The names of all networks, in the paper's order; then those that it is measured against.
     pub fn names() -> Vec<String> {
         let cifar = Base::ALL.map(|base| Variant::ALL.map(|variant| name_of(base, variant)));
-        let others = ["large-all-cnn", "imagenet-all-cnn-b", "caffenet", "alexnet"].map(String::from);
-        cifar.into_iter().flatten().chain(others).collect()
+        let others = ["large-all-cnn", "imagenet-all-cnn-b", "caffenet", "alexnet"];
+        cifar.into_iter().flatten().chain(others.into_iter().chain(table4::NAMES).map(String::from)).collect()
     }
 
     /// The network of this name for `classes` classes.
@@ -73,6 +73,10 @@ impl Network {
             "imagenet-all-cnn-b" => (square(224), imagenet(classes), 0.0),
             "caffenet" => (square(227), caffenet(classes), 0.0),
             "alexnet" => (square(224), alexnet(classes), 0.0),
+            "nin" => (square(32), table4::nin(classes), 0.0),
+            "maxout" => (square(32), table4::maxout(classes), 0.2),
+            "fractional" => (square(32), table4::fractional(classes), 0.0),
+            "large-fractional" => (square(94), table4::large_fractional(classes), 0.0),
             _ => {
                 let pairs =
                     Base::ALL.into_iter().flat_map(|base| Variant::ALL.map(|variant| (base, variant)));
@@ -157,21 +161,21 @@ fn alexnet(classes: usize) -> Vec<LayerKind> {
     layers.extend(convs([Conv::same(5, 192)]));
     layers.push(pool);
     layers.extend(convs([Conv::same(3, 384), Conv::same(3, 256), Conv::same(3, 256)]));
-    layers.push(LayerKind::Pool(Pool { dropout: 0.5, ..max_pool(3, 2) }));
+    layers.push(max_pool(3, 2).dropout(0.5).into());
     layers.extend(convs([Conv::valid(6, 4096).dropout(0.5), Conv::valid(1, 4096), logits(classes)]));
     layers
 }
 
 /// A fully connected last layer without activation.
-fn logits(classes: usize) -> Conv {
+pub(super) fn logits(classes: usize) -> Conv {
     Conv { activation: Activation::Identity, ..Conv::valid(1, classes) }
 }
 
-fn max_pool(kernel: usize, stride: usize) -> Pool {
-    Pool { kind: PoolKind::Max, kernel, stride, padding: 0, ceil: true, dropout: 0.0 }
+pub(super) fn max_pool(kernel: usize, stride: usize) -> Pool {
+    Pool::square(PoolKind::Max, kernel, stride)
 }
 
-fn convs(convs: impl IntoIterator<Item = Conv>) -> Vec<LayerKind> {
+pub(super) fn convs(convs: impl IntoIterator<Item = Conv>) -> Vec<LayerKind> {
     convs.into_iter().map(LayerKind::Conv).collect()
 }
 

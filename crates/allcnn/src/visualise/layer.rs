@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use allcnn_device::PoolKind;
+use allcnn_device::{Grid, PoolKind, Windows};
 
 use super::Error;
 use crate::net::{LayerKind, Network, Pool, ReceptiveField, Rectangle};
@@ -35,7 +35,7 @@ impl FilterChoice {
             return Err(Error::NoSuchFilters { layer: layer.into(), given: filters, filters: channels });
         }
         let last_conv = network.layers().iter().rposition(|layer| layer.kind().is_conv());
-        let of_classes = last_conv.is_some_and(|last| place >= last);
+        let of_classes = last_conv.is_some_and(|last| place >= last) && channels == network.classes();
         Ok(Self { network: cut_after(network, place), layer: place, filters, of_classes })
     }
 
@@ -80,13 +80,14 @@ impl FilterChoice {
     /// beyond 0 where the image's border cut something off.
     pub fn offset(&self, row: usize, column: usize, seen: &Rectangle) -> (usize, usize) {
         let (field, input) = (self.receptive_field(), self.network.input());
-        let offset = |seen: usize, unit: usize, field_size: usize, size: usize| {
-            let start = field.offset + (unit * field.stride) as isize;
-            if field_size > size { seen } else { usize::try_from(seen as isize - start).unwrap_or(0) }
+        let offset = |seen: &Range<usize>, unit: usize, field_size: usize, size: usize| {
+            let start = (field.offset + unit as f64 * field.stride).round() as isize;
+            let beyond = usize::try_from(seen.start as isize - start).unwrap_or(0);
+            if field_size > size { seen.start } else { beyond.min(field_size - seen.len()) }
         };
         (
-            offset(seen.rows.start, row, field.height, input.height),
-            offset(seen.columns.start, column, field.width, input.width),
+            offset(&seen.rows, row, field.height, input.height),
+            offset(&seen.columns, column, field.width, input.width),
         )
     }
 
@@ -94,8 +95,13 @@ impl FilterChoice {
     pub(super) fn layer_that_needs_an_image(&self) -> Option<&str> {
         let mut below = self.network.layers()[..=self.layer].iter();
         let needs = |kind: &LayerKind| match kind {
-            LayerKind::Pool(Pool { kind: PoolKind::Max, kernel, .. }) => *kernel > 1,
-            LayerKind::Pool(Pool { kind: PoolKind::PNorm { .. }, .. }) => true,
+            LayerKind::Pool(Pool { kind, windows: Windows::Grid(Grid { kernel, .. }), .. }) => match kind {
+                PoolKind::Max => *kernel > 1,
+                PoolKind::Average => false,
+                PoolKind::PNorm { .. } => true,
+            },
+            LayerKind::Pool(Pool { windows: Windows::Channels { pieces }, .. }) => *pieces > 1,
+            LayerKind::Pool(Pool { windows: Windows::Fractional(_), .. }) => true,
             _ => false,
         };
         below.find(|layer| needs(layer.kind())).map(|layer| layer.name())

@@ -141,7 +141,7 @@ impl Target {
     pub fn is_of_classes(&self, network: &Network) -> bool {
         let layers = network.layers();
         let last_conv = layers.iter().rposition(|layer| layer.kind().is_conv());
-        last_conv.is_some_and(|last| self.layer >= last)
+        last_conv.is_some_and(|last| self.layer >= last) && self.shape.channels == network.classes()
     }
 
     /// Finds a unit in the layer's output for one image, `[height, width, channels]`.

@@ -1,0 +1,84 @@
+//! The networks that the paper measures itself against (Table 4), as far as a layer list can say them: layers, widths and
+//! dropout. What their authors had beside that (bounds on the norms of filters, learning rates by layer, schedules) is not
+//! part of a network here, so trained under one recipe they need not reach their authors' errors.
+
+use allcnn_device::{Activation, Fractional, PoolKind, RegionSequence, Windows};
+
+use super::zoo::{LARGE_SLOPE, convs, logits, max_pool};
+use super::{Conv, LayerKind, Pool};
+
+/// The names, in the order of the table.
+pub(super) const NAMES: [&str; 4] = ["nin", "maxout", "fractional", "large-fractional"];
+
+/// Network in Network for CIFAR-10 (Lin et al. 2014), as their Caffe definition has it: the second pooling is a mean.
+pub(super) fn nin(classes: usize) -> Vec<LayerKind> {
+    let mut layers = convs([Conv::same(5, 192), Conv::same(1, 160), Conv::same(1, 96)]);
+    layers.push(max_pool(3, 2).dropout(0.5).into());
+    layers.extend(convs([Conv::same(5, 192), Conv::same(1, 192), Conv::same(1, 192)]));
+    layers.push(Pool::square(PoolKind::Average, 3, 2).dropout(0.5).into());
+    layers.extend(convs([Conv::same(3, 192), Conv::same(1, 192), Conv::same(1, classes)]));
+    layers.push(LayerKind::GlobalAverage);
+    layers
+}
+
+/// The Maxout network for CIFAR-10 (Goodfellow et al. 2013), as their pylearn2 definition has it: each layer the maximum of
+/// two or five linear pieces, the fully connected ones as the convolutions that they are.
+pub(super) fn maxout(classes: usize) -> Vec<LayerKind> {
+    let linear = |kernel, channels, padding| Conv {
+        padding,
+        activation: Activation::Identity,
+        ..Conv::valid(kernel, channels)
+    };
+    vec![
+        linear(8, 2 * 96, 4).into(),
+        Pool::maxout(2).into(),
+        max_pool(4, 2).dropout(0.5).into(),
+        linear(8, 2 * 192, 3).into(),
+        Pool::maxout(2).into(),
+        max_pool(4, 2).dropout(0.5).into(),
+        linear(5, 2 * 192, 3).into(),
+        Pool::maxout(2).into(),
+        max_pool(2, 2).dropout(0.5).into(),
+        linear(5, 5 * 500, 0).into(),
+        Pool::maxout(5).dropout(0.5).into(),
+        logits(classes).into(),
+    ]
+}
+
+/// (64n C2 - FMP sqrt 2)_6 - C2 - C1 (Graham 2015), his 36x36 form, with the 32x32 image in the middle: its border is the
+/// padding of the first convolution.
+pub(super) fn fractional(classes: usize) -> Vec<LayerKind> {
+    fractional_chain(64, 6, std::f32::consts::SQRT_2, 2, classes)
+}
+
+/// (160n C2 - FMP cbrt 2)_12 - C2 - C1 (Graham 2015), his network for CIFAR-10, on 94x94.
+pub(super) fn large_fractional(classes: usize) -> Vec<LayerKind> {
+    let cbrt_2 = 1.259_921_1;
+    fractional_chain(160, 12, cbrt_2, 0, classes)
+}
+
+/// `levels` times a 2x2 convolution, `width` channels wider each, and a pseudorandom overlapping fractional max-pooling;
+/// then a 2x2 and a 1x1 convolution. Dropout rises evenly from 0 behind the first level to 0.5 behind the last convolution.
+fn fractional_chain(
+    width: usize,
+    levels: usize,
+    alpha: f32,
+    padding: usize,
+    classes: usize,
+) -> Vec<LayerKind> {
+    let activation = Activation::LeakyRelu { slope: LARGE_SLOPE };
+    let leaky = |kernel, number: usize| Conv { activation, ..Conv::valid(kernel, number * width) };
+    let dropout = |number: usize| 0.5 * (number - 1) as f32 / (levels + 1) as f32;
+    let sequence = RegionSequence::Pseudorandom;
+    let windows = Windows::Fractional(Fractional { alpha, sequence, overlapping: true });
+    let mut layers: Vec<LayerKind> = Vec::new();
+    for level in 1..=levels {
+        layers.push(Conv { padding: if level == 1 { padding } else { 0 }, ..leaky(2, level) }.into());
+        layers.push(Pool { kind: PoolKind::Max, windows, dropout: dropout(level) }.into());
+    }
+    let [wide, last] = [levels + 1, levels + 2];
+    layers.push(leaky(2, wide).dropout(dropout(wide)).into());
+    layers.push(leaky(1, last).dropout(dropout(last)).into());
+    layers.push(logits(classes).into());
+    layers
+}
