@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{Error, Explainer, Explanation, Method, Place, Target, Unit, randomized};
+use crate::data::Framing;
 use crate::data::decode::Picture;
 use crate::evaluate::ranked;
 use crate::net::Network;
@@ -120,6 +121,7 @@ pub struct FileExplainer<'d, D: Device> {
     forms: Vec<Form<'d, D>>,
     parameters: Parameters<D>,
     preprocessor: Preprocessor,
+    framing: Framing,
     classes: Vec<String>,
     of_classes: bool,
     methods: Vec<Method>,
@@ -148,7 +150,8 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         forms.insert(0, Form { explainer: Explainer::new(device, network, pairs)?, target, switches: false });
         let (classes, methods) = (checkpoint.classes, request.methods.clone());
         let randomized_from = request.randomize_from.clone();
-        Ok(Self { forms, parameters, preprocessor, classes, of_classes, methods, randomized_from })
+        let framing = manifest.recipe.augment.framing();
+        Ok(Self { forms, parameters, preprocessor, framing, classes, of_classes, methods, randomized_from })
     }
 
     /// Files that are best explained together.
@@ -202,7 +205,7 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         let Geometry { height, width, .. } = self.preprocessor.geometry();
         let read = |path: &PathBuf| {
             let file = path.display().to_string();
-            match picture(path, self.preprocessor.geometry()) {
+            match picture(path, self.preprocessor.geometry(), self.framing) {
                 Ok(pixels) => Ok((file, Picture { height, width, pixels })),
                 Err(error) => Err(Entry::Unread { file, error }),
             }
