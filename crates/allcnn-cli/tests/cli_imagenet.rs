@@ -6,7 +6,11 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use support::{Outcome, TINY_NETWORK, allcnn, assert_same_weights, workspace};
+use rustix::process::Signal;
+use support::{
+    Outcome, TINY_NETWORK, allcnn, assert_same_weights, outcome, signal, start, wait_for_checkpoint,
+    workspace,
+};
 
 const TRAIN: &[&str] = &[
     "train",
@@ -79,11 +83,13 @@ fn photographs_are_learned_evaluated_and_predicted() {
 fn the_weights_depend_neither_on_threads_nor_on_an_interruption() {
     let folder = workspace();
     imagenet(folder.path());
-    train(folder.path(), "one", &["--iterations", "20", "--threads", "1"]).done();
-    train(folder.path(), "two", &["--iterations", "20", "--threads", "3"]).done();
+    train(folder.path(), "one", &["--iterations", "200", "--threads", "1"]).done();
+    train(folder.path(), "two", &["--iterations", "200", "--threads", "3"]).done();
     assert_same_weights(&folder.path().join("one"), &folder.path().join("two"));
-    let cut = ["--iterations", "20", "--time-limit", "0.001s"];
-    train(folder.path(), "cut", &cut).done();
+    let mut child = start(folder.path(), &[TRAIN, &["--out", "cut", "--iterations", "200"]].concat());
+    wait_for_checkpoint(&folder.path().join("cut"), &mut child);
+    signal(&child, Signal::INT);
+    assert_eq!(outcome(child).code, Some(130));
     allcnn(folder.path(), &["train", "--resume", "cut"]).done();
     assert_same_weights(&folder.path().join("one"), &folder.path().join("cut"));
 }
