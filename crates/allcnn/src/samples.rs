@@ -1,5 +1,7 @@
 //! Images as a network takes them: preprocessed f32 values, filled batch by batch.
 
+use std::sync::{Mutex, PoisonError};
+
 use rayon::prelude::*;
 
 use crate::augment::Look;
@@ -20,6 +22,8 @@ pub struct Samples<'a> {
     preprocessor: &'a Preprocessor,
     canvas: Geometry,
     ready: Vec<f32>,
+    /// Room for a batch of preprocessed images, used again and again.
+    prepared: Mutex<Vec<f32>>,
     files: ReadAhead<(u32, Look), Result<Vec<u8>, String>>,
 }
 
@@ -31,8 +35,14 @@ impl<'a> Samples<'a> {
     pub fn new(images: &'a Images, preprocessor: &'a Preprocessor) -> Result<Self, Error> {
         preprocessor.expect(Geometry { height: images.height, width: images.width, channels: 3 })?;
         let canvas = preprocessor.geometry();
-        let mut samples =
-            Self { images, preprocessor, canvas, ready: Vec::new(), files: ReadAhead::default() };
+        let mut samples = Self {
+            images,
+            preprocessor,
+            canvas,
+            ready: vec![],
+            prepared: Mutex::default(),
+            files: ReadAhead::default(),
+        };
         let bytes = images.pixels.len().saturating_mul(size_of::<f32>());
         if preprocessor.method() == Method::GcnZca && bytes <= KEPT_BYTES {
             samples.ready = vec![0.0; images.pixels.len()];
@@ -92,15 +102,15 @@ impl<'a> Samples<'a> {
         let (geometry, canvas) = (self.preprocessor.geometry(), self.canvas);
         let (filled, rest) = batch.split_at_mut(places.len() * canvas.len());
         rest.fill(0.0);
-        let mut prepared = Vec::new();
+        let prepared = &mut *self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         if self.ready.is_empty() {
             let pixels = self.pixels(places, look)?;
             prepared.resize(pixels.len(), 0.0);
-            self.preprocessor.apply(&pixels, &mut prepared);
+            self.preprocessor.apply(&pixels, prepared);
         }
         let image = |row: usize, place: u32| {
             let (from, at) =
-                if self.ready.is_empty() { (&prepared, row) } else { (&self.ready, place as usize) };
+                if self.ready.is_empty() { (&*prepared, row) } else { (&self.ready, place as usize) };
             &from[at * geometry.len()..][..geometry.len()]
         };
         let rows = filled.par_chunks_mut(canvas.len()).zip(places).enumerate();

@@ -31,7 +31,9 @@ impl FlipShift {
     pub fn apply(&self, image: &[f32], geometry: Geometry, out: &mut [f32]) {
         let Geometry { height, width, channels } = geometry;
         let row_length = width * channels;
-        out.fill(0.0);
+        if (self.down, self.right) != (0, 0) {
+            out.fill(0.0);
+        }
         let (from_row, to_row, rows) = overlap(self.down, height);
         let (from_column, to_column, columns) = overlap(self.right, width);
         let from_rows = image.chunks_exact(row_length).skip(from_row);
@@ -41,7 +43,9 @@ impl FlipShift {
             if self.flip {
                 let last = (width - from_column) * channels;
                 let mirrored = from[..last].rchunks_exact(channels);
-                to.chunks_exact_mut(channels).zip(mirrored).for_each(|(to, from)| to.copy_from_slice(from));
+                for (to, from) in to.chunks_exact_mut(channels).zip(mirrored) {
+                    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from); // too short to be worth a memcpy
+                }
             } else {
                 to.copy_from_slice(&from[from_column * channels..][..columns * channels]);
             }
