@@ -43,9 +43,7 @@ impl FlipShift {
             if self.flip {
                 let last = (width - from_column) * channels;
                 let mirrored = from[..last].rchunks_exact(channels);
-                for (to, from) in to.chunks_exact_mut(channels).zip(mirrored) {
-                    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from); // too short to be worth a memcpy
-                }
+                to.chunks_exact_mut(channels).zip(mirrored).for_each(|(to, from)| to.copy_from_slice(from));
             } else {
                 to.copy_from_slice(&from[from_column * channels..][..columns * channels]);
             }
