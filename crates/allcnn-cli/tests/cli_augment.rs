@@ -29,7 +29,11 @@ fn a_network_with_room_trains_heavily_and_its_run_works() {
     assert_eq!(once["images"], often["images"]);
     assert_ne!(once["loss"], often["loss"], "the other looks are varied");
     assert_eq!(often, eval("4"), "and the same each time");
+    assert!(folder.path().join("one/report.html").exists());
     picture([200, 30, 10], 0).save(folder.path().join("red.png")).unwrap();
+    let canvas = ["heavy augmentation", "(32x32x3) on a canvas of 64x64x3", "another --augment"];
+    allcnn(folder.path(), &["explain", "one", "red.png"]).fails(1, &canvas);
+    allcnn(folder.path(), &["features", "one", "--layer", "conv1"]).fails(1, &canvas);
     let seen = allcnn(folder.path(), &["predict", "one", "red.png", "--json"]).done().json();
     assert!(seen[0]["predictions"][0]["probability"].as_f64().unwrap() > 0.0, "{seen}");
 }

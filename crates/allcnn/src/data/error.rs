@@ -92,7 +92,7 @@ pub enum Error {
     )]
     NotOnDisk(PathBuf),
     /// An image on disk that cannot be decoded.
-    #[error("'{file}' cannot be read ({reason}): repair it and go on with --resume; `allcnn data verify` names all such files", file = .file.display())]
+    #[error("'{file}' cannot be read ({reason}): repair it and try again, a training with --resume", file = .file.display())]
     Unreadable {
         /// The image.
         file: PathBuf,

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{Error, Explainer, Explanation, Method, Place, Target, Unit, randomized};
+use crate::augment::Augment;
 use crate::data::Framing;
 use crate::data::decode::Picture;
 use crate::evaluate::ranked;
@@ -283,10 +284,16 @@ impl<'d, D: Device> FileExplainer<'d, D> {
 }
 
 /// The preprocessing of a run, which has to be for the network's pictures.
-fn preprocessing(run: &RunFolder, network: &Network) -> Result<Preprocessor, train::Error> {
-    let preprocessor = run.read_preprocessing()?;
-    let input = network.input();
-    preprocessor.expect(Geometry { height: input.height, width: input.width, channels: input.channels })?;
+pub(super) fn preprocessing(run: &RunFolder, network: &Network) -> Result<Preprocessor, train::Error> {
+    let (preprocessor, input) = (run.read_preprocessing()?, network.input().into());
+    if run.manifest()?.recipe.augment == Augment::Heavy {
+        return Err(train::Error::Mismatch(format!(
+            "the run was trained with heavy augmentation, its images ({}) on a canvas of {input}\n\
+             explanations need images of the network's size: give a run with another --augment",
+            preprocessor.geometry()
+        )));
+    }
+    preprocessor.expect(input)?;
     Ok(preprocessor)
 }
 
