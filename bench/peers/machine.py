@@ -12,7 +12,7 @@ ISA = [
     "avx2", "fma", "f16c", "avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16",
     "avx_vnni", "amx_tile", "amx_bf16", "amx_int8", "asimd", "bf16", "sve",
 ]
-PACKAGES = ["torch", "captum", "numpy", "onnx", "onnxruntime"]
+PACKAGES = ["torch", "torchvision", "captum", "numpy", "onnx", "onnxruntime"]
 
 
 def describe(binary, threads):

@@ -11,8 +11,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use allcnn::augment::Augment;
-use allcnn::data::Holdout;
 use allcnn::data::fetch::FetchTarget;
+use allcnn::data::{Holdout, Labels};
 use allcnn::net::Init;
 use allcnn::preprocess::Method;
 use allcnn_device::Precision;
@@ -59,6 +59,8 @@ pub enum Command {
   allcnn train --data photos/ --epochs 20                 your own images: one folder a class
   allcnn train --data cifar10 --recipe paper              the paper's 350 epochs
   allcnn train --data images.tar.gz --holdout 500 --time-limit 30m
+  allcnn train --data cifar10 --model large-all-cnn --augment heavy
+  allcnn train --data ILSVRC2012/ --model imagenet-all-cnn-b --recipe imagenet
   allcnn train --resume runs/NAME                         go on where a run stopped"
     )]
     Train(Box<TrainArgs>),
@@ -193,12 +195,15 @@ pub struct TrainArgs {
     /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files [default: shapes]
     #[arg(long)]
     pub data: Option<String>,
-    /// quick, paper, or a TOML file of settings [default: quick]
+    /// quick, paper, imagenet, or a TOML file of settings [default: quick]
     #[arg(long, value_name = "NAME|FILE")]
     pub recipe: Option<String>,
     /// Passes over the training images [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = count::<u32>(1_000_000))]
     pub epochs: Option<u32>,
+    /// Length in steps, in the place of passes [default: the recipe's]
+    #[arg(long, value_name = "N", value_parser = count::<u64>(1_000_000_000_000), conflicts_with = "epochs")]
+    pub iterations: Option<u64>,
     /// Images a step [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = count::<usize>(65_536))]
     pub batch: Option<usize>,
@@ -217,12 +222,22 @@ pub struct TrainArgs {
     /// gcn-zca (the paper's), mean-std or none [default: the recipe's]
     #[arg(long, value_name = "KIND", value_parser = str::parse::<Method>)]
     pub preprocess: Option<Method>,
-    /// none or flip-shift [default: the recipe's]
+    /// none, flip-shift, heavy (on a larger canvas) or crop-flip (photographs from disk) [default: the recipe's]
     #[arg(long, value_name = "KIND", value_parser = str::parse::<Augment>)]
     pub augment: Option<Augment>,
     /// Without test images: keep the last N or P% images of each class, by name, for testing [default: 10%]
     #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
     pub holdout: Option<Holdout>,
+    /// Classes of CIFAR-100: fine (100) or coarse (20)
+    #[arg(
+        long,
+        value_enum,
+        value_name = "fine|coarse",
+        default_value = "fine",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub labels: LabelChoice,
     /// Use only the first N training images, spread over the classes
     #[arg(long, value_name = "N", value_parser = count::<usize>(usize::MAX))]
     pub limit: Option<usize>,
@@ -240,8 +255,8 @@ pub struct TrainArgs {
     pub out: Option<PathBuf>,
     /// Go on with the run of this folder, with its own settings (--data only where the images have moved)
     #[arg(long, value_name = "DIR", conflicts_with_all = [
-        "model", "input", "recipe", "epochs", "batch", "lr", "weight_decay", "momentum", "init", "preprocess",
-        "augment", "holdout", "limit", "precision", "seed", "out",
+        "model", "input", "recipe", "epochs", "iterations", "batch", "lr", "weight_decay", "momentum", "init", "preprocess",
+        "augment", "holdout", "labels", "limit", "precision", "seed", "out",
     ])]
     pub resume: Option<PathBuf>,
     /// Print one JSON document at the end instead of words
@@ -250,6 +265,24 @@ pub struct TrainArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,
+}
+
+/// The labels of CIFAR-100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LabelChoice {
+    /// The hundred classes.
+    Fine,
+    /// The twenty groups of classes.
+    Coarse,
+}
+
+impl From<LabelChoice> for Labels {
+    fn from(choice: LabelChoice) -> Self {
+        match choice {
+            LabelChoice::Fine => Labels::Fine,
+            LabelChoice::Coarse => Labels::Coarse,
+        }
+    }
 }
 
 /// A split of the data.
@@ -281,7 +314,7 @@ pub struct EvalArgs {
     /// Which images of the data
     #[arg(long, value_enum, default_value = "test")]
     pub split: SplitChoice,
-    /// Look at each image N times, varied by flips and shifts, and average
+    /// Look at each image N times, as it is and varied as in the training (else by flips and shifts), and average
     #[arg(long, value_name = "N", default_value = "1", value_parser = count::<u32>(10_000))]
     pub views: u32,
     /// Which weights of the run

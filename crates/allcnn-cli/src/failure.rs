@@ -49,7 +49,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
 
 /// A recipe that is neither a known name nor a file.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown recipe \"{0}\"; expected quick, paper or a file NAME.toml")]
+#[error("unknown recipe \"{0}\"; expected quick, paper, imagenet or a file NAME.toml")]
 pub struct UnknownRecipe(pub String);
 
 /// Flags that each make sense, but not as they were given.

@@ -4,12 +4,13 @@
 mod support;
 
 use std::path::Path;
-use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::Signal;
-use support::{allcnn, assert_same_weights, outcome, signal, start, train_arguments, workspace};
+use support::{
+    allcnn, assert_same_weights, outcome, signal, start, train_arguments, wait_for_checkpoint, workspace,
+};
 
 const TRAINING: &[&str] = &["--limit", "1500", "--epochs", "8"];
 
@@ -18,16 +19,6 @@ fn reference(folder: &Path) -> Duration {
     let begin = Instant::now();
     allcnn(folder, &train_arguments("whole", TRAINING)).done();
     begin.elapsed()
-}
-
-/// Waits until the run has a checkpoint, so that the training is under way.
-fn wait_for_checkpoint(run: &Path, child: &mut Child) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !run.join("last.safetensors").exists() {
-        assert!(Instant::now() < deadline, "no checkpoint after a minute");
-        assert!(child.try_wait().unwrap().is_none(), "the training ended before a checkpoint");
-        sleep(Duration::from_millis(2));
-    }
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use allcnn_device::{Device, Error};
+use allcnn_device::Device;
 use serde::Serialize;
 
-use crate::augment::{self, Augment};
+use crate::augment::{Augment, Look};
 use crate::parameters::Parameters;
 use crate::plan::{Mode, Plan};
 use crate::samples::Samples;
+use crate::train::Error;
 
 /// How often, and how varied, each image is looked at; the probabilities are averaged.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,6 +25,12 @@ pub struct Views {
 impl Views {
     /// One look at each image as it is.
     pub const ONE: Views = Views { count: 1, augment: Augment::None, seed: 0 };
+
+    /// The looks, one after the other.
+    fn looks(self) -> impl Iterator<Item = Look> {
+        let varied = move |view: u32| Look { augment: self.augment, seed: self.seed, round: view.into() };
+        std::iter::once(Look::PLAIN).chain((1..self.count).map(varied))
+    }
 }
 
 /// What a network said about a set of images.
@@ -85,7 +92,7 @@ pub struct ClassError {
 /// Gives nothing when `stop` became true meanwhile.
 ///
 /// # Errors
-/// A failure of the device.
+/// A failure of the device; an image on disk that cannot be read.
 pub fn score<D: Device>(
     plan: &mut Plan<'_, D>,
     parameters: &Parameters<D>,
@@ -97,7 +104,7 @@ pub fn score<D: Device>(
     let (rows, classes) = (plan.batch(), plan.network().classes());
     let length = samples.geometry().len();
     let (mut images, mut logits) = (vec![0.0; rows * length], vec![0.0; rows * classes]);
-    let (mut source, targets) = (vec![0.0; length], vec![0.0; rows * classes]);
+    let targets = vec![0.0; rows * classes];
     let mut scores = Scores {
         classes,
         labels: samples.labels().to_vec(),
@@ -105,29 +112,28 @@ pub fn score<D: Device>(
         losses: Vec::with_capacity(samples.len()),
     };
     let places: Vec<u32> = (0..samples.len() as u32).collect();
-    for places in places.chunks(rows) {
-        let mut sums = vec![0f64; places.len() * classes];
-        for view in 0..views.count.max(1) {
-            if stop.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
-            samples.fill(places, &mut images);
-            if view > 0 {
-                for (image, &place) in images.chunks_exact_mut(length).zip(places) {
-                    source.copy_from_slice(image);
-                    let geometry = samples.geometry();
-                    augment::apply(views.augment, views.seed, view.into(), place, &source, geometry, image);
-                }
-            }
-            plan.upload(&images, &targets)?;
-            plan.forward(parameters, Mode::Evaluate);
-            plan.logits(&mut logits)?;
-            for (sums, logits) in sums.chunks_exact_mut(classes).zip(logits.chunks_exact(classes)) {
-                add_softmax(logits, sums);
-            }
+    let mut work =
+        places.chunks(rows).flat_map(|places| views.looks().map(move |look| (places, look))).peekable();
+    let mut sums = vec![0f64; rows * classes];
+    while let Some((places, look)) = work.next() {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
         }
-        scores.take(places, &sums, f64::from(views.count.max(1)));
-        done(scores.losses.len());
+        samples.fill(places, look, &mut images)?;
+        if let Some(&(places, look)) = work.peek() {
+            samples.expect(places, look);
+        }
+        plan.upload(&images, &targets)?;
+        plan.forward(parameters, Mode::Evaluate);
+        plan.logits(&mut logits)?;
+        for (sums, logits) in sums.chunks_exact_mut(classes).zip(logits.chunks_exact(classes)) {
+            add_softmax(logits, sums);
+        }
+        if work.peek().is_none_or(|(next, _)| next != &places) {
+            scores.take(places, &sums[..places.len() * classes], f64::from(views.count.max(1)));
+            sums.fill(0.0);
+            done(scores.losses.len());
+        }
     }
     Ok(Some(scores))
 }

@@ -10,6 +10,7 @@ use crate::evaluate::{Evaluation, Scores, Views, score};
 use crate::net::Network;
 use crate::plan::{Plan, PlanPurpose};
 use crate::predict::trained;
+use crate::preprocess::Geometry;
 use crate::run::{Manifest, RunFolder};
 use crate::samples::Samples;
 use crate::train::{Checkpoint, Error, Event, Observer};
@@ -56,7 +57,8 @@ pub struct Examination {
     pub split: Split,
     /// Which checkpoint.
     pub checkpoint: Which,
-    /// Looks at each image: 0 or 1 for one at the image as it is; more add flipped and shifted ones.
+    /// Looks at each image: 0 or 1 for one at the image as it is; more add some varied as in its training, or flipped
+    /// and shifted where that did not vary them.
     pub views: u32,
     /// Images at a time; 0 for the run's own number.
     pub batch: usize,
@@ -91,16 +93,21 @@ pub fn examine<D: Device>(
     let manifest = run.manifest()?;
     let checkpoint = wanted.checkpoint.read(run)?;
     let preprocessor = run.read_preprocessing()?;
-    let data = open(wanted.data.as_ref(), &manifest, &checkpoint.network, observer)?;
+    let on_disk = manifest.recipe.augment == Augment::CropFlip;
+    let data = open_sized(wanted.data.as_ref(), &manifest, preprocessor.geometry(), on_disk, observer)?;
     let images = relabelled(data, wanted, &checkpoint.classes)?;
-    let samples = Samples::new(&images, &preprocessor)?;
+    let input = checkpoint.network.input().into();
+    let samples = Samples::new(&images, &preprocessor)?.on_canvas(input);
     let batch = if wanted.batch == 0 { manifest.recipe.batch } else { wanted.batch };
     let parameters = trained(device, &checkpoint)?;
     let mut plan = Plan::new(device, &checkpoint.network, batch.min(images.len()), PlanPurpose::Inference)?;
     plan.fix_weights(&parameters)?;
     let views = Views {
         count: wanted.views.max(1),
-        augment: Augment::FlipShift { max_shift: MAX_SHIFT },
+        augment: match manifest.recipe.augment {
+            Augment::None => Augment::FlipShift { max_shift: MAX_SHIFT },
+            own => own,
+        },
         seed: manifest.recipe.seed,
     };
     let total = images.len();
@@ -122,9 +129,25 @@ pub fn open(
     network: &Network,
     observer: &mut dyn Observer,
 ) -> Result<DataSet, Error> {
-    let input = network.input();
-    let mut options = data::Options { size: Some((input.height, input.width)), ..data::Options::default() };
-    let record = &manifest.data;
+    open_sized(data, manifest, network.input().into(), false, observer)
+}
+
+/// The same in another size; images of a folder are left on disk if wanted.
+fn open_sized(
+    data: Option<&String>,
+    manifest: &Manifest,
+    Geometry { height, width, .. }: Geometry,
+    on_disk: bool,
+    observer: &mut dyn Observer,
+) -> Result<DataSet, Error> {
+    let (record, augment) = (&manifest.data, manifest.recipe.augment);
+    let mut options = data::Options {
+        size: Some((height, width)),
+        labels: record.labels,
+        framing: augment.framing(),
+        on_disk,
+        ..data::Options::default()
+    };
     let Some(source) = data.or(manifest.own_data()) else {
         return Err(Error::Mismatch(
             "the weights of this run were imported, so it has no images of its own: give --data".into(),
@@ -136,7 +159,9 @@ pub fn open(
         options.limit = record.limit;
     }
     let data = data::open(source, &options, &mut |progress| observer.observe(Event::Loading(progress)))?;
-    if own && data.fingerprint != record.fingerprint {
+    // Images on disk have another fingerprint than the same ones in memory.
+    let comparable = on_disk == (augment == Augment::CropFlip);
+    if own && comparable && data.fingerprint != record.fingerprint {
         observer.observe(Event::Warning(&format!(
             "{source} has changed since the training: its fingerprint is {}, was {}",
             data.fingerprint, record.fingerprint

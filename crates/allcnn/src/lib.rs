@@ -53,6 +53,7 @@ pub mod parameters;
 pub mod plan;
 pub mod predict;
 pub mod preprocess;
+mod read_ahead;
 pub mod report;
 pub mod run;
 pub mod samples;

@@ -8,7 +8,9 @@ use allcnn_device::Device;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::data::decode::{decode, has_image_extension, resize};
+use crate::augment::{Augment, center};
+use crate::data::Framing;
+use crate::data::decode::{decode, has_image_extension};
 use crate::evaluate::{probabilities, ranked};
 use crate::parameters::{Kind, Parameters};
 use crate::plan::{Mode, Plan, PlanPurpose};
@@ -53,6 +55,7 @@ pub struct Predictor<'d, D: Device> {
     plan: Plan<'d, D>,
     parameters: Parameters<D>,
     preprocessor: Preprocessor,
+    framing: Framing,
     classes: Vec<String>,
 }
 
@@ -64,15 +67,13 @@ impl<'d, D: Device> Predictor<'d, D> {
     pub fn new(device: &'d D, run: &RunFolder, checkpoint: Checkpoint, batch: usize) -> Result<Self, Error> {
         let parameters = trained(device, &checkpoint)?;
         let preprocessor = run.read_preprocessing()?;
-        let input = checkpoint.network.input();
-        preprocessor.expect(Geometry {
-            height: input.height,
-            width: input.width,
-            channels: input.channels,
-        })?;
+        let augment = run.manifest()?.recipe.augment;
+        if augment != Augment::Heavy {
+            preprocessor.expect(checkpoint.network.input().into())?;
+        }
         let mut plan = Plan::new(device, &checkpoint.network, batch, PlanPurpose::Inference)?;
         plan.fix_weights(&parameters)?;
-        Ok(Self { plan, parameters, preprocessor, classes: checkpoint.classes })
+        Ok(Self { plan, parameters, preprocessor, framing: augment.framing(), classes: checkpoint.classes })
     }
 
     /// The `top` most probable classes of each file. A file that cannot be read gets its reason, and the others their
@@ -83,9 +84,9 @@ impl<'d, D: Device> Predictor<'d, D> {
     pub fn predict(&mut self, files: &[PathBuf], top: usize) -> Result<Vec<Prediction>, Error> {
         let mut answers = Vec::with_capacity(files.len());
         for files in files.chunks(self.plan.batch()) {
-            let geometry = self.preprocessor.geometry();
+            let (geometry, framing) = (self.preprocessor.geometry(), self.framing);
             let pictures: Vec<Result<Vec<u8>, String>> =
-                files.par_iter().map(|file| picture(file, geometry)).collect();
+                files.par_iter().map(|file| picture(file, geometry, framing)).collect();
             let readable: Vec<&[u8]> =
                 pictures.iter().filter_map(|picture| picture.as_deref().ok()).collect();
             let mut rows = self.probabilities(&readable)?.into_iter();
@@ -102,16 +103,21 @@ impl<'d, D: Device> Predictor<'d, D> {
         Ok(answers)
     }
 
-    /// The probabilities of each class for pictures of the network's size, `[height, width, 3]`; at most a batch.
+    /// The probabilities of each class for pictures of the preprocessing's size, `[height, width, 3]`; at most a batch.
     ///
     /// # Errors
     /// A failure of the device.
     pub fn probabilities(&mut self, pictures: &[&[u8]]) -> Result<Vec<Vec<f32>>, Error> {
         let classes = self.classes.len();
-        let length = self.preprocessor.geometry().len();
+        let geometry = self.preprocessor.geometry();
+        let canvas: Geometry = self.plan.network().input().into();
         let rows = self.plan.batch();
-        let (mut images, mut logits) = (vec![0.0; rows * length], vec![0.0; rows * classes]);
-        self.preprocessor.apply(&pictures.concat(), &mut images[..pictures.len() * length]);
+        let (mut images, mut logits) = (vec![0.0; rows * canvas.len()], vec![0.0; rows * classes]);
+        let mut prepared = vec![0.0; pictures.len() * geometry.len()];
+        self.preprocessor.apply(&pictures.concat(), &mut prepared);
+        for (out, image) in images.chunks_exact_mut(canvas.len()).zip(prepared.chunks_exact(geometry.len())) {
+            center(image, geometry, out, canvas);
+        }
         self.plan.upload(&images, &vec![0.0; rows * classes])?;
         self.plan.forward(&self.parameters, Mode::Evaluate);
         self.plan.logits(&mut logits)?;
@@ -166,10 +172,10 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// The pixels of a file in the network's size; the error says in a few words what is wrong with it.
-pub(crate) fn picture(path: &Path, geometry: Geometry) -> Result<Vec<u8>, String> {
+/// The pixels of a file in that size; the error says in a few words what is wrong with it.
+pub(crate) fn picture(path: &Path, geometry: Geometry, framing: Framing) -> Result<Vec<u8>, String> {
     let picture = decode(&read(path).map_err(|error| error.to_string())?)?;
-    Ok(resize(picture, geometry.height, geometry.width)?.pixels)
+    Ok(framing.apply(picture, geometry.height, geometry.width)?.pixels)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic_file::write_atomically;
+use crate::data::Labels;
 use crate::net::Network;
 use crate::preprocess::Preprocessor;
 use crate::train::{Checkpoint, CheckpointError, EpochRow, Recipe, Request, csv};
@@ -88,6 +89,9 @@ pub struct DataRecord {
     /// What was held out for testing, as it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdout: Option<String>,
+    /// Which labels of CIFAR-100.
+    #[serde(default, skip_serializing_if = "Labels::are_fine")]
+    pub labels: Labels,
     /// The most images that were used, where that was limited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
@@ -165,6 +169,7 @@ impl Manifest {
         note("model", self.model.clone(), request.model.clone());
         note("input", size(self.input), size(request.input.map(|(height, width)| [height, width])));
         note("holdout", self.data.holdout.clone().unwrap_or_else(default), holdout.unwrap_or_else(default));
+        note("labels", self.data.labels.to_string(), request.labels.to_string());
         note("limit", limit(self.data.limit), limit(request.limit));
         let settings = |recipe: &Recipe| toml::Table::try_from(recipe).unwrap_or_default();
         let (ours, theirs) = (settings(&self.recipe), settings(&request.recipe));
@@ -368,6 +373,7 @@ mod tests {
             data: DataRecord {
                 source: "shapes".into(),
                 holdout: None,
+                labels: Labels::Fine,
                 limit: Some(500),
                 fingerprint: "ab12".into(),
                 train_images: 450,

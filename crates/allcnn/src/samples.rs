@@ -1,9 +1,13 @@
 //! Images as a network takes them: preprocessed f32 values, filled batch by batch.
 
+use std::sync::{Mutex, PoisonError};
+
 use rayon::prelude::*;
 
-use crate::data::Images;
+use crate::augment::Look;
+use crate::data::{self, Images};
 use crate::preprocess::{Error, Geometry, Method, Preprocessor};
+use crate::read_ahead::ReadAhead;
 
 /// Preprocessed images are kept, rather than made anew for each batch, up to so many bytes.
 const KEPT_BYTES: usize = 4 << 30;
@@ -11,11 +15,16 @@ const KEPT_BYTES: usize = 4 << 30;
 /// The images of one split with their preprocessing.
 ///
 /// Whitening costs a matrix product an image, so it is done once where the result fits into memory; the other methods
-/// look each value up in a table and are applied to each batch, which keeps the images at a byte a value.
+/// look each value up in a table and are applied to each batch, which keeps the images at a byte a value. Images on
+/// disk are decoded for each batch, ahead of it where [`Samples::expect`] is told of it.
 pub struct Samples<'a> {
     images: &'a Images,
     preprocessor: &'a Preprocessor,
+    canvas: Geometry,
     ready: Vec<f32>,
+    /// Room for a batch of preprocessed images, used again and again.
+    prepared: Mutex<Vec<f32>>,
+    files: ReadAhead<(u32, Look), Result<Vec<u8>, String>>,
 }
 
 impl<'a> Samples<'a> {
@@ -25,13 +34,28 @@ impl<'a> Samples<'a> {
     /// [`Error::OtherGeometry`] when the preprocessing was fitted for another size.
     pub fn new(images: &'a Images, preprocessor: &'a Preprocessor) -> Result<Self, Error> {
         preprocessor.expect(Geometry { height: images.height, width: images.width, channels: 3 })?;
-        let mut samples = Self { images, preprocessor, ready: Vec::new() };
+        let canvas = preprocessor.geometry();
+        let mut samples = Self {
+            images,
+            preprocessor,
+            canvas,
+            ready: vec![],
+            prepared: Mutex::default(),
+            files: ReadAhead::default(),
+        };
         let bytes = images.pixels.len().saturating_mul(size_of::<f32>());
         if preprocessor.method() == Method::GcnZca && bytes <= KEPT_BYTES {
             samples.ready = vec![0.0; images.pixels.len()];
             preprocessor.apply(&images.pixels, &mut samples.ready);
         }
         Ok(samples)
+    }
+
+    /// The images on a larger canvas, as the heavy augmentation wants them. Panics when it is smaller.
+    pub fn on_canvas(self, canvas: Geometry) -> Self {
+        let Geometry { height, width, .. } = self.preprocessor.geometry();
+        assert!(canvas.height >= height && canvas.width >= width, "{height}x{width} on a canvas of {canvas}");
+        Self { canvas, ..self }
     }
 
     /// The number of images.
@@ -54,26 +78,59 @@ impl<'a> Samples<'a> {
         self.images
     }
 
-    /// The size of an image.
+    /// The size of an image as the network gets it.
     pub fn geometry(&self) -> Geometry {
-        self.preprocessor.geometry()
+        self.canvas
     }
 
-    /// Writes the images at `places` to the first rows of `batch` and zeros to the rest.
+    /// Begins to read the images at `places`, for a look that comes soon.
+    pub fn expect(&self, places: &[u32], look: Look) {
+        let (height, width) = (self.images.height, self.images.width);
+        for &place in places.iter().filter(|_| self.images.are_on_disk()) {
+            let (file, crop) = (self.images.files[place as usize].clone(), look.crop(place));
+            self.files.expect((place, look), move || data::read_photo(&file, crop, height, width));
+        }
+    }
+
+    /// Writes the images at `places`, as they look, to the first rows of `batch` and zeros to the rest.
     ///
     /// Panics when they do not fit or there is no such image.
-    pub fn fill(&self, places: &[u32], batch: &mut [f32]) {
-        let length = self.geometry().len();
-        let (filled, rest) = batch.split_at_mut(places.len() * length);
+    ///
+    /// # Errors
+    /// [`data::Error::Unreadable`] for an image on disk.
+    pub fn fill(&self, places: &[u32], look: Look, batch: &mut [f32]) -> Result<(), data::Error> {
+        let (geometry, canvas) = (self.preprocessor.geometry(), self.canvas);
+        let (filled, rest) = batch.split_at_mut(places.len() * canvas.len());
         rest.fill(0.0);
+        let prepared = &mut *self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         if self.ready.is_empty() {
-            let pixels: Vec<u8> =
-                places.iter().flat_map(|&place| self.images.image(place as usize)).copied().collect();
-            self.preprocessor.apply(&pixels, filled);
-            return;
+            let pixels = self.pixels(places, look)?;
+            prepared.resize(pixels.len(), 0.0);
+            self.preprocessor.apply(&pixels, prepared);
         }
-        filled.par_chunks_mut(length).zip(places).for_each(|(row, &place)| {
-            row.copy_from_slice(&self.ready[place as usize * length..][..length]);
-        });
+        let image = |row: usize, place: u32| {
+            let (from, at) =
+                if self.ready.is_empty() { (&*prepared, row) } else { (&self.ready, place as usize) };
+            &from[at * geometry.len()..][..geometry.len()]
+        };
+        let rows = filled.par_chunks_mut(canvas.len()).zip(places).enumerate();
+        rows.for_each(|(row, (out, &place))| look.show(place, image(row, place), geometry, out, canvas));
+        Ok(())
+    }
+
+    /// The pixels of the images at `places`, of files the part that `look` takes.
+    fn pixels(&self, places: &[u32], look: Look) -> Result<Vec<u8>, data::Error> {
+        if !self.images.are_on_disk() {
+            return Ok(places.iter().flat_map(|&place| self.images.image(place as usize)).copied().collect());
+        }
+        self.expect(places, look);
+        let mut pixels = Vec::with_capacity(places.len() * self.images.image_len());
+        for &place in places {
+            let read =
+                self.files.take(&(place, look)).unwrap_or_else(|| Err("reading was broken off".into()));
+            let file = &self.images.files[place as usize];
+            pixels.extend(read.map_err(|reason| data::Error::Unreadable { file: file.clone(), reason })?);
+        }
+        Ok(pixels)
     }
 }

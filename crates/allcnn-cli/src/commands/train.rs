@@ -70,6 +70,9 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
 fn request(arguments: &TrainArgs) -> anyhow::Result<Request> {
     let mut recipe = recipe(arguments.recipe.as_deref())?;
     set(&mut recipe.epochs, arguments.epochs);
+    if arguments.epochs.is_some() || arguments.iterations.is_some() {
+        recipe.iterations = arguments.iterations;
+    }
     set(&mut recipe.batch, arguments.batch);
     set(&mut recipe.learning_rate, arguments.lr.map(f64::from));
     set(&mut recipe.weight_decay, arguments.weight_decay);
@@ -84,9 +87,10 @@ fn request(arguments: &TrainArgs) -> anyhow::Result<Request> {
         input: arguments.input,
         data: arguments.data.clone().unwrap_or_else(|| DEFAULT_DATA.into()),
         holdout: arguments.holdout,
+        labels: arguments.labels.into(),
         limit: arguments.limit,
         recipe,
-        fit_time_limit: arguments.epochs.is_none(),
+        fit_time_limit: arguments.epochs.is_none() && arguments.iterations.is_none(),
         time_limit: arguments.time_limit,
     })
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use safetensors::SafeTensors;
@@ -105,6 +107,16 @@ pub fn outcome(child: Child) -> Outcome {
 /// Sends a signal as a terminal or a supervisor does.
 pub fn signal(child: &Child, signal: Signal) {
     rustix::process::kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+/// Waits until the run has a checkpoint, so that the training is under way.
+pub fn wait_for_checkpoint(run: &Path, child: &mut Child) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !run.join("last.safetensors").exists() {
+        assert!(Instant::now() < deadline, "no checkpoint after a minute");
+        assert!(child.try_wait().unwrap().is_none(), "the training ended before a checkpoint");
+        sleep(Duration::from_millis(2));
+    }
 }
 
 /// An empty folder for a test.

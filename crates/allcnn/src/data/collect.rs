@@ -1,6 +1,6 @@
 //! Decodes image files in blocks on all threads and gathers them, in order, in two splits.
-use super::decode::{Picture, decode, resize};
-use super::{Error, Images, Progress, Skipped, Stage};
+use super::decode::{Picture, decode};
+use super::{Error, Framing, Images, Progress, Skipped, Stage};
 use rayon::prelude::*;
 
 /// A block is decoded when it has so many files ...
@@ -24,6 +24,7 @@ pub(crate) struct Item {
 pub(crate) struct Collector<'p> {
     /// Height and width of all images; by default those of the first that can be read.
     size: Option<(usize, usize)>,
+    framing: Framing,
     block: Vec<Item>,
     block_bytes: usize,
     /// Training and test images.
@@ -42,11 +43,23 @@ impl<'p> Collector<'p> {
     /// Gathers images of a size, or of the size of the first.
     pub fn new(
         size: Option<(usize, usize)>,
+        framing: Framing,
         total: Option<u64>,
         progress: &'p mut dyn FnMut(Progress),
     ) -> Self {
         let (block, splits) = (Vec::new(), [Images::default(), Images::default()]);
-        Self { size, block, block_bytes: 0, splits, skipped: vec![], resized: 0, done: 0, total, progress }
+        Self {
+            size,
+            framing,
+            block,
+            block_bytes: 0,
+            splits,
+            skipped: vec![],
+            resized: 0,
+            done: 0,
+            total,
+            progress,
+        }
     }
 
     /// Adds an image file; it is decoded with its block.
@@ -76,14 +89,14 @@ impl<'p> Collector<'p> {
                 Some((picture.height, picture.width))
             });
         }
-        let size = self.size;
+        let (size, framing) = (self.size, self.framing);
         let pictures: Vec<Result<(Picture, bool), String>> = block
             .par_iter()
             .map(|item| {
                 let picture = decode(item.file.as_ref().map_err(String::clone)?)?;
                 let (height, width) = size.unwrap_or((picture.height, picture.width));
                 let differs = (picture.height, picture.width) != (height, width);
-                Ok((resize(picture, height, width)?, differs))
+                Ok((framing.apply(picture, height, width)?, differs))
             })
             .collect();
         for (item, picture) in block.into_iter().zip(pictures) {

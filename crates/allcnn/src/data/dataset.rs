@@ -1,7 +1,11 @@
 //! A data set in memory: 8-bit RGB images of one size with labels, in a training and a test split.
-use super::Error;
+use super::decode::{Picture, cut, decode, resize};
+use super::{Crop, Error, Framing};
+use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 /// 8-bit RGB images of one size, NHWC, with labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,8 +14,10 @@ pub struct Images {
     pub height: usize,
     /// Columns of every image.
     pub width: usize,
-    /// `[images, height, width, 3]`.
+    /// `[images, height, width, 3]`; empty where the images are on disk.
     pub pixels: Vec<u8>,
+    /// The file of each image, where they are left on disk.
+    pub files: Vec<PathBuf>,
     /// The class of each image.
     pub labels: Vec<u32>,
     /// Where each image came from: `cat/0001.jpg`, `data_batch_1.bin#00017`. Within a class, names ascend.
@@ -39,7 +45,35 @@ impl Images {
         self.height * self.width * 3
     }
 
-    /// Image `index` as `[height, width, 3]`. Panics when there is no such image.
+    /// Whether the images are files that are read when they are needed.
+    pub fn are_on_disk(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    /// Image `index` as `[height, width, 3]`, read from its file where it is on disk: its middle.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn read(&self, index: usize) -> Result<Cow<'_, [u8]>, Error> {
+        let Some(file) = self.files.get(index) else { return Ok(self.image(index).into()) };
+        let pixels = read_photo(file, Crop::CENTER, self.height, self.width);
+        pixels.map(Cow::from).map_err(|reason| Error::Unreadable { file: file.clone(), reason })
+    }
+
+    /// The pixels of all images in memory, or of at most `most` of those on disk, evenly spread.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn sample(&self, most: usize) -> Result<Cow<'_, [u8]>, Error> {
+        if !self.are_on_disk() {
+            return Ok(self.pixels.as_slice().into());
+        }
+        let places: Vec<usize> = (0..self.len()).step_by(self.len().div_ceil(most)).collect();
+        let pixels: Result<Vec<_>, Error> = places.into_par_iter().map(|place| self.read(place)).collect();
+        Ok(pixels?.concat().into())
+    }
+
+    /// Image `index` in memory as `[height, width, 3]`. Panics when there is no such image.
     pub fn image(&self, index: usize) -> &[u8] {
         let bytes = self.image_len();
         &self.pixels[index * bytes..(index + 1) * bytes]
@@ -95,6 +129,22 @@ impl Images {
     }
 }
 
+/// The pixels of a part of the photograph in a file; the error says in a few words what is wrong with it.
+pub(crate) fn read_photo(file: &Path, crop: Crop, height: usize, width: usize) -> Result<Vec<u8>, String> {
+    let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
+    Ok(cut(decode(&bytes)?, crop, height, width)?.pixels)
+}
+
+impl Framing {
+    /// The picture in that size.
+    pub(crate) fn apply(self, picture: Picture, height: usize, width: usize) -> Result<Picture, String> {
+        match self {
+            Framing::Whole => resize(picture, height, width),
+            Framing::Middle => cut(picture, Crop::CENTER, height, width),
+        }
+    }
+}
+
 /// The form in which a data set was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -135,7 +185,8 @@ pub struct DataSet {
     pub skipped: Vec<Skipped>,
     /// What a person should know about how the data was read (a split that was not used, ...).
     pub notes: Vec<String>,
-    /// SHA-256 in hex over the classes, the sizes, and the pixels and labels of both splits.
+    /// SHA-256 in hex over the classes, the sizes, and the pixels and labels of both splits; of images on disk over
+    /// their names in the place of their pixels.
     pub fingerprint: String,
     /// The form in which it was found.
     pub kind: Kind,
@@ -153,6 +204,9 @@ pub(crate) fn fingerprint(classes: &[String], splits: [&Images; 2]) -> String {
             hash.update((number as u64).to_le_bytes());
         }
         hash.update(&split.pixels);
+        if split.are_on_disk() {
+            split.names.iter().for_each(|name| hash.update(name));
+        }
         for label in &split.labels {
             hash.update(label.to_le_bytes());
         }

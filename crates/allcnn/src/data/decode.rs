@@ -2,8 +2,9 @@
 //!
 //! Grey and CMYK become RGB, 16 bits become 8, what is transparent is laid on white, and the orientation that a
 //! camera noted (EXIF) is applied. Sizes are checked before anything is decoded.
+use super::Crop;
 use fast_image_resize::images::Image as ResizeImage;
-use fast_image_resize::{PixelType, ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,6 +13,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub const MAX_SIDE: u32 = 16_384;
 /// The most pixels that are decoded.
 pub const MAX_PIXELS: u64 = 100_000_000;
+
+/// The share of a photograph's shortest side that [`cut`] takes: 224 of 256.
+const CUT: f64 = 224.0 / 256.0;
 
 /// A decoded picture, `[height, width, 3]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,13 +132,45 @@ pub fn resize(picture: Picture, height: usize, width: usize) -> Result<Picture, 
     if (picture.height, picture.width) == (height, width) {
         return Ok(picture);
     }
+    let largest = largest_part(&picture, height, width);
+    resample(picture, largest, Crop::CENTER, FilterType::CatmullRom, height, width)
+}
+
+/// Cuts a part out of a photograph, as of ImageNet: where 224x224 are wanted, its shortest side is 256 of those pixels.
+pub fn cut(picture: Picture, crop: Crop, height: usize, width: usize) -> Result<Picture, String> {
+    let part = largest_part(&picture, height, width).map(|side| side * CUT);
+    resample(picture, part, crop, FilterType::Bilinear, height, width)
+}
+
+/// Height and width of the largest part of the picture that has the proportions of `height` x `width`.
+fn largest_part(picture: &Picture, height: usize, width: usize) -> [f64; 2] {
+    let (rows, columns) = (picture.height as f64, picture.width as f64);
+    let scale = (rows / height as f64).min(columns / width as f64);
+    [(height as f64 * scale).min(rows), (width as f64 * scale).min(columns)] // whatever was rounded
+}
+
+/// Resamples a part of the picture, given by its height and width and the place that `crop` gives it.
+fn resample(
+    picture: Picture,
+    [part_height, part_width]: [f64; 2],
+    crop: Crop,
+    filter: FilterType,
+    height: usize,
+    width: usize,
+) -> Result<Picture, String> {
     let wrong = |error: &dyn std::fmt::Display| format!("cannot be resized ({error})");
     let Picture { height: rows, width: columns, pixels } = picture;
+    let top = (rows as f64 - part_height) * f64::from(crop.down);
+    let left = (columns as f64 - part_width) * f64::from(crop.right);
     let source = ResizeImage::from_vec_u8(columns as u32, rows as u32, pixels, PixelType::U8x3)
         .map_err(|e| wrong(&e))?;
     let mut target = ResizeImage::new(width as u32, height as u32, PixelType::U8x3);
-    let filter = fast_image_resize::ResizeAlg::Convolution(fast_image_resize::FilterType::CatmullRom);
-    let options = ResizeOptions::new().resize_alg(filter).fit_into_destination(Some((0.5, 0.5)));
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(
+        left,
+        top,
+        part_width,
+        part_height,
+    );
     Resizer::new().resize(&source, &mut target, &options).map_err(|e| wrong(&e))?;
     Ok(Picture { height, width, pixels: target.into_vec() })
 }
@@ -189,6 +225,33 @@ mod tests {
         file[29..33].copy_from_slice(&crc.sum().to_be_bytes());
         let error = decode(&file).unwrap_err();
         assert!(error.contains("too"), "{error}");
+    }
+
+    #[test]
+    fn a_part_of_a_photograph_is_cut_where_the_crop_says() {
+        // Each pixel tells its row and column; 16x16 of 16/14 times as much is neither scaled nor blurred.
+        let pixels = (0..16 * 40).flat_map(|place| [(place / 40) as u8, (place % 40) as u8, 0]).collect();
+        let picture = Picture { height: 16, width: 40, pixels };
+        for (crop, first) in [
+            (Crop::CENTER, [1, 13, 0]),
+            (Crop { down: 0.0, right: 0.0 }, [0, 0, 0]),
+            (Crop { down: 1.0, right: 1.0 }, [2, 26, 0]),
+        ] {
+            let part = cut(picture.clone(), crop, 14, 14).unwrap();
+            assert_eq!((part.height, part.width, &part.pixels[..3]), (14, 14, first.as_slice()), "{crop:?}");
+        }
+        for side in 1..300 {
+            let picture =
+                Picture { height: side, width: 301 - side, pixels: vec![7; side * (301 - side) * 3] };
+            for crop in [Crop::CENTER, Crop { down: 0.999_999_94, right: 0.999_999_94 }] {
+                assert_eq!(
+                    cut(picture.clone(), crop, 32, 48).unwrap().pixels,
+                    vec![7; 32 * 48 * 3],
+                    "{side}"
+                );
+            }
+            assert_eq!(resize(picture, 48, 32).unwrap().pixels, vec![7; 48 * 32 * 3], "{side}");
+        }
     }
 
     #[test]

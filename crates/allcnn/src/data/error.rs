@@ -86,6 +86,50 @@ pub enum Error {
         /// The first few, with reasons.
         first: String,
     },
+    /// Images that cannot be read one by one.
+    #[error(
+        "'{0}' is no folder of image files, as crop-flip needs it: it reads photographs one by one while it trains.\nUnpack it into a folder (train/CLASS/*.JPEG), or choose another --augment."
+    )]
+    NotOnDisk(PathBuf),
+    /// An image on disk that cannot be decoded.
+    #[error("'{file}' cannot be read ({reason}): repair it and try again, a training with --resume", file = .file.display())]
+    Unreadable {
+        /// The image.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Images without class folders, and no file that tells their classes.
+    #[error(
+        "the images in '{folder}' of '{path}' lie in no class folders, and there is no file of their labels.\nPut {expected} into '{path}' (a line an image: FILE CLASS), sort them into class folders, or give a --holdout to test on training images.",
+        path = .path.display()
+    )]
+    NoLabels {
+        /// What was opened.
+        path: PathBuf,
+        /// The folder of the split.
+        folder: String,
+        /// The names that such a file may have.
+        expected: String,
+    },
+    /// Labels by number without anything that the numbers count.
+    #[error(
+        "'{file}' numbers the classes, but nothing says which they are.\nPut {expected} into the same folder (a line a class: FOLDER NAME), or the training images in class folders."
+    )]
+    NoClassList {
+        /// The file of the labels.
+        file: String,
+        /// The names that a class list may have.
+        expected: String,
+    },
+    /// A list of labels or classes that does not fit the images.
+    #[error("'{file}': {what}")]
+    List {
+        /// The file.
+        file: String,
+        /// What is wrong, what to do.
+        what: String,
+    },
     /// A holdout that leaves nothing to train on.
     #[error(
         "a holdout of {holdout} leaves class '{class}', which has {images} images, none to train on: give a smaller --holdout"

@@ -1,6 +1,7 @@
 //! Image folders: `train/CLASS/*.jpg` with `test/` or `val/`, or class folders alone; on disk or in an archive.
 use super::collect::{Collector, Item};
 use super::decode::{decode, has_image_extension, recognize};
+use super::imagenet::{LABEL_FILES, Lists};
 use super::source::{Entry, Source};
 use super::{Error, Images, Kind, Loaded, Options, Progress, Skipped, split};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +58,7 @@ pub(crate) fn load(
     let places = choose(&layout, options)?;
     let total = places[0].len() + places[1].len();
     let size = match options.size {
+        Some(size) if options.on_disk => return on_disk(source, layout, &places, size),
         Some(size) => Some(size),
         None => first_size(source, &places)?,
     };
@@ -65,7 +67,7 @@ pub(crate) fn load(
         belongs.extend(entries.iter().map(|&(entry, label)| (entry, (split, label))));
     }
     let wanted: Vec<usize> = belongs.keys().copied().collect();
-    let mut collector = Collector::new(size, Some(total as u64), progress);
+    let mut collector = Collector::new(size, options.framing, Some(total as u64), progress);
     if let Some((height, width)) = size {
         for (images, places) in collector.splits.iter_mut().zip(&places) {
             images.pixels = Images::reserve(places.len(), height, width)?;
@@ -104,6 +106,28 @@ pub(crate) fn load(
         notes: layout.notes,
         divided: true,
     })
+}
+
+/// The images as files to be read later, in the order of their names.
+fn on_disk(
+    source: &Source,
+    layout: Layout,
+    places: &[Vec<(usize, u32)>; 2],
+    (height, width): (usize, usize),
+) -> Result<Loaded, Error> {
+    let mut splits = [Images::new(height, width), Images::new(height, width)];
+    for (images, places) in splits.iter_mut().zip(places) {
+        for &(entry, label) in places {
+            let file = source.file(entry).ok_or_else(|| Error::NotOnDisk(source.path().to_path_buf()))?;
+            images.files.push(file.to_path_buf());
+            images.labels.push(label);
+            images.names.push(source.entries[entry].name.clone());
+        }
+    }
+    let [train, test] = splits;
+    let total = train.len() + test.len();
+    let Layout { classes, skipped, notes, .. } = layout;
+    Ok(Loaded { kind: Kind::ImageFolder, classes, train, test, skipped, bad: 0, total, notes, divided: true })
 }
 
 /// The chosen entries of both splits: holdout and limit need only names, so nothing is decoded in vain.
@@ -159,6 +183,7 @@ fn layout(source: &Source, holdout: bool) -> Result<Layout, Error> {
         .map(|(index, entry)| (index, entry.name.split('/').collect()))
         .collect();
     images.sort_by(|a, b| a.1.cmp(&b.1));
+    let lists = Lists::read(source)?;
     let mut depth = 0;
     // Step into folders that hold everything else: `name-of-the-archive/...`.
     loop {
@@ -170,7 +195,7 @@ fn layout(source: &Source, holdout: bool) -> Result<Layout, Error> {
         let deeper = images.iter().any(|(_, parts)| parts.len() > depth + 2);
         let splits = !folders.is_empty() && folders.iter().all(|folder| split_name(folder).is_some());
         match folders.iter().next() {
-            Some(_) if splits => return divided(source, &images, depth, holdout),
+            Some(_) if splits => return divided(source, &images, depth, holdout, lists),
             Some(_) if folders.len() == 1 && deeper => depth += 1,
             _ => break,
         }
@@ -179,7 +204,7 @@ fn layout(source: &Source, holdout: bool) -> Result<Layout, Error> {
     for (entry, parts) in &images {
         found.add(source, *entry, parts.get(depth..).unwrap_or_default(), 0);
     }
-    found.layout(source, vec![], holdout)
+    found.layout(source, vec![], holdout, &lists)
 }
 
 /// The layout of folders that are all named after splits.
@@ -188,27 +213,44 @@ fn divided(
     images: &[(usize, Vec<&str>)],
     depth: usize,
     holdout: bool,
+    mut lists: Lists,
 ) -> Result<Layout, Error> {
     let of = |parts: &[&str]| {
         parts.get(depth).filter(|_| parts.len() > depth + 1).and_then(|folder| split_name(folder))
     };
-    // Images straight in the split's folder have no class: the unlabeled test images of competitions.
-    let labeled = |split| images.iter().any(|(_, parts)| of(parts) == Some(split) && parts.len() > depth + 2);
+    // Images straight in the test split's folder have no class: the unlabeled ones of competitions. Those straight in
+    // the validation split's have one in ImageNet's list.
+    let any = |split, deeper: bool| {
+        images.iter().any(|(_, parts)| of(parts) == Some(split) && (parts.len() > depth + 2) == deeper)
+    };
+    let flat = any(SplitName::Validation, false);
+    let labeled = |split| any(split, true) || split == SplitName::Validation && flat && lists.have_labels();
     let test = if labeled(SplitName::Test) { SplitName::Test } else { SplitName::Validation };
     let mut notes = Vec::new();
     if test == SplitName::Test && labeled(SplitName::Validation) {
         notes.push("the test split is 'test'; the validation images were not used".to_string());
     }
+    if flat && !labeled(SplitName::Test) && !labeled(SplitName::Validation) && !holdout {
+        let (path, expected) = (source.path().to_path_buf(), LABEL_FILES.join(" or "));
+        return Err(Error::NoLabels { path, folder: "val".into(), expected });
+    }
+    let in_class = images.iter().filter(|(_, parts)| parts.len() > depth + 2);
+    lists.resolve(&in_class.map(|(_, parts)| parts[depth + 1]).collect())?;
     let mut found = Found::default();
     for (entry, parts) in images {
         match of(parts) {
+            Some(SplitName::Validation) if test == SplitName::Validation && parts.len() == depth + 2 => {
+                let file = parts[depth + 1];
+                let class = lists.class_of(file)?;
+                found.add(source, *entry, &class.map_or(vec![file], |class| vec![class, file]), 1);
+            }
             Some(SplitName::Train) => found.add(source, *entry, &parts[depth + 1..], 0),
             Some(SplitName::Validation) if test == SplitName::Test => {}
             Some(_) => found.add(source, *entry, &parts[depth + 1..], 1),
             None => found.add(source, *entry, &[], 0),
         }
     }
-    found.layout(source, notes, holdout)
+    found.layout(source, notes, holdout, &lists)
 }
 
 /// Images by split and class.
@@ -230,7 +272,13 @@ impl Found {
         }
     }
 
-    fn layout(self, source: &Source, mut notes: Vec<String>, holdout: bool) -> Result<Layout, Error> {
+    fn layout(
+        self,
+        source: &Source,
+        mut notes: Vec<String>,
+        holdout: bool,
+        lists: &Lists,
+    ) -> Result<Layout, Error> {
         let path = source.path().to_path_buf();
         let [train, test] = &self.splits;
         let named_by = if train.is_empty() { test } else { train };
@@ -254,6 +302,7 @@ impl Found {
             items.sort_by(|a, b| source.entries[a.0].name.cmp(&source.entries[b.0].name));
             items
         };
-        Ok(Layout { splits: [list(train), list(test)], skipped: self.skipped, notes, classes })
+        let splits = [list(train), list(test)];
+        Ok(Layout { splits, skipped: self.skipped, notes, classes: lists.names(classes)? })
     }
 }

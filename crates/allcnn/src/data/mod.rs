@@ -11,6 +11,7 @@ pub mod decode;
 mod error;
 pub mod fetch;
 mod folder;
+mod imagenet;
 mod open;
 mod parquet;
 mod pickle;
@@ -19,6 +20,7 @@ mod source;
 mod split;
 pub mod verify;
 
+pub(crate) use dataset::read_photo;
 pub use dataset::{DataSet, Images, Kind, Skipped};
 pub use error::Error;
 pub use open::open;
@@ -32,6 +34,8 @@ pub mod fuzz {
     pub use super::source::fuzz_archive as archive;
 }
 
+use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
 
 /// How a data set is read.
@@ -44,6 +48,11 @@ pub struct Options {
     /// else a tenth. Given for data with a test split, it is taken from the training images, and that test split is
     /// not used.
     pub holdout: Option<Holdout>,
+    /// What is kept of a picture of another size.
+    pub framing: Framing,
+    /// Leave the images of a folder where they are, to be read one by one ([`Images::read`]): of these it is not known
+    /// beforehand whether they can be decoded, and the fingerprint is that of their names. Needs a `size`.
+    pub on_disk: bool,
     /// At most so many training images, as many of each class as can be, the first by name. The test split is
     /// left whole.
     pub limit: Option<usize>,
@@ -55,18 +64,67 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { size: None, holdout: None, limit: None, labels: Labels::Fine, max_bad_percent: 5.0 }
+        Self {
+            size: None,
+            holdout: None,
+            framing: Framing::Whole,
+            on_disk: false,
+            limit: None,
+            labels: Labels::Fine,
+            max_bad_percent: 5.0,
+        }
     }
 }
 
-/// Which labels of CIFAR-100.
+/// Where in a picture the part lies that is cut out of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Crop {
+    /// The share of the rows left over that lie above, from 0 to 1.
+    pub down: f32,
+    /// The share of the columns left over that lie to the left, from 0 to 1.
+    pub right: f32,
+}
+
+impl Crop {
+    /// In the middle.
+    pub const CENTER: Crop = Crop { down: 0.5, right: 0.5 };
+}
+
+/// How much of a picture is kept where it gets another size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// As much as the proportions allow.
+    #[default]
+    Whole,
+    /// The middle of a photograph: 224 pixels where the shortest side has 256 of that size.
+    Middle,
+}
+
+/// Which labels of CIFAR-100.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Labels {
     /// The hundred classes.
     #[default]
     Fine,
     /// The twenty groups of classes.
     Coarse,
+}
+
+impl Labels {
+    /// Whether they are those of the hundred classes.
+    pub fn are_fine(&self) -> bool {
+        *self == Labels::Fine
+    }
+}
+
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Labels::Fine => "fine",
+            Labels::Coarse => "coarse",
+        })
+    }
 }
 
 /// How far a long task is.

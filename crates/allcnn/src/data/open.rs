@@ -214,7 +214,7 @@ fn load_parquet(
     }
     let mut labels = Vec::new();
     let mut classes: Option<Vec<String>> = None;
-    let mut collector = Collector::new(options.size, None, progress);
+    let mut collector = Collector::new(options.size, options.framing, None, progress);
     for &table in tables {
         let name = &source.entries[table].name;
         if skip_validation && file_starts(name, "val") {
@@ -302,6 +302,9 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
             named.map(|skipped| format!("{} ({})", skipped.file, skipped.reason)).collect();
         let limit_percent = options.max_bad_percent;
         return Err(Error::TooManyBad { bad, total, limit_percent, first: first.join("; ") });
+    }
+    if options.on_disk && !train.are_on_disk() && !test.are_on_disk() {
+        return Err(Error::NotOnDisk(path.to_path_buf()));
     }
     if let [class] = classes.as_slice() {
         return Err(Error::OneClass { path: path.to_path_buf(), class: class.clone() });

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Error, Form, Scaling, Weights};
+use crate::data::Labels;
 use crate::net::Network;
 use crate::preprocess::{Geometry, Preprocessor};
 use crate::run::{DataRecord, Manifest, PROGRAM, RunFolder, Session};
@@ -86,6 +87,7 @@ impl Import {
             data: DataRecord {
                 source: String::new(),
                 holdout: None,
+                labels: Labels::Fine,
                 limit: None,
                 fingerprint: String::new(),
                 train_images: 0,

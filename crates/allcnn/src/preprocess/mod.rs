@@ -17,6 +17,7 @@ use faer::linalg::solvers::{Llt, Solve};
 use faer::{Col, Mat, Side};
 use rayon::prelude::*;
 
+use crate::net::Input;
 use contrast::Contrast;
 pub use file::Cache;
 use product::SymmetricMatrix;
@@ -78,6 +79,12 @@ impl Geometry {
     /// Whether an image has no values at all.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl From<Input> for Geometry {
+    fn from(Input { height, width, channels }: Input) -> Self {
+        Self { height, width, channels }
     }
 }
 

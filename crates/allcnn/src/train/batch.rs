@@ -3,7 +3,8 @@
 use allcnn_device::random::{Purpose, Stream};
 
 use super::Recipe;
-use crate::augment::{self, Augment};
+use crate::augment::Look;
+use crate::data;
 use crate::samples::Samples;
 
 /// The order of the images in an epoch (counted from 0): a permutation keyed by (seed, epoch).
@@ -25,7 +26,6 @@ pub(super) struct Batch {
     /// The step that it was filled for.
     pub(super) step: Option<u64>,
     classes: usize,
-    source: Vec<f32>,
 }
 
 impl Batch {
@@ -37,20 +37,21 @@ impl Batch {
             labels: Vec::with_capacity(rows),
             step: None,
             classes,
-            source: vec![0.0; image_len],
         }
     }
 
     /// Fills the batch with the images at `places`, varied as the recipe says; `epoch` counts from 0.
-    pub(super) fn fill(&mut self, samples: &Samples<'_>, places: &[u32], recipe: &Recipe, epoch: u64) {
-        samples.fill(places, &mut self.images);
-        if recipe.augment != Augment::None {
-            let geometry = samples.geometry();
-            for (image, &place) in self.images.chunks_exact_mut(geometry.len()).zip(places) {
-                self.source.copy_from_slice(image);
-                augment::apply(recipe.augment, recipe.seed, epoch, place, &self.source, geometry, image);
-            }
-        }
+    ///
+    /// # Errors
+    /// An image on disk that cannot be read.
+    pub(super) fn fill(
+        &mut self,
+        samples: &Samples<'_>,
+        places: &[u32],
+        recipe: &Recipe,
+        epoch: u64,
+    ) -> Result<(), data::Error> {
+        samples.fill(places, look(recipe, epoch), &mut self.images)?;
         self.labels.clear();
         self.labels.extend(places.iter().map(|&place| samples.labels()[place as usize]));
         self.targets.fill(0.0);
@@ -59,7 +60,13 @@ impl Batch {
             row.fill(spread);
             row[label as usize] += 1.0 - recipe.label_smoothing;
         }
+        Ok(())
     }
+}
+
+/// How a training of this recipe looks at its images in an epoch (counted from 0).
+pub(super) fn look(recipe: &Recipe, epoch: u64) -> Look {
+    Look { augment: recipe.augment, seed: recipe.seed, round: epoch }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use allcnn_device::Device;
 
 use super::{Checkpoint, Error};
+use crate::augment::Look;
 use crate::data::Images;
 use crate::evaluate::Scores;
 use crate::parameters::Parameters;
@@ -39,7 +40,7 @@ impl<'a, D: Device> Explained<'a, D> {
         let geometry = self.samples.geometry();
         let places: Vec<u32> = wanted.iter().map(|&(image, _)| image as u32).collect();
         let mut images = vec![0.0; wanted.len() * geometry.len()];
-        self.samples.fill(&places, &mut images);
+        self.samples.fill(&places, Look::PLAIN, &mut images)?;
         let pairs = wanted.iter().enumerate().map(|(place, &(_, class))| (place, Unit::Channel(class)));
         let pairs: Vec<(usize, Unit)> = pairs.collect();
         let target = Target::of_classes(self.explainer.network(), vec![]).map_err(plain)?;
@@ -66,8 +67,9 @@ fn plain(error: visualise::Error) -> Error {
 }
 
 /// An image as it was before preprocessing.
-fn original(images: &Images, image: usize) -> Picture {
-    Picture { rgb: images.image(image).to_vec(), height: images.height, width: images.width }
+fn original(images: &Images, image: usize) -> Result<Picture, Error> {
+    let rgb = images.read(image)?.into_owned();
+    Ok(Picture { rgb, height: images.height, width: images.width })
 }
 
 /// The wrong answers that the network was surest of.
@@ -79,15 +81,17 @@ pub fn mistakes<D: Device>(
     let worst = scores.worst_mistakes(MAX_MISTAKES);
     let wanted: Vec<_> = worst.iter().map(|mistake| (mistake.image, mistake.predicted as usize)).collect();
     let explanations = explained.pictures(&wanted)?;
-    let each = worst.into_iter().zip(explanations).map(|(mistake, explanation)| Mistake {
-        picture: original(images, mistake.image),
-        name: images.names[mistake.image].clone(),
-        truth: mistake.label as usize,
-        predicted: mistake.predicted as usize,
-        probability: f64::from(mistake.probability),
-        explanation: Some(explanation),
+    let each = worst.into_iter().zip(explanations).map(|(mistake, explanation)| {
+        Ok(Mistake {
+            picture: original(images, mistake.image)?,
+            name: images.names[mistake.image].clone(),
+            truth: mistake.label as usize,
+            predicted: mistake.predicted as usize,
+            probability: f64::from(mistake.probability),
+            explanation: Some(explanation),
+        })
     });
-    Ok(each.collect())
+    each.collect()
 }
 
 /// Of each class the image that the network was surest of, and right.
@@ -110,7 +114,7 @@ pub fn examples<D: Device>(
     }
     let pictures = wanted.iter().zip(explained.pictures(&wanted)?).map(|(&(image, class), explanation)| {
         let caption = format!("{} {:.1} %", classes[class], 100.0 * scores.of(image)[class]);
-        (vec![original(images, image), explanation], caption)
+        Ok((vec![original(images, image)?, explanation], caption))
     });
     Ok(Some(Gallery {
         title: "What speaks for each class".into(),
@@ -119,6 +123,6 @@ pub fn examples<D: Device>(
                pictures resemble the edges of an image whatever the network has learned; `allcnn explain` has \
                other methods and a check."
             .into(),
-        pictures: pictures.collect(),
+        pictures: pictures.collect::<Result<_, Error>>()?,
     }))
 }

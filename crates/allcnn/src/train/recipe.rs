@@ -28,6 +28,9 @@ pub struct Recipe {
     pub name: String,
     /// Passes over the training images.
     pub epochs: u32,
+    /// The length in steps, in the place of that in epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iterations: Option<u64>,
     /// Images a step.
     pub batch: usize,
     /// The learning rate where the schedule's factor is 1.
@@ -76,6 +79,7 @@ impl Recipe {
         Recipe {
             name: "quick".into(),
             epochs: 12,
+            iterations: None,
             batch: 64,
             learning_rate: 0.05,
             momentum: 0.9,
@@ -112,13 +116,38 @@ impl Recipe {
         }
     }
 
-    /// The recipe called `quick` or `paper`.
+    /// The paper's training on ImageNet (section 3.3): 450,000 steps, about 22 epochs of ILSVRC-2012. The paper does not
+    /// state the preprocessing, the crops and the initialization.
+    pub fn imagenet() -> Self {
+        Recipe {
+            name: "imagenet".into(),
+            epochs: 23,
+            iterations: Some(450_000),
+            batch: 64,
+            learning_rate: 0.01,
+            weight_decay: 5e-4,
+            preprocess: Method::MeanStd,
+            augment: Augment::CropFlip,
+            schedule: Schedule::Steps { factor: 0.1, milestones: vec![200, 400], of: 450 },
+            dropout: Some(DropoutRates { input: 0.0, others: 0.5 }),
+            ..Recipe::paper()
+        }
+    }
+
+    /// The recipe called `quick`, `paper` or `imagenet`.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "quick" => Some(Recipe::quick()),
             "paper" => Some(Recipe::paper()),
+            "imagenet" => Some(Recipe::imagenet()),
             _ => None,
         }
+    }
+
+    /// The steps of a training on so many images: of all of it, and of an epoch.
+    pub fn steps(&self, images: usize) -> (u64, u64) {
+        let epoch = images.div_ceil(self.batch) as u64;
+        (self.iterations.unwrap_or(epoch * u64::from(self.epochs)), epoch)
     }
 
     /// A recipe as a TOML text. What it leaves out comes from the recipe named by its key `base`, `quick` where
@@ -131,13 +160,15 @@ impl Recipe {
         let mut given: toml::Table = toml::from_str(text).map_err(|error| wrong(&error))?;
         let base = match given.remove("base") {
             None => Recipe::quick(),
-            Some(value) => value
-                .as_str()
-                .and_then(Recipe::named)
-                .ok_or_else(|| Error::Recipe(format!("base is {value}, expected \"quick\" or \"paper\"")))?,
+            Some(value) => value.as_str().and_then(Recipe::named).ok_or_else(|| {
+                Error::Recipe(format!("base is {value}, expected \"quick\", \"paper\" or \"imagenet\""))
+            })?,
         };
         let mut merged = toml::Table::try_from(base).map_err(|error| wrong(&error))?;
         merged.insert("name".into(), "custom".into());
+        if given.contains_key("epochs") {
+            merged.remove("iterations");
+        }
         merged.extend(given);
         merged.try_into::<Recipe>().map_err(|error| wrong(&error))?.checked()
     }
@@ -172,6 +203,7 @@ impl Recipe {
     pub fn checked(self) -> Result<Self, Error> {
         let rates = self.dropout.unwrap_or(DropoutRates { input: 0.0, others: 0.0 });
         let faults = [
+            (self.iterations == Some(0), "iterations is 0, expected 1 or more".into()),
             (self.epochs == 0, format!("epochs is {}, expected 1 or more", self.epochs)),
             (
                 !(1..=MAX_BATCH).contains(&self.batch),
@@ -240,7 +272,7 @@ mod tests {
 
     #[test]
     fn the_named_recipes_are_valid_and_survive_toml() {
-        for recipe in [Recipe::quick(), Recipe::paper()] {
+        for recipe in [Recipe::quick(), Recipe::paper(), Recipe::imagenet()] {
             let text = recipe.clone().checked().unwrap().to_toml().unwrap();
             assert_eq!(Recipe::from_toml(&text).unwrap(), recipe, "{text}");
         }
@@ -259,6 +291,19 @@ mod tests {
     }
 
     #[test]
+    fn the_imagenet_recipe_drops_its_rate_after_200_000_and_400_000_steps() {
+        let imagenet = Recipe::imagenet();
+        assert_eq!(imagenet.steps(1_281_167), (450_000, 20_019));
+        assert_eq!(Recipe { iterations: None, epochs: 2, ..imagenet.clone() }.steps(129), (6, 3));
+        let rate = |step| imagenet.learning_rate * imagenet.schedule.factor(step, 450_000);
+        for (step, expected) in
+            [(0, 0.01), (199_999, 0.01), (200_000, 1e-3), (400_000, 1e-4), (449_999, 1e-4)]
+        {
+            assert!((rate(step) / expected - 1.0).abs() < 1e-9, "{} in step {step}", rate(step));
+        }
+    }
+
+    #[test]
     fn a_file_replaces_what_it_names() {
         let recipe = Recipe::from_toml(
             "base = \"paper\"\nepochs = 7\ninit = \"normal:0.05\"\n[schedule]\nkind = \"constant\"\n",
@@ -267,6 +312,8 @@ mod tests {
         assert_eq!((recipe.epochs, recipe.weight_decay), (7, 0.001));
         assert_eq!((recipe.schedule, recipe.name.as_str()), (Schedule::Constant, "custom"));
         assert_eq!(recipe.init.to_string(), "normal:0.05");
+        let short = Recipe::from_toml("base = \"imagenet\"\nepochs = 2\n").unwrap();
+        assert_eq!((short.epochs, short.iterations), (2, None));
     }
 
     #[test]
@@ -274,13 +321,14 @@ mod tests {
         for (text, expected) in [
             ("batch = 0", "batch is 0, expected 1 to"),
             ("epochs = 0", "epochs is 0"),
+            ("iterations = 0", "iterations is 0"),
             ("learning_rate = -0.1", "learning rate is -0.1, expected a number above 0"),
             ("learning_rate = nan", "learning rate is NaN"),
             ("momentum = 1.0", "momentum is 1,"),
             ("clip_norm = 0.0", "clip norm is 0,"),
             ("weight_decay = -1.0", "weight decay is -1"),
             ("learning_rat = 0.1", "learning_rat"),
-            ("base = \"fast\"", "expected \"quick\" or \"paper\""),
+            ("base = \"fast\"", "expected \"quick\", \"paper\" or \"imagenet\""),
             ("init = \"she\"", "she"),
             ("schedule = { kind = \"one-cycle\", warm_up = 2.0, decay = \"linear\" }", "warm_up is 2"),
             ("epochs = [", "TOML"),

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Schedule {
     /// Always the recipe's learning rate.
     Constant,
-    /// Multiplied by `factor` at each of `milestones`, which count in epochs of a training of `of` epochs; a longer
-    /// or shorter training keeps their proportions. The paper's: 0.1 at 200, 250 and 300 of 350.
+    /// Multiplied by `factor` at each of `milestones`, which count in epochs (or any other unit) of a training of `of`
+    /// epochs; a longer or shorter training keeps their proportions. The paper's: 0.1 at 200, 250 and 300 of 350.
     Steps {
         /// The factor at each milestone.
         factor: f64,

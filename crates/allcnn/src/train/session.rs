@@ -9,7 +9,8 @@ use allcnn_device::{Device, SingleProcess};
 
 use super::summary::write_report;
 use super::{Cost, End, Error, Event, Limits, Observer, Outcome, Recipe, Task, Trainer};
-use crate::data::{self, DataSet};
+use crate::augment::{Augment, LEAST_ROOM};
+use crate::data::{self, DataSet, Images, Labels};
 use crate::net::Network;
 use crate::preprocess::{Cache, Geometry, Preprocessor};
 use crate::run::{DataRecord, Manifest, PROGRAM, RunError, RunFolder, Session};
@@ -19,6 +20,9 @@ use crate::samples::Samples;
 const PLANNED_SHARE: f64 = 0.95;
 /// The share of a time limit that timing the first steps may take.
 const REHEARSAL_SHARE: f64 = 0.05;
+
+/// Of images on disk, the preprocessing is fitted on at most so many.
+const FITTED_FILES: usize = 1000;
 
 /// What a user asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +35,8 @@ pub struct Request {
     pub data: String,
     /// What is held out for testing.
     pub holdout: Option<data::Holdout>,
+    /// Which labels of CIFAR-100.
+    pub labels: Labels,
     /// The most training images.
     pub limit: Option<usize>,
     /// The settings.
@@ -58,6 +64,7 @@ impl Request {
             input: manifest.input.map(|[height, width]| (height, width)),
             data: manifest.data.source.clone(),
             holdout: manifest.data.holdout.as_deref().map(str::parse).transpose()?,
+            labels: manifest.data.labels,
             limit: manifest.data.limit,
             recipe: manifest.recipe.clone(),
             fit_time_limit: false,
@@ -66,17 +73,18 @@ impl Request {
     }
 
     fn manifest(&self, network: &Network, data: &DataSet, device: String) -> Manifest {
-        let epoch_steps = data.train.len().div_ceil(self.recipe.batch) as u64;
+        let (total_steps, epoch_steps) = self.recipe.steps(data.train.len());
         Manifest {
             program: PROGRAM.into(),
             model: self.model.clone(),
             imported: None,
             input: self.input.map(|(height, width)| [height, width]),
-            total_steps: epoch_steps * u64::from(self.recipe.epochs),
+            total_steps,
             epoch_steps,
             data: DataRecord {
                 source: self.data.clone(),
                 holdout: self.holdout.map(|holdout| holdout.to_string()),
+                labels: self.labels,
                 limit: self.limit,
                 fingerprint: data.fingerprint.clone(),
                 train_images: data.train.len(),
@@ -140,7 +148,8 @@ pub fn start<D: Device>(
     let preprocessor = fit(&recipe, &data, observer)?;
     let run = RunFolder::create(out)?;
     preprocessor.save(&run.preprocessing())?;
-    let (train, test) = (Samples::new(&data.train, &preprocessor)?, Samples::new(&data.test, &preprocessor)?);
+    let (train, test) =
+        (samples(&data.train, &preprocessor, &network)?, samples(&data.test, &preprocessor, &network)?);
     let mut manifest = request.manifest(&network, &data, device.description());
     let task =
         Task { network: &network, classes: &data.classes, recipe: &recipe, train: &train, test: &test };
@@ -192,7 +201,8 @@ pub fn resume<D: Device>(
         .into());
     }
     let preprocessor = run.read_preprocessing()?;
-    let (train, test) = (Samples::new(&data.train, &preprocessor)?, Samples::new(&data.test, &preprocessor)?);
+    let (train, test) =
+        (samples(&data.train, &preprocessor, &network)?, samples(&data.test, &preprocessor, &network)?);
     let task =
         Task { network: &network, classes: &data.classes, recipe: &recipe, train: &train, test: &test };
     let mut trainer = Trainer::new(device, &SingleProcess, task)?;
@@ -208,9 +218,18 @@ pub fn resume<D: Device>(
     finish(device, run, manifest, outcome, &data, &test, observer)
 }
 
-/// Opens the data in the size that the network takes.
+/// The images as the network takes them.
+fn samples<'a>(
+    images: &'a Images,
+    preprocessor: &'a Preprocessor,
+    network: &Network,
+) -> Result<Samples<'a>, Error> {
+    Ok(Samples::new(images, preprocessor)?.on_canvas(network.input().into()))
+}
+
+/// Opens the data in the size that the network takes; in its own for the heavy augmentation, which needs room.
 fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Result<DataSet, Error> {
-    let input = network.input();
+    let (input, augment) = (network.input(), request.recipe.augment);
     if input.channels != 3 {
         return Err(Error::Mismatch(format!(
             "the network {} takes pictures of {} channels, expected 3 (RGB)",
@@ -219,9 +238,12 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
         )));
     }
     let options = data::Options {
-        size: Some((input.height, input.width)),
+        size: (augment != Augment::Heavy).then_some((input.height, input.width)),
         holdout: request.holdout,
+        labels: request.labels,
         limit: request.limit,
+        framing: augment.framing(),
+        on_disk: augment == Augment::CropFlip,
         ..data::Options::default()
     };
     let data =
@@ -231,6 +253,16 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
     }
     if !data.skipped.is_empty() {
         observer.observe(Event::Warning(&skipped(&data)));
+    }
+    let (height, width) = (data.train.height, data.train.width);
+    if augment == Augment::Heavy && (input.height < LEAST_ROOM * height || input.width < LEAST_ROOM * width) {
+        return Err(Error::Mismatch(format!(
+            "heavy augmentation moves the images ({height}x{width}) on a canvas of at least {LEAST_ROOM} times their \
+             sides, the network {} takes {}x{}\ngive --model large-all-cnn, another --input or --augment flip-shift",
+            network.name(),
+            input.height,
+            input.width
+        )));
     }
     if data.train.is_empty() {
         return Err(Error::Mismatch(format!("{} has a test split only: nothing to train on", data.name)));
@@ -251,11 +283,11 @@ fn skipped(data: &DataSet) -> String {
 fn fit(recipe: &Recipe, data: &DataSet, observer: &mut dyn Observer) -> Result<Preprocessor, Error> {
     let geometry = Geometry { height: data.train.height, width: data.train.width, channels: 3 };
     observer.observe(Event::Fitting(recipe.preprocess));
+    let pixels = &data.train.sample(FITTED_FILES)?;
     let Ok(folder) = data::data_folder() else {
-        return Ok(Preprocessor::fit(recipe.preprocess, &data.train.pixels, geometry)?);
+        return Ok(Preprocessor::fit(recipe.preprocess, pixels, geometry)?);
     };
     let folder = folder.join("preprocess");
-    let pixels = &data.train.pixels;
     let (preprocessor, cache) =
         Preprocessor::fit_cached(recipe.preprocess, &data.fingerprint, &folder, pixels, geometry)?;
     if let Cache::NotStored(reason) = cache {
@@ -277,6 +309,7 @@ fn plan_length<D: Device>(
     let left = limit.mul_f64(PLANNED_SHARE).saturating_sub(spent + cost.evaluation);
     manifest.total_steps = cost.steps_within(left, manifest.epoch_steps);
     let epochs = manifest.total_steps.div_ceil(manifest.epoch_steps);
+    manifest.recipe.iterations = None;
     manifest.recipe.epochs = u32::try_from(epochs).unwrap_or(u32::MAX);
     trainer.set_total_steps(manifest.total_steps);
 }

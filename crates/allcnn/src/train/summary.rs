@@ -74,7 +74,7 @@ fn evaluated<D: Device>(
     let parameters = trained(device, best)?;
     let mut plan = Plan::new(device, &best.network, batch.min(test.len()), PlanPurpose::Inference)?;
     plan.fix_weights(&parameters)?;
-    Ok(score(&mut plan, &parameters, test, Views::ONE, &AtomicBool::new(false), &mut |_| ())?)
+    score(&mut plan, &parameters, test, Views::ONE, &AtomicBool::new(false), &mut |_| ())
 }
 
 /// Training images a second over all epochs.

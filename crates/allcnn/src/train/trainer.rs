@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use allcnn_device::{Collective, Device};
 
-use super::batch::{Batch, order};
+use super::batch::{Batch, look, order};
 use super::health::Watch;
 use super::{Checkpoint, Cost, End, EpochRow, Error, Event, Limits, Observer, Outcome, Progress, Task};
 use crate::evaluate::{Scores, Views, score};
@@ -50,8 +50,7 @@ impl<'a, D: Device> Trainer<'a, D> {
         let rows = recipe.batch.min(task.train.len()).div_ceil(collective.size());
         let plan = Plan::new(device, network, rows, PlanPurpose::Training)?;
         let parameters = Parameters::initialize(device, network, recipe.init, recipe.seed)?;
-        let epoch_steps = task.train.len().div_ceil(recipe.batch) as u64;
-        let total_steps = epoch_steps * u64::from(recipe.epochs);
+        let (total_steps, epoch_steps) = recipe.steps(task.train.len());
         Ok(Self {
             device,
             collective,
@@ -127,7 +126,7 @@ impl<'a, D: Device> Trainer<'a, D> {
             if step == WARM_UP {
                 since = Instant::now();
             }
-            self.fill_batch(0);
+            self.fill_batch(0)?;
             self.queue_step(0, 0.0)?;
             self.plan.losses(&mut self.losses)?;
             self.plan.logits(&mut self.logits)?;
@@ -203,11 +202,11 @@ impl<'a, D: Device> Trainer<'a, D> {
         let factor = self.task.recipe.schedule.factor(step, self.progress.total_steps);
         let learning_rate = self.task.recipe.learning_rate * factor;
         if self.batches[turn(step)].step != Some(step) {
-            self.fill_batch(step);
+            self.fill_batch(step)?;
         }
         self.queue_step(step, learning_rate as f32)?;
         if step + 1 < self.progress.total_steps {
-            self.fill_batch(step + 1);
+            self.fill_batch(step + 1)?;
         }
         self.plan.losses(&mut self.losses)?;
         self.plan.logits(&mut self.logits)?;
@@ -260,18 +259,26 @@ impl<'a, D: Device> Trainer<'a, D> {
         Ok(())
     }
 
-    /// Fills the batch of a step with the images of this process.
-    fn fill_batch(&mut self, step: u64) {
-        let Self { task, order: (ordered, places), batches, progress, .. } = self;
-        let (recipe, epoch) = (task.recipe, step / progress.epoch_steps);
-        if *ordered != epoch {
-            (*ordered, *places) = (epoch, order(task.train.len(), recipe.seed, epoch));
+    /// Fills the batch of a step with the images of this process, and has those of the next one read from disk.
+    fn fill_batch(&mut self, step: u64) -> Result<(), Error> {
+        let Task { train, recipe, .. } = self.task;
+        let (epoch, epoch_steps) = (step / self.progress.epoch_steps, self.progress.epoch_steps);
+        if self.order.0 != epoch {
+            self.order = (epoch, order(train.len(), recipe.seed, epoch));
         }
-        let all = &places[step_images(places.len(), recipe.batch, step % progress.epoch_steps)];
-        let share = all.chunks(self.plan.batch()).nth(self.collective.rank()).unwrap_or_default();
-        let batch = &mut batches[turn(step)];
-        batch.fill(task.train, share, recipe, epoch);
+        let (rows, rank, order) = (self.plan.batch(), self.collective.rank(), &self.order.1);
+        let share = |step: u64| {
+            let all = &order[step_images(order.len(), recipe.batch, step % epoch_steps)];
+            all.chunks(rows).nth(rank).unwrap_or_default()
+        };
+        let batch = &mut self.batches[turn(step)];
+        batch.step = None;
+        batch.fill(train, share(step), recipe, epoch)?;
         batch.step = Some(step);
+        if (step + 1) / epoch_steps == epoch {
+            train.expect(share(step + 1), look(recipe, epoch));
+        }
+        Ok(())
     }
 
     /// Tells when the training does not start to learn.

@@ -3,6 +3,7 @@
 use allcnn_device::Device;
 use serde::Serialize;
 
+use super::files::preprocessing;
 use super::render::Sheet;
 use super::{
     Drawing, Error, ExplainedFilter, Explainer, FilterChoice, Labels, Method, Patch, draw_without_image,
@@ -13,7 +14,7 @@ use crate::examine::{self, Split};
 use crate::net::{Network, Rectangle};
 use crate::parameters::Parameters;
 use crate::predict::trained;
-use crate::preprocess::{Geometry, Preprocessor};
+use crate::preprocess::Preprocessor;
 use crate::run::{Manifest, RunFolder};
 use crate::train::{self, Checkpoint, Observer};
 
@@ -45,13 +46,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
     pub fn new(device: &'d D, run: &RunFolder) -> Result<Self, train::Error> {
         let (manifest, checkpoint) = run.trained()?;
         let parameters = trained(device, &checkpoint)?;
-        let preprocessor = run.read_preprocessing()?;
-        let input = checkpoint.network.input();
-        preprocessor.expect(Geometry {
-            height: input.height,
-            width: input.width,
-            channels: input.channels,
-        })?;
+        let preprocessor = preprocessing(run, &checkpoint.network)?;
         Ok(Self { device, manifest, checkpoint, parameters, preprocessor })
     }
 

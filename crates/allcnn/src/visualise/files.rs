@@ -7,6 +7,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{Error, Explainer, Explanation, Method, Place, Target, Unit, randomized};
+use crate::augment::Augment;
+use crate::data::Framing;
 use crate::data::decode::Picture;
 use crate::evaluate::ranked;
 use crate::net::Network;
@@ -120,6 +122,7 @@ pub struct FileExplainer<'d, D: Device> {
     forms: Vec<Form<'d, D>>,
     parameters: Parameters<D>,
     preprocessor: Preprocessor,
+    framing: Framing,
     classes: Vec<String>,
     of_classes: bool,
     methods: Vec<Method>,
@@ -148,7 +151,8 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         forms.insert(0, Form { explainer: Explainer::new(device, network, pairs)?, target, switches: false });
         let (classes, methods) = (checkpoint.classes, request.methods.clone());
         let randomized_from = request.randomize_from.clone();
-        Ok(Self { forms, parameters, preprocessor, classes, of_classes, methods, randomized_from })
+        let framing = manifest.recipe.augment.framing();
+        Ok(Self { forms, parameters, preprocessor, framing, classes, of_classes, methods, randomized_from })
     }
 
     /// Files that are best explained together.
@@ -202,7 +206,7 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         let Geometry { height, width, .. } = self.preprocessor.geometry();
         let read = |path: &PathBuf| {
             let file = path.display().to_string();
-            match picture(path, self.preprocessor.geometry()) {
+            match picture(path, self.preprocessor.geometry(), self.framing) {
                 Ok(pixels) => Ok((file, Picture { height, width, pixels })),
                 Err(error) => Err(Entry::Unread { file, error }),
             }
@@ -280,10 +284,16 @@ impl<'d, D: Device> FileExplainer<'d, D> {
 }
 
 /// The preprocessing of a run, which has to be for the network's pictures.
-fn preprocessing(run: &RunFolder, network: &Network) -> Result<Preprocessor, train::Error> {
-    let preprocessor = run.read_preprocessing()?;
-    let input = network.input();
-    preprocessor.expect(Geometry { height: input.height, width: input.width, channels: input.channels })?;
+pub(super) fn preprocessing(run: &RunFolder, network: &Network) -> Result<Preprocessor, train::Error> {
+    let (preprocessor, input) = (run.read_preprocessing()?, network.input().into());
+    if run.manifest()?.recipe.augment == Augment::Heavy {
+        return Err(train::Error::Mismatch(format!(
+            "the run was trained with heavy augmentation, its images ({}) on a canvas of {input}\n\
+             explanations need images of the network's size: give a run with another --augment",
+            preprocessor.geometry()
+        )));
+    }
+    preprocessor.expect(input)?;
     Ok(preprocessor)
 }
 

@@ -1,79 +1,11 @@
-//! Augmentation: a training image is seen a little differently in every epoch.
-//!
-//! It works on the preprocessed image (section 3 of the paper: "horizontally flipping and randomly translating
-//! images" of the whitened data). What happens to an image depends on the seed, the epoch and the image alone, so it
-//! is the same for any batch size, order, device and number of threads.
+//! Flip and translation: the paper's augmentation of CIFAR (section 3.1).
 
-use std::fmt;
-use std::str::FromStr;
-
-use allcnn_device::random::{Purpose, Sequence, Stream};
+use allcnn_device::random::Sequence;
 
 use crate::preprocess::Geometry;
 
 /// The paper's largest translation, in pixels.
 pub const MAX_SHIFT: u32 = 5;
-
-/// How training images are varied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Augment {
-    /// Not at all.
-    None,
-    /// Horizontal flip and translation: see [`FlipShift`].
-    FlipShift {
-        /// The largest translation in each dimension, in pixels; [`MAX_SHIFT`] by default.
-        max_shift: u32,
-    },
-}
-
-impl fmt::Display for Augment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::FlipShift { .. } => "flip-shift",
-        })
-    }
-}
-
-impl FromStr for Augment {
-    type Err = UnknownAugment;
-
-    fn from_str(text: &str) -> Result<Self, UnknownAugment> {
-        match text {
-            "none" => Ok(Self::None),
-            "flip-shift" => Ok(Self::FlipShift { max_shift: MAX_SHIFT }),
-            _ => Err(UnknownAugment(text.to_owned())),
-        }
-    }
-}
-
-/// A name that is no augmentation.
-#[derive(Debug, thiserror::Error)]
-#[error("unknown augmentation `{0}`: expected none or flip-shift")]
-pub struct UnknownAugment(String);
-
-/// Writes to `out` the image with index `image_index` as it is seen in `epoch`.
-///
-/// `image` is preprocessed, `[height, width, channels]` as `geometry` says. Panics when `image` or `out` is not.
-pub fn apply(
-    augment: Augment,
-    seed: u64,
-    epoch: u64,
-    image_index: u32,
-    image: &[f32],
-    geometry: Geometry,
-    out: &mut [f32],
-) {
-    assert_eq!(image.len(), geometry.len(), "values of an image of {geometry}");
-    assert_eq!(out.len(), geometry.len(), "values of an augmented image of {geometry}");
-    match augment {
-        Augment::None => out.copy_from_slice(image),
-        Augment::FlipShift { max_shift } => {
-            let stream = Stream::new(seed, Purpose::Augmentation, epoch, image_index);
-            FlipShift::draw(max_shift, &mut stream.sequence()).apply(image, geometry, out);
-        }
-    }
-}
 
 /// One draw of flip and translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +31,9 @@ impl FlipShift {
     pub fn apply(&self, image: &[f32], geometry: Geometry, out: &mut [f32]) {
         let Geometry { height, width, channels } = geometry;
         let row_length = width * channels;
-        out.fill(0.0);
+        if (self.down, self.right) != (0, 0) {
+            out.fill(0.0);
+        }
         let (from_row, to_row, rows) = overlap(self.down, height);
         let (from_column, to_column, columns) = overlap(self.right, width);
         let from_rows = image.chunks_exact(row_length).skip(from_row);
@@ -127,6 +61,8 @@ fn overlap(shift: i32, size: usize) -> (usize, usize, usize) {
 
 #[cfg(test)]
 mod tests {
+    use allcnn_device::random::{Purpose, Stream};
+
     use super::*;
 
     const SMALL: Geometry = Geometry { height: 2, width: 3, channels: 1 };
@@ -174,36 +110,5 @@ mod tests {
         let chi_squared: f64 =
             places.iter().flatten().map(|&n| (f64::from(n) - expected).powi(2) / expected).sum();
         assert!(chi_squared < 180.0, "chi squared {chi_squared} of 120 degrees of freedom"); // p = 0.0003
-    }
-
-    #[test]
-    fn the_view_of_an_image_depends_on_seed_epoch_and_image_alone() {
-        let geometry = Geometry { height: 12, width: 12, channels: 3 };
-        let image: Vec<f32> = (1..=geometry.len()).map(|i| i as f32).collect();
-        let view = |seed, epoch, index| {
-            let mut out = vec![f32::NAN; image.len()];
-            apply(Augment::FlipShift { max_shift: 5 }, seed, epoch, index, &image, geometry, &mut out);
-            out
-        };
-        let forward: Vec<_> = (0..50).map(|index| view(1, 2, index)).collect();
-        let backward: Vec<_> = (0..50).rev().map(|index| view(1, 2, index)).collect();
-        assert!(forward.iter().eq(backward.iter().rev()));
-        for (seed, epoch) in [(2, 2), (1, 3)] {
-            let same = (0..50).filter(|&index| view(seed, epoch, index) == forward[index as usize]).count();
-            assert!(same < 5, "{same} of 50 views are the same for seed {seed}, epoch {epoch}");
-        }
-    }
-
-    #[test]
-    fn none_copies_and_names_are_read_back() {
-        let image = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        let mut out = [0.0; 6];
-        apply(Augment::None, 1, 1, 1, &image, SMALL, &mut out);
-        assert_eq!(out, image);
-        for augment in [Augment::None, Augment::FlipShift { max_shift: 5 }] {
-            assert_eq!(augment.to_string().parse::<Augment>().unwrap(), augment);
-        }
-        let said = "heavy".parse::<Augment>().unwrap_err().to_string();
-        assert_eq!(said, "unknown augmentation `heavy`: expected none or flip-shift");
     }
 }
