@@ -124,6 +124,7 @@ pub fn score<D: Device>(
             samples.expect(places, look);
         }
         plan.upload(&images, &targets)?;
+        plan.set_view(look.round);
         plan.forward(parameters, Mode::Evaluate);
         plan.logits(&mut logits)?;
         for (sums, logits) in sums.chunks_exact_mut(classes).zip(logits.chunks_exact(classes)) {
