@@ -56,5 +56,6 @@ pub mod preprocess;
 pub mod report;
 pub mod run;
 pub mod samples;
+pub mod sweep;
 pub mod train;
 pub mod visualise;

@@ -92,11 +92,7 @@ fn round_step(least: f64) -> f64 {
 }
 
 /// A chart of values by epoch, as a card.
-pub(crate) fn chart<'a>(
-    title: &str,
-    epochs: &[u32],
-    series: impl IntoIterator<Item = Series<'a>>,
-) -> String {
+pub(crate) fn chart<'a>(title: &str, epochs: &[u32], series: impl IntoIterator<Item = Series<'a>>) -> String {
     let drawable = |value: &f64| value.is_finite() && *value >= 0.0;
     let series: Vec<Series<'_>> = series
         .into_iter()

@@ -49,10 +49,7 @@ pub(crate) fn chart(title: &str, axis: &str, rows: &[(String, Vec<Point>)]) -> S
             })
             .collect();
         let (left, below) = (AXIS[0] - 12.0, y + 4.0);
-        format!(
-            "<text x=\"{left}\" y=\"{below}\" text-anchor=\"end\">{}</text>{dots}\n",
-            html::text(name)
-        )
+        format!("<text x=\"{left}\" y=\"{below}\" text-anchor=\"end\">{}</text>{dots}\n", html::text(name))
     });
     let (middle, foot, height) = ((AXIS[0] + AXIS[1]) / 2.0, bottom + 34.0, bottom + 40.0);
     let drawing: String = ticks.chain(lines).collect();
