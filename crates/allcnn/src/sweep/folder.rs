@@ -151,7 +151,7 @@ impl Sweep {
     pub fn write_results(&self) -> Result<Table, Error> {
         let table = self.table()?;
         for (name, contents) in [
-            ("results.md", text::markdown(&table)),
+            ("results.md", table.markdown()),
             ("results.csv", text::csv(&table)),
             ("results.html", page::html(&table)),
         ] {

@@ -62,12 +62,12 @@ impl Sweep {
             let is_held = claims
                 .is_held(&experiment.name)
                 .map_err(Error::io("read", claims.path(&experiment.name, 1)))?;
-            let run = self.run_folder(experiment, again);
-            let (done, spent) = RunFolder::open(&run).ok().and_then(|run| so_far(&run)).unwrap_or((0, 0.0));
+            let run = RunFolder::open(&self.run_folder(experiment, again)).ok();
+            let (done, spent) = run.as_ref().and_then(so_far).unwrap_or((0, 0.0));
             seconds += spent;
             work += epoch_work * f64::from(done);
             remaining += epoch_work * f64::from(epochs.saturating_sub(done));
-            if is_held || done > 0 {
+            if is_held || run.is_some() {
                 let name = experiment.run_name(again);
                 status.running.push(Running { name, epochs: done, total_epochs: epochs, is_held });
             }

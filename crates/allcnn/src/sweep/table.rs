@@ -1,6 +1,6 @@
 //! The table of a sweep: for every network and learning rate the errors of its trainings, so far.
 
-use super::{Entry, Experiment, Fate, Plan, Record};
+use super::{Entry, Experiment, Fate, Plan, Record, text};
 
 /// A table of the paper with our figures.
 #[derive(Clone, Debug)]
@@ -101,6 +101,11 @@ impl Table {
                 .for_each(|rate| rate.trials.push(trial.clone()));
         }
         Self { plan: plan.clone(), rows }
+    }
+
+    /// The table as Markdown, with what it was made with, and the figures of the literature.
+    pub fn markdown(&self) -> String {
+        text::markdown(self)
     }
 
     /// What the figures were made with, in a sentence or two.
