@@ -20,7 +20,7 @@ use allcnn_device::Precision;
 pub use explain::{ExplainArgs, MapChoice, MethodChoice};
 pub use features::FeaturesArgs;
 pub use import::ImportArgs;
-pub use reproduce::{FigureArgs, ImageFigureArgs, PatchFigureArgs, ReproduceCommand};
+pub use reproduce::{FigureArgs, ImageFigureArgs, PatchFigureArgs, ReproduceCommand, TableArgs};
 
 use crate::values::{DeviceChoice, count, duration, image_size, non_negative, positive, share};
 
@@ -123,11 +123,13 @@ Layers are called conv1, conv2, ...; or 0, 3, ... as in an nn.Sequential; or fea
 Fully connected layers become the convolutions that they are."
     )]
     Import(ImportArgs),
-    /// Reproduce a figure of the paper with a network of your own
+    /// Reproduce a table of the paper, or a figure with a network of your own
     #[command(
         subcommand,
         help_template = TEMPLATE,
         before_help = "Examples:
+  allcnn reproduce table3                        the paper's table, its figures and ours
+  allcnn reproduce table3 --status               how far that is
   allcnn reproduce fig2 --run runs/NAME --out figures/
   allcnn reproduce fig3 --run runs/NAME --out figures/
   allcnn reproduce fig5 --run runs/NAME cat.jpg dog.jpg --out figures/"

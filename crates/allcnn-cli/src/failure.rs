@@ -4,7 +4,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-use allcnn::{import, net, train, visualise};
+use allcnn::{import, net, sweep, train, visualise};
 
 /// The exit code of work that failed.
 pub const EXIT_FAILED: u8 = 1;
@@ -33,8 +33,9 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 /// Whether only the command line is to blame: a name that nothing has, a unit that the network lacks.
 fn is_usage(error: &anyhow::Error) -> bool {
     let import = error.downcast_ref::<import::Error>();
-    let training = match import {
-        Some(import::Error::Model(training)) => Some(training),
+    let sweep = error.downcast_ref::<sweep::Error>();
+    let training = match (import, sweep) {
+        (Some(import::Error::Model(training)), _) | (_, Some(sweep::Error::Plan(training))) => Some(training),
         _ => error.downcast_ref::<train::Error>(),
     };
     let network = match training {
@@ -42,6 +43,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
         _ => error.downcast_ref::<net::Error>(),
     };
     matches!(network, Some(net::Error::UnknownModel { .. }))
+        || matches!(sweep, Some(sweep::Error::Choice(_)))
         || error.is::<UnknownRecipe>()
         || error.is::<WrongUsage>()
         || error.downcast_ref::<visualise::Error>().is_some_and(visualise::Error::is_usage)

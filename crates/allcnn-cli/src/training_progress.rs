@@ -14,7 +14,8 @@ use crate::progress::{Progress, Task, Unit, human_time};
 /// Shows the events of a training.
 pub struct TrainingProgress {
     progress: Progress,
-    stop: Arc<AtomicBool>,
+    /// Set by Ctrl-C from the first step on.
+    stop: Option<Arc<AtomicBool>>,
     loading: LoadingProgress,
     epoch: Option<(u32, Task)>,
     /// The length of the training was chosen by its time limit.
@@ -27,10 +28,15 @@ pub struct TrainingProgress {
 impl TrainingProgress {
     /// Shows events by `progress`; from the first step on, Ctrl-C sets `stop`.
     pub fn new(progress: Progress, stop: Arc<AtomicBool>) -> Self {
+        Self { stop: Some(stop), ..Self::without_interrupt(progress) }
+    }
+
+    /// Shows events by `progress`; Ctrl-C is somebody else's matter.
+    pub fn without_interrupt(progress: Progress) -> Self {
         let loading = LoadingProgress::new(progress);
         Self {
             progress,
-            stop,
+            stop: None,
             loading,
             epoch: None,
             planned: false,
@@ -83,7 +89,7 @@ impl Observer for TrainingProgress {
                 }
             }
             Event::Planned { .. } => self.planned = true,
-            Event::Started { step, total_steps, epoch_steps, train_images, test_images } => {
+            Event::Started { step, total_steps, epoch_steps, train_images, test_images, .. } => {
                 self.loading.end();
                 (self.epoch_steps, self.train_images) = (epoch_steps.max(1), train_images as u64);
                 self.total_epochs = total_steps.div_ceil(self.epoch_steps);
@@ -96,7 +102,7 @@ impl Observer for TrainingProgress {
                     step if step >= total_steps => format!("{what}; the training is finished already"),
                     step => format!("{what}; going on after step {step} of {total_steps}"),
                 });
-                if let Err(error) = interrupt::listen(&self.stop) {
+                if let Some(Err(error)) = self.stop.take().map(|stop| interrupt::listen(&stop)) {
                     eprintln!("warning: Ctrl-C will end the training without saving: {error}");
                 }
             }

@@ -53,6 +53,12 @@ pub fn positive(text: &str) -> Result<f32, String> {
     real(text).filter(|&number| number > 0.0).ok_or_else(|| "expected a number above 0".to_owned())
 }
 
+/// A finite number above zero, in full precision.
+pub fn learning_rate(text: &str) -> Result<f64, String> {
+    positive(text)?;
+    text.parse().map_err(|_| "expected a number above 0".to_owned())
+}
+
 /// A finite number of at least zero.
 pub fn non_negative(text: &str) -> Result<f32, String> {
     real(text).filter(|&number| number >= 0.0).ok_or_else(|| "expected a number of at least 0".to_owned())
@@ -182,6 +188,7 @@ mod tests {
     #[test]
     fn numbers_outside_their_range_are_refused() {
         assert_eq!(positive("0.05"), Ok(0.05));
+        assert_eq!((learning_rate("0.05"), learning_rate("0").is_err()), (Ok(0.05), true));
         assert!(["0", "-1", "nan", "inf", "x"].iter().all(|text| positive(text).is_err()));
         assert!(["-0.1", "inf"].iter().all(|text| non_negative(text).is_err()));
         assert!(["1", "-0.1", "nan"].iter().all(|text| share(text).is_err()));

@@ -6,9 +6,8 @@ mod support;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 
-use support::{Outcome, allcnn, image_folder, picture, tensors, train_arguments, workspace};
+use support::{Outcome, SmallDisk, allcnn, image_folder, picture, tensors, train_arguments, workspace};
 
 /// Trains on `data` in `folder`.
 fn train_on(folder: &Path, data: &str) -> Outcome {
@@ -221,25 +220,6 @@ fn an_output_folder_with_a_run_in_it_is_left_alone() {
     let before = fs::read(folder.path().join("run/last.safetensors")).unwrap();
     allcnn(folder.path(), &arguments).fails(1, &["run", "--resume"]);
     assert_eq!(fs::read(folder.path().join("run/last.safetensors")).unwrap(), before);
-}
-
-/// A small file system of its own that goes away with the value.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    /// Mounts one of `size` at `path`; only the superuser can.
-    fn mount(path: &Path, size: &str) -> Option<Self> {
-        fs::create_dir(path).unwrap();
-        let option = format!("size={size}");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &option, "tmpfs"]).arg(path).output();
-        mounted.is_ok_and(|output| output.status.success()).then(|| Self(path.to_owned()))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
 }
 
 #[test]

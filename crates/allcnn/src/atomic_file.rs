@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use tempfile::Builder;
+use tempfile::{Builder, NamedTempFile};
 
 /// Writes `contents` to `path`, replacing what is there. On an error the old file is untouched.
 pub fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
@@ -22,22 +22,39 @@ pub fn write_atomically_with(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let folder = match path.parent() {
+    prepared(path, write)?.persist(path).map_err(|error| error.error)?;
+    sync_folder(folder_of(path))
+}
+
+/// Writes `contents` to `path` where nothing is, and says whether it did: of several processes that try, one does.
+pub fn create_atomically(path: &Path, contents: &[u8]) -> io::Result<bool> {
+    match prepared(path, |file| file.write_all(contents))?.persist_noclobber(path) {
+        Ok(_) => sync_folder(folder_of(path)).map(|()| true),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error.error),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
+    }
+}
+
+/// A temporary file beside `path`, wholly on the disk.
+fn prepared(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<NamedTempFile> {
     let mut builder = Builder::new();
     builder.prefix(".writing-");
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the user's umask
-    let mut temporary = builder.tempfile_in(folder)?;
+    let mut temporary = builder.tempfile_in(folder_of(path))?;
     let mut buffered = BufWriter::with_capacity(1 << 18, temporary.as_file_mut());
     write(&mut buffered)?;
     buffered.flush()?;
     drop(buffered);
     temporary.as_file().sync_all()?;
-    temporary.persist(path).map_err(|error| error.error)?;
-    sync_folder(folder)
+    Ok(temporary)
 }
 
 /// Flushes a folder's list of names to the disk. Windows has no such call: there the rename is left to the system.
@@ -57,6 +74,16 @@ mod tests {
         write_atomically(&path, b"first").unwrap();
         write_atomically_with(&path, |file| write!(file, "second {}", 2)).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"second 2");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_the_first_creates() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        assert!(create_atomically(&path, b"first").unwrap());
+        assert!(!create_atomically(&path, b"second").unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"first");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

@@ -57,5 +57,6 @@ mod read_ahead;
 pub mod report;
 pub mod run;
 pub mod samples;
+pub mod sweep;
 pub mod train;
 pub mod visualise;

@@ -5,12 +5,36 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use allcnn::data::Holdout;
+
 use super::{Common, SplitChoice, TEMPLATE};
-use crate::values::{count, range};
+use crate::values::{count, learning_rate, range};
 
 /// `allcnn reproduce`.
 #[derive(Debug, Subcommand)]
 pub enum ReproduceCommand {
+    /// Table 3: the twelve CIFAR-10 networks, each at the paper's four learning rates
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn reproduce table3                                             the paper's 48 trainings of 350 epochs
+  allcnn reproduce table3 --status                                    the table so far, and when it will be done
+  allcnn reproduce table3 --epochs 8 --limit 10000 --seeds 2 --learning-rates 0.05 --out sweeps/small
+  allcnn reproduce table3 --models model-c,all-cnn-c --reseed 2       two networks; dead starts begun again
+  allcnn reproduce table3 --data images.tar.gz --holdout 500",
+        after_help = SHARED
+    )]
+    Table3(TableArgs),
+    /// Table 4: All-CNN-C without and with augmentation and on CIFAR-100, Large All-CNN; the literature beside
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn reproduce table4
+  allcnn reproduce table4 --status
+  allcnn reproduce table4 --models all-cnn-c,all-cnn-c-augmented      only these rows",
+        after_help = SHARED
+    )]
+    Table4(TableArgs),
     /// Figure 2: what the filters of conv1 to conv3 draw without an image
     #[command(
         help_template = TEMPLATE,
@@ -53,9 +77,65 @@ pub enum ReproduceCommand {
     Fig6(ImageFigureArgs),
 }
 
+const SHARED: &str = "\
+The same command in other terminals, or in each task of a Slurm array, shares the work; stopped, or killed, it
+goes on where it was. The first process writes the settings to plan.toml; later ones may leave them out.
+The table is in results.md, results.csv and results.html of the folder. A folder needs about 100 MB for
+each training of a CIFAR network (half of it the whitening matrix).";
+
 const SWITCHES: &str =
     "Each image has its maps twice: by the network as it is (without pooling), and with each
 stride-2 convolution given stride 1 and a max pool put after it (with pooling + switches).";
+
+/// Flags of the tables. Settings that are left out are those of the plan in the folder, or the paper's.
+#[derive(Debug, Args)]
+pub struct TableArgs {
+    /// The folder of the sweep; made where there is none [default: sweeps/TABLE]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Rows of the table, or other networks: names or TOML files [default: the paper's]
+    #[arg(long, value_name = "NAME|FILE,...", value_delimiter = ',')]
+    pub models: Option<Vec<String>>,
+    /// Learning rates that each network is trained at [default: 0.25,0.1,0.05,0.01; 0.05 in Table 4]
+    #[arg(long, value_name = "X,...", value_delimiter = ',', value_parser = learning_rate, allow_negative_numbers = true)]
+    pub learning_rates: Option<Vec<f64>>,
+    /// How often each is trained, with the seeds 0 to N-1 [default: 1]
+    #[arg(long, value_name = "N", value_parser = count::<u64>(1_000_000))]
+    pub seeds: Option<u64>,
+    /// Passes over the training images; the steps of the learning rate keep their proportions [default: 350]
+    #[arg(long, value_name = "N", value_parser = count::<u32>(1_000_000))]
+    pub epochs: Option<u32>,
+    /// paper, quick, or a TOML file of settings [default: paper]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub recipe: Option<String>,
+    /// Data in the place of CIFAR-10, as `train` takes it [default: cifar10]
+    #[arg(long)]
+    pub data: Option<String>,
+    /// Data in the place of CIFAR-100 [default: cifar100]
+    #[arg(long, value_name = "DATA")]
+    pub cifar100: Option<String>,
+    /// Keep the last N or P% images of each class, by name, for testing; needed without a test split
+    #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
+    pub holdout: Option<Holdout>,
+    /// Use only the first N training images, spread over the classes
+    #[arg(long, value_name = "N", value_parser = count::<usize>(usize::MAX))]
+    pub limit: Option<usize>,
+    /// Begin trainings that diverge or do not start to learn again, at most N times, with other seeds
+    #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u16).range(..1000))]
+    pub reseed: u16,
+    /// Only tell how far it is, and when it will be done
+    #[arg(long)]
+    pub status: bool,
+    /// Do not wait for trainings that other processes are at
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+}
 
 /// Flags of every figure.
 #[derive(Debug, Args)]

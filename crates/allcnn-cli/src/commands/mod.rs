@@ -10,6 +10,7 @@ mod models;
 mod network_choice;
 mod picture;
 mod predict;
+mod recipe_choice;
 mod reproduce;
 mod train;
 

@@ -8,13 +8,12 @@ use std::sync::atomic::AtomicBool;
 use allcnn::net::Network;
 use allcnn::run::RunFolder;
 use allcnn::train::{self, End, EpochRow, Finished, Recipe, Request};
-use anyhow::Context;
 use serde::Serialize;
 
 use super::network_choice::planned;
+use super::recipe_choice;
 use crate::args::TrainArgs;
 use crate::device;
-use crate::failure::UnknownRecipe;
 use crate::interrupt::EXIT_INTERRUPTED;
 use crate::output;
 use crate::progress::{Progress, human_time};
@@ -68,7 +67,10 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
 
 /// The request that the flags make, over the recipe's settings.
 fn request(arguments: &TrainArgs) -> anyhow::Result<Request> {
-    let mut recipe = recipe(arguments.recipe.as_deref())?;
+    let mut recipe = match &arguments.recipe {
+        Some(given) => recipe_choice::choose(given)?,
+        None => Recipe::default(),
+    };
     set(&mut recipe.epochs, arguments.epochs);
     if arguments.epochs.is_some() || arguments.iterations.is_some() {
         recipe.iterations = arguments.iterations;
@@ -99,16 +101,6 @@ fn set<T>(setting: &mut T, given: Option<T>) {
     if let Some(value) = given {
         *setting = value;
     }
-}
-
-/// The recipe of that name or in that file; the default one without either.
-fn recipe(given: Option<&str>) -> anyhow::Result<Recipe> {
-    let Some(given) = given else { return Ok(Recipe::default()) };
-    if !given.ends_with(".toml") {
-        return Recipe::named(given).ok_or_else(|| UnknownRecipe(given.to_owned()).into());
-    }
-    let text = std::fs::read_to_string(given).with_context(|| format!("cannot read the recipe {given}"))?;
-    Recipe::from_toml(&text).with_context(|| format!("the recipe {given} cannot be used"))
 }
 
 /// Tells how it ended.

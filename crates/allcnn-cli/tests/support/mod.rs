@@ -180,3 +180,28 @@ pub fn keys(value: &Value) -> Vec<&str> {
     keys.sort_unstable();
     keys
 }
+
+/// A small file system of its own that goes away with the value.
+pub struct SmallDisk(pub PathBuf);
+
+impl SmallDisk {
+    /// Mounts one of `size` at `path`; only the superuser can.
+    pub fn mount(path: &Path, size: &str) -> Option<Self> {
+        fs::create_dir(path).unwrap();
+        let option = format!("size={size}");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &option, "tmpfs"]).arg(path).output();
+        mounted.is_ok_and(|output| output.status.success()).then(|| Self(path.to_owned()))
+    }
+
+    /// Makes room.
+    pub fn grow(&self, size: &str) {
+        let option = format!("remount,size={size}");
+        assert!(Command::new("mount").args(["-o", &option]).arg(&self.0).status().unwrap().success());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}

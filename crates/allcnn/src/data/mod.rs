@@ -23,7 +23,7 @@ pub mod verify;
 pub(crate) use dataset::read_photo;
 pub use dataset::{DataSet, Images, Kind, Skipped};
 pub use error::Error;
-pub use open::open;
+pub use open::{has_test_split, open};
 pub use pickle::PickleError;
 pub use split::Holdout;
 

@@ -6,8 +6,8 @@ use super::decode::{Picture, resize};
 use super::parquet::{self, RowLabel};
 use super::source::{Entry, Source};
 use super::{
-    DataSet, Error, Images, Kind, Labels, Loaded, Options, Progress, Stage, data_folder, folder, shapes,
-    split,
+    DataSet, Error, Holdout, Images, Kind, Labels, Loaded, Options, Progress, Stage, data_folder, folder,
+    shapes, split,
 };
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -36,6 +36,18 @@ pub fn open(data: &str, options: &Options, progress: &mut dyn FnMut(Progress)) -
         }
     };
     finish(name, &path, loaded, options)
+}
+
+/// Whether DATA has a test split of its own; reads as little as it can.
+///
+/// # Errors
+/// As [`open`], but for unreadable images.
+pub fn has_test_split(data: &str, progress: &mut dyn FnMut(Progress)) -> Result<bool, Error> {
+    let size = Some((cifar::SIDE, cifar::SIDE));
+    let holdout = Some(Holdout::default());
+    let few = Options { size, holdout, limit: Some(1), max_bad_percent: 100.0, ..Options::default() };
+    let notes = open(data, &few, progress)?.notes;
+    Ok(notes.iter().any(|note| note == folder::HOLDOUT_REPLACES))
 }
 
 /// The archive or folder of a named data set.

@@ -10,44 +10,46 @@ const AREA: [f64; 4] = [42.0, 10.0, 350.0, 196.0];
 /// Up to this many epochs, each has a dot.
 const DOTS: usize = 40;
 
-/// One line of a chart; `None` and values that are not finite leave a gap.
-struct Series<'a> {
-    name: &'static str,
-    class: &'static str,
-    value: &'a dyn Fn(&EpochRow) -> Option<f64>,
+/// One line of a chart: a value for each epoch, or for the first of them; `None` and values that are not finite leave a gap.
+pub(crate) struct Series<'a> {
+    /// What it is called in the legend; nothing where it is alone.
+    pub(crate) name: &'a str,
+    /// The class of its color: `a` to `d`.
+    pub(crate) class: &'a str,
+    /// The values.
+    pub(crate) values: Vec<Option<f64>>,
 }
 
 /// The section with all curves.
 pub fn section(history: &[EpochRow]) -> String {
-    let train_error = |row: &EpochRow| Some(row.train_error_pct);
-    let test_error = |row: &EpochRow| row.test_error_pct;
-    let train_loss = |row: &EpochRow| Some(row.train_loss);
-    let test_loss = |row: &EpochRow| row.test_loss;
-    let learning_rate = |row: &EpochRow| Some(row.learning_rate);
-    let pair = |train, test| {
-        [Series { name: "train", class: "b", value: train }, Series { name: "test", class: "a", value: test }]
+    let epochs: Vec<u32> = history.iter().map(|row| row.epoch).collect();
+    let series = |name, class, value: fn(&EpochRow) -> Option<f64>| Series {
+        name,
+        class,
+        values: history.iter().map(value).collect(),
     };
+    let pair = |train, test| [series("train", "b", train), series("test", "a", test)];
     let charts = [
-        chart("Error, %", history, &pair(&train_error, &test_error)),
-        chart("Loss", history, &pair(&train_loss, &test_loss)),
-        chart("Learning rate", history, &[Series { name: "", class: "a", value: &learning_rate }]),
+        chart("Error, %", &epochs, pair(|row| Some(row.train_error_pct), |row| row.test_error_pct)),
+        chart("Loss", &epochs, pair(|row| Some(row.train_loss), |row| row.test_loss)),
+        chart("Learning rate", &epochs, [series("", "a", |row| Some(row.learning_rate))]),
     ];
     let body = format!("<div class=\"charts\">\n{}</div>", charts.concat());
     html::section(history.is_empty(), "Training", "", &body)
 }
 
 /// How values lie on an axis.
-struct Scale {
+pub(super) struct Scale {
     low: f64,
     high: f64,
     log: bool,
-    ticks: Vec<f64>,
+    pub(super) ticks: Vec<f64>,
 }
 
 impl Scale {
     /// From 0 to a round number. Values that go down in few steps over more than a factor of 30, as a stepped learning
     /// rate does, lie on a logarithmic axis where `may_be_log`.
-    fn new(values: &[f64], may_be_log: bool) -> Self {
+    pub(super) fn new(values: &[f64], may_be_log: bool) -> Self {
         let high = values.iter().copied().fold(0.0, f64::max);
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let steps = values.windows(2).filter(|pair| pair[0] != pair[1]).count();
@@ -64,14 +66,18 @@ impl Scale {
         Self { low: 0.0, high: count as f64 * step, log: false, ticks }
     }
 
-    /// The height of a value in the drawing.
-    fn y(&self, value: f64) -> f64 {
-        let part = if self.log {
+    /// How far along the axis a value lies, from 0 to 1.
+    pub(super) fn part(&self, value: f64) -> f64 {
+        if self.log {
             (value / self.low).log10() / (self.high / self.low).log10()
         } else {
             (value - self.low) / (self.high - self.low)
-        };
-        AREA[3] - part * (AREA[3] - AREA[1])
+        }
+    }
+
+    /// The height of a value in the drawing.
+    fn y(&self, value: f64) -> f64 {
+        AREA[3] - self.part(value) * (AREA[3] - AREA[1])
     }
 }
 
@@ -85,26 +91,24 @@ fn round_step(least: f64) -> f64 {
         .unwrap_or(least)
 }
 
-fn chart(title: &str, history: &[EpochRow], series: &[Series]) -> String {
-    let values: Vec<Vec<Option<f64>>> = series
-        .iter()
-        .map(|one| {
-            history
-                .iter()
-                .map(|row| (one.value)(row).filter(|value| value.is_finite() && *value >= 0.0))
-                .collect()
+/// A chart of values by epoch, as a card.
+pub(crate) fn chart<'a>(title: &str, epochs: &[u32], series: impl IntoIterator<Item = Series<'a>>) -> String {
+    let drawable = |value: &f64| value.is_finite() && *value >= 0.0;
+    let series: Vec<Series<'_>> = series
+        .into_iter()
+        .map(|one| Series {
+            values: one.values.into_iter().map(|value| value.filter(drawable)).collect(),
+            ..one
         })
         .collect();
-    let all: Vec<f64> = values.iter().flatten().flatten().copied().collect();
+    let all: Vec<f64> = series.iter().flat_map(|one| &one.values).flatten().copied().collect();
     let may_be_log = series.len() == 1;
     let scale = Scale::new(&all, may_be_log);
-    let title = if scale.log { format!("{title} (log scale)") } else { title.to_owned() };
-    let named = series
-        .iter()
-        .zip(&values)
-        .filter(|(one, values)| !one.name.is_empty() && values.iter().any(Option::is_some));
-    let legend: String =
-        named.map(|(one, _)| format!(r#"<span><i class="{}"></i>{}</span>"#, one.class, one.name)).collect();
+    let title = html::text(&if scale.log { format!("{title} (log scale)") } else { title.to_owned() });
+    let named = series.iter().filter(|one| !one.name.is_empty() && one.values.iter().any(Option::is_some));
+    let legend: String = named
+        .map(|one| format!(r#"<span><i class="{}"></i>{}</span>"#, one.class, html::text(one.name)))
+        .collect();
     let empty = if all.is_empty() {
         format!(
             r#"<text x="{}" y="{}" text-anchor="middle">no finite values</text>"#,
@@ -114,14 +118,13 @@ fn chart(title: &str, history: &[EpochRow], series: &[Series]) -> String {
     } else {
         String::new()
     };
-    let lines: String =
-        series.iter().zip(&values).map(|(one, values)| line(one.class, values, &scale)).collect();
+    let lines: String = series.iter().map(|one| line(one.class, &one.values, epochs.len(), &scale)).collect();
     format!(
         "<div class=\"card\"><div class=\"chart-head\"><h3>{title}</h3><div class=\"legend\">{legend}</div></div>\n\
          <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title} by epoch\">\n\
          {axes}{empty}{lines}{bands}</svg></div>\n",
-        axes = axes(history, &scale),
-        bands = bands(history, series, &values),
+        axes = axes(epochs, &scale),
+        bands = bands(epochs, &series),
     )
 }
 
@@ -134,7 +137,7 @@ fn x(index: usize, count: usize) -> f64 {
     AREA[0] + inset + index as f64 / (count - 1) as f64 * (AREA[2] - AREA[0] - 2.0 * inset)
 }
 
-fn axes(history: &[EpochRow], scale: &Scale) -> String {
+fn axes(epochs: &[u32], scale: &Scale) -> String {
     let horizontal = scale.ticks.iter().map(|&tick| {
         let y = scale.y(tick);
         format!(
@@ -142,13 +145,13 @@ fn axes(history: &[EpochRow], scale: &Scale) -> String {
             AREA[0], AREA[2], AREA[0] - 6.0, y + 4.0, tick_label(tick)
         )
     });
-    let count = history.len();
+    let count = epochs.len();
     let step = round_step((count as f64 / 6.0).max(1.0)) as usize;
     let marked =
-        history.iter().enumerate().filter(|(_, row)| count <= 6 || row.epoch.is_multiple_of(step as u32));
-    let vertical = marked.map(|(index, row)| {
+        epochs.iter().enumerate().filter(|(_, epoch)| count <= 6 || epoch.is_multiple_of(step as u32));
+    let vertical = marked.map(|(index, epoch)| {
         let (x, y) = (x(index, count), AREA[3] + 16.0);
-        format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{}</text>\n", row.epoch)
+        format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{epoch}</text>\n")
     });
     let label = format!(
         "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">epoch</text>\n",
@@ -158,7 +161,7 @@ fn axes(history: &[EpochRow], scale: &Scale) -> String {
     horizontal.chain(vertical).chain([label]).collect()
 }
 
-fn tick_label(value: f64) -> String {
+pub(super) fn tick_label(value: f64) -> String {
     if value != 0.0 && !(1e-3..1e5).contains(&value.abs()) {
         return format!("{value:.0e}");
     }
@@ -167,8 +170,7 @@ fn tick_label(value: f64) -> String {
 }
 
 /// A curve with gaps where values are missing, and dots where the epochs are few or a value stands alone.
-fn line(class: &str, values: &[Option<f64>], scale: &Scale) -> String {
-    let count = values.len();
+fn line(class: &str, values: &[Option<f64>], count: usize, scale: &Scale) -> String {
     let mut path = String::new();
     let mut dots = String::new();
     for (index, value) in values.iter().enumerate() {
@@ -185,24 +187,23 @@ fn line(class: &str, values: &[Option<f64>], scale: &Scale) -> String {
 }
 
 /// Invisible bands that say an epoch's values when the mouse is over them.
-fn bands(history: &[EpochRow], series: &[Series], values: &[Vec<Option<f64>>]) -> String {
-    let count = history.len();
+fn bands(epochs: &[u32], series: &[Series<'_>]) -> String {
+    let count = epochs.len();
     let width = (AREA[2] - AREA[0]) / count.max(1) as f64;
-    let band = |(index, row): (usize, &EpochRow)| {
-        let said = series.iter().zip(values).map(|(one, values)| {
-            let value = values[index].map_or("–".to_owned(), significant);
-            if one.name.is_empty() { value } else { format!("{} {value}", one.name) }
+    let band = |(index, epoch): (usize, &u32)| {
+        let said = series.iter().map(|one| {
+            let value = one.values.get(index).copied().flatten().map_or("–".to_owned(), significant);
+            if one.name.is_empty() { value } else { format!("{} {value}", html::text(one.name)) }
         });
         let said = said.collect::<Vec<_>>().join(", ");
         let left = (x(index, count) - width / 2.0).max(AREA[0]);
         format!(
-            "<rect class=\"band\" x=\"{left:.1}\" y=\"{}\" width=\"{width:.2}\" height=\"{}\"><title>epoch {}: {said}</title></rect>\n",
+            "<rect class=\"band\" x=\"{left:.1}\" y=\"{}\" width=\"{width:.2}\" height=\"{}\"><title>epoch {epoch}: {said}</title></rect>\n",
             AREA[1],
             AREA[3] - AREA[1],
-            row.epoch
         )
     };
-    history.iter().enumerate().map(band).collect()
+    epochs.iter().enumerate().map(band).collect()
 }
 
 /// Four significant digits.
@@ -246,7 +247,7 @@ mod tests {
     #[test]
     fn missing_values_leave_gaps() {
         let scale = Scale::new(&[1.0], false);
-        let drawn = line("a", &[Some(1.0), Some(0.5), None, Some(0.2), None, Some(0.1)], &scale);
+        let drawn = line("a", &[Some(1.0), Some(0.5), None, Some(0.2), None, Some(0.1)], 6, &scale);
         assert_eq!(drawn.matches('M').count(), 3);
         assert_eq!(drawn.matches('L').count(), 1);
         assert!(!drawn.contains("NaN"));

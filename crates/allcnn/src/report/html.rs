@@ -17,6 +17,38 @@ pub fn text(raw: &str) -> String {
     safe
 }
 
+/// A whole page: title, the line below it and the program's name as plain text, the body as HTML. It has no script and
+/// refers to nothing outside itself.
+pub fn page(title: &str, below: &str, body: &str, program: &str) -> String {
+    format!(
+        r#"<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<main>
+<header>
+<h1>{title}</h1>
+<p>{below}</p>
+</header>
+{body}<footer>{program}</footer>
+</main>
+</body>
+</html>
+"#,
+        title = text(title),
+        style = include_str!("style.css"),
+        below = text(below),
+        program = text(program),
+    )
+}
+
 /// A section with heading and note (plain text), or nothing where there is nothing to show.
 pub fn section(empty: bool, title: &str, note: &str, body: &str) -> String {
     if empty {

@@ -4,8 +4,9 @@
 //! finished results and knows nothing of how they were made.
 
 mod confusion;
-mod curves;
-mod html;
+pub(crate) mod curves;
+pub(crate) mod dots;
+pub(crate) mod html;
 mod pictures;
 
 use std::io;
@@ -163,36 +164,9 @@ fn render(report: &Report) -> io::Result<String> {
         report.galleries.iter().map(pictures::gallery).collect::<io::Result<String>>()?,
         skipped(&report.skipped),
     ];
-    Ok(format!(
-        r#"<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{model} on {data}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-<header>
-<h1>{model} on {data}</h1>
-<p>{evaluated}</p>
-</header>
-{figures}{sections}<footer>{program}</footer>
-</main>
-</body>
-</html>
-"#,
-        model = text(&report.model),
-        data = text(&report.data),
-        style = include_str!("style.css"),
-        evaluated = text(&report.evaluated),
-        figures = figures(report),
-        sections = sections.concat(),
-        program = text(&report.program),
-    ))
+    let title = format!("{} on {}", report.model, report.data);
+    let body = figures(report) + &sections.concat();
+    Ok(html::page(&title, &report.evaluated, &body, &report.program))
 }
 
 /// The figures that a reader looks for first.

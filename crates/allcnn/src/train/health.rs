@@ -1,4 +1,4 @@
-//! Notices a training that does not start to learn.
+//! Notices a training that does not start to learn: while it runs ([`Watch`]), and from its figures ([`Health`]).
 //!
 //! A network of K classes that has learned nothing has the loss ln K. The rule: while the mean loss of the last
 //! [`WINDOW`] steps has never been more than 1 % below ln K, the gradients are looked at, at step [`FIRST_LOOK`] and at
@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 
+use super::EpochRow;
 use crate::parameters::Tensor;
 
 /// Steps over which the loss is averaged.
@@ -16,6 +17,38 @@ const WINDOW: usize = 50;
 const FIRST_LOOK: u64 = 100;
 /// Steps at a real learning rate that a network is given to begin to learn.
 const PATIENCE: u64 = 200;
+
+/// A loss above this share of ln K is that of a network that has learned nothing.
+const GUESSING: f64 = 0.99;
+
+/// What the figures of a training's epochs say about its start. It depends on nothing else, so a training that was
+/// killed and resumed is judged as one that was not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// The loss fell below that of guessing.
+    Learns,
+    /// No epoch had a mean loss more than 1 % below ln K.
+    Stuck,
+    /// In the latest epoch every image had the same logit for every class, as where a last ReLU passes nothing on:
+    /// all gradients are zero, and the training can be given up.
+    Dead,
+}
+
+impl Health {
+    /// The health of a training on `classes` classes.
+    pub fn of(history: &[EpochRow], classes: usize) -> Self {
+        let uniform_loss = (classes as f64).ln();
+        // The loss of an image is computed in f32.
+        let is_dead = |row: &EpochRow| {
+            (row.train_loss - uniform_loss).abs() <= 4.0 * f64::from(f32::EPSILON) * uniform_loss
+        };
+        match history.last() {
+            Some(row) if is_dead(row) => Self::Dead,
+            Some(_) if history.iter().all(|row| row.train_loss > GUESSING * uniform_loss) => Self::Stuck,
+            _ => Self::Learns,
+        }
+    }
+}
 
 /// Watches the losses of a training.
 #[derive(Debug)]
@@ -52,7 +85,7 @@ impl Watch {
         }
         self.recent.push_back(loss);
         let mean = self.recent.iter().sum::<f64>() / self.recent.len() as f64;
-        self.learns |= self.recent.len() == WINDOW && mean < 0.99 * self.uniform_loss;
+        self.learns |= self.recent.len() == WINDOW && mean < GUESSING * self.uniform_loss;
     }
 
     /// Whether the gradients should be looked at now.
@@ -107,6 +140,34 @@ mod tests {
         let mut watch = Watch::new(10);
         (0..steps).for_each(|_| watch.note(loss, factor));
         watch
+    }
+
+    #[test]
+    fn the_health_is_read_from_the_losses_of_the_epochs() {
+        let history = |losses: &[f64]| -> Vec<EpochRow> {
+            let row = |(&train_loss, epoch)| EpochRow {
+                epoch,
+                learning_rate: 0.1,
+                train_loss,
+                train_error_pct: 90.0,
+                test_loss: None,
+                test_error_pct: None,
+                images_per_s: 1.0,
+                seconds: 1.0,
+            };
+            losses.iter().zip(1..).map(row).collect()
+        };
+        let of_guessing = f64::from(10f32.ln());
+        for (losses, health) in [
+            (vec![], Health::Learns),
+            (vec![2.31, 1.9], Health::Learns),
+            (vec![2.2, 2.35], Health::Learns),
+            (vec![2.31, 2.3], Health::Stuck),
+            (vec![2.2, of_guessing], Health::Dead),
+            (vec![of_guessing, 2.0], Health::Learns),
+        ] {
+            assert_eq!(Health::of(&history(&losses), 10), health, "{losses:?}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod trainer;
 pub use budget::Cost;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use error::Error;
+pub use health::Health;
 pub use limits::{End, Limits, Outcome};
 pub use metrics::{EpochRow, csv};
 pub use observer::{Event, Observer};

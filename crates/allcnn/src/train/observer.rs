@@ -30,6 +30,8 @@ pub enum Event<'a> {
         train_images: usize,
         /// Test images.
         test_images: usize,
+        /// Classes.
+        classes: usize,
     },
     /// A step is done.
     Step {

@@ -164,6 +164,7 @@ impl<'a, D: Device> Trainer<'a, D> {
             epoch_steps: self.progress.epoch_steps,
             train_images: self.task.train.len(),
             test_images: self.task.test.len(),
+            classes: self.task.classes.len(),
         });
         let mut saved = Instant::now();
         let mut clock = Clock::start(&self.progress);

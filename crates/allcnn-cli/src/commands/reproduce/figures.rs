@@ -1,7 +1,6 @@
-//! `allcnn reproduce`: the paper's figures with a network of one's own.
+//! `allcnn reproduce fig2` to `fig6`: the paper's figures with a network of one's own.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use allcnn::data::decode::Picture;
 use allcnn::net::{LayerKind, Network};
@@ -13,8 +12,8 @@ use allcnn::visualise::{
 };
 use anyhow::{Context, anyhow, bail};
 
-use super::{features, picture};
-use crate::args::{FigureArgs, ImageFigureArgs, PatchFigureArgs, ReproduceCommand, SplitChoice};
+use crate::args::{FigureArgs, ImageFigureArgs, PatchFigureArgs, SplitChoice};
+use crate::commands::{features, picture};
 use crate::device;
 use crate::output;
 use crate::progress::Progress;
@@ -26,19 +25,8 @@ const PATCH_LAYERS: [&str; 2] = ["conv6", "conv9"];
 /// Filters of a layer in Figure 3.
 const PATCH_FILTERS: usize = 12;
 
-/// Makes one figure.
-pub fn run(command: &ReproduceCommand) -> anyhow::Result<ExitCode> {
-    match command {
-        ReproduceCommand::Fig2(arguments) => figure2(arguments),
-        ReproduceCommand::Fig3(arguments) => figure3(arguments),
-        ReproduceCommand::Fig4(arguments) => images("fig4", arguments, last_convolution, true),
-        ReproduceCommand::Fig5(arguments) => images("fig5", arguments, last_layer, true),
-        ReproduceCommand::Fig6(arguments) => images("fig6", arguments, last_convolution, false),
-    }?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn figure2(arguments: &FigureArgs) -> anyhow::Result<()> {
+/// Figure 2: what filters draw without an image.
+pub fn figure2(arguments: &FigureArgs) -> anyhow::Result<()> {
     let device = device::open(&arguments.common)?;
     let explorer = FeatureExplorer::new(&device, &RunFolder::open(&arguments.run)?)?;
     let mut layers = Vec::new();
@@ -56,7 +44,8 @@ fn figure2(arguments: &FigureArgs) -> anyhow::Result<()> {
     finish(arguments, "fig2", &explorer.drawing_sheet(&layers))
 }
 
-fn figure3(arguments: &PatchFigureArgs) -> anyhow::Result<()> {
+/// Figure 3: the patches that activate filters most.
+pub fn figure3(arguments: &PatchFigureArgs) -> anyhow::Result<()> {
     let figure = &arguments.figure;
     let device = device::open(&figure.common)?;
     let explorer = FeatureExplorer::new(&device, &RunFolder::open(&figure.run)?)?;
@@ -80,6 +69,21 @@ fn figure3(arguments: &PatchFigureArgs) -> anyhow::Result<()> {
         finish(figure, &format!("fig3-{}", choice.name()), &sheet)?;
     }
     Ok(())
+}
+
+/// Figure 4: what the last convolution looks at.
+pub fn figure4(arguments: &ImageFigureArgs) -> anyhow::Result<()> {
+    images("fig4", arguments, last_convolution, true)
+}
+
+/// Figure 5: the same for the pre-softmax layer.
+pub fn figure5(arguments: &ImageFigureArgs) -> anyhow::Result<()> {
+    images("fig5", arguments, last_layer, true)
+}
+
+/// Figure 6: the same for the last layer of a network with max pooling.
+pub fn figure6(arguments: &ImageFigureArgs) -> anyhow::Result<()> {
+    images("fig6", arguments, last_convolution, false)
 }
 
 /// Figures 4 to 6: images beside the maps of the three methods.

@@ -1,0 +1,24 @@
+//! `allcnn reproduce`: the paper's tables, and its figures with a network of one's own.
+
+mod figures;
+mod tables;
+
+use std::process::ExitCode;
+
+use allcnn::sweep::PaperTable;
+
+use crate::args::ReproduceCommand;
+
+/// Makes one table or figure.
+pub fn run(command: &ReproduceCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        ReproduceCommand::Table3(arguments) => return tables::run(PaperTable::Table3, arguments),
+        ReproduceCommand::Table4(arguments) => return tables::run(PaperTable::Table4, arguments),
+        ReproduceCommand::Fig2(arguments) => figures::figure2(arguments),
+        ReproduceCommand::Fig3(arguments) => figures::figure3(arguments),
+        ReproduceCommand::Fig4(arguments) => figures::figure4(arguments),
+        ReproduceCommand::Fig5(arguments) => figures::figure5(arguments),
+        ReproduceCommand::Fig6(arguments) => figures::figure6(arguments),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}

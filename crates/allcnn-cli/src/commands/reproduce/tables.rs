@@ -1,0 +1,163 @@
+//! `allcnn reproduce table3` and `table4`: from the flags to the plan, then one process's work on the sweep.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use allcnn::sweep::{Ended, Error, Notice, PaperTable, Plan, Row, Status, Sweep, Table, Terms};
+use allcnn::train::Observer;
+use allcnn_device::Device;
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::args::TableArgs;
+use crate::commands::recipe_choice;
+use crate::device;
+use crate::interrupt::{self, EXIT_INTERRUPTED};
+use crate::output;
+use crate::progress::{Progress, human_time};
+use crate::training_progress::{LoadingProgress, TrainingProgress};
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Document {
+    folder: String,
+    table: &'static str,
+    ended: usize,
+    total: usize,
+    left_s: Option<f64>,
+    rows: Vec<RowDocument>,
+}
+
+/// A network: the paper's error, and ours at the best learning rate.
+#[derive(Debug, Serialize)]
+struct RowDocument {
+    name: String,
+    paper_error_pct: Option<f64>,
+    test_error_pct: Option<f64>,
+    deviation: Option<f64>,
+    learning_rate: Option<f64>,
+}
+
+/// Works on the table, or tells how far it is.
+pub fn run(table: PaperTable, arguments: &TableArgs) -> anyhow::Result<ExitCode> {
+    let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from("sweeps").join(table.name()));
+    let progress = Progress::new(arguments.common.quiet);
+    let found = Sweep::find(&folder)?;
+    if arguments.status && found.is_none() {
+        return Err(Error::NoPlan(folder).into());
+    }
+    let plan = plan(table, found.as_ref(), arguments)?;
+    let mut loading = LoadingProgress::new(progress);
+    let mut open = |plan| Sweep::open(&folder, plan, &mut |at| loading.show(at));
+    let (sweep, ended) = if arguments.status {
+        (open(plan)?, Ended::OthersAtWork)
+    } else {
+        // The device comes first: it says with how many threads the data is read.
+        let device = device::open_in(&arguments.common, plan.recipe.precision)?;
+        let sweep = open(plan)?;
+        loading.end();
+        let ended = work(&sweep, &device, arguments, progress)?;
+        (sweep, ended)
+    };
+    let status = sweep.status()?;
+    if arguments.json {
+        output::json(&document(&sweep, &status)?)?;
+    } else {
+        output::text(&words(&sweep, &status)?)?;
+    }
+    if ended == Ended::Interrupted {
+        progress.note("interrupted: everything is saved; the same command goes on");
+    }
+    Ok(if ended == Ended::Interrupted { ExitCode::from(EXIT_INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+/// The plan that the flags make, over that of the folder, or over the paper's.
+fn plan(table: PaperTable, found: Option<&Sweep>, arguments: &TableArgs) -> anyhow::Result<Plan> {
+    fn set<T: Clone>(setting: &mut T, given: &Option<T>) {
+        if let Some(value) = given {
+            setting.clone_from(value);
+        }
+    }
+    let mut plan = found.map_or_else(|| Plan::paper(table), |sweep| sweep.plan().clone());
+    plan.table = table;
+    if let Some(given) = &arguments.recipe {
+        plan.recipe = recipe_choice::choose(given)?;
+    }
+    set(&mut plan.models, &arguments.models);
+    set(&mut plan.learning_rates, &arguments.learning_rates);
+    set(&mut plan.seeds, &arguments.seeds);
+    set(&mut plan.data, &arguments.data);
+    set(&mut plan.cifar100, &arguments.cifar100);
+    set(&mut plan.recipe.epochs, &arguments.epochs);
+    plan.holdout = arguments.holdout.map(|holdout| holdout.to_string()).or(plan.holdout);
+    plan.limit = arguments.limit.or(plan.limit);
+    Ok(plan)
+}
+
+/// Works until there is nothing left to do.
+fn work(
+    sweep: &Sweep,
+    device: &impl Device,
+    arguments: &TableArgs,
+    progress: Progress,
+) -> anyhow::Result<Ended> {
+    let stop = Arc::new(AtomicBool::new(false));
+    interrupt::listen(&stop).context("cannot listen to Ctrl-C")?;
+    let terms = Terms { reseed: arguments.reseed.into(), wait: !arguments.no_wait };
+    let mut training = TrainingProgress::without_interrupt(progress);
+    let ended = sweep.work(device, terms, &stop, &mut |notice| match notice {
+        Notice::Begins { name, resumed } => {
+            training = TrainingProgress::without_interrupt(progress);
+            progress.note(&format!("{name}{}", if resumed { ": goes on" } else { "" }));
+        }
+        Notice::Training(event) => training.observe(event),
+        Notice::Ended { name, record } => {
+            let error =
+                record.error_pct().map_or_else(String::new, |error| format!(", test error {error:.2} %"));
+            progress.note(&format!("{name}: {}{error}", record.fate.word()));
+        }
+        Notice::Waits => progress.note("waiting for trainings that other processes are at"),
+    })?;
+    Ok(ended)
+}
+
+/// The table so far, how far it is, and where it lies.
+fn words(sweep: &Sweep, status: &Status) -> anyhow::Result<String> {
+    let mut text = sweep.table()?.markdown();
+    text += &format!("\n{} of {} trainings have ended", status.ended, status.total);
+    if let Some(left) = status.left.filter(|_| status.ended < status.total) {
+        text += &format!(", about {} left", human_time(left.as_secs_f64()));
+    }
+    text.push('\n');
+    for running in &status.running {
+        let state = if running.is_held { "" } else { ", nobody is at it" };
+        text += &format!("{}: epoch {} of {}{state}\n", running.name, running.epochs, running.total_epochs);
+    }
+    text += &format!("folder  {}\n", sweep.path().display());
+    Ok(text)
+}
+
+fn document(sweep: &Sweep, status: &Status) -> anyhow::Result<Document> {
+    let Table { rows, plan } = sweep.table()?;
+    Ok(Document {
+        folder: Path::display(sweep.path()).to_string(),
+        table: plan.table.name(),
+        ended: status.ended,
+        total: status.total,
+        left_s: status.left.map(|left| left.as_secs_f64()),
+        rows: rows.iter().map(row).collect(),
+    })
+}
+
+fn row(row: &Row) -> RowDocument {
+    let best = row.best();
+    RowDocument {
+        name: row.entry.name.clone(),
+        paper_error_pct: row.entry.published.map(|figure| figure.error_pct),
+        test_error_pct: best.and_then(|rate| rate.mean()),
+        deviation: best.and_then(|rate| rate.deviation()),
+        learning_rate: best.map(|rate| rate.learning_rate),
+    }
+}

@@ -1,0 +1,190 @@
+//! The folder of a sweep: its plan, its runs and their records, its results.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::claim::Claims;
+use super::{Error, Experiment, Fate, Plan, Record, Table, page, text};
+use crate::atomic_file::{create_atomically, write_atomically};
+use crate::data;
+
+/// A sweep's folder.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    path: PathBuf,
+    plan: Plan,
+    experiments: Vec<Experiment>,
+}
+
+impl Sweep {
+    /// The sweep in the folder `path`, where there is one.
+    ///
+    /// # Errors
+    /// A plan that cannot be read.
+    pub fn find(path: &Path) -> Result<Option<Self>, Error> {
+        let file = path.join("plan.toml");
+        let text = match fs::read_to_string(&file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(Error::io("read", &file))?,
+        };
+        let plan: Plan = toml::from_str(&text)
+            .map_err(|error| Error::BadPlan { path: file, problem: error.to_string() })?;
+        let experiments = plan.experiments()?;
+        Ok(Some(Self { path: path.into(), plan, experiments }))
+    }
+
+    /// The sweep of `plan` in the folder `path`: a new one, or one that is there and has the same plan.
+    ///
+    /// # Errors
+    /// [`Error::OtherPlan`]; for a new one also [`Error::NoTestSplit`], data that cannot be opened, a plan that makes no
+    /// sense; a folder that cannot be made.
+    pub fn open(path: &Path, plan: Plan, progress: &mut dyn FnMut(data::Progress)) -> Result<Self, Error> {
+        let plan = plan.anchored();
+        if let Some(sweep) = Self::find(path)? {
+            return sweep.agreeing_with(&plan);
+        }
+        let sweep = Self { path: path.into(), experiments: plan.experiments()?, plan };
+        sweep.check_test_splits(progress)?;
+        for folder in [sweep.path.clone(), sweep.path.join("runs"), sweep.path.join("claims")] {
+            fs::create_dir_all(&folder).map_err(Error::io("make the folder", folder))?;
+        }
+        let file = path.join("plan.toml");
+        let text = toml::to_string(&sweep.plan)
+            .map_err(|error| Error::BadPlan { path: file.clone(), problem: error.to_string() })?;
+        if create_atomically(&file, text.as_bytes()).map_err(Error::io("write", &file))? {
+            return Ok(sweep);
+        }
+        // Another process was faster.
+        let other = Self::find(path)?.ok_or_else(|| Error::NoPlan(path.into()))?;
+        other.agreeing_with(&sweep.plan)
+    }
+
+    fn agreeing_with(self, plan: &Plan) -> Result<Self, Error> {
+        let changes = self.plan.changes(plan);
+        if changes.is_empty() { Ok(self) } else { Err(Error::OtherPlan { path: self.path, changes }) }
+    }
+
+    /// Tells before anything is trained that data is missing or has no test images.
+    fn check_test_splits(&self, progress: &mut dyn FnMut(data::Progress)) -> Result<(), Error> {
+        let mut all: Vec<String> =
+            self.plan.entries().iter().map(|entry| self.plan.data_of(entry).to_owned()).collect();
+        all.sort();
+        all.dedup();
+        for name in all {
+            if !data::has_test_split(&name, progress)? && self.plan.holdout.is_none() {
+                return Err(Error::NoTestSplit(name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Its experiments, in the order in which they are done.
+    pub fn experiments(&self) -> &[Experiment] {
+        &self.experiments
+    }
+
+    pub(super) fn claims(&self) -> Claims {
+        Claims::new(self.path.join("claims"))
+    }
+
+    /// The run folder of an experiment that was begun again `again` times.
+    pub(super) fn run_folder(&self, experiment: &Experiment, again: usize) -> PathBuf {
+        self.path.join("runs").join(experiment.run_name(again))
+    }
+
+    /// How an experiment ended: a record for each time that it was begun.
+    ///
+    /// # Errors
+    /// A record that cannot be read.
+    pub fn records(&self, experiment: &Experiment) -> Result<Vec<Record>, Error> {
+        let mut records = Vec::new();
+        loop {
+            let path = record_file(&self.run_folder(experiment, records.len()));
+            let text = match fs::read_to_string(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(records),
+                read => read.map_err(Error::io("read", &path))?,
+            };
+            let problem = |error: serde_json::Error| Error::BadPlan { path, problem: error.to_string() };
+            records.push(serde_json::from_str(&text).map_err(problem)?);
+        }
+    }
+
+    /// Writes how an experiment ended.
+    pub(super) fn write_record(
+        &self,
+        experiment: &Experiment,
+        again: usize,
+        record: &Record,
+    ) -> Result<(), Error> {
+        let folder = self.run_folder(experiment, again);
+        fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
+        let text = serde_json::to_string_pretty(record).map_err(std::io::Error::other);
+        let path = record_file(&folder);
+        text.and_then(|text| write_atomically(&path, text.as_bytes())).map_err(Error::io("write", path))
+    }
+
+    /// The table so far.
+    ///
+    /// # Errors
+    /// A record that cannot be read.
+    pub fn table(&self) -> Result<Table, Error> {
+        let records: Result<Vec<_>, Error> =
+            self.experiments.iter().map(|experiment| self.records(experiment)).collect();
+        Ok(Table::new(&self.plan, &self.experiments, records?))
+    }
+
+    /// Writes the table so far as Markdown, CSV and a page, and returns it.
+    ///
+    /// # Errors
+    /// A record that cannot be read, a file that cannot be written.
+    pub fn write_results(&self) -> Result<Table, Error> {
+        let table = self.table()?;
+        for (name, contents) in [
+            ("results.md", table.markdown()),
+            ("results.csv", text::csv(&table)),
+            ("results.html", page::html(&table)),
+        ] {
+            let path = self.path.join(name);
+            write_atomically(&path, contents.as_bytes()).map_err(Error::io("write", path))?;
+        }
+        Ok(table)
+    }
+}
+
+/// Which time (from 0) of beginning an experiment is due, after those with these records: at most `reseed` times again
+/// where it did not start to learn.
+pub(super) fn due(records: &[Record], reseed: usize) -> Option<usize> {
+    let again = records.len();
+    let failed = records.last().is_none_or(|record| record.fate != Fate::Finished);
+    (failed && again <= reseed).then_some(again)
+}
+
+fn record_file(run: &Path) -> PathBuf {
+    run.join("result.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_did_not_learn_is_begun_again_and_so_often() {
+        let record = |fate| Record { fate, seed: 0, seconds: 1.0, history: Vec::new() };
+        let (dead, good) = (record(Fate::Dead), record(Fate::Finished));
+        assert_eq!(due(&[], 0), Some(0));
+        assert_eq!((due(&[good.clone()], 5), due(&[dead.clone()], 0)), (None, None));
+        assert_eq!((due(&[dead.clone()], 2), due(&[dead.clone(), dead.clone()], 2)), (Some(1), Some(2)));
+        assert_eq!((due(&[dead.clone(), good], 2), due(&[dead.clone(), dead], 1)), (None, None));
+    }
+}

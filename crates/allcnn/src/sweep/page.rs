@@ -1,0 +1,130 @@
+//! The table of a sweep as one self-contained page with plots.
+
+use super::{Row, Table, text};
+use crate::report::curves::{Series, chart};
+use crate::report::dots::{self, Point};
+use crate::report::html;
+use crate::run::PROGRAM;
+
+/// The colors of the learning rates, in turn.
+const COLORS: [&str; 4] = ["a", "b", "c", "d"];
+
+/// The page.
+pub(super) fn html(table: &Table) -> String {
+    let body = figures(table) + &errors(table) + &curves(table) + &literature(table);
+    html::page(table.plan.table.title(), &table.terms(), &body, PROGRAM)
+}
+
+/// The table.
+fn figures(table: &Table) -> String {
+    let head = ["network", "paper", "ours", "best rate"].map(str::to_owned).into_iter();
+    let head = head.chain(table.plan.learning_rates.iter().map(|rate| format!("lr {rate}")));
+    let rows: String = table.rows.iter().map(|row| line("td", text::cells(row))).collect();
+    html::section(false, "Errors", "", &list(&line("th", head), &rows))
+}
+
+/// A scrollable list of rows under a heading.
+fn list(head: &str, rows: &str) -> String {
+    format!(
+        "<div class=\"card scroll\"><table class=\"list\"><thead>{head}</thead><tbody>{rows}</tbody></table></div>"
+    )
+}
+
+/// A table's row of cells, plain text.
+fn line(tag: &str, cells: impl IntoIterator<Item = String>) -> String {
+    let cells = cells.into_iter().map(|cell| format!("<{tag}>{}</{tag}>", html::text(&cell)));
+    format!("<tr>{}</tr>\n", cells.collect::<String>())
+}
+
+/// The error of each network at its best rate beside the paper's.
+fn errors(table: &Table) -> String {
+    let points = |row: &Row| {
+        let paper = row.entry.published.map(|figure| Point {
+            class: "b hollow",
+            value: figure.error_pct,
+            said: format!("{}, the paper: {figure} %", row.entry.name),
+        });
+        let best = row.best();
+        let ours = best.into_iter().flat_map(|rate| {
+            let said = format!("{}, ours at lr {}", row.entry.name, rate.learning_rate);
+            rate.errors().into_iter().map(move |value| Point {
+                class: "a",
+                value,
+                said: format!("{said}: {value:.2} %"),
+            })
+        });
+        (row.entry.name.clone(), paper.into_iter().chain(ours).collect())
+    };
+    let rows: Vec<(String, Vec<Point>)> = table.rows.iter().map(points).collect();
+    let drawing = dots::chart("Test error by network", "test error, %", &rows);
+    let legend = "<div class=\"legend\"><span><i class=\"a\"></i>ours, a point a seed</span>\
+                  <span><i class=\"b\"></i>the paper</span></div>";
+    html::section(
+        drawing.is_empty(),
+        "Error by network",
+        "Ours at the best learning rate beside the paper's figure.",
+        &format!("<div class=\"card\">{legend}{drawing}</div>"),
+    )
+}
+
+/// The test error by epoch of each network, a curve a learning rate.
+fn curves(table: &Table) -> String {
+    let drawn = table.rows.iter().filter_map(|row| {
+        let curves: Vec<(String, &str, Vec<Option<f64>>)> = row
+            .rates
+            .iter()
+            .zip(COLORS.iter().cycle())
+            .filter_map(|(rate, class)| {
+                let record = rate.trials.iter().find_map(|trial| trial.last())?;
+                let errors = record.history.iter().map(|row| row.test_error_pct).collect();
+                Some((rate.learning_rate.to_string(), *class, errors))
+            })
+            .collect();
+        let epochs = curves.iter().map(|(_, _, errors)| errors.len()).max()? as u32;
+        let series =
+            curves.iter().map(|(name, class, values)| Series { name, class, values: values.clone() });
+        Some(chart(&row.entry.name, &(1..=epochs).collect::<Vec<_>>(), series))
+    });
+    let drawn: String = drawn.collect();
+    html::section(
+        drawn.is_empty(),
+        "Learning curves by learning rate",
+        "Test error, %, of the first training at each rate.",
+        &format!("<div class=\"charts\">\n{drawn}</div>"),
+    )
+}
+
+/// The figures of others.
+fn literature(table: &Table) -> String {
+    let figures = table.plan.table.literature();
+    let row = |figure: &super::Literature| {
+        line("td", [figure.group.to_owned(), figure.method.into(), figure.published.to_string()])
+    };
+    let rows: String = figures.iter().map(row).collect();
+    html::section(
+        figures.is_empty(),
+        "The literature",
+        "As the paper prints them, not run here. (?) marks figures that were recalled, not read.",
+        &list(&line("th", ["data", "method", "error, %"].map(str::to_owned)), &rows),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::tests::table;
+    use super::*;
+
+    #[test]
+    fn the_page_has_the_table_the_points_and_the_curves_and_nothing_from_outside() {
+        let mut table = table();
+        table.rows[1].entry.name = "<script>".into();
+        let page = html(&table);
+        assert!(page.contains("model-c, the paper: 9.74 %") && page.contains("ours at lr 0.05: 9.50 %"));
+        assert_eq!(page.matches("class=\"charts\"").count(), 1);
+        assert!(page.contains("10.00 ± 0.71") && page.contains("stuck, 1 to do"));
+        for outside in ["<script>", "http:", "https:", "src="] {
+            assert!(!page.contains(outside), "{outside}");
+        }
+        assert!(!page.contains("not run here"), "Table 3 has no literature");
+    }
+}

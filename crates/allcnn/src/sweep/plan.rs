@@ -1,0 +1,250 @@
+//! What a sweep is to do: the settings of `plan.toml`, and the experiments that follow from them.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use super::published::{Benchmark, Entry, PaperTable};
+use crate::train::{self, Recipe, Request};
+
+/// How far the seeds of an experiment that is begun again lie from each other: more than anybody asks seeds for.
+const RESEED_STRIDE: u64 = 1_000_000;
+
+/// The settings of a sweep. Everything in the table follows from them and the images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The paper's table.
+    pub table: PaperTable,
+    /// Rows of the table, or other networks: names or files.
+    pub models: Vec<String>,
+    /// The learning rates that each is trained at.
+    pub learning_rates: Vec<f64>,
+    /// How often each is trained at each rate: with the seeds 0, 1, ...
+    pub seeds: u64,
+    /// The data in the place of CIFAR-10.
+    pub data: String,
+    /// The data in the place of CIFAR-100.
+    pub cifar100: String,
+    /// What is held out for testing, as `--holdout` says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holdout: Option<String>,
+    /// The most training images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// All other settings. An experiment has its own learning rate, seed and augmentation.
+    pub recipe: Recipe,
+}
+
+/// One training of a sweep.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Experiment {
+    /// Its name, and that of its run folder.
+    pub name: String,
+    /// The row of the table that it belongs to, by index.
+    pub row: usize,
+    /// Its learning rate.
+    pub learning_rate: f64,
+    /// Its seed, when it is begun for the first time.
+    pub seed: u64,
+    request: Request,
+}
+
+impl Experiment {
+    /// The name of its run folder, begun again `again` times.
+    pub fn run_name(&self, again: usize) -> String {
+        match again {
+            0 => self.name.clone(),
+            _ => format!("{}-again{again}", self.name),
+        }
+    }
+
+    /// The training, begun again `again` times with another seed each.
+    pub fn request(&self, again: usize) -> Request {
+        let mut request = self.request.clone();
+        request.recipe.seed = self.seed + RESEED_STRIDE * again as u64;
+        request
+    }
+}
+
+impl Plan {
+    /// The paper's experiments for a table.
+    pub fn paper(table: PaperTable) -> Self {
+        Self {
+            table,
+            models: table.entries().into_iter().map(|entry| entry.name).collect(),
+            learning_rates: table.learning_rates(),
+            seeds: 1,
+            data: "cifar10".into(),
+            cifar100: "cifar100".into(),
+            holdout: None,
+            limit: None,
+            recipe: Recipe::paper(),
+        }
+    }
+
+    /// The same plan with names of files that mean the same in every folder.
+    pub(super) fn anchored(mut self) -> Self {
+        let anchor = |name: &mut String| {
+            if let Ok(path) = std::path::absolute(&*name) {
+                *name = path.to_string_lossy().into_owned();
+            }
+        };
+        self.models.iter_mut().filter(|model| model.ends_with(".toml")).for_each(anchor);
+        let is_named = |data: &&mut String| matches!(data.as_str(), "shapes" | "cifar10" | "cifar100");
+        [&mut self.data, &mut self.cifar100].into_iter().filter(|data| !is_named(data)).for_each(anchor);
+        self
+    }
+
+    /// The rows of its table.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.models.iter().map(|model| self.table.entry(model)).collect()
+    }
+
+    /// The data of a row.
+    pub fn data_of(&self, entry: &Entry) -> &str {
+        match entry.benchmark {
+            Benchmark::Cifar10 => &self.data,
+            Benchmark::Cifar100 => &self.cifar100,
+        }
+    }
+
+    /// The experiments, in the order in which they are done: all networks at all rates with the first seed, then with
+    /// the next.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] for an unknown network or settings out of their range, [`Error::Choice`] for an augmentation
+    /// that the program does not have or two experiments of one name.
+    pub fn experiments(&self) -> Result<Vec<Experiment>, Error> {
+        let mut experiments = Vec::new();
+        for seed in 0..self.seeds {
+            for (row, entry) in self.entries().iter().enumerate() {
+                train::network(&entry.model, 2, None)?;
+                for &learning_rate in &self.learning_rates {
+                    let name = format!("{}-lr{learning_rate}-seed{seed}", entry.name);
+                    let request = self.request(entry, learning_rate)?;
+                    experiments.push(Experiment { name, row, learning_rate, seed, request });
+                }
+            }
+        }
+        let mut seen = BTreeSet::new();
+        match experiments.iter().find(|experiment| !seen.insert(&experiment.name)) {
+            Some(twice) => Err(Error::Choice(format!(
+                "the experiment {} is there twice: name each network and learning rate once",
+                twice.name
+            ))),
+            None => Ok(experiments),
+        }
+    }
+
+    fn request(&self, entry: &Entry, learning_rate: f64) -> Result<Request, Error> {
+        let augment = entry.augment.parse().map_err(|error: crate::augment::UnknownAugment| {
+            Error::Choice(format!("{} cannot be trained: {error}\nleave it out with --models", entry.name))
+        })?;
+        let dropout = self.recipe.dropout.filter(|_| !entry.own_dropout);
+        let recipe = Recipe { learning_rate, augment, dropout, ..self.recipe.clone() }.checked()?;
+        let holdout = self.holdout.as_deref().map(str::parse).transpose().map_err(train::Error::Data)?;
+        Ok(Request {
+            model: entry.model.clone(),
+            input: None,
+            data: self.data_of(entry).into(),
+            holdout,
+            labels: crate::data::Labels::Fine,
+            limit: self.limit,
+            recipe,
+            fit_time_limit: false,
+            time_limit: None,
+        })
+    }
+
+    /// The settings in which `other` differs, each with both values.
+    pub(super) fn changes(&self, other: &Self) -> Vec<String> {
+        let settings = |plan: &Self| {
+            let mut settings = toml::Table::try_from(plan).unwrap_or_default();
+            if let Some(toml::Value::Table(recipe)) = settings.remove("recipe") {
+                settings.extend(recipe);
+            }
+            settings
+        };
+        let (ours, theirs) = (settings(self), settings(other));
+        let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+        let text =
+            |table: &toml::Table, name| table.get(name).map_or_else(|| "none".into(), ToString::to_string);
+        names
+            .into_iter()
+            .filter(|&name| ours.get(name) != theirs.get(name))
+            .map(|name| format!("{name} is {}, not {}", text(&ours, name), text(&theirs, name)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::Schedule;
+
+    #[test]
+    fn the_papers_table_3_is_48_trainings_of_the_papers_recipe() {
+        let experiments = Plan::paper(PaperTable::Table3).experiments().unwrap();
+        assert_eq!(experiments.len(), 48);
+        let last = experiments.last().unwrap();
+        assert_eq!(last.name, "all-cnn-c-lr0.01-seed0");
+        let recipe = last.request(0).recipe;
+        assert_eq!(recipe, Recipe { learning_rate: 0.01, ..Recipe::paper() });
+    }
+
+    #[test]
+    fn a_scaled_schedule_keeps_its_proportions() {
+        let mut plan = Plan::paper(PaperTable::Table3);
+        plan.recipe.epochs = 7;
+        let recipe = plan.experiments().unwrap()[0].request(0).recipe;
+        let Schedule::Steps { .. } = recipe.schedule else { panic!("{:?}", recipe.schedule) };
+        let factors = [0, 3, 4, 5, 6].map(|epoch| recipe.schedule.factor(epoch * 10, 70));
+        let expected = [1.0, 1.0, 0.1, 0.01, 0.001];
+        assert!(factors.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{factors:?}");
+    }
+
+    #[test]
+    fn the_large_network_keeps_its_own_dropout() {
+        let mut plan = Plan::paper(PaperTable::Table4);
+        plan.models = vec!["all-cnn-c-augmented".into(), "all-cnn-c-cifar100".into()];
+        let experiments = plan.experiments().unwrap();
+        assert_eq!(experiments[1].request(0).data, "cifar100");
+        assert!(experiments[0].request(0).recipe.dropout.is_some());
+        assert!(PaperTable::Table4.entry("large-all-cnn").own_dropout);
+    }
+
+    #[test]
+    fn an_experiment_that_is_begun_again_has_another_seed_and_folder() {
+        let mut plan = Plan::paper(PaperTable::Table3);
+        plan.seeds = 2;
+        let experiments = plan.experiments().unwrap();
+        let second = &experiments[48];
+        assert_eq!((second.seed, second.request(0).recipe.seed), (1, 1));
+        assert_eq!(second.request(2).recipe.seed, 2_000_001);
+        assert_eq!(second.run_name(2), "model-a-lr0.25-seed1-again2");
+    }
+
+    #[test]
+    fn changes_are_named_with_both_values() {
+        let plan = Plan::paper(PaperTable::Table3);
+        let mut other = plan.clone();
+        assert!(plan.changes(&other).is_empty());
+        other.recipe.epochs = 8;
+        other.limit = Some(10);
+        assert_eq!(plan.changes(&other), ["epochs is 350, not 8", "limit is none, not 10"]);
+    }
+
+    #[test]
+    fn mistakes_are_errors() {
+        let with = |change: fn(&mut Plan)| {
+            let mut plan = Plan::paper(PaperTable::Table3);
+            change(&mut plan);
+            plan.experiments().unwrap_err().to_string()
+        };
+        assert!(with(|plan| plan.models = vec!["all-cnn-d".into()]).contains("all-cnn-c"));
+        assert!(with(|plan| plan.learning_rates = vec![0.1, 0.1]).contains("twice"));
+        assert!(with(|plan| plan.learning_rates = vec![-0.1]).contains("learning rate is -0.1"));
+    }
+}

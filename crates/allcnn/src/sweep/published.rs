@@ -1,0 +1,225 @@
+//! What the paper prints in its Tables 3 and 4: the experiments, with its figures, and the figures of others.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::net::{Base, Variant};
+
+/// A table of the paper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PaperTable {
+    /// The base networks and those derived from them, on CIFAR-10 without augmentation.
+    Table3,
+    /// All-CNN beside the literature, on CIFAR-10 and CIFAR-100.
+    Table4,
+}
+
+/// A test error in percent that the paper prints.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Published {
+    /// The figure.
+    pub error_pct: f64,
+    /// The figure was recalled, not read: the copies of the paper at hand lack it.
+    pub is_recalled: bool,
+}
+
+impl fmt::Display for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2}{}", self.error_pct, if self.is_recalled { " (?)" } else { "" })
+    }
+}
+
+/// The data that an experiment of the paper uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Benchmark {
+    /// CIFAR-10.
+    Cifar10,
+    /// CIFAR-100.
+    Cifar100,
+}
+
+/// A row of a table: what is trained, on what, how it is augmented.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The row's name.
+    pub name: String,
+    /// The network's name, or its file.
+    pub model: String,
+    /// The data.
+    pub benchmark: Benchmark,
+    /// The augmentation, as a recipe names it.
+    pub augment: &'static str,
+    /// Whether the network's own dropout rates count, not the recipe's.
+    pub own_dropout: bool,
+    /// The paper's figure.
+    pub published: Option<Published>,
+}
+
+impl Entry {
+    fn plain(name: &str, model: &str) -> Self {
+        let (benchmark, augment) = (Benchmark::Cifar10, "none");
+        let (name, model) = (name.into(), model.into());
+        Self { name, model, benchmark, augment, own_dropout: false, published: None }
+    }
+}
+
+/// A figure of the literature that Table 4 prints.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Literature {
+    /// Data and augmentation.
+    pub group: &'static str,
+    /// Whose network.
+    pub method: &'static str,
+    /// The figure.
+    pub published: Published,
+}
+
+/// The test errors of Table 3: a row a base network; base, Strided, ConvPool, All-CNN.
+const TABLE_3: [(Base, [f64; 4]); 3] = [
+    (Base::A, [12.47, 13.46, 10.21, 10.30]),
+    (Base::B, [10.20, 10.98, 9.33, 9.10]),
+    (Base::C, [9.74, 10.19, 9.31, 9.08]),
+];
+
+impl PaperTable {
+    /// `table3` or `table4`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table3 => "table3",
+            Self::Table4 => "table4",
+        }
+    }
+
+    /// What it shows.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Table3 => "Table 3: test error on CIFAR-10 without augmentation, %",
+            Self::Table4 => "Table 4: test error on CIFAR-10 and CIFAR-100, %",
+        }
+    }
+
+    /// The learning rates that are tried unless others are asked for: for Table 3 the paper's four; for Table 4, whose
+    /// rate is that of All-CNN-C in Table 3 and not printed, the one that was best in reproductions.
+    pub fn learning_rates(self) -> Vec<f64> {
+        match self {
+            Self::Table3 => vec![0.25, 0.1, 0.05, 0.01],
+            Self::Table4 => vec![0.05],
+        }
+    }
+
+    /// The paper's rows.
+    pub fn entries(self) -> Vec<Entry> {
+        match self {
+            Self::Table3 => table_3(),
+            Self::Table4 => table_4(),
+        }
+    }
+
+    /// The row called `name`; for any other name, or file, of a network a row without a figure of the paper.
+    pub fn entry(self, name: &str) -> Entry {
+        let own = || {
+            let stem = Path::new(name).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            let shown = stem.filter(|_| name.ends_with(".toml")).unwrap_or_else(|| name.into());
+            Entry::plain(&shown, name)
+        };
+        self.entries().into_iter().find(|entry| entry.name == name).unwrap_or_else(own)
+    }
+
+    /// What the paper prints of others.
+    pub fn literature(self) -> Vec<Literature> {
+        match self {
+            Self::Table3 => Vec::new(),
+            Self::Table4 => literature(),
+        }
+    }
+}
+
+fn table_3() -> Vec<Entry> {
+    let row = |(base, errors): (Base, [f64; 4])| {
+        Variant::ALL.into_iter().zip(errors).map(move |(variant, error_pct)| {
+            let name = base.derive(variant, 10).name().to_owned();
+            let published = Some(Published { error_pct, is_recalled: false });
+            Entry { published, ..Entry::plain(&name, &name) }
+        })
+    };
+    TABLE_3.into_iter().flat_map(row).collect()
+}
+
+fn table_4() -> Vec<Entry> {
+    let entry = |name, augment, benchmark, error_pct, is_recalled| Entry {
+        augment,
+        benchmark,
+        published: Some(Published { error_pct, is_recalled }),
+        ..Entry::plain(name, "all-cnn-c")
+    };
+    vec![
+        entry("all-cnn-c", "none", Benchmark::Cifar10, 9.08, false),
+        entry("all-cnn-c-augmented", "flip-shift", Benchmark::Cifar10, 7.25, false),
+        entry("all-cnn-c-cifar100", "flip-shift", Benchmark::Cifar100, 33.71, false),
+        Entry {
+            model: "large-all-cnn".into(),
+            own_dropout: true,
+            ..entry("large-all-cnn", "heavy", Benchmark::Cifar10, 4.41, true)
+        },
+    ]
+}
+
+fn literature() -> Vec<Literature> {
+    let figure = |group, method, error_pct, is_recalled| Literature {
+        group,
+        method,
+        published: Published { error_pct, is_recalled },
+    };
+    let plain = "CIFAR-10";
+    let augmented = "CIFAR-10, flips and translations";
+    let large = "CIFAR-10, heavy augmentation";
+    let hundred = "CIFAR-100";
+    vec![
+        figure(plain, "Maxout", 11.68, false),
+        figure(plain, "Network in Network", 10.41, false),
+        figure(plain, "Deeply Supervised", 9.69, false),
+        figure(augmented, "Maxout", 9.38, false),
+        figure(augmented, "DropConnect", 9.32, true),
+        figure(augmented, "dasNet", 9.22, true),
+        figure(augmented, "Network in Network", 8.81, false),
+        figure(augmented, "Deeply Supervised", 7.97, false),
+        figure(hundred, "CNN + tree prior", 36.85, true),
+        figure(hundred, "Network in Network", 35.68, false),
+        figure(hundred, "Deeply Supervised", 34.57, false),
+        figure(hundred, "Maxout (larger)", 34.54, true),
+        figure(hundred, "dasNet", 33.78, true),
+        figure(hundred, "Fractional pooling, 1 test", 31.45, true),
+        figure(hundred, "Fractional pooling, 12 tests", 26.39, true),
+        figure(large, "Spatially sparse CNN", 4.47, true),
+        figure(large, "Fractional pooling, 1 test", 4.50, false),
+        figure(large, "Fractional pooling, 100 tests", 3.47, true),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_3_has_the_twelve_networks_under_the_names_that_train_knows() {
+        let entries = PaperTable::Table3.entries();
+        assert_eq!(entries.len(), 12);
+        for entry in &entries {
+            assert_eq!(crate::net::Network::named(&entry.model, 10).unwrap().name(), entry.name);
+        }
+        let of = |name| PaperTable::Table3.entry(name).published.unwrap().to_string();
+        assert_eq!([of("model-a"), of("all-cnn-c"), of("strided-cnn-b")], ["12.47", "9.08", "10.98"]);
+    }
+
+    #[test]
+    fn other_networks_are_rows_without_a_figure() {
+        let entry = PaperTable::Table4.entry("nets/mine.toml");
+        assert_eq!((entry.name.as_str(), entry.model.as_str()), ("mine", "nets/mine.toml"));
+        assert_eq!((entry.published, entry.augment), (None, "none"));
+        assert_eq!(PaperTable::Table4.entry("model-a").published, None);
+        assert_eq!(PaperTable::Table4.entry("large-all-cnn").published.unwrap().to_string(), "4.41 (?)");
+    }
+}

@@ -1,0 +1,87 @@
+//! How far a sweep is, and when it will be done.
+
+use std::time::Duration;
+
+use super::folder::due;
+use super::{Error, Sweep};
+use crate::run::RunFolder;
+use crate::train;
+
+/// The part of an experiment that is under way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Running {
+    /// Its run's name.
+    pub name: String,
+    /// Epochs done.
+    pub epochs: u32,
+    /// Of so many.
+    pub total_epochs: u32,
+    /// Whether a process is at it now.
+    pub is_held: bool,
+}
+
+/// How far a sweep is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// Experiments that have ended.
+    pub ended: usize,
+    /// Of so many.
+    pub total: usize,
+    /// Those under way.
+    pub running: Vec<Running>,
+    /// How long the rest will take as many processes as are at work now, one where none is; unknown before the first
+    /// epoch.
+    pub left: Option<Duration>,
+}
+
+impl Sweep {
+    /// How far the sweep is.
+    ///
+    /// An experiment's cost is taken to be proportional to the multiply-adds of its network; what one takes is
+    /// measured on the epochs that are done.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn status(&self) -> Result<Status, Error> {
+        let (claims, epochs) = (self.claims(), self.plan().recipe.epochs);
+        let mut status =
+            Status { ended: 0, total: self.experiments().len(), running: Vec::new(), left: None };
+        let (mut seconds, mut work, mut remaining) = (0.0, 0.0, 0.0);
+        for experiment in self.experiments() {
+            let network = train::network(&experiment.request(0).model, 10, None)?;
+            let epoch_work = network.info().multiply_adds as f64;
+            let records = self.records(experiment)?;
+            for record in &records {
+                seconds += record.seconds;
+                work += epoch_work * record.history.len() as f64;
+            }
+            let Some(again) = due(&records, 0) else {
+                status.ended += 1;
+                continue;
+            };
+            let is_held = claims
+                .is_held(&experiment.name)
+                .map_err(Error::io("read", claims.path(&experiment.name, 1)))?;
+            let run = RunFolder::open(&self.run_folder(experiment, again)).ok();
+            let (done, spent) = run.as_ref().and_then(so_far).unwrap_or((0, 0.0));
+            seconds += spent;
+            work += epoch_work * f64::from(done);
+            remaining += epoch_work * f64::from(epochs.saturating_sub(done));
+            if is_held || run.is_some() {
+                let name = experiment.run_name(again);
+                status.running.push(Running { name, epochs: done, total_epochs: epochs, is_held });
+            }
+        }
+        let workers = status.running.iter().filter(|running| running.is_held).count().max(1);
+        let left = remaining * seconds / work / workers as f64;
+        status.left = (work > 0.0).then(|| Duration::try_from_secs_f64(left).ok()).flatten();
+        Ok(status)
+    }
+}
+
+/// Epochs and seconds of a run, from the last line of its `metrics.csv`.
+fn so_far(run: &RunFolder) -> Option<(u32, f64)> {
+    let text = std::fs::read_to_string(run.metrics()).ok()?;
+    let last = text.lines().last()?;
+    Some((last.split(',').next()?.parse().ok()?, last.rsplit(',').next()?.parse().ok()?))
+}

@@ -1,0 +1,161 @@
+//! The table of a sweep as Markdown, for people, and as CSV, a line a training, for programs.
+
+use std::fmt::Write;
+
+use super::{Rate, Row, Table};
+
+/// The table, the terms it was made on, and the figures of the literature.
+pub(super) fn markdown(table: &Table) -> String {
+    let mut columns = vec!["network".to_owned(), "paper".into(), "ours".into(), "best rate".into()];
+    columns.extend(table.plan.learning_rates.iter().map(|rate| format!("lr {rate}")));
+    let rows = table.rows.iter().map(cells).collect();
+    let mut text = format!("# {}\n\n{}\n{}\n", table.plan.table.title(), grid(columns, rows), table.terms());
+    let literature = table.plan.table.literature();
+    if !literature.is_empty() {
+        let columns = ["data", "method", "error"].map(str::to_owned).to_vec();
+        let row = |figure: &super::Literature| {
+            vec![figure.group.to_owned(), figure.method.into(), figure.published.to_string()]
+        };
+        let rows = literature.iter().map(row).collect();
+        let _ = write!(
+            text,
+            "\n## The literature's figures, as the paper prints them (not run here)\n\n{}",
+            grid(columns, rows)
+        );
+    }
+    let marked = table.rows.iter().filter_map(|row| row.entry.published);
+    if marked.chain(literature.iter().map(|figure| figure.published)).any(|figure| figure.is_recalled) {
+        text += "\n(?) marks figures of the paper that were recalled, not read.\n";
+    }
+    text
+}
+
+/// A row's cells.
+pub(super) fn cells(row: &Row) -> Vec<String> {
+    let dash = || "–".to_owned();
+    let best = row.best();
+    let mut cells = vec![
+        row.entry.name.clone(),
+        row.entry.published.map_or_else(dash, |figure| figure.to_string()),
+        best.and_then(mean).unwrap_or_else(dash),
+        best.map_or_else(dash, |rate| rate.learning_rate.to_string()),
+    ];
+    cells.extend(row.rates.iter().map(rate_cell));
+    cells
+}
+
+/// `10.00 ± 0.71`.
+fn mean(rate: &Rate) -> Option<String> {
+    let deviation = rate.deviation().map_or_else(String::new, |deviation| format!(" ± {deviation:.2}"));
+    rate.mean().map(|mean| format!("{mean:.2}{deviation}"))
+}
+
+/// The mean, the trainings that failed, those that are left.
+fn rate_cell(rate: &Rate) -> String {
+    let failures = rate.failures().into_iter().map(|(fate, count)| match count {
+        1 => fate.to_owned(),
+        _ => format!("{count} {fate}"),
+    });
+    let left = match rate.left() {
+        0 => None,
+        left if left == rate.trials.len() => Some("–".to_owned()),
+        left => Some(format!("{left} to do")),
+    };
+    mean(rate).into_iter().chain(failures).chain(left).collect::<Vec<_>>().join(", ")
+}
+
+/// A Markdown table whose columns line up.
+fn grid(head: Vec<String>, rows: Vec<Vec<String>>) -> String {
+    let lines: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
+    let columns = lines[0].len();
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for (number, line) in lines.iter().enumerate() {
+        let cells = line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
+        let _ = writeln!(text, "| {} |", cells.collect::<Vec<_>>().join(" | "));
+        if number == 0 {
+            let rules = widths.iter().map(|&width| "-".repeat(width));
+            let _ = writeln!(text, "| {} |", rules.collect::<Vec<_>>().join(" | "));
+        }
+    }
+    text
+}
+
+/// A line for each time that a training was begun and ended.
+pub(super) fn csv(table: &Table) -> String {
+    let mut text = "network,learning_rate,seed,begun_again,fate,epochs,train_loss,test_error_pct,\
+                    best_test_error_pct,paper_error_pct\n"
+        .to_string();
+    let optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    for row in &table.rows {
+        let (name, paper) = (&row.entry.name, row.entry.published.map(|figure| figure.error_pct));
+        for rate in &row.rates {
+            for (again, record) in rate.trials.iter().flat_map(|trial| trial.records.iter().enumerate()) {
+                let last = record.history.last();
+                let _ = writeln!(
+                    text,
+                    "{},{},{},{again},{},{},{},{},{},{}",
+                    quoted(name),
+                    rate.learning_rate,
+                    record.seed,
+                    record.fate.word(),
+                    record.history.len(),
+                    optional(last.map(|row| row.train_loss)),
+                    optional(last.and_then(|row| row.test_error_pct)),
+                    optional(record.best_error_pct()),
+                    optional(paper),
+                );
+            }
+        }
+    }
+    text
+}
+
+/// A field of a CSV line, quoted where it must be.
+fn quoted(field: &str) -> String {
+    let plain = !field.contains(['"', ',', '\n', '\r']);
+    if plain { field.into() } else { format!("\"{}\"", field.replace('"', "\"\"")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::tests::table;
+    use super::*;
+
+    #[test]
+    fn the_markdown_has_the_papers_figure_ours_and_every_rate() {
+        let text = markdown(&table());
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+        assert_eq!(
+            lines[0].split('|').map(str::trim).collect::<Vec<_>>().join("|"),
+            "|network|paper|ours|best rate|lr 0.1|lr 0.05|"
+        );
+        let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            cells(lines[2])[1..7],
+            ["model-c", "9.74", "10.00 ± 0.71", "0.05", "11.00, diverged", "10.00 ± 0.71"]
+        );
+        assert_eq!(cells(lines[3])[1..7], ["all-cnn-c", "9.08", "–", "–", "stuck, 1 to do", "–"]);
+        assert!(lines.iter().all(|line| line.chars().count() == lines[0].chars().count()));
+    }
+
+    #[test]
+    fn the_literature_stands_apart_and_recalled_figures_are_marked() {
+        let mut table = table();
+        table.plan.table = super::super::PaperTable::Table4;
+        let text = markdown(&table);
+        assert!(text.contains("not run here") && text.contains("Network in Network"), "{text}");
+        assert!(text.contains("9.32 (?)") && text.contains("recalled"), "{text}");
+    }
+
+    #[test]
+    fn the_csv_keeps_every_beginning() {
+        let text = csv(&table());
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 1 + 6);
+        assert_eq!(lines[1], "model-c,0.1,0,0,diverged,2,1.5,80,80,9.74");
+        assert_eq!(lines[3], "model-c,0.1,0,1,finished,2,1.5,11,11,9.74");
+        assert_eq!(quoted("a,\"b\""), "\"a,\"\"b\"\"\"");
+    }
+}

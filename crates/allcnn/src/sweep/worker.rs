@@ -1,0 +1,210 @@
+//! A process that works on a sweep: claims an experiment, carries it out, records it, and looks for the next.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use allcnn_device::Device;
+
+use super::folder::due;
+use super::{Error, Experiment, Fate, Record, Sweep};
+use crate::net::Network;
+use crate::run::RunFolder;
+use crate::train::{self, Checkpoint, End, Event, Health, Request};
+
+/// How often a process without work looks for some, and for a wish to stop.
+const POLL: Duration = Duration::from_millis(500);
+
+/// How a process works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// How often an experiment that did not start to learn is begun again, with another seed.
+    pub reseed: usize,
+    /// Wait for experiments that other processes hold, and take them over where these die.
+    pub wait: bool,
+}
+
+/// What a working process tells.
+#[derive(Debug)]
+pub enum Notice<'a> {
+    /// It begins an experiment, or goes on with one.
+    Begins {
+        /// Its run's name.
+        name: &'a str,
+        /// Whether the run was begun before.
+        resumed: bool,
+    },
+    /// Something happened in its training.
+    Training(Event<'a>),
+    /// An experiment has ended.
+    Ended {
+        /// Its run's name.
+        name: &'a str,
+        /// How.
+        record: &'a Record,
+    },
+    /// All that is left is in the hands of other processes.
+    Waits,
+}
+
+/// Why a process stopped to work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All experiments are done.
+    AllDone,
+    /// Other processes are at what is left.
+    OthersAtWork,
+    /// It was asked to stop; everything is saved.
+    Interrupted,
+}
+
+/// What a look for work found.
+enum Found {
+    Work(Experiment, usize, super::claim::Claim),
+    Others,
+    Nothing,
+}
+
+impl Sweep {
+    /// Works on the sweep until all is done or `stop` is set, and keeps the results up to date.
+    ///
+    /// # Errors
+    /// [`Error::Training`] for what keeps an experiment from being carried out (not a divergence: that is a result),
+    /// [`Error::TakenOver`], [`Error::Io`].
+    pub fn work<D: Device>(
+        &self,
+        device: &D,
+        terms: Terms,
+        stop: &AtomicBool,
+        notify: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<Ended, Error> {
+        let mut waits = false;
+        while !stop.load(Ordering::Relaxed) {
+            match self.look(terms)? {
+                Found::Nothing => {
+                    self.write_results()?;
+                    return Ok(Ended::AllDone);
+                }
+                Found::Others if !terms.wait => return Ok(Ended::OthersAtWork),
+                Found::Others => {
+                    if !waits {
+                        notify(Notice::Waits);
+                    }
+                    waits = true;
+                    std::thread::sleep(POLL);
+                }
+                Found::Work(experiment, again, claim) => {
+                    waits = false;
+                    let lost = AtomicBool::new(false);
+                    let record = claim
+                        .hold(&lost, || self.carry_out(device, &experiment, again, [stop, &lost], notify));
+                    if claim.is_lost() {
+                        return Err(Error::TakenOver(experiment.run_name(again)));
+                    }
+                    let Some(record) = record? else { return Ok(Ended::Interrupted) };
+                    self.write_record(&experiment, again, &record)?;
+                    drop(claim);
+                    self.write_results()?;
+                    notify(Notice::Ended { name: &experiment.run_name(again), record: &record });
+                }
+            }
+        }
+        Ok(Ended::Interrupted)
+    }
+
+    /// Claims the first experiment that is due and free.
+    fn look(&self, terms: Terms) -> Result<Found, Error> {
+        let claims = self.claims();
+        let mut found = Found::Nothing;
+        for experiment in self.experiments() {
+            if due(&self.records(experiment)?, terms.reseed).is_none() {
+                continue;
+            }
+            let name = &experiment.name;
+            let claim = claims.acquire(name).map_err(Error::io("claim", claims.path(name, 1)))?;
+            // It may have ended between the two looks.
+            match (claim, due(&self.records(experiment)?, terms.reseed)) {
+                (Some(claim), Some(again)) => return Ok(Found::Work(experiment.clone(), again, claim)),
+                (None, Some(_)) => found = Found::Others,
+                (_, None) => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Trains to the end; nothing where that was interrupted.
+    fn carry_out<D: Device>(
+        &self,
+        device: &D,
+        experiment: &Experiment,
+        again: usize,
+        stops: [&AtomicBool; 2],
+        notify: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<Option<Record>, Error> {
+        let (name, folder) = (experiment.run_name(again), self.run_folder(experiment, again));
+        let request = experiment.request(again);
+        let resumed = RunFolder::open(&folder).is_ok();
+        notify(Notice::Begins { name: &name, resumed });
+        let trained = train_to_end(device, &folder, &request, resumed, stops, notify);
+        let trained = trained.map_err(|source| Error::Training { name, source })?;
+        Ok(trained.map(|(fate, checkpoint)| {
+            let progress = checkpoint.map(|checkpoint| checkpoint.progress).unwrap_or_default();
+            Record { fate, seed: request.recipe.seed, seconds: progress.seconds, history: progress.history }
+        }))
+    }
+}
+
+/// How a training ended, with its last checkpoint; nothing where it was interrupted.
+fn train_to_end<D: Device>(
+    device: &D,
+    folder: &Path,
+    request: &Request,
+    resumed: bool,
+    stops: [&AtomicBool; 2],
+    notify: &mut dyn FnMut(Notice<'_>),
+) -> Result<Option<(Fate, Option<Checkpoint>)>, train::Error> {
+    if resumed && let Some(checkpoint) = given_up(folder)? {
+        return Ok(Some((Fate::Dead, Some(checkpoint))));
+    }
+    let (halt, is_dead) = (AtomicBool::new(false), Cell::new(false));
+    let (mut classes, mut history) = (0, Vec::new());
+    let mut observer = |event: Event<'_>| {
+        match &event {
+            Event::Started { classes: found, .. } => classes = *found,
+            Event::Epoch { row, .. } => {
+                history.push((*row).clone());
+                is_dead.set(Health::of(&history, classes) == Health::Dead);
+            }
+            _ => {}
+        }
+        let stopped = stops.iter().any(|stop| stop.load(Ordering::Relaxed));
+        halt.store(stopped || is_dead.get(), Ordering::Relaxed);
+        notify(Notice::Training(event));
+    };
+    let trained = if resumed {
+        train::resume(device, folder, request, &halt, &mut observer)
+    } else {
+        train::start(device, request, folder, &halt, &mut observer)
+    };
+    let last = || RunFolder::open(folder)?.read_last().map_err(train::Error::from);
+    match trained {
+        Err(train::Error::Diverged { step, .. }) => Ok(Some((Fate::Diverged { step }, last()?))),
+        Err(error) => Err(error),
+        Ok(trained) if trained.outcome.end == End::Finished => {
+            let classes = Network::from_toml(&trained.manifest.network)?.classes();
+            Ok(Some((Fate::of(&trained.outcome.progress.history, classes), last()?)))
+        }
+        Ok(_) if is_dead.get() => Ok(Some((Fate::Dead, last()?))),
+        Ok(_) => Ok(None),
+    }
+}
+
+/// The last checkpoint of a run that was found dead, where it was killed before that was recorded.
+fn given_up(folder: &Path) -> Result<Option<Checkpoint>, train::Error> {
+    let last = RunFolder::open(folder)?.read_last()?;
+    Ok(last.filter(|last| {
+        let at_epochs_end = last.progress.images == 0;
+        at_epochs_end && Health::of(&last.progress.history, last.classes.len()) == Health::Dead
+    }))
+}
