@@ -123,17 +123,14 @@ fn what_another_machine_holds_is_left_to_it_until_it_is_silent() {
 #[test]
 fn divergence_is_a_result_and_is_begun_again_on_request() {
     let folder = sweep_workspace();
-    let learns = "base = \"quick\"\nepochs = 4\nbatch = 32\nclip_norm = inf\n";
-    fs::write(folder.path().join("recipe.toml"), learns).unwrap();
-    let rates = ["--learning-rates", "1000000000,0.05", "--limit", "2000"];
-    let done = allcnn(folder.path(), &sweep("shapes", "sweep", &rates)).done();
-    assert!(done.stdout.contains("diverged"), "{done:?}");
+    let wild = ["--learning-rates", "1000000000", "--limit", "500"];
+    let done = allcnn(folder.path(), &sweep("shapes", "sweep", &wild)).done();
+    assert!(done.stdout.contains("| diverged |") && done.stdout.contains("1 of 1"), "{done:?}");
     let csv = || fs::read_to_string(folder.path().join("sweep/results.csv")).unwrap();
-    assert!(csv().contains("tiny,1000000000,0,0,diverged"), "{}", csv());
-    assert_eq!(csv().lines().count(), 3, "{}", csv());
+    assert_eq!(csv().lines().count(), 2, "{}", csv());
     allcnn(folder.path(), &["reproduce", "table3", "--reseed", "2", "--out", "sweep"]).done();
     assert!(csv().contains("tiny,1000000000,2000000,2,diverged"), "{}", csv());
-    assert_eq!(csv().lines().count(), 5, "the other rate is not begun again: {}", csv());
+    assert_eq!(csv().lines().count(), 4, "{}", csv());
 }
 
 #[test]

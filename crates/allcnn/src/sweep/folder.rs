@@ -181,10 +181,12 @@ mod tests {
     #[test]
     fn only_what_did_not_learn_is_begun_again_and_so_often() {
         let record = |fate| Record { fate, seed: 0, seconds: 1.0, history: Vec::new() };
-        let (dead, good) = (record(Fate::Dead), record(Fate::Finished));
-        assert_eq!(due(&[], 0), Some(0));
-        assert_eq!((due(&[good.clone()], 5), due(&[dead.clone()], 0)), (None, None));
-        assert_eq!((due(&[dead.clone()], 2), due(&[dead.clone(), dead.clone()], 2)), (Some(1), Some(2)));
-        assert_eq!((due(&[dead.clone(), good], 2), due(&[dead.clone(), dead], 1)), (None, None));
+        let after =
+            |fates: &[Fate], reseed| due(&fates.iter().map(|&fate| record(fate)).collect::<Vec<_>>(), reseed);
+        let (dead, good) = (Fate::Dead, Fate::Finished);
+        assert_eq!(after(&[], 0), Some(0));
+        assert_eq!((after(&[good], 5), after(&[dead], 0)), (None, None));
+        assert_eq!((after(&[dead], 2), after(&[dead, dead], 2)), (Some(1), Some(2)));
+        assert_eq!((after(&[dead, good], 2), after(&[dead, dead], 1)), (None, None));
     }
 }

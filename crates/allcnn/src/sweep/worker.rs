@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use allcnn_device::Device;
 
+use super::claim::Claim;
 use super::folder::due;
 use super::{Error, Experiment, Fate, Record, Sweep};
 use crate::net::Network;
@@ -60,8 +61,8 @@ pub enum Ended {
 }
 
 /// What a look for work found.
-enum Found {
-    Work(Experiment, usize, super::claim::Claim),
+enum Found<'a> {
+    Work(&'a Experiment, usize, Claim),
     Others,
     Nothing,
 }
@@ -98,12 +99,12 @@ impl Sweep {
                     waits = false;
                     let lost = AtomicBool::new(false);
                     let record = claim
-                        .hold(&lost, || self.carry_out(device, &experiment, again, [stop, &lost], notify));
+                        .hold(&lost, || self.carry_out(device, experiment, again, [stop, &lost], notify));
                     if claim.is_lost() {
                         return Err(Error::TakenOver(experiment.run_name(again)));
                     }
                     let Some(record) = record? else { return Ok(Ended::Interrupted) };
-                    self.write_record(&experiment, again, &record)?;
+                    self.write_record(experiment, again, &record)?;
                     drop(claim);
                     self.write_results()?;
                     notify(Notice::Ended { name: &experiment.run_name(again), record: &record });
@@ -114,7 +115,7 @@ impl Sweep {
     }
 
     /// Claims the first experiment that is due and free.
-    fn look(&self, terms: Terms) -> Result<Found, Error> {
+    fn look(&self, terms: Terms) -> Result<Found<'_>, Error> {
         let claims = self.claims();
         let mut found = Found::Nothing;
         for experiment in self.experiments() {
@@ -125,7 +126,7 @@ impl Sweep {
             let claim = claims.acquire(name).map_err(Error::io("claim", claims.path(name, 1)))?;
             // It may have ended between the two looks.
             match (claim, due(&self.records(experiment)?, terms.reseed)) {
-                (Some(claim), Some(again)) => return Ok(Found::Work(experiment.clone(), again, claim)),
+                (Some(claim), Some(again)) => return Ok(Found::Work(experiment, again, claim)),
                 (None, Some(_)) => found = Found::Others,
                 (_, None) => {}
             }
@@ -168,13 +169,12 @@ fn train_to_end<D: Device>(
         return Ok(Some((Fate::Dead, Some(checkpoint))));
     }
     let (halt, is_dead) = (AtomicBool::new(false), Cell::new(false));
-    let (mut classes, mut history) = (0, Vec::new());
+    let mut classes = 0;
     let mut observer = |event: Event<'_>| {
         match &event {
             Event::Started { classes: found, .. } => classes = *found,
             Event::Epoch { row, .. } => {
-                history.push((*row).clone());
-                is_dead.set(Health::of(&history, classes) == Health::Dead);
+                is_dead.set(Health::of(std::slice::from_ref(*row), classes) == Health::Dead);
             }
             _ => {}
         }
