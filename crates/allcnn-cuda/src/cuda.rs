@@ -10,12 +10,12 @@ use allcnn_device::{
 use crate::cache::Cache;
 use crate::conv::Conv;
 use crate::engine::{Engine, Numbers, driver_error};
-use crate::kernels::Grid;
+use crate::kernels::{Grid, Kernel};
 use crate::memory::{Buffer, Form, Values, assert_len};
 use crate::pool::Pool;
 use crate::recording::Recording;
 use crate::step::Step;
-use crate::{elementwise, libraries, sgd};
+use crate::{elementwise, libraries, peak, sgd};
 
 /// The environment variable that forbids (`0`) or allows (`1`, the default) TF32 in precision f32.
 pub const TF32: &str = "ALLCNN_CUDA_TF32";
@@ -73,13 +73,22 @@ impl Cuda {
         }
         cudarc::driver::CudaContext::device_count().map_or(0, |count| count.max(0) as usize)
     }
+
+    /// Measured peak of the multiply-adds that convolutions use here, in GFLOP/s (two operations each); the best of
+    /// several tries.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn measure_peak_gflops(&self) -> Result<f64, Error> {
+        peak::measure_gflops(self)
+    }
 }
 
 /// Queues a kernel over values of equal number.
 macro_rules! launch {
-    ($queue:expr, $name:literal, $threads:expr, $($argument:expr),+ $(,)?) => {
+    ($queue:expr, $kernel:expr, $threads:expr, $($argument:expr),+ $(,)?) => {
         // SAFETY: the callers checked the lengths against the shape that goes along; types as in the kernel.
-        unsafe { $queue.launch($name, Grid::over($threads), &[$(&$argument),+]) }
+        unsafe { $queue.launch($kernel, Grid::over($threads), &[$(&$argument),+]) }
     };
 }
 
@@ -121,7 +130,7 @@ impl Device for Cuda {
         } else {
             let [address] = queue.scratch([values.len() * Form::F32.bytes()])?;
             let (to, len) = (Values::new(address, Form::F32), values.len() as u64);
-            launch!(queue, "convert", values.len().div_ceil(4), from, to, len)?;
+            launch!(queue, Kernel::Convert, values.len().div_ceil(4), from, to, len)?;
             // SAFETY: the scratch memory holds as many f32 as `values`, and is waited for below.
             unsafe {
                 cudarc::driver::result::memcpy_dtoh_async(values, address, self.engine.stream.cu_stream())
@@ -230,7 +239,7 @@ impl Device for Cuda {
         assert_len(output, len, "output");
         self.engine.run(|queue| {
             let (from, to) = (queue.read(input), queue.write(output, input.form.get()));
-            launch!(queue, "lrn_forward", len, lrn_arguments(shape), from, to, len as u64)
+            launch!(queue, Kernel::LrnForward, len, lrn_arguments(shape), from, to, len as u64)
         });
     }
     fn lrn_backward(&self, shape: LrnShape, input: &Buffer, d_output: &Buffer, d_input: &mut Buffer) {
@@ -241,7 +250,7 @@ impl Device for Cuda {
         self.engine.run(|queue| {
             let [input, signal] = [input, d_output].map(|buffer| queue.read(buffer));
             let to = queue.write(d_input, d_output.form.get());
-            launch!(queue, "lrn_backward", len, lrn_arguments(shape), input, signal, to, len as u64)
+            launch!(queue, Kernel::LrnBackward, len, lrn_arguments(shape), input, signal, to, len as u64)
         });
     }
 
@@ -252,7 +261,16 @@ impl Device for Cuda {
             [shape.batch, shape.height * shape.width, shape.channels].map(|n| n as u32);
         self.engine.run(|queue| {
             let (from, to) = (queue.read(input), queue.write(output, Form::F32));
-            launch!(queue, "average_forward", shape.batch * shape.channels, from, to, batch, area, channels)
+            launch!(
+                queue,
+                Kernel::AverageForward,
+                shape.batch * shape.channels,
+                from,
+                to,
+                batch,
+                area,
+                channels
+            )
         });
     }
     fn global_average_backward(&self, shape: Shape, d_output: &Buffer, d_input: &mut Buffer) {
@@ -261,7 +279,7 @@ impl Device for Cuda {
         let [area, channels] = [shape.height * shape.width, shape.channels].map(|n| n as u32);
         self.engine.run(|queue| {
             let (from, to) = (queue.read(d_output), queue.write(d_input, Form::F32));
-            launch!(queue, "average_backward", shape.len(), from, to, shape.len() as u64, area, channels)
+            launch!(queue, Kernel::AverageBackward, shape.len(), from, to, shape.len() as u64, area, channels)
         });
     }
     fn softmax_cross_entropy(
@@ -286,7 +304,7 @@ impl Device for Cuda {
             // SAFETY: lengths checked above. Targets come from the host, so they are f32.
             unsafe {
                 queue.launch(
-                    "cross_entropy",
+                    Kernel::CrossEntropy,
                     grid,
                     &[&logits, &targets, &(classes as u32), &scale, &losses, &d_logits],
                 )

@@ -3,7 +3,7 @@
 use allcnn_device::{Dropout, Epilogue, Error, Gate, ReluRule, Shape};
 
 use crate::engine::Queue;
-use crate::kernels::Grid;
+use crate::kernels::{Grid, Kernel};
 use crate::memory::Values;
 use crate::step::Step;
 
@@ -27,7 +27,7 @@ pub fn dropout(
 ) -> Result<(), Error> {
     let grid = Grid::over(len.div_ceil(4));
     // SAFETY: `values` holds `len` of them.
-    unsafe { queue.launch("dropout", grid, &[&values, &(len as u64), &mask(dropout), &step.address()]) }
+    unsafe { queue.launch(Kernel::Dropout, grid, &[&values, &(len as u64), &mask(dropout), &step.address()]) }
 }
 
 /// to = dropout(activation(from + bias)), for sums whose rows have `from_columns` channels and outputs of a shape.
@@ -48,7 +48,7 @@ pub fn finish(
     // SAFETY: `from` and `to` hold as many rows, and the bias a value for each of the output's channels.
     unsafe {
         queue.launch(
-            "finish",
+            Kernel::Finish,
             Grid::over(len.div_ceil(4)),
             &[
                 &from,
@@ -86,7 +86,7 @@ pub fn pass_back(
     // SAFETY: both hold `len` values.
     unsafe {
         queue.launch(
-            "pass_back",
+            Kernel::PassBack,
             grid,
             &[&output, &signal, &(len as u64), &slope, &rule, &has_dropout, &scale],
         )

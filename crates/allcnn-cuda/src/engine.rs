@@ -15,7 +15,7 @@ use crate::conv::choice::Chosen;
 use crate::cudnn::Target;
 use crate::cudnn::graph::Work;
 use crate::cudnn::plan::Arithmetic;
-use crate::kernels::{Grid, Kernels};
+use crate::kernels::{Grid, Kernel, Kernels};
 use crate::memory::{Buffer, Form, Values};
 use crate::recording::Taken;
 
@@ -172,12 +172,12 @@ impl Queue {
     /// As [`Kernels::launch`].
     pub unsafe fn launch(
         &mut self,
-        name: &'static str,
+        kernel: Kernel,
         grid: Grid,
         arguments: &[&dyn DeviceRepr],
     ) -> Result<(), Error> {
         // SAFETY: the caller's.
-        unsafe { self.kernels.launch(&self.stream, name, grid, arguments) }
+        unsafe { self.kernels.launch(&self.stream, kernel, grid, arguments) }
     }
 
     /// The cuDNN handle, bound to the stream.

@@ -11,6 +11,7 @@
 //! | `kernels` | CUDA C++ for everything else, compiled when the device starts |
 //! | `elementwise`, `pool`, `sgd`, `step` | the kernels' arguments |
 //! | `recording` | a whole step as a CUDA graph |
+//! | `peak` | how fast the GPU multiplies at most |
 //! | `cache` | what is kept on disk |
 //!
 //! Nothing here needs CUDA to be built: libraries are loaded when [`Cuda::new`] is called.
@@ -24,6 +25,7 @@ mod engine;
 mod kernels;
 mod libraries;
 mod memory;
+mod peak;
 mod pool;
 mod recording;
 mod sgd;

@@ -4,7 +4,7 @@ use allcnn_device::{Error, PoolKind, PoolShape};
 use cudarc::driver::{CudaSlice, DevicePtr};
 
 use crate::engine::{Engine, Queue, memory_error};
-use crate::kernels::Grid;
+use crate::kernels::{Grid, Kernel};
 use crate::memory::{Buffer, assert_len};
 
 /// A pooling and the switches of its last forward pass: row * width + column of each maximum.
@@ -17,7 +17,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    pub fn new(engine: &Engine, shape: PoolShape) -> Result<Self, Error> {
+    pub(crate) fn new(engine: &Engine, shape: PoolShape) -> Result<Self, Error> {
         let len = shape.output().len();
         let memory = (shape.kind == PoolKind::Max)
             .then(|| engine.stream.alloc_zeros(len).map_err(memory_error("switches", 4 * len)))
@@ -27,7 +27,12 @@ impl Pool {
     }
 
     /// Pools each window. The output has the form of the input.
-    pub fn forward(&self, queue: &mut Queue, input: &Buffer, output: &mut Buffer) -> Result<(), Error> {
+    pub(crate) fn forward(
+        &self,
+        queue: &mut Queue,
+        input: &Buffer,
+        output: &mut Buffer,
+    ) -> Result<(), Error> {
         let len = self.shape.output().len();
         assert_len(input, self.shape.input.len(), "input");
         assert_len(output, len, "output");
@@ -35,11 +40,13 @@ impl Pool {
         let to = queue.write(output, input.form.get());
         let arguments = arguments(&self.shape);
         // SAFETY: lengths checked above; there is a switch for each output of a maximum.
-        unsafe { queue.launch("pool_forward", Grid::over(len), &[&arguments, &from, &to, &self.switches]) }
+        unsafe {
+            queue.launch(Kernel::PoolForward, Grid::over(len), &[&arguments, &from, &to, &self.switches])
+        }
     }
 
     /// The gradient of the input, in the form of that of the output.
-    pub fn backward(
+    pub(crate) fn backward(
         &self,
         queue: &mut Queue,
         input: &Buffer,
@@ -58,7 +65,11 @@ impl Pool {
         let grid = Grid::over(below);
         // SAFETY: as in `forward`.
         unsafe {
-            queue.launch("pool_backward", grid, &[&arguments, &self.switches, &input, &output, &signal, &to])
+            queue.launch(
+                Kernel::PoolBackward,
+                grid,
+                &[&arguments, &self.switches, &input, &output, &signal, &to],
+            )
         }
     }
 }

@@ -69,7 +69,7 @@ unsafe impl Send for Graph {}
 
 impl Recording {
     /// Runs the work, in whatever way is due.
-    pub fn replay(&mut self, engine: &Engine, work: &mut dyn FnMut()) {
+    pub(crate) fn replay(&mut self, engine: &Engine, work: &mut dyn FnMut()) {
         self.state = match mem::take(&mut self.state) {
             State::New => {
                 work();
@@ -97,8 +97,8 @@ impl Recording {
 
 fn record(engine: &Engine, work: &mut dyn FnMut()) -> Result<Graph, Error> {
     let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
-    engine.queue().taken = Some(Taken::default());
     engine.stream.begin_capture(mode).map_err(driver_error("beginning to record a step"))?;
+    engine.queue().taken = Some(Taken::default());
     work();
     let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
     let graph = engine.stream.end_capture(flags);

@@ -3,7 +3,7 @@
 use allcnn_device::{Error, Parameter, Sgd};
 
 use crate::engine::Queue;
-use crate::kernels::{Grid, THREADS};
+use crate::kernels::{Grid, Kernel, THREADS};
 use crate::memory::{Buffer, Form, assert_len};
 use crate::step::Step;
 
@@ -31,7 +31,11 @@ pub fn step(
     for launch in &launches {
         // SAFETY: the table has the parameters' own addresses and lengths.
         unsafe {
-            queue.launch("sgd_step", launch.grid(), &[&launch.table, &settings, &scale, &step.address()])?;
+            queue.launch(
+                Kernel::SgdStep,
+                launch.grid(),
+                &[&launch.table, &settings, &scale, &step.address()],
+            )?;
         }
     }
     Ok(())
@@ -44,13 +48,13 @@ fn gradient_scale(queue: &mut Queue, clip_norm: f32, launches: &[Launch]) -> Res
     let mut place = sums;
     for launch in launches {
         // SAFETY: a place for each block.
-        unsafe { queue.launch("sgd_squares", launch.grid(), &[&launch.table, &place])? };
+        unsafe { queue.launch(Kernel::SgdSquares, launch.grid(), &[&launch.table, &place])? };
         place += u64::from(launch.blocks) * size_of::<f64>() as u64;
     }
     // SAFETY: as many sums as were made.
     unsafe {
         let grid = Grid { blocks: [1, 1], threads: [1, 1] };
-        queue.launch("sgd_scale", grid, &[&sums, &blocks, &clip_norm, &scale])?;
+        queue.launch(Kernel::SgdScale, grid, &[&sums, &blocks, &clip_norm, &scale])?;
     }
     Ok(scale)
 }

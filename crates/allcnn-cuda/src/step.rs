@@ -15,7 +15,7 @@ pub struct Step {
 }
 
 impl Step {
-    pub fn new(stream: &Arc<CudaStream>) -> Result<Self, Error> {
+    pub(crate) fn new(stream: &Arc<CudaStream>) -> Result<Self, Error> {
         let words = words(0, 0.0);
         let memory = stream.alloc_zeros(words.len()).map_err(memory_error("a step", size_of_val(&words)))?;
         let address = memory.device_ptr(stream).0;
@@ -23,12 +23,17 @@ impl Step {
     }
 
     /// Queues the change behind everything that still reads the values before.
-    pub fn set(&mut self, stream: &Arc<CudaStream>, number: u64, learning_rate: f32) -> Result<(), Error> {
+    pub(crate) fn set(
+        &mut self,
+        stream: &Arc<CudaStream>,
+        number: u64,
+        learning_rate: f32,
+    ) -> Result<(), Error> {
         let copied = stream.memcpy_htod(&words(number, learning_rate), &mut self.memory);
         copied.map_err(driver_error("setting the step"))
     }
 
-    pub fn address(&self) -> u64 {
+    pub(crate) fn address(&self) -> u64 {
         self.address
     }
 }

@@ -11,11 +11,12 @@ use allcnn::visualise::render::{Shading, Sheet};
 use allcnn::visualise::{
     Coloring, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, Request, plate,
 };
+use allcnn_device::Device;
 use anyhow::{Context, anyhow, bail};
 
 use super::{features, picture};
 use crate::args::{FigureArgs, ImageFigureArgs, PatchFigureArgs, ReproduceCommand, SplitChoice};
-use crate::device;
+use crate::device::{self, on_device};
 use crate::output;
 use crate::progress::Progress;
 
@@ -28,19 +29,25 @@ const PATCH_FILTERS: usize = 12;
 
 /// Makes one figure.
 pub fn run(command: &ReproduceCommand) -> anyhow::Result<ExitCode> {
-    match command {
-        ReproduceCommand::Fig2(arguments) => figure2(arguments),
-        ReproduceCommand::Fig3(arguments) => figure3(arguments),
-        ReproduceCommand::Fig4(arguments) => images("fig4", arguments, last_convolution, true),
-        ReproduceCommand::Fig5(arguments) => images("fig5", arguments, last_layer, true),
-        ReproduceCommand::Fig6(arguments) => images("fig6", arguments, last_convolution, false),
-    }?;
+    let common = match command {
+        ReproduceCommand::Fig2(arguments) => &arguments.common,
+        ReproduceCommand::Fig3(arguments) => &arguments.figure.common,
+        ReproduceCommand::Fig4(arguments)
+        | ReproduceCommand::Fig5(arguments)
+        | ReproduceCommand::Fig6(arguments) => &arguments.figure.common,
+    };
+    on_device!(device::open(common)?, |device| match command {
+        ReproduceCommand::Fig2(arguments) => figure2(&device, arguments),
+        ReproduceCommand::Fig3(arguments) => figure3(&device, arguments),
+        ReproduceCommand::Fig4(arguments) => images(&device, "fig4", arguments, last_convolution, true),
+        ReproduceCommand::Fig5(arguments) => images(&device, "fig5", arguments, last_layer, true),
+        ReproduceCommand::Fig6(arguments) => images(&device, "fig6", arguments, last_convolution, false),
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn figure2(arguments: &FigureArgs) -> anyhow::Result<()> {
-    let device = device::open(&arguments.common)?;
-    let explorer = FeatureExplorer::new(&device, &RunFolder::open(&arguments.run)?)?;
+fn figure2(device: &impl Device, arguments: &FigureArgs) -> anyhow::Result<()> {
+    let explorer = FeatureExplorer::new(device, &RunFolder::open(&arguments.run)?)?;
     let mut layers = Vec::new();
     for layer in present(explorer.network(), &DRAWN_LAYERS, arguments) {
         let choice = FilterChoice::new(explorer.network(), &layer, None)?;
@@ -56,10 +63,9 @@ fn figure2(arguments: &FigureArgs) -> anyhow::Result<()> {
     finish(arguments, "fig2", &explorer.drawing_sheet(&layers))
 }
 
-fn figure3(arguments: &PatchFigureArgs) -> anyhow::Result<()> {
+fn figure3(device: &impl Device, arguments: &PatchFigureArgs) -> anyhow::Result<()> {
     let figure = &arguments.figure;
-    let device = device::open(&figure.common)?;
-    let explorer = FeatureExplorer::new(&device, &RunFolder::open(&figure.run)?)?;
+    let explorer = FeatureExplorer::new(device, &RunFolder::open(&figure.run)?)?;
     let methods = [Method::Deconvnet, Method::Guided];
     let mut choices = Vec::new();
     for layer in present(explorer.network(), &PATCH_LAYERS, figure) {
@@ -84,6 +90,7 @@ fn figure3(arguments: &PatchFigureArgs) -> anyhow::Result<()> {
 
 /// Figures 4 to 6: images beside the maps of the three methods.
 fn images(
+    device: &impl Device,
     name: &str,
     arguments: &ImageFigureArgs,
     layer: fn(&Network) -> String,
@@ -91,7 +98,6 @@ fn images(
 ) -> anyhow::Result<()> {
     let figure = &arguments.figure;
     let run = RunFolder::open(&figure.run)?;
-    let device = device::open(&figure.common)?;
     let network = run.trained()?.1.network;
     let layer = layer(&network);
     let has_max_pool = network.layers().iter().any(|layer| matches!(layer.kind(), LayerKind::Pool(_)));
@@ -103,9 +109,9 @@ fn images(
     }
     let request =
         Request { layer: Some(layer), methods: Method::ALL.to_vec(), switches, ..Request::default() };
-    let mut explainer = FileExplainer::new(&device, &run, &request, arguments.count)?;
+    let mut explainer = FileExplainer::new(device, &run, &request, arguments.count)?;
     let explained = if arguments.images.is_empty() {
-        explainer.explain_pictures(own_images(arguments, &run, &device)?)?
+        explainer.explain_pictures(own_images(arguments, &run, device)?)?
     } else {
         given_images(arguments, &mut explainer)?
     };
@@ -116,7 +122,7 @@ fn images(
 /// The first of the pictures that were given.
 fn given_images(
     arguments: &ImageFigureArgs,
-    explainer: &mut FileExplainer<'_, allcnn_cpu::Cpu>,
+    explainer: &mut FileExplainer<'_, impl Device>,
 ) -> anyhow::Result<Vec<Explained>> {
     let files = image_files(&arguments.images)
         .map_err(|(path, error)| anyhow!("cannot list the folder {}: {error}", path.display()))?;
@@ -139,7 +145,7 @@ fn given_images(
 fn own_images(
     arguments: &ImageFigureArgs,
     run: &RunFolder,
-    device: &allcnn_cpu::Cpu,
+    device: &impl Device,
 ) -> anyhow::Result<Vec<(String, Picture)>> {
     let explorer = FeatureExplorer::new(device, run)?;
     let progress = Progress::new(arguments.figure.common.quiet);

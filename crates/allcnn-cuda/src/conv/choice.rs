@@ -137,7 +137,7 @@ mod tests {
     fn a_choice_is_remembered_for_the_same_work_gpu_and_library_only() {
         let input = Shape { batch: 2, height: 8, width: 8, channels: 8 };
         let shape = ConvShape { input, out_channels: 8, kernel: 3, stride: 1, padding: 1, groups: 1 };
-        let work = Work { pass: Pass::Forward, shape, form: Form::Bf16, d_weights: Form::F32 };
+        let work = Work { pass: Pass::Forward, shape, form: Form::Bf16 };
         let name = |gpu, version, arithmetic, work| file_name(gpu, version, arithmetic, &work);
         let names = [
             name("H100", 91_000, Arithmetic::TensorCores, work),

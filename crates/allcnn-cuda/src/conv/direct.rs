@@ -3,7 +3,7 @@
 use allcnn_device::{ConvShape, Error};
 
 use crate::engine::Queue;
-use crate::kernels::Grid;
+use crate::kernels::{Grid, Kernel};
 use crate::memory::Values;
 
 /// `struct Conv` of direct.cu.
@@ -36,7 +36,7 @@ pub fn forward(
 ) -> Result<(), Error> {
     let grid = Grid::over(shape.output().len());
     // SAFETY: the callers checked the lengths against the shape; so for the others here.
-    unsafe { queue.launch("direct_forward", grid, &[&arguments(shape), &input, &weights, &output]) }
+    unsafe { queue.launch(Kernel::DirectForward, grid, &[&arguments(shape), &input, &weights, &output]) }
 }
 
 /// The gradient of the input.
@@ -49,7 +49,9 @@ pub fn backward_data(
 ) -> Result<(), Error> {
     let grid = Grid::over(shape.input.len());
     // SAFETY: as above.
-    unsafe { queue.launch("direct_backward_data", grid, &[&arguments(shape), &d_output, &weights, &d_input]) }
+    unsafe {
+        queue.launch(Kernel::DirectBackwardData, grid, &[&arguments(shape), &d_output, &weights, &d_input])
+    }
 }
 
 /// The gradient of the weights.
@@ -63,6 +65,6 @@ pub fn backward_weights(
     let grid = Grid::over(shape.weights_len());
     // SAFETY: as above.
     unsafe {
-        queue.launch("direct_backward_weights", grid, &[&arguments(shape), &input, &d_output, &d_weights])
+        queue.launch(Kernel::DirectBackwardWeights, grid, &[&arguments(shape), &input, &d_output, &d_weights])
     }
 }

@@ -18,7 +18,7 @@ use self::room::{Matrix, Room, repack};
 use crate::cudnn::graph::{Pass, Tensor, Work};
 use crate::elementwise;
 use crate::engine::{Engine, Numbers, Queue, memory_error};
-use crate::kernels::Grid;
+use crate::kernels::{Grid, Kernel};
 use crate::memory::{Buffer, Form, Values, assert_len};
 use crate::step::Step;
 
@@ -41,27 +41,12 @@ pub struct Conv {
 }
 
 impl Conv {
-    pub fn new(shape: ConvShape, numbers: Numbers) -> Self {
+    pub(crate) fn new(shape: ConvShape, numbers: Numbers) -> Self {
         Self { shape, padded: padded(shape, numbers.channel_multiple()), numbers, fixed: None }
     }
 
     fn work(&self, pass: Pass) -> Work {
-        Work { pass, shape: self.padded, form: self.numbers.form, d_weights: Form::F32 }
-    }
-
-    /// The work of the backward-weights pass and who does it: with f32 sums where an engine stores them.
-    fn choose_backward_weights(
-        &self,
-        engine: &Engine,
-        queue: &mut Queue,
-    ) -> Result<(Work, Arc<Chosen>), Error> {
-        let work = self.work(Pass::BackwardWeights);
-        let chosen = choose(engine, queue, work)?;
-        if matches!(*chosen, Chosen::Cudnn(_)) || self.numbers.form == Form::F32 {
-            return Ok((work, chosen));
-        }
-        let work = Work { d_weights: self.numbers.form, ..work };
-        Ok((work, choose(engine, queue, work)?))
+        Work { pass, shape: self.padded, form: self.numbers.form }
     }
 
     /// The choice for a forward pass with this activation: fused with the ReLU where cuDNN does that.
@@ -82,12 +67,12 @@ impl Conv {
         Ok((work, choose(engine, queue, work)?))
     }
 
-    pub fn algorithms(&self, engine: &Engine) -> [Algorithm; 3] {
+    pub(crate) fn algorithms(&self, engine: &Engine) -> [Algorithm; 3] {
         let mut algorithms = [Algorithm { name: "none", multiply_adds: self.shape.multiply_adds() }; 3];
         engine.run(|queue| {
             let (_, forward) = self.choose_forward(engine, queue, Activation::Relu)?;
             let data = choose(engine, queue, self.work(Pass::BackwardData))?;
-            let (_, weights) = self.choose_backward_weights(engine, queue)?;
+            let weights = choose(engine, queue, self.work(Pass::BackwardWeights))?;
             for (algorithm, chosen) in algorithms.iter_mut().zip([forward, data, weights]) {
                 let shape = if matches!(*chosen, Chosen::None) { self.shape } else { self.padded };
                 *algorithm = Algorithm { name: chosen.name(), multiply_adds: shape.multiply_adds() };
@@ -98,7 +83,7 @@ impl Conv {
     }
 
     /// Packs weights that stay as they are.
-    pub fn fix_weights(&mut self, engine: &Engine, weights: &Buffer) -> Result<(), Error> {
+    pub(crate) fn fix_weights(&mut self, engine: &Engine, weights: &Buffer) -> Result<(), Error> {
         assert_len(weights, self.shape.weights_len(), "weights");
         let mut queue = engine.queue();
         let from = queue.read(weights);
@@ -120,7 +105,7 @@ impl Conv {
 
     /// output = dropout(activation(input * weights + bias))
     #[allow(clippy::too_many_arguments)]
-    pub fn forward(
+    pub(crate) fn forward(
         &self,
         engine: &Engine,
         queue: &mut Queue,
@@ -152,7 +137,7 @@ impl Conv {
         let y = if lies_right { to.address } else { room.address(Tensor::Output) };
         let mut tensors = vec![(Tensor::Input, x), (Tensor::Weights, w), (Tensor::Output, y)];
         if work.pass == Pass::ForwardRelu {
-            tensors.push((Tensor::Bias, self.padded_bias(queue, &room, bias)?));
+            tensors.push((Tensor::Bias, self.operand(queue, &room, Tensor::Bias, bias)?));
         }
         // SAFETY: the operands have the sizes of the padded shape, in memory of the buffers or of the room.
         unsafe { plan.run(queue.handle(), &tensors, room.workspace) }?;
@@ -161,13 +146,13 @@ impl Conv {
             return elementwise::finish(queue, rows, (to, self.shape.output()), bias, epilogue, step);
         }
         if !lies_right {
-            self.take_out(queue, Tensor::Output, (y, self.numbers.form), to)?;
+            self.take_out(queue, Tensor::Output, y, to)?;
         }
         dropout_after(queue, epilogue.dropout, to, output.len(), step)
     }
 
     /// d_input, before it passes the activation below.
-    pub fn backward_data(
+    pub(crate) fn backward_data(
         &self,
         engine: &Engine,
         queue: &mut Queue,
@@ -195,11 +180,11 @@ impl Conv {
         let tensors = [(Tensor::Input, dx), (Tensor::Weights, w), (Tensor::Output, dy)];
         // SAFETY: as in `forward`.
         unsafe { plan.run(queue.handle(), &tensors, room.workspace) }?;
-        if lies_right { Ok(()) } else { self.take_out(queue, Tensor::Input, (dx, self.numbers.form), to) }
+        if lies_right { Ok(()) } else { self.take_out(queue, Tensor::Input, dx, to) }
     }
 
     /// d_weights and d_bias, in f32.
-    pub fn backward_weights(
+    pub(crate) fn backward_weights(
         &self,
         engine: &Engine,
         queue: &mut Queue,
@@ -212,7 +197,8 @@ impl Conv {
         assert_len(d_output, self.shape.output().len(), "d_output");
         assert_len(d_weights, self.shape.weights_len(), "d_weights");
         assert_len(d_bias, self.shape.out_channels, "d_bias");
-        let (work, chosen) = self.choose_backward_weights(engine, queue)?;
+        let work = self.work(Pass::BackwardWeights);
+        let chosen = choose(engine, queue, work)?;
         let [from_input, from_output] = [input, d_output].map(|buffer| queue.read(buffer));
         let to = queue.write(d_weights, Form::F32);
         let bias = queue.write(d_bias, Form::F32);
@@ -220,13 +206,13 @@ impl Conv {
             let room = Room::new(queue, &work, chosen.workspace())?;
             let x = self.operand(queue, &room, Tensor::Input, from_input)?;
             let dy = self.operand(queue, &room, Tensor::Output, from_output)?;
-            let lies_right = work.d_weights == Form::F32 && self.padded == self.shape;
+            let lies_right = self.lies_right(to, Tensor::Weights);
             let dw = if lies_right { to.address } else { room.address(Tensor::Weights) };
             let tensors = [(Tensor::Input, x), (Tensor::Weights, dw), (Tensor::Output, dy)];
-            // SAFETY: as in `forward`; the room's weights have space for f32.
+            // SAFETY: as in `forward`.
             unsafe { plan.run(queue.handle(), &tensors, room.workspace) }?;
             if !lies_right {
-                self.take_out(queue, Tensor::Weights, (dw, work.d_weights), to)?;
+                self.take_out(queue, Tensor::Weights, dw, to)?;
             }
         } else {
             direct::backward_weights(queue, &self.shape, from_input, from_output, to)?;
@@ -246,9 +232,13 @@ impl Conv {
         // SAFETY: `parts` has a place for each part and column, and d_bias for each column.
         unsafe {
             let arguments = (rows as u64, rows_per_part as u64);
-            queue.launch("column_parts", grid, &[&d_output, &arguments.0, &columns, &arguments.1, &parts])?;
+            queue.launch(
+                Kernel::ColumnParts,
+                grid,
+                &[&d_output, &arguments.0, &columns, &arguments.1, &parts],
+            )?;
             let grid = Grid::over(columns as usize);
-            queue.launch("column_totals", grid, &[&parts, &part_count, &columns, &d_bias.address])
+            queue.launch(Kernel::ColumnTotals, grid, &[&parts, &part_count, &columns, &d_bias.address])
         }
     }
 
@@ -277,27 +267,9 @@ impl Conv {
         self.operand(queue, room, Tensor::Weights, values)
     }
 
-    /// The bias, in f32 always, with zeros for channels that only pad.
-    fn padded_bias(&self, queue: &mut Queue, room: &Room, bias: Values) -> Result<u64, Error> {
-        let [from, to] =
-            [&self.shape, &self.padded].map(|shape| Matrix { rows: 1, columns: shape.out_channels });
-        if from == to {
-            return Ok(bias.address);
-        }
-        let address = room.address(Tensor::Bias);
-        repack(queue, (bias, from), (Values::new(address, Form::F32), to))?;
-        Ok(address)
-    }
-
     /// Takes a result out of the room.
-    fn take_out(
-        &self,
-        queue: &mut Queue,
-        tensor: Tensor,
-        (address, form): (u64, Form),
-        to: Values,
-    ) -> Result<(), Error> {
-        let from = (Values::new(address, form), matrix(&self.padded, tensor));
+    fn take_out(&self, queue: &mut Queue, tensor: Tensor, address: u64, to: Values) -> Result<(), Error> {
+        let from = (Values::new(address, self.numbers.form), matrix(&self.padded, tensor));
         repack(queue, from, (to, matrix(&self.shape, tensor)))
     }
 
@@ -342,7 +314,8 @@ fn matrix(shape: &ConvShape, tensor: Tensor) -> Matrix {
             let columns = shape.group_in_channels();
             Matrix { rows: shape.weights_len() / columns, columns }
         }
-        _ => Matrix::of(shape.output()),
+        Tensor::Bias => Matrix { rows: 1, columns: shape.out_channels },
+        Tensor::Output | Tensor::Sum | Tensor::Biased => Matrix::of(shape.output()),
     }
 }
 

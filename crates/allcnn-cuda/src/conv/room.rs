@@ -5,7 +5,8 @@ use allcnn_device::{Error, Shape};
 
 use crate::cudnn::graph::{Tensor, Work};
 use crate::engine::Queue;
-use crate::memory::{Form, Values};
+use crate::kernels::{Grid, Kernel};
+use crate::memory::Values;
 
 /// Addresses of the places.
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +25,9 @@ impl Room {
         let Work { shape, form, .. } = work;
         let bytes = [
             shape.input.len() * form.bytes(),
-            shape.weights_len() * Form::F32.bytes(),
+            shape.weights_len() * form.bytes(),
             shape.output().len() * form.bytes(),
-            shape.out_channels * Form::F32.bytes(),
+            shape.out_channels * form.bytes(),
             workspace,
         ];
         let [input, weights, output, bias, workspace] = queue.scratch(bytes)?;
@@ -65,18 +66,19 @@ pub fn repack(
     (from, from_matrix): (Values, Matrix),
     (to, to_matrix): (Values, Matrix),
 ) -> Result<(), Error> {
-    use crate::kernels::Grid;
     let len = to_matrix.rows * to_matrix.columns;
     if from_matrix == to_matrix {
         // SAFETY: both hold `len` values.
-        return unsafe { queue.launch("convert", Grid::over(len.div_ceil(4)), &[&from, &to, &(len as u64)]) };
+        return unsafe {
+            queue.launch(Kernel::Convert, Grid::over(len.div_ceil(4)), &[&from, &to, &(len as u64)])
+        };
     }
     let [from_rows, to_rows] = [from_matrix.rows as u64, to_matrix.rows as u64];
     let [from_columns, to_columns] = [from_matrix.columns as u32, to_matrix.columns as u32];
     // SAFETY: each holds its matrix.
     unsafe {
         queue.launch(
-            "repack",
+            Kernel::Repack,
             Grid::over(len),
             &[&from, &to, &from_rows, &to_rows, &from_columns, &to_columns],
         )

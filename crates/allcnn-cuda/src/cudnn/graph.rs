@@ -31,10 +31,9 @@ pub struct Work {
     pub pass: Pass,
     /// With the channels as they lie in memory.
     pub shape: ConvShape,
-    /// How x, w, y and their gradients are stored.
+    /// How x, w, y, the bias and their gradients are stored. In bf16 cuDNN has no engine that takes a bias or stores
+    /// gradients of weights in f32.
     pub form: Form,
-    /// How dw is stored; f32 keeps the bits of its sums.
-    pub d_weights: Form,
 }
 
 /// The tensors of a graph, by the numbers that a plan's pointers go by.
@@ -78,27 +77,20 @@ impl Work {
         let input = image(Tensor::Input, self.shape.input, self.form)?;
         let output = image(Tensor::Output, self.shape.output(), self.form)?;
         let sum = virtual_image(Tensor::Sum, self.shape.output())?;
+        let weights = self.weights()?;
         match self.pass {
-            Pass::Forward => {
-                let weights = self.weights(self.form)?;
-                finish(target, &[&forward(&convolution, &input, &weights, &output)?])
-            }
+            Pass::Forward => finish(target, &[&forward(&convolution, &input, &weights, &output)?]),
             Pass::ForwardRelu => {
-                let weights = self.weights(self.form)?;
                 let bias_shape = Shape { batch: 1, height: 1, width: 1, channels: self.shape.out_channels };
-                let bias = image(Tensor::Bias, bias_shape, Form::F32)?;
+                let bias = image(Tensor::Bias, bias_shape, self.form)?;
                 let biased = virtual_image(Tensor::Biased, self.shape.output())?;
                 let product = forward(&convolution, &input, &weights, &sum)?;
                 let add = pointwise(Mode::CUDNN_POINTWISE_ADD, &sum, Some(&bias), &biased)?;
                 let relu = pointwise(Mode::CUDNN_POINTWISE_RELU_FWD, &biased, None, &output)?;
                 finish(target, &[&product, &add, &relu])
             }
-            Pass::BackwardData => {
-                let weights = self.weights(self.form)?;
-                finish(target, &[&backward_data(&convolution, &input, &weights, &output)?])
-            }
+            Pass::BackwardData => finish(target, &[&backward_data(&convolution, &input, &weights, &output)?]),
             Pass::BackwardWeights => {
-                let weights = self.weights(self.d_weights)?;
                 finish(target, &[&backward_weights(&convolution, &input, &weights, &output)?])
             }
         }
@@ -119,7 +111,7 @@ impl Work {
     }
 
     /// The groups follow from the weights having fewer input channels than the input.
-    fn weights(&self, form: Form) -> Result<Descriptor, Error> {
+    fn weights(&self) -> Result<Descriptor, Error> {
         let ConvShape { kernel, out_channels, .. } = self.shape;
         let shape = Shape {
             batch: out_channels,
@@ -127,7 +119,7 @@ impl Work {
             width: kernel,
             channels: self.shape.group_in_channels(),
         };
-        image(Tensor::Weights, shape, form)
+        image(Tensor::Weights, shape, self.form)
     }
 }
 

@@ -9,7 +9,7 @@ use cudarc::cudnn::sys::{
     cudnnBackendNumericalNote_t as Note,
 };
 
-use super::graph::{Pass, Tensor, Work};
+use super::graph::{Tensor, Work};
 use super::{Descriptor, Target};
 use crate::memory::Form;
 
@@ -134,14 +134,24 @@ fn fits(notes: &[u32], arithmetic: Arithmetic, form: Form) -> bool {
     !(never.into_iter().any(has) || shortens || too_fast)
 }
 
-impl Pass {
-    /// For people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Pass::Forward => "forward",
-            Pass::ForwardRelu => "forward with bias and ReLU",
-            Pass::BackwardData => "backward-data",
-            Pass::BackwardWeights => "backward-weights",
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_are_taken_by_what_they_do_with_numbers() {
+        let tensor_core = Note::CUDNN_NUMERICAL_NOTE_TENSOR_CORE as u32;
+        let shortens = Note::CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS as u32;
+        let random = Note::CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC as u32;
+        let winograd = Note::CUDNN_NUMERICAL_NOTE_WINOGRAD as u32;
+        let newer_than_the_bindings = 1000;
+        let fits =
+            |notes: &[u32], arithmetic| [Form::F32, Form::Bf16].map(|form| fits(notes, arithmetic, form));
+        assert_eq!(fits(&[newer_than_the_bindings], Arithmetic::Strict), [true; 2]);
+        assert_eq!(fits(&[tensor_core, winograd], Arithmetic::TensorCores), [true; 2]);
+        assert_eq!(fits(&[tensor_core], Arithmetic::Strict), [false; 2]);
+        assert_eq!(fits(&[winograd], Arithmetic::Strict), [false; 2]);
+        assert_eq!(fits(&[shortens], Arithmetic::TensorCores), [false, true]);
+        assert_eq!(fits(&[tensor_core, random], Arithmetic::TensorCores), [false; 2]);
     }
 }

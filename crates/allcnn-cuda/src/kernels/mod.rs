@@ -25,6 +25,46 @@ pub const SOURCES: [(&str, &str); 9] = [
     ("direct.cu", include_str!("direct.cu")),
 ];
 
+macro_rules! kernels {
+    ($($kernel:ident => $name:literal),* $(,)?) => {
+        /// A kernel, by the name that it has in its file.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Kernel { $($kernel),* }
+
+        impl Kernel {
+            #[cfg(test)]
+            pub const ALL: &[Kernel] = &[$(Kernel::$kernel),*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Kernel::$kernel => $name),* }
+            }
+        }
+    };
+}
+
+kernels! {
+    Repack => "repack",
+    Convert => "convert",
+    Dropout => "dropout",
+    Finish => "finish",
+    PassBack => "pass_back",
+    ColumnParts => "column_parts",
+    ColumnTotals => "column_totals",
+    PoolForward => "pool_forward",
+    PoolBackward => "pool_backward",
+    LrnForward => "lrn_forward",
+    LrnBackward => "lrn_backward",
+    AverageForward => "average_forward",
+    AverageBackward => "average_backward",
+    CrossEntropy => "cross_entropy",
+    SgdSquares => "sgd_squares",
+    SgdScale => "sgd_scale",
+    SgdStep => "sgd_step",
+    DirectForward => "direct_forward",
+    DirectBackwardData => "direct_backward_data",
+    DirectBackwardWeights => "direct_backward_weights",
+}
+
 /// Threads of a block where a kernel does not say otherwise.
 pub const THREADS: u32 = 256;
 
@@ -50,7 +90,7 @@ impl Grid {
 #[derive(Debug)]
 pub struct Kernels {
     module: Arc<CudaModule>,
-    functions: HashMap<&'static str, CudaFunction>,
+    functions: HashMap<Kernel, CudaFunction>,
 }
 
 impl Kernels {
@@ -81,26 +121,26 @@ impl Kernels {
     pub unsafe fn launch(
         &mut self,
         stream: &CudaStream,
-        name: &'static str,
+        kernel: Kernel,
         grid: Grid,
         arguments: &[&dyn DeviceRepr],
     ) -> Result<(), Error> {
         if grid.blocks.contains(&0) {
             return Ok(());
         }
-        if !self.functions.contains_key(name) {
-            let function = self.module.load_function(name).map_err(driver_error(name))?;
-            self.functions.insert(name, function);
+        if !self.functions.contains_key(&kernel) {
+            let function = self.module.load_function(kernel.name()).map_err(driver_error(kernel.name()))?;
+            self.functions.insert(kernel, function);
         }
         let mut places: Vec<*mut c_void> = arguments
             .iter()
             .map(|&argument| std::ptr::from_ref(argument).cast::<c_void>().cast_mut())
             .collect();
         let [blocks, threads] = [grid.blocks, grid.threads].map(|[x, y]| (x, y, 1));
-        let function = self.functions[name].cu_function();
+        let function = self.functions[&kernel].cu_function();
         // SAFETY: the caller's; the driver copies the arguments before it returns.
         unsafe { result::launch_kernel(function, blocks, threads, 0, stream.cu_stream(), &mut places) }
-            .map_err(driver_error(name))
+            .map_err(driver_error(kernel.name()))
     }
 }
 
