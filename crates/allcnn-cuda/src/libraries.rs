@@ -14,7 +14,8 @@ use allcnn_device::Error;
 pub const FOLDERS: &str = "ALLCNN_CUDA_LIBS";
 
 /// What the libraries in [`FOLDERS`] begin with; each before those that need it.
-const IN_FOLDERS: [&str; 4] = ["libnvrtc-builtins.so", "libnvrtc.so", "libcublasLt.so", "libcudnn.so"];
+const IN_FOLDERS: [&str; 5] =
+    ["libcuda.so", "libnvrtc-builtins.so", "libnvrtc.so", "libcublasLt.so", "libcudnn.so"];
 
 /// A library that the device needs.
 struct Library {
