@@ -4,7 +4,7 @@
 //! several threads do not mix. Operations return nothing, so their first failure is kept for the next one that can tell.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use allcnn_device::{Error, Precision};
 use cudarc::cudnn;
@@ -122,9 +122,13 @@ impl Engine {
         Ok(Self { context, stream, numbers, queue: Mutex::new(queue) })
     }
 
-    /// Takes the queue.
-    pub fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes the queue, for the thread that calls.
+    pub fn queue(&self) -> MutexGuard<'_, Queue> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = self.context.bind_to_thread() {
+            queue.failure.get_or_insert(driver_error("turning to it from another thread")(error));
+        }
+        queue
     }
 
     /// Queues an operation; after a failure, which is kept, nothing more until it is told.

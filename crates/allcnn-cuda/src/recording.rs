@@ -57,6 +57,8 @@ enum State {
     New,
     Ran,
     Graph(Graph),
+    /// It cannot be recorded, for this reason.
+    Plain(String),
 }
 
 struct Graph {
@@ -68,6 +70,14 @@ struct Graph {
 unsafe impl Send for Graph {}
 
 impl Recording {
+    /// Why the work runs piece by piece; nothing when it is a graph, or will be.
+    pub fn why_plain(&self) -> Option<&str> {
+        match &self.state {
+            State::Plain(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Runs the work, in whatever way is due.
     pub(crate) fn replay(&mut self, engine: &Engine, work: &mut dyn FnMut()) {
         self.state = match mem::take(&mut self.state) {
@@ -75,34 +85,42 @@ impl Recording {
                 work();
                 State::Ran
             }
-            State::Graph(graph) if graph.taken.fits() => {
-                engine.run(|_| graph.graph.launch().map_err(driver_error("running a recorded step")));
-                graph.taken.leave();
-                State::Graph(graph)
-            }
+            State::Graph(graph) if graph.taken.fits() => graph.run(engine),
             // Recorded now; anew where the buffers are not as they were.
             State::Ran | State::Graph(_) => match record(engine, work) {
-                Ok(graph) => {
-                    engine.run(|_| graph.graph.launch().map_err(driver_error("running a recorded step")));
-                    State::Graph(graph)
-                }
+                Ok(graph) => graph.run(engine),
                 Err(error) => {
-                    engine.run(|_| Err(error));
-                    State::Ran
+                    work();
+                    State::Plain(error.to_string())
                 }
             },
+            State::Plain(reason) => {
+                work();
+                State::Plain(reason)
+            }
         };
     }
 }
 
+impl Graph {
+    fn run(self, engine: &Engine) -> State {
+        engine.run(|_| self.graph.launch().map_err(driver_error("running a recorded step")));
+        self.taken.leave();
+        State::Graph(self)
+    }
+}
+
+/// Records the work, which does not run. A failure on the way is the recording's alone: it leaves nothing behind.
 fn record(engine: &Engine, work: &mut dyn FnMut()) -> Result<Graph, Error> {
+    engine.queue().tell_failure()?;
     let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
     engine.stream.begin_capture(mode).map_err(driver_error("beginning to record a step"))?;
     engine.queue().taken = Some(Taken::default());
     work();
-    let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
-    let graph = engine.stream.end_capture(flags);
-    let taken = engine.queue().taken.take().unwrap_or_default();
+    let graph = engine.stream.end_capture(sys::CUgraphInstantiate_flags(0));
+    let mut queue = engine.queue();
+    let taken = queue.taken.take().unwrap_or_default();
+    queue.tell_failure()?;
     let nothing = || Error::Unavailable("a recorded step holds nothing".into());
     let graph = graph.map_err(driver_error("recording a step"))?.ok_or_else(nothing)?;
     Ok(Graph { graph, taken })

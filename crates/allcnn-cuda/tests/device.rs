@@ -15,7 +15,7 @@ use allcnn::net::{Base, Init, Network, Variant};
 use allcnn::parameters::{Kind, Parameters};
 use allcnn::plan::{Mode, Plan, PlanPurpose};
 use allcnn_cpu::{Cpu, CpuOptions};
-use allcnn_cuda::{Cuda, CudaOptions, FOLDERS};
+use allcnn_cuda::{Cuda, CudaOptions, FOLDERS, Recording};
 use allcnn_device::conformance::Suite;
 use allcnn_device::random::{Purpose, Stream};
 use allcnn_device::{Activation, ConvShape, Device, Dropout, Epilogue, Precision, Sgd, Shape};
@@ -63,7 +63,7 @@ fn strict_f32_passes_the_suite() {
 
 #[test]
 fn tf32_passes_the_suite() {
-    conforms("tf32_passes_the_suite", TF32, 3e-3);
+    conforms("tf32_passes_the_suite", TF32, 5e-3);
 }
 
 #[test]
@@ -138,6 +138,7 @@ fn recorded_steps_train_as_plain_ones_and_as_the_cpu_does() {
     let Some(device) = cuda(test, STRICT) else { return };
     let recorded = losses(&device, true);
     assert_eq!(recorded, losses(&device, false), "recorded against plain");
+    is_recorded(&device);
     let cpu = losses(&Cpu::new(CpuOptions::default()).unwrap(), true);
     for (ours, theirs) in recorded.iter().zip(&cpu) {
         assert!((ours - theirs).abs() <= 2e-3 * theirs, "{recorded:?} against the CPU's {cpu:?}");
@@ -145,6 +146,17 @@ fn recorded_steps_train_as_plain_ones_and_as_the_cpu_does() {
     assert!(recorded[9] < 0.9 * recorded[0], "ten steps learn: {recorded:?}, recorded");
     let bf16 = losses(&cuda(test, BF16).unwrap(), true);
     assert!((bf16[9] - cpu[9]).abs() <= 0.1 * cpu[9], "{bf16:?} against the CPU's {cpu:?}");
+}
+
+/// The second time on, work runs as a graph.
+fn is_recorded(cuda: &Cuda) {
+    let (mut buffer, step) = (cuda.alloc(8).unwrap(), cuda.new_step().unwrap());
+    let mut recording = Recording::default();
+    for _ in 0..3 {
+        let dropout = Dropout { rate: 0.5, seed: 1, layer: 1 };
+        cuda.replay(&mut recording, &mut || cuda.dropout(dropout, &step, &mut buffer));
+    }
+    assert_eq!(recording.why_plain(), None);
 }
 
 fn network() -> Network {

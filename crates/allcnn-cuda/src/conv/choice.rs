@@ -19,7 +19,7 @@ use crate::engine::{Engine, Queue};
 /// Engines that are measured, the first of cuDNN's list that take the work.
 const MOST_MEASURED: usize = 8;
 /// Runs of an engine that are timed.
-const RUNS: u32 = 5;
+const RUNS: u32 = 10;
 
 /// How a pass is done.
 #[derive(Debug)]

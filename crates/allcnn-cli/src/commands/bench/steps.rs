@@ -46,6 +46,7 @@ impl<D: Device> Subject<'_, D> {
         let mut plan = Plan::new(device, network, batch, PlanPurpose::Training)?;
         let mut parameters = Parameters::initialize(device, network, Init::He, 0)?;
         let mut step = device.new_step()?;
+        let mut recording = D::Recording::default();
         let (images, targets) = self.data();
         let mut number = 0;
         median(repeat, || {
@@ -53,11 +54,13 @@ impl<D: Device> Subject<'_, D> {
             plan.upload(&images, &targets)?;
             device.set_step(&mut step, number, 1e-4);
             number += 1;
-            let mode = Mode::Train { step: &step, seed: 0 };
-            plan.forward(&parameters, mode);
-            plan.loss(1.0 / batch as f32);
-            plan.backward(&mut parameters, mode);
-            device.sgd(SGD, &step, parameters.list_mut());
+            device.replay(&mut recording, &mut || {
+                let mode = Mode::Train { step: &step, seed: 0 };
+                plan.forward(&parameters, mode);
+                plan.loss(1.0 / batch as f32);
+                plan.backward(&mut parameters, mode);
+                device.sgd(SGD, &step, parameters.list_mut());
+            });
             device.synchronize()
         })
     }
