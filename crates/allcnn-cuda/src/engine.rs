@@ -22,6 +22,9 @@ use crate::recording::Taken;
 /// Pieces of the working memory begin at multiples of this.
 const ALIGNMENT: usize = 256;
 
+/// The first cuDNN whose graphs are those that the device builds.
+const OLDEST_CUDNN: usize = 90_000;
+
 /// One GPU, and how to calculate on it.
 #[derive(Debug)]
 pub struct Engine {
@@ -98,6 +101,10 @@ impl Engine {
             return Err(Error::Unavailable(format!(
                 "there is no GPU {number}: the driver knows {count}, from 0"
             )));
+        }
+        if crate::cudnn::version() < OLDEST_CUDNN {
+            let version = crate::cudnn::version();
+            return Err(Error::Unavailable(format!("cuDNN {version} is too old: install cuDNN 9 or later")));
         }
         let context = CudaContext::new(number).map_err(driver_error("opening the GPU"))?;
         // SAFETY: all work goes to one stream, whose order is enough.
@@ -193,9 +200,10 @@ impl Queue {
     pub fn scratch<const N: usize>(&mut self, bytes: [usize; N]) -> Result<[u64; N], Error> {
         let (starts, total) = pieces(bytes);
         if self.scratch.last().is_none_or(|piece| piece.len() < total) {
+            let bytes = total.next_power_of_two(); // so that the pieces that stay add up to less than the last one
             // SAFETY: only written before it is read.
-            let memory = unsafe { self.stream.alloc(total) };
-            self.scratch.push(memory.map_err(memory_error("working memory", total))?);
+            let memory = unsafe { self.stream.alloc(bytes) };
+            self.scratch.push(memory.map_err(memory_error("working memory", bytes))?);
         }
         let base = self.scratch.last().map_or(0, |piece| piece.device_ptr(&self.stream).0);
         Ok(starts.map(|start| base + start as u64))

@@ -131,6 +131,20 @@ fn dropped<D: Device>(device: &D, out_channels: usize) -> Vec<f32> {
     values
 }
 
+#[test]
+fn every_convolution_of_all_cnn_c_goes_to_cudnn() {
+    for options in [STRICT, TF32, BF16] {
+        let Some(cuda) = cuda("every_convolution_of_all_cnn_c_goes_to_cudnn", options) else { return };
+        let network = Network::named("all-cnn-c", 10).unwrap();
+        let plan = Plan::new(&cuda, &network, 128, PlanPurpose::Training).unwrap();
+        for (layer, passes) in plan.algorithms() {
+            let names = passes.map(|pass| pass.name);
+            assert!(names.iter().all(|name| name.starts_with("cudnn-")), "{options:?}, {layer}: {names:?}");
+        }
+        cuda.synchronize().unwrap();
+    }
+}
+
 /// Losses of training steps: the recorded ones are those of the same work run plainly, and of the CPU.
 #[test]
 fn recorded_steps_train_as_plain_ones_and_as_the_cpu_does() {
@@ -247,10 +261,17 @@ fn everything_passes_on_the_emulated_gpu() {
         eprintln!("SKIPPED everything_passes_on_the_emulated_gpu: no g++");
         return;
     }
+    let _ = std::fs::remove_dir_all(&folder); // of an earlier run, if there was one
     assert!(Command::new(build).arg(&folder).status().unwrap().success(), "the emulator does not build");
     emulated(&folder, &["--test-threads=1"], "cudnn"); // an emulated GPU takes one test at a time
-    // And the plain sums, where cuDNN offers nothing.
+    // The plain sums, where cuDNN offers nothing.
     emulated(&folder, &["--exact", "strict_f32_passes_the_suite"], "none");
+    // A choice between engines: measured the first time, remembered the second.
+    for _ in 0..2 {
+        emulated(&folder, &["--exact", "recorded_steps_train_as_plain_ones_and_as_the_cpu_does"], "two");
+    }
+    let chosen = std::fs::read_dir(folder.join("cache-two/allcnn/cuda")).unwrap();
+    assert!(chosen.count() > 6, "the kernels, and an engine for each pass");
 }
 
 /// Runs these tests on the emulated GPU.
@@ -260,7 +281,7 @@ fn emulated(folder: &Path, arguments: &[&str], engines: &str) {
         .arg("--nocapture")
         .env(EMULATED, engines)
         .env(FOLDERS, folder)
-        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .env("XDG_CACHE_HOME", folder.join(format!("cache-{engines}")))
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&child.stderr) + String::from_utf8_lossy(&child.stdout);

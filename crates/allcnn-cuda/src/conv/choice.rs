@@ -54,8 +54,7 @@ pub fn choose(engine: &Engine, queue: &mut Queue, work: Work) -> Result<Arc<Chos
         return Ok(Arc::clone(known));
     }
     let arithmetic = engine.numbers.arithmetic;
-    // A graph that cuDNN refuses has no engines; a device that fails shows with the work itself.
-    let engines = work.engines(&queue.target, arithmetic).unwrap_or_default();
+    let engines = work.engines(&queue.target, arithmetic)?;
     let name = file_name(&engine.context.name().unwrap_or_default(), cudnn::version(), arithmetic, &work);
     let remembered =
         queue.cache.read(&name).and_then(|text| String::from_utf8(text).ok()?.trim().parse().ok());

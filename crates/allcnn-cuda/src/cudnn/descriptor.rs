@@ -16,6 +16,9 @@ pub fn version() -> usize {
     unsafe { sys::cudnnGetVersion() }
 }
 
+/// CUDNN_STATUS_NOT_SUPPORTED and its finer kinds.
+const NOT_SUPPORTED: std::ops::Range<u32> = 3000..4000;
+
 /// A value that an attribute can hold.
 ///
 /// # Safety
@@ -93,6 +96,17 @@ impl Descriptor {
         // SAFETY: a live descriptor.
         check("cudnnBackendFinalize", unsafe { sys::cudnnBackendFinalize(self.0) })?;
         Ok(self)
+    }
+
+    /// The same for what the library may refuse because it cannot do it: nothing then.
+    pub fn finalize_if_supported(self) -> Result<Option<Self>, Error> {
+        // SAFETY: a live descriptor.
+        let status = unsafe { sys::cudnnBackendFinalize(self.0) };
+        if NOT_SUPPORTED.contains(&(status as u32)) {
+            return Ok(None);
+        }
+        check("cudnnBackendFinalize", status)?;
+        Ok(Some(self))
     }
 
     /// One whole number of a finalized descriptor.

@@ -71,8 +71,8 @@ impl Work {
         }
     }
 
-    /// The finalized graph.
-    pub fn graph(&self, target: &Target) -> Result<Descriptor, Error> {
+    /// The finalized graph; nothing where cuDNN does not take it.
+    pub fn graph(&self, target: &Target) -> Result<Option<Descriptor>, Error> {
         let convolution = self.convolution()?;
         let input = image(Tensor::Input, self.shape.input, self.form)?;
         let output = image(Tensor::Output, self.shape.output(), self.form)?;
@@ -218,12 +218,12 @@ fn pointwise(
     operation.finalize()
 }
 
-fn finish(target: &Target, operations: &[&Descriptor]) -> Result<Descriptor, Error> {
+fn finish(target: &Target, operations: &[&Descriptor]) -> Result<Option<Descriptor>, Error> {
     let graph = Descriptor::new(Kind::CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR)?
         .refer(Name::CUDNN_ATTR_OPERATIONGRAPH_OPS, operations)?;
     match target {
         Target::Handle(handle) => graph.set(Name::CUDNN_ATTR_OPERATIONGRAPH_HANDLE, &[*handle])?,
         Target::Properties(_) => graph,
     }
-    .finalize()
+    .finalize_if_supported()
 }

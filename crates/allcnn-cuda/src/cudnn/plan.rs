@@ -41,7 +41,7 @@ impl Work {
     /// The engine configurations that cuDNN proposes: its guess at the fastest first, then those that take any shape.
     /// The order is the same each time for the same library and GPU.
     pub fn engines(&self, target: &Target, arithmetic: Arithmetic) -> Result<Vec<Descriptor>, Error> {
-        let graph = self.graph(target)?;
+        let Some(graph) = self.graph(target)? else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for mode in [Heuristic::CUDNN_HEUR_MODE_A, Heuristic::CUDNN_HEUR_MODE_FALLBACK] {
             let guess = Descriptor::new(Kind::CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR)?
@@ -54,7 +54,7 @@ impl Work {
                 }
             };
             // Not every kind of graph has every list.
-            let Ok(guess) = guess.finalize() else { continue };
+            let Some(guess) = guess.finalize_if_supported()? else { continue };
             let kind = Kind::CUDNN_BACKEND_ENGINECFG_DESCRIPTOR;
             found.extend(guess.descriptors(Name::CUDNN_ATTR_ENGINEHEUR_RESULTS, kind, MOST_ENGINES)?);
         }
