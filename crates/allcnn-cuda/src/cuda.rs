@@ -68,7 +68,8 @@ impl Cuda {
 
     /// How many GPUs could be opened, 0 when a library is missing.
     pub fn count() -> usize {
-        if libraries::load().is_err() {
+        // The driver first: without it, which is usual, the others are not worth a look.
+        if !libraries::has_driver() || libraries::load().is_err() {
             return 0;
         }
         cudarc::driver::CudaContext::device_count().map_or(0, |count| count.max(0) as usize)

@@ -77,6 +77,13 @@ fn sentence(missing: &[&str]) -> String {
     text
 }
 
+/// Whether the driver is there.
+pub fn has_driver() -> bool {
+    load_from_folders();
+    // SAFETY: as in `load`.
+    unsafe { (NEEDED[0].is_there)() }
+}
+
 /// Loads the libraries in the folders, once, and leaves them loaded.
 fn load_from_folders() {
     static LOADED: std::sync::Once = std::sync::Once::new();

@@ -70,14 +70,14 @@ impl Work {
     /// The plan of an engine; none where the engine turns out not to take this graph.
     pub fn plan(&self, target: &Target, engine: &Descriptor) -> Option<Plan> {
         let plan = Descriptor::new(Kind::CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR).ok()?;
-        let plan = plan.refer(Name::CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, &[engine]).ok()?;
         let plan = match target {
             Target::Handle(handle) => plan.set(Name::CUDNN_ATTR_EXECUTION_PLAN_HANDLE, &[*handle]),
             Target::Properties(properties) => {
                 plan.refer(Name::CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, &[properties])
             }
         };
-        let plan = plan.ok()?.finalize().ok()?;
+        let plan = plan.ok()?.refer(Name::CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, &[engine]).ok()?;
+        let plan = plan.finalize().ok()?;
         let workspace = plan.number(Name::CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE).ok()? as usize;
         let engine = engine_of(engine).ok()?.number(Name::CUDNN_ATTR_ENGINE_GLOBAL_INDEX).ok()?;
         (workspace <= MOST_WORKSPACE).then_some(Plan { plan, engine, workspace })

@@ -1,8 +1,8 @@
 // The part of cuDNN's graph API that the device uses, over the emulated GPU: descriptors that keep what they are given,
-// and one engine that computes a graph of a convolution and pointwise operations as sums (offered twice, or not at all, where
-// ALLCNN_TEST_EMULATED is "two" or "none"). The numbers of attributes and
-// kinds are those of cudnn_graph.h. It reads tensors by the dimensions, strides and types that their descriptors say, so
-// it shows whether a graph and the pointers that go with it mean what they should.
+// and one engine that computes a graph of a convolution and pointwise operations as sums. It reads tensors by the
+// dimensions, strides and types that their descriptors say, so it shows whether a graph and the pointers that go with it
+// mean what they should. The engine is offered twice where ALLCNN_TEST_EMULATED is "two", and not at all where it is
+// "none". The numbers of attributes and kinds are those of cudnn_graph.h.
 
 #include <bit>
 #include <cstdint>
