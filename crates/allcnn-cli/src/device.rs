@@ -45,7 +45,7 @@ pub fn open_in(common: &Common, precision: Precision) -> anyhow::Result<Opened> 
     match common.device {
         DeviceChoice::Cpu => cpu(),
         DeviceChoice::Auto if Cuda::count() == 0 => cpu(),
-        DeviceChoice::Auto => Ok(cuda(0)?),
+        DeviceChoice::Auto => cuda(0).map_err(without_cuda),
         DeviceChoice::Cuda(number) => cuda(number).map_err(without_cuda),
     }
 }
