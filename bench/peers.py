@@ -16,13 +16,14 @@ import json
 import os
 import signal
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
 from peers.machine import describe
 from peers.programs import REPOSITORY, Failed, programs
 from peers.table import PEERS, markdown, summary
-from peers.works import WORKS, chosen
+from peers.works import chosen
 
 
 def note(text):
@@ -72,6 +73,7 @@ def measure(work, arguments):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--works", default="*", help="names or patterns, separated by commas (default: all)")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where all programs run")
     parser.add_argument("--list", action="store_true", help="print the names of the works and end")
     parser.add_argument("--peers", default="pytorch,onnxruntime,burn", help="peers to measure (default: all)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds (at least 5 for figures to publish)")
@@ -84,7 +86,7 @@ def parse():
         if peer not in map(str.lower, PEERS):
             parser.error(f"--peers {peer}: expected {', '.join(PEERS).lower()}")
     try:
-        arguments.works = chosen(arguments.works)
+        arguments.works = chosen(arguments.works, arguments.device)
     except ValueError as error:
         parser.error(f"--works: {error}")
     if min(arguments.rounds, arguments.threads) < 1:
@@ -97,15 +99,18 @@ def parse():
 def main():
     arguments = parse()
     if arguments.list:
-        print("\n".join(work.name for work in WORKS))
+        print("\n".join(work.name for work in arguments.works))
         return
+    if arguments.device == "cuda":  # allcnn takes the libraries that PyTorch brought
+        os.environ.setdefault("ALLCNN_CUDA_LIBS", sysconfig.get_paths()["purelib"])
     machine, results = describe(arguments.allcnn, arguments.threads), []
     for work in arguments.works:
         results.append(measure(work, arguments))
         if arguments.json:  # after each work, so that an interrupted run leaves what it has
             document = {"machine": machine, "rounds": arguments.rounds, "works": results}
             Path(arguments.json).write_text(json.dumps(document, indent=1) + "\n")
-    print(f"{machine['cpu']}, {arguments.threads} threads: medians of {arguments.rounds} rounds, images/s\n")
+    where = machine["gpu"] if arguments.device == "cuda" else f"{machine['cpu']}, {arguments.threads} threads"
+    print(f"{where}: medians of {arguments.rounds} rounds, images/s\n")
     print(markdown(results))
     left_out = [(result, name) for result in results for name in result["left_out"]]
     for result, name in left_out:

@@ -20,6 +20,7 @@ def describe(binary, threads):
     return {
         "cpu": cpu.get("model name", platform.processor()),
         "isa": [flag for flag in ISA if flag in cpu.get("flags", cpu.get("Features", "")).split()],
+        "gpu": first_line("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"),
         "cores": os.cpu_count(),
         "threads": threads,
         "l2_cache_bytes": first_line("getconf", "LEVEL2_CACHE_SIZE"),

@@ -27,7 +27,7 @@ class Allcnn:
         self.work = work
         self.command = [binary, "bench", "--json", "--quiet", "--model", work.model, "--batch", str(work.batch)]
         self.command += ["--what", work.what, "--precision", work.precision, "--repeat", str(work.repeat)]
-        self.command += ["--threads", str(threads)]
+        self.command += ["--threads", str(threads), "--device", work.device]
         self.version = None
 
     def measure(self):
@@ -112,6 +112,8 @@ def programs(work, peers, binary, threads):
         for way in torch_ways(work):
             reason = missing("torch", "captum") if way == "captum" else missing("torch")
             (left_out if reason else starts)[f"PyTorch {way}"] = reason or python("torch_worker", way)
+    if work.device == "cuda":
+        return starts, left_out  # the others are measured on processors
     if "onnxruntime" in peers and work.what == "infer" and work.precision == "f32":
         reason = missing("torch", "onnx", "onnxruntime")
         (left_out if reason else starts)["onnxruntime"] = reason or python("onnx_worker")

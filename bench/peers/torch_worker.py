@@ -12,12 +12,13 @@ from .works import chosen
 
 
 def autocast(work):
-    return torch.autocast("cpu", torch.bfloat16) if work.precision == "bf16" else nullcontext()
+    return torch.autocast(work.device, torch.bfloat16) if work.precision == "bf16" else nullcontext()
 
 
 def training(work, net, run, images, classes):
-    labels = torch.arange(work.batch) % classes
-    optimizer = torch.optim.SGD(net.parameters(), lr=1e-4, momentum=0.9, weight_decay=1e-3)
+    labels = torch.arange(work.batch, device=work.device) % classes
+    fused = True if work.device == "cuda" else None
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-4, momentum=0.9, weight_decay=1e-3, fused=fused)
     net.train()
 
     def step():
@@ -73,7 +74,7 @@ def captum_explanation(net, image):
 def prepared(work, way):
     """The step of a work, one way of doing it."""
     net, size, classes = network(work.model)
-    images = torch.randn(work.batch, *size)
+    net, images = net.to(work.device), torch.randn(work.batch, *size, device=work.device)
     if way not in ("plain", "hooks", "captum"):
         net = net.to(memory_format=torch.channels_last)
         images = images.contiguous(memory_format=torch.channels_last)
@@ -86,10 +87,22 @@ def prepared(work, way):
         from torch._inductor import config
 
         config.freezing = work.what == "infer"  # folds and repacks the weights
-    run = torch.compile(net) if way == "compile" else net
+    run = net
+    if way == "compile":
+        run = torch.compile(net, mode="max-autotune") if work.device == "cuda" else torch.compile(net)
     if work.what == "train":
         return training(work, net, run, images, classes)
     return inference(work, net, run, images, is_converted)
+
+
+def waiting(step):
+    """The same step, with a wait for the GPU behind it."""
+
+    def wait():
+        step()
+        torch.cuda.synchronize()
+
+    return wait
 
 
 def main():
@@ -97,7 +110,11 @@ def main():
     (work,) = chosen(name)
     torch.manual_seed(0)
     torch.set_num_threads(int(threads))
-    serve(prepared(work, way), work.batch, f"PyTorch {torch.__version__}")
+    if work.device == "cuda":  # TF32 factors in f32, and cuDNN's engines chosen by measuring
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
+    step = prepared(work, way)
+    serve(waiting(step) if work.device == "cuda" else step, work.batch, f"PyTorch {torch.__version__}")
 
 
 if __name__ == "__main__":

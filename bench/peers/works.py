@@ -22,6 +22,8 @@ class Work:
     quantity: str = "images_per_s"
     # Repeats of `allcnn bench`, after its warm-up.
     repeat: int = 3
+    # cpu or cuda: both sides run there.
+    device: str = "cpu"
 
     @property
     def measures_memory(self):
@@ -41,14 +43,21 @@ WORKS = [
     Work("train-imagenet-all-cnn-b", "train", "imagenet-all-cnn-b", 16),
     Work("train-large-all-cnn", "train", "large-all-cnn", 4),
     Work("memory-all-cnn-c", "train", "all-cnn-c", 128, quantity="peak_memory_mb"),
+    # f32 with TF32 factors on both sides.
+    Work("cuda-train-all-cnn-c-bf16", "train", "all-cnn-c", 128, precision="bf16", repeat=200, device="cuda"),
+    Work("cuda-train-all-cnn-c", "train", "all-cnn-c", 128, repeat=200, device="cuda"),
+    Work("cuda-infer-all-cnn-c-bf16", "infer", "all-cnn-c", 1024, precision="bf16", repeat=100, device="cuda"),
+    Work("cuda-infer-all-cnn-c", "infer", "all-cnn-c", 1024, repeat=100, device="cuda"),
+    Work("cuda-train-imagenet-all-cnn-b-bf16", "train", "imagenet-all-cnn-b", 64, precision="bf16", repeat=50, device="cuda"),
 ]
 
 
-def chosen(patterns):
-    """The works whose names match one of the comma-separated patterns; raises ValueError where one matches none."""
-    patterns = patterns.split(",")
+def chosen(patterns, device=None):
+    """The works (of a device) whose names match one of the comma-separated patterns; raises ValueError where one
+    matches none."""
+    patterns, works = patterns.split(","), [work for work in WORKS if device in (None, work.device)]
     for pattern in patterns:
-        if not any(fnmatch(work.name, pattern) for work in WORKS):
-            names = ", ".join(work.name for work in WORKS)
+        if not any(fnmatch(work.name, pattern) for work in works):
+            names = ", ".join(work.name for work in works)
             raise ValueError(f"no work is called {pattern}: expected names or patterns with * of: {names}")
-    return [work for work in WORKS if any(fnmatch(work.name, pattern) for pattern in patterns)]
+    return [work for work in works if any(fnmatch(work.name, pattern) for pattern in patterns)]

@@ -10,7 +10,7 @@ use allcnn::train::Event;
 use anyhow::Context;
 
 use crate::args::{CheckpointChoice, EvalArgs, SplitChoice};
-use crate::device;
+use crate::device::{self, on_device};
 use crate::output::{self, Align, Table, thousands};
 use crate::progress::{Progress, Unit};
 use crate::training_progress::LoadingProgress;
@@ -48,8 +48,9 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
         task.set(done as u64, String::new);
     };
     let never = AtomicBool::new(false); // there is nothing to save: Ctrl-C simply ends the program
-    let examined = examine(&device, &run, &wanted, &never, &mut observer, &mut done)?
-        .context("the evaluation was stopped")?;
+    let examined =
+        on_device!(device, |device| examine(&device, &run, &wanted, &never, &mut observer, &mut done))?
+            .context("the evaluation was stopped")?;
     drop((task, loading));
     if arguments.json {
         output::json(&examined.evaluation)?;

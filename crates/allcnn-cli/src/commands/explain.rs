@@ -1,20 +1,22 @@
 //! `allcnn explain`: what in pictures a unit of a run's network looks at.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use allcnn::predict::image_files;
 use allcnn::run::RunFolder;
 use allcnn::visualise::render::Shading;
 use allcnn::visualise::{Coloring, Entry, Explained, FileExplainer, Place, Request, Unit, plate};
+use allcnn_device::Device;
 use anyhow::{Context, anyhow, bail};
 
 use super::picture;
 use crate::args::{ExplainArgs, MapChoice};
+use crate::device::{self, on_device};
 use crate::failure::{EXIT_FAILED, WrongUsage};
+use crate::npy;
 use crate::output::{self, Align, Table};
 use crate::progress::{Progress, Unit as Counted};
-use crate::{device, npy};
 
 /// Explains, writes the files and shows what was found. Pictures that cannot be read are told, the others done, and
 /// the exit code is that of failure.
@@ -30,8 +32,16 @@ pub fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
     if files.is_empty() {
         bail!("no pictures in {}: expected .jpg, .png and the like", arguments.images[0].display());
     }
-    let device = device::open(&arguments.common)?;
-    let mut explainer = FileExplainer::new(&device, &run, &request, files.len())?;
+    on_device!(device::open(&arguments.common)?, |device| {
+        explain(arguments, FileExplainer::new(&device, &run, &request, files.len())?, &files)
+    })
+}
+
+fn explain<D: Device>(
+    arguments: &ExplainArgs,
+    mut explainer: FileExplainer<'_, D>,
+    files: &[PathBuf],
+) -> anyhow::Result<ExitCode> {
     let mut task =
         Progress::new(arguments.common.quiet).task("explaining", files.len() as u64, Counted::Things);
     let (mut explained, mut entries, mut done) = (vec![], vec![], 0);

@@ -6,11 +6,11 @@ use allcnn::examine::Split;
 use allcnn::run::RunFolder;
 use allcnn::train::Event;
 use allcnn::visualise::{ExplainedFilter, FeatureExplorer, FilterChoice, FilterEntry, Method, Scanned};
-use allcnn_cpu::Cpu;
+use allcnn_device::Device;
 
 use super::picture;
 use crate::args::{FeaturesArgs, SplitChoice};
-use crate::device;
+use crate::device::{self, on_device};
 use crate::output::{self, Align, Table};
 use crate::progress::{Progress, Unit};
 use crate::training_progress::LoadingProgress;
@@ -19,16 +19,23 @@ use crate::training_progress::LoadingProgress;
 pub fn run(arguments: &FeaturesArgs) -> anyhow::Result<ExitCode> {
     picture::check_name("--out", &arguments.out, "png")?;
     let run = RunFolder::open(&arguments.run)?;
-    let device = device::open(&arguments.common)?;
-    let explorer = FeatureExplorer::new(&device, &run)?;
+    on_device!(device::open(&arguments.common)?, |device| {
+        explore(arguments, &FeatureExplorer::new(&device, &run)?)
+    })
+}
+
+fn explore<D: Device>(
+    arguments: &FeaturesArgs,
+    explorer: &FeatureExplorer<'_, D>,
+) -> anyhow::Result<ExitCode> {
     let choice = FilterChoice::new(explorer.network(), &arguments.layer, arguments.filters.clone())?;
     if arguments.without_image {
-        return draw(arguments, &explorer, choice);
+        return draw(arguments, explorer, choice);
     }
     let progress = Progress::new(arguments.common.quiet);
-    let scanned = open(&explorer, arguments.data.as_ref(), arguments.split, progress)?;
+    let scanned = open(explorer, arguments.data.as_ref(), arguments.split, progress)?;
     let methods = picture::methods(arguments.method);
-    let filters = scan(&explorer, &choice, &scanned, (arguments.patches, &methods), progress)?;
+    let filters = scan(explorer, &choice, &scanned, (arguments.patches, &methods), progress)?;
     let sheet = explorer.patch_sheet(&choice, &scanned, &filters, (arguments.patches, &methods));
     picture::write(&arguments.out, &sheet)?;
     let entries = explorer.patch_entries(&choice, &scanned, &filters);
@@ -41,8 +48,8 @@ pub fn run(arguments: &FeaturesArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Opens the images, with their progress.
-pub fn open(
-    explorer: &FeatureExplorer<'_, Cpu>,
+pub fn open<D: Device>(
+    explorer: &FeatureExplorer<'_, D>,
     data: Option<&String>,
     split: Option<SplitChoice>,
     progress: Progress,
@@ -61,8 +68,8 @@ pub fn open(
 }
 
 /// Scans the images, with a bar.
-pub fn scan(
-    explorer: &FeatureExplorer<'_, Cpu>,
+pub fn scan<D: Device>(
+    explorer: &FeatureExplorer<'_, D>,
     choice: &FilterChoice,
     scanned: &Scanned,
     (most, methods): (usize, &[Method]),
@@ -73,9 +80,9 @@ pub fn scan(
     Ok(explorer.patches(choice, scanned, most, methods, &mut done)?)
 }
 
-fn draw(
+fn draw<D: Device>(
     arguments: &FeaturesArgs,
-    explorer: &FeatureExplorer<'_, Cpu>,
+    explorer: &FeatureExplorer<'_, D>,
     choice: FilterChoice,
 ) -> anyhow::Result<ExitCode> {
     let drawings = explorer.drawings(&choice)?;

@@ -1,13 +1,15 @@
 //! `allcnn predict`: what a run's network sees in pictures.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use allcnn::predict::{Prediction, Predictor, image_files};
 use allcnn::run::RunFolder;
+use allcnn_device::Device;
 use anyhow::{anyhow, bail};
 
 use crate::args::PredictArgs;
-use crate::device;
+use crate::device::{self, on_device};
 use crate::failure::EXIT_FAILED;
 use crate::output::{self, Align, Table};
 use crate::progress::{Progress, Unit};
@@ -25,14 +27,9 @@ pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
         bail!("no pictures in {}: expected .jpg, .png and the like", arguments.images[0].display());
     }
     let device = device::open(&arguments.common)?;
-    let mut predictor = Predictor::new(&device, &run, checkpoint, BATCH.min(files.len()))?;
-    let mut task = Progress::new(arguments.common.quiet).task("looking", files.len() as u64, Unit::Things);
-    let mut predictions = Vec::with_capacity(files.len());
-    for files in files.chunks(BATCH) {
-        predictions.extend(predictor.predict(files, arguments.top)?);
-        task.set(predictions.len() as u64, String::new);
-    }
-    drop(task);
+    let predictions = on_device!(device, |device| {
+        predict(arguments, Predictor::new(&device, &run, checkpoint, BATCH.min(files.len()))?, &files)
+    })?;
     if arguments.json {
         output::json(&predictions)?;
     } else {
@@ -40,6 +37,21 @@ pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
     }
     let unread = predictions.iter().any(|prediction| matches!(prediction, Prediction::Unread { .. }));
     Ok(if unread { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS })
+}
+
+/// Looks at all files, with a bar.
+fn predict<D: Device>(
+    arguments: &PredictArgs,
+    mut predictor: Predictor<'_, D>,
+    files: &[PathBuf],
+) -> anyhow::Result<Vec<Prediction>> {
+    let mut task = Progress::new(arguments.common.quiet).task("looking", files.len() as u64, Unit::Things);
+    let mut predictions = Vec::with_capacity(files.len());
+    for files in files.chunks(BATCH) {
+        predictions.extend(predictor.predict(files, arguments.top)?);
+        task.set(predictions.len() as u64, String::new);
+    }
+    Ok(predictions)
 }
 
 fn show(predictions: &[Prediction]) -> anyhow::Result<()> {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::network_choice::planned;
 use super::recipe_choice;
 use crate::args::TrainArgs;
-use crate::device;
+use crate::device::{self, on_device};
 use crate::interrupt::EXIT_INTERRUPTED;
 use crate::output;
 use crate::progress::{Progress, human_time};
@@ -48,7 +48,7 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
                 request.data.clone_from(data);
             }
             let device = device::open_in(&arguments.common, request.recipe.precision)?;
-            train::resume(&device, folder, &request, &stop, &mut observer)?
+            on_device!(device, |device| train::resume(&device, folder, &request, &stop, &mut observer))?
         }
         None => {
             let request = request(arguments)?;
@@ -58,7 +58,7 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
                 Some(out) => out.clone(),
                 None => RunFolder::unused(Path::new(""), &request.model),
             };
-            train::start(&device, &request, &out, &stop, &mut observer)?
+            on_device!(device, |device| train::start(&device, &request, &out, &stop, &mut observer))?
         }
     };
     drop(observer);

@@ -29,7 +29,7 @@ pub struct LayerPass {
 }
 
 /// Every pass of every convolution.
-pub fn measure(subject: Subject<'_>, peak_gflops: f64) -> anyhow::Result<Vec<LayerPass>> {
+pub fn measure<D: Device>(subject: Subject<'_, D>, peak_gflops: f64) -> anyhow::Result<Vec<LayerPass>> {
     let mut rows = Vec::new();
     let Subject { device, network, batch, repeat } = subject;
     for (layer, operation) in network.layers().iter().zip(network.operations(batch)) {

@@ -6,9 +6,7 @@ mod timing;
 
 use std::process::ExitCode;
 
-use allcnn::net::Network;
 use allcnn::plan::{Plan, PlanPurpose};
-use allcnn_cpu::Cpu;
 use allcnn_device::Device;
 use serde::Serialize;
 
@@ -16,7 +14,7 @@ use self::layers::LayerPass;
 use self::steps::Subject;
 use super::network_choice::choose;
 use crate::args::{BenchArgs, BenchWhat};
-use crate::device;
+use crate::device::{self, on_device};
 use crate::output::{self, Align, Table};
 use crate::progress::Progress;
 
@@ -43,9 +41,26 @@ struct Document {
 pub fn run(arguments: &BenchArgs) -> anyhow::Result<ExitCode> {
     let network = choose(&arguments.model, None)?;
     let device = device::open_in(&arguments.common, arguments.precision)?;
-    let subject =
-        Subject { device: &device, network: &network, batch: arguments.batch, repeat: arguments.repeat };
-    let document = measure(subject, arguments)?;
+    let machine = Machine { threads: device.thread_count(), peak_gflops: device.measure_peak_gflops()? };
+    on_device!(device, |device| {
+        let (batch, repeat) = (arguments.batch, arguments.repeat);
+        bench(Subject { device: &device, network: &network, batch, repeat }, machine, arguments)
+    })
+}
+
+/// What is known of the machine before anything is measured.
+#[derive(Clone, Copy)]
+struct Machine {
+    threads: usize,
+    peak_gflops: f64,
+}
+
+fn bench<D: Device>(
+    subject: Subject<'_, D>,
+    machine: Machine,
+    arguments: &BenchArgs,
+) -> anyhow::Result<ExitCode> {
+    let document = measure(subject, machine, arguments)?;
     if arguments.json {
         output::json(&document)?;
         return Ok(ExitCode::SUCCESS);
@@ -55,24 +70,28 @@ pub fn run(arguments: &BenchArgs) -> anyhow::Result<ExitCode> {
         output::text(&format!("\n{}", layers::table(layers)))?;
     }
     if arguments.common.verbose {
-        output::text(&format!("\n{}", algorithms(&device, &network, arguments.batch)?))?;
+        output::text(&format!("\n{}", algorithms(subject)?))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn measure(subject: Subject<'_>, arguments: &BenchArgs) -> anyhow::Result<Document> {
+fn measure<D: Device>(
+    subject: Subject<'_, D>,
+    machine: Machine,
+    arguments: &BenchArgs,
+) -> anyhow::Result<Document> {
     let progress = Progress::new(arguments.common.quiet);
     let mut document = Document {
         model: subject.network.name().to_owned(),
         batch: subject.batch,
-        threads: subject.device.thread_count(),
+        threads: machine.threads,
         device: subject.device.description(),
         precision: arguments.precision.to_string(),
         train_images_per_s: None,
         infer_images_per_s: None,
         explain_images_per_s: None,
         gflops: None,
-        peak_gflops: subject.device.measure_peak_gflops()?,
+        peak_gflops: machine.peak_gflops,
         peak_memory_mb: None,
         layers: None,
     };
@@ -128,8 +147,8 @@ fn words(document: &Document) -> String {
 }
 
 /// The algorithm of every convolution and pass.
-fn algorithms(device: &Cpu, network: &Network, batch: usize) -> anyhow::Result<Table> {
-    let plan = Plan::new(device, network, batch, PlanPurpose::Training)?;
+fn algorithms<D: Device>(subject: Subject<'_, D>) -> anyhow::Result<Table> {
+    let plan = Plan::new(subject.device, subject.network, subject.batch, PlanPurpose::Training)?;
     let columns = ["layer", "forward", "backward-data", "backward-weights"];
     let mut table = Table::new(&columns.map(|name| (name, Align::Left)));
     for (layer, passes) in plan.algorithms() {

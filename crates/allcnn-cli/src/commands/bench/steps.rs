@@ -5,7 +5,6 @@ use std::time::Duration;
 use allcnn::net::{Init, LayerKind, Network};
 use allcnn::parameters::Parameters;
 use allcnn::plan::{Mode, Plan, PlanPurpose};
-use allcnn_cpu::Cpu;
 use allcnn_device::{Device, ReluRule, Sgd};
 
 use super::timing::median;
@@ -15,16 +14,23 @@ use crate::args::BenchWhat;
 const SGD: Sgd = Sgd { momentum: 0.9, weight_decay: 1e-3, nesterov: false, clip_norm: f32::INFINITY };
 
 /// A network on its way to be measured.
-#[derive(Clone, Copy)]
-pub struct Subject<'a> {
-    pub device: &'a Cpu,
+pub struct Subject<'a, D> {
+    pub device: &'a D,
     pub network: &'a Network,
     pub batch: usize,
     /// Runs that count.
     pub repeat: usize,
 }
 
-impl Subject<'_> {
+impl<D> Clone for Subject<'_, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D> Copy for Subject<'_, D> {}
+
+impl<D: Device> Subject<'_, D> {
     /// Median time of a batch.
     pub fn time(&self, what: BenchWhat) -> anyhow::Result<Duration> {
         match what {
@@ -40,6 +46,7 @@ impl Subject<'_> {
         let mut plan = Plan::new(device, network, batch, PlanPurpose::Training)?;
         let mut parameters = Parameters::initialize(device, network, Init::He, 0)?;
         let mut step = device.new_step()?;
+        let mut recording = D::Recording::default();
         let (images, targets) = self.data();
         let mut number = 0;
         median(repeat, || {
@@ -47,11 +54,13 @@ impl Subject<'_> {
             plan.upload(&images, &targets)?;
             device.set_step(&mut step, number, 1e-4);
             number += 1;
-            let mode = Mode::Train { step: &step, seed: 0 };
-            plan.forward(&parameters, mode);
-            plan.loss(1.0 / batch as f32);
-            plan.backward(&mut parameters, mode);
-            device.sgd(SGD, &step, parameters.list_mut());
+            device.replay(&mut recording, &mut || {
+                let mode = Mode::Train { step: &step, seed: 0 };
+                plan.forward(&parameters, mode);
+                plan.loss(1.0 / batch as f32);
+                plan.backward(&mut parameters, mode);
+                device.sgd(SGD, &step, parameters.list_mut());
+            });
             device.synchronize()
         })
     }

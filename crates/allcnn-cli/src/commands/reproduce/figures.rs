@@ -10,11 +10,12 @@ use allcnn::visualise::render::{Shading, Sheet};
 use allcnn::visualise::{
     Coloring, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, Request, plate,
 };
+use allcnn_device::Device;
 use anyhow::{Context, anyhow, bail};
 
 use crate::args::{FigureArgs, ImageFigureArgs, PatchFigureArgs, SplitChoice};
 use crate::commands::{features, picture};
-use crate::device;
+use crate::device::{self, on_device};
 use crate::output;
 use crate::progress::Progress;
 
@@ -27,8 +28,11 @@ const PATCH_FILTERS: usize = 12;
 
 /// Figure 2: what filters draw without an image.
 pub fn figure2(arguments: &FigureArgs) -> anyhow::Result<()> {
-    let device = device::open(&arguments.common)?;
-    let explorer = FeatureExplorer::new(&device, &RunFolder::open(&arguments.run)?)?;
+    on_device!(device::open(&arguments.common)?, |device| drawings(&device, arguments))
+}
+
+fn drawings(device: &impl Device, arguments: &FigureArgs) -> anyhow::Result<()> {
+    let explorer = FeatureExplorer::new(device, &RunFolder::open(&arguments.run)?)?;
     let mut layers = Vec::new();
     for layer in present(explorer.network(), &DRAWN_LAYERS, arguments) {
         let choice = FilterChoice::new(explorer.network(), &layer, None)?;
@@ -46,9 +50,12 @@ pub fn figure2(arguments: &FigureArgs) -> anyhow::Result<()> {
 
 /// Figure 3: the patches that activate filters most.
 pub fn figure3(arguments: &PatchFigureArgs) -> anyhow::Result<()> {
+    on_device!(device::open(&arguments.figure.common)?, |device| patches(&device, arguments))
+}
+
+fn patches(device: &impl Device, arguments: &PatchFigureArgs) -> anyhow::Result<()> {
     let figure = &arguments.figure;
-    let device = device::open(&figure.common)?;
-    let explorer = FeatureExplorer::new(&device, &RunFolder::open(&figure.run)?)?;
+    let explorer = FeatureExplorer::new(device, &RunFolder::open(&figure.run)?)?;
     let methods = [Method::Deconvnet, Method::Guided];
     let mut choices = Vec::new();
     for layer in present(explorer.network(), &PATCH_LAYERS, figure) {
@@ -73,21 +80,36 @@ pub fn figure3(arguments: &PatchFigureArgs) -> anyhow::Result<()> {
 
 /// Figure 4: what the last convolution looks at.
 pub fn figure4(arguments: &ImageFigureArgs) -> anyhow::Result<()> {
-    images("fig4", arguments, last_convolution, true)
+    on_device!(device::open(&arguments.figure.common)?, |device| images(
+        &device,
+        "fig4",
+        arguments,
+        last_convolution,
+        true
+    ))
 }
 
 /// Figure 5: the same for the pre-softmax layer.
 pub fn figure5(arguments: &ImageFigureArgs) -> anyhow::Result<()> {
-    images("fig5", arguments, last_layer, true)
+    on_device!(device::open(&arguments.figure.common)?, |device| images(
+        &device, "fig5", arguments, last_layer, true
+    ))
 }
 
 /// Figure 6: the same for the last layer of a network with max pooling.
 pub fn figure6(arguments: &ImageFigureArgs) -> anyhow::Result<()> {
-    images("fig6", arguments, last_convolution, false)
+    on_device!(device::open(&arguments.figure.common)?, |device| images(
+        &device,
+        "fig6",
+        arguments,
+        last_convolution,
+        false
+    ))
 }
 
 /// Figures 4 to 6: images beside the maps of the three methods.
 fn images(
+    device: &impl Device,
     name: &str,
     arguments: &ImageFigureArgs,
     layer: fn(&Network) -> String,
@@ -95,7 +117,6 @@ fn images(
 ) -> anyhow::Result<()> {
     let figure = &arguments.figure;
     let run = RunFolder::open(&figure.run)?;
-    let device = device::open(&figure.common)?;
     let network = run.trained()?.1.network;
     let layer = layer(&network);
     let has_max_pool = network.layers().iter().any(|layer| matches!(layer.kind(), LayerKind::Pool(_)));
@@ -107,9 +128,9 @@ fn images(
     }
     let request =
         Request { layer: Some(layer), methods: Method::ALL.to_vec(), switches, ..Request::default() };
-    let mut explainer = FileExplainer::new(&device, &run, &request, arguments.count)?;
+    let mut explainer = FileExplainer::new(device, &run, &request, arguments.count)?;
     let explained = if arguments.images.is_empty() {
-        explainer.explain_pictures(own_images(arguments, &run, &device)?)?
+        explainer.explain_pictures(own_images(arguments, &run, device)?)?
     } else {
         given_images(arguments, &mut explainer)?
     };
@@ -120,7 +141,7 @@ fn images(
 /// The first of the pictures that were given.
 fn given_images(
     arguments: &ImageFigureArgs,
-    explainer: &mut FileExplainer<'_, allcnn_cpu::Cpu>,
+    explainer: &mut FileExplainer<'_, impl Device>,
 ) -> anyhow::Result<Vec<Explained>> {
     let files = image_files(&arguments.images)
         .map_err(|(path, error)| anyhow!("cannot list the folder {}: {error}", path.display()))?;
@@ -143,7 +164,7 @@ fn given_images(
 fn own_images(
     arguments: &ImageFigureArgs,
     run: &RunFolder,
-    device: &allcnn_cpu::Cpu,
+    device: &impl Device,
 ) -> anyhow::Result<Vec<(String, Picture)>> {
     let explorer = FeatureExplorer::new(device, run)?;
     let progress = Progress::new(arguments.figure.common.quiet);

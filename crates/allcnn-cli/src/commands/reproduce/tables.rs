@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::args::TableArgs;
 use crate::commands::recipe_choice;
-use crate::device;
+use crate::device::{self, on_device};
 use crate::interrupt::{self, EXIT_INTERRUPTED};
 use crate::output;
 use crate::progress::{Progress, human_time};
@@ -58,7 +58,7 @@ pub fn run(table: PaperTable, arguments: &TableArgs) -> anyhow::Result<ExitCode>
         let device = device::open_in(&arguments.common, plan.recipe.precision)?;
         let sweep = open(plan)?;
         loading.end();
-        let ended = work(&sweep, &device, arguments, progress)?;
+        let ended = on_device!(device, |device| work(&sweep, &device, arguments, progress))?;
         (sweep, ended)
     };
     let status = sweep.status()?;

@@ -1,0 +1,328 @@
+//! The device: each operation of the contract handed to its kernel.
+
+use std::env;
+
+use allcnn_device::{
+    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolShape, Precision,
+    RegionDraw, Sgd, Shape, StoredOutput,
+};
+
+use crate::cache::Cache;
+use crate::conv::Conv;
+use crate::engine::{Engine, Numbers, driver_error};
+use crate::kernels::{Grid, Kernel};
+use crate::memory::{Buffer, Form, Values, assert_len};
+use crate::pool::Pool;
+use crate::recording::Recording;
+use crate::step::Step;
+use crate::{elementwise, libraries, peak, sgd};
+
+/// The environment variable that forbids (`0`) or allows (`1`, the default) TF32 in precision f32.
+pub const TF32: &str = "ALLCNN_CUDA_TF32";
+
+/// What a [`Cuda`] is opened with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CudaOptions {
+    /// The number of the GPU, from 0, as the driver counts them.
+    pub number: usize,
+    /// The precision of a convolution's factors.
+    pub precision: Precision,
+    /// Whether precision f32 may round factors to TF32, whose 11 bits tensor cores take; the sums are f32 either way.
+    pub tf32: bool,
+}
+
+impl CudaOptions {
+    /// GPU `number` in `precision`, with TF32 as the environment says ([`TF32`]).
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the variable holds anything but 0 or 1.
+    pub fn from_environment(number: usize, precision: Precision) -> Result<Self, Error> {
+        let tf32 = match env::var(TF32).unwrap_or_default().as_str() {
+            "" | "1" => true,
+            "0" => false,
+            other => return Err(Error::Unavailable(format!("{TF32} is '{other}'; expected 0 or 1"))),
+        };
+        Ok(Self { number, precision, tf32 })
+    }
+}
+
+/// One NVIDIA GPU as a device.
+#[derive(Debug)]
+pub struct Cuda {
+    engine: Engine,
+    name: String,
+}
+
+impl Cuda {
+    /// Finds the libraries, opens the GPU and compiles the kernels (or takes those of an earlier run).
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] with what is missing and what to do about it.
+    pub fn new(options: CudaOptions) -> Result<Self, Error> {
+        libraries::load()?;
+        let numbers = Numbers::new(options.precision, options.tf32);
+        let engine = Engine::new(options.number, numbers, Cache::of_user())?;
+        let name = engine.context.name().map_err(driver_error("asking for its name"))?;
+        Ok(Self { engine, name })
+    }
+
+    /// How many GPUs could be opened, 0 when a library is missing.
+    pub fn count() -> usize {
+        // The driver first: without it, which is usual, the others are not worth a look.
+        if !libraries::has_driver() || libraries::load().is_err() {
+            return 0;
+        }
+        cudarc::driver::CudaContext::device_count().map_or(0, |count| count.max(0) as usize)
+    }
+
+    /// Measured peak of the multiply-adds that convolutions use here, in GFLOP/s (two operations each); the best of
+    /// several tries.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn measure_peak_gflops(&self) -> Result<f64, Error> {
+        peak::measure_gflops(self)
+    }
+}
+
+/// Queues a kernel over values of equal number.
+macro_rules! launch {
+    ($queue:expr, $kernel:expr, $threads:expr, $($argument:expr),+ $(,)?) => {
+        // SAFETY: the callers checked the lengths against the shape that goes along; types as in the kernel.
+        unsafe { $queue.launch($kernel, Grid::over($threads), &[$(&$argument),+]) }
+    };
+}
+
+impl Device for Cuda {
+    type Buffer = Buffer;
+    type Conv = Conv;
+    type Pool = Pool;
+    type Step = Step;
+    type Recording = Recording;
+
+    fn description(&self) -> String {
+        format!("CUDA ({})", self.name)
+    }
+
+    fn alloc(&self, len: usize) -> Result<Buffer, Error> {
+        self.engine.alloc(len)
+    }
+    fn upload(&self, values: &[f32], buffer: &mut Buffer) -> Result<(), Error> {
+        assert_eq!(values.len(), buffer.len(), "values to upload, and room for them");
+        let mut queue = self.engine.queue();
+        queue.tell_failure()?;
+        queue.write(buffer, Form::F32);
+        if values.is_empty() {
+            return Ok(());
+        }
+        self.engine.stream.memcpy_htod(values, &mut buffer.memory).map_err(driver_error("an upload"))
+    }
+    fn download(&self, buffer: &Buffer, values: &mut [f32]) -> Result<(), Error> {
+        assert_eq!(values.len(), buffer.len(), "room for a download, and values");
+        let mut queue = self.engine.queue();
+        queue.tell_failure()?;
+        if values.is_empty() {
+            return Ok(());
+        }
+        let from = queue.read(buffer);
+        let failed = || driver_error("a download");
+        if buffer.form.get() == Form::F32 {
+            self.engine.stream.memcpy_dtoh(&buffer.memory, values).map_err(failed())?;
+        } else {
+            let [address] = queue.scratch([values.len() * Form::F32.bytes()])?;
+            let (to, len) = (Values::new(address, Form::F32), values.len() as u64);
+            launch!(queue, Kernel::Convert, values.len().div_ceil(4), from, to, len)?;
+            // SAFETY: the scratch memory holds as many f32 as `values`, and is waited for below.
+            unsafe {
+                cudarc::driver::result::memcpy_dtoh_async(values, address, self.engine.stream.cu_stream())
+            }
+            .map_err(failed())?;
+        }
+        queue.wait()
+    }
+    fn synchronize(&self) -> Result<(), Error> {
+        let mut queue = self.engine.queue();
+        queue.tell_failure()?;
+        queue.wait()
+    }
+
+    fn new_step(&self) -> Result<Step, Error> {
+        Step::new(&self.engine.stream)
+    }
+    fn set_step(&self, step: &mut Step, number: u64, learning_rate: f32) {
+        self.engine.run(|queue| step.set(&queue.stream, number, learning_rate));
+    }
+    fn replay(&self, recording: &mut Recording, work: &mut dyn FnMut()) {
+        recording.replay(&self.engine, work);
+    }
+
+    fn conv(&self, shape: ConvShape) -> Result<Conv, Error> {
+        Ok(Conv::new(shape.checked()?, self.engine.numbers))
+    }
+    fn conv_algorithms(&self, conv: &Conv) -> [Algorithm; 3] {
+        conv.algorithms(&self.engine)
+    }
+    fn conv_fix_weights(&self, conv: &mut Conv, weights: &Buffer, _backward: bool) -> Result<(), Error> {
+        conv.fix_weights(&self.engine, weights)
+    }
+    fn conv_forward(
+        &self,
+        conv: &mut Conv,
+        input: &Buffer,
+        weights: &Buffer,
+        bias: &Buffer,
+        epilogue: Epilogue,
+        step: &Step,
+        output: &mut Buffer,
+    ) {
+        let engine = &self.engine;
+        engine.run(|queue| conv.forward(engine, queue, input, weights, bias, epilogue, step, output));
+    }
+    fn conv_backward_data(
+        &self,
+        conv: &mut Conv,
+        d_output: &Buffer,
+        weights: &Buffer,
+        below: Option<StoredOutput<'_, Buffer>>,
+        d_input: &mut Buffer,
+    ) {
+        self.engine.run(|queue| conv.backward_data(&self.engine, queue, d_output, weights, d_input));
+        if let Some(below) = below {
+            self.activation_backward(below, d_input);
+        }
+    }
+    fn conv_backward_weights(
+        &self,
+        conv: &mut Conv,
+        input: &Buffer,
+        d_output: &Buffer,
+        d_weights: &mut Buffer,
+        d_bias: &mut Buffer,
+    ) {
+        let engine = &self.engine;
+        engine.run(|queue| conv.backward_weights(engine, queue, input, d_output, d_weights, d_bias));
+    }
+
+    fn pool(&self, shape: PoolShape) -> Result<Pool, Error> {
+        Pool::new(&self.engine, shape.checked()?)
+    }
+    fn pool_draw(&self, pool: &mut Pool, draw: RegionDraw, step: &Step) {
+        self.engine.run(|queue| pool.draw(&self.engine, queue, draw, step));
+    }
+    fn pool_forward(&self, pool: &mut Pool, input: &Buffer, output: &mut Buffer) {
+        self.engine.run(|queue| pool.forward(queue, input, output));
+    }
+    fn pool_backward(
+        &self,
+        pool: &Pool,
+        input: &Buffer,
+        output: &Buffer,
+        d_output: &Buffer,
+        d_input: &mut Buffer,
+    ) {
+        self.engine.run(|queue| pool.backward(queue, input, output, d_output, d_input));
+    }
+
+    fn activation_backward(&self, below: StoredOutput<'_, Buffer>, signal: &mut Buffer) {
+        assert_len(below.output, signal.len(), "stored output");
+        self.engine.run(|queue| {
+            let [output, values] = [below.output, signal].map(|buffer| queue.read(buffer));
+            elementwise::pass_back(queue, below.gate, output, values, below.output.len())
+        });
+    }
+    fn dropout(&self, dropout: Dropout, step: &Step, values: &mut Buffer) {
+        self.engine.run(|queue| {
+            let place = queue.read(values);
+            elementwise::dropout(queue, dropout, place, values.len(), step)
+        });
+    }
+
+    fn lrn_forward(&self, shape: LrnShape, input: &Buffer, output: &mut Buffer) {
+        let len = shape.input.len();
+        assert_len(input, len, "input");
+        assert_len(output, len, "output");
+        self.engine.run(|queue| {
+            let (from, to) = (queue.read(input), queue.write(output, input.form.get()));
+            launch!(queue, Kernel::LrnForward, len, lrn_arguments(shape), from, to, len as u64)
+        });
+    }
+    fn lrn_backward(&self, shape: LrnShape, input: &Buffer, d_output: &Buffer, d_input: &mut Buffer) {
+        let len = shape.input.len();
+        assert_len(input, len, "input");
+        assert_len(d_output, len, "d_output");
+        assert_len(d_input, len, "d_input");
+        self.engine.run(|queue| {
+            let [input, signal] = [input, d_output].map(|buffer| queue.read(buffer));
+            let to = queue.write(d_input, d_output.form.get());
+            launch!(queue, Kernel::LrnBackward, len, lrn_arguments(shape), input, signal, to, len as u64)
+        });
+    }
+
+    fn global_average_forward(&self, shape: Shape, input: &Buffer, output: &mut Buffer) {
+        assert_len(input, shape.len(), "input");
+        assert_len(output, shape.batch * shape.channels, "output");
+        let [batch, area, channels] =
+            [shape.batch, shape.height * shape.width, shape.channels].map(|n| n as u32);
+        self.engine.run(|queue| {
+            let (from, to) = (queue.read(input), queue.write(output, Form::F32));
+            launch!(
+                queue,
+                Kernel::AverageForward,
+                shape.batch * shape.channels,
+                from,
+                to,
+                batch,
+                area,
+                channels
+            )
+        });
+    }
+    fn global_average_backward(&self, shape: Shape, d_output: &Buffer, d_input: &mut Buffer) {
+        assert_len(d_output, shape.batch * shape.channels, "d_output");
+        assert_len(d_input, shape.len(), "d_input");
+        let [area, channels] = [shape.height * shape.width, shape.channels].map(|n| n as u32);
+        self.engine.run(|queue| {
+            let (from, to) = (queue.read(d_output), queue.write(d_input, Form::F32));
+            launch!(queue, Kernel::AverageBackward, shape.len(), from, to, shape.len() as u64, area, channels)
+        });
+    }
+    fn softmax_cross_entropy(
+        &self,
+        classes: usize,
+        logits: &Buffer,
+        targets: &Buffer,
+        scale: f32,
+        losses: &mut Buffer,
+        d_logits: &mut Buffer,
+    ) {
+        /// Threads of a block of the kernel, which does one row.
+        const LANES: u32 = 32;
+        assert_len(logits, losses.len() * classes, "logits");
+        assert_len(targets, logits.len(), "targets");
+        assert_len(d_logits, logits.len(), "d_logits");
+        let grid = Grid { blocks: [losses.len() as u32, 1], threads: [LANES, 1] };
+        self.engine.run(|queue| {
+            let [logits, targets] = [logits, targets].map(|buffer| queue.read(buffer));
+            let [losses, d_logits] = [losses, d_logits].map(|buffer| queue.write(buffer, Form::F32));
+            let (targets, losses, d_logits) = (targets.address, losses.address, d_logits.address);
+            // SAFETY: lengths checked above. Targets come from the host, so they are f32.
+            unsafe {
+                queue.launch(
+                    Kernel::CrossEntropy,
+                    grid,
+                    &[&logits, &targets, &(classes as u32), &scale, &losses, &d_logits],
+                )
+            }
+        });
+    }
+
+    fn sgd(&self, sgd: Sgd, step: &Step, parameters: &mut [Parameter<Buffer>]) {
+        self.engine.run(|queue| sgd::step(queue, sgd, step, parameters));
+    }
+}
+
+/// `struct Lrn` of lrn.cu.
+fn lrn_arguments(shape: LrnShape) -> [u32; 5] {
+    let LrnShape { input, size, alpha, beta, k } = shape;
+    [input.channels as u32, size as u32, alpha.to_bits(), beta.to_bits(), k.to_bits()]
+}

@@ -1,0 +1,32 @@
+//! Convolutions as operation graphs of cuDNN (its "graph" or "backend" API).
+//!
+//! | file | concept |
+//! |---|---|
+//! | `descriptor` | the one kind of object that this API has: made, filled, finalized, read |
+//! | `graph` | the operations of a pass of a convolution, as a graph |
+//! | `plan` | engines for a graph in the order of cuDNN's own guess, as plans that can run |
+//!
+//! A graph is made for a [`Target`]: a GPU at hand, or the properties of one. The latter needs no GPU, which is how
+//! the tests know that every graph finds engines on a Hopper card.
+
+mod descriptor;
+pub mod graph;
+pub mod plan;
+
+use cudarc::cudnn::sys;
+pub use descriptor::{Descriptor, version};
+
+/// What a graph is made for.
+pub enum Target {
+    /// The GPU of a cuDNN handle.
+    Handle(sys::cudnnHandle_t),
+    /// A GPU known by its properties alone; plans for it can be made and not run.
+    #[cfg_attr(not(test), allow(dead_code))]
+    Properties(Descriptor),
+}
+
+// SAFETY: cuDNN's descriptors and handles may be used by any thread, by one at a time; the queue's lock sees to that.
+unsafe impl Send for Target {}
+
+#[cfg(test)]
+mod tests;

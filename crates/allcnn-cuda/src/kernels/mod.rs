@@ -1,0 +1,196 @@
+//! The kernels that are not cuDNN's: CUDA C++, one file a concept, compiled by NVRTC for the GPU at hand when the device
+//! starts, and kept on disk.
+
+use std::collections::HashMap;
+use std::ffi::{CString, c_char, c_void};
+use std::sync::Arc;
+
+use allcnn_device::Error;
+use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, DeviceRepr, result};
+use cudarc::nvrtc::{self, Ptx, sys};
+
+use crate::cache::{self, Cache};
+use crate::engine::driver_error;
+
+/// The files, the one that the others build on first.
+pub const SOURCES: [(&str, &str); 9] = [
+    ("values.cu", include_str!("values.cu")),
+    ("repack.cu", include_str!("repack.cu")),
+    ("activation.cu", include_str!("activation.cu")),
+    ("bias.cu", include_str!("bias.cu")),
+    ("pool.cu", include_str!("pool.cu")),
+    ("lrn.cu", include_str!("lrn.cu")),
+    ("head.cu", include_str!("head.cu")),
+    ("sgd.cu", include_str!("sgd.cu")),
+    ("direct.cu", include_str!("direct.cu")),
+];
+
+macro_rules! kernels {
+    ($($kernel:ident => $name:literal),* $(,)?) => {
+        /// A kernel, by the name that it has in its file.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Kernel { $($kernel),* }
+
+        impl Kernel {
+            #[cfg(test)]
+            pub const ALL: &[Kernel] = &[$(Kernel::$kernel),*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Kernel::$kernel => $name),* }
+            }
+        }
+    };
+}
+
+kernels! {
+    Repack => "repack",
+    Convert => "convert",
+    Dropout => "dropout",
+    Finish => "finish",
+    PassBack => "pass_back",
+    ColumnParts => "column_parts",
+    ColumnTotals => "column_totals",
+    PoolForward => "pool_forward",
+    PoolBackward => "pool_backward",
+    LrnForward => "lrn_forward",
+    LrnBackward => "lrn_backward",
+    AverageForward => "average_forward",
+    AverageBackward => "average_backward",
+    CrossEntropy => "cross_entropy",
+    SgdSquares => "sgd_squares",
+    SgdScale => "sgd_scale",
+    SgdStep => "sgd_step",
+    DirectForward => "direct_forward",
+    DirectBackwardData => "direct_backward_data",
+    DirectBackwardWeights => "direct_backward_weights",
+}
+
+/// Threads of a block where a kernel does not say otherwise.
+pub const THREADS: u32 = 256;
+
+/// How many threads a launch has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    /// Blocks in two directions.
+    pub blocks: [u32; 2],
+    /// Threads of a block in two directions.
+    pub threads: [u32; 2],
+}
+
+impl Grid {
+    /// At least `threads` threads in a row.
+    pub fn over(threads: usize) -> Self {
+        let blocks = threads.div_ceil(THREADS as usize);
+        assert!(blocks <= i32::MAX as usize, "{threads} values are more than a launch takes");
+        Self { blocks: [blocks as u32, 1], threads: [THREADS, 1] }
+    }
+}
+
+/// The compiled kernels on the GPU.
+#[derive(Debug)]
+pub struct Kernels {
+    module: Arc<CudaModule>,
+    functions: HashMap<Kernel, CudaFunction>,
+}
+
+impl Kernels {
+    /// Compiles for the architecture of the GPU, or takes what an earlier run compiled.
+    pub fn new(context: &Arc<CudaContext>, cache: &Cache) -> Result<Self, Error> {
+        let (major, minor) =
+            context.compute_capability().map_err(driver_error("asking for the architecture"))?;
+        let architecture = format!("sm_{major}{minor}");
+        let name = format!("{}.cubin", cache::key(&[&source(), &architecture, &version()?]));
+        let cubin = match cache.read(&name) {
+            Some(cubin) => cubin,
+            None => {
+                let cubin = compile(&architecture)?;
+                cache.write(&name, &cubin);
+                cubin
+            }
+        };
+        let module =
+            context.load_module(Ptx::from_binary(cubin)).map_err(driver_error("loading the kernels"))?;
+        Ok(Self { module, functions: HashMap::new() })
+    }
+
+    /// Queues a kernel; nothing for an empty grid.
+    ///
+    /// # Safety
+    /// `arguments` must be those of the kernel, in order and type, and the memory that they point to must be large
+    /// enough and stay until the kernel is done.
+    pub unsafe fn launch(
+        &mut self,
+        stream: &CudaStream,
+        kernel: Kernel,
+        grid: Grid,
+        arguments: &[&dyn DeviceRepr],
+    ) -> Result<(), Error> {
+        if grid.blocks.contains(&0) {
+            return Ok(());
+        }
+        if !self.functions.contains_key(&kernel) {
+            let function = self.module.load_function(kernel.name()).map_err(driver_error(kernel.name()))?;
+            self.functions.insert(kernel, function);
+        }
+        let mut places: Vec<*mut c_void> = arguments
+            .iter()
+            .map(|&argument| std::ptr::from_ref(argument).cast::<c_void>().cast_mut())
+            .collect();
+        let [blocks, threads] = [grid.blocks, grid.threads].map(|[x, y]| (x, y, 1));
+        let function = self.functions[&kernel].cu_function();
+        // SAFETY: the caller's; the driver copies the arguments before it returns.
+        unsafe { result::launch_kernel(function, blocks, threads, 0, stream.cu_stream(), &mut places) }
+            .map_err(driver_error(kernel.name()))
+    }
+}
+
+/// All files as one program; messages of the compiler name the file and its line.
+fn source() -> String {
+    SOURCES.iter().map(|(name, text)| format!("#line 1 \"{name}\"\n{text}\n")).collect()
+}
+
+/// NVRTC's version.
+fn version() -> Result<String, Error> {
+    let (mut major, mut minor) = (0, 0);
+    // SAFETY: two places for two numbers.
+    unsafe { sys::nvrtcVersion(&mut major, &mut minor) }
+        .result()
+        .map_err(nvrtc_error("asking for its version"))?;
+    Ok(format!("{major}.{minor}"))
+}
+
+/// Machine code of all kernels for an architecture such as `sm_90`. Needs no GPU.
+pub fn compile(architecture: &str) -> Result<Vec<u8>, Error> {
+    let text =
+        CString::new(source()).map_err(|_| Error::Unavailable("a kernel's source holds a zero".into()))?;
+    let program =
+        nvrtc::result::create_program(&text, Some(c"allcnn.cu")).map_err(nvrtc_error("starting"))?;
+    let options = [format!("--gpu-architecture={architecture}"), "--std=c++17".to_owned()];
+    // SAFETY: a program made above and destroyed below; the code's place has the size that NVRTC says.
+    unsafe {
+        let compiled = nvrtc::result::compile_program(program, &options).map_err(|error| {
+            let log = nvrtc::result::get_program_log(program).unwrap_or_default();
+            let log: String = log.iter().map(|&letter| char::from(letter as u8)).collect();
+            Error::Unavailable(format!("NVRTC cannot compile the kernels for {architecture}: {error}\n{log}"))
+        });
+        let cubin = compiled.and_then(|()| {
+            let mut size = 0;
+            sys::nvrtcGetCUBINSize(program, &mut size)
+                .result()
+                .map_err(nvrtc_error("giving the code's size"))?;
+            let mut cubin = vec![0u8; size];
+            let place = cubin.as_mut_ptr().cast::<c_char>();
+            sys::nvrtcGetCUBIN(program, place).result().map_err(nvrtc_error("giving the code"))?;
+            Ok(cubin)
+        });
+        nvrtc::result::destroy_program(program).map_err(nvrtc_error("ending"))?;
+        cubin
+    }
+}
+
+fn nvrtc_error(what: &str) -> impl FnOnce(nvrtc::result::NvrtcError) -> Error + '_ {
+    move |error| Error::Unavailable(format!("NVRTC failed at {what}: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

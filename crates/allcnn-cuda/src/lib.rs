@@ -1,0 +1,40 @@
+//! The CUDA device of allcnn: one NVIDIA GPU.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `cuda` | the device: each operation of the contract handed to its kernel |
+//! | `libraries` | finds the driver, NVRTC, cuBLASLt and cuDNN at run time, and says what is missing |
+//! | `engine` | what operations run on: stream, kernels, cuDNN, working memory, behind one lock |
+//! | `memory` | buffers, whose values are f32 or bf16 |
+//! | `cudnn` | convolutions as graphs of cuDNN, their engines and plans |
+//! | `conv` | convolution: operands in the form that engines want, the fastest engine, the plain sum |
+//! | `kernels` | CUDA C++ for everything else, compiled when the device starts |
+//! | `elementwise`, `pool`, `sgd`, `step` | the kernels' arguments |
+//! | `recording` | a whole step as a CUDA graph |
+//! | `peak` | how fast the GPU multiplies at most |
+//! | `cache` | what is kept on disk |
+//!
+//! Nothing here needs CUDA to be built: libraries are loaded when [`Cuda::new`] is called.
+
+mod cache;
+mod conv;
+mod cuda;
+mod cudnn;
+mod elementwise;
+mod engine;
+mod kernels;
+mod libraries;
+mod memory;
+mod peak;
+mod pool;
+mod recording;
+mod sgd;
+mod step;
+
+pub use conv::Conv;
+pub use cuda::{Cuda, CudaOptions, TF32};
+pub use libraries::FOLDERS;
+pub use memory::Buffer;
+pub use pool::Pool;
+pub use recording::Recording;
+pub use step::Step;

@@ -1,0 +1,85 @@
+//! The optimizer's step (kernels/sgd.cu).
+
+use allcnn_device::{Error, Parameter, Sgd};
+
+use crate::engine::Queue;
+use crate::kernels::{Grid, Kernel, THREADS};
+use crate::memory::{Buffer, Form, assert_len};
+use crate::step::Step;
+
+/// Parameters in a launch, and values that a block does: as in sgd.cu.
+const MOST_PARAMETERS: usize = 48;
+const CHUNK: usize = 4096;
+
+/// Value, gradient, velocity and length of each parameter of a launch, and the blocks that it takes.
+struct Launch {
+    table: [u64; 4 * MOST_PARAMETERS],
+    blocks: u32,
+}
+
+/// One step for all parameters.
+pub fn step(
+    queue: &mut Queue,
+    sgd: Sgd,
+    step: &Step,
+    parameters: &mut [Parameter<Buffer>],
+) -> Result<(), Error> {
+    let launches: Vec<Launch> =
+        parameters.chunks_mut(MOST_PARAMETERS).map(|parameters| Launch::new(queue, parameters)).collect();
+    let scale = if sgd.clip_norm.is_finite() { gradient_scale(queue, sgd.clip_norm, &launches)? } else { 0 };
+    let settings = [sgd.momentum.to_bits(), sgd.weight_decay.to_bits(), u32::from(sgd.nesterov)];
+    for launch in &launches {
+        // SAFETY: the table has the parameters' own addresses and lengths.
+        unsafe {
+            queue.launch(
+                Kernel::SgdStep,
+                launch.grid(),
+                &[&launch.table, &settings, &scale, &step.address()],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the factor lies that shortens all gradients to a norm.
+fn gradient_scale(queue: &mut Queue, clip_norm: f32, launches: &[Launch]) -> Result<u64, Error> {
+    let blocks: u32 = launches.iter().map(|launch| launch.blocks).sum();
+    let [scale, sums] = queue.scratch([size_of::<f32>(), blocks as usize * size_of::<f64>()])?;
+    let mut place = sums;
+    for launch in launches {
+        // SAFETY: a place for each block.
+        unsafe { queue.launch(Kernel::SgdSquares, launch.grid(), &[&launch.table, &place])? };
+        place += u64::from(launch.blocks) * size_of::<f64>() as u64;
+    }
+    // SAFETY: as many sums as were made.
+    unsafe {
+        let grid = Grid { blocks: [1, 1], threads: [1, 1] };
+        queue.launch(Kernel::SgdScale, grid, &[&sums, &blocks, &clip_norm, &scale])?;
+    }
+    Ok(scale)
+}
+
+impl Launch {
+    fn new(queue: &mut Queue, parameters: &mut [Parameter<Buffer>]) -> Self {
+        let mut launch = Self { table: [0; 4 * MOST_PARAMETERS], blocks: 0 };
+        for (row, Parameter { value, gradient, velocity }) in launch.table.chunks_exact_mut(4).zip(parameters)
+        {
+            assert_len(gradient, value.len(), "gradient");
+            assert_len(velocity, value.len(), "velocity");
+            // Parameters and what belongs to them are f32 always.
+            let addresses = [
+                queue.write(value, Form::F32).address,
+                queue.read(gradient).address,
+                queue.write(velocity, Form::F32).address,
+            ];
+            row[..3].copy_from_slice(&addresses);
+            row[3] = value.len() as u64;
+            launch.blocks += value.len().div_ceil(CHUNK) as u32;
+        }
+        launch
+    }
+
+    fn grid(&self) -> Grid {
+        Grid { blocks: [self.blocks, 1], threads: [THREADS, 1] }
+    }
+}

@@ -1,0 +1,211 @@
+// A GPU in software, for tests on machines without one: the functions of the CUDA driver that the device uses, over
+// ordinary memory, with the device's own kernels compiled for the host.
+//
+// A launch runs its threads one after the other; kernels that wait for each other run as fibers. A stream does its work
+// at once, unless it is being captured: then the work is kept, and a graph's launch does it. What it cannot show: races,
+// wrong launch limits, misaligned access, and everything about speed.
+
+#include <ucontext.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+// What the kernels' language has and C++ has not.
+#define __device__
+#define __global__
+#define __shared__ static
+#define __grid_constant__
+struct Dim {
+    unsigned x = 1, y = 1, z = 1;
+};
+static Dim blockIdx, threadIdx, blockDim, gridDim;
+static void __syncthreads();
+static float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
+static unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
+using std::isfinite;
+
+#include KERNELS
+
+// The threads of a block as fibers, each with its place in the block.
+struct Fiber {
+    ucontext_t context;
+    std::vector<char> stack = std::vector<char>(1 << 16);
+    Dim place;
+    bool done = false;
+};
+static ucontext_t scheduler;
+static Fiber* running = nullptr;
+static const std::function<void()>* fiber_work = nullptr;
+
+static void __syncthreads() { swapcontext(&running->context, &scheduler); }
+
+static void fiber_main() {
+    (*fiber_work)();
+    running->done = true;
+    swapcontext(&running->context, &scheduler);
+}
+
+static void run_block(const std::function<void()>& work, bool waits) {
+    if (!waits) {
+        for (threadIdx.y = 0; threadIdx.y < blockDim.y; ++threadIdx.y)
+            for (threadIdx.x = 0; threadIdx.x < blockDim.x; ++threadIdx.x) work();
+        return;
+    }
+    static std::vector<std::unique_ptr<Fiber>> fibers;
+    unsigned count = blockDim.x * blockDim.y;
+    while (fibers.size() < count) fibers.push_back(std::make_unique<Fiber>());
+    fiber_work = &work;
+    for (unsigned at = 0; at < count; ++at) {
+        Fiber& fiber = *fibers[at];
+        fiber.done = false;
+        fiber.place = {at % blockDim.x, at / blockDim.x, 0};
+        getcontext(&fiber.context);
+        fiber.context.uc_stack.ss_sp = fiber.stack.data();
+        fiber.context.uc_stack.ss_size = fiber.stack.size();
+        fiber.context.uc_link = nullptr;
+        makecontext(&fiber.context, fiber_main, 0);
+    }
+    // A round takes every thread from one barrier to the next.
+    for (bool more = true; more;) {
+        more = false;
+        for (unsigned at = 0; at < count; ++at) {
+            running = fibers[at].get();
+            if (running->done) continue;
+            threadIdx = running->place;
+            swapcontext(&scheduler, &running->context);
+            more = more || !running->done;
+        }
+    }
+}
+
+using Work = std::function<void()>;
+struct Function {
+    std::function<Work(void**)> bind;  // copies the arguments, as a launch does
+    bool waits;
+};
+
+template <class... A, size_t... I>
+static Work bind_arguments(void (*kernel)(A...), void** places, std::index_sequence<I...>) {
+    auto arguments = std::make_shared<std::tuple<std::remove_const_t<std::remove_reference_t<A>>...>>(
+        *(std::remove_reference_t<A>*)places[I]...);
+    return [kernel, arguments] { std::apply(kernel, *arguments); };
+}
+
+template <class... A>
+static Function function(void (*kernel)(A...), bool waits = false) {
+    auto bind = [kernel](void** places) { return bind_arguments(kernel, places, std::index_sequence_for<A...>{}); };
+    return {bind, waits};
+}
+
+#define KERNEL(name) {#name, function(name)}
+static std::map<std::string, Function> functions = {
+    KERNEL(repack), KERNEL(convert), KERNEL(dropout), KERNEL(finish), KERNEL(pass_back), KERNEL(column_totals),
+    KERNEL(pool_forward), KERNEL(pool_backward), KERNEL(lrn_forward), KERNEL(lrn_backward), KERNEL(average_forward),
+    KERNEL(average_backward), KERNEL(sgd_scale), KERNEL(sgd_step), KERNEL(direct_forward),
+    KERNEL(direct_backward_data), KERNEL(direct_backward_weights),
+    {"column_parts", function(column_parts, true)}, {"cross_entropy", function(cross_entropy, true)},
+    {"sgd_squares", function(sgd_squares, true)},
+};
+
+struct Graph {
+    std::vector<Work> works;
+};
+static Graph* captured = nullptr;
+
+/// Does work, or keeps it while the stream is being captured; the emulated cuDNN uses it too.
+void emulator_enqueue(Work work) {
+    if (captured)
+        captured->works.push_back(std::move(work));
+    else
+        work();
+}
+
+typedef int Result;
+enum { SUCCESS = 0, OUT_OF_MEMORY = 2, NOT_FOUND = 500, NOT_PERMITTED = 900 };
+
+extern "C" {
+Result cuInit(unsigned) { return SUCCESS; }
+Result cuDeviceGetCount(int* count) { return *count = 1, SUCCESS; }
+Result cuDeviceGet(int* device, int) { return *device = 0, SUCCESS; }
+Result cuDeviceGetName(char* name, int len, int) { return snprintf(name, len, "emulated GPU"), SUCCESS; }
+Result cuDeviceGetAttribute(int* value, int attribute, int) {
+    *value = attribute == 75 ? 9 : 0;  // the major number of the compute capability; no memory pools
+    return SUCCESS;
+}
+Result cuDevicePrimaryCtxRetain(void** context, int) { return *context = (void*)1, SUCCESS; }
+Result cuDevicePrimaryCtxRelease_v2(int) { return SUCCESS; }
+Result cuCtxGetCurrent(void** context) { return *context = (void*)1, SUCCESS; }
+Result cuCtxSetCurrent(void*) { return SUCCESS; }
+Result cuCtxSynchronize() { return SUCCESS; }
+Result cuGetErrorName(int, const char** text) { return *text = "an error of the emulator", SUCCESS; }
+Result cuGetErrorString(int, const char** text) { return *text = "an error of the emulator", SUCCESS; }
+Result cuStreamCreate(void** stream, unsigned) { return *stream = (void*)1, SUCCESS; }
+Result cuStreamDestroy_v2(void*) { return SUCCESS; }
+Result cuStreamSynchronize(void*) { return captured ? NOT_PERMITTED : SUCCESS; }
+Result cuMemAlloc_v2(uint64_t* address, size_t bytes) {
+    if (captured) return NOT_PERMITTED;
+    size_t whole = (bytes + 255) / 256 * 256;
+    void* memory = bytes && whole < (size_t(1) << 40) ? aligned_alloc(256, whole) : nullptr;
+    if (!memory) return OUT_OF_MEMORY;
+    memset(memory, 0xff, whole);  // not a number until it is written
+    return *address = (uint64_t)memory, SUCCESS;
+}
+Result cuMemFree_v2(uint64_t address) { return free((void*)address), SUCCESS; }
+Result cuMemsetD8Async(uint64_t address, unsigned char value, size_t bytes, void*) {
+    emulator_enqueue([=] { memset((void*)address, value, bytes); });
+    return SUCCESS;
+}
+Result cuMemcpyHtoDAsync_v2(uint64_t to, const void* from, size_t bytes, void*) {
+    if (captured) return NOT_PERMITTED;  // the host's memory need not be there at a replay
+    return memcpy((void*)to, from, bytes), SUCCESS;
+}
+Result cuMemcpyDtoHAsync_v2(void* to, uint64_t from, size_t bytes, void*) {
+    if (captured) return NOT_PERMITTED;
+    return memcpy(to, (void*)from, bytes), SUCCESS;
+}
+Result cuModuleLoadData(void** module, const void*) { return *module = (void*)1, SUCCESS; }
+Result cuModuleUnload(void*) { return SUCCESS; }
+Result cuModuleGetFunction(void** function, void*, const char* name) {
+    auto found = functions.find(name);
+    if (found == functions.end()) return NOT_FOUND;
+    return *function = &found->second, SUCCESS;
+}
+Result cuLaunchKernel(void* handle, unsigned blocks_x, unsigned blocks_y, unsigned blocks_z, unsigned threads_x,
+                      unsigned threads_y, unsigned threads_z, unsigned, void*, void** places, void**) {
+    const Function& function = *(Function*)handle;
+    if (threads_x * threads_y * threads_z > 1024 || blocks_y > 65535 || blocks_z != 1) return NOT_PERMITTED;
+    Work thread = function.bind(places);
+    emulator_enqueue([=, waits = function.waits] {
+        blockDim = {threads_x, threads_y, threads_z};
+        gridDim = {blocks_x, blocks_y, blocks_z};
+        for (blockIdx.y = 0; blockIdx.y < blocks_y; ++blockIdx.y)
+            for (blockIdx.x = 0; blockIdx.x < blocks_x; ++blockIdx.x) run_block(thread, waits);
+    });
+    return SUCCESS;
+}
+Result cuStreamBeginCapture_v2(void*, int) { return captured = new Graph, SUCCESS; }
+Result cuStreamEndCapture(void*, void** graph) {
+    *graph = captured;
+    captured = nullptr;
+    return SUCCESS;
+}
+Result cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
+    return *executable = new Graph(*(Graph*)graph), SUCCESS;
+}
+Result cuGraphLaunch(void* graph, void*) {
+    for (const Work& work : ((Graph*)graph)->works) work();
+    return SUCCESS;
+}
+Result cuGraphExecDestroy(void* graph) { return delete (Graph*)graph, SUCCESS; }
+Result cuGraphDestroy(void* graph) { return delete (Graph*)graph, SUCCESS; }
+}
