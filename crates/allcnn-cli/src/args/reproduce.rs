@@ -80,8 +80,8 @@ pub enum ReproduceCommand {
 const SHARED: &str = "\
 The same command in other terminals, or in each task of a Slurm array, shares the work; stopped, or killed, it
 goes on where it was. The first process writes the settings to plan.toml; later ones may leave them out.
-The table is in results.md, results.csv and results.html of the folder. A folder needs about 100 MB for
-each training of a CIFAR network (half of it the whitening matrix).";
+The table is in results.md, results.csv and results.html of the folder. A folder needs about 60 MB for
+each training of a CIFAR network, most of it the whitening matrix.";
 
 const SWITCHES: &str =
     "Each image has its maps twice: by the network as it is (without pooling), and with each
