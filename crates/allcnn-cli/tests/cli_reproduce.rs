@@ -125,7 +125,7 @@ fn divergence_is_a_result_and_is_begun_again_on_request() {
     let folder = sweep_workspace();
     let wild = ["--learning-rates", "1000000000", "--limit", "500"];
     let done = allcnn(folder.path(), &sweep("shapes", "sweep", &wild)).done();
-    assert!(done.stdout.contains("| diverged |") && done.stdout.contains("1 of 1"), "{done:?}");
+    assert!(done.stdout.contains("| diverged ") && done.stdout.contains("1 of 1"), "{done:?}");
     let csv = || fs::read_to_string(folder.path().join("sweep/results.csv")).unwrap();
     assert_eq!(csv().lines().count(), 2, "{}", csv());
     allcnn(folder.path(), &["reproduce", "table3", "--reseed", "2", "--out", "sweep"]).done();
