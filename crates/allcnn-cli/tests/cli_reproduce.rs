@@ -134,6 +134,24 @@ fn divergence_is_a_result_and_is_begun_again_on_request() {
 }
 
 #[test]
+fn table_4_has_its_data_its_augmentation_and_the_literature() {
+    let folder = sweep_workspace();
+    image_folder(folder.path(), 20);
+    let mut all = vec!["reproduce", "table4", "--models", "all-cnn-c-augmented,all-cnn-c-cifar100"];
+    all.extend(["--data", "shapes", "--cifar100", "pictures", "--recipe", "recipe.toml", "--out", "sweep"]);
+    all.extend(["--holdout", "2", "--limit", "32", "--epochs", "1"]);
+    let done = allcnn(folder.path(), &all).done();
+    for part in ["| 7.25", "| 33.71", "| Maxout", "9.32 (?)", "not run here", "2 of 2 trainings"] {
+        assert!(done.stdout.contains(part), "{part}: {done:?}");
+    }
+    for (run, data) in [("augmented", "shapes"), ("cifar100", "pictures")] {
+        let run = folder.path().join(format!("sweep/runs/all-cnn-c-{run}-lr0.05-seed0/run.toml"));
+        let run = fs::read_to_string(run).unwrap();
+        assert!(run.contains(&format!("{data}\"")) && run.contains("augment = \"flip-shift\""), "{run}");
+    }
+}
+
+#[test]
 fn the_status_changes_nothing() {
     let folder = sweep_workspace();
     let mut child = start(folder.path(), &four("sweep", &[]));
