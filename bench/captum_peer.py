@@ -18,7 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import peers
+from peers.networks import network
+from peers.programs import REPOSITORY
 
 
 def allcnn(arguments, images):
@@ -37,7 +38,7 @@ def captum(images, batch=64):
     from captum.attr import Deconvolution, GuidedBackprop, Saliency
 
     # A module for each ReLU, no dropout: Captum's hooks need the former.
-    model = peers.network("all-cnn-c").eval()
+    model = network("all-cnn-c")[0].eval()
     methods = [(Saliency(model), {"abs": False}), (Deconvolution(model), {}), (GuidedBackprop(model), {})]
     pictures = torch.randn(images, 3, 32, 32)
     start = time.perf_counter()
@@ -53,7 +54,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run")
     parser.add_argument("images", nargs="+")
-    parser.add_argument("--allcnn", default=str(peers.REPOSITORY / "target/release/allcnn"))
+    parser.add_argument("--allcnn", default=str(REPOSITORY / "target/release/allcnn"))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int)
     arguments = parser.parse_args()
