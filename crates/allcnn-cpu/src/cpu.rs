@@ -33,7 +33,7 @@ pub struct Step {
 pub struct Pool {
     shape: PoolShape,
     regions: Regions,
-    switches: Vec<u16>,
+    switches: Vec<u32>,
 }
 
 impl Cpu {

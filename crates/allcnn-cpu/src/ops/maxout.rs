@@ -2,7 +2,7 @@
 
 /// The largest of each `pieces` values; a switch tells which. The first one wins a tie, and a group of NaN.
 #[inline(always)]
-pub(crate) fn forward(pieces: usize, input: &[f32], output: &mut [f32], switches: &mut [u16]) {
+pub(crate) fn forward(pieces: usize, input: &[f32], output: &mut [f32], switches: &mut [u32]) {
     for ((group, largest), switch) in input.chunks_exact(pieces).zip(output).zip(switches) {
         let (mut best, mut at) = (group[0], 0);
         for (piece, &value) in group.iter().enumerate().skip(1) {
@@ -10,16 +10,16 @@ pub(crate) fn forward(pieces: usize, input: &[f32], output: &mut [f32], switches
             best = if value > best { value } else { best };
         }
         *largest = best;
-        *switch = at as u16;
+        *switch = at as u32;
     }
 }
 
 /// Each signal goes to the piece that won; the others get 0.
 #[inline(always)]
-pub(crate) fn backward(pieces: usize, d_output: &[f32], switches: &[u16], d_input: &mut [f32]) {
+pub(crate) fn backward(pieces: usize, d_output: &[f32], switches: &[u32], d_input: &mut [f32]) {
     for ((group, &signal), &switch) in d_input.chunks_exact_mut(pieces).zip(d_output).zip(switches) {
         for (piece, value) in group.iter_mut().enumerate() {
-            *value = if piece == usize::from(switch) { signal } else { 0.0 };
+            *value = if piece == switch as usize { signal } else { 0.0 };
         }
     }
 }

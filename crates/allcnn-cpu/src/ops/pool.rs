@@ -14,7 +14,7 @@ pub(crate) struct ForwardRow<'a> {
     pub input: &'a [f32],
     pub output: &'a mut [f32],
     /// Place of the maximum in its window's order; empty where there is none.
-    pub switches: &'a mut [u16],
+    pub switches: &'a mut [u32],
 }
 
 impl Kernel for ForwardRow<'_> {
@@ -64,7 +64,7 @@ pub(crate) struct BackwardImage<'a> {
     pub input: &'a [f32],
     pub output: &'a [f32],
     pub d_output: &'a [f32],
-    pub switches: &'a [u16],
+    pub switches: &'a [u32],
     pub d_input: &'a mut [f32],
 }
 
@@ -91,7 +91,7 @@ impl Kernel for BackwardImage<'_> {
                         PoolKind::Max => {
                             let switches = &self.switches[from..][..channels];
                             for ((d, &g), &switch) in target.iter_mut().zip(signal).zip(switches) {
-                                *d += if switch == tap as u16 { g } else { 0.0 };
+                                *d += if switch == tap as u32 { g } else { 0.0 };
                             }
                         }
                         PoolKind::Average => add(share, signal, target),
@@ -128,10 +128,10 @@ fn add(share: f32, values: &[f32], sums: &mut [f32]) {
 /// Takes over the larger values of one tap and notes where they came from. The first tap always wins, so that a
 /// window of NaN has a switch inside the image.
 #[inline(always)]
-fn maximum(tap: usize, values: &[f32], largest: &mut [f32], switches: &mut [u16]) {
+fn maximum(tap: usize, values: &[f32], largest: &mut [f32], switches: &mut [u32]) {
     for ((&value, largest), switch) in values.iter().zip(largest).zip(switches) {
         let wins = tap == 0 || value > *largest;
-        *switch = if wins { tap as u16 } else { *switch };
+        *switch = if wins { tap as u32 } else { *switch };
         *largest = if wins { value } else { *largest };
     }
 }
@@ -161,5 +161,29 @@ fn power(x: f32, p: f32) -> f32 {
         1.0 => x,
         2.0 => x * x,
         _ => x.powf(p),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use allcnn_device::{Device, Grid, PoolKind, PoolShape, Shape, Windows};
+
+    use crate::{Cpu, CpuOptions};
+
+    #[test]
+    fn a_window_may_have_more_values_than_16_bits_count() {
+        let cpu = Cpu::new(CpuOptions::default()).unwrap();
+        let input = Shape { batch: 1, height: 257, width: 257, channels: 1 };
+        let windows = Windows::Grid(Grid { kernel: 257, stride: 1, padding: 0, ceil: false });
+        let mut pool = cpu.pool(PoolShape { input, windows, kind: PoolKind::Max }).unwrap();
+        let mut values = vec![0.0; input.len()];
+        values[input.len() - 1] = 3.0;
+        let buffers = [input.len(), 1, 1, input.len()].map(|len| cpu.alloc(len).unwrap());
+        let [mut image, mut largest, mut signal, mut back] = buffers;
+        cpu.upload(&values, &mut image).unwrap();
+        cpu.upload(&[5.0], &mut signal).unwrap();
+        cpu.pool_forward(&mut pool, &image, &mut largest);
+        cpu.pool_backward(&pool, &image, &largest, &signal, &mut back);
+        assert_eq!((largest[0], back[input.len() - 1], back.iter().sum::<f32>()), (3.0, 5.0, 5.0));
     }
 }
