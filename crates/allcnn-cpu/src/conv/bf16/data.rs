@@ -1,8 +1,9 @@
 //! Forward and backward-data.
 //!
 //! A unit of work is a chunk of destination rows (or of whole small images) and a group of destination channels. Its
-//! source is packed to bf16 in the worker's own cache, then each block of 32 positions x 32 channels is one product over
-//! all taps and source channels, finished while it is in the first-level cache.
+//! source is packed to bf16 in the worker's own cache. The depth of the products (all taps and source channels) is cut into
+//! slabs: one by one they are added to the sums of all blocks of 32 positions x 32 channels, which are finished with the
+//! last one.
 
 use std::ops::Range;
 
@@ -63,7 +64,8 @@ struct PackedGrid {
 
 impl PackedGrid {
     fn blocks(&self, extent: Extent) -> &[Block] {
-        self.blocks.iter().find(|(of, _)| *of == extent).map_or(&[], |(_, blocks)| blocks)
+        let of_extent = self.blocks.iter().find(|(of, _)| *of == extent);
+        of_extent.map_or_else(|| unreachable!("blocks for {extent:?}"), |(_, blocks)| blocks)
     }
 }
 
@@ -340,12 +342,12 @@ impl Unit<'_> {
         let panel = grid.offsets.len() * pass.step_places();
         let mut right = &self.weights[grid.weights.clone()][columns * panel..][..panel];
         let slabs = (size_of_val(right) / SLAB_BYTES).max(1);
+        let place = self.place(&grid.grid, columns);
         for at in 0..slabs {
             let steps = grid.offsets.len() * at / slabs..grid.offsets.len() * (at + 1) / slabs;
             let own;
             (own, right) = right.split_at(steps.len() * pass.step_places());
             let slab = Slab { offsets: &grid.offsets[steps], right: own.as_ptr(), at, slabs };
-            let place = self.place(&grid.grid, columns);
             self.add_slab(simd, session, blocks, &slab, place);
         }
     }

@@ -278,10 +278,11 @@ impl Kernel for Part<'_> {
                 self.pack_gradients(simd, chunk, out);
             }
             self.add_bias(chunk);
-            let slabs = self.pass.offsets.len().div_ceil(SLAB_STEPS / self.pass.terms);
+            let slabs = self.pass.steps().div_ceil(SLAB_STEPS / self.pass.terms);
             for slab in 0..slabs {
+                let steps = self.pass.steps() * slab / slabs..self.pass.steps() * (slab + 1) / slabs;
                 for out in self.outs.clone() {
-                    self.multiply(simd, &session, out, [slab, slabs], at > own.start);
+                    self.multiply(simd, &session, out, steps.clone(), at > own.start || slab > 0);
                 }
             }
         }
@@ -372,18 +373,10 @@ impl Part<'_> {
         }
     }
 
-    /// All taps and source channels for 32 output channels, over a slab of the positions: (which, of how many).
+    /// All taps and source channels for 32 output channels, over some steps of the positions.
     #[inline(always)]
-    fn multiply<S: Simd>(
-        &mut self,
-        simd: S,
-        session: &Session,
-        out: usize,
-        [slab, slabs]: [usize; 2],
-        adds: bool,
-    ) {
+    fn multiply<S: Simd>(&mut self, simd: S, session: &Session, out: usize, steps: Range<usize>, adds: bool) {
         let pass = self.pass;
-        let steps = pass.steps() * slab / slabs..pass.steps() * (slab + 1) / slabs;
         let gradients = pass.source_places() + out * pass.gradient_block();
         let gradients = self.packed[gradients + steps.start * pass.gradient_step()..].as_ptr();
         for block in 0..pass.source_blocks {
@@ -398,10 +391,10 @@ impl Part<'_> {
                     right: right[..steps.len() * TILE * pass.source_pair()].as_ptr(),
                     terms: pass.terms,
                 };
-                // SAFETY: the block is this unit's own; both sides hold all steps.
+                // SAFETY: the block is this unit's own; both sides hold the steps.
                 unsafe {
                     let sums = self.copy.at(pass.block_place(at, out, block)).cast::<[f32; BLOCK * BLOCK]>();
-                    session.multiply(simd, &factors, 2, adds || slab > 0, &mut *sums);
+                    session.multiply(simd, &factors, 2, adds, &mut *sums);
                 }
             }
         }
