@@ -29,10 +29,9 @@ impl Pool {
             .transpose()?;
         let switches = memory.as_ref().map_or(0, |memory| memory.device_ptr(&engine.stream).0);
         let regions = shape.regions();
-        let mut windows = engine
-            .stream
-            .alloc_zeros(2 * (regions.rows.len() + regions.columns.len()))
-            .map_err(memory_error("the windows of a pooling", 0))?;
+        let bounds = 2 * (regions.rows.len() + regions.columns.len());
+        let windows = engine.stream.alloc_zeros(bounds);
+        let mut windows = windows.map_err(memory_error("the windows of a pooling", 4 * bounds))?;
         upload(engine, &regions, &mut windows)?;
         Ok(Self { shape, regions, windows, _switches: memory, switches })
     }

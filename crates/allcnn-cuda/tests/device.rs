@@ -190,9 +190,14 @@ fn network() -> Network {
 
 /// The mean losses of ten steps on one batch, with dropout, clipped gradients and a learning rate that changes.
 fn losses<D: Device>(device: &D, recorded: bool) -> Vec<f32> {
-    let (network, batch) = (network(), 6);
-    let mut parameters = Parameters::initialize(device, &network, Init::He, 3).unwrap();
-    let mut plan = Plan::new(device, &network, batch, PlanPurpose::Training).unwrap();
+    losses_of(device, &network(), recorded).0
+}
+
+/// And the recording that the steps left.
+fn losses_of<D: Device>(device: &D, network: &Network, recorded: bool) -> (Vec<f32>, D::Recording) {
+    let batch = 6;
+    let mut parameters = Parameters::initialize(device, network, Init::He, 3).unwrap();
+    let mut plan = Plan::new(device, network, batch, PlanPurpose::Training).unwrap();
     let mut step = device.new_step().unwrap();
     let mut recording = D::Recording::default();
     let len = network.input().shape(batch).len();
@@ -221,7 +226,47 @@ fn losses<D: Device>(device: &D, recorded: bool) -> Vec<f32> {
         plan.losses(&mut losses).unwrap();
         losses.iter().sum::<f32>() / batch as f32
     };
-    (0..10).map(&mut run).collect()
+    let losses = (0..10).map(&mut run).collect();
+    (losses, recording)
+}
+
+/// Regions change with the step whether or not a step was to be recorded; with maxout alone steps are recorded.
+#[test]
+fn drawn_regions_follow_the_step_and_are_not_recorded() {
+    let test = "drawn_regions_follow_the_step_and_are_not_recorded";
+    let Some(device) = cuda(test, STRICT) else { return };
+    let cpu = Cpu::new(CpuOptions::default()).unwrap();
+    for (window, plain) in [(r#"{ pool = "max", fractional = 1.4142135 }"#, true), ("{ maxout = 2 }", false)]
+    {
+        let network = pooled_by(window);
+        let (asked, recording) = losses_of(&device, &network, true);
+        assert_eq!(asked, losses_of(&device, &network, false).0, "{window}: replayed against plain");
+        assert_eq!(recording.why_plain().is_some_and(|why| why.contains("fractional pooling")), plain);
+        assert_eq!(recording.why_plain().is_some(), plain, "{window}: {:?}", recording.why_plain());
+        let theirs = losses_of(&cpu, &network, true).0;
+        for (ours, theirs) in asked.iter().zip(&theirs) {
+            assert!(
+                (ours - theirs).abs() <= 2e-3 * theirs,
+                "{window}: {asked:?} against the CPU's {theirs:?}"
+            );
+        }
+    }
+}
+
+fn pooled_by(window: &str) -> Network {
+    let text = format!(
+        r#"
+        name = "pooled"
+        input = [12, 12, 3]
+        input_dropout = 0.1
+        layers = [
+          {{ conv = 16, kernel = 3 }},
+          {window},
+          {{ conv = "classes", kernel = 1, activation = "identity" }},
+          {{ global_average = true }},
+        ]"#
+    );
+    Network::from_toml_for(&text, 5).unwrap()
 }
 
 /// Weights go from the CPU to the GPU and back without a change, in whatever form the device keeps them.
