@@ -115,8 +115,12 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::Plan`] for an unknown network or settings out of their range, [`Error::Choice`] for an augmentation
-    /// that the program does not have or two experiments of one name.
+    /// that the program does not have, a recipe of iterations or two experiments of one name.
     pub fn experiments(&self) -> Result<Vec<Experiment>, Error> {
+        if self.recipe.iterations.is_some() {
+            let counts = format!("the recipe {} counts iterations, a table counts epochs", self.recipe.name);
+            return Err(Error::Choice(format!("{counts}\ngive --epochs, or another --recipe")));
+        }
         let mut experiments = Vec::new();
         for seed in 0..self.seeds {
             for (row, entry) in self.entries().iter().enumerate() {
@@ -245,6 +249,7 @@ mod tests {
         };
         assert!(with(|plan| plan.models = vec!["all-cnn-d".into()]).contains("all-cnn-c"));
         assert!(with(|plan| plan.learning_rates = vec![0.1, 0.1]).contains("twice"));
+        assert!(with(|plan| plan.recipe = Recipe::imagenet()).contains("give --epochs"));
         assert!(with(|plan| plan.learning_rates = vec![-0.1]).contains("learning rate is -0.1"));
     }
 }

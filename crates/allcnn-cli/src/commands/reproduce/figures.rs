@@ -80,36 +80,21 @@ fn patches(device: &impl Device, arguments: &PatchFigureArgs) -> anyhow::Result<
 
 /// Figure 4: what the last convolution looks at.
 pub fn figure4(arguments: &ImageFigureArgs) -> anyhow::Result<()> {
-    on_device!(device::open(&arguments.figure.common)?, |device| images(
-        &device,
-        "fig4",
-        arguments,
-        last_convolution,
-        true
-    ))
+    images("fig4", arguments, last_convolution, true)
 }
 
 /// Figure 5: the same for the pre-softmax layer.
 pub fn figure5(arguments: &ImageFigureArgs) -> anyhow::Result<()> {
-    on_device!(device::open(&arguments.figure.common)?, |device| images(
-        &device, "fig5", arguments, last_layer, true
-    ))
+    images("fig5", arguments, last_layer, true)
 }
 
 /// Figure 6: the same for the last layer of a network with max pooling.
 pub fn figure6(arguments: &ImageFigureArgs) -> anyhow::Result<()> {
-    on_device!(device::open(&arguments.figure.common)?, |device| images(
-        &device,
-        "fig6",
-        arguments,
-        last_convolution,
-        false
-    ))
+    images("fig6", arguments, last_convolution, false)
 }
 
 /// Figures 4 to 6: images beside the maps of the three methods.
 fn images(
-    device: &impl Device,
     name: &str,
     arguments: &ImageFigureArgs,
     layer: fn(&Network) -> String,
@@ -128,14 +113,25 @@ fn images(
     }
     let request =
         Request { layer: Some(layer), methods: Method::ALL.to_vec(), switches, ..Request::default() };
-    let mut explainer = FileExplainer::new(device, &run, &request, arguments.count)?;
+    let opened = device::open(&figure.common)?;
+    let sheet = on_device!(opened, |device| image_sheet(&device, arguments, &run, &request))?;
+    finish(figure, name, &sheet)
+}
+
+/// The images that were given, or some of the run's own, with their maps.
+fn image_sheet(
+    device: &impl Device,
+    arguments: &ImageFigureArgs,
+    run: &RunFolder,
+    request: &Request,
+) -> anyhow::Result<Sheet> {
+    let mut explainer = FileExplainer::new(device, run, request, arguments.count)?;
     let explained = if arguments.images.is_empty() {
-        explainer.explain_pictures(own_images(arguments, &run, device)?)?
+        explainer.explain_pictures(own_images(arguments, run, device)?)?
     } else {
         given_images(arguments, &mut explainer)?
     };
-    let sheet = plate(&explainer, &explained, Coloring::Map(Shading::Signed));
-    finish(figure, name, &sheet)
+    Ok(plate(&explainer, &explained, Coloring::Map(Shading::Signed)))
 }
 
 /// The first of the pictures that were given.

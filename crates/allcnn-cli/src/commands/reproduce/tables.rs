@@ -90,7 +90,9 @@ fn plan(table: PaperTable, found: Option<&Sweep>, arguments: &TableArgs) -> anyh
     set(&mut plan.seeds, &arguments.seeds);
     set(&mut plan.data, &arguments.data);
     set(&mut plan.cifar100, &arguments.cifar100);
-    set(&mut plan.recipe.epochs, &arguments.epochs);
+    if let Some(epochs) = arguments.epochs {
+        (plan.recipe.epochs, plan.recipe.iterations) = (epochs, None);
+    }
     plan.holdout = arguments.holdout.map(|holdout| holdout.to_string()).or(plan.holdout);
     plan.limit = arguments.limit.or(plan.limit);
     Ok(plan)
