@@ -45,7 +45,11 @@ impl Network {
         let mut layers: Vec<LayerKind> = Vec::new();
         for layer in self.layers() {
             match *layer.kind() {
-                LayerKind::Pool(pool) if variant != Variant::Base && layer.kind().word() == "pool" => {
+                // Maxout is an activation here, not a pool that makes anything smaller.
+                maxout @ LayerKind::Pool(Pool { windows: Windows::Channels { .. }, .. }) => {
+                    layers.push(maxout)
+                }
+                LayerKind::Pool(pool) if variant != Variant::Base => {
                     replace_pool(&mut layers, pool, variant).map_err(|problem| Error::Layer {
                         name: layer.name().into(),
                         line: None,
