@@ -1,4 +1,4 @@
-//! Aligned memory for f32 values.
+//! Aligned memory for f32 values, or for the same values in bf16.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ops::{Deref, DerefMut};
@@ -6,16 +6,20 @@ use std::ptr::NonNull;
 
 use allcnn_device::Error;
 
+use crate::stored::{Form, Stored};
+
 /// From this size on, a buffer is mapped by itself, on huge pages: fewer TLB misses, and no page is touched before use.
 const HUGE_PAGE: usize = 2 << 20;
 /// A cache line, and the widest vector.
 const CACHE_LINE: usize = 64;
 
-/// A fixed number of f32 values, aligned to cache lines.
+/// A fixed number of values, aligned to cache lines. It has room for all of them in f32; used as a slice, it must hold
+/// them in that form.
 #[derive(Debug)]
 pub struct Buffer {
     start: NonNull<f32>,
     len: usize,
+    form: Form,
 }
 
 // SAFETY: a buffer owns its memory, as a Vec does.
@@ -32,7 +36,30 @@ impl Buffer {
         let refused = |bytes| Error::OutOfMemory { what: "a buffer", bytes };
         let layout = layout(len).ok_or(refused(usize::MAX))?;
         let start = if is_mapped(layout) { map(layout) } else { take(layout) };
-        Ok(Self { start: start.ok_or(refused(layout.size()))?.cast(), len })
+        Ok(Self { start: start.ok_or(refused(layout.size()))?.cast(), len, form: Form::F32 })
+    }
+
+    /// Number of values.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The values in the form that they have.
+    pub(crate) fn stored(&self) -> Stored<'_> {
+        match self.form {
+            Form::F32 => Stored::F32(self),
+            // SAFETY: this buffer owns the words, of which two values take one.
+            Form::Pairs => {
+                Stored::Pairs(unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len / 2) })
+            }
+        }
+    }
+
+    /// The words to be overwritten with values in a form: one for each f32 value or each pair.
+    pub(crate) fn overwrite(&mut self, form: Form) -> &mut [f32] {
+        self.form = form;
+        // SAFETY: this buffer owns the words, and the borrow is unique.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), form.words(self.len)) }
     }
 }
 
@@ -108,14 +135,18 @@ unsafe fn unmap(_: *mut u8, layout: Layout) {
 
 impl Deref for Buffer {
     type Target = [f32];
+    #[track_caller]
     fn deref(&self) -> &[f32] {
+        assert_eq!(self.form, Form::F32, "the form of a buffer that is used as f32 values");
         // SAFETY: `len` initialized values that this buffer owns.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
 
 impl DerefMut for Buffer {
+    #[track_caller]
     fn deref_mut(&mut self) -> &mut [f32] {
+        assert_eq!(self.form, Form::F32, "the form of a buffer that is changed as f32 values");
         // SAFETY: as above, and the borrow is unique.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }

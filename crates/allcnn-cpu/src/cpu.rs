@@ -13,6 +13,7 @@ use crate::ops::epilogue::{Finish, PassBack};
 use crate::ops::mask::Mask;
 use crate::ops::{CHUNK, assert_len, head, lrn, pool, sgd};
 use crate::peak;
+use crate::stored::{Copy, Form};
 use crate::threads::SendPtr;
 
 /// The CPU as a device.
@@ -81,13 +82,13 @@ impl Device for Cpu {
         Buffer::zeros(len)
     }
     fn upload(&self, values: &[f32], buffer: &mut Buffer) -> Result<(), Error> {
-        assert_len(values, buffer.len(), "the upload");
-        buffer.copy_from_slice(values);
+        assert_len(values.len(), buffer.len(), "the upload");
+        buffer.overwrite(Form::F32).copy_from_slice(values);
         Ok(())
     }
     fn download(&self, buffer: &Buffer, values: &mut [f32]) -> Result<(), Error> {
-        assert_len(values, buffer.len(), "the place for a download");
-        values.copy_from_slice(buffer);
+        assert_len(values.len(), buffer.len(), "the place for a download");
+        self.engine.isa().run(Copy { from: buffer.stored(), to: values });
         Ok(())
     }
     fn synchronize(&self) -> Result<(), Error> {
@@ -113,6 +114,9 @@ impl Device for Cpu {
     fn conv_fix_weights(&self, conv: &mut Conv, weights: &Buffer, backward: bool) -> Result<(), Error> {
         conv.fix_weights(&self.engine, weights, backward)
     }
+    fn conv_link(&self, below: &mut Conv, above: &mut Conv) {
+        Conv::link(below, above);
+    }
     fn conv_forward(
         &self,
         conv: &mut Conv,
@@ -124,7 +128,7 @@ impl Device for Cpu {
         output: &mut Buffer,
     ) {
         let finish = Finish::Forward { bias, epilogue, step: step.number };
-        assert_len(bias, conv.shape().out_channels, "bias");
+        assert_len(bias.len(), conv.shape().out_channels, "bias");
         conv.forward(&self.engine, input, weights, finish, output);
     }
     fn conv_backward_data(
@@ -137,8 +141,8 @@ impl Device for Cpu {
     ) {
         let finish = match below {
             Some(StoredOutput { output, gate }) => {
-                assert_len(output, d_input.len(), "stored output");
-                Finish::Gate { output, gate }
+                assert_len(output.len(), d_input.len(), "stored output");
+                Finish::Gate { output: output.stored(), gate }
             }
             None => Finish::Plain,
         };
@@ -165,11 +169,11 @@ impl Device for Cpu {
     }
     fn pool_forward(&self, pool: &mut Pool, input: &Buffer, output: &mut Buffer) {
         let Pool { shape, ref regions, ref mut switches } = *pool;
-        assert_len(input, shape.input.len(), "input");
-        assert_len(output, shape.output().len(), "output");
+        assert_len(input.len(), shape.input.len(), "input");
+        assert_len(output.len(), shape.output().len(), "output");
         let row_len = shape.output().width * shape.output().channels;
         let switches = (SendPtr(switches.as_mut_ptr()), switches.len());
-        self.engine.threads().run_over(output, row_len, |row, output| {
+        self.engine.threads().run_over(output.overwrite(Form::F32), row_len, |row, output| {
             let len = if switches.1 > 0 { row_len } else { 0 };
             // SAFETY: each row has its own part of the switches (none but for a maximum).
             let switches = unsafe { std::slice::from_raw_parts_mut(switches.0.at(row * len), len) };
@@ -186,12 +190,12 @@ impl Device for Cpu {
     ) {
         let shape = pool.shape;
         let (above, below) = (shape.output().len(), shape.input.len());
-        assert_len(output, above, "output");
-        assert_len(d_output, above, "d_output");
-        assert_len(input, below, "input");
-        assert_len(d_input, below, "d_input");
+        assert_len(output.len(), above, "output");
+        assert_len(d_output.len(), above, "d_output");
+        assert_len(input.len(), below, "input");
+        assert_len(d_input.len(), below, "d_input");
         let (above, below) = (above / shape.input.batch, below / shape.input.batch);
-        self.engine.threads().run_over(d_input, below, |image, d_input| {
+        self.engine.threads().run_over(d_input.overwrite(Form::F32), below, |image, d_input| {
             let outputs = image * above..(image + 1) * above;
             self.engine.isa().run(pool::BackwardImage {
                 shape,
@@ -207,7 +211,7 @@ impl Device for Cpu {
 
     fn activation_backward(&self, below: StoredOutput<'_, Buffer>, signal: &mut Buffer) {
         let StoredOutput { output, gate } = below;
-        assert_len(output, signal.len(), "stored output");
+        assert_len(output.len(), signal.len(), "stored output");
         self.engine.threads().run_over(signal, CHUNK, |chunk, signal| {
             let output = &output[chunk * CHUNK..][..signal.len()];
             self.engine.isa().run(PassBack { gate, output, signal });
@@ -220,37 +224,41 @@ impl Device for Cpu {
     }
 
     fn lrn_forward(&self, shape: LrnShape, input: &Buffer, output: &mut Buffer) {
-        assert_len(input, shape.input.len(), "input");
-        assert_len(output, shape.input.len(), "output");
+        assert_len(input.len(), shape.input.len(), "input");
+        assert_len(output.len(), shape.input.len(), "output");
         let row = shape.input.width * shape.input.channels;
-        self.engine
-            .threads()
-            .run_over(output, row, |at, output| lrn::forward(&shape, &input[at * row..][..row], output));
+        self.engine.threads().run_over(output.overwrite(Form::F32), row, |at, output| {
+            lrn::forward(&shape, &input[at * row..][..row], output)
+        });
     }
     fn lrn_backward(&self, shape: LrnShape, input: &Buffer, d_output: &Buffer, d_input: &mut Buffer) {
-        assert_len(input, shape.input.len(), "input");
-        assert_len(d_output, shape.input.len(), "d_output");
-        assert_len(d_input, shape.input.len(), "d_input");
+        assert_len(input.len(), shape.input.len(), "input");
+        assert_len(d_output.len(), shape.input.len(), "d_output");
+        assert_len(d_input.len(), shape.input.len(), "d_input");
         let row = shape.input.width * shape.input.channels;
-        self.engine.threads().run_over(d_input, row, |at, d_input| {
+        self.engine.threads().run_over(d_input.overwrite(Form::F32), row, |at, d_input| {
             lrn::backward(&shape, &input[at * row..][..row], &d_output[at * row..][..row], d_input);
         });
     }
 
     fn global_average_forward(&self, shape: Shape, input: &Buffer, output: &mut Buffer) {
-        assert_len(input, shape.len(), "input");
-        assert_len(output, shape.batch * shape.channels, "output");
+        assert_len(input.len(), shape.len(), "input");
+        assert_len(output.len(), shape.batch * shape.channels, "output");
         let image = shape.len() / shape.batch;
-        self.engine.threads().run_over(output, shape.channels, |at, means| {
+        self.engine.threads().run_over(output.overwrite(Form::F32), shape.channels, |at, means| {
             head::average(&input[at * image..][..image], means);
         });
     }
     fn global_average_backward(&self, shape: Shape, d_output: &Buffer, d_input: &mut Buffer) {
-        assert_len(d_output, shape.batch * shape.channels, "d_output");
-        assert_len(d_input, shape.len(), "d_input");
-        self.engine.threads().run_over(d_input, shape.len() / shape.batch, |at, d_image| {
-            head::spread(&d_output[at * shape.channels..][..shape.channels], d_image);
-        });
+        assert_len(d_output.len(), shape.batch * shape.channels, "d_output");
+        assert_len(d_input.len(), shape.len(), "d_input");
+        self.engine.threads().run_over(
+            d_input.overwrite(Form::F32),
+            shape.len() / shape.batch,
+            |at, d_image| {
+                head::spread(&d_output[at * shape.channels..][..shape.channels], d_image);
+            },
+        );
     }
     fn softmax_cross_entropy(
         &self,
@@ -261,9 +269,9 @@ impl Device for Cpu {
         losses: &mut Buffer,
         d_logits: &mut Buffer,
     ) {
-        assert_len(logits, losses.len() * classes, "logits");
-        assert_len(targets, logits.len(), "targets");
-        assert_len(d_logits, logits.len(), "d_logits");
+        assert_len(logits.len(), losses.len() * classes, "logits");
+        assert_len(targets.len(), logits.len(), "targets");
+        assert_len(d_logits.len(), logits.len(), "d_logits");
         for (row, (loss, d_logits)) in losses.iter_mut().zip(d_logits.chunks_exact_mut(classes)).enumerate() {
             let row = row * classes..(row + 1) * classes;
             *loss = head::softmax_cross_entropy(&logits[row.clone()], &targets[row], scale, d_logits);
@@ -276,8 +284,8 @@ impl Device for Cpu {
         let scale =
             if clips { sgd.gradient_scale(sgd::sum_of_squares(&self.engine, parameters)) } else { 1.0 };
         for Parameter { value, gradient, velocity } in parameters {
-            assert_len(gradient, value.len(), "gradient");
-            assert_len(velocity, value.len(), "velocity");
+            assert_len(gradient.len(), value.len(), "gradient");
+            assert_len(velocity.len(), value.len(), "velocity");
             let velocity = SendPtr(velocity.as_mut_ptr());
             self.engine.threads().run_over(value, CHUNK, |chunk, value| {
                 let first = chunk * CHUNK;

@@ -20,6 +20,7 @@ mod isa;
 mod ops;
 mod peak;
 mod simd;
+mod stored;
 mod threads;
 
 pub use buffer::Buffer;

@@ -136,6 +136,12 @@ pub trait Device: Sync {
         weights: &Self::Buffer,
         backward: bool,
     ) -> Result<(), Error>;
+    /// Tells that `above` reads what `below` writes, on the way back `below` what `above` writes, and between the two
+    /// nobody else but [`Device::download`]: they may exchange the values in a form of their own. Does nothing where a
+    /// device has none.
+    fn conv_link(&self, below: &mut Self::Conv, above: &mut Self::Conv) {
+        let _ = (below, above);
+    }
     /// output = epilogue(input * weights + bias), the cross-correlation of Equation 2.
     #[allow(clippy::too_many_arguments)]
     fn conv_forward(

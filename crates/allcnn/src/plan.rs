@@ -164,12 +164,16 @@ impl<'d, D: Device> Plan<'d, D> {
             PlanPurpose::Training => 1,
             PlanPurpose::Explanation => 0,
         };
+        let mut layers = layers.collect::<Result<Vec<_>, Error>>()?;
+        if purpose != PlanPurpose::Explanation {
+            link(device, &mut layers);
+        }
         Ok(Self {
             device,
             network: network.clone(),
             batch,
             purpose,
-            layers: layers.collect::<Result<_, Error>>()?,
+            layers,
             outputs: Buffers::new(device, &lens, 0, purpose == PlanPurpose::Inference)?,
             signals: Buffers::new(device, &lens, first_signal, true)?,
             targets: device.alloc(batch * network.classes())?,
@@ -398,6 +402,17 @@ impl<'d, D: Device> Plan<'d, D> {
         let [weights, bias] = &mut parameters.list_mut()[*weight..][..2] else { return };
         let (input, signal) = (self.outputs.at(layer), self.signals.at(layer + 1));
         self.device.conv_backward_weights(conv, input, signal, &mut weights.gradient, &mut bias.gradient);
+    }
+}
+
+/// Tells the device which convolutions follow one another. Not for explanations: their signals start anywhere.
+fn link<D: Device>(device: &D, layers: &mut [Prepared<D>]) {
+    for above in 1..layers.len() {
+        if let [Prepared::Conv { conv: below, .. }, Prepared::Conv { conv: above, .. }] =
+            &mut layers[above - 1..=above]
+        {
+            device.conv_link(below, above);
+        }
     }
 }
 

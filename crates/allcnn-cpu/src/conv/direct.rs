@@ -11,6 +11,7 @@ use allcnn_device::ConvShape;
 use super::patches::{self, PATCH_VALUES, Patches};
 use super::tile::{Panels, accumulate_transposed, load, store, vectors};
 use super::{Declined, WeightsPass};
+use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
@@ -141,8 +142,8 @@ impl WeightsPass for Direct {
     fn run(
         &self,
         engine: &Engine,
-        input: &[f32],
-        d_output: &[f32],
+        input: &Buffer,
+        d_output: &Buffer,
         d_weights: &mut [f32],
         d_bias: &mut [f32],
         workspace: &mut [f32],

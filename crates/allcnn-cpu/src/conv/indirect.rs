@@ -12,6 +12,7 @@ use allcnn_device::{ConvShape, Shape};
 use super::patches::{self, PATCH_VALUES, Patches};
 use super::tile::{Panels, Sums, accumulate, with_tile, zeros};
 use super::{DataPass, Declined, Direction};
+use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
 use crate::simd::{Kernel, Simd};
@@ -180,10 +181,10 @@ impl DataPass for Indirect {
     fn run(
         &self,
         engine: &Engine,
-        source: &[f32],
+        source: &Buffer,
         packed: &[f32],
         finish: Finish<'_>,
-        destination: &mut [f32],
+        destination: &mut Buffer,
         _workspace: &mut [f32],
     ) {
         let row_len = self.destination.width * self.destination.channels;

@@ -16,6 +16,7 @@ use crate::buffer::Buffer;
 use crate::engine::{Choice, Engine};
 use crate::ops::assert_len;
 use crate::ops::epilogue::Finish;
+use crate::stored::Form;
 
 /// Which way a data pass goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,14 +39,18 @@ pub(crate) trait DataPass: Send + Sync + std::fmt::Debug {
     fn prepare(&self, engine: &Engine, weights: &[f32], prepared: &mut [f32]);
     /// Values of workspace that a run takes beside the prepared weights.
     fn workspace_len(&self) -> usize;
-    /// Computes the whole destination from prepared weights and finishes it.
+    /// Whether the source and the destination may hold bf16 pairs.
+    fn takes_pairs(&self) -> bool {
+        false
+    }
+    /// Computes the whole destination, in the form that it has, from prepared weights and finishes it.
     fn run(
         &self,
         engine: &Engine,
-        source: &[f32],
+        source: &Buffer,
         prepared: &[f32],
         finish: Finish<'_>,
-        destination: &mut [f32],
+        destination: &mut Buffer,
         workspace: &mut [f32],
     );
 }
@@ -58,12 +63,16 @@ pub(crate) trait WeightsPass: Send + Sync + std::fmt::Debug {
     fn multiply_adds(&self) -> usize;
     /// Values of workspace that a run takes.
     fn workspace_len(&self) -> usize;
+    /// Whether the input and the gradients may hold bf16 pairs.
+    fn takes_pairs(&self) -> bool {
+        false
+    }
     /// Overwrites the gradients of weights and bias.
     fn run(
         &self,
         engine: &Engine,
-        input: &[f32],
-        d_output: &[f32],
+        input: &Buffer,
+        d_output: &Buffer,
         d_weights: &mut [f32],
         d_bias: &mut [f32],
         workspace: &mut [f32],
@@ -108,6 +117,8 @@ fn exact_3x3_weights(shape: ConvShape, engine: &Engine) -> Result<Box<dyn Weight
 struct Data {
     pass: Box<dyn DataPass>,
     fixed: Option<Buffer>,
+    /// The form of the destination.
+    form: Form,
 }
 
 impl Data {
@@ -128,11 +139,12 @@ impl Data {
     fn run(
         &self,
         engine: &Engine,
-        source: &[f32],
+        source: &Buffer,
         weights: &[f32],
         finish: Finish<'_>,
-        destination: &mut [f32],
+        destination: &mut Buffer,
     ) {
+        destination.overwrite(self.form);
         let mut workspace = engine.workspace();
         let (prepared, workspace) = workspace.split_at_mut(self.pass.weights_len());
         let prepared = match &self.fixed {
@@ -160,7 +172,7 @@ impl Conv {
     pub(crate) fn new(shape: ConvShape, engine: &Engine) -> Result<Self, Error> {
         let data = |direction| {
             let pass = first_taker(engine, &DATA_PASSES, |choose| choose(shape, direction, engine));
-            Data { pass, fixed: None }
+            Data { pass, fixed: None, form: Form::F32 }
         };
         let conv = Self {
             shape,
@@ -175,6 +187,21 @@ impl Conv {
 
     pub(crate) fn shape(&self) -> &ConvShape {
         &self.shape
+    }
+
+    /// Lets two neighbours exchange their values as bf16 pairs, where all of their passes can: what the one rounds when it
+    /// stores, the other would round when it reads.
+    pub(crate) fn link(below: &mut Conv, above: &mut Conv) {
+        let whole_blocks = below.shape.out_channels.is_multiple_of(bf16::BLOCK);
+        if whole_blocks && below.takes_pairs() && above.takes_pairs() {
+            (below.forward.form, above.backward_data.form) = (Form::Pairs, Form::Pairs);
+        }
+    }
+
+    fn takes_pairs(&self) -> bool {
+        self.forward.pass.takes_pairs()
+            && self.backward_data.pass.takes_pairs()
+            && self.backward_weights.takes_pairs()
     }
 
     pub(crate) fn algorithms(&self) -> [Algorithm; 3] {
@@ -194,7 +221,7 @@ impl Conv {
         weights: &[f32],
         backward: bool,
     ) -> Result<(), Error> {
-        assert_len(weights, self.shape.weights_len(), "weights");
+        assert_len(weights.len(), self.shape.weights_len(), "weights");
         self.forward.fix_weights(engine, weights)?;
         if backward { self.backward_data.fix_weights(engine, weights) } else { Ok(()) }
     }
@@ -202,10 +229,10 @@ impl Conv {
     pub(crate) fn forward(
         &self,
         engine: &Engine,
-        input: &[f32],
+        input: &Buffer,
         weights: &[f32],
         finish: Finish<'_>,
-        output: &mut [f32],
+        output: &mut Buffer,
     ) {
         self.check(input, weights, output);
         self.forward.run(engine, input, weights, finish, output);
@@ -214,10 +241,10 @@ impl Conv {
     pub(crate) fn backward_data(
         &self,
         engine: &Engine,
-        d_output: &[f32],
+        d_output: &Buffer,
         weights: &[f32],
         finish: Finish<'_>,
-        d_input: &mut [f32],
+        d_input: &mut Buffer,
     ) {
         self.check(d_input, weights, d_output);
         self.backward_data.run(engine, d_output, weights, finish, d_input);
@@ -226,21 +253,21 @@ impl Conv {
     pub(crate) fn backward_weights(
         &self,
         engine: &Engine,
-        input: &[f32],
-        d_output: &[f32],
+        input: &Buffer,
+        d_output: &Buffer,
         d_weights: &mut [f32],
         d_bias: &mut [f32],
     ) {
         self.check(input, d_weights, d_output);
-        assert_len(d_bias, self.shape.out_channels, "d_bias");
+        assert_len(d_bias.len(), self.shape.out_channels, "d_bias");
         self.backward_weights.run(engine, input, d_output, d_weights, d_bias, &mut engine.workspace());
     }
 
     #[track_caller]
-    fn check(&self, input: &[f32], weights: &[f32], output: &[f32]) {
-        assert_len(input, self.shape.input.len(), "input");
-        assert_len(weights, self.shape.weights_len(), "weights");
-        assert_len(output, self.shape.output().len(), "output");
+    fn check(&self, input: &Buffer, weights: &[f32], output: &Buffer) {
+        assert_len(input.len(), self.shape.input.len(), "input");
+        assert_len(weights.len(), self.shape.weights_len(), "weights");
+        assert_len(output.len(), self.shape.output().len(), "output");
     }
 }
 

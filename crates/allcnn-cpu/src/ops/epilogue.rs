@@ -5,6 +5,7 @@ use allcnn_device::{Activation, Epilogue, Gate, ReluRule};
 
 use super::mask::Mask;
 use crate::simd::{Kernel, Simd};
+use crate::stored::{self, Stored};
 
 /// The end of a forward or a backward-data pass.
 #[derive(Clone, Copy)]
@@ -12,13 +13,14 @@ pub(crate) enum Finish<'a> {
     /// y = dropout(activation(sum + bias)).
     Forward { bias: &'a [f32], epilogue: Epilogue, step: u64 },
     /// d = the sum, passed through the gate of the layer below, whose whole stored output is given.
-    Gate { output: &'a [f32], gate: Gate },
+    Gate { output: Stored<'a>, gate: Gate },
     /// The sum itself.
     Plain,
 }
 
 impl Finish<'_> {
-    /// Finishes the values that stand at `first..` of their buffer. Forward chunks hold whole pixels.
+    /// Finishes the values that stand at `first..` of their buffer. Forward chunks hold whole pixels; with a gate in
+    /// pairs, all chunks hold whole blocks of them.
     #[inline(always)]
     pub(crate) fn apply<S: Simd>(&self, simd: S, first: usize, values: &mut [f32]) {
         match *self {
@@ -34,7 +36,17 @@ impl Finish<'_> {
                     Mask { dropout, step, first, values }.run(simd);
                 }
             }
-            Finish::Gate { output, gate } => pass_back(gate, &output[first..first + values.len()], values),
+            Finish::Gate { output: Stored::F32(output), gate } => {
+                pass_back(gate, &output[first..first + values.len()], values);
+            }
+            Finish::Gate { output: Stored::Pairs(output), gate } => {
+                let (pairs, values) = (output[first / 2..].as_chunks().0, values.as_chunks_mut::<32>().0);
+                let mut output = [0.0; 32];
+                for (pairs, values) in pairs.iter().zip(values) {
+                    stored::expand(simd, pairs, &mut output);
+                    pass_back(gate, &output, values);
+                }
+            }
             Finish::Plain => {}
         }
     }

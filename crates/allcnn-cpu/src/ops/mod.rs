@@ -14,6 +14,6 @@ pub(crate) const CHUNK: usize = 16 * 1024;
 
 /// Panics with both numbers when a buffer does not fit its shape.
 #[track_caller]
-pub(crate) fn assert_len(buffer: &[f32], expected: usize, name: &str) {
-    assert_eq!(buffer.len(), expected, "{name} holds {} values, its shape needs {expected}", buffer.len());
+pub(crate) fn assert_len(len: usize, expected: usize, name: &str) {
+    assert_eq!(len, expected, "{name} holds {len} values, its shape needs {expected}");
 }

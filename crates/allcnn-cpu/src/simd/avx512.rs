@@ -107,6 +107,17 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    fn exchange(self, a: __m512, b: __m512) -> [__m512; 2] {
+        const HIGH: __mmask32 = 0xaaaa_aaaa;
+        // SAFETY: see above.
+        unsafe {
+            let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
+            let low = _mm512_mask_mov_epi16(a, HIGH, _mm512_slli_epi32::<16>(b));
+            let high = _mm512_mask_mov_epi16(_mm512_srli_epi32::<16>(a), HIGH, b);
+            [low, high].map(|pairs| _mm512_castsi512_ps(pairs))
+        }
+    }
+    #[inline(always)]
     unsafe fn stream(self, value: __m512, to: *mut f32) {
         // SAFETY: see above; the caller vouches for the pointer.
         unsafe { _mm512_stream_ps(to, value) }

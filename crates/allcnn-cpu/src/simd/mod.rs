@@ -79,6 +79,11 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn low_half(self, pairs: Self::V) -> Self::V;
     /// The bf16 values in the high halves of the lanes.
     fn high_half(self, pairs: Self::V) -> Self::V;
+    /// Of two vectors of pairs, the pairs of their low halves and those of their high halves.
+    #[inline(always)]
+    fn exchange(self, a: Self::V, b: Self::V) -> [Self::V; 2] {
+        [self.pair(self.low_half(a), self.low_half(b)), self.pair(self.high_half(a), self.high_half(b))]
+    }
     /// Writes a vector past the caches, where the set can: for what is not read soon. A [`Simd::fence`] must follow.
     ///
     /// # Safety

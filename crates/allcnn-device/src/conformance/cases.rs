@@ -83,6 +83,32 @@ pub fn convolutions() -> Vec<Case<ConvShape>> {
     cases
 }
 
+/// Two convolutions, of which the second one reads what the first one writes.
+pub fn neighbors() -> Vec<Case<[ConvShape; 2]>> {
+    let mut cases = Vec::new();
+    // Channels between the two that fill whole blocks of 32, and some that do not; pictures, strides, a head.
+    for (side, channels, [kernel, next_kernel], stride) in [
+        (9, [3, 32, 40], [3, 3], 1),
+        (8, [32, 64, 96], [3, 3], 2),
+        (7, [64, 96, 10], [1, 2], 1),
+        (6, [32, 48, 32], [3, 3], 1),
+    ] {
+        let shape = |input: Shape, out_channels, kernel, stride| ConvShape {
+            input,
+            out_channels,
+            kernel,
+            stride,
+            padding: kernel / 2,
+            groups: 1,
+        };
+        let below = shape(size(2, side, side + 1, channels[0]), channels[1], kernel, 1);
+        let above = shape(below.output(), channels[2], next_kernel, stride);
+        let name = format!("conv {channels:?}, kernels {kernel} and {next_kernel}, linked");
+        cases.push(Case { name, shape: [below, above] });
+    }
+    cases
+}
+
 /// Poolings: maximum, mean and norms over windows in a grid (floor and ceil, overlapping or not) and over fractional
 /// ones; maxout.
 pub fn poolings() -> Vec<Case<PoolShape>> {

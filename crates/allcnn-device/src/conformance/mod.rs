@@ -9,6 +9,7 @@
 mod arena;
 pub mod cases;
 mod conv;
+mod linked;
 mod other;
 
 use crate::{Device, Reference};
@@ -114,6 +115,9 @@ fn results<D: Device>(device: &D) -> Results {
     let mut results = Results::default();
     for case in cases::convolutions() {
         conv::run(&arena, &case, &mut results);
+    }
+    for case in cases::neighbors() {
+        linked::run(&arena, &case, &mut results);
     }
     for case in cases::poolings() {
         other::pool(&arena, &case, &mut results);

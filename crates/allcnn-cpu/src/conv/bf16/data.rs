@@ -17,9 +17,11 @@ use super::product::{Factors, Multiplier, Session};
 use super::run::{Chunk, Chunks, Grid, Layout, Tap};
 use super::source::Source;
 use super::{BLOCK, TILE};
+use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
 use crate::simd::{Kernel, Simd};
+use crate::stored::{Form, Stored};
 use crate::threads::SendPtr;
 
 /// Positions of a chunk: enough to pay for reading the weights.
@@ -214,16 +216,22 @@ impl DataPass for Bf16 {
         self.workers * self.worker_len()
     }
 
+    fn takes_pairs(&self) -> bool {
+        self.terms == 1
+    }
+
     fn run(
         &self,
         engine: &Engine,
-        source: &[f32],
+        source: &Buffer,
         prepared: &[f32],
         finish: Finish<'_>,
-        destination: &mut [f32],
+        destination: &mut Buffer,
         workspace: &mut [f32],
     ) {
-        let (start, workspace) = (SendPtr(destination.as_mut_ptr()), SendPtr(workspace.as_mut_ptr()));
+        let (source, form) = (source.stored(), destination.stored().form());
+        let start = SendPtr(destination.overwrite(form).as_mut_ptr());
+        let workspace = SendPtr(workspace.as_mut_ptr());
         engine.threads().run(self.chunks.count() * self.groups, |unit, worker| {
             let (chunk, group) = (unit / self.groups, unit % self.groups);
             let len = self.worker_len();
@@ -241,6 +249,7 @@ impl DataPass for Bf16 {
                 packed,
                 sums: sums.as_chunks_mut().0,
                 destination: start,
+                form,
             };
             engine.isa().run(work);
         });
@@ -250,7 +259,7 @@ impl DataPass for Bf16 {
 /// A unit of work.
 struct Unit<'a> {
     pass: &'a Bf16,
-    source: &'a [f32],
+    source: Stored<'a>,
     weights: &'a [f32],
     finish: Finish<'a>,
     /// Rows of each grid.
@@ -261,6 +270,8 @@ struct Unit<'a> {
     /// The sums of a block of channels of all positions.
     sums: &'a mut [[f32; BLOCK * BLOCK]],
     destination: SendPtr<f32>,
+    /// The form of the destination.
+    form: Form,
 }
 
 /// Part `at` of `slabs` of the depth of the products for a block of columns.
@@ -320,6 +331,10 @@ impl Unit<'_> {
         let to = self.packed[to..end].as_mut_ptr();
         // SAFETY: the slice holds the rows of all blocks and terms; else the caller's promise.
         unsafe {
+            if self.source.form() == Form::Pairs {
+                return (0..blocks)
+                    .for_each(|block| copy_pairs(simd, pixel.add(block * TILE), to.add(block * block_step)));
+            }
             for block in 0..whole {
                 let channels = pixel.add(block * BLOCK);
                 let to = to.add(block * block_step);
@@ -397,14 +412,16 @@ impl Unit<'_> {
     #[inline(always)]
     fn prefetch<S: Simd>(&self, simd: S, block: &Block, slab: &Slab<'_>, place: usize) {
         let Finish::Gate { output, .. } = self.finish else { return };
+        let (words, form) = (output.words(), output.form());
         let (early, at) = ((slab.slabs - 1).max(1), slab.at);
         if at >= early {
             return;
         }
         for &pixel in &block.pixels[BLOCK * at / early..BLOCK * (at + 1) / early] {
             let place = pixel.wrapping_mul(self.pass.destination.channels).wrapping_add(place);
-            simd.prefetch(output.as_ptr().wrapping_add(place));
-            simd.prefetch(output.as_ptr().wrapping_add(place).wrapping_add(TILE));
+            for line in (0..form.words(BLOCK)).step_by(TILE) {
+                simd.prefetch(words.as_ptr().wrapping_add(form.words(place)).wrapping_add(line));
+            }
         }
     }
 
@@ -420,16 +437,45 @@ impl Unit<'_> {
                 continue;
             }
             let first = pixel * channels + place;
+            let words = self.form.words(first)..self.form.words(first + count);
             // SAFETY: units have their own pixels and channels of the destination.
-            let place = unsafe { std::slice::from_raw_parts_mut(self.destination.at(first), count) };
+            let place =
+                unsafe { std::slice::from_raw_parts_mut(self.destination.at(words.start), words.len()) };
+            if let (Form::Pairs, Ok(place)) = (self.form, <&mut [f32; TILE]>::try_from(&mut *place)) {
+                self.finish.apply_run(simd, first, channel, sums);
+                store_block_pairs(simd, sums, place);
             // Lengths that the compiler knows make straight vector code.
-            if let Ok(place) = <&mut [f32; BLOCK]>::try_from(&mut *place) {
+            } else if let Ok(place) = <&mut [f32; BLOCK]>::try_from(&mut *place) {
                 self.finish.apply_run(simd, first, channel, sums);
                 store_block_row(simd, sums, place);
             } else {
                 self.finish.apply_run(simd, first, channel, &mut sums[..count]);
                 place.copy_from_slice(&sums[..count]);
             }
+        }
+    }
+}
+
+/// Copies the 16 pairs of a block of channels.
+///
+/// # Safety
+/// They must be readable and writable.
+#[inline(always)]
+unsafe fn copy_pairs<S: Simd>(simd: S, from: *const f32, to: *mut f32) {
+    for at in (0..TILE).step_by(S::LANES) {
+        // SAFETY: the caller's promise.
+        unsafe { simd.store(simd.load(from.add(at)), to.add(at)) };
+    }
+}
+
+/// Rounds the row of a block to pairs, past the caches as [`store_block_row`] does.
+#[inline(always)]
+fn store_block_pairs<S: Simd>(simd: S, sums: &[f32; BLOCK], place: &mut [f32; TILE]) {
+    for at in (0..TILE).step_by(S::LANES) {
+        // SAFETY: both have the vectors; a buffer's blocks of 16 words begin cache lines.
+        unsafe {
+            let [low, high] = [at, TILE + at].map(|at| simd.load(sums.as_ptr().add(at)));
+            simd.stream(simd.pair(low, high), place.as_mut_ptr().add(at));
         }
     }
 }

@@ -46,7 +46,7 @@ use crate::isa::Isa;
 /// Rows and columns of a tile of sums, and pairs in a row of a tile of factors.
 const TILE: usize = 16;
 /// Rows and columns of a block of sums, two tiles each way; also the depth of a product of tiles.
-const BLOCK: usize = 2 * TILE;
+pub(super) const BLOCK: usize = 2 * TILE;
 /// Pairs of a tile of factors, each as large as an f32.
 const TILE_PAIRS: usize = TILE * TILE;
 

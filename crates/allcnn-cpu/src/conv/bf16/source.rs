@@ -6,6 +6,7 @@ use super::super::Direction;
 use super::super::patches::{self, Patches};
 use super::run::{self, Grid};
 use crate::simd::Simd;
+use crate::stored::Stored;
 
 /// The source of a pass, seen as pixels of `size`.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +55,7 @@ impl Source {
     #[inline(always)]
     pub(super) fn pixels<'a>(
         &self,
-        values: &'a [f32],
+        values: Stored<'a>,
         phase: usize,
         lines: Lines,
         lead: usize,
@@ -89,9 +90,11 @@ pub(super) struct Lines {
 pub(super) const MOST_CHANNELS: usize = 8192;
 static NOTHING: [f32; MOST_CHANNELS] = [0.0; MOST_CHANNELS];
 
-/// The values at one position after the other: all channels of a pixel, or as many zeros.
+/// The values at one position after the other: all channels of a pixel in their form, or as many zeros.
 pub(super) struct Pixels<'a> {
-    values: &'a [f32],
+    words: &'a [f32],
+    /// Words of a pixel.
+    pixel_words: usize,
     size: Shape,
     windows: Option<ConvShape>,
     step: usize,
@@ -110,7 +113,7 @@ impl<'a> Pixels<'a> {
     /// Every `step`-th row and column of images of `size`, from `phase` on.
     #[inline(always)]
     pub(super) fn new(
-        values: &'a [f32],
+        values: Stored<'a>,
         size: Shape,
         windows: Option<ConvShape>,
         step: usize,
@@ -118,7 +121,21 @@ impl<'a> Pixels<'a> {
         lines: Lines,
         lead: usize,
     ) -> Self {
-        Self { values, size, windows, step, phase, lines, image: 0, row: 0, left: 0, place: 0, zeros: lead }
+        let (words, pixel_words) = (values.words(), values.form().words(size.channels));
+        Self {
+            words,
+            pixel_words,
+            size,
+            windows,
+            step,
+            phase,
+            lines,
+            image: 0,
+            row: 0,
+            left: 0,
+            place: 0,
+            zeros: lead,
+        }
     }
 
     /// The next position's values; `room` is for a window, see [`Source::room`]. All channels can be read from there.
@@ -138,10 +155,10 @@ impl<'a> Pixels<'a> {
             let at = |at: usize| (at * shape.stride) as isize - shape.padding as isize;
             let (line, column) = (place / self.size.width, place % self.size.width);
             let (image, row) = (line / self.size.height, line % self.size.height);
-            room.write(simd, 0, self.values, shape, (image, [at(row), at(column)]), 0);
+            room.write(simd, 0, self.words, shape, (image, [at(row), at(column)]), 0);
             return room.values().as_ptr();
         }
-        self.values[place * self.size.channels..][..self.size.channels].as_ptr()
+        self.words[place * self.pixel_words..][..self.pixel_words].as_ptr()
     }
 
     /// Begins the next line; past the last image there are zeros for ever.

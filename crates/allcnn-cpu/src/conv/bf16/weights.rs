@@ -15,8 +15,10 @@ use super::product::{Factors, Multiplier, Session};
 use super::run::{Chunk, Chunks, Layout, Tap};
 use super::source::{Pixels, Source};
 use super::{BLOCK, TILE, TILE_PAIRS};
+use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
+use crate::stored::{Form, Stored, expand};
 use crate::threads::SendPtr;
 
 /// Positions of a chunk.
@@ -216,15 +218,20 @@ impl WeightsPass for Bf16Weights {
         self.parts * self.copy_len() + self.workers * self.places()
     }
 
+    fn takes_pairs(&self) -> bool {
+        self.terms == 1
+    }
+
     fn run(
         &self,
         engine: &Engine,
-        input: &[f32],
-        d_output: &[f32],
+        input: &Buffer,
+        d_output: &Buffer,
         d_weights: &mut [f32],
         d_bias: &mut [f32],
         workspace: &mut [f32],
     ) {
+        let (input, d_output) = (input.stored(), d_output.stored());
         let (copies, rest) = workspace.split_at_mut(self.parts * self.copy_len());
         let (start, rest) = (SendPtr(copies.as_mut_ptr()), SendPtr(rest.as_mut_ptr()));
         engine.threads().run(self.parts * self.groups, |unit, worker| {
@@ -251,8 +258,8 @@ impl WeightsPass for Bf16Weights {
 /// A unit of work.
 struct Part<'a> {
     pass: &'a Bf16Weights,
-    input: &'a [f32],
-    d_output: &'a [f32],
+    input: Stored<'a>,
+    d_output: Stored<'a>,
     part: usize,
     /// Blocks of output channels.
     outs: Range<usize>,
@@ -277,7 +284,7 @@ impl Kernel for Part<'_> {
             for out in self.outs.clone() {
                 self.pack_gradients(simd, chunk, out);
             }
-            self.add_bias(chunk);
+            self.add_bias(simd, chunk);
             let slabs = self.pass.steps().div_ceil(SLAB_STEPS / self.pass.terms);
             for slab in 0..slabs {
                 let steps = self.pass.steps() * slab / slabs..self.pass.steps() * (slab + 1) / slabs;
@@ -314,6 +321,14 @@ impl Part<'_> {
             let pair_of_pixels = rooms.each_mut().map(|room| pixels.next(simd, room));
             for block in 0..source_blocks {
                 let to = packed[block * block_places + pair * pair_places..][..pair_places].as_mut_ptr();
+                if self.input.form() == Form::Pairs {
+                    // SAFETY: the block of both pixels can be read; the rows of both halves lie behind `to`.
+                    unsafe {
+                        let pixels = pair_of_pixels.map(|pixel| pixel.add(block * TILE));
+                        exchange_pairs(simd, pixels, [to, to.add(TILE)]);
+                    }
+                    continue;
+                }
                 for half in 0..2 {
                     let channel = block * BLOCK + half * TILE;
                     // SAFETY: all channels of the pixels can be read; both terms' rows lie behind `to`.
@@ -337,6 +352,14 @@ impl Part<'_> {
         for step in 0..self.pass.steps() {
             for pair in 0..TILE {
                 let pair_of_pixels = [(); 2].map(|()| pixels.next(simd, &mut None));
+                if self.d_output.form() == Form::Pairs {
+                    // SAFETY: the block of both pixels can be read; the squares have the row.
+                    unsafe {
+                        let pixels = pair_of_pixels.map(|pixel| pixel.add(out * TILE));
+                        exchange_pairs(simd, pixels, squares.each_mut().map(|square| square.row(pair)));
+                    }
+                    continue;
+                }
                 for (half, squares) in squares.iter_mut().enumerate() {
                     let channel = out * BLOCK + half * TILE;
                     let rest = output.channels.saturating_sub(channel);
@@ -360,15 +383,25 @@ impl Part<'_> {
 
     /// Adds the chunk's gradients to the part's bias.
     #[inline(always)]
-    fn add_bias(&mut self, chunk: Chunk) {
+    fn add_bias<S: Simd>(&mut self, simd: S, chunk: Chunk) {
         let Shape { height, width, channels, .. } = self.pass.output;
         let own = self.outs.start * BLOCK..channels.min(self.outs.end * BLOCK);
         let d_output = self.d_output;
         for image in chunk.first_image..chunk.first_image + chunk.images {
             let first = (image * height + chunk.first_row) * width;
             for pixel in first..first + chunk.rows * width {
-                let gradients = &d_output[pixel * channels..][own.clone()];
-                self.bias().iter_mut().zip(gradients).for_each(|(sum, value)| *sum += value);
+                let place = pixel * channels..(pixel + 1) * channels;
+                match d_output {
+                    Stored::F32(values) => add(self.bias(), &values[place][own.clone()]),
+                    Stored::Pairs(words) => {
+                        let words = &words[place.start / 2..place.end / 2][own.start / 2..own.end / 2];
+                        for (at, pairs) in words.as_chunks().0.iter().enumerate() {
+                            let mut values = [0.0; BLOCK];
+                            expand(simd, pairs, &mut values);
+                            add(&mut self.bias()[at * BLOCK..][..BLOCK], &values);
+                        }
+                    }
+                }
             }
         }
     }
@@ -397,6 +430,28 @@ impl Part<'_> {
                     session.multiply(simd, &factors, 2, adds, &mut *sums);
                 }
             }
+        }
+    }
+}
+
+#[inline(always)]
+fn add(sums: &mut [f32], values: &[f32]) {
+    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+}
+
+/// From pairs of channels i and i + 16 of two positions to pairs of the positions, for channels 0 to 15 and 16 to 31.
+///
+/// # Safety
+/// 16 pairs must be readable and writable at each place.
+#[inline(always)]
+unsafe fn exchange_pairs<S: Simd>(simd: S, pixels: [*const f32; 2], to: [*mut f32; 2]) {
+    for at in (0..TILE).step_by(S::LANES) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let [a, b] = pixels.map(|pixel| simd.load(pixel.add(at)));
+            let [low, high] = simd.exchange(a, b);
+            simd.store(low, to[0].add(at));
+            simd.store(high, to[1].add(at));
         }
     }
 }

@@ -15,6 +15,7 @@ use super::super::{DataPass, Declined, Direction};
 use super::taps::{Points, Weights};
 use super::transform::{self, Line, Sink, Source, Spaced};
 use super::{Corner, SLOT_PADDING, Scheme, Tiling, strided};
+use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
 use crate::simd::{Kernel, Simd};
@@ -129,10 +130,10 @@ impl DataPass for Winograd {
     fn run(
         &self,
         engine: &Engine,
-        source: &[f32],
+        source: &Buffer,
         weights: &[f32],
         finish: Finish<'_>,
-        destination: &mut [f32],
+        destination: &mut Buffer,
         workspace: &mut [f32],
     ) {
         let (outside, slots) = workspace.split_at_mut(self.stride);

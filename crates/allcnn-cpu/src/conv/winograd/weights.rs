@@ -15,6 +15,7 @@ use super::super::{Declined, Direction, WeightsPass};
 use super::taps::{AddUp, Gradient, Gradients};
 use super::transform::{self, Line, Row, WIDEST};
 use super::{Corner, SLOT_PADDING, Scheme, Tiling, strided};
+use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
@@ -200,8 +201,8 @@ impl WeightsPass for WinogradWeights {
     fn run(
         &self,
         engine: &Engine,
-        input: &[f32],
-        d_output: &[f32],
+        input: &Buffer,
+        d_output: &Buffer,
         d_weights: &mut [f32],
         d_bias: &mut [f32],
         workspace: &mut [f32],

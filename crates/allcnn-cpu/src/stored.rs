@@ -1,0 +1,87 @@
+//! The forms in which a buffer's values may lie.
+
+use crate::simd::Simd;
+
+/// Values of a block of pairs.
+const BLOCK: usize = 32;
+/// Pairs, and words, of a block.
+const PAIRS: usize = BLOCK / 2;
+
+/// A form of values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A value in each word.
+    #[default]
+    F32,
+    /// bf16: word i of each 32 values holds values i (low half) and i + 16, as products of bf16 want them.
+    Pairs,
+}
+
+impl Form {
+    /// f32-sized words of `len` values.
+    pub(crate) fn words(self, len: usize) -> usize {
+        match self {
+            Form::F32 => len,
+            Form::Pairs => len / 2,
+        }
+    }
+}
+
+/// The words of a buffer's values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stored<'a> {
+    /// See [`Form::F32`].
+    F32(&'a [f32]),
+    /// See [`Form::Pairs`].
+    Pairs(&'a [f32]),
+}
+
+impl<'a> Stored<'a> {
+    pub(crate) fn form(self) -> Form {
+        match self {
+            Stored::F32(_) => Form::F32,
+            Stored::Pairs(_) => Form::Pairs,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn words(self) -> &'a [f32] {
+        match self {
+            Stored::F32(words) | Stored::Pairs(words) => words,
+        }
+    }
+}
+
+/// Brings 16 pairs to the 32 values that they hold.
+#[inline(always)]
+pub(crate) fn expand<S: Simd>(simd: S, pairs: &[f32; PAIRS], values: &mut [f32; BLOCK]) {
+    for at in (0..PAIRS).step_by(S::LANES) {
+        // SAFETY: lanes divide 16; both hold the vectors.
+        unsafe {
+            let pairs = simd.load(pairs.as_ptr().add(at));
+            simd.store(simd.low_half(pairs), values.as_mut_ptr().add(at));
+            simd.store(simd.high_half(pairs), values.as_mut_ptr().add(PAIRS + at));
+        }
+    }
+}
+
+/// Copies values in whichever form to f32.
+pub(crate) struct Copy<'a> {
+    pub from: Stored<'a>,
+    pub to: &'a mut [f32],
+}
+
+impl crate::simd::Kernel for Copy<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        match self.from {
+            Stored::F32(values) => self.to.copy_from_slice(values),
+            Stored::Pairs(words) => {
+                let blocks = words.as_chunks().0.iter().zip(self.to.as_chunks_mut().0);
+                blocks.for_each(|(pairs, values)| expand(simd, pairs, values));
+            }
+        }
+    }
+}
