@@ -114,7 +114,7 @@ impl Simd for Avx512 {
             let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
             let low = _mm512_mask_mov_epi16(a, HIGH, _mm512_slli_epi32::<16>(b));
             let high = _mm512_mask_mov_epi16(_mm512_srli_epi32::<16>(a), HIGH, b);
-            [low, high].map(|pairs| _mm512_castsi512_ps(pairs))
+            [_mm512_castsi512_ps(low), _mm512_castsi512_ps(high)]
         }
     }
     #[inline(always)]
@@ -131,14 +131,19 @@ impl Simd for Avx512 {
     unsafe fn transpose(self, square: *const f32, to: *mut f32, step: usize) {
         // SAFETY: see above; the caller vouches for the pointers.
         unsafe {
-            let mut rows: [__m512; 16] = std::array::from_fn(|row| _mm512_loadu_ps(square.add(row * 16)));
+            let mut rows = [_mm512_setzero_ps(); 16];
+            for (at, row) in rows.iter_mut().enumerate() {
+                *row = _mm512_loadu_ps(square.add(at * 16));
+            }
             // Pairs of rows, then four rows: each 128-bit part of vector 4 i + k holds a column of rows 4 i to 4 i + 3.
             for pair in rows.as_chunks_mut::<2>().0 {
                 let [a, b] = *pair;
                 *pair = [_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)];
             }
             for four in rows.as_chunks_mut::<4>().0 {
-                let [a, b, c, d] = four.map(|row| _mm512_castps_pd(row));
+                let [a, b, c, d] = *four;
+                let (a, b, c, d) =
+                    (_mm512_castps_pd(a), _mm512_castps_pd(b), _mm512_castps_pd(c), _mm512_castps_pd(d));
                 *four = [
                     _mm512_castpd_ps(_mm512_unpacklo_pd(a, c)),
                     _mm512_castpd_ps(_mm512_unpackhi_pd(a, c)),

@@ -84,7 +84,7 @@ impl Bf16 {
             Direction::Backward => shape.input,
         };
         let (source, grids) = Source::new(shape, direction);
-        let layout = Layout::new(&grids, source.size.width.div_ceil(source.step));
+        let layout = Layout::new(&grids, source.phase_size());
         let (depth_blocks, column_blocks) =
             (source.size.channels.div_ceil(BLOCK), destination.channels.div_ceil(BLOCK));
         let height = grids.iter().map(|grid| grid.height).max().unwrap_or(0);
@@ -146,13 +146,18 @@ impl Bf16 {
 
     /// Rows of an image in a packed chunk.
     fn image_rows(&self) -> usize {
-        self.chunks.rows + self.layout.halo()
+        self.chunks.image_rows(&self.layout)
+    }
+
+    /// Positions that are packed of each plane of a chunk.
+    fn packed_positions(&self) -> usize {
+        self.layout.lead + self.chunks.source_rows(&self.layout) * self.layout.pitch
     }
 
     /// Positions of a plane of a chunk. Tiles may reach past the last row; what they read there is not used.
     fn plane(&self) -> usize {
         let reach = TILE + self.layout.columns[1].unsigned_abs();
-        self.layout.lead + self.chunks.images * self.image_rows() * self.layout.pitch + reach
+        self.packed_positions() + reach
     }
 
     /// A chunk as a grid sees it.
@@ -312,7 +317,7 @@ impl Unit<'_> {
         let mut pixels = self.pass.source.pixels(self.source, phase, lines, layout.lead);
         let mut room = self.pass.source.room();
         let first = phase * depth_blocks * self.pass.plane();
-        for position in 0..layout.lead + self.chunk.images * image_rows * layout.pitch {
+        for position in 0..self.pass.packed_positions() {
             let pixel = pixels.next(simd, &mut room);
             // SAFETY: all channels of the pixel can be read, and the planes hold the position.
             unsafe { self.pack_pixel(simd, pixel, (first + position) * TILE) };
@@ -474,7 +479,7 @@ fn store_block_pairs<S: Simd>(simd: S, sums: &[f32; BLOCK], place: &mut [f32; TI
     for at in (0..TILE).step_by(S::LANES) {
         // SAFETY: both have the vectors; a buffer's blocks of 16 words begin cache lines.
         unsafe {
-            let [low, high] = [at, TILE + at].map(|at| simd.load(sums.as_ptr().add(at)));
+            let (low, high) = (simd.load(sums.as_ptr().add(at)), simd.load(sums.as_ptr().add(TILE + at)));
             simd.stream(simd.pair(low, high), place.as_mut_ptr().add(at));
         }
     }

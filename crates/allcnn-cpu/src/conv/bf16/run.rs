@@ -106,20 +106,32 @@ pub(super) struct Layout {
     pub rows: [isize; 2],
     /// The taps' first and last column.
     pub columns: [isize; 2],
+    /// Rows from an image's first one to the next image's: those of zeros serve the image above and the one below.
+    image_rows: usize,
 }
 
 impl Layout {
-    /// The layout of planes `width` wide (at most) under the taps of all grids.
-    pub(super) fn new(grids: &[Grid], width: usize) -> Self {
+    /// The layout of planes of (at most) `[height, width]` under the taps of all grids.
+    pub(super) fn new(grids: &[Grid], [height, width]: [usize; 2]) -> Self {
         let range = |of: fn(&Tap) -> isize| {
             let taps = || grids.iter().flat_map(|grid| &grid.taps).map(of);
             [taps().min().unwrap_or(0), taps().max().unwrap_or(0)]
         };
+        let largest = |of: fn(&Grid) -> usize| grids.iter().map(of).max().unwrap_or(0);
         let (rows, columns) = (range(|tap| tap.row), range(|tap| tap.column));
-        let widest = grids.iter().map(|grid| grid.width).max().unwrap_or(0);
-        let before = usize::try_from(-columns[0]).unwrap_or(0);
-        let after = usize::try_from(widest as isize + columns[1] - width as isize).unwrap_or(0);
-        Self { pitch: (width + before.max(after)).max(widest), lead: before, rows, columns }
+        let before = |taps: [isize; 2]| usize::try_from(-taps[0]).unwrap_or(0);
+        // Lines and columns of an image with the zeros that its pixels see.
+        let spaced = |size: usize, pixels: usize, taps: [isize; 2]| {
+            let after = usize::try_from(pixels as isize + taps[1] - size as isize).unwrap_or(0);
+            (size + before(taps).max(after)).max(pixels)
+        };
+        Self {
+            pitch: spaced(width, largest(|grid| grid.width), columns),
+            lead: before(columns),
+            rows,
+            columns,
+            image_rows: spaced(height, largest(|grid| grid.height), rows),
+        }
     }
 
     /// Rows that the taps reach beyond one row.
@@ -166,9 +178,19 @@ impl Chunks {
         let rows = (positions / layout.pitch).clamp(1, height);
         let rows = height.div_ceil(height.div_ceil(rows));
         let bands = height.div_ceil(rows);
-        let image = (height + layout.halo()) * layout.pitch;
+        let image = layout.image_rows * layout.pitch;
         let images = if bands == 1 { (positions / image).clamp(1, batch.div_ceil(FEWEST)) } else { 1 };
         Self { batch, height, images, rows, bands }
+    }
+
+    /// Rows from an image's first one to the next image's, in a packed chunk.
+    pub(super) fn image_rows(&self, layout: &Layout) -> usize {
+        if self.bands == 1 { layout.image_rows } else { self.rows + layout.halo() }
+    }
+
+    /// Rows of a packed chunk.
+    pub(super) fn source_rows(&self, layout: &Layout) -> usize {
+        (self.images - 1) * self.image_rows(layout) + self.rows + layout.halo()
     }
 
     /// How many there are.

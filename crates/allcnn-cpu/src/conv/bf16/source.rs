@@ -35,6 +35,11 @@ impl Source {
         (Self { shape, size, is_patches: false, step }, run::grids(&shape, direction))
     }
 
+    /// Height and width of the largest phase.
+    pub(super) fn phase_size(&self) -> [usize; 2] {
+        [self.size.height, self.size.width].map(|size| size.div_ceil(self.step))
+    }
+
     /// Number of phases.
     pub(super) fn phases(&self) -> usize {
         self.step * self.step

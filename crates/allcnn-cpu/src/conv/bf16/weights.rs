@@ -18,7 +18,7 @@ use super::{BLOCK, TILE, TILE_PAIRS};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
-use crate::stored::{Form, Stored, expand};
+use crate::stored::{Form, Stored};
 use crate::threads::SendPtr;
 
 /// Positions of a chunk.
@@ -79,7 +79,7 @@ impl Bf16Weights {
         let terms = super::terms(&shape, engine)?;
         let output = shape.output();
         let (source, grids) = Source::new(shape, Direction::Forward);
-        let layout = Layout::new(&grids, source.size.width.div_ceil(source.step));
+        let layout = Layout::new(&grids, source.phase_size());
         let (out_blocks, source_blocks) =
             (output.channels.div_ceil(BLOCK), source.size.channels.div_ceil(BLOCK));
         let (taps, planes) = place(&source, &layout, grids.iter().flat_map(|grid| &grid.taps));
@@ -110,7 +110,7 @@ impl Bf16Weights {
     }
 
     fn image_rows(&self) -> usize {
-        self.chunks.rows + self.layout.halo()
+        self.chunks.image_rows(&self.layout)
     }
 
     /// Steps in depth of a chunk, 32 positions each, up to the last row of gradients.
@@ -385,21 +385,22 @@ impl Part<'_> {
     #[inline(always)]
     fn add_bias<S: Simd>(&mut self, simd: S, chunk: Chunk) {
         let Shape { height, width, channels, .. } = self.pass.output;
-        let own = self.outs.start * BLOCK..channels.min(self.outs.end * BLOCK);
-        let d_output = self.d_output;
+        let (outs, d_output) = (self.outs.clone(), self.d_output);
         for image in chunk.first_image..chunk.first_image + chunk.images {
             let first = (image * height + chunk.first_row) * width;
-            for pixel in first..first + chunk.rows * width {
-                let place = pixel * channels..(pixel + 1) * channels;
-                match d_output {
-                    Stored::F32(values) => add(self.bias(), &values[place][own.clone()]),
-                    Stored::Pairs(words) => {
-                        let words = &words[place.start / 2..place.end / 2][own.start / 2..own.end / 2];
-                        for (at, pairs) in words.as_chunks().0.iter().enumerate() {
-                            let mut values = [0.0; BLOCK];
-                            expand(simd, pairs, &mut values);
-                            add(&mut self.bias()[at * BLOCK..][..BLOCK], &values);
-                        }
+            let pixels = first..first + chunk.rows * width;
+            match d_output {
+                Stored::F32(values) => {
+                    let own = outs.start * BLOCK..channels.min(outs.end * BLOCK);
+                    for pixel in pixels {
+                        add(self.bias(), &values[pixel * channels..][own.clone()]);
+                    }
+                }
+                Stored::Pairs(words) => {
+                    let words = &words[pixels.start * channels / 2..pixels.end * channels / 2];
+                    let words = words.as_chunks().0;
+                    for (bias, out) in self.bias().as_chunks_mut().0.iter_mut().zip(outs.clone()) {
+                        add_pairs(simd, bias, words[out..].iter().step_by(channels / BLOCK));
                     }
                 }
             }
@@ -439,6 +440,29 @@ fn add(sums: &mut [f32], values: &[f32]) {
     sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
 }
 
+/// Adds the values of blocks of pairs.
+#[inline(always)]
+fn add_pairs<'a, S: Simd>(
+    simd: S,
+    sums: &mut [f32; BLOCK],
+    blocks: impl Iterator<Item = &'a [f32; TILE]> + Clone,
+) {
+    for at in (0..TILE).step_by(S::LANES) {
+        // SAFETY: sums and blocks have the vectors.
+        unsafe {
+            let mut low = simd.load(sums.as_ptr().add(at));
+            let mut high = simd.load(sums.as_ptr().add(TILE + at));
+            for pairs in blocks.clone() {
+                let pairs = simd.load(pairs.as_ptr().add(at));
+                low = simd.add(low, simd.low_half(pairs));
+                high = simd.add(high, simd.high_half(pairs));
+            }
+            simd.store(low, sums.as_mut_ptr().add(at));
+            simd.store(high, sums.as_mut_ptr().add(TILE + at));
+        }
+    }
+}
+
 /// From pairs of channels i and i + 16 of two positions to pairs of the positions, for channels 0 to 15 and 16 to 31.
 ///
 /// # Safety
@@ -448,7 +472,7 @@ unsafe fn exchange_pairs<S: Simd>(simd: S, pixels: [*const f32; 2], to: [*mut f3
     for at in (0..TILE).step_by(S::LANES) {
         // SAFETY: the caller's promise.
         unsafe {
-            let [a, b] = pixels.map(|pixel| simd.load(pixel.add(at)));
+            let (a, b) = (simd.load(pixels[0].add(at)), simd.load(pixels[1].add(at)));
             let [low, high] = simd.exchange(a, b);
             simd.store(low, to[0].add(at));
             simd.store(high, to[1].add(at));
