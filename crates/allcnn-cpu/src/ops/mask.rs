@@ -5,7 +5,8 @@ use allcnn_device::random::Stream;
 
 use crate::simd::{Kernel, Simd};
 
-/// Blocks of four numbers that are computed side by side, a vector register (or two) for each of the four words.
+/// Blocks of four numbers that are computed side by side, a vector register (or two) for each of the four words; half as
+/// many for the end of a run.
 const BLOCKS: usize = 16;
 
 /// Multiplies values with their mask, in place.
@@ -31,32 +32,56 @@ impl Kernel for Mask<'_> {
             *value *= self.dropout.factor(&stream, self.first + at);
         }
         let mut block = ((self.first + head.len()) / 4) as u32;
-        for values in body.chunks_mut(4 * BLOCKS) {
-            let numbers = blocks(&stream, block);
-            for (at, value) in values.iter_mut().enumerate() {
-                *value *= if numbers[at % 4][at / 4] < threshold { 0.0 } else { scale };
-            }
+        let (whole, rest) = body.as_chunks_mut::<{ 4 * BLOCKS }>();
+        for values in whole {
+            mask(blocks::<BLOCKS>(&stream, block), threshold, scale, values);
             block = block.wrapping_add(BLOCKS as u32);
+        }
+        for values in rest.chunks_mut(2 * BLOCKS) {
+            mask(blocks::<{ BLOCKS / 2 }>(&stream, block), threshold, scale, values);
+            block = block.wrapping_add(BLOCKS as u32 / 2);
         }
     }
 }
 
-/// Blocks `first..first + BLOCKS` of the stream, by word: the rounds of [`Stream::block`] in vector form.
+/// Multiplies values with what their numbers say.
 #[inline(always)]
-fn blocks(stream: &Stream, first: u32) -> [[u32; BLOCKS]; 4] {
+fn mask<const N: usize>(numbers: [[u32; N]; 4], threshold: u32, scale: f32, values: &mut [f32]) {
+    let mut factors = [0.0; 4 * BLOCKS];
+    for at in 0..N {
+        for word in 0..4 {
+            factors[4 * at + word] = if numbers[word][at] < threshold { 0.0 } else { scale };
+        }
+    }
+    for (value, factor) in values.iter_mut().zip(factors) {
+        *value *= factor;
+    }
+}
+
+/// Blocks `first..first + N` of the stream, by word: the rounds of [`Stream::block`] in vector form. Words stand in the
+/// low halves of wide lanes, where products are formed; what the high halves hold does not matter.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)] // plain loops over all arrays at once become plain vector code
+fn blocks<const N: usize>(stream: &Stream, first: u32) -> [[u32; N]; 4] {
+    const LOW: u64 = u32::MAX as u64;
     let (mut key, fixed) = stream.words();
-    let mut a: [u32; BLOCKS] = std::array::from_fn(|at| first.wrapping_add(at as u32));
-    let [mut b, mut c, mut d] = fixed.map(|word| [word; BLOCKS]);
+    let mut words = [[0; N], [u64::from(fixed[0]); N], [u64::from(fixed[1]); N], [u64::from(fixed[2]); N]];
+    for at in 0..N {
+        words[0][at] = u64::from(first.wrapping_add(at as u32));
+    }
     for _ in 0..10 {
-        let low = a.map(|a| u64::from(a) * 0xD251_1F53);
-        let high = c.map(|c| u64::from(c) * 0xCD9E_8D57);
-        a = std::array::from_fn(|at| (high[at] >> 32) as u32 ^ b[at] ^ key[0]);
-        c = std::array::from_fn(|at| (low[at] >> 32) as u32 ^ d[at] ^ key[1]);
-        b = high.map(|high| high as u32);
-        d = low.map(|low| low as u32);
+        let [a, b, c, d] = &mut words;
+        for at in 0..N {
+            let low = (a[at] & LOW) * 0xD251_1F53;
+            let high = (c[at] & LOW) * 0xCD9E_8D57;
+            a[at] = (high >> 32) ^ b[at] ^ u64::from(key[0]);
+            c[at] = (low >> 32) ^ d[at] ^ u64::from(key[1]);
+            b[at] = high;
+            d[at] = low;
+        }
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
     }
-    [a, b, c, d]
+    words.map(|word| word.map(|word| word as u32))
 }
 
 #[cfg(test)]
