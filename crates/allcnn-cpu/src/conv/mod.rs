@@ -14,6 +14,7 @@ use allcnn_device::{Algorithm, ConvShape, Error, Precision};
 
 use crate::buffer::Buffer;
 use crate::engine::{Choice, Engine};
+use crate::isa::Isa;
 use crate::ops::assert_len;
 use crate::ops::epilogue::Finish;
 use crate::stored::Form;
@@ -93,20 +94,34 @@ const DATA_PASSES: [ChooseData; 4] =
 const WEIGHTS_PASSES: [ChooseWeights; 4] =
     [exact_3x3_weights, bf16::Bf16Weights::choose, winograd::WinogradWeights::choose, direct::Direct::choose];
 
-/// Where Winograd saves most: it is as fast there as tiles of two-term factors, and more exact.
-fn is_exact_3x3(shape: &ConvShape, engine: &Engine) -> bool {
-    engine.precision() == Precision::F32 && shape.kernel == 3 && shape.stride == 1
+fn is_3x3(shape: &ConvShape) -> bool {
+    shape.kernel == 3 && shape.stride == 1
 }
 
+/// Pixels for which it does not pay to read Winograd's weights, four times as many as the kernel's, where those are more
+/// than second-level caches hold.
+const FEW_PIXELS: usize = 1024;
+const MANY_WEIGHTS: usize = 1 << 20;
+
+/// Whether tiles of two-term factors do the few pixels of a small batch faster.
+fn reads_weights_most(shape: &ConvShape, engine: &Engine) -> bool {
+    let pixels = shape.output().len() / shape.out_channels;
+    engine.isa() == Isa::Amx && pixels <= FEW_PIXELS && 4 * shape.weights_len() > MANY_WEIGHTS
+}
+
+/// Where Winograd saves most: it is as fast there as tiles of two-term factors, and more exact.
 fn exact_3x3(shape: ConvShape, direction: Direction, engine: &Engine) -> Result<Box<dyn DataPass>, Declined> {
-    if !is_exact_3x3(&shape, engine) {
+    if engine.precision() != Precision::F32 || !is_3x3(&shape) {
         return Err("not 3x3 with stride 1 in f32");
+    }
+    if reads_weights_most(&shape, engine) {
+        return Err("too few pixels for so many weights");
     }
     winograd::Winograd::choose(shape, direction, engine)
 }
 
 fn exact_3x3_weights(shape: ConvShape, engine: &Engine) -> Result<Box<dyn WeightsPass>, Declined> {
-    if !is_exact_3x3(&shape, engine) {
+    if engine.precision() != Precision::F32 || !is_3x3(&shape) {
         return Err("not 3x3 with stride 1 in f32");
     }
     winograd::WinogradWeights::choose(shape, engine)

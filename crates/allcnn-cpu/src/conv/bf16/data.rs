@@ -78,11 +78,11 @@ impl Bf16 {
         direction: Direction,
         engine: &Engine,
     ) -> Result<Box<dyn DataPass>, Declined> {
-        let terms = super::terms(&shape, engine)?;
-        let destination = match direction {
-            Direction::Forward => shape.output(),
-            Direction::Backward => shape.input,
+        let (depth, destination) = match direction {
+            Direction::Forward => (shape.input.channels, shape.output()),
+            Direction::Backward => (shape.out_channels, shape.input),
         };
+        let terms = super::terms(&shape, depth, engine)?;
         let (source, grids) = Source::new(shape, direction);
         let layout = Layout::new(&grids, source.phase_size());
         let (depth_blocks, column_blocks) =

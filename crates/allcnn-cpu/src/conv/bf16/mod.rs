@@ -54,8 +54,9 @@ const TILE_PAIRS: usize = TILE * TILE;
 /// a whole network to stay within 1e-5 of its largest value, and the tiles stay half empty.
 const FEWEST_PRODUCTS: usize = 512;
 
-/// bf16 terms of a factor where products of bf16 can do a convolution and pay, or why not.
-fn terms(shape: &ConvShape, engine: &Engine) -> Result<usize, Declined> {
+/// bf16 terms of a factor where products of bf16 can do a convolution with sums of `depth` channels under each tap and
+/// pay, or why not.
+fn terms(shape: &ConvShape, depth: usize, engine: &Engine) -> Result<usize, Declined> {
     let terms = factor_terms(engine).ok_or("no tiles of bf16")?;
     if shape.groups != 1 {
         return Err("more than one group");
@@ -63,7 +64,7 @@ fn terms(shape: &ConvShape, engine: &Engine) -> Result<usize, Declined> {
     if shape.input.channels.max(shape.out_channels) > source::MOST_CHANNELS {
         return Err("too many channels");
     }
-    let products = shape.kernel * shape.kernel * shape.input.channels.min(shape.out_channels);
+    let products = shape.kernel * shape.kernel * depth;
     if terms == 2 && engine.choice() == Choice::Fastest && products < FEWEST_PRODUCTS {
         return Err("too few products in a sum");
     }

@@ -76,7 +76,7 @@ impl Bf16Weights {
         shape: ConvShape,
         engine: &Engine,
     ) -> Result<Box<dyn WeightsPass>, Declined> {
-        let terms = super::terms(&shape, engine)?;
+        let terms = super::terms(&shape, shape.input.channels.min(shape.out_channels), engine)?;
         let output = shape.output();
         let (source, grids) = Source::new(shape, Direction::Forward);
         let layout = Layout::new(&grids, source.phase_size());
