@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// How long an idle worker looks for the next job before it sleeps; jobs of a step follow one another closely.
+/// How long a thread looks for what it waits for before it sleeps; jobs of a step follow one another closely.
 const SPINS: usize = 4000;
 
 /// The work of one job: called with (chunk, worker).
@@ -29,6 +29,8 @@ struct Shared {
     idle: Condvar,
     /// Counts jobs, so that a spinning worker sees a new one without the lock.
     generation: AtomicUsize,
+    /// Workers that are at the job; taken up under the lock, so that none joins a closed one.
+    active: AtomicUsize,
     next_chunk: AtomicUsize,
     panicked: AtomicBool,
 }
@@ -37,7 +39,8 @@ struct Shared {
 struct State {
     job: Option<Job>,
     generation: usize,
-    active: usize,
+    /// Workers that wait for `wake`.
+    sleeping: usize,
     quit: bool,
 }
 
@@ -129,15 +132,19 @@ impl Shared {
         state.job = Some(job);
         state.generation += 1;
         self.generation.store(state.generation, Ordering::Release);
+        let sleeping = state.sleeping > 0;
         drop(state);
-        self.wake.notify_all();
+        if sleeping {
+            self.wake.notify_all();
+        }
     }
 
     /// Takes the job back and waits for the workers that are still at it; late ones find nothing.
     fn close(&self) {
+        self.lock().job = None;
+        spin_while(|| self.active.load(Ordering::Acquire) > 0);
         let mut state = self.lock();
-        state.job = None;
-        while state.active > 0 {
+        while self.active.load(Ordering::Acquire) > 0 {
             state = self.idle.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -157,31 +164,38 @@ impl Shared {
     fn serve(&self, worker: usize) {
         let mut seen = 0;
         loop {
-            let mut spins = 0;
-            while self.generation.load(Ordering::Acquire) == seen && spins < SPINS {
-                std::hint::spin_loop();
-                spins += 1;
-            }
+            spin_while(|| self.generation.load(Ordering::Acquire) == seen);
             let mut state = self.lock();
             while state.generation == seen && !state.quit {
+                state.sleeping += 1;
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.sleeping -= 1;
             }
             if state.quit {
                 return;
             }
             seen = state.generation;
             let Some(job) = state.job else { continue };
-            state.active += 1;
+            self.active.fetch_add(1, Ordering::Relaxed);
             drop(state);
             if catch_unwind(AssertUnwindSafe(|| self.take_chunks(job, worker))).is_err() {
                 self.panicked.store(true, Ordering::Relaxed);
             }
-            let mut state = self.lock();
-            state.active -= 1;
-            if state.active == 0 {
+            if self.active.fetch_sub(1, Ordering::AcqRel) == 1 {
+                // Behind the lock, so that who has just looked is waiting by now.
+                drop(self.lock());
                 self.idle.notify_all();
             }
         }
+    }
+}
+
+/// Spins while something holds, for a while.
+fn spin_while(holds: impl Fn() -> bool) {
+    let mut spins = 0;
+    while holds() && spins < SPINS {
+        std::hint::spin_loop();
+        spins += 1;
     }
 }
 

@@ -30,8 +30,6 @@ const CHUNK_POSITIONS: usize = 640;
 const CHUNK_PLACES: usize = 1 << 18;
 /// Bytes of packed weights that stay in a first-level cache while all positions of a chunk are multiplied with them.
 const SLAB_BYTES: usize = 18 << 10;
-/// A small batch is still cut into so many units, for the threads' sake.
-const FEWEST_UNITS: usize = 8;
 
 /// The algorithm, prepared for one shape and direction.
 #[derive(Debug)]
@@ -91,6 +89,11 @@ impl Bf16 {
         let places = source.phases() * terms * depth_blocks * TILE;
         let positions = CHUNK_POSITIONS.min(CHUNK_PLACES / places);
         let chunks = Chunks::new(&layout, destination.batch, height, positions);
+        // A small batch is cut for the threads' sake: best by channels, since each thread then reads its own weights.
+        let workers = engine.threads().count();
+        let wanted = workers.div_ceil(chunks.count());
+        let groups = (1..=wanted.min(column_blocks)).rfind(|&groups| column_blocks.is_multiple_of(groups));
+        let groups = groups.unwrap_or(1);
         let mut pass = Self {
             direction,
             shape,
@@ -102,9 +105,9 @@ impl Bf16 {
             layout,
             depth_blocks,
             column_blocks,
-            chunks,
-            groups: (FEWEST_UNITS / chunks.count()).clamp(1, column_blocks),
-            workers: engine.threads().count(),
+            chunks: chunks.at_least(workers.div_ceil(groups)),
+            groups,
+            workers,
         };
         pass.lay_out(grids);
         Ok(Box::new(pass))

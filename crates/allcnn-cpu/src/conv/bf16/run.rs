@@ -183,6 +183,15 @@ impl Chunks {
         Self { batch, height, images, rows, bands }
     }
 
+    /// The same images in at least so many chunks, as far as they have rows.
+    pub(super) fn at_least(self, chunks: usize) -> Self {
+        if self.count() >= chunks {
+            return self;
+        }
+        let rows = self.height.div_ceil(chunks.div_ceil(self.batch).clamp(1, self.height));
+        Self { images: 1, rows, bands: self.height.div_ceil(rows), ..self }
+    }
+
     /// Rows from an image's first one to the next image's, in a packed chunk.
     pub(super) fn image_rows(&self, layout: &Layout) -> usize {
         if self.bands == 1 { layout.image_rows } else { self.rows + layout.halo() }
