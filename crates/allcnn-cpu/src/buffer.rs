@@ -48,9 +48,10 @@ impl Buffer {
     pub(crate) fn stored(&self) -> Stored<'_> {
         match self.form {
             Form::F32 => Stored::F32(self),
-            // SAFETY: this buffer owns the words, of which two values take one.
             Form::Pairs => {
-                Stored::Pairs(unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len / 2) })
+                let words = self.form.words(self.len);
+                // SAFETY: this buffer owns the words.
+                Stored::Pairs(unsafe { std::slice::from_raw_parts(self.start.as_ptr(), words) })
             }
         }
     }

@@ -79,16 +79,29 @@ impl Kernel for PassBack<'_> {
     }
 }
 
-/// [`Gate::pass`] over slices. The gradient through ReLU, nearly all there is in training, is told apart so that the
-/// compiler sees a plain selection.
+/// [`Gate::pass`] over slices, in selections that the compiler makes vector code of.
 #[inline(always)]
 fn pass_back(gate: Gate, output: &[f32], signal: &mut [f32]) {
-    let scale = 1.0 / (1.0 - gate.dropout_rate);
-    match (gate.activation, gate.rule) {
-        (Activation::Relu, ReluRule::Backprop) => {
-            each(signal, output, |g, y| if y > 0.0 { g * scale } else { 0.0 });
-        }
-        _ => each(signal, output, |g, y| gate.pass(y, g)),
+    match gate.activation {
+        Activation::Relu => pass_back_by(gate, output, signal, |_| 0.0),
+        _ => pass_back_by(gate, output, signal, |x| gate.activation.negative_slope() * x),
+    }
+}
+
+/// The same with what becomes of a negative value.
+#[inline(always)]
+fn pass_back_by(gate: Gate, output: &[f32], signal: &mut [f32], negative: impl Fn(f32) -> f32) {
+    let Gate { rule, dropout_rate, .. } = gate;
+    let (scale, drops) = (1.0 / (1.0 - dropout_rate), dropout_rate > 0.0);
+    let select = |of: f32, x: f32| if of > 0.0 { x } else { negative(x) };
+    let kept = |y: f32, g: f32| if drops && y == 0.0 { 0.0 } else { g };
+    match rule {
+        ReluRule::Backprop => each(signal, output, |g, y| kept(y, select(y, g * scale))),
+        ReluRule::Deconvnet => each(signal, output, |g, y| kept(y, select(g, g * scale))),
+        ReluRule::Guided => each(signal, output, |g, y| {
+            let below = select(y, g * scale);
+            kept(y, select(below, below))
+        }),
     }
 }
 
