@@ -16,7 +16,7 @@ use super::pack_weights::PackSteps;
 use super::product::{Factors, Multiplier, Session};
 use super::run::{Chunk, Chunks, Grid, Layout, Tap};
 use super::source::Source;
-use super::{BLOCK, TILE};
+use super::{BLOCK, TILE, TILE_BYTES};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
@@ -29,7 +29,7 @@ const CHUNK_POSITIONS: usize = 640;
 /// f32-sized places that a packed chunk may take, so that it stays in a second-level cache beside the weights: 1 MiB.
 const CHUNK_PLACES: usize = 1 << 18;
 /// Bytes of packed weights that stay in a first-level cache while all positions of a chunk are multiplied with them.
-const SLAB_BYTES: usize = 18 << 10;
+const SLAB_BYTES: usize = 24 << 10;
 
 /// The algorithm, prepared for one shape and direction.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ impl Bf16 {
             + position * (TILE * size_of::<f32>()) as isize
     }
 
-    /// f32-sized places of the packed weights of a step: [pair][term][half of the block's columns][column].
+    /// f32-sized places of the packed weights of a step: [term][half of the block's columns][pair][column].
     pub(super) fn step_places(&self) -> usize {
         self.terms * 2 * TILE * TILE
     }
@@ -397,10 +397,12 @@ impl Unit<'_> {
         for (at, block) in blocks.iter().enumerate() {
             let factors = Factors {
                 left: block.positions.map(|position| self.packed[position * TILE..].as_ptr()),
-                row: TILE * size_of::<f32>(),
-                second: self.pass.term() * size_of::<f32>(),
+                left_second: self.pass.term() * size_of::<f32>(),
                 offsets: slab.offsets,
                 right: slab.right,
+                right_half: TILE_BYTES,
+                right_second: 2 * TILE_BYTES,
+                right_step: self.pass.step_places() * size_of::<f32>(),
                 terms: self.pass.terms,
             };
             self.prefetch(simd, block, slab, place);

@@ -47,8 +47,9 @@ use crate::isa::Isa;
 const TILE: usize = 16;
 /// Rows and columns of a block of sums, two tiles each way; also the depth of a product of tiles.
 pub(super) const BLOCK: usize = 2 * TILE;
-/// Pairs of a tile of factors, each as large as an f32.
+/// Pairs of a tile of factors, each as large as an f32, and bytes of them.
 const TILE_PAIRS: usize = TILE * TILE;
+const TILE_BYTES: usize = TILE_PAIRS * size_of::<f32>();
 
 /// Products of a sum, at least, for two-term factors in f32 precision: the errors of fewer do not average out enough for
 /// a whole network to stay within 1e-5 of its largest value, and the tiles stay half empty.

@@ -4,7 +4,7 @@ use super::super::Direction;
 use super::data::Bf16;
 use super::pack::{Squares, Values, store_pairs};
 use super::run::Tap;
-use super::{BLOCK, TILE};
+use super::{BLOCK, TILE, TILE_PAIRS};
 use crate::simd::{Kernel, Simd};
 
 /// All taps of a block of columns and a block in depth.
@@ -41,13 +41,12 @@ impl Bf16 {
         columns: usize,
         packed: &mut [f32],
     ) {
-        let (terms, second) = (self.terms, 2 * TILE);
-        let row = terms * 2 * TILE;
-        assert_eq!(packed.len(), TILE * row, "places of a step");
+        let (terms, second) = (self.terms, 2 * TILE_PAIRS);
+        assert_eq!(packed.len(), terms * second, "places of a step");
         for half in 0..2 {
             let column = columns * BLOCK + half * TILE;
-            // SAFETY: a step has 16 rows of both terms, and the weights stay borrowed.
-            let to = unsafe { packed.as_mut_ptr().add(half * TILE) };
+            // SAFETY: a step has a tile of each half for all terms, and the weights stay borrowed.
+            let to = unsafe { packed.as_mut_ptr().add(half * TILE_PAIRS) };
             let mut squares = Squares::new();
             for at in 0..TILE {
                 let pair = |out: [usize; 2], channel: [usize; 2]| {
@@ -66,13 +65,13 @@ impl Bf16 {
                         let depth = block * BLOCK + at;
                         let [low, high] = pair([depth, depth + TILE], [column; 2]);
                         // SAFETY: as above.
-                        unsafe { store_pairs(simd, low, high, terms, to.add(at * row), second) };
+                        unsafe { store_pairs(simd, low, high, terms, to.add(at * TILE), second) };
                     }
                 }
             }
             if self.direction == Direction::Forward {
                 // SAFETY: as above.
-                unsafe { squares.store_transposed(simd, terms, to, row, second) };
+                unsafe { squares.store_transposed(simd, terms, to, TILE, second) };
             }
         }
     }

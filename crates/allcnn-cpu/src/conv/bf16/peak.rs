@@ -3,7 +3,7 @@
 use allcnn_device::Error;
 
 use super::product::{Factors, Multiplier};
-use super::{BLOCK, TILE};
+use super::{BLOCK, TILE, TILE_BYTES};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::isa::Isa;
@@ -58,8 +58,16 @@ impl Kernel for Run<'_> {
         let mut sums = [0.0; BLOCK * BLOCK];
         let session = multiplier.session();
         let left = [factors.as_ptr(), factors[TILE * TILE..].as_ptr()];
-        let row = TILE * size_of::<f32>();
-        let factors = Factors { left, row, second: 0, offsets, right: factors.as_ptr(), terms: TERMS };
+        let factors = Factors {
+            left,
+            left_second: 0,
+            offsets,
+            right: factors.as_ptr(),
+            right_half: TILE_BYTES,
+            right_second: 2 * TILE_BYTES,
+            right_step: 2 * TERMS * TILE_BYTES,
+            terms: TERMS,
+        };
         for _ in 0..BLOCKS {
             // SAFETY: the factors hold two tiles on the left and all steps on the right.
             unsafe { session.multiply(simd, &factors, 2, false, &mut sums) };

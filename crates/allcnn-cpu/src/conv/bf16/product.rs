@@ -1,7 +1,8 @@
 //! The product of a block of 32 x 32 sums.
 //!
 //! The left side is two tiles of 16 rows, each row 32 bf16 values (16 pairs) of one position or channel, found at an
-//! offset of its own for each step in depth. The right side is packed: [step][pair][term][tile of columns][column].
+//! offset of its own for each step in depth. The right side is two tiles of 16 columns, the pairs of a step one after the
+//! other. A tile is one run of memory on either side: rows further apart would share few sets of a first-level cache.
 
 use super::{BLOCK, TILE};
 use crate::isa::Isa;
@@ -12,14 +13,15 @@ use crate::simd::Simd;
 pub(super) struct Factors<'a> {
     /// Row 0 of both tiles of the left side.
     pub left: [*const f32; 2],
-    /// Between rows of the left side.
-    pub row: usize,
     /// From the first to the second term of the left side.
-    pub second: usize,
+    pub left_second: usize,
     /// Added to the left side's places at each step.
     pub offsets: &'a [isize],
-    /// The right side.
+    /// The right side's first tile, from there to its second one, to the second term, and to the next step.
     pub right: *const f32,
+    pub right_half: usize,
+    pub right_second: usize,
+    pub right_step: usize,
     /// bf16 terms of each factor.
     pub terms: usize,
 }
@@ -126,8 +128,8 @@ unsafe fn left_pair(factors: &Factors<'_>, row: usize, step: usize, term: usize,
     unsafe {
         factors.left[row / TILE]
             .byte_offset(factors.offsets[step])
-            .byte_add(row % TILE * factors.row + term * factors.second)
-            .add(pair)
+            .byte_add(term * factors.left_second)
+            .add(row % TILE * TILE + pair)
     }
 }
 
@@ -143,8 +145,9 @@ unsafe fn right_pairs(
     tile: usize,
     pair: usize,
 ) -> *const f32 {
+    let bytes = step * factors.right_step + term * factors.right_second + tile * factors.right_half;
     // SAFETY: the caller's promise.
-    unsafe { factors.right.add((((step * TILE + pair) * factors.terms + term) * 2 + tile) * TILE) }
+    unsafe { factors.right.byte_add(bytes).add(pair * TILE) }
 }
 
 /// By f32 multiply-adds: for machines without bf16 products.
@@ -272,45 +275,48 @@ mod tiles {
         unsafe { asm!("tilerelease", options(nostack, nomem)) };
     }
 
-    /// A loop over all steps; x and y are the places of the left side's two tiles at the step.
+    /// A loop over all steps; x and y are the places of the left side's two tiles at the step. Rows of factors are 64
+    /// bytes long, rows of sums twice that.
     macro_rules! product {
-        ($factors:ident, $adds:ident, $sums:ident, $step_bytes:literal, [$($second:ident)?], $($instruction:literal),+) => {
+        ($factors:ident, $adds:ident, $sums:ident, [$($left:ident, $right:ident)?], $($instruction:literal),+) => {
             asm!(
                 "tilezero tmm0",
                 "tilezero tmm1",
                 "tilezero tmm2",
                 "tilezero tmm3",
                 "test {x}, {x}",
+                "lea {y}, [{row} + {row}]",
                 "jz 2f",
-                "tileloadd tmm0, [{c} + {rows}]",
-                "tileloadd tmm1, [{c} + {rows} + 64]",
-                "tileloadd tmm2, [{c} + {rows} + 2048]",
-                "tileloadd tmm3, [{c} + {rows} + 2112]",
+                "tileloadd tmm0, [{c} + {y}]",
+                "tileloadd tmm1, [{c} + {y} + 64]",
+                "tileloadd tmm2, [{c} + {y} + 2048]",
+                "tileloadd tmm3, [{c} + {y} + 2112]",
                 "2:",
                 "mov {x}, [{offsets}]",
                 "lea {y}, [{x} + {a1}]",
                 "add {x}, {a0}",
                 $($instruction,)+
-                concat!("add {b}, ", $step_bytes),
+                "add {b}, {step}",
                 "add {offsets}, 8",
                 "dec {steps}",
                 "jnz 2b",
-                "tilestored [{c} + {rows}], tmm0",
-                "tilestored [{c} + {rows} + 64], tmm1",
-                "tilestored [{c} + {rows} + 2048], tmm2",
-                "tilestored [{c} + {rows} + 2112], tmm3",
+                "lea {y}, [{row} + {row}]",
+                "tilestored [{c} + {y}], tmm0",
+                "tilestored [{c} + {y} + 64], tmm1",
+                "tilestored [{c} + {y} + 2048], tmm2",
+                "tilestored [{c} + {y} + 2112], tmm3",
                 x = inout(reg) usize::from($adds) => _,
                 y = out(reg) _,
                 offsets = inout(reg) $factors.offsets.as_ptr() => _,
                 steps = inout(reg) $factors.offsets.len() => _,
                 a0 = in(reg) $factors.left[0],
                 a1 = in(reg) $factors.left[1],
-                row = in(reg) $factors.row,
-                $($second = in(reg) $factors.second,)?
+                row = in(reg) TILE * size_of::<f32>(),
+                $($left = in(reg) $factors.left_second, $right = in(reg) $factors.right_second,)?
                 b = inout(reg) $factors.right => _,
-                pairs = in(reg) $factors.terms * 2 * TILE * size_of::<f32>(),
+                half = in(reg) $factors.right_half,
+                step = in(reg) $factors.right_step,
                 c = in(reg) $sums.as_mut_ptr(),
-                rows = in(reg) BLOCK * size_of::<f32>(),
                 out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                 out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                 options(nostack)
@@ -339,78 +345,84 @@ mod tiles {
                     factors,
                     adds,
                     sums,
-                    "2048",
                     [],
                     "tileloadd tmm4, [{x} + {row}]",
-                    "tileloadd tmm6, [{b} + {pairs}]",
+                    "tileloadd tmm6, [{b} + {row}]",
                     "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tileloadd tmm7, [{b} + {pairs} + 64]",
+                    "lea {y}, [{b} + {half}]",
+                    "tileloadd tmm7, [{y} + {row}]",
                     "tdpbf16ps tmm1, tmm4, tmm7"
                 ),
                 (1, _) => product!(
                     factors,
                     adds,
                     sums,
-                    "2048",
                     [],
                     "tileloadd tmm4, [{x} + {row}]",
-                    "tileloadd tmm6, [{b} + {pairs}]",
+                    "lea {x}, [{b} + {half}]",
+                    "tileloadd tmm6, [{b} + {row}]",
                     "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tileloadd tmm7, [{b} + {pairs} + 64]",
+                    "tileloadd tmm7, [{x} + {row}]",
                     "tdpbf16ps tmm1, tmm4, tmm7",
                     "tileloadd tmm5, [{y} + {row}]",
                     "tdpbf16ps tmm2, tmm5, tmm6",
                     "tdpbf16ps tmm3, tmm5, tmm7"
                 ),
+                // Low times high, high times high, high times low.
                 (_, 1) => product!(
                     factors,
                     adds,
                     sums,
-                    "4096",
-                    [second],
+                    [left, right],
                     "tileloadd tmm4, [{x} + {row}]",
-                    "add {x}, {second}",
-                    "tileloadd tmm6, [{b} + {pairs}]",
+                    "add {x}, {left}",
+                    "tileloadd tmm6, [{b} + {row}]",
                     "tileloadd tmm5, [{x} + {row}]",
                     "tdpbf16ps tmm0, tmm5, tmm6",
-                    "tileloadd tmm7, [{b} + {pairs} + 64]",
+                    "lea {x}, [{b} + {half}]",
+                    "tileloadd tmm7, [{x} + {row}]",
                     "tdpbf16ps tmm1, tmm5, tmm7",
                     "tdpbf16ps tmm0, tmm4, tmm6",
                     "tdpbf16ps tmm1, tmm4, tmm7",
-                    "tileloadd tmm6, [{b} + {pairs} + 128]",
+                    "add {x}, {right}",
+                    "lea {y}, [{b} + {right}]",
+                    "tileloadd tmm6, [{y} + {row}]",
                     "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tileloadd tmm7, [{b} + {pairs} + 192]",
+                    "tileloadd tmm7, [{x} + {row}]",
                     "tdpbf16ps tmm1, tmm4, tmm7"
                 ),
                 _ => product!(
                     factors,
                     adds,
                     sums,
-                    "4096",
-                    [second],
-                    "add {x}, {second}",
-                    "add {y}, {second}",
+                    [left, right],
+                    "add {x}, {left}",
                     "tileloadd tmm4, [{x} + {row}]",
-                    "tileloadd tmm6, [{b} + {pairs}]",
+                    "sub {x}, {left}",
+                    "tileloadd tmm6, [{b} + {row}]",
                     "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tileloadd tmm7, [{b} + {pairs} + 64]",
+                    "add {b}, {half}",
+                    "tileloadd tmm7, [{b} + {row}]",
+                    "tdpbf16ps tmm1, tmm4, tmm7",
+                    "add {y}, {left}",
+                    "tileloadd tmm5, [{y} + {row}]",
+                    "sub {y}, {left}",
+                    "tdpbf16ps tmm2, tmm5, tmm6",
+                    "tdpbf16ps tmm3, tmm5, tmm7",
+                    "tileloadd tmm4, [{x} + {row}]",
+                    "tdpbf16ps tmm0, tmm4, tmm6",
                     "tdpbf16ps tmm1, tmm4, tmm7",
                     "tileloadd tmm5, [{y} + {row}]",
                     "tdpbf16ps tmm2, tmm5, tmm6",
                     "tdpbf16ps tmm3, tmm5, tmm7",
-                    "sub {x}, {second}",
-                    "sub {y}, {second}",
-                    "tileloadd tmm4, [{x} + {row}]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
+                    "add {b}, {right}",
+                    "tileloadd tmm7, [{b} + {row}]",
                     "tdpbf16ps tmm1, tmm4, tmm7",
-                    "tileloadd tmm5, [{y} + {row}]",
-                    "tdpbf16ps tmm2, tmm5, tmm6",
-                    "tdpbf16ps tmm3, tmm5, tmm7",
-                    "tileloadd tmm6, [{b} + {pairs} + 128]",
+                    "sub {b}, {half}",
+                    "tileloadd tmm6, [{b} + {row}]",
                     "tdpbf16ps tmm0, tmm4, tmm6",
+                    "sub {b}, {right}",
                     "tdpbf16ps tmm2, tmm5, tmm6",
-                    "tileloadd tmm7, [{b} + {pairs} + 192]",
-                    "tdpbf16ps tmm1, tmm4, tmm7",
                     "tdpbf16ps tmm3, tmm5, tmm7"
                 ),
             }

@@ -14,7 +14,7 @@ use super::pack::{Squares, Values, store_pairs, store_whole_pairs};
 use super::product::{Factors, Multiplier, Session};
 use super::run::{Chunk, Chunks, Layout, Tap};
 use super::source::{Pixels, Source};
-use super::{BLOCK, TILE, TILE_PAIRS};
+use super::{BLOCK, TILE, TILE_BYTES, TILE_PAIRS};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
@@ -129,24 +129,29 @@ impl Bf16Weights {
         self.steps() * self.gradient_step()
     }
 
-    /// f32-sized places of a pair of positions of a block of the source: [term][half of the channels][channel].
-    fn source_pair(&self) -> usize {
-        self.terms * 2 * TILE
-    }
-
     /// Pairs of a plane: those of all steps, and what taps reach beyond.
     fn pairs(&self) -> usize {
         self.steps() * TILE + self.taps.iter().map(|tap| tap.pair).max().unwrap_or(0)
     }
 
-    /// f32-sized places of a block of source channels of a plane, [pair].
-    fn source_block(&self) -> usize {
-        self.pairs() * self.source_pair()
+    /// f32-sized places of one term of 16 source channels of a plane, [pair][channel].
+    fn source_term(&self) -> usize {
+        self.pairs() * TILE
     }
 
-    /// f32-sized places of the packed source, [plane][block].
+    /// f32-sized places of 16 source channels of a plane, [term].
+    fn source_half(&self) -> usize {
+        self.terms * self.source_term()
+    }
+
+    /// Where the first half of a block of source channels of a plane begins: [plane][block][half].
+    fn source_place(&self, plane: usize, block: usize) -> usize {
+        (plane * self.source_blocks + block) * 2 * self.source_half()
+    }
+
+    /// f32-sized places of the packed source.
     fn source_places(&self) -> usize {
-        self.planes.len() * self.source_blocks * self.source_block()
+        self.source_place(self.planes.len(), 0)
     }
 
     /// f32-sized places of a worker.
@@ -307,7 +312,7 @@ impl Part<'_> {
     /// Packs pairs of neighbouring positions of one plane.
     #[inline(always)]
     fn pack_source<S: Simd>(&mut self, simd: S, chunk: Chunk, plane: usize) {
-        let Bf16Weights { source, layout, source_blocks, terms, .. } = *self.pass;
+        let Bf16Weights { source, layout, terms, .. } = *self.pass;
         let Plane { phase, parity } = self.pass.planes[plane];
         let lines = chunk.source_lines(&layout, self.pass.image_rows());
         let mut pixels = source.pixels(self.input, phase, lines, layout.lead);
@@ -315,26 +320,24 @@ impl Part<'_> {
         if parity == 1 {
             pixels.next(simd, &mut rooms[0]);
         }
-        let (block_places, pair_places) = (self.pass.source_block(), self.pass.source_pair());
-        let packed = &mut self.packed[plane * source_blocks * block_places..][..source_blocks * block_places];
+        let (half, second) = (self.pass.source_half(), self.pass.source_term());
+        let places = self.pass.source_place(plane, 0)..self.pass.source_place(plane + 1, 0);
+        let packed = &mut self.packed[places];
         for pair in 0..self.pass.pairs() {
             let pair_of_pixels = rooms.each_mut().map(|room| pixels.next(simd, room));
-            for block in 0..source_blocks {
-                let to = packed[block * block_places + pair * pair_places..][..pair_places].as_mut_ptr();
-                if self.input.form() == Form::Pairs {
-                    // SAFETY: the block of both pixels can be read; the rows of both halves lie behind `to`.
-                    unsafe {
+            for (block, packed) in packed.chunks_exact_mut(2 * half).enumerate() {
+                let to = packed[pair * TILE..].as_mut_ptr();
+                // SAFETY: all channels of the pixels can be read; both halves have room for the pair in all terms.
+                unsafe {
+                    if self.input.form() == Form::Pairs {
                         let pixels = pair_of_pixels.map(|pixel| pixel.add(block * TILE));
-                        exchange_pairs(simd, pixels, [to, to.add(TILE)]);
+                        exchange_pairs(simd, pixels, [to, to.add(half)]);
+                        continue;
                     }
-                    continue;
-                }
-                for half in 0..2 {
-                    let channel = block * BLOCK + half * TILE;
-                    // SAFETY: all channels of the pixels can be read; both terms' rows lie behind `to`.
-                    unsafe {
+                    for (at, to) in [to, to.add(half)].into_iter().enumerate() {
+                        let channel = block * BLOCK + at * TILE;
                         let rest = source.size.channels.saturating_sub(channel);
-                        pack_pair(simd, pair_of_pixels, channel, rest, terms, to.add(half * TILE), 2 * TILE);
+                        pack_pair(simd, pair_of_pixels, channel, rest, terms, to, second);
                     }
                 }
             }
@@ -415,14 +418,17 @@ impl Part<'_> {
         let gradients = self.packed[gradients + steps.start * pass.gradient_step()..].as_ptr();
         for block in 0..pass.source_blocks {
             for (at, tap) in pass.taps.iter().enumerate() {
-                let right = (tap.plane * pass.source_blocks + block) * pass.source_block();
-                let right = &self.packed[right + (tap.pair + steps.start * TILE) * pass.source_pair()..];
+                let right = pass.source_place(tap.plane, block) + (tap.pair + steps.start * TILE) * TILE;
+                let right = &self.packed[right..][..pass.source_half() + steps.len() * TILE_PAIRS];
+                let bytes = |places: usize| places * size_of::<f32>();
                 let factors = Factors {
                     left: [gradients, gradients.wrapping_add(TILE_PAIRS)],
-                    row: TILE * size_of::<f32>(),
-                    second: 2 * TILE_PAIRS * size_of::<f32>(),
+                    left_second: bytes(2 * TILE_PAIRS),
                     offsets: &pass.offsets[..steps.len()],
-                    right: right[..steps.len() * TILE * pass.source_pair()].as_ptr(),
+                    right: right.as_ptr(),
+                    right_half: bytes(pass.source_half()),
+                    right_second: bytes(pass.source_term()),
+                    right_step: TILE_BYTES,
                     terms: pass.terms,
                 };
                 // SAFETY: the block is this unit's own; both sides hold the steps.
