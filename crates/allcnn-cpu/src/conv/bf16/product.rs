@@ -207,8 +207,8 @@ unsafe fn dot(factors: &Factors<'_>, tiles: usize, sums: &mut [f32; BLOCK * BLOC
             for step in 0..factors.offsets.len() {
                 for &(left, right) in term_pairs(factors.terms) {
                     for pair in 0..TILE {
-                        let b = right_pairs(factors, step, right, 0, pair);
-                        let b = [pairs(_mm512_loadu_ps(b)), pairs(_mm512_loadu_ps(b.add(TILE)))];
+                        let b = |tile| right_pairs(factors, step, right, tile, pair);
+                        let b = [pairs(_mm512_loadu_ps(b(0))), pairs(_mm512_loadu_ps(b(1)))];
                         for (r, totals) in totals.iter_mut().enumerate() {
                             let a = pairs(_mm512_set1_ps(*left_pair(factors, row + r, step, left, pair)));
                             totals[0] = _mm512_dpbf16_ps(totals[0], a, b[0]);
