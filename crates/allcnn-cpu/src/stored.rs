@@ -65,6 +65,23 @@ pub(crate) fn expand<S: Simd>(simd: S, pairs: &[f32; PAIRS], values: &mut [f32; 
     }
 }
 
+/// A vector of each half of the block of 32 values that begins at `first`, `at` values from their beginnings.
+#[inline(always)]
+pub(crate) fn halves<S: Simd>(simd: S, values: Stored<'_>, first: usize, at: usize) -> (S::V, S::V) {
+    let form = values.form();
+    let words = &values.words()[form.words(first)..][..form.words(BLOCK)];
+    // SAFETY: both halves hold the vector.
+    unsafe {
+        match form {
+            Form::F32 => (simd.load(words[at..].as_ptr()), simd.load(words[PAIRS + at..].as_ptr())),
+            Form::Pairs => {
+                let pairs = simd.load(words[at..].as_ptr());
+                (simd.low_half(pairs), simd.high_half(pairs))
+            }
+        }
+    }
+}
+
 /// Copies values in whichever form to f32.
 pub(crate) struct Copy<'a> {
     pub from: Stored<'a>,

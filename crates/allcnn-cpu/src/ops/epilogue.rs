@@ -64,6 +64,96 @@ impl Finish<'_> {
     }
 }
 
+/// Values of a block of channels that is finished by vectors, and half of them.
+const BLOCK: usize = 32;
+const HALF: usize = BLOCK / 2;
+
+impl<'a> Finish<'a> {
+    /// The same for a vector of each half of a block of 32 channels, `at` values from their beginnings. Dropout is left to
+    /// [`Finish::drop_in_memory`]: on this way the values need not lie in memory.
+    #[inline(always)]
+    pub(crate) fn halves<S: Simd>(
+        &self,
+        simd: S,
+        (first, channel): (usize, usize),
+        at: usize,
+        (low, high): (S::V, S::V),
+    ) -> (S::V, S::V) {
+        match *self {
+            Finish::Forward { bias, epilogue, .. } => {
+                let bias = &bias[channel..][..BLOCK];
+                // SAFETY: both halves hold the vector.
+                let (a, b) =
+                    unsafe { (simd.load(bias[at..].as_ptr()), simd.load(bias[HALF + at..].as_ptr())) };
+                let activation = epilogue.activation;
+                (activate(simd, activation, simd.add(low, a)), activate(simd, activation, simd.add(high, b)))
+            }
+            Finish::Gate { output, gate } => {
+                let (a, b) = stored::halves(simd, output, first, at);
+                (pass(simd, gate, a, low), pass(simd, gate, b, high))
+            }
+            Finish::Plain => (low, high),
+        }
+    }
+
+    /// Finishes a block in memory where there is dropout, and says what is left to do.
+    #[inline(always)]
+    pub(crate) fn drop_in_memory<S: Simd>(
+        self,
+        simd: S,
+        (first, channel): (usize, usize),
+        values: &mut [f32; BLOCK],
+    ) -> Finish<'a> {
+        match self {
+            Finish::Forward { epilogue: Epilogue { dropout: Some(_), .. }, .. } => {
+                self.apply_run(simd, first, channel, values);
+                Finish::Plain
+            }
+            other => other,
+        }
+    }
+}
+
+#[inline(always)]
+fn activate<S: Simd>(simd: S, activation: Activation, x: S::V) -> S::V {
+    let zero = simd.splat(0.0);
+    match activation {
+        // Keeps NaN.
+        Activation::Relu => simd.select_positive(simd.sub(zero, x), zero, x),
+        _ => select(simd, activation, x, x),
+    }
+}
+
+/// x where `of` is above zero, what the activation makes of a negative x elsewhere.
+#[inline(always)]
+fn select<S: Simd>(simd: S, activation: Activation, of: S::V, x: S::V) -> S::V {
+    match activation {
+        Activation::Relu => simd.select_positive(of, x, simd.splat(0.0)),
+        _ => simd.select_positive(of, x, simd.mul(simd.splat(activation.negative_slope()), x)),
+    }
+}
+
+/// [`Gate::pass`] for vectors. (Vectors must not pass through closures, see [`crate::Isa::run`].)
+#[inline(always)]
+fn pass<S: Simd>(simd: S, gate: Gate, output: S::V, signal: S::V) -> S::V {
+    let scaled = simd.mul(signal, simd.splat(1.0 / (1.0 - gate.dropout_rate)));
+    let passed = match gate.rule {
+        ReluRule::Backprop => select(simd, gate.activation, output, scaled),
+        ReluRule::Deconvnet => select(simd, gate.activation, scaled, scaled),
+        ReluRule::Guided => {
+            let below = select(simd, gate.activation, output, scaled);
+            select(simd, gate.activation, below, below)
+        }
+    };
+    if gate.dropout_rate == 0.0 {
+        return passed;
+    }
+    // Nothing passes where dropout left a zero.
+    let zero = simd.splat(0.0);
+    let below = simd.select_positive(simd.sub(zero, output), passed, zero);
+    simd.select_positive(output, passed, below)
+}
+
 /// Back through an activation, in place.
 pub(crate) struct PassBack<'a> {
     pub gate: Gate,

@@ -89,6 +89,11 @@ impl Simd for Avx2 {
         unsafe { _mm256_mul_ps(a, b) }
     }
     #[inline(always)]
+    fn select_positive(self, of: __m256, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: see above.
+        unsafe { _mm256_blendv_ps(b, a, _mm256_cmp_ps::<_CMP_GT_OQ>(of, _mm256_setzero_ps())) }
+    }
+    #[inline(always)]
     fn rounded(self, a: __m256) -> __m256 {
         // SAFETY: see above.
         unsafe {

@@ -75,6 +75,11 @@ impl Simd for Avx512 {
         unsafe { _mm512_mul_ps(a, b) }
     }
     #[inline(always)]
+    fn select_positive(self, of: __m512, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(of, _mm512_setzero_ps()), b, a) }
+    }
+    #[inline(always)]
     fn rounded(self, a: __m512) -> __m512 {
         // SAFETY: see above.
         unsafe {

@@ -71,6 +71,8 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     /// a * b
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a` where `of` is above zero, `b` elsewhere.
+    fn select_positive(self, of: Self::V, a: Self::V, b: Self::V) -> Self::V;
     /// The values rounded to bf16 (to nearest, ties away from zero).
     fn rounded(self, a: Self::V) -> Self::V;
     /// Two values in each lane, rounded to bf16: `low` in the lane's low half, `high` in the other.

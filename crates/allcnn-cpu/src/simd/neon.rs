@@ -80,6 +80,11 @@ impl Simd for Neon {
         unsafe { vmulq_f32(a, b) }
     }
     #[inline(always)]
+    fn select_positive(self, of: float32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: see above.
+        unsafe { vbslq_f32(vcgtq_f32(of, vdupq_n_f32(0.0)), a, b) }
+    }
+    #[inline(always)]
     fn rounded(self, a: float32x4_t) -> float32x4_t {
         // SAFETY: see above.
         unsafe {

@@ -56,6 +56,10 @@ impl Simd for Portable {
         std::array::from_fn(|i| a[i] * b[i])
     }
     #[inline(always)]
+    fn select_positive(self, of: [f32; 4], a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| if of[i] > 0.0 { a[i] } else { b[i] })
+    }
+    #[inline(always)]
     fn rounded(self, a: [f32; 4]) -> [f32; 4] {
         a.map(|x| f32::from_bits(x.to_bits().wrapping_add(0x8000) & 0xffff_0000))
     }

@@ -451,16 +451,45 @@ impl Unit<'_> {
             // SAFETY: units have their own pixels and channels of the destination.
             let place =
                 unsafe { std::slice::from_raw_parts_mut(self.destination.at(words.start), words.len()) };
-            if let (Form::Pairs, Ok(place)) = (self.form, <&mut [f32; TILE]>::try_from(&mut *place)) {
-                self.finish.apply_run(simd, first, channel, sums);
-                store_block_pairs(simd, sums, place);
-            // Lengths that the compiler knows make straight vector code.
-            } else if let Ok(place) = <&mut [f32; BLOCK]>::try_from(&mut *place) {
-                self.finish.apply_run(simd, first, channel, sums);
-                store_block_row(simd, sums, place);
+            if count == BLOCK {
+                finish_row(simd, (self.finish, self.form), (first, channel), sums, place);
             } else {
                 self.finish.apply_run(simd, first, channel, &mut sums[..count]);
                 place.copy_from_slice(&sums[..count]);
+            }
+        }
+    }
+}
+
+/// Finishes the row of a whole block and writes it past the caches where its place begins a cache line: nobody reads
+/// it soon, and the line's old values need not be fetched.
+#[inline(always)]
+fn finish_row<S: Simd>(
+    simd: S,
+    (finish, form): (Finish<'_>, Form),
+    (first, channel): (usize, usize),
+    sums: &mut [f32; BLOCK],
+    place: &mut [f32],
+) {
+    let finish = finish.drop_in_memory(simd, (first, channel), sums);
+    let is_line = place.as_ptr().addr().is_multiple_of(TILE * size_of::<f32>());
+    assert_eq!(place.len(), form.words(BLOCK), "words of a block");
+    for at in (0..TILE).step_by(S::LANES) {
+        // SAFETY: both halves of the sums and the place hold the vectors.
+        unsafe {
+            let halves = (simd.load(sums.as_ptr().add(at)), simd.load(sums.as_ptr().add(TILE + at)));
+            let (low, high) = finish.halves(simd, (first, channel), at, halves);
+            let to = place.as_mut_ptr().add(at);
+            match (form, is_line) {
+                (Form::Pairs, _) => simd.stream(simd.pair(low, high), to),
+                (Form::F32, true) => {
+                    simd.stream(low, to);
+                    simd.stream(high, to.add(TILE));
+                }
+                (Form::F32, false) => {
+                    simd.store(low, to);
+                    simd.store(high, to.add(TILE));
+                }
             }
         }
     }
@@ -475,31 +504,5 @@ unsafe fn copy_pairs<S: Simd>(simd: S, from: *const f32, to: *mut f32) {
     for at in (0..TILE).step_by(S::LANES) {
         // SAFETY: the caller's promise.
         unsafe { simd.store(simd.load(from.add(at)), to.add(at)) };
-    }
-}
-
-/// Rounds the row of a block to pairs, past the caches as [`store_block_row`] does.
-#[inline(always)]
-fn store_block_pairs<S: Simd>(simd: S, sums: &[f32; BLOCK], place: &mut [f32; TILE]) {
-    for at in (0..TILE).step_by(S::LANES) {
-        // SAFETY: both have the vectors; a buffer's blocks of 16 words begin cache lines.
-        unsafe {
-            let (low, high) = (simd.load(sums.as_ptr().add(at)), simd.load(sums.as_ptr().add(TILE + at)));
-            simd.stream(simd.pair(low, high), place.as_mut_ptr().add(at));
-        }
-    }
-}
-
-/// Copies the row of a block past the caches where its place begins a cache line: nobody reads it soon, and the line's
-/// old values need not be fetched.
-#[inline(always)]
-fn store_block_row<S: Simd>(simd: S, sums: &[f32; BLOCK], place: &mut [f32; BLOCK]) {
-    if !place.as_ptr().addr().is_multiple_of(TILE * size_of::<f32>()) {
-        *place = *sums;
-        return;
-    }
-    for at in (0..BLOCK).step_by(S::LANES) {
-        // SAFETY: both have 32 values, and `place` is aligned to 16 of them.
-        unsafe { simd.stream(simd.load(sums.as_ptr().add(at)), place.as_mut_ptr().add(at)) };
     }
 }
