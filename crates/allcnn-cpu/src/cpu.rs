@@ -90,6 +90,9 @@ impl Device for Cpu {
         values.copy_from_slice(buffer);
         Ok(())
     }
+    fn copy(&self, from: &Buffer, to: &mut Buffer, at: usize) {
+        to[at..][..from.len()].copy_from_slice(from);
+    }
     fn synchronize(&self) -> Result<(), Error> {
         Ok(())
     }

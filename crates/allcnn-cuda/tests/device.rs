@@ -6,6 +6,8 @@
 
 #[path = "../../allcnn/tests/golden/mod.rs"]
 mod golden;
+#[path = "training/mod.rs"]
+mod training;
 
 use std::path::Path;
 use std::process::Command;

@@ -101,6 +101,13 @@ pub trait Device: Sync {
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
     fn download(&self, buffer: &Self::Buffer, values: &mut [f32]) -> Result<(), Error>;
+    /// Copies all values of `from` to `to`, from place `at` on; the rest of `to` stays as it is.
+    fn copy(&self, from: &Self::Buffer, to: &mut Self::Buffer, at: usize);
+    /// For how many steps at most their results should gather on the device, by [`Device::copy`], before the host reads
+    /// them: more than 1 where reading makes the device wait.
+    fn steps_between_reads(&self) -> usize {
+        1
+    }
     /// Waits for everything queued.
     ///
     /// # Errors

@@ -312,6 +312,12 @@ impl<'d, D: Device> Plan<'d, D> {
         self.device.download(self.signals.at(0), picture)
     }
 
+    /// Copies the losses `[batch]` and the logits `[batch, classes]` into `log` on the device, from place `at` on.
+    pub fn log(&self, log: &mut D::Buffer, at: usize) {
+        self.device.copy(&self.losses, log, at);
+        self.device.copy(self.outputs.at(self.layers.len()), log, at + self.batch);
+    }
+
     /// Copies the logits, `[batch, classes]`.
     ///
     /// # Errors

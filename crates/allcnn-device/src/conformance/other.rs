@@ -111,6 +111,14 @@ fn lrn_both<D: Device>(
     (arena.get(&output, x.len()), arena.get(&d_input, x.len()))
 }
 
+pub(super) fn copies<D: Device>(arena: &Arena<'_, D>, results: &mut Results) {
+    for (len, room, at) in [(5, 5, 0), (7, 20, 9), (1000, 3001, 2001)] {
+        let (from, mut to) = (arena.put(&numbers(len, 1)), arena.put(&numbers(room, 2)));
+        arena.device.copy(&from, &mut to, at);
+        results.push(format!("{len} of {room} values copied to place {at}"), arena.get(&to, room), 0.0);
+    }
+}
+
 pub(super) fn activations<D: Device>(device: &Arena<'_, D>, results: &mut Results) {
     let len = 40_003;
     let output: Vec<f32> = numbers(len, 1).iter().map(|&x| if x.abs() < 0.2 { 0.0 } else { x }).collect();

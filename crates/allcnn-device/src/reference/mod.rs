@@ -52,6 +52,9 @@ impl Device for Reference {
         values.copy_from_slice(buffer);
         Ok(())
     }
+    fn copy(&self, from: &Vec<f32>, to: &mut Vec<f32>, at: usize) {
+        to[at..][..from.len()].copy_from_slice(from);
+    }
     fn synchronize(&self) -> Result<(), Error> {
         Ok(())
     }
