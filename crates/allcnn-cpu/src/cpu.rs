@@ -70,6 +70,7 @@ impl Device for Cpu {
     type Conv = Conv;
     type Pool = Pool;
     type Step = Step;
+    type Images = std::convert::Infallible;
     type Recording = ();
 
     fn description(&self) -> String {

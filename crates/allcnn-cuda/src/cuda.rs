@@ -3,13 +3,14 @@
 use std::env;
 
 use allcnn_device::{
-    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolShape, Precision,
-    RegionDraw, Sgd, Shape, StoredOutput,
+    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, ImageSet, LrnShape, Parameter, PoolShape,
+    Precision, RegionDraw, Sgd, Shape, StoredOutput, View,
 };
 
 use crate::cache::Cache;
 use crate::conv::Conv;
 use crate::engine::{Engine, Numbers, driver_error};
+use crate::images::Images;
 use crate::kernels::{Grid, Kernel};
 use crate::memory::{Buffer, Form, Values, assert_len};
 use crate::pool::Pool;
@@ -102,6 +103,7 @@ impl Device for Cuda {
     type Conv = Conv;
     type Pool = Pool;
     type Step = Step;
+    type Images = Images;
     type Recording = Recording;
 
     fn description(&self) -> String {
@@ -161,6 +163,13 @@ impl Device for Cuda {
         let mut queue = self.engine.queue();
         queue.tell_failure()?;
         queue.wait()
+    }
+
+    fn keep_images(&self, images: ImageSet<'_>) -> Result<Option<Images>, Error> {
+        Images::new(&self.engine, images)
+    }
+    fn gather(&self, images: &mut Images, views: &[View], batch: &mut Buffer) -> Result<(), Error> {
+        images.gather(&self.engine, views, batch)
     }
 
     fn new_step(&self) -> Result<Step, Error> {

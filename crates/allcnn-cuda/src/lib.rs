@@ -6,6 +6,7 @@
 //! | `libraries` | finds the driver, NVRTC, cuBLASLt and cuDNN at run time, and says what is missing |
 //! | `engine` | what operations run on: stream, kernels, cuDNN, working memory, behind one lock |
 //! | `memory` | buffers, whose values are f32 or bf16 |
+//! | `images` | images that stay on the GPU, and batches of them |
 //! | `cudnn` | convolutions as graphs of cuDNN, their engines and plans |
 //! | `conv` | convolution: operands in the form that engines want, the fastest engine, the plain sum |
 //! | `kernels` | CUDA C++ for everything else, compiled when the device starts |
@@ -22,6 +23,7 @@ mod cuda;
 mod cudnn;
 mod elementwise;
 mod engine;
+mod images;
 mod kernels;
 mod libraries;
 mod memory;
@@ -33,6 +35,7 @@ mod step;
 
 pub use conv::Conv;
 pub use cuda::{Cuda, CudaOptions, TF32};
+pub use images::Images;
 pub use libraries::FOLDERS;
 pub use memory::Buffer;
 pub use pool::Pool;

@@ -8,7 +8,7 @@
 
 use allcnn_device::{
     Activation, Algorithm, Device, Dropout, Epilogue, Error, Gate, LrnShape, PoolKind, RegionDraw, ReluRule,
-    Shape, StoredOutput,
+    Shape, StoredOutput, View,
 };
 
 use crate::net::{LayerKind, Network, Operation, evaluation_draw};
@@ -230,6 +230,15 @@ impl<'d, D: Device> Plan<'d, D> {
         let expected = (self.network.input().shape(self.batch).len(), self.batch * self.network.classes());
         assert_eq!((images.len(), targets.len()), expected, "lengths of images and targets");
         self.device.upload(images, self.outputs.at_mut(0))?;
+        self.device.upload(targets, &mut self.targets)
+    }
+
+    /// The same with pictures that the device makes of images that it keeps: fewer values than pictures go to it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    pub fn gather(&mut self, images: &mut D::Images, views: &[View], targets: &[f32]) -> Result<(), Error> {
+        self.device.gather(images, views, self.outputs.at_mut(0))?;
         self.device.upload(targets, &mut self.targets)
     }
 

@@ -7,7 +7,7 @@ set -euo pipefail
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 cd "$(dirname "$0")"
 kernels=../../src/kernels
-for name in values repack activation bias pool lrn head sgd direct; do
+for name in values repack gather activation bias pool lrn head sgd direct; do
     printf '#line 1 "%s.cu"\n' "$name"
     cat "$kernels/$name.cu"
 done >"$folder/kernels.inc"

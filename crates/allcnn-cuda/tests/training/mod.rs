@@ -6,12 +6,15 @@ mod support;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use allcnn::augment::{Augment, Look};
+use allcnn::preprocess::{Geometry, Method, Preprocessor};
+use allcnn::samples::Samples;
 use allcnn::train::{Checkpoint, End, EpochRow, Error, Event};
 use allcnn_cpu::{Cpu, CpuOptions};
-use allcnn_device::Device;
-use support::{Data, Pace, last, network, recipe};
+use allcnn_device::{Device, ImageSet, ImageValues, Shape};
+use support::{Data, Pace, SIDE, images, last, network, recipe};
 
-use super::{STRICT, cuda};
+use super::{BF16, STRICT, cuda};
 
 /// Each step's number and loss, and each epoch's row.
 type Told = (Vec<(u64, f64)>, Vec<EpochRow>);
@@ -93,4 +96,47 @@ fn divergence_is_told_with_its_step() {
         data.train_on(&cpu, &network(), &recipe, folder, None, Pace::default(), quiet)
     });
     assert_eq!(ours, theirs);
+}
+
+/// Whatever the precision: a batch is what the host would have made, to the bit.
+#[test]
+fn batches_of_kept_images_are_those_of_the_host() {
+    let (images, geometry) = (images(30, 1), Geometry { height: SIDE, width: SIDE, channels: 3 });
+    let places = [29, 3, 0, 17, 3];
+    for options in [STRICT, BF16] {
+        let Some(device) = cuda("batches_of_kept_images_are_those_of_the_host", options) else { return };
+        for method in [Method::MeanStd, Method::None, Method::GcnZca] {
+            let preprocessor = Preprocessor::fit(method, &images.pixels, geometry).unwrap();
+            let samples = Samples::new(&images, &preprocessor).unwrap();
+            let augment = Augment::FlipShift { max_shift: 5 };
+            let mut kept = samples.keep_on(&device, Look { augment, seed: 7, round: 0 }).unwrap().unwrap();
+            let mut batch = device.alloc(6 * geometry.len()).unwrap();
+            for round in 0..4 {
+                let look = Look { augment, seed: 7, round };
+                let views: Vec<_> = places.iter().filter_map(|&place| look.view(place)).collect();
+                let [mut made, mut gathered] = [(); 2].map(|()| vec![f32::NAN; 6 * geometry.len()]);
+                samples.fill(&places, look, &mut made).unwrap();
+                device.gather(&mut kept, &views, &mut batch).unwrap();
+                device.download(&batch, &mut gathered).unwrap();
+                assert_eq!(gathered, made, "{options:?}, {method}, round {round}");
+            }
+        }
+    }
+}
+
+/// Half of the free memory is for images; the emulated GPU has 64 MiB.
+#[test]
+fn images_without_room_are_not_kept() {
+    let Some(device) = cuda("images_without_room_are_not_kept", STRICT) else { return };
+    if std::env::var_os(super::EMULATED).is_none() {
+        eprintln!("images_without_room_are_not_kept: only where memory is as small as the emulated GPU's");
+        return;
+    }
+    let kept = |images: usize| {
+        let shape = Shape { batch: images, height: 1024, width: 1024, channels: 1 };
+        let (bytes, table) = (vec![0; shape.len()], [[0.5; 256]]);
+        let set = ImageSet { shape, values: ImageValues::Bytes { bytes: &bytes, table: &table } };
+        device.keep_images(set).unwrap().is_some()
+    };
+    assert_eq!([32, 33].map(kept), [true, false]);
 }

@@ -122,6 +122,7 @@ fn results<D: Device>(device: &D) -> Results {
         other::lrn(&arena, shape, &mut results);
     }
     other::copies(&arena, &mut results);
+    other::gathering(&arena, &mut results);
     other::activations(&arena, &mut results);
     other::dropout(&arena, &mut results);
     other::head(&arena, &mut results);

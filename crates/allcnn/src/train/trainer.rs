@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use allcnn_device::{Collective, Device};
 
-use super::batch::{Batch, look, order};
+use super::batch::{Batch, Pictures, look, order};
 use super::clock::Clock;
 use super::figures::Unread;
 use super::health::Watch;
@@ -27,6 +27,8 @@ pub struct Trainer<'a, D: Device> {
     step: D::Step,
     /// One recording for full batches and one for the last of an epoch: the scale of the loss is recorded too.
     recordings: [D::Recording; 2],
+    /// The training images, where the device keeps them.
+    images: Option<D::Images>,
     /// Steps take turns, so that the next batch is filled while the device works on this one.
     batches: [Batch; 2],
     /// The steps after those that `progress` counts.
@@ -52,6 +54,8 @@ impl<'a, D: Device> Trainer<'a, D> {
         let rows = recipe.batch.min(task.train.len()).div_ceil(collective.size());
         let plan = Plan::new(device, network, rows, PlanPurpose::Training)?;
         let parameters = Parameters::initialize(device, network, recipe.init, recipe.seed)?;
+        let images = task.train.keep_on(device, look(recipe, 0))?;
+        let image_len = task.train.geometry().len();
         let (total_steps, epoch_steps) = recipe.steps(task.train.len());
         Ok(Self {
             device,
@@ -61,7 +65,8 @@ impl<'a, D: Device> Trainer<'a, D> {
             parameters,
             step: device.new_step()?,
             recordings: Default::default(),
-            batches: [(); 2].map(|()| Batch::new(rows, task.train.geometry().len(), classes)),
+            batches: [(); 2].map(|()| Batch::new(rows, image_len, classes, images.is_some())),
+            images,
             unread: Unread::new(device, rows, classes)?,
             order: (0, order(task.train.len(), recipe.seed, 0)),
             progress: Progress { total_steps, epoch_steps, ..Progress::default() },
@@ -142,7 +147,7 @@ impl<'a, D: Device> Trainer<'a, D> {
         self.unread.clear();
         let step = since.elapsed() / timed;
         let since = Instant::now();
-        self.plan.upload(&self.batches[0].images, &self.batches[0].targets)?;
+        load(&mut self.plan, self.images.as_mut(), &self.batches[0])?;
         self.plan.forward(&self.parameters, Mode::Evaluate);
         self.plan.logits(&mut vec![0.0; self.plan.batch() * self.task.network.classes()])?;
         let batches = self.task.test.len().div_ceil(self.plan.batch()) as u32;
@@ -290,6 +295,7 @@ impl<'a, D: Device> Trainer<'a, D> {
             parameters,
             step,
             recordings,
+            images,
             batches,
             progress,
             unread,
@@ -297,14 +303,14 @@ impl<'a, D: Device> Trainer<'a, D> {
         } = self;
         let batch = &batches[turn(number)];
         let recipe = task.recipe;
-        plan.upload(&batch.images, &batch.targets)?;
+        load(plan, images.as_mut(), batch)?;
         device.set_step(step, number, learning_rate);
-        let images = step_images(task.train.len(), recipe.batch, number % progress.epoch_steps).len();
-        let scale = 1.0 / images as f32;
+        let count = step_images(task.train.len(), recipe.batch, number % progress.epoch_steps).len();
+        let scale = 1.0 / count as f32;
         let sgd = recipe.sgd();
         // Another rank draws other dropout masks.
         let seed = recipe.seed.wrapping_add((collective.rank() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        device.replay(&mut recordings[usize::from(images < recipe.batch)], &mut || {
+        device.replay(&mut recordings[usize::from(count < recipe.batch)], &mut || {
             plan.forward(parameters, Mode::Train { step, seed });
             plan.loss(scale);
             plan.backward(parameters, Mode::Train { step, seed });
@@ -453,6 +459,20 @@ impl<'a, D: Device> Trainer<'a, D> {
             checkpoint: Some(run.last()).filter(|path| path.exists()),
         }
     }
+}
+
+/// Brings a batch to the device.
+fn load<D: Device>(
+    plan: &mut Plan<'_, D>,
+    images: Option<&mut D::Images>,
+    batch: &Batch,
+) -> Result<(), Error> {
+    match (&batch.pictures, images) {
+        (Pictures::Kept(views), Some(images)) => plan.gather(images, views, &batch.targets)?,
+        (Pictures::Made(values), _) => plan.upload(values, &batch.targets)?,
+        (Pictures::Kept(_), None) => unreachable!("a batch of images that nobody keeps"),
+    }
+    Ok(())
 }
 
 /// Which of the two batches a step uses.
