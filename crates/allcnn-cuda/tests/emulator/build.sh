@@ -15,6 +15,6 @@ flags=(-std=c++20 -O3 -march=native -ffp-contract=off -fPIC -shared -w ${EMULATO
 library() { g++ "${flags[@]}" "${@:3}" "$1" -o "$folder/$2" -Wl,-soname,"$2"; }
 library driver.cpp libcuda.so.1 -DKERNELS="\"$folder/kernels.inc\"" &
 library cudnn.cpp libcudnn.so.9 -fassociative-math -fno-signed-zeros -fno-trapping-math &
+library cublaslt.cpp libcublasLt.so.13 -fassociative-math -fno-signed-zeros -fno-trapping-math &
 library compiler.cpp libnvrtc.so.13
-library compiler.cpp libcublasLt.so.13
-wait -n && wait -n
+wait -n && wait -n && wait -n
