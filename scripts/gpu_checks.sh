@@ -4,6 +4,8 @@
 #
 #   scripts/gpu_checks.sh check    the device's tests                                   about 3 minutes
 #   scripts/gpu_checks.sh bench    allcnn alone, then beside PyTorch in the same run    about 7 minutes
+#   scripts/gpu_checks.sh pace     a few epochs of training, bf16 and f32, flip-shift: images a second with everything
+#                                  that a training does (images kept on the GPU, losses read late)
 #   scripts/gpu_checks.sh train    trains until TIME (default 8m), or goes on with OUT/run; CHECKPOINT brings a
 #                                  last run folder along
 #
@@ -50,6 +52,17 @@ bench() {
         --works 'cuda-train-all-cnn-c*,cuda-infer-*' --rounds "${ROUNDS:-5}" | tee "$out/peers-cuda.txt"
 }
 
+pace() {
+    local precision run
+    for precision in bf16 f32; do
+        run=$out/pace-$precision
+        rm -rf "$run"
+        "$pack/allcnn" train --device cuda --model all-cnn-c --recipe paper --precision $precision \
+            --augment flip-shift ${DATA:+--data "$DATA" --holdout 500} --epochs "${PACE_EPOCHS:-5}" --out "$run"
+        cat "$run/metrics.csv"
+    done | tee "$out/pace.txt"
+}
+
 train() {
     local run=$out/run arguments=(--device cuda --time-limit "${TIME:-8m}" --json)
     if [ -n "${CHECKPOINT:-}" ] && [ ! -e "$run" ]; then cp -r "$CHECKPOINT" "$run"; fi
@@ -63,9 +76,9 @@ train() {
 }
 
 case ${1:-} in
-check | bench | train) "$1" ;;
+check | bench | pace | train) "$1" ;;
 *)
-    echo "gpu_checks: expected check, bench or train" >&2
+    echo "gpu_checks: expected check, bench, pace or train" >&2
     exit 2
     ;;
 esac

@@ -71,6 +71,7 @@ impl Device for Cpu {
     type Conv = Conv;
     type Pool = Pool;
     type Step = Step;
+    type Images = std::convert::Infallible;
     type Recording = ();
 
     fn description(&self) -> String {
@@ -90,6 +91,9 @@ impl Device for Cpu {
         assert_len(values.len(), buffer.len(), "the place for a download");
         self.engine.isa().run(Copy { from: buffer.stored(), to: values });
         Ok(())
+    }
+    fn copy(&self, from: &Buffer, to: &mut Buffer, at: usize) {
+        to[at..][..from.len()].copy_from_slice(from);
     }
     fn synchronize(&self) -> Result<(), Error> {
         Ok(())

@@ -3,13 +3,14 @@
 use std::env;
 
 use allcnn_device::{
-    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolShape, Precision,
-    RegionDraw, Sgd, Shape, StoredOutput,
+    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, ImageSet, LrnShape, Parameter, PoolShape,
+    Precision, RegionDraw, Sgd, Shape, StoredOutput, View,
 };
 
 use crate::cache::Cache;
 use crate::conv::Conv;
 use crate::engine::{Engine, Numbers, driver_error};
+use crate::images::Images;
 use crate::kernels::{Grid, Kernel};
 use crate::memory::{Buffer, Form, Values, assert_len};
 use crate::pool::Pool;
@@ -19,6 +20,10 @@ use crate::{elementwise, libraries, peak, sgd};
 
 /// The environment variable that forbids (`0`) or allows (`1`, the default) TF32 in precision f32.
 pub const TF32: &str = "ALLCNN_CUDA_TF32";
+
+/// Steps whose results wait on the GPU to be read together: a wait for the GPU each time leaves it idle while the next
+/// step is queued.
+const STEPS_BETWEEN_READS: usize = 64;
 
 /// What a [`Cuda`] is opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +103,7 @@ impl Device for Cuda {
     type Conv = Conv;
     type Pool = Pool;
     type Step = Step;
+    type Images = Images;
     type Recording = Recording;
 
     fn description(&self) -> String {
@@ -140,10 +146,30 @@ impl Device for Cuda {
         }
         queue.wait()
     }
+    fn copy(&self, from: &Buffer, to: &mut Buffer, at: usize) {
+        let len = from.len();
+        assert!(at + len <= to.len(), "{len} values from place {at} on, in a buffer of {}", to.len());
+        self.engine.run(|queue| {
+            // A part of a buffer is written in the form that the whole has.
+            let (from, mut to) = (queue.read(from), queue.read(to));
+            to.address += (at * to.form().bytes()) as u64;
+            launch!(queue, Kernel::Repack, len, from, to, 1u64, 1u64, len as u32, len as u32)
+        });
+    }
+    fn steps_between_reads(&self) -> usize {
+        STEPS_BETWEEN_READS
+    }
     fn synchronize(&self) -> Result<(), Error> {
         let mut queue = self.engine.queue();
         queue.tell_failure()?;
         queue.wait()
+    }
+
+    fn keep_images(&self, images: ImageSet<'_>) -> Result<Option<Images>, Error> {
+        Images::new(&self.engine, images)
+    }
+    fn gather(&self, images: &mut Images, views: &[View], batch: &mut Buffer) -> Result<(), Error> {
+        images.gather(&self.engine, views, batch)
     }
 
     fn new_step(&self) -> Result<Step, Error> {

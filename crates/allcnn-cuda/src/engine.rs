@@ -1,4 +1,4 @@
-//! What operations run on: the context and stream of one GPU, its kernels, its cuDNN handle and the memory to work in.
+//! What operations run on: the context and stream of one GPU, its kernels, its libraries and the memory to work in.
 //!
 //! One stream, in order, behind one lock: an operation takes the lock for all that it queues, so that operations of
 //! several threads do not mix. Operations return nothing, so their first failure is kept for the next one that can tell.
@@ -12,10 +12,12 @@ use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr, DeviceRepr, 
 
 use crate::cache::Cache;
 use crate::conv::choice::Chosen;
+use crate::cublaslt::Library;
 use crate::cudnn::Target;
 use crate::cudnn::graph::Work;
 use crate::cudnn::plan::Arithmetic;
 use crate::kernels::{Grid, Kernel, Kernels};
+use crate::libraries;
 use crate::memory::{Buffer, Form, Values};
 use crate::recording::Taken;
 
@@ -64,6 +66,8 @@ pub struct Queue {
     pub stream: Arc<CudaStream>,
     pub target: Target,
     pub cache: Cache,
+    /// For 1x1 convolutions, where it is there.
+    pub cublaslt: Option<Arc<Library>>,
     /// The engines chosen so far.
     pub chosen: HashMap<Work, Arc<Chosen>>,
     kernels: Kernels,
@@ -119,6 +123,7 @@ impl Engine {
             stream: Arc::clone(&stream),
             target: Target::Handle(handle),
             cache,
+            cublaslt: if libraries::has_cublaslt() { Library::open() } else { None },
             chosen: HashMap::new(),
             kernels,
             handle,

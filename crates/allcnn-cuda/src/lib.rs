@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `cuda` | the device: each operation of the contract handed to its kernel |
 //! | `libraries` | finds the driver, NVRTC, cuBLASLt and cuDNN at run time, and says what is missing |
-//! | `engine` | what operations run on: stream, kernels, cuDNN, working memory, behind one lock |
+//! | `engine` | what operations run on: stream, kernels, libraries, working memory, behind one lock |
 //! | `memory` | buffers, whose values are f32 or bf16 |
+//! | `images` | images that stay on the GPU, and batches of them |
 //! | `cudnn` | convolutions as graphs of cuDNN, their engines and plans |
-//! | `conv` | convolution: operands in the form that engines want, the fastest engine, the plain sum |
+//! | `cublaslt` | 1x1 convolutions as matrix products |
+//! | `conv` | convolution: operands in the form that libraries want, the fastest way to do it, the plain sum |
 //! | `kernels` | CUDA C++ for everything else, compiled when the device starts |
 //! | `elementwise`, `pool`, `sgd`, `step` | the kernels' arguments |
 //! | `recording` | a whole step as a CUDA graph |
@@ -18,10 +20,12 @@
 
 mod cache;
 mod conv;
+mod cublaslt;
 mod cuda;
 mod cudnn;
 mod elementwise;
 mod engine;
+mod images;
 mod kernels;
 mod libraries;
 mod memory;
@@ -33,6 +37,7 @@ mod step;
 
 pub use conv::Conv;
 pub use cuda::{Cuda, CudaOptions, TF32};
+pub use images::Images;
 pub use libraries::FOLDERS;
 pub use memory::Buffer;
 pub use pool::Pool;

@@ -88,6 +88,10 @@ impl Values {
     pub fn new(address: u64, form: Form) -> Self {
         Self { address, is_bf16: u64::from(form == Form::Bf16) }
     }
+
+    pub fn form(self) -> Form {
+        if self.is_bf16 == 0 { Form::F32 } else { Form::Bf16 }
+    }
 }
 
 // SAFETY: two words, laid out as in values.cu.

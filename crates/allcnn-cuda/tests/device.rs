@@ -6,6 +6,8 @@
 
 #[path = "../../allcnn/tests/golden/mod.rs"]
 mod golden;
+#[path = "training/mod.rs"]
+mod training;
 
 use std::path::Path;
 use std::process::Command;
@@ -132,14 +134,23 @@ fn dropped<D: Device>(device: &D, out_channels: usize) -> Vec<f32> {
 }
 
 #[test]
-fn every_convolution_of_all_cnn_c_goes_to_cudnn() {
+fn every_convolution_of_all_cnn_c_goes_to_a_library() {
+    let only_products = std::env::var_os(EMULATED).is_some_and(|engines| engines == "products");
     for options in [STRICT, TF32, BF16] {
-        let Some(cuda) = cuda("every_convolution_of_all_cnn_c_goes_to_cudnn", options) else { return };
+        let Some(cuda) = cuda("every_convolution_of_all_cnn_c_goes_to_a_library", options) else { return };
         let network = Network::named("all-cnn-c", 10).unwrap();
         let plan = Plan::new(&cuda, &network, 128, PlanPurpose::Training).unwrap();
         for (layer, passes) in plan.algorithms() {
             let names = passes.map(|pass| pass.name);
-            assert!(names.iter().all(|name| name.starts_with("cudnn-")), "{options:?}, {layer}: {names:?}");
+            let is_product = ["conv8", "conv9"].contains(&layer);
+            let fits = |name: &str| {
+                if name == "cublaslt" {
+                    is_product
+                } else {
+                    name.starts_with("cudnn-") && !(is_product && only_products)
+                }
+            };
+            assert!(names.iter().all(|name| fits(name)), "{options:?}, {layer}: {names:?}");
         }
         cuda.synchronize().unwrap();
     }
@@ -311,6 +322,23 @@ fn everything_passes_on_the_emulated_gpu() {
     emulated(&folder, &["--test-threads=1"], "cudnn"); // an emulated GPU takes one test at a time
     // The plain sums, where cuDNN offers nothing.
     emulated(&folder, &["--exact", "strict_f32_passes_the_suite"], "none");
+    // 1x1 convolutions as products of cuBLASLt, alone.
+    let with_products = [
+        "--test-threads=1",
+        "passes_the_suite",
+        "goes_to_a_library",
+        "recorded_steps_train",
+        "masks_are_those",
+        "explanations_are",
+    ];
+    emulated(&folder, &with_products, "products");
+    // And without that library.
+    let without = folder.join("without-cublaslt");
+    std::fs::create_dir(&without).unwrap();
+    for library in ["libcuda.so.1", "libcudnn.so.9", "libnvrtc.so.13"] {
+        std::fs::copy(folder.join(library), without.join(library)).unwrap();
+    }
+    emulated(&without, &["recorded_steps_train"], "two");
     // A choice between engines: measured the first time, remembered the second.
     for _ in 0..2 {
         emulated(&folder, &["--exact", "recorded_steps_train_as_plain_ones_and_as_the_cpu_does"], "two");

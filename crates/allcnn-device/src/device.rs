@@ -1,6 +1,8 @@
 //! The closed set of operations that a device offers.
 
-use crate::{Activation, ConvShape, Dropout, Error, Gate, LrnShape, PoolShape, RegionDraw, Shape};
+use crate::{
+    Activation, ConvShape, Dropout, Error, Gate, ImageSet, LrnShape, PoolShape, RegionDraw, Shape, View,
+};
 
 /// What follows a convolution's sum: bias, activation and, in training, dropout, in this order.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,6 +82,8 @@ pub trait Device: Sync {
     type Pool: Send;
     /// The values that change from step to step (number and learning rate), where recorded work reads them afresh.
     type Step: Send + Sync;
+    /// Images that stay on the device; [`std::convert::Infallible`] where it keeps none.
+    type Images: Send;
     /// A recorded step.
     type Recording: Default + Send;
 
@@ -101,11 +105,42 @@ pub trait Device: Sync {
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
     fn download(&self, buffer: &Self::Buffer, values: &mut [f32]) -> Result<(), Error>;
+    /// Copies all values of `from` to `to`, from place `at` on; the rest of `to` stays as it is.
+    fn copy(&self, from: &Self::Buffer, to: &mut Self::Buffer, at: usize);
+    /// For how many steps at most their results should gather on the device, by [`Device::copy`], before the host reads
+    /// them: more than 1 where reading makes the device wait.
+    fn steps_between_reads(&self) -> usize {
+        1
+    }
     /// Waits for everything queued.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
     fn synchronize(&self) -> Result<(), Error>;
+
+    /// Copies images to the device, to stay there. Nothing where it keeps none, or has no room for them: their batches
+    /// are then made by the caller.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    fn keep_images(&self, images: ImageSet<'_>) -> Result<Option<Self::Images>, Error> {
+        let _ = images;
+        Ok(None)
+    }
+    /// Fills `batch` `[rows, height, width, channels]` with kept images, each as its view shows it, and with zeros in the
+    /// rows after the last view. The values are those of the set, to the bit.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    fn gather(
+        &self,
+        images: &mut Self::Images,
+        views: &[View],
+        batch: &mut Self::Buffer,
+    ) -> Result<(), Error> {
+        let _ = (images, batch);
+        panic!("{} views of images, on a device that keeps none", views.len())
+    }
 
     /// A step with number 0 and learning rate 0.
     ///

@@ -8,7 +8,7 @@
 
 use allcnn_device::{
     Activation, Algorithm, Device, Dropout, Epilogue, Error, Gate, LrnShape, PoolKind, RegionDraw, ReluRule,
-    Shape, StoredOutput,
+    Shape, StoredOutput, View,
 };
 
 use crate::net::{LayerKind, Network, Operation, evaluation_draw};
@@ -237,6 +237,15 @@ impl<'d, D: Device> Plan<'d, D> {
         self.device.upload(targets, &mut self.targets)
     }
 
+    /// The same with pictures that the device makes of images that it keeps: fewer values than pictures go to it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    pub fn gather(&mut self, images: &mut D::Images, views: &[View], targets: &[f32]) -> Result<(), Error> {
+        self.device.gather(images, views, self.outputs.at_mut(0))?;
+        self.device.upload(targets, &mut self.targets)
+    }
+
     /// Computes every layer's output from the batch.
     pub fn forward(&mut self, parameters: &Parameters<D>, mode: Mode<'_, D>) {
         if let Some((dropout, step)) = mode.dropout(self.network.input_dropout(), 0) {
@@ -314,6 +323,12 @@ impl<'d, D: Device> Plan<'d, D> {
             self.signal_down(layer, parameters, Mode::Evaluate, rule);
         }
         self.device.download(self.signals.at(0), picture)
+    }
+
+    /// Copies the losses `[batch]` and the logits `[batch, classes]` into `log` on the device, from place `at` on.
+    pub fn log(&self, log: &mut D::Buffer, at: usize) {
+        self.device.copy(&self.losses, log, at);
+        self.device.copy(self.outputs.at(self.layers.len()), log, at + self.batch);
     }
 
     /// Copies the logits, `[batch, classes]`.

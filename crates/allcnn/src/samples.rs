@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use allcnn_device::{Device, ImageSet, ImageValues, Shape};
 use rayon::prelude::*;
 
 use crate::augment::Look;
@@ -83,6 +84,33 @@ impl<'a> Samples<'a> {
         self.canvas
     }
 
+    /// Has `device` keep the images, to make batches of them as they look: the same values as [`Samples::fill`] gives.
+    ///
+    /// Nothing where the device does not; where the variation is more than a view ([`Look::view`]); and for images on
+    /// disk, on a canvas, or so many that they are whitened batch by batch.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    pub fn keep_on<D: Device>(
+        &self,
+        device: &D,
+        look: Look,
+    ) -> Result<Option<D::Images>, allcnn_device::Error> {
+        let geometry = self.preprocessor.geometry();
+        if self.images.are_on_disk() || self.canvas != geometry || self.is_empty() || look.view(0).is_none() {
+            return Ok(None);
+        }
+        let Geometry { height, width, channels } = geometry;
+        let shape = Shape { batch: self.len(), height, width, channels };
+        let table = self.preprocessor.table();
+        let values = match &table {
+            Some(table) => ImageValues::Bytes { bytes: &self.images.pixels, table },
+            None if self.ready.is_empty() => return Ok(None),
+            None => ImageValues::F32(&self.ready),
+        };
+        device.keep_images(ImageSet { shape, values })
+    }
+
     /// Begins to read the images at `places`, for a look that comes soon.
     pub fn expect(&self, places: &[u32], look: Look) {
         let (height, width) = (self.images.height, self.images.width);
@@ -132,5 +160,60 @@ impl<'a> Samples<'a> {
             pixels.extend(read.map_err(|reason| data::Error::Unreadable { file: file.clone(), reason })?);
         }
         Ok(pixels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use allcnn_device::Reference;
+
+    use super::*;
+    use crate::augment::Augment;
+
+    const GEOMETRY: Geometry = Geometry { height: 6, width: 5, channels: 3 };
+
+    fn images() -> Images {
+        let mut images = Images::new(GEOMETRY.height, GEOMETRY.width);
+        images.pixels = (0..20 * GEOMETRY.len()).map(|at| (at * at % 251) as u8).collect();
+        images.labels = vec![0; 20];
+        images.names = vec![String::new(); 20];
+        images
+    }
+
+    #[test]
+    fn a_device_that_keeps_the_images_makes_the_same_batches() {
+        let images = images();
+        let places = [7, 0, 19, 7];
+        for method in [Method::MeanStd, Method::None, Method::GcnZca] {
+            let preprocessor = Preprocessor::fit(method, &images.pixels, GEOMETRY).unwrap();
+            let samples = Samples::new(&images, &preprocessor).unwrap();
+            for augment in [Augment::None, Augment::FlipShift { max_shift: 5 }] {
+                for round in 0..10 {
+                    let look = Look { augment, seed: 3, round };
+                    let [mut made, mut gathered] = [(); 2].map(|()| vec![f32::NAN; 5 * GEOMETRY.len()]);
+                    samples.fill(&places, look, &mut made).unwrap();
+                    let mut kept = samples.keep_on(&Reference, look).unwrap().unwrap();
+                    let views: Vec<_> = places.iter().filter_map(|&place| look.view(place)).collect();
+                    Reference.gather(&mut kept, &views, &mut gathered).unwrap();
+                    assert_eq!(gathered, made, "{method}, {augment}, round {round}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_more_than_a_view_is_made_on_the_host() {
+        let images = images();
+        let preprocessor = Preprocessor::fit(Method::None, &images.pixels, GEOMETRY).unwrap();
+        let kept = |samples: &Samples<'_>, augment| {
+            samples.keep_on(&Reference, Look { augment, seed: 3, round: 0 }).unwrap().is_some()
+        };
+        let samples = Samples::new(&images, &preprocessor).unwrap();
+        assert!(kept(&samples, Augment::None));
+        assert!(!kept(&samples, Augment::Heavy) && !kept(&samples, Augment::CropFlip));
+        let canvas = Geometry { height: 12, width: 12, channels: 3 };
+        assert!(!kept(&samples.on_canvas(canvas), Augment::None));
+        let none = Images::new(GEOMETRY.height, GEOMETRY.width);
+        assert!(!kept(&Samples::new(&none, &preprocessor).unwrap(), Augment::None));
     }
 }

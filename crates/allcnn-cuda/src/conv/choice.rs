@@ -1,9 +1,12 @@
-//! Which engine of cuDNN does a pass: measured once, remembered on disk.
+//! Which engine of cuDNN, or for 1x1 convolutions which algorithm of cuBLASLt, does a pass: measured once, remembered on
+//! disk.
 //!
-//! The choice is kept by its place in cuDNN's list for (GPU, version, work), so that later runs take the same engine:
+//! The choice is kept by its place in the library's list for (GPU, versions, work), so that later runs take the same one:
 //! that makes them start fast, and gives them the same bits.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,14 +14,15 @@ use allcnn_device::Error;
 
 use super::room::Room;
 use crate::cache;
-use crate::cudnn::graph::Work;
+use crate::cublaslt::{Product, is_product};
+use crate::cudnn::graph::{Tensor, Work};
 use crate::cudnn::plan::{Arithmetic, Plan};
 use crate::cudnn::{self, Descriptor};
 use crate::engine::{Engine, Queue};
 
-/// Engines that are measured, the first of cuDNN's list that take the work.
+/// Engines of cuDNN that are measured, the first of its list that take the work.
 const MOST_MEASURED: usize = 8;
-/// Runs of an engine that are timed.
+/// Runs of a candidate that are timed.
 const RUNS: u32 = 10;
 
 /// How a pass is done.
@@ -26,7 +30,9 @@ const RUNS: u32 = 10;
 pub enum Chosen {
     /// By an engine of cuDNN.
     Cudnn(Plan),
-    /// cuDNN has no engine for it.
+    /// By a product of cuBLASLt.
+    Product(Product),
+    /// Neither library has anything for it.
     None,
 }
 
@@ -35,15 +41,68 @@ impl Chosen {
     pub fn name(&self) -> &'static str {
         match self {
             Chosen::Cudnn(plan) => engine_name(plan.engine),
+            Chosen::Product(_) => "cublaslt",
             Chosen::None => "direct",
         }
     }
 
-    /// Bytes of working memory of the engine.
+    /// Whether the plain sum has to do it.
+    pub fn is_none(&self) -> bool {
+        matches!(self, Chosen::None)
+    }
+
+    /// Bytes of working memory that a run needs.
     pub fn workspace(&self) -> usize {
         match self {
             Chosen::Cudnn(plan) => plan.workspace,
+            Chosen::Product(product) => product.workspace,
             Chosen::None => 0,
+        }
+    }
+
+    /// Queues a run over tensors at these addresses of the GPU. Panics where nothing was chosen.
+    ///
+    /// # Safety
+    /// The addresses must be those of the work's tensors, aligned to 16 bytes and long enough, with as many bytes at
+    /// `workspace` as are needed, and stay so until the run is over.
+    pub unsafe fn run(&self, queue: &Queue, tensors: &[(Tensor, u64)], workspace: u64) -> Result<(), Error> {
+        // SAFETY: the caller's.
+        unsafe {
+            match self {
+                Chosen::Cudnn(plan) => plan.run(queue.handle(), tensors, workspace),
+                Chosen::Product(product) => product.run(&queue.stream, tensors, workspace),
+                Chosen::None => panic!("a run of what no library does"),
+            }
+        }
+    }
+}
+
+/// A place in the list of a library, as it is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Cudnn(usize),
+    Cublaslt(usize),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Cudnn(place) => write!(f, "cudnn {place}"),
+            Place::Cublaslt(place) => write!(f, "cublaslt {place}"),
+        }
+    }
+}
+
+impl FromStr for Place {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (library, place) = text.trim().split_once(' ').ok_or(())?;
+        let place = place.parse().map_err(|_| ())?;
+        match library {
+            "cudnn" => Ok(Place::Cudnn(place)),
+            "cublaslt" => Ok(Place::Cublaslt(place)),
+            _ => Err(()),
         }
     }
 }
@@ -55,50 +114,70 @@ pub fn choose(engine: &Engine, queue: &mut Queue, work: Work) -> Result<Arc<Chos
     }
     let arithmetic = engine.numbers.arithmetic;
     let engines = work.engines(&queue.target, arithmetic)?;
-    let name = file_name(&engine.context.name().unwrap_or_default(), cudnn::version(), arithmetic, &work);
-    let remembered =
-        queue.cache.read(&name).and_then(|text| String::from_utf8(text).ok()?.trim().parse().ok());
-    let remembered = remembered.and_then(|place: usize| work.plan(&queue.target, engines.get(place)?));
-    let chosen = Arc::new(match remembered {
-        Some(plan) => Chosen::Cudnn(plan),
-        None => match fastest(queue, work, &engines)? {
-            Some((place, plan)) => {
+    let products: Vec<Product> =
+        queue.cublaslt.iter().flat_map(|library| library.products(&work, arithmetic)).collect();
+    let gpu = engine.context.name().unwrap_or_default();
+    let name = file_name(&gpu, &versions(queue, &work), arithmetic, &work);
+    let place = queue.cache.read(&name).and_then(|text| String::from_utf8(text).ok()?.parse().ok());
+    let remembered = place.and_then(|place| match place {
+        Place::Cudnn(place) => Some(Chosen::Cudnn(work.plan(&queue.target, engines.get(place)?)?)),
+        Place::Cublaslt(place) => Some(Chosen::Product(products.get(place)?.clone())),
+    });
+    let chosen = match remembered {
+        Some(chosen) => chosen,
+        None => match fastest(queue, work, candidates(queue, work, &engines, products))? {
+            Some((place, chosen)) => {
                 queue.cache.write(&name, place.to_string().as_bytes());
-                Chosen::Cudnn(plan)
+                chosen
             }
             None => Chosen::None,
         },
-    });
+    };
+    let chosen = Arc::new(chosen);
     queue.chosen.insert(work, Arc::clone(&chosen));
     Ok(chosen)
 }
 
-/// The fastest engine and its place in the list; the first of equals.
-fn fastest(queue: &mut Queue, work: Work, engines: &[Descriptor]) -> Result<Option<(usize, Plan)>, Error> {
-    let mut best: Option<(Duration, usize, Plan)> = None;
-    let plans = engines.iter().enumerate();
-    let plans: Vec<(usize, Plan)> = plans
-        .filter_map(|(place, engine)| Some((place, work.plan(&queue.target, engine)?)))
-        .take(MOST_MEASURED)
-        .collect();
-    if plans.len() == 1 {
-        return Ok(plans.into_iter().next());
+/// Everything that could do a work.
+fn candidates(
+    queue: &Queue,
+    work: Work,
+    engines: &[Descriptor],
+    products: Vec<Product>,
+) -> Vec<(Place, Chosen)> {
+    let plans = engines.iter().enumerate().filter_map(|(place, engine)| {
+        Some((Place::Cudnn(place), Chosen::Cudnn(work.plan(&queue.target, engine)?)))
+    });
+    let products = products.into_iter().enumerate();
+    let products = products.map(|(place, product)| (Place::Cublaslt(place), Chosen::Product(product)));
+    plans.take(MOST_MEASURED).chain(products).collect()
+}
+
+/// The fastest candidate; the first of equals.
+fn fastest(
+    queue: &mut Queue,
+    work: Work,
+    candidates: Vec<(Place, Chosen)>,
+) -> Result<Option<(Place, Chosen)>, Error> {
+    let mut best: Option<(Duration, (Place, Chosen))> = None;
+    if candidates.len() == 1 {
+        return Ok(candidates.into_iter().next());
     }
-    for (place, plan) in plans {
-        let room = Room::new(queue, &work, plan.workspace)?;
-        let Ok(time) = time(queue, &work, &plan, &room) else { continue };
-        if best.as_ref().is_none_or(|(least, ..)| time < *least) {
-            best = Some((time, place, plan));
+    for candidate in candidates {
+        let room = Room::new(queue, &work, candidate.1.workspace())?;
+        let Ok(time) = time(queue, &work, &candidate.1, &room) else { continue };
+        if best.as_ref().is_none_or(|(least, _)| time < *least) {
+            best = Some((time, candidate));
         }
     }
-    Ok(best.map(|(_, place, plan)| (place, plan)))
+    Ok(best.map(|(_, candidate)| candidate))
 }
 
 /// The time of a run over whatever the room holds.
-fn time(queue: &mut Queue, work: &Work, plan: &Plan, room: &Room) -> Result<Duration, Error> {
+fn time(queue: &mut Queue, work: &Work, candidate: &Chosen, room: &Room) -> Result<Duration, Error> {
     let tensors: Vec<_> = work.tensors().iter().map(|&tensor| (tensor, room.address(tensor))).collect();
     // SAFETY: the room has the size of every tensor and of the workspace.
-    let run = |queue: &Queue| unsafe { plan.run(queue.handle(), &tensors, room.workspace) };
+    let run = |queue: &Queue| unsafe { candidate.run(queue, &tensors, room.workspace) };
     run(queue)?;
     queue.wait()?;
     let begin = Instant::now();
@@ -109,9 +188,17 @@ fn time(queue: &mut Queue, work: &Work, plan: &Plan, room: &Room) -> Result<Dura
     Ok(begin.elapsed() / RUNS)
 }
 
+/// The versions of the libraries that a work is a matter of.
+fn versions(queue: &Queue, work: &Work) -> String {
+    match &queue.cublaslt {
+        Some(library) if is_product(work) => format!("{} and {}", cudnn::version(), library.version()),
+        _ => cudnn::version().to_string(),
+    }
+}
+
 /// The file that remembers a choice.
-fn file_name(gpu: &str, version: usize, arithmetic: Arithmetic, work: &Work) -> String {
-    let key = cache::key(&[gpu, &version.to_string(), &format!("{arithmetic:?}"), &format!("{work:?}")]);
+fn file_name(gpu: &str, versions: &str, arithmetic: Arithmetic, work: &Work) -> String {
+    let key = cache::key(&[gpu, versions, &format!("{arithmetic:?}"), &format!("{work:?}")]);
     format!("{key}.engine")
 }
 
@@ -139,16 +226,16 @@ mod tests {
         let work = Work { pass: Pass::Forward, shape, form: Form::Bf16 };
         let name = |gpu, version, arithmetic, work| file_name(gpu, version, arithmetic, &work);
         let names = [
-            name("H100", 91_000, Arithmetic::TensorCores, work),
-            name("H200", 91_000, Arithmetic::TensorCores, work),
-            name("H100", 91_001, Arithmetic::TensorCores, work),
-            name("H100", 91_000, Arithmetic::Strict, work),
-            name("H100", 91_000, Arithmetic::TensorCores, Work { pass: Pass::ForwardRelu, ..work }),
-            name("H100", 91_000, Arithmetic::TensorCores, Work { form: Form::F32, ..work }),
+            name("H100", "91000", Arithmetic::TensorCores, work),
+            name("H200", "91000", Arithmetic::TensorCores, work),
+            name("H100", "91001", Arithmetic::TensorCores, work),
+            name("H100", "91000", Arithmetic::Strict, work),
+            name("H100", "91000", Arithmetic::TensorCores, Work { pass: Pass::ForwardRelu, ..work }),
+            name("H100", "91000", Arithmetic::TensorCores, Work { form: Form::F32, ..work }),
         ];
         let different: std::collections::HashSet<&String> = names.iter().collect();
         assert_eq!(different.len(), names.len());
-        assert_eq!(names[0], name("H100", 91_000, Arithmetic::TensorCores, work));
+        assert_eq!(names[0], name("H100", "91000", Arithmetic::TensorCores, work));
     }
 
     #[test]
@@ -156,5 +243,16 @@ mod tests {
         assert_eq!((engine_name(7), engine_name(57)), ("cudnn-7", "cudnn-57"));
         assert!(std::ptr::eq(engine_name(7), engine_name(7)));
         assert_eq!(Chosen::None.name(), "direct");
+    }
+
+    #[test]
+    fn places_are_read_back() {
+        for place in [Place::Cudnn(0), Place::Cublaslt(12)] {
+            assert_eq!(place.to_string().parse(), Ok(place));
+        }
+        assert_eq!("cudnn 3\n".parse(), Ok(Place::Cudnn(3)));
+        for text in ["", "3", "cudnn", "cudnn x", "other 3"] {
+            assert_eq!(text.parse::<Place>(), Err(()), "{text}");
+        }
     }
 }

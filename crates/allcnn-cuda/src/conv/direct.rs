@@ -1,4 +1,4 @@
-//! The passes as plain sums, for what cuDNN has no engine for (kernels/direct.cu).
+//! The passes as plain sums, for what no library does (kernels/direct.cu).
 
 use allcnn_device::{ConvShape, Error};
 

@@ -1,5 +1,5 @@
-//! Convolution: cuDNN's engines over tensors in the form that they are fastest with, and the plain sum where it has
-//! none.
+//! Convolution: cuDNN's engines and cuBLASLt's products over tensors in the form that they are fastest with, and the plain
+//! sum where there is neither.
 //!
 //! In bf16 what one convolution stores is what the next one reads. Everything else (pictures, f32 weights, channel
 //! counts that tensor cores do not take) is repacked on its way in and out.
@@ -49,7 +49,7 @@ impl Conv {
         Work { pass, shape: self.padded, form: self.numbers.form }
     }
 
-    /// The choice for a forward pass with this activation: fused with the ReLU where cuDNN does that.
+    /// The choice for a forward pass with this activation: fused with the ReLU where a library does that.
     fn choose_forward(
         &self,
         engine: &Engine,
@@ -59,7 +59,7 @@ impl Conv {
         if activation == Activation::Relu {
             let work = self.work(Pass::ForwardRelu);
             let chosen = choose(engine, queue, work)?;
-            if matches!(*chosen, Chosen::Cudnn(_)) {
+            if !chosen.is_none() {
                 return Ok((work, chosen));
             }
         }
@@ -74,7 +74,7 @@ impl Conv {
             let data = choose(engine, queue, self.work(Pass::BackwardData))?;
             let weights = choose(engine, queue, self.work(Pass::BackwardWeights))?;
             for (algorithm, chosen) in algorithms.iter_mut().zip([forward, data, weights]) {
-                let shape = if matches!(*chosen, Chosen::None) { self.shape } else { self.padded };
+                let shape = if chosen.is_none() { self.shape } else { self.padded };
                 *algorithm = Algorithm { name: chosen.name(), multiply_adds: shape.multiply_adds() };
             }
             Ok(())
@@ -124,13 +124,13 @@ impl Conv {
         let room = Room::new(queue, &work, chosen.workspace())?;
         let [from, bias] = [input, bias].map(|buffer| queue.read(buffer));
         let (form, lies_right) = self.form_of_result(Tensor::Output);
-        let Chosen::Cudnn(plan) = &*chosen else {
+        if chosen.is_none() {
             let weights = queue.read(weights);
             let to = queue.write(output, form);
             direct::forward(queue, &self.shape, from, weights, to)?;
             let rows = (to, self.shape.out_channels);
             return elementwise::finish(queue, rows, (to, self.shape.output()), bias, epilogue, step);
-        };
+        }
         let x = self.operand(queue, &room, Tensor::Input, from)?;
         let w = self.weights(engine, queue, &room, weights)?;
         let to = queue.write(output, form);
@@ -140,7 +140,7 @@ impl Conv {
             tensors.push((Tensor::Bias, self.operand(queue, &room, Tensor::Bias, bias)?));
         }
         // SAFETY: the operands have the sizes of the padded shape, in memory of the buffers or of the room.
-        unsafe { plan.run(queue.handle(), &tensors, room.workspace) }?;
+        unsafe { chosen.run(queue, &tensors, room.workspace) }?;
         if work.pass == Pass::Forward {
             let rows = (Values::new(y, self.numbers.form), self.padded.out_channels);
             return elementwise::finish(queue, rows, (to, self.shape.output()), bias, epilogue, step);
@@ -168,18 +168,18 @@ impl Conv {
         let room = Room::new(queue, &work, chosen.workspace())?;
         let from = queue.read(d_output);
         let (form, lies_right) = self.form_of_result(Tensor::Input);
-        let Chosen::Cudnn(plan) = &*chosen else {
+        if chosen.is_none() {
             let weights = queue.read(weights);
             let to = queue.write(d_input, form);
             return direct::backward_data(queue, &self.shape, from, weights, to);
-        };
+        }
         let dy = self.operand(queue, &room, Tensor::Output, from)?;
         let w = self.weights(engine, queue, &room, weights)?;
         let to = queue.write(d_input, form);
         let dx = if lies_right { to.address } else { room.address(Tensor::Input) };
         let tensors = [(Tensor::Input, dx), (Tensor::Weights, w), (Tensor::Output, dy)];
         // SAFETY: as in `forward`.
-        unsafe { plan.run(queue.handle(), &tensors, room.workspace) }?;
+        unsafe { chosen.run(queue, &tensors, room.workspace) }?;
         if lies_right { Ok(()) } else { self.take_out(queue, Tensor::Input, dx, to) }
     }
 
@@ -202,7 +202,7 @@ impl Conv {
         let [from_input, from_output] = [input, d_output].map(|buffer| queue.read(buffer));
         let to = queue.write(d_weights, Form::F32);
         let bias = queue.write(d_bias, Form::F32);
-        if let Chosen::Cudnn(plan) = &*chosen {
+        if !chosen.is_none() {
             let room = Room::new(queue, &work, chosen.workspace())?;
             let x = self.operand(queue, &room, Tensor::Input, from_input)?;
             let dy = self.operand(queue, &room, Tensor::Output, from_output)?;
@@ -210,7 +210,7 @@ impl Conv {
             let dw = if lies_right { to.address } else { room.address(Tensor::Weights) };
             let tensors = [(Tensor::Input, x), (Tensor::Weights, dw), (Tensor::Output, dy)];
             // SAFETY: as in `forward`.
-            unsafe { plan.run(queue.handle(), &tensors, room.workspace) }?;
+            unsafe { chosen.run(queue, &tensors, room.workspace) }?;
             if !lies_right {
                 self.take_out(queue, Tensor::Weights, dw, to)?;
             }
@@ -242,7 +242,7 @@ impl Conv {
         }
     }
 
-    /// The address of a tensor as cuDNN reads it: where it is, or packed into the room.
+    /// The address of a tensor as the libraries read it: where it is, or packed into the room.
     fn operand(&self, queue: &mut Queue, room: &Room, tensor: Tensor, values: Values) -> Result<u64, Error> {
         if self.lies_right(values, tensor) {
             return Ok(values.address);
@@ -278,7 +278,7 @@ impl Conv {
         same_form && matrix(&self.shape, tensor) == matrix(&self.padded, tensor)
     }
 
-    /// The form that a result is left in, and whether cuDNN can write it there itself.
+    /// The form that a result is left in, and whether a library can write it there itself.
     fn form_of_result(&self, tensor: Tensor) -> (Form, bool) {
         let lies_right = matrix(&self.shape, tensor) == matrix(&self.padded, tensor);
         (if lies_right { self.numbers.form } else { Form::F32 }, lies_right)

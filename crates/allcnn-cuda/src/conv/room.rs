@@ -1,4 +1,4 @@
-//! The working memory of a pass: a place for every tensor in the form and with the channels that cuDNN reads, for those
+//! The working memory of a pass: a place for every tensor in the form and with the channels that the libraries read, for those
 //! that do not already lie so.
 
 use allcnn_device::{Error, Shape};

@@ -13,9 +13,10 @@ use crate::cache::{self, Cache};
 use crate::engine::driver_error;
 
 /// The files, the one that the others build on first.
-pub const SOURCES: [(&str, &str); 9] = [
+pub const SOURCES: [(&str, &str); 10] = [
     ("values.cu", include_str!("values.cu")),
     ("repack.cu", include_str!("repack.cu")),
+    ("gather.cu", include_str!("gather.cu")),
     ("activation.cu", include_str!("activation.cu")),
     ("bias.cu", include_str!("bias.cu")),
     ("pool.cu", include_str!("pool.cu")),
@@ -45,6 +46,7 @@ macro_rules! kernels {
 kernels! {
     Repack => "repack",
     Convert => "convert",
+    Gather => "gather",
     Dropout => "dropout",
     Finish => "finish",
     PassBack => "pass_back",

@@ -7,7 +7,7 @@ set -euo pipefail
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 cd "$(dirname "$0")"
 kernels=../../src/kernels
-for name in values repack activation bias pool lrn head sgd direct; do
+for name in values repack gather activation bias pool lrn head sgd direct; do
     printf '#line 1 "%s.cu"\n' "$name"
     cat "$kernels/$name.cu"
 done >"$folder/kernels.inc"
@@ -15,6 +15,6 @@ flags=(-std=c++20 -O3 -march=native -ffp-contract=off -fPIC -shared -w ${EMULATO
 library() { g++ "${flags[@]}" "${@:3}" "$1" -o "$folder/$2" -Wl,-soname,"$2"; }
 library driver.cpp libcuda.so.1 -DKERNELS="\"$folder/kernels.inc\"" &
 library cudnn.cpp libcudnn.so.9 -fassociative-math -fno-signed-zeros -fno-trapping-math &
+library cublaslt.cpp libcublasLt.so.13 -fassociative-math -fno-signed-zeros -fno-trapping-math &
 library compiler.cpp libnvrtc.so.13
-library compiler.cpp libcublasLt.so.13
-wait -n && wait -n
+wait -n && wait -n && wait -n

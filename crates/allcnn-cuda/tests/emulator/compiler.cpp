@@ -1,5 +1,4 @@
-// NVRTC's functions, for an emulated GPU that has its kernels already; and the name of a library that only has to be
-// there (the emulated cuDNN does not call cuBLASLt).
+// NVRTC's functions, for an emulated GPU that has its kernels already.
 
 #include <cstddef>
 

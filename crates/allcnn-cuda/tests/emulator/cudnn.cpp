@@ -1,8 +1,8 @@
 // The part of cuDNN's graph API that the device uses, over the emulated GPU: descriptors that keep what they are given,
 // and one engine that computes a graph of a convolution and pointwise operations as sums. It reads tensors by the
 // dimensions, strides and types that their descriptors say, so it shows whether a graph and the pointers that go with it
-// mean what they should. The engine is offered twice where ALLCNN_TEST_EMULATED is "two", and not at all where it is
-// "none". The numbers of attributes and kinds are those of cudnn_graph.h.
+// mean what they should. The engine is offered twice where ALLCNN_TEST_EMULATED is "two", not at all where it is "none",
+// and not for plain 1x1 convolutions where it is "products". The numbers of attributes and kinds are those of cudnn_graph.h.
 
 #include <bit>
 #include <cstdint>
@@ -179,6 +179,17 @@ struct Run {
 
 Shared content(void* descriptor) { return ((Holder*)descriptor)->content; }
 
+/// Whether a graph is a convolution without stride, padding and groups by 1x1 kernels.
+bool is_product(const Content& graph) {
+    const Content& operation = *graph.others.at(801).at(0);
+    Shared settings = Run::convolution_of(operation);
+    bool forward = operation.kind == FORWARD, data = operation.kind == BACKWARD_DATA;
+    Tensor weights(*operation.other(forward ? 703 : data ? 709 : 715));
+    Tensor input(*operation.other(forward ? 704 : data ? 710 : 716));
+    bool plain = settings->list<int64_t>(103).at(0) == 1 && settings->list<int64_t>(105).at(0) == 0;
+    return plain && weights.h() == 1 && weights.w() == 1 && weights.c() == input.c();
+}
+
 }  // namespace
 
 extern "C" {
@@ -206,6 +217,8 @@ int cudnnBackendFinalize(void* descriptor) {
     Content& heuristic = *content(descriptor);
     const char* engines = getenv("ALLCNN_TEST_EMULATED");
     if (engines && !strcmp(engines, "none")) return heuristic.kind == HEURISTIC ? NOT_SUPPORTED : SUCCESS;
+    if (heuristic.kind == HEURISTIC && engines && !strcmp(engines, "products") && is_product(*heuristic.other(201)))
+        return NOT_SUPPORTED;
     if (heuristic.kind == HEURISTIC && heuristic.one<int>(200) == 3) {
         auto engine = std::make_shared<Content>(Content{ENGINE, {}, {{1300, {heuristic.other(201)}}}});
         auto configuration = std::make_shared<Content>(Content{CONFIGURATION, {}, {{300, {engine}}}});

@@ -109,7 +109,7 @@ static Function function(void (*kernel)(A...), bool waits = false) {
 
 #define KERNEL(name) {#name, function(name)}
 static std::map<std::string, Function> functions = {
-    KERNEL(repack), KERNEL(convert), KERNEL(dropout), KERNEL(finish), KERNEL(pass_back), KERNEL(column_totals),
+    KERNEL(repack), KERNEL(convert), KERNEL(gather), KERNEL(dropout), KERNEL(finish), KERNEL(pass_back), KERNEL(column_totals),
     KERNEL(pool_forward), KERNEL(pool_backward), KERNEL(lrn_forward), KERNEL(lrn_backward), KERNEL(average_forward),
     KERNEL(average_backward), KERNEL(sgd_scale), KERNEL(sgd_step), KERNEL(direct_forward),
     KERNEL(direct_backward_data), KERNEL(direct_backward_weights),
@@ -160,6 +160,7 @@ Result cuMemAlloc_v2(uint64_t* address, size_t bytes) {
     memset(memory, 0xff, whole);  // not a number until it is written
     return *address = (uint64_t)memory, SUCCESS;
 }
+Result cuMemGetInfo_v2(size_t* free, size_t* total) { return *free = 64 << 20, *total = 128 << 20, SUCCESS; }
 Result cuMemFree_v2(uint64_t address) { return free((void*)address), SUCCESS; }
 Result cuMemsetD8Async(uint64_t address, unsigned char value, size_t bytes, void*) {
     emulator_enqueue([=] { memset((void*)address, value, bytes); });

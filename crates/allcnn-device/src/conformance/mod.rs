@@ -125,6 +125,8 @@ fn results<D: Device>(device: &D) -> Results {
     for shape in cases::normalizations() {
         other::lrn(&arena, shape, &mut results);
     }
+    other::copies(&arena, &mut results);
+    other::gathering(&arena, &mut results);
     other::activations(&arena, &mut results);
     other::dropout(&arena, &mut results);
     other::head(&arena, &mut results);

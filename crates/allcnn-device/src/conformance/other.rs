@@ -3,8 +3,8 @@
 use super::arena::{Arena, Results, dot, moved, numbers};
 use super::cases::Case;
 use crate::{
-    Activation, Device, Dropout, Gate, LrnShape, Parameter, PoolKind, PoolShape, RegionDraw, ReluRule, Sgd,
-    Shape, StoredOutput, Windows,
+    Activation, Device, Dropout, Gate, ImageSet, ImageValues, LrnShape, Parameter, PoolKind, PoolShape,
+    Reference, RegionDraw, ReluRule, Sgd, Shape, StoredOutput, View, Windows,
 };
 
 const TOLERANCE: f64 = 1e-5;
@@ -109,6 +109,49 @@ fn lrn_both<D: Device>(
     arena.device.lrn_forward(shape, &input, &mut output);
     arena.device.lrn_backward(shape, &input, &d_output, &mut d_input);
     (arena.get(&output, x.len()), arena.get(&d_input, x.len()))
+}
+
+pub(super) fn copies<D: Device>(arena: &Arena<'_, D>, results: &mut Results) {
+    for (len, room, at) in [(5, 5, 0), (7, 20, 9), (1000, 3001, 2001)] {
+        let (from, mut to) = (arena.put(&numbers(len, 1)), arena.put(&numbers(room, 2)));
+        arena.device.copy(&from, &mut to, at);
+        results.push(format!("{len} of {room} values copied to place {at}"), arena.get(&to, room), 0.0);
+    }
+}
+
+/// Batches of images that the device keeps. One that keeps none is given the reference's batch, as callers give it theirs.
+pub(super) fn gathering<D: Device>(arena: &Arena<'_, D>, results: &mut Results) {
+    let shape = Shape { batch: 6, height: 5, width: 7, channels: 3 };
+    let values = numbers(shape.len(), 1);
+    let bytes: Vec<u8> = values.iter().map(|x| (x * 127.0 + 128.0) as u8).collect();
+    let table: Vec<[f32; 256]> = (0..3)
+        .map(|channel| std::array::from_fn(|byte| byte as f32 / 255.0 - channel as f32 * 0.3))
+        .collect();
+    let view = |image, flip, down, right| View { image, flip, down, right };
+    let views = [
+        view(5, false, 0, 0),
+        view(0, true, 0, 0),
+        view(3, false, 2, -3),
+        view(3, true, -4, 6),
+        view(1, false, 5, 0),
+        view(2, true, i32::MIN, i32::MAX),
+    ];
+    let sets = [ImageValues::F32(&values), ImageValues::Bytes { bytes: &bytes, table: &table }];
+    for (set, kind) in sets.into_iter().zip(["f32", "bytes"]) {
+        for count in [views.len(), 2, 0] {
+            let seen = gathered(arena, ImageSet { shape, values: set }, &views[..count]);
+            results.push(format!("{count} views of images of {kind}"), seen, 0.0);
+        }
+    }
+}
+
+fn gathered<D: Device>(arena: &Arena<'_, D>, set: ImageSet<'_>, views: &[View]) -> Vec<f32> {
+    let mut batch = arena.room(set.shape.len());
+    match arena.device.keep_images(set).expect("images") {
+        Some(mut images) => arena.device.gather(&mut images, views, &mut batch).expect("a batch"),
+        None => batch = arena.put(&gathered(&Arena { device: &Reference }, set, views)),
+    }
+    arena.get(&batch, set.shape.len())
 }
 
 pub(super) fn activations<D: Device>(device: &Arena<'_, D>, results: &mut Results) {

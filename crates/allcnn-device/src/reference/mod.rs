@@ -4,11 +4,12 @@
 mod conv;
 mod elementwise;
 mod head;
+mod images;
 mod pool;
 
 use crate::{
-    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolShape, RegionDraw,
-    Regions, Sgd, Shape, StoredOutput,
+    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, ImageSet, LrnShape, Parameter, PoolShape,
+    RegionDraw, Regions, Sgd, Shape, StoredOutput, View,
 };
 
 /// The plain-loop device.
@@ -35,6 +36,7 @@ impl Device for Reference {
     type Conv = ConvShape;
     type Pool = Pool;
     type Step = Step;
+    type Images = images::Images;
     type Recording = ();
 
     fn description(&self) -> String {
@@ -52,7 +54,18 @@ impl Device for Reference {
         values.copy_from_slice(buffer);
         Ok(())
     }
+    fn copy(&self, from: &Vec<f32>, to: &mut Vec<f32>, at: usize) {
+        to[at..][..from.len()].copy_from_slice(from);
+    }
     fn synchronize(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn keep_images(&self, images: ImageSet<'_>) -> Result<Option<images::Images>, Error> {
+        Ok(Some(images::Images::new(images)))
+    }
+    fn gather(&self, images: &mut images::Images, views: &[View], batch: &mut Vec<f32>) -> Result<(), Error> {
+        images.gather(views, batch);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ mod heavy;
 use std::fmt;
 use std::str::FromStr;
 
+use allcnn_device::View;
 use allcnn_device::random::{Purpose, Sequence, Stream};
 
 use crate::data::{Crop, Framing};
@@ -116,6 +117,16 @@ impl Look {
                 flip_shift(FlipShift { flip, down: 0, right: 0 }, out);
             }
         }
+    }
+
+    /// The same as a view for a device that keeps the images; nothing for variations that are more than a view.
+    pub fn view(&self, image_index: u32) -> Option<View> {
+        let FlipShift { flip, down, right } = match self.augment {
+            Augment::None => FlipShift { flip: false, down: 0, right: 0 },
+            Augment::FlipShift { max_shift } => FlipShift::draw(max_shift, &mut self.sequence(image_index)),
+            Augment::Heavy | Augment::CropFlip => return None,
+        };
+        Some(View { image: image_index, flip, down, right })
     }
 
     /// The part that is read of the image file with index `image_index`.

@@ -261,15 +261,28 @@ impl Preprocessor {
         let length = self.geometry.len();
         assert_eq!(pixels.len(), out.len(), "pixels and preprocessed values differ in number");
         assert!(pixels.len().is_multiple_of(length), "{} values, not whole images of {length}", pixels.len());
-        let channels = self.geometry.channels;
         match &self.fitted {
             Fitted::GcnZca(whitening) => whitening.apply(pixels, out),
-            Fitted::MeanStd { mean, std } => {
-                let scaled = |channel: usize, value: u8| (unit(value) - mean[channel]) / std[channel];
-                apply_table(&table(channels, scaled), pixels, out);
-            }
-            Fitted::None => apply_table(&table(channels, |_, value| unit(value)), pixels, out),
+            Fitted::MeanStd { mean, std } => apply_table(&self.scaling(mean, std), pixels, out),
+            Fitted::None => apply_table(&self.plain(), pixels, out),
         }
+    }
+
+    /// For each channel what each of its 256 values becomes, where that depends on nothing else.
+    pub fn table(&self) -> Option<Vec<[f32; 256]>> {
+        match &self.fitted {
+            Fitted::GcnZca(_) => None,
+            Fitted::MeanStd { mean, std } => Some(self.scaling(mean, std)),
+            Fitted::None => Some(self.plain()),
+        }
+    }
+
+    fn scaling(&self, mean: &[f32], std: &[f32]) -> Vec<[f32; 256]> {
+        table(self.geometry.channels, |channel, value| (unit(value) - mean[channel]) / std[channel])
+    }
+
+    fn plain(&self) -> Vec<[f32; 256]> {
+        table(self.geometry.channels, |_, value| unit(value))
     }
 
     /// Turns one preprocessed image back into 0..=255 values, to show it.

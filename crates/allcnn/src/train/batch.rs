@@ -1,5 +1,6 @@
 //! One batch in the computer's memory: images, targets and labels of a training step.
 
+use allcnn_device::View;
 use allcnn_device::random::{Purpose, Stream};
 
 use super::Recipe;
@@ -14,11 +15,19 @@ pub(super) fn order(images: usize, seed: u64, epoch: u64) -> Vec<u32> {
     order
 }
 
+/// The pictures of a batch.
+#[derive(Debug)]
+pub(super) enum Pictures {
+    /// `[rows, height, width, channels]`.
+    Made(Vec<f32>),
+    /// Of images that the device keeps.
+    Kept(Vec<View>),
+}
+
 /// The host side of a batch. Rows beyond the images are zeros: they have no loss and no gradient.
 #[derive(Debug)]
 pub(super) struct Batch {
-    /// `[rows, height, width, channels]`.
-    pub(super) images: Vec<f32>,
+    pub(super) pictures: Pictures,
     /// `[rows, classes]`.
     pub(super) targets: Vec<f32>,
     /// The class of each image; as many as there are images.
@@ -29,10 +38,14 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// A batch of `rows` images of `image_len` values.
-    pub(super) fn new(rows: usize, image_len: usize, classes: usize) -> Self {
+    /// A batch of `rows` images of `image_len` values; only of views where the device `keeps` the images.
+    pub(super) fn new(rows: usize, image_len: usize, classes: usize, keeps: bool) -> Self {
         Self {
-            images: vec![0.0; rows * image_len],
+            pictures: if keeps {
+                Pictures::Kept(Vec::with_capacity(rows))
+            } else {
+                Pictures::Made(vec![0.0; rows * image_len])
+            },
             targets: vec![0.0; rows * classes],
             labels: Vec::with_capacity(rows),
             step: None,
@@ -51,7 +64,14 @@ impl Batch {
         recipe: &Recipe,
         epoch: u64,
     ) -> Result<(), data::Error> {
-        samples.fill(places, look(recipe, epoch), &mut self.images)?;
+        let look = look(recipe, epoch);
+        match &mut self.pictures {
+            Pictures::Made(values) => samples.fill(places, look, values)?,
+            Pictures::Kept(views) => {
+                views.clear();
+                views.extend(places.iter().filter_map(|&place| look.view(place)));
+            }
+        }
         self.labels.clear();
         self.labels.extend(places.iter().map(|&place| samples.labels()[place as usize]));
         self.targets.fill(0.0);

@@ -88,6 +88,11 @@ impl Watch {
         self.learns |= self.recent.len() == WINDOW && mean < GUESSING * self.uniform_loss;
     }
 
+    /// Whether the gradients are due to be looked at after so many more steps.
+    pub(super) fn looks_after(&self, steps: usize) -> bool {
+        self.steps + steps as u64 == FIRST_LOOK
+    }
+
     /// Whether the gradients should be looked at now.
     pub(super) fn is_due(&self, epoch_ends: bool) -> bool {
         let told = self.told_dead || self.told_stuck;

@@ -3,8 +3,10 @@
 mod batch;
 mod budget;
 mod checkpoint;
+mod clock;
 mod error;
 mod explained;
+mod figures;
 mod health;
 mod limits;
 mod metrics;

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use allcnn_device::{Collective, Device};
 
-use super::batch::{Batch, look, order};
+use super::batch::{Batch, Pictures, look, order};
+use super::clock::Clock;
+use super::figures::Unread;
 use super::health::Watch;
 use super::{Checkpoint, Cost, End, EpochRow, Error, Event, Limits, Observer, Outcome, Progress, Task};
 use crate::evaluate::{Scores, Views, score};
@@ -25,10 +27,12 @@ pub struct Trainer<'a, D: Device> {
     step: D::Step,
     /// One recording for full batches and one for the last of an epoch: the scale of the loss is recorded too.
     recordings: [D::Recording; 2],
+    /// The training images, where the device keeps them.
+    images: Option<D::Images>,
     /// Steps take turns, so that the next batch is filled while the device works on this one.
     batches: [Batch; 2],
-    losses: Vec<f32>,
-    logits: Vec<f32>,
+    /// The steps after those that `progress` counts.
+    unread: Unread<D>,
     /// The order of the images in the epoch of that number (from 0).
     order: (u64, Vec<u32>),
     progress: Progress,
@@ -50,6 +54,8 @@ impl<'a, D: Device> Trainer<'a, D> {
         let rows = recipe.batch.min(task.train.len()).div_ceil(collective.size());
         let plan = Plan::new(device, network, rows, PlanPurpose::Training)?;
         let parameters = Parameters::initialize(device, network, recipe.init, recipe.seed)?;
+        let images = task.train.keep_on(device, look(recipe, 0))?;
+        let image_len = task.train.geometry().len();
         let (total_steps, epoch_steps) = recipe.steps(task.train.len());
         Ok(Self {
             device,
@@ -59,9 +65,9 @@ impl<'a, D: Device> Trainer<'a, D> {
             parameters,
             step: device.new_step()?,
             recordings: Default::default(),
-            batches: [(); 2].map(|()| Batch::new(rows, task.train.geometry().len(), classes)),
-            losses: vec![0.0; rows],
-            logits: vec![0.0; rows * classes],
+            batches: [(); 2].map(|()| Batch::new(rows, image_len, classes, images.is_some())),
+            images,
+            unread: Unread::new(device, rows, classes)?,
             order: (0, order(task.train.len(), recipe.seed, 0)),
             progress: Progress { total_steps, epoch_steps, ..Progress::default() },
             watch: Watch::new(classes),
@@ -128,18 +134,22 @@ impl<'a, D: Device> Trainer<'a, D> {
             }
             self.fill_batch(0)?;
             self.queue_step(0, 0.0)?;
-            self.plan.losses(&mut self.losses)?;
-            self.plan.logits(&mut self.logits)?;
+            if self.unread.is_due() {
+                self.unread.read(self.device)?;
+                self.unread.clear();
+            }
             timed = (step + 1).saturating_sub(WARM_UP);
             if timed > 0 && begin.elapsed() >= at_most {
                 break;
             }
         }
+        self.unread.read(self.device)?;
+        self.unread.clear();
         let step = since.elapsed() / timed;
         let since = Instant::now();
-        self.plan.upload(&self.batches[0].images, &self.batches[0].targets)?;
+        load(&mut self.plan, self.images.as_mut(), &self.batches[0])?;
         self.plan.forward(&self.parameters, Mode::Evaluate);
-        self.plan.logits(&mut self.logits)?;
+        self.plan.logits(&mut vec![0.0; self.plan.batch() * self.task.network.classes()])?;
         let batches = self.task.test.len().div_ceil(self.plan.batch()) as u32;
         let evaluation = since.elapsed() * batches;
         let mut velocities = self.parameters.tensors(self.device, Kind::Velocity)?;
@@ -180,18 +190,18 @@ impl<'a, D: Device> Trainer<'a, D> {
             }
             self.train_step(run, &mut clock, observer)?;
             if saved.elapsed() >= limits.save_every && !self.progress.epoch_is_full() {
-                self.save_last(run, &clock, observer)?;
+                self.save_last(run, &mut clock, observer)?;
                 saved = Instant::now();
             }
         };
         if end != End::Finished {
-            self.save_last(run, &clock, observer)?;
+            self.save_last(run, &mut clock, observer)?;
         }
         clock.write(&mut self.progress);
         Ok(Outcome { end, progress: self.progress.clone(), scores: self.scores.take() })
     }
 
-    /// One step: forward, loss, backward, the processes' sum, the update; then its figures.
+    /// Queues one step (forward, loss, backward, the processes' sum, the update) and reads what is due to be read.
     fn train_step(
         &mut self,
         run: &RunFolder,
@@ -199,64 +209,115 @@ impl<'a, D: Device> Trainer<'a, D> {
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
         let since = Instant::now();
-        let (step, epoch) = (self.progress.step, self.progress.epoch());
-        let factor = self.task.recipe.schedule.factor(step, self.progress.total_steps);
-        let learning_rate = self.task.recipe.learning_rate * factor;
+        let step = self.progress.step + self.unread.len() as u64;
+        let total_steps = self.progress.total_steps;
         if self.batches[turn(step)].step != Some(step) {
             self.fill_batch(step)?;
         }
-        self.queue_step(step, learning_rate as f32)?;
-        if step + 1 < self.progress.total_steps {
+        self.queue_step(step, self.learning_rate(step) as f32)?;
+        if step + 1 < total_steps {
             self.fill_batch(step + 1)?;
         }
-        self.plan.losses(&mut self.losses)?;
-        self.plan.logits(&mut self.logits)?;
-        let labels = &self.batches[turn(step)].labels;
-        let images = labels.len();
-        let sum: f64 = self.losses[..images].iter().map(|&loss| f64::from(loss)).sum();
-        let loss = sum / images.max(1) as f64;
+        clock.epoch_seconds += since.elapsed().as_secs_f64();
+        let ends = step + 1 == total_steps || (step + 1).is_multiple_of(self.progress.epoch_steps);
+        if ends || self.unread.is_due() || self.watch.looks_after(self.unread.len()) {
+            self.read_steps(run, clock, observer)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the steps that were queued and counts them.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] with the first step whose loss is not finite.
+    fn read_steps(
+        &mut self,
+        run: &RunFolder,
+        clock: &mut Clock,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        let since = Instant::now();
+        self.unread.read(self.device)?;
+        clock.epoch_seconds += since.elapsed().as_secs_f64();
+        let images = self.progress.images + self.unread.images() as u64;
+        let images_per_s = images as f64 / clock.epoch_seconds.max(1e-9);
+        let counted =
+            (0..self.unread.len()).try_for_each(|place| self.count_step(place, images_per_s, run, observer));
+        self.unread.clear();
+        counted
+    }
+
+    /// Counts a step that was read.
+    fn count_step(
+        &mut self,
+        place: usize,
+        images_per_s: f64,
+        run: &RunFolder,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        let figures = self.unread.step(place);
+        let loss = figures.loss();
         if !loss.is_finite() {
             return Err(self.diverged(run, loss));
         }
+        let (step, epoch) = (self.progress.step, self.progress.epoch());
         let progress = &mut self.progress;
         progress.step += 1;
-        progress.loss_sum += sum;
-        progress.images += images as u64;
-        progress.wrong += wrong(&self.logits, labels, self.task.network.classes());
-        clock.epoch_seconds += since.elapsed().as_secs_f64();
-        self.watch.note(loss, factor);
+        progress.loss_sum += figures.loss_sum;
+        progress.images += figures.images;
+        progress.wrong += figures.wrong;
+        self.watch.note(loss, self.task.recipe.schedule.factor(step, self.progress.total_steps));
         self.look_after(observer)?;
         observer.observe(Event::Step {
             step: step + 1,
             total_steps: self.progress.total_steps,
             epoch,
             loss,
-            learning_rate,
-            images_per_s: self.progress.images as f64 / clock.epoch_seconds.max(1e-9),
+            learning_rate: self.learning_rate(step),
+            images_per_s,
         });
         Ok(())
     }
 
-    /// Queues the work of a step on the batch in memory.
+    /// The learning rate of a step.
+    fn learning_rate(&self, step: u64) -> f64 {
+        let recipe = self.task.recipe;
+        recipe.learning_rate * recipe.schedule.factor(step, self.progress.total_steps)
+    }
+
+    /// Queues the work of a step on the batch in memory, and that its figures are kept.
     fn queue_step(&mut self, number: u64, learning_rate: f32) -> Result<(), Error> {
-        let Self { device, collective, task, plan, parameters, step, recordings, batches, progress, .. } =
-            self;
+        let Self {
+            device,
+            collective,
+            task,
+            plan,
+            parameters,
+            step,
+            recordings,
+            images,
+            batches,
+            progress,
+            unread,
+            ..
+        } = self;
         let batch = &batches[turn(number)];
         let recipe = task.recipe;
-        plan.upload(&batch.images, &batch.targets)?;
+        load(plan, images.as_mut(), batch)?;
         device.set_step(step, number, learning_rate);
-        let images = step_images(task.train.len(), recipe.batch, number % progress.epoch_steps).len();
-        let scale = 1.0 / images as f32;
+        let count = step_images(task.train.len(), recipe.batch, number % progress.epoch_steps).len();
+        let scale = 1.0 / count as f32;
         let sgd = recipe.sgd();
         // Another rank draws other dropout masks.
         let seed = recipe.seed.wrapping_add((collective.rank() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        device.replay(&mut recordings[usize::from(images < recipe.batch)], &mut || {
+        device.replay(&mut recordings[usize::from(count < recipe.batch)], &mut || {
             plan.forward(parameters, Mode::Train { step, seed });
             plan.loss(scale);
             plan.backward(parameters, Mode::Train { step, seed });
             collective.all_reduce(device, parameters.list_mut());
             device.sgd(sgd, step, parameters.list_mut());
         });
+        unread.note(plan, &batch.labels);
         Ok(())
     }
 
@@ -339,11 +400,9 @@ impl<'a, D: Device> Trainer<'a, D> {
     fn epoch_row(&self, test: Option<(f64, f64)>, clock: &Clock) -> EpochRow {
         let progress = &self.progress;
         let images = progress.images as f64;
-        let schedule = &self.task.recipe.schedule;
         EpochRow {
             epoch: progress.epoch(),
-            learning_rate: self.task.recipe.learning_rate
-                * schedule.factor(progress.step - 1, progress.total_steps),
+            learning_rate: self.learning_rate(progress.step - 1),
             train_loss: progress.loss_sum / images,
             train_error_pct: 100.0 * progress.wrong as f64 / images,
             test_loss: test.map(|(loss, _)| loss),
@@ -356,9 +415,10 @@ impl<'a, D: Device> Trainer<'a, D> {
     fn save_last(
         &mut self,
         run: &RunFolder,
-        clock: &Clock,
+        clock: &mut Clock,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
+        self.read_steps(run, clock, observer)?;
         clock.write(&mut self.progress);
         self.save(run, false)?;
         observer.observe(Event::Saved { step: self.progress.step });
@@ -391,37 +451,28 @@ impl<'a, D: Device> Trainer<'a, D> {
 
     fn diverged(&self, run: &RunFolder, loss: f64) -> Error {
         let step = self.progress.step.min(self.progress.total_steps - 1);
-        let factor = self.task.recipe.schedule.factor(step, self.progress.total_steps);
         Error::Diverged {
             loss,
             step: step + 1,
             epoch: self.progress.epoch(),
-            learning_rate: self.task.recipe.learning_rate * factor,
+            learning_rate: self.learning_rate(step),
             checkpoint: Some(run.last()).filter(|path| path.exists()),
         }
     }
 }
 
-/// The seconds of a training, over all its sessions.
-struct Clock {
-    began: Instant,
-    before: f64,
-    epoch_seconds: f64,
-}
-
-impl Clock {
-    fn start(progress: &Progress) -> Self {
-        Self { began: Instant::now(), before: progress.seconds, epoch_seconds: progress.epoch_seconds }
+/// Brings a batch to the device.
+fn load<D: Device>(
+    plan: &mut Plan<'_, D>,
+    images: Option<&mut D::Images>,
+    batch: &Batch,
+) -> Result<(), Error> {
+    match (&batch.pictures, images) {
+        (Pictures::Kept(views), Some(images)) => plan.gather(images, views, &batch.targets)?,
+        (Pictures::Made(values), _) => plan.upload(values, &batch.targets)?,
+        (Pictures::Kept(_), None) => unreachable!("a batch of images that nobody keeps"),
     }
-
-    fn seconds(&self) -> f64 {
-        self.before + self.began.elapsed().as_secs_f64()
-    }
-
-    fn write(&self, progress: &mut Progress) {
-        progress.seconds = self.seconds();
-        progress.epoch_seconds = self.epoch_seconds;
-    }
+    Ok(())
 }
 
 /// Which of the two batches a step uses.
@@ -433,16 +484,6 @@ fn turn(step: u64) -> usize {
 fn step_images(images: usize, batch: usize, step_in_epoch: u64) -> std::ops::Range<usize> {
     let begin = (step_in_epoch as usize * batch).min(images);
     begin..(begin + batch).min(images)
-}
-
-/// How many images got their highest logit, the first of equals, in another class.
-fn wrong(logits: &[f32], labels: &[u32], classes: usize) -> u64 {
-    let rows = logits.chunks_exact(classes).zip(labels);
-    rows.filter(|(row, label)| {
-        let own = row[**label as usize];
-        row.iter().enumerate().any(|(class, &x)| x > own || (x == own && class < **label as usize))
-    })
-    .count() as u64
 }
 
 fn not_finite(tensors: &[Tensor]) -> Option<f32> {

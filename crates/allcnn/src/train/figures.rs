@@ -1,0 +1,156 @@
+//! What the steps gave: their losses and logits wait on the device until the host reads those of many steps at once.
+//!
+//! How many depends on the device and on the clock; the figures are the same whenever they are read, and they are
+//! always read in the order of the steps.
+
+use std::time::{Duration, Instant};
+
+use allcnn_device::{Device, Error};
+
+use crate::plan::Plan;
+
+/// How late the host learns of a step, about: what a person does not notice.
+const LATENESS: Duration = Duration::from_millis(200);
+
+/// The figures of a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Figures {
+    /// Its images.
+    pub(super) images: u64,
+    /// The sum of their losses.
+    pub(super) loss_sum: f64,
+    /// How many of them were taken for another class.
+    pub(super) wrong: u64,
+}
+
+impl Figures {
+    /// The mean loss.
+    pub(super) fn loss(&self) -> f64 {
+        self.loss_sum / self.images.max(1) as f64
+    }
+
+    /// The figures of the images with these labels, from the losses `[rows]` and the logits `[rows, classes]`.
+    fn of(labels: &[u32], losses: &[f32], logits: &[f32], classes: usize) -> Self {
+        let loss_sum = losses[..labels.len()].iter().map(|&loss| f64::from(loss)).sum();
+        Self { images: labels.len() as u64, loss_sum, wrong: wrong(logits, labels, classes) }
+    }
+}
+
+/// Steps that were queued and not read yet.
+pub(super) struct Unread<D: Device> {
+    /// A slot a step: its losses `[rows]`, then its logits `[rows, classes]`.
+    log: D::Buffer,
+    values: Vec<f32>,
+    rows: usize,
+    classes: usize,
+    /// The steps: where the labels of each end.
+    ends: Vec<usize>,
+    labels: Vec<u32>,
+    /// Steps that should wait at most, and since when the first one does.
+    most: usize,
+    since: Instant,
+}
+
+impl<D: Device> Unread<D> {
+    /// Room for steps of `rows` images.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub(super) fn new(device: &D, rows: usize, classes: usize) -> Result<Self, Error> {
+        let slots = device.steps_between_reads().max(1);
+        let len = slots * rows * (1 + classes);
+        Ok(Self {
+            log: device.alloc(len)?,
+            values: vec![0.0; len],
+            rows,
+            classes,
+            ends: Vec::with_capacity(slots),
+            labels: Vec::with_capacity(slots * rows),
+            most: 1,
+            since: Instant::now(),
+        })
+    }
+
+    /// Takes note of the step whose work was queued last, on images with these labels.
+    pub(super) fn note(&mut self, plan: &Plan<'_, D>, labels: &[u32]) {
+        if self.ends.is_empty() {
+            self.since = Instant::now();
+        }
+        let at = self.ends.len() * self.slot();
+        plan.log(&mut self.log, at);
+        self.labels.extend(labels);
+        self.ends.push(self.labels.len());
+    }
+
+    /// Steps that wait to be read.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Their images.
+    pub(super) fn images(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether they have waited long enough.
+    pub(super) fn is_due(&self) -> bool {
+        self.len() >= self.most
+    }
+
+    /// Waits for all of them; [`Unread::step`] then gives their figures.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    pub(super) fn read(&mut self, device: &D) -> Result<(), Error> {
+        if self.ends.is_empty() {
+            return Ok(());
+        }
+        device.download(&self.log, &mut self.values)?;
+        let step = self.since.elapsed() / self.len() as u32;
+        let fitting = LATENESS.as_nanos() / step.as_nanos().max(1);
+        self.most = (fitting as usize).clamp(1, self.values.len() / self.slot());
+        Ok(())
+    }
+
+    /// The figures of step `step` of those that were read.
+    pub(super) fn step(&self, step: usize) -> Figures {
+        let begin = step.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let (losses, logits) = self.values[step * self.slot()..][..self.slot()].split_at(self.rows);
+        Figures::of(&self.labels[begin..self.ends[step]], losses, logits, self.classes)
+    }
+
+    /// Forgets them.
+    pub(super) fn clear(&mut self) {
+        self.ends.clear();
+        self.labels.clear();
+    }
+
+    /// Values a step.
+    fn slot(&self) -> usize {
+        self.rows * (1 + self.classes)
+    }
+}
+
+/// How many images got their highest logit, the first of equals, in another class.
+fn wrong(logits: &[f32], labels: &[u32], classes: usize) -> u64 {
+    let rows = logits.chunks_exact(classes).zip(labels);
+    rows.filter(|(row, label)| {
+        let own = row[**label as usize];
+        row.iter().enumerate().any(|(class, &x)| x > own || (x == own && class < **label as usize))
+    })
+    .count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absent_images_do_not_count_and_the_first_of_equal_logits_is_the_answer() {
+        let (losses, logits) = ([0.5, 0.25, 9.0], [1.0, 1.0, 1.0, 1.0, 3.0, 2.0]);
+        let figures = Figures::of(&[0, 1], &losses, &logits, 2);
+        assert_eq!(figures, Figures { images: 2, loss_sum: 0.75, wrong: 1 });
+        assert_eq!(figures.loss(), 0.375);
+        assert_eq!(Figures::of(&[], &losses, &logits, 2).loss(), 0.0);
+    }
+}
