@@ -12,7 +12,8 @@ use allcnn_device::{ConvShape, Shape};
 
 use super::super::tile::{LINE, Panels, accumulate, with_tile, zeros};
 use super::super::{DataPass, Declined, Direction};
-use super::taps::{Points, Weights};
+use super::bf16x6;
+use super::taps::{PackedPoints, Points, Weights};
 use super::transform::{self, Line, Sink, Source, Spaced};
 use super::{Corner, SLOT_PADDING, Scheme, Tiling, strided};
 use crate::engine::Engine;
@@ -20,6 +21,8 @@ use crate::ops::epilogue::Finish;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
 
+/// Tiles of a chunk whose products run on tiles of the machine.
+const CHUNK_ON_TILES: usize = 64;
 /// Tiles of a chunk: enough to pay for reading the weights, few enough for the cache.
 const CHUNK_TILES: usize = 32;
 /// A small batch is still cut into so many chunks, for the threads' sake.
@@ -35,6 +38,8 @@ pub(in super::super) struct Winograd {
     pub(super) chunk_rows: usize,
     /// Values between tiles of a point.
     pub(super) stride: usize,
+    /// Whether products run on tiles.
+    bf16x6: bool,
     pub(super) workers: usize,
 }
 
@@ -47,14 +52,21 @@ impl Winograd {
     ) -> Result<Box<dyn DataPass>, Declined> {
         let tiling = Tiling::new(&shape, direction, engine)?;
         let panels = Panels::new(tiling.destination.channels, engine.isa());
-        let chunk_rows = (CHUNK_TILES / tiling.across()).min(tiling.rows() / FEWEST_CHUNKS).max(1);
-        let stride = tiling.source.channels.next_multiple_of(panels.lanes()).max(panels.stored_all());
+        let chunk_rows = |tiles: usize| (tiles / tiling.across()).min(tiling.rows() / FEWEST_CHUNKS).max(1);
+        let channels = [tiling.source.channels, tiling.destination.channels];
+        let bf16x6 = bf16x6::pays(engine, channels, chunk_rows(CHUNK_ON_TILES) * tiling.across());
+        let chunk_rows = chunk_rows(if bf16x6 { CHUNK_ON_TILES } else { CHUNK_TILES });
+        let stride = match bf16x6 {
+            true => channels[0].max(channels[1]).next_multiple_of(bf16x6::BLOCK),
+            false => channels[0].next_multiple_of(panels.lanes()).max(panels.stored_all()),
+        };
         Ok(Box::new(Self {
             direction,
             tiling,
             panels,
             chunk_rows,
             stride,
+            bf16x6,
             workers: engine.threads().count(),
         }))
     }
@@ -74,16 +86,52 @@ impl Winograd {
 
     /// Values of a slot: a point of all tiles in a chunk.
     fn slot(&self) -> usize {
-        self.chunk_rows * self.tiling.across() * self.stride + SLOT_PADDING
+        let tiles = self.chunk_rows * self.tiling.across();
+        let rows = if self.bf16x6 { tiles.next_multiple_of(bf16x6::BLOCK) } else { tiles };
+        rows * self.stride + SLOT_PADDING
     }
 
-    /// Values of a worker's buffer.
+    /// Values of a worker's buffer: the slots, and the left side of a product on tiles.
+    fn buffer(&self) -> usize {
+        self.slots()
+            + if self.bf16x6 {
+                bf16x6::packed_len(self.slot() / self.stride, self.tiling.source.channels)
+            } else {
+                0
+            }
+    }
+
+    /// Values of all slots.
     fn slots(&self) -> usize {
         (self.first_left() + self.sides()[0] * self.sides()[0]) * self.slot()
     }
 
+    /// Values of a point of the transformed weights.
     pub(super) fn point_len(&self) -> usize {
-        self.tiling.source.channels * self.panels.stored_all()
+        let [depth, columns] = [self.tiling.source.channels, self.tiling.destination.channels];
+        if self.bf16x6 { bf16x6::packed_len(columns, depth) } else { depth * self.panels.stored_all() }
+    }
+}
+
+impl Winograd {
+    /// The weights as right sides of products of terms.
+    fn prepare_terms(&self, engine: &Engine, weights: &[f32], transformed: SendPtr<f32>) {
+        use transform::{SIDE, Weights as Plain};
+        let steps = self.tiling.source.channels.div_ceil(bf16x6::BLOCK);
+        let blocks = self.tiling.destination.channels.div_ceil(bf16x6::BLOCK);
+        engine.threads().run(blocks * steps, |chunk, _| {
+            let depth = chunk % steps * bf16x6::BLOCK..(chunk % steps + 1) * bf16x6::BLOCK;
+            let weights = Weights { pass: self, weights, depth, panel: chunk / steps, transformed };
+            match self.tiling.scheme {
+                Scheme::TwoByTwo => engine.isa().run(PackedPoints::<_, 2, SIDE>(weights, Plain)),
+                Scheme::ThreeByThree => engine.isa().run(PackedPoints::<_, 3, SIDE>(weights, Plain)),
+                Scheme::FiveByFive => engine.isa().run(PackedPoints::<_, 5, SIDE>(weights, Plain)),
+                Scheme::Strided => {
+                    let transform = strided::Weights;
+                    engine.isa().run(PackedPoints::<_, 3, { strided::SIDE }>(weights, transform));
+                }
+            }
+        });
     }
 }
 
@@ -92,13 +140,16 @@ impl DataPass for Winograd {
         "winograd"
     }
 
-    /// The transformed weights, [point][panel][source channel][stored column].
+    /// The transformed weights, [point][panel][source channel][stored column] or packed for tiles.
     fn weights_len(&self) -> usize {
         self.tiling.scheme.products() * self.point_len()
     }
 
     fn prepare(&self, engine: &Engine, weights: &[f32], transformed: &mut [f32]) {
         let transformed = SendPtr(transformed.as_mut_ptr());
+        if self.bf16x6 {
+            return self.prepare_terms(engine, weights, transformed);
+        }
         /// Source channels of a chunk.
         const DEPTH: usize = 16;
         let pieces = self.tiling.source.channels.div_ceil(DEPTH);
@@ -123,7 +174,7 @@ impl DataPass for Winograd {
     }
 
     fn workspace_len(&self) -> usize {
-        self.stride + self.workers * self.slots()
+        self.stride + self.workers * self.buffer()
     }
 
     fn run(
@@ -149,7 +200,7 @@ impl DataPass for Winograd {
             let (destination, slots) = unsafe {
                 (
                     std::slice::from_raw_parts_mut(start.at(first), end - first),
-                    std::slice::from_raw_parts_mut(slots.at(worker * self.slots()), self.slots()),
+                    std::slice::from_raw_parts_mut(slots.at(worker * self.buffer()), self.buffer()),
                 )
             };
             let tiles = tile_rows.start * self.tiling.across()..tile_rows.end * self.tiling.across();
@@ -201,7 +252,6 @@ impl<const M: usize> Kernel for Whole<'_, M> {
         chunk.transform_source::<S, _, _, SIDE, SIDE, SIDE, SIDE, SIDE>(simd, Input, Input, None);
         chunk.multiply(simd, [0, 0], [SIDE, SIDE], false);
         chunk.transform_destination::<S, _, _, SIDE, M, SIDE, M, SIDE>(simd, Output, Output, None);
-        chunk.finish.apply(simd, chunk.first, chunk.destination);
     }
 }
 
@@ -236,9 +286,9 @@ impl Kernel for Halves<'_> {
                     simd, OuterInput, OuterInput, None,
                 );
                 each_phase!(chunk.phase_backward(simd, Output, MiddleOutput));
+                chunk.finish.apply(simd, chunk.first, chunk.destination);
             }
         }
-        chunk.finish.apply(simd, chunk.first, chunk.destination);
     }
 }
 
@@ -318,12 +368,34 @@ impl Chunk<'_> {
     #[inline(always)]
     fn multiply<S: Simd>(&mut self, simd: S, first: [usize; 2], [rows, columns]: [usize; 2], adds: bool) {
         let [side, weights_side] = self.pass.sides();
+        // SAFETY: chosen only where there are tiles.
+        let session = self.pass.bf16x6.then(|| unsafe { bf16x6::Session::new() });
         for (y, x) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
             let point = (first[0] + y) * weights_side + first[1] + x;
+            if let Some(session) = &session {
+                self.multiply_terms(session, (y * side + x, point), adds);
+                continue;
+            }
             for panel in 0..self.pass.panels.count() {
                 let columns = self.pass.panels.columns(panel).len();
                 with_tile!(S, columns, self.multiply_panel(simd, (y * side + x, point), panel, adds));
             }
+        }
+    }
+
+    /// A point of M, by products of terms.
+    fn multiply_terms(&mut self, session: &bf16x6::Session, (at, point): (usize, usize), adds: bool) {
+        let Winograd { tiling, stride, .. } = *self.pass;
+        let (slot, count) = (self.pass.slot(), self.tiles.len());
+        let [depth, columns] = [tiling.source.channels, tiling.destination.channels];
+        let weights = &self.weights[point * self.pass.point_len()..][..self.pass.point_len()];
+        let (slots, packed) = self.slots.split_at_mut(self.pass.slots());
+        let (products, left) = slots.split_at_mut((at + self.pass.first_left()) * slot);
+        let to = bf16x6::Rows { start: products[at * slot..][..slot].as_mut_ptr(), stride };
+        // SAFETY: V has `count` rows of whole vectors; a slot and a row of it are whole blocks.
+        unsafe {
+            bf16x6::pack_left(left[..count * stride].as_ptr(), stride, count, depth, packed.as_mut_ptr());
+            session.multiply([packed, weights], [count, columns, depth], adds, to);
         }
     }
 
@@ -373,7 +445,8 @@ impl Chunk<'_> {
         }
     }
 
-    /// y = At M A, without what sticks out of the image, to the pixels of the tiles or to every second one from `half` on.
+    /// y = At M A, without what sticks out of the image, finished, to the pixels of the tiles or to every second one from `half` on,
+    /// which are not finished.
     #[inline(always)]
     fn transform_destination<
         S: Simd,
@@ -417,6 +490,14 @@ impl Chunk<'_> {
                     ahead: tiling.step * channels,
                 };
                 transform::rectangle::<S, _, _, I, O, A, B>(simd, down, across, &mut points, &mut outputs);
+            }
+            if half.is_none() {
+                // The tile is finished while it is in the first-level cache.
+                for y in 0..rows.min(O) {
+                    let first = corner + y * width * channels;
+                    let values = &mut self.destination[first..][..columns.min(B) * channels];
+                    self.finish.apply(simd, self.first + first, values);
+                }
             }
         }
     }
