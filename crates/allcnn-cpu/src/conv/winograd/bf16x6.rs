@@ -8,6 +8,7 @@
 
 use crate::engine::{Choice, Engine};
 use crate::isa::Isa;
+use crate::simd::Simd;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::Tiles;
 
@@ -67,8 +68,9 @@ impl Session {
         to: Rows,
     ) {
         let (block, steps) = (packed_len(1, depth), depth.div_ceil(BLOCK));
-        for (column, right) in right.chunks_exact(block).take(columns.div_ceil(BLOCK)).enumerate() {
-            for (row, left) in left.chunks_exact(block).take(rows.div_ceil(BLOCK)).enumerate() {
+        // Rows outside: a block of them stays in the first-level cache.
+        for (row, left) in left.chunks_exact(block).take(rows.div_ceil(BLOCK)).enumerate() {
+            for (column, right) in right.chunks_exact(block).take(columns.div_ceil(BLOCK)).enumerate() {
                 // SAFETY: the caller's promise; there are tiles.
                 unsafe {
                     let sums = to.start.add(row * BLOCK * to.stride + column * BLOCK);
@@ -76,6 +78,71 @@ impl Session {
                 }
             }
         }
+    }
+}
+
+/// Packs `from`, so many rows of `columns` values, transposed: the columns are the left side's rows.
+///
+/// # Safety
+/// The rows must be readable for whole blocks of columns, [`packed_len`] pairs writable; there must be tiles.
+#[inline(always)]
+pub(super) unsafe fn pack_left_transposed<S: Simd>(
+    simd: S,
+    from: Rows,
+    rows: usize,
+    columns: usize,
+    to: *mut f32,
+) {
+    let steps = rows.div_ceil(BLOCK);
+    let mut squares = Squares([0.0; STEP]);
+    for step in 0..steps {
+        for column in (0..columns).step_by(TILE) {
+            for pair in 0..TILE {
+                let [low, high] = from.pair(rows, step * BLOCK + pair, column);
+                // SAFETY: each row and the squares are there.
+                unsafe { pack_pairs(low, high, squares.0.as_mut_ptr().add(pair * TILE)) };
+            }
+            for term in 0..3 {
+                let place = right_row(steps, column, step, 0) + term * TERM;
+                // SAFETY: the square is there, and the caller's promise.
+                unsafe { simd.transpose(squares.0.as_ptr().add(term * TERM), to.add(place), TILE) };
+            }
+        }
+    }
+}
+
+/// Packs so many rows of one block of columns as a right side.
+///
+/// # Safety
+/// As for [`pack_left_transposed`].
+#[inline(always)]
+pub(super) unsafe fn pack_right(from: Rows, rows: usize, to: *mut f32) {
+    let steps = rows.div_ceil(BLOCK);
+    for step in 0..steps {
+        for pair in 0..TILE {
+            for column in [0, TILE] {
+                let [low, high] = from.pair(rows, step * BLOCK + pair, column);
+                // SAFETY: the caller's promise.
+                unsafe { pack_pairs(low, high, to.add(right_row(steps, column, step, pair))) };
+            }
+        }
+    }
+}
+
+/// A tile of each term, before it is transposed.
+#[repr(align(64))]
+struct Squares([f32; STEP]);
+
+static ZEROS: [f32; TILE] = [0.0; TILE];
+
+impl Rows {
+    /// Where 16 values of rows `row` and `row + 16` are, zeros for those past the last.
+    #[inline(always)]
+    fn pair(&self, rows: usize, row: usize, column: usize) -> [*const f32; 2] {
+        [row, row + TILE].map(|row| match row < rows {
+            true => self.start.wrapping_add(row * self.stride + column).cast_const(),
+            false => ZEROS.as_ptr(),
+        })
     }
 }
 
@@ -129,7 +196,7 @@ mod on_tiles {
         for term in 0..3 {
             let (low_bits, high_bits) = (_mm512_castps_si512(low), _mm512_castps_si512(high));
             // The kept bits of `high`, the others of the shifted `low`.
-            let pairs = _mm512_ternarylogic_epi32::<0xe2>(_mm512_srli_epi32::<16>(low_bits), kept, high_bits);
+            let pairs = _mm512_ternarylogic_epi32::<0xb8>(_mm512_srli_epi32::<16>(low_bits), kept, high_bits);
             // SAFETY: the caller's promise.
             unsafe { _mm512_storeu_ps(to.add(term * TERM), _mm512_castsi512_ps(pairs)) };
             (low, high) = (_mm512_sub_ps(low, cut(low)), _mm512_sub_ps(high, cut(high)));
@@ -140,6 +207,7 @@ mod on_tiles {
     ///
     /// # Safety
     /// The values must be readable, the pairs writable.
+    #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     pub(in super::super) unsafe fn pack_pairs(low: *const f32, high: *const f32, to: *mut f32) {
         // SAFETY: the caller's promise.
@@ -215,6 +283,8 @@ mod on_tiles {
                 "tileloadd tmm5, [{a} + {row} + 5120]",
                 "tdpbf16ps tmm2, tmm5, tmm6",
                 "tdpbf16ps tmm3, tmm5, tmm7",
+
+
                 // middle * high
                 "tileloadd tmm4, [{a} + {row} + 2048]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
@@ -222,6 +292,8 @@ mod on_tiles {
                 "tileloadd tmm5, [{a} + {row} + 3072]",
                 "tdpbf16ps tmm2, tmm5, tmm6",
                 "tdpbf16ps tmm3, tmm5, tmm7",
+
+
                 // middle * middle
                 "tileloadd tmm6, [{b} + {row} + 2048]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
@@ -229,6 +301,8 @@ mod on_tiles {
                 "tileloadd tmm7, [{b} + {row} + 3072]",
                 "tdpbf16ps tmm1, tmm4, tmm7",
                 "tdpbf16ps tmm3, tmm5, tmm7",
+
+
                 // high * middle
                 "tileloadd tmm4, [{a} + {row}]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
@@ -236,6 +310,8 @@ mod on_tiles {
                 "tileloadd tmm5, [{a} + {row} + 1024]",
                 "tdpbf16ps tmm2, tmm5, tmm6",
                 "tdpbf16ps tmm3, tmm5, tmm7",
+
+
                 // high * low
                 "tileloadd tmm6, [{b} + {row} + 4096]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
@@ -243,6 +319,8 @@ mod on_tiles {
                 "tileloadd tmm7, [{b} + {row} + 5120]",
                 "tdpbf16ps tmm1, tmm4, tmm7",
                 "tdpbf16ps tmm3, tmm5, tmm7",
+
+
                 // high * high
                 "tileloadd tmm6, [{b} + {row}]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
@@ -270,6 +348,69 @@ mod on_tiles {
                 out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                 options(nostack)
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::Kernel;
+
+    const SIDES: [usize; 3] = [40, 32, 50];
+
+    /// The product of ragged sides, the left one packed row by row or transposed.
+    struct Product<'a> {
+        left: &'a [f32],
+        right: &'a [f32],
+        is_transposed: bool,
+    }
+
+    impl Kernel for Product<'_> {
+        type Output = Vec<f32>;
+
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) -> Vec<f32> {
+            let [rows, columns, depth] = SIDES;
+            let start = |side: &[f32]| side.as_ptr().cast_mut();
+            let mut packed = [vec![0.0; packed_len(rows, depth)], vec![0.0; packed_len(columns, depth)]];
+            let mut sums = vec![1.0; 64 * columns];
+            let to = Rows { start: sums.as_mut_ptr(), stride: columns };
+            // SAFETY: there are tiles; all sides are filled up to whole blocks.
+            unsafe {
+                if self.is_transposed {
+                    let left = Rows { start: start(self.left), stride: 64 };
+                    pack_left_transposed(simd, left, depth, rows, packed[0].as_mut_ptr());
+                } else {
+                    pack_left(self.left.as_ptr(), 64, rows, depth, packed[0].as_mut_ptr());
+                }
+                pack_right(Rows { start: start(self.right), stride: columns }, depth, packed[1].as_mut_ptr());
+                Session::new().multiply([&packed[0], &packed[1]], SIDES, true, to);
+            }
+            sums
+        }
+    }
+
+    #[test]
+    fn products_of_terms_are_as_exact_as_f32() {
+        if !Isa::available().contains(&Isa::Amx) {
+            eprintln!("skipped: this machine has no tiles");
+            return;
+        }
+        let [rows, columns, depth] = SIDES;
+        let value = |at: usize| (at as f32 * 0.7133).sin() * 1.7;
+        let left: Vec<f32> = (0..64 * 64).map(value).collect();
+        let right: Vec<f32> = (0..64 * columns).map(|at| value(at + 9999)).collect();
+        for is_transposed in [false, true] {
+            let sums = Isa::Amx.run(Product { left: &left, right: &right, is_transposed });
+            for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+                let at = |k: usize| if is_transposed { k * 64 + row } else { row * 64 + k };
+                let product = |k: usize| f64::from(left[at(k)]) * f64::from(right[k * columns + column]);
+                let expected = 1.0 + (0..depth).map(product).sum::<f64>();
+                let actual = sums[row * columns + column];
+                // A few roundings of an f32 sum of this size.
+                assert!((f64::from(actual) - expected).abs() < 1e-5, "{actual} is not {expected}");
+            }
         }
     }
 }

@@ -16,13 +16,16 @@
 //! | `taps` | weights to the points, and their gradients back |
 //! | `bf16x6` | the products at a point by six products of bf16 terms, where the machine has tiles for them |
 //! | `data` | forward and backward-data: chunks of tiles go through all three stages inside the second-level cache |
+//! | `chunk` | such a chunk |
 //! | `weights` | backward-weights: dw = Gt [ sum over tiles of (Bt d B) * (A dy At) ] G, a row of points at a time |
+//! | `job` | a piece of the work of backward-weights |
 
 mod bf16x6;
+mod chunk;
 mod data;
+mod job;
 mod strided;
 mod taps;
-
 mod transform;
 mod weights;
 

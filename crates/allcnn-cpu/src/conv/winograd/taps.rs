@@ -157,7 +157,8 @@ impl Kernel for AddUp<'_> {
     }
 }
 
-/// Where the gradients of some weights stand: one panel and one vector's worth of input channels.
+/// Where the gradients of some weights stand: one panel and as many input channels as fill a vector or a
+/// block.
 pub(super) struct Gradient<'a> {
     pub(super) pass: &'a WinogradWeights,
     pub(super) sums: &'a [f32],
@@ -177,11 +178,12 @@ impl<L: Line<P, R>, const P: usize, const R: usize> Kernel for Gradients<'_, L, 
         let Self(Gradient { pass, sums, panel, rows, d_weights }, transform) = self;
         let (columns, stored) = (pass.panels.columns(panel), pass.panels.stored(panel));
         let channels = pass.tiling.source.channels;
-        for i in rows * S::LANES..((rows + 1) * S::LANES).min(channels) {
+        let step = pass.panels.lanes();
+        for i in rows * step..((rows + 1) * step).min(channels) {
             for vector in (0..stored).step_by(S::LANES) {
                 let place = pass.depth * pass.panels.stored_before(panel) + i * stored + vector;
                 let first = columns.start + vector;
-                let count = S::LANES.min(columns.end - first);
+                let count = S::LANES.min(columns.end.saturating_sub(first));
                 // SAFETY: whole vectors stand at all points; they are only read.
                 let mut points =
                     unsafe { Spaced::<P>::new(sums[place..].as_ptr().cast_mut(), pass.u_point()) };
