@@ -151,7 +151,12 @@ impl Panels {
         Self { columns, tile, lanes }
     }
 
-    /// Values in a vector.
+    /// Panels so wide, filled up to their whole width.
+    pub(super) fn of_width(columns: usize, width: usize) -> Self {
+        Self { columns, tile: width, lanes: width }
+    }
+
+    /// Values in a vector, or what columns are filled up to.
     pub(super) fn lanes(&self) -> usize {
         self.lanes
     }

@@ -1,28 +1,23 @@
 //! Forward and backward-data. Going back is going forward from d_output with the weights rotated and transposed.
 //!
-//! A chunk is some whole rows of tiles, so that its destination is one run of memory. Its transformed tiles fill a
-//! buffer of the worker, one slot a point. With stride 1, V[point] stands in slot point + 1, and the products M[point]
-//! are written to slot point, where V[point - 1] is used up.
-//!
-//! With stride 2, the four phases of the pixels (outer or middle taps, down and across) go through the buffer one after
-//! another, M before V: on the way forward each phase has its own V and adds to M; on the way back all share V, and
-//! each gives its own pixels.
+//! A chunk is some whole rows of tiles, so that its destination is one run of memory.
 
-use allcnn_device::{ConvShape, Shape};
+use allcnn_device::ConvShape;
 
-use super::super::tile::{LINE, Panels, accumulate, with_tile, zeros};
+use super::super::tile::Panels;
 use super::super::{DataPass, Declined, Direction};
-use super::taps::{Points, Weights};
-use super::transform::{self, Line, Sink, Source, Spaced};
-use super::{Corner, SLOT_PADDING, Scheme, Tiling, strided};
+use super::chunk::Chunk;
+use super::taps::{PackedPoints, Points, Weights};
+use super::{SLOT_PADDING, Scheme, Tiling, bf16x6, strided, transform};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
-use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
 
 /// Tiles of a chunk: enough to pay for reading the weights, few enough for the cache.
 const CHUNK_TILES: usize = 32;
+/// The same for products of terms, which read larger weights in less time.
+const CHUNK_OF_TERMS: usize = 64;
 /// A small batch is still cut into so many chunks, for the threads' sake.
 const FEWEST_CHUNKS: usize = 8;
 
@@ -36,6 +31,8 @@ pub(in super::super) struct Winograd {
     pub(super) chunk_rows: usize,
     /// Values between tiles of a point.
     pub(super) stride: usize,
+    /// Whether products are those of terms on matrix tiles.
+    pub(super) bf16x6: bool,
     pub(super) workers: usize,
 }
 
@@ -48,20 +45,27 @@ impl Winograd {
     ) -> Result<Box<dyn DataPass>, Declined> {
         let tiling = Tiling::new(&shape, direction, engine)?;
         let panels = Panels::new(tiling.destination.channels, engine.isa());
-        let chunk_rows = (CHUNK_TILES / tiling.across()).min(tiling.rows() / FEWEST_CHUNKS).max(1);
-        let stride = tiling.source.channels.next_multiple_of(panels.lanes()).max(panels.stored_all());
+        let chunk_rows = |tiles: usize| (tiles / tiling.across()).min(tiling.rows() / FEWEST_CHUNKS).max(1);
+        let channels = [tiling.source.channels, tiling.destination.channels];
+        let bf16x6 = bf16x6::pays(engine, channels, chunk_rows(CHUNK_OF_TERMS) * tiling.across());
+        let chunk_rows = chunk_rows(if bf16x6 { CHUNK_OF_TERMS } else { CHUNK_TILES });
+        let stride = match bf16x6 {
+            true => channels[0].max(channels[1]).next_multiple_of(bf16x6::BLOCK),
+            false => channels[0].next_multiple_of(panels.lanes()).max(panels.stored_all()),
+        };
         Ok(Box::new(Self {
             direction,
             tiling,
             panels,
             chunk_rows,
             stride,
+            bf16x6,
             workers: engine.threads().count(),
         }))
     }
 
     /// Points of a line that M has, and that the weights have.
-    fn sides(&self) -> [usize; 2] {
+    pub(super) fn sides(&self) -> [usize; 2] {
         match self.tiling.scheme {
             Scheme::Strided => [strided::SUMS, strided::SIDE],
             _ => [transform::SIDE; 2],
@@ -69,22 +73,58 @@ impl Winograd {
     }
 
     /// The slot of the first V.
-    fn first_left(&self) -> usize {
+    pub(super) fn first_left(&self) -> usize {
         if self.tiling.scheme == Scheme::Strided { strided::SUMS * strided::SUMS } else { 1 }
     }
 
     /// Values of a slot: a point of all tiles in a chunk.
-    fn slot(&self) -> usize {
-        self.chunk_rows * self.tiling.across() * self.stride + SLOT_PADDING
+    pub(super) fn slot(&self) -> usize {
+        let tiles = self.chunk_rows * self.tiling.across();
+        let rows = if self.bf16x6 { tiles.next_multiple_of(bf16x6::BLOCK) } else { tiles };
+        rows * self.stride + SLOT_PADDING
     }
 
-    /// Values of a worker's buffer.
-    fn slots(&self) -> usize {
+    /// Values of a worker's buffer: the slots, and the left side of a product on tiles.
+    fn buffer(&self) -> usize {
+        self.slots()
+            + if self.bf16x6 {
+                bf16x6::packed_len(self.slot() / self.stride, self.tiling.source.channels)
+            } else {
+                0
+            }
+    }
+
+    /// Values of all slots.
+    pub(super) fn slots(&self) -> usize {
         (self.first_left() + self.sides()[0] * self.sides()[0]) * self.slot()
     }
 
+    /// Values of a point of the transformed weights.
     pub(super) fn point_len(&self) -> usize {
-        self.tiling.source.channels * self.panels.stored_all()
+        let [depth, columns] = [self.tiling.source.channels, self.tiling.destination.channels];
+        if self.bf16x6 { bf16x6::packed_len(columns, depth) } else { depth * self.panels.stored_all() }
+    }
+}
+
+impl Winograd {
+    /// The weights as right sides of products of terms.
+    fn prepare_terms(&self, engine: &Engine, weights: &[f32], transformed: SendPtr<f32>) {
+        use transform::{SIDE, Weights as Plain};
+        let steps = self.tiling.source.channels.div_ceil(bf16x6::BLOCK);
+        let blocks = self.tiling.destination.channels.div_ceil(bf16x6::BLOCK);
+        engine.threads().run(blocks * steps, |chunk, _| {
+            let depth = chunk % steps * bf16x6::BLOCK..(chunk % steps + 1) * bf16x6::BLOCK;
+            let weights = Weights { pass: self, weights, depth, panel: chunk / steps, transformed };
+            match self.tiling.scheme {
+                Scheme::TwoByTwo => engine.isa().run(PackedPoints::<_, 2, SIDE>(weights, Plain)),
+                Scheme::ThreeByThree => engine.isa().run(PackedPoints::<_, 3, SIDE>(weights, Plain)),
+                Scheme::FiveByFive => engine.isa().run(PackedPoints::<_, 5, SIDE>(weights, Plain)),
+                Scheme::Strided => {
+                    let transform = strided::Weights;
+                    engine.isa().run(PackedPoints::<_, 3, { strided::SIDE }>(weights, transform));
+                }
+            }
+        });
     }
 }
 
@@ -93,13 +133,16 @@ impl DataPass for Winograd {
         "winograd"
     }
 
-    /// The transformed weights, [point][panel][source channel][stored column].
+    /// The transformed weights, [point][panel][source channel][stored column] or packed for tiles.
     fn weights_len(&self) -> usize {
         self.tiling.scheme.products() * self.point_len()
     }
 
     fn prepare(&self, engine: &Engine, weights: &[f32], transformed: &mut [f32]) {
         let transformed = SendPtr(transformed.as_mut_ptr());
+        if self.bf16x6 {
+            return self.prepare_terms(engine, weights, transformed);
+        }
         /// Source channels of a chunk.
         const DEPTH: usize = 16;
         let pieces = self.tiling.source.channels.div_ceil(DEPTH);
@@ -124,7 +167,7 @@ impl DataPass for Winograd {
     }
 
     fn workspace_len(&self) -> usize {
-        self.stride + self.workers * self.slots()
+        self.stride + self.workers * self.buffer()
     }
 
     fn run(
@@ -150,320 +193,12 @@ impl DataPass for Winograd {
             let (destination, slots) = unsafe {
                 (
                     std::slice::from_raw_parts_mut(start.at(first), end - first),
-                    std::slice::from_raw_parts_mut(slots.at(worker * self.slots()), self.slots()),
+                    std::slice::from_raw_parts_mut(slots.at(worker * self.buffer()), self.buffer()),
                 )
             };
             let tiles = tile_rows.start * self.tiling.across()..tile_rows.end * self.tiling.across();
             Chunk { pass: self, source, weights, outside, finish, tiles, first, destination, slots }
                 .run(engine);
         });
-    }
-}
-
-/// A run of tiles and the destination that they cover.
-struct Chunk<'a> {
-    pass: &'a Winograd,
-    source: &'a [f32],
-    weights: &'a [f32],
-    /// Zeros, for pixels outside the image.
-    outside: &'a [f32],
-    finish: Finish<'a>,
-    tiles: std::ops::Range<usize>,
-    /// Place of the chunk in its whole buffer.
-    first: usize,
-    destination: &'a mut [f32],
-    slots: &'a mut [f32],
-}
-
-/// The three stages with stride 1, for tiles of M x M destination pixels.
-struct Whole<'a, const M: usize>(Chunk<'a>);
-
-/// The three stages with stride 2.
-struct Halves<'a>(Chunk<'a>);
-
-impl Chunk<'_> {
-    fn run(self, engine: &Engine) {
-        match self.pass.tiling.scheme {
-            Scheme::TwoByTwo => engine.isa().run(Whole::<5>(self)),
-            Scheme::ThreeByThree => engine.isa().run(Whole::<4>(self)),
-            Scheme::FiveByFive => engine.isa().run(Whole::<2>(self)),
-            Scheme::Strided => engine.isa().run(Halves(self)),
-        }
-    }
-}
-
-impl<const M: usize> Kernel for Whole<'_, M> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        use transform::{Input, Output, SIDE};
-        let mut chunk = self.0;
-        chunk.transform_source::<S, _, _, SIDE, SIDE, SIDE, SIDE, SIDE>(simd, Input, Input, None);
-        chunk.multiply(simd, [0, 0], [SIDE, SIDE], false);
-        chunk.transform_destination::<S, _, _, SIDE, M, SIDE, M, SIDE>(simd, Output, Output, None);
-        chunk.finish.apply(simd, chunk.first, chunk.destination);
-    }
-}
-
-/// Calls a method for each phase of the pixels, with the transforms of its columns and rows and their numbers of points.
-/// The first phase has all of the points.
-macro_rules! each_phase {
-    ($chunk:ident.$method:ident($simd:ident, $outer:expr, $middle:expr)) => {{
-        use strided::{FINITE, SUMS};
-        $chunk.$method::<S, _, _, SUMS, SUMS>($simd, $outer, $outer, [0, 0]);
-        $chunk.$method::<S, _, _, SUMS, FINITE>($simd, $outer, $middle, [0, 1]);
-        $chunk.$method::<S, _, _, FINITE, SUMS>($simd, $middle, $outer, [1, 0]);
-        $chunk.$method::<S, _, _, FINITE, FINITE>($simd, $middle, $middle, [1, 1]);
-    }};
-}
-
-impl Kernel for Halves<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        use strided::{MiddleInput, MiddleOutput, OUTPUTS, OuterInput, Output, SUMS};
-        let mut chunk = self.0;
-        match chunk.pass.direction {
-            Direction::Forward => {
-                each_phase!(chunk.phase_forward(simd, OuterInput, MiddleInput));
-                chunk.transform_destination::<S, _, _, SUMS, OUTPUTS, SUMS, OUTPUTS, SUMS>(
-                    simd, Output, Output, None,
-                );
-            }
-            Direction::Backward => {
-                chunk.transform_source::<S, _, _, SUMS, SUMS, SUMS, SUMS, SUMS>(
-                    simd, OuterInput, OuterInput, None,
-                );
-                each_phase!(chunk.phase_backward(simd, Output, MiddleOutput));
-            }
-        }
-        chunk.finish.apply(simd, chunk.first, chunk.destination);
-    }
-}
-
-impl Chunk<'_> {
-    /// The products of one phase (0 for the outer taps, 1 for the middle tap, down and across), added to M.
-    #[inline(always)]
-    fn phase_forward<S: Simd, Down, Across, const Y: usize, const X: usize>(
-        &mut self,
-        simd: S,
-        down: Down,
-        across: Across,
-        phase: [usize; 2],
-    ) where
-        Down: Line<Y, Y>,
-        Across: Line<X, X>,
-    {
-        self.transform_source::<S, _, _, Y, Y, X, X, { strided::SUMS }>(simd, down, across, Some(phase));
-        self.multiply(simd, phase.map(|half| half * strided::SUMS), [Y, X], phase != [0, 0]);
-    }
-
-    /// The destination pixels of one phase.
-    #[inline(always)]
-    fn phase_backward<S: Simd, Down, Across, const Y: usize, const X: usize>(
-        &mut self,
-        simd: S,
-        down: Down,
-        across: Across,
-        phase: [usize; 2],
-    ) where
-        Down: Line<Y, { strided::OUTPUTS }>,
-        Across: Line<X, { strided::OUTPUTS }>,
-    {
-        const M: usize = strided::OUTPUTS;
-        self.multiply(simd, phase.map(|half| half * strided::SUMS), [Y, X], false);
-        // The middle tap's pixels come first.
-        let first = phase.map(|half| 1 - half);
-        self.transform_destination::<S, _, _, Y, M, X, M, { strided::SUMS }>(simd, down, across, Some(first));
-    }
-
-    /// V = Bt d B of all tiles, of their pixels or of every second one from `half` on.
-    #[inline(always)]
-    fn transform_source<
-        S: Simd,
-        Down: Line<I, O>,
-        Across: Line<A, B>,
-        const I: usize,
-        const O: usize,
-        const A: usize,
-        const B: usize,
-        const SIDE: usize,
-    >(
-        &mut self,
-        simd: S,
-        down: Down,
-        across: Across,
-        half: Option<[usize; 2]>,
-    ) {
-        let Winograd { tiling, stride, .. } = *self.pass;
-        let (slot, first) = (self.pass.slot(), self.pass.first_left());
-        for (at, tile) in self.tiles.clone().enumerate() {
-            let corner = tiling.source_corner(tiling.tile(tile));
-            let corner = half.map_or(corner, |half| corner.half(half));
-            let pixels: [[_; A]; I] = std::array::from_fn(|y| corner.pixels(y, self.source, self.outside));
-            for channel in (0..tiling.source.channels).step_by(S::LANES) {
-                let count = S::LANES.min(tiling.source.channels - channel);
-                let place = self.slots[first * slot + at * stride + channel..].as_mut_ptr();
-                let ahead = channel + tiling.source_step * tiling.source.channels;
-                let mut values = Pixels { pixels: &pixels, channel, count, ahead };
-                // SAFETY: a slot has room for whole vectors.
-                let mut points = unsafe { Spaced::<SIDE>::new(place, slot) };
-                transform::rectangle::<S, _, _, I, O, A, B>(simd, down, across, &mut values, &mut points);
-            }
-        }
-    }
-
-    /// M = V * U, or M += V * U, for so many rows and columns of points; the weights' from `first` on.
-    #[inline(always)]
-    fn multiply<S: Simd>(&mut self, simd: S, first: [usize; 2], [rows, columns]: [usize; 2], adds: bool) {
-        let [side, weights_side] = self.pass.sides();
-        for (y, x) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
-            let point = (first[0] + y) * weights_side + first[1] + x;
-            for panel in 0..self.pass.panels.count() {
-                let columns = self.pass.panels.columns(panel).len();
-                with_tile!(S, columns, self.multiply_panel(simd, (y * side + x, point), panel, adds));
-            }
-        }
-    }
-
-    /// A point of M, for a panel of the destination's channels.
-    #[inline(always)]
-    fn multiply_panel<S: Simd, const R: usize, const V: usize>(
-        &mut self,
-        simd: S,
-        (at, point): (usize, usize),
-        panel: usize,
-        adds: bool,
-    ) {
-        let Winograd { tiling, panels, stride, .. } = *self.pass;
-        let (slot, depth) = (self.pass.slot(), tiling.source.channels);
-        let start = point * self.pass.point_len() + depth * panels.stored_before(panel);
-        let weights = self.weights[start..start + depth * V * S::LANES].as_ptr();
-        // The panel that comes next; each tile of sums asks for a part of it.
-        let next = weights.wrapping_add(depth * V * S::LANES);
-        let first_left = self.pass.first_left();
-        let (products, left) = self.slots.split_at_mut((at + first_left) * slot);
-        let products = &mut products[at * slot + panels.stored_before(panel)..];
-        let last = self.tiles.len() - 1;
-        for first in (0..self.tiles.len()).step_by(R) {
-            // Rows past the last tile repeat it; they are not stored.
-            let row = |r: usize| left[(first + r).min(last) * stride..][..depth].as_ptr();
-            let mut sums = zeros::<S, R, V>(simd);
-            let kept = R.min(self.tiles.len() - first);
-            if adds {
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let place = &products[(first + r).min(last) * stride..][..V * S::LANES];
-                    for (v, sum) in sums.iter_mut().enumerate() {
-                        // SAFETY: V whole vectors are there.
-                        *sum = unsafe { simd.load(place.as_ptr().add(v * S::LANES)) };
-                    }
-                }
-            }
-            let ahead = next.wrapping_add(first / R * depth * LINE);
-            // SAFETY: each row holds `depth` values, the panel `depth` rows of V vectors.
-            let sums = unsafe { accumulate(simd, &std::array::from_fn(row), depth, weights, ahead, sums) };
-            for (r, sums) in sums.iter().enumerate().take(kept) {
-                let place = &mut products[(first + r) * stride..][..V * S::LANES];
-                for (v, &sum) in sums.iter().enumerate() {
-                    // SAFETY: V whole vectors are there.
-                    unsafe { simd.store(sum, place.as_mut_ptr().add(v * S::LANES)) };
-                }
-            }
-        }
-    }
-
-    /// y = At M A, without what sticks out of the image, to the pixels of the tiles or to every second one from `half` on.
-    #[inline(always)]
-    fn transform_destination<
-        S: Simd,
-        Down: Line<I, O>,
-        Across: Line<A, B>,
-        const I: usize,
-        const O: usize,
-        const A: usize,
-        const B: usize,
-        const SIDE: usize,
-    >(
-        &mut self,
-        simd: S,
-        down: Down,
-        across: Across,
-        half: Option<[usize; 2]>,
-    ) {
-        let Winograd { tiling, stride, .. } = *self.pass;
-        let Shape { height, width, channels, .. } = tiling.destination;
-        let slot = self.pass.slot();
-        for (at, tile) in self.tiles.clone().enumerate() {
-            let corner = tiling.destination_corner(tiling.tile(tile));
-            let Corner { image, row, column, step, .. } = half.map_or(corner, |half| corner.half(half));
-            let left = [height.saturating_sub(row), width.saturating_sub(column)];
-            let [rows, columns] = left.map(|left| left.div_ceil(step));
-            let corner = ((image * height + row) * width + column) * channels;
-            let corner = corner.wrapping_sub(self.first);
-            for channel in (0..channels).step_by(S::LANES) {
-                let count = S::LANES.min(channels - channel);
-                let place = self.slots[at * stride + channel..].as_mut_ptr();
-                // SAFETY: slots hold whole vectors.
-                let mut points = unsafe { Spaced::<SIDE>::new(place, slot) };
-                let mut outputs = Outputs {
-                    destination: &mut *self.destination,
-                    corner: corner + channel,
-                    row: step * width * channels,
-                    column: step * channels,
-                    rows,
-                    columns,
-                    count,
-                    ahead: tiling.step * channels,
-                };
-                transform::rectangle::<S, _, _, I, O, A, B>(simd, down, across, &mut points, &mut outputs);
-            }
-        }
-    }
-}
-
-/// Some channels of the pixels of a tile; they must be readable in each.
-struct Pixels<'a, const A: usize, const I: usize> {
-    pixels: &'a [[*const f32; A]; I],
-    channel: usize,
-    count: usize,
-    /// The same channels in the next tile.
-    ahead: usize,
-}
-
-impl<S: Simd, const A: usize, const I: usize> Source<S> for Pixels<'_, A, I> {
-    #[inline(always)]
-    fn get(&mut self, simd: S, y: usize, x: usize) -> S::V {
-        simd.prefetch(self.pixels[y][x].wrapping_add(self.ahead));
-        // SAFETY: whoever made it vouches for the channels.
-        unsafe { simd.load_first(self.pixels[y][x].add(self.channel), self.count) }
-    }
-}
-
-/// A vector of channels of a tile's outputs, without what sticks out of the image.
-struct Outputs<'a> {
-    destination: &'a mut [f32],
-    corner: usize,
-    /// Values from an output to the one below, and to the one beside it.
-    row: usize,
-    column: usize,
-    rows: usize,
-    columns: usize,
-    count: usize,
-    /// Values to the same place of the next tile.
-    ahead: usize,
-}
-
-impl<S: Simd> Sink<S> for Outputs<'_> {
-    #[inline(always)]
-    fn put(&mut self, simd: S, y: usize, x: usize, value: S::V) {
-        if y < self.rows && x < self.columns {
-            let to = self.corner + y * self.row + x * self.column;
-            let place = &mut self.destination[to..to + self.count];
-            simd.prefetch(place.as_ptr().wrapping_add(self.ahead));
-            // SAFETY: `count` values are there.
-            unsafe { simd.store_first(value, self.count, place.as_mut_ptr()) };
-        }
     }
 }

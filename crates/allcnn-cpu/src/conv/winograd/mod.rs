@@ -14,10 +14,16 @@
 //! | `transform` | lines of values transformed to points and back, as vector code: stride 1 |
 //! | `strided` | the same for stride 2: a line is two, of the even and of the odd pixels |
 //! | `taps` | weights to the points, and their gradients back |
+//! | `bf16x6` | the products at a point by six products of bf16 terms, where the machine has tiles for them |
 //! | `data` | forward and backward-data: chunks of tiles go through all three stages inside the second-level cache |
+//! | `chunk` | such a chunk |
 //! | `weights` | backward-weights: dw = Gt [ sum over tiles of (Bt d B) * (A dy At) ] G, a row of points at a time |
+//! | `job` | a piece of the work of backward-weights |
 
+mod bf16x6;
+mod chunk;
 mod data;
+mod job;
 mod strided;
 mod taps;
 mod transform;

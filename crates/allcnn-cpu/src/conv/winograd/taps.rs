@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::super::Direction;
+use super::bf16x6;
 use super::data::Winograd;
 use super::transform::{self, Line, Sink, Source, Spaced, WIDEST};
 use super::weights::WinogradWeights;
@@ -41,6 +42,52 @@ impl<L: Line<R, P>, const R: usize, const P: usize> Kernel for Points<'_, L, R, 
                 let mut points =
                     unsafe { Spaced::<P>::new(weights.transformed.at(place), weights.pass.point_len()) };
                 transform::square::<S, _, R, P>(simd, transform, &mut taps, &mut points);
+            }
+        }
+    }
+}
+
+/// The same as right sides of products on tiles, [point][column block][step][term][tile]: `panel` counts blocks, the
+/// depth is a step.
+pub(super) struct PackedPoints<'a, L, const R: usize, const P: usize>(pub Weights<'a>, pub L);
+
+/// A square of at most 9 x 9 vectors.
+#[repr(align(64))]
+struct Square([f32; 81 * WIDEST]);
+
+impl<L: Line<R, P>, const R: usize, const P: usize> Kernel for PackedPoints<'_, L, R, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self(weights, transform) = self;
+        let channels = weights.pass.tiling.source.channels;
+        let steps = channels.div_ceil(bf16x6::BLOCK);
+        let mut squares = [const { Square([0.0; 81 * WIDEST]) }; 2];
+        for column in (0..bf16x6::BLOCK).step_by(bf16x6::TILE) {
+            let first = weights.panel * bf16x6::BLOCK + column;
+            let count = bf16x6::TILE.min(weights.pass.tiling.destination.channels.saturating_sub(first));
+            for pair in 0..bf16x6::TILE {
+                for (half, square) in squares.iter_mut().enumerate() {
+                    let k = weights.depth.start + half * bf16x6::TILE + pair;
+                    if k >= channels || count == 0 {
+                        square.0.fill(0.0);
+                        continue;
+                    }
+                    let mut taps = Taps::<R> { weights: &weights, first, count, k };
+                    // SAFETY: a square has room for P x P vectors.
+                    let mut points = unsafe { Spaced::<P>::new(square.0.as_mut_ptr(), WIDEST) };
+                    transform::square::<S, _, R, P>(simd, transform, &mut taps, &mut points);
+                }
+                let place = bf16x6::right_row(steps, first, weights.depth.start / bf16x6::BLOCK, pair);
+                for point in 0..P * P {
+                    let [low, high] = [0, 1].map(|half| squares[half].0[point * WIDEST..].as_ptr());
+                    // SAFETY: every (point, column, step, pair) has its own place; tiles are chosen for vectors of 16.
+                    unsafe {
+                        let to = weights.transformed.at(point * weights.pass.point_len() + place);
+                        bf16x6::pack_pairs(low, high, to);
+                    }
+                }
             }
         }
     }
@@ -110,7 +157,8 @@ impl Kernel for AddUp<'_> {
     }
 }
 
-/// Where the gradients of some weights stand: one panel and one vector's worth of input channels.
+/// Where the gradients of some weights stand: one panel and as many input channels as fill a vector or a
+/// block.
 pub(super) struct Gradient<'a> {
     pub(super) pass: &'a WinogradWeights,
     pub(super) sums: &'a [f32],
@@ -130,11 +178,12 @@ impl<L: Line<P, R>, const P: usize, const R: usize> Kernel for Gradients<'_, L, 
         let Self(Gradient { pass, sums, panel, rows, d_weights }, transform) = self;
         let (columns, stored) = (pass.panels.columns(panel), pass.panels.stored(panel));
         let channels = pass.tiling.source.channels;
-        for i in rows * S::LANES..((rows + 1) * S::LANES).min(channels) {
+        let step = pass.panels.lanes();
+        for i in rows * step..((rows + 1) * step).min(channels) {
             for vector in (0..stored).step_by(S::LANES) {
                 let place = pass.depth * pass.panels.stored_before(panel) + i * stored + vector;
                 let first = columns.start + vector;
-                let count = S::LANES.min(columns.end - first);
+                let count = S::LANES.min(columns.end.saturating_sub(first));
                 // SAFETY: whole vectors stand at all points; they are only read.
                 let mut points =
                     unsafe { Spaced::<P>::new(sums[place..].as_ptr().cast_mut(), pass.u_point()) };
