@@ -44,6 +44,13 @@ impl<'a> Stored<'a> {
         }
     }
 
+    /// The values, which must be in f32.
+    #[inline(always)]
+    pub(crate) fn f32(self) -> &'a [f32] {
+        assert_eq!(self.form(), Form::F32, "the form of values that are used as f32");
+        self.words()
+    }
+
     #[inline(always)]
     pub(crate) fn words(self) -> &'a [f32] {
         match self {
@@ -54,7 +61,7 @@ impl<'a> Stored<'a> {
 
 /// Brings 16 pairs to the 32 values that they hold.
 #[inline(always)]
-pub(crate) fn expand<S: Simd>(simd: S, pairs: &[f32; PAIRS], values: &mut [f32; BLOCK]) {
+fn expand<S: Simd>(simd: S, pairs: &[f32; PAIRS], values: &mut [f32; BLOCK]) {
     for at in (0..PAIRS).step_by(S::LANES) {
         // SAFETY: lanes divide 16; both hold the vectors.
         unsafe {

@@ -19,8 +19,8 @@ pub(crate) enum Finish<'a> {
 }
 
 impl Finish<'_> {
-    /// Finishes the values that stand at `first..` of their buffer. Forward chunks hold whole pixels; with a gate in
-    /// pairs, all chunks hold whole blocks of them.
+    /// Finishes the values that stand at `first..` of their buffer. Forward chunks hold whole pixels; a gate's output must
+    /// be in f32.
     #[inline(always)]
     pub(crate) fn apply<S: Simd>(&self, simd: S, first: usize, values: &mut [f32]) {
         match *self {
@@ -36,16 +36,8 @@ impl Finish<'_> {
                     Mask { dropout, step, first, values }.run(simd);
                 }
             }
-            Finish::Gate { output: Stored::F32(output), gate } => {
-                pass_back(gate, &output[first..first + values.len()], values);
-            }
-            Finish::Gate { output: Stored::Pairs(output), gate } => {
-                let (pairs, values) = (output[first / 2..].as_chunks().0, values.as_chunks_mut::<32>().0);
-                let mut output = [0.0; 32];
-                for (pairs, values) in pairs.iter().zip(values) {
-                    stored::expand(simd, pairs, &mut output);
-                    pass_back(gate, &output, values);
-                }
+            Finish::Gate { output, gate } => {
+                pass_back(gate, &output.f32()[first..first + values.len()], values);
             }
             Finish::Plain => {}
         }

@@ -61,6 +61,8 @@ pub fn convolutions() -> Vec<Case<ConvShape>> {
         add(size(1, side + 1, side, 18), 17, 3, 2, 0, 1);
         add(size(1, side, side + 2, 17), 19, 3, 2, 2, 1);
     }
+    // Tiles and channels enough for Winograd's products in blocks of 32.
+    add(size(3, 16, 16, 64), 80, 3, 1, 1, 1);
     // Groups.
     add(size(2, 6, 6, 8), 12, 3, 1, 1, 2);
     add(size(2, 7, 7, 6), 6, 3, 2, 1, 6);

@@ -11,7 +11,7 @@ use allcnn_device::{ConvShape, Shape};
 
 use super::super::{DataPass, Declined, Direction};
 use super::blocks::{Block, Extent, NOWHERE};
-use super::pack::{Values, store_pairs, store_whole_pairs};
+use super::pack::{Values, copy_pairs, store_pairs, store_whole_pairs};
 use super::pack_weights::PackSteps;
 use super::product::{Factors, Multiplier, Session};
 use super::run::{Chunk, Chunks, Grid, Layout, Tap};
@@ -492,17 +492,5 @@ fn finish_row<S: Simd>(
                 }
             }
         }
-    }
-}
-
-/// Copies the 16 pairs of a block of channels.
-///
-/// # Safety
-/// They must be readable and writable.
-#[inline(always)]
-unsafe fn copy_pairs<S: Simd>(simd: S, from: *const f32, to: *mut f32) {
-    for at in (0..TILE).step_by(S::LANES) {
-        // SAFETY: the caller's promise.
-        unsafe { simd.store(simd.load(from.add(at)), to.add(at)) };
     }
 }

@@ -1,4 +1,4 @@
-//! f32 values to rows of 16 pairs of bf16, one or two terms of them.
+//! Values to rows of 16 pairs of bf16: from f32, one or two terms of them, or from pairs.
 
 use super::{TILE, TILE_PAIRS};
 use crate::simd::Simd;
@@ -91,6 +91,64 @@ unsafe fn store_vectors<S: Simd>(simd: S, low: S::V, high: S::V, terms: usize, t
         if terms == 2 {
             let rest = (simd.sub(low, simd.rounded(low)), simd.sub(high, simd.rounded(high)));
             simd.store(simd.pair(rest.0, rest.1), to.add(second));
+        }
+    }
+}
+
+/// Copies the 16 pairs of a block of channels.
+///
+/// # Safety
+/// They must be readable and writable.
+#[inline(always)]
+pub(super) unsafe fn copy_pairs<S: Simd>(simd: S, from: *const f32, to: *mut f32) {
+    for at in (0..TILE).step_by(S::LANES) {
+        // SAFETY: the caller's promise.
+        unsafe { simd.store(simd.load(from.add(at)), to.add(at)) };
+    }
+}
+
+/// From pairs of channels i and i + 16 of two positions to pairs of the positions, for channels 0 to 15 and 16 to 31.
+///
+/// # Safety
+/// 16 pairs must be readable and writable at each place.
+#[inline(always)]
+pub(super) unsafe fn exchange_pairs<S: Simd>(simd: S, pixels: [*const f32; 2], to: [*mut f32; 2]) {
+    for at in (0..TILE).step_by(S::LANES) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (a, b) = (simd.load(pixels[0].add(at)), simd.load(pixels[1].add(at)));
+            let [low, high] = simd.exchange(a, b);
+            simd.store(low, to[0].add(at));
+            simd.store(high, to[1].add(at));
+        }
+    }
+}
+
+/// Packs 16 channels of two positions, of which `rest` are there.
+///
+/// # Safety
+/// The channels must be readable, and 16 pairs writable at `to` and, for two terms, `second` further on.
+#[inline(always)]
+pub(super) unsafe fn pack_pair<S: Simd>(
+    simd: S,
+    pixels: [*const f32; 2],
+    channel: usize,
+    rest: usize,
+    terms: usize,
+    to: *mut f32,
+    second: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if rest >= TILE {
+            let [low, high] = pixels.map(|pixel| pixel.add(channel));
+            store_whole_pairs(simd, low, high, terms, to, second);
+        } else if rest == 0 {
+            store_pairs(simd, Values::NONE, Values::NONE, terms, to, second);
+        } else {
+            let values =
+                |pixel: *const f32| Values::new(std::slice::from_raw_parts(pixel.add(channel), rest));
+            store_pairs(simd, values(pixels[0]), values(pixels[1]), terms, to, second);
         }
     }
 }

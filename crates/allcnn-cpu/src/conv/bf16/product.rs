@@ -7,6 +7,8 @@
 use super::{BLOCK, TILE};
 use crate::isa::Isa;
 use crate::simd::Simd;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::Tiles;
 
 /// The factors of a block; distances are in bytes.
 #[derive(Clone, Copy)]
@@ -60,26 +62,20 @@ impl Multiplier {
 
     /// Prepares the thread for blocks of products until the returned value is dropped.
     pub(super) fn session(self) -> Session {
-        #[cfg(target_arch = "x86_64")]
-        if self == Self::Tiles {
+        Session {
+            multiplier: self,
             // SAFETY: the multiplier is chosen only where tiles were detected.
-            unsafe { tiles::configure() };
+            #[cfg(target_arch = "x86_64")]
+            _tiles: (self == Self::Tiles).then(|| unsafe { Tiles::new() }),
         }
-        Session(self)
     }
 }
 
 /// A thread that may multiply.
-pub(super) struct Session(Multiplier);
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        #[cfg(target_arch = "x86_64")]
-        if self.0 == Multiplier::Tiles {
-            // SAFETY: as in `session`.
-            unsafe { tiles::release() };
-        }
-    }
+pub(super) struct Session {
+    multiplier: Multiplier,
+    #[cfg(target_arch = "x86_64")]
+    _tiles: Option<Tiles>,
 }
 
 impl Session {
@@ -96,13 +92,13 @@ impl Session {
         adds: bool,
         sums: &mut [f32; BLOCK * BLOCK],
     ) {
-        let is_tiled = self.0.is_tiled() && !factors.offsets.is_empty();
+        let is_tiled = self.multiplier.is_tiled() && !factors.offsets.is_empty();
         if !adds && !is_tiled {
             sums[..tiles * TILE * BLOCK].fill(0.0);
         }
         // SAFETY: the caller's promise, and the instructions were detected.
         unsafe {
-            match self.0 {
+            match self.multiplier {
                 Multiplier::Plain => plain(simd, factors, tiles, sums),
                 #[cfg(target_arch = "x86_64")]
                 Multiplier::Dot => dot(factors, tiles, sums),
@@ -235,45 +231,6 @@ mod tiles {
 
     use super::super::{BLOCK, TILE};
     use super::Factors;
-
-    /// What `ldtilecfg` reads: palette 1, and for each tile its bytes a row and its rows.
-    #[repr(C, align(64))]
-    #[allow(dead_code)] // the instruction reads it
-    struct Configuration {
-        palette: u8,
-        start_row: u8,
-        reserved: [u8; 14],
-        row_bytes: [u16; 16],
-        rows: [u8; 16],
-    }
-
-    static CONFIGURATION: Configuration = {
-        let (mut row_bytes, mut rows) = ([0; 16], [0; 16]);
-        let mut tile = 0;
-        while tile < 8 {
-            (row_bytes[tile], rows[tile]) = (64, TILE as u8);
-            tile += 1;
-        }
-        Configuration { palette: 1, start_row: 0, reserved: [0; 14], row_bytes, rows }
-    };
-
-    /// Makes all eight tiles of this thread 16 rows of 64 bytes.
-    ///
-    /// # Safety
-    /// The process must be allowed to use tiles.
-    pub(super) unsafe fn configure() {
-        // SAFETY: a valid configuration; the caller's promise.
-        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const CONFIGURATION, options(nostack, readonly)) };
-    }
-
-    /// Gives the tiles of this thread back.
-    ///
-    /// # Safety
-    /// As for [`configure`].
-    pub(super) unsafe fn release() {
-        // SAFETY: the caller's promise.
-        unsafe { asm!("tilerelease", options(nostack, nomem)) };
-    }
 
     /// A loop over all steps; x and y are the places of the left side's two tiles at the step. Rows of factors are 64
     /// bytes long, rows of sums twice that.

@@ -10,7 +10,7 @@ use std::ops::Range;
 use allcnn_device::{ConvShape, Shape};
 
 use super::super::{Declined, Direction, WeightsPass};
-use super::pack::{Squares, Values, store_pairs, store_whole_pairs};
+use super::pack::{Squares, exchange_pairs, pack_pair};
 use super::product::{Factors, Multiplier, Session};
 use super::run::{Chunk, Chunks, Layout, Tap};
 use super::source::{Pixels, Source};
@@ -465,52 +465,6 @@ fn add_pairs<'a, S: Simd>(
             }
             simd.store(low, sums.as_mut_ptr().add(at));
             simd.store(high, sums.as_mut_ptr().add(TILE + at));
-        }
-    }
-}
-
-/// From pairs of channels i and i + 16 of two positions to pairs of the positions, for channels 0 to 15 and 16 to 31.
-///
-/// # Safety
-/// 16 pairs must be readable and writable at each place.
-#[inline(always)]
-unsafe fn exchange_pairs<S: Simd>(simd: S, pixels: [*const f32; 2], to: [*mut f32; 2]) {
-    for at in (0..TILE).step_by(S::LANES) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let (a, b) = (simd.load(pixels[0].add(at)), simd.load(pixels[1].add(at)));
-            let [low, high] = simd.exchange(a, b);
-            simd.store(low, to[0].add(at));
-            simd.store(high, to[1].add(at));
-        }
-    }
-}
-
-/// Packs 16 channels of two positions, of which `rest` are there.
-///
-/// # Safety
-/// The channels must be readable, and 16 pairs writable at `to` and, for two terms, `second` further on.
-#[inline(always)]
-unsafe fn pack_pair<S: Simd>(
-    simd: S,
-    pixels: [*const f32; 2],
-    channel: usize,
-    rest: usize,
-    terms: usize,
-    to: *mut f32,
-    second: usize,
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if rest >= TILE {
-            let [low, high] = pixels.map(|pixel| pixel.add(channel));
-            store_whole_pairs(simd, low, high, terms, to, second);
-        } else if rest == 0 {
-            store_pairs(simd, Values::NONE, Values::NONE, terms, to, second);
-        } else {
-            let values =
-                |pixel: *const f32| Values::new(std::slice::from_raw_parts(pixel.add(channel), rest));
-            store_pairs(simd, values(pixels[0]), values(pixels[1]), terms, to, second);
         }
     }
 }
