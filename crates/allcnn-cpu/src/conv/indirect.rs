@@ -190,7 +190,8 @@ impl DataPass for Indirect {
         let row_len = self.destination.width * self.destination.channels;
         engine.threads().run_over(destination, self.rows_per_chunk * row_len, |chunk, destination| {
             let first_row = chunk * self.rows_per_chunk;
-            engine.isa().run(Rows { pass: self, source, packed, finish, first_row, destination });
+            let first = first_row * row_len;
+            engine.isa().run(Rows { pass: self, source, packed, finish, first_row, first, destination });
         });
     }
 }
@@ -237,6 +238,8 @@ struct Rows<'a> {
     packed: &'a [f32],
     finish: Finish<'a>,
     first_row: usize,
+    /// Place of the first row in its whole buffer.
+    first: usize,
     destination: &'a mut [f32],
 }
 
@@ -248,8 +251,7 @@ impl Kernel for Rows<'_> {
         for phase in &self.pass.phases {
             self.phase(simd, phase);
         }
-        let row_len = self.pass.destination.width * self.pass.destination.channels;
-        self.finish.apply(simd, self.first_row * row_len, self.destination);
+        self.finish.drop(simd, self.first, self.destination);
     }
 }
 
@@ -351,11 +353,14 @@ impl Rows<'_> {
             }
             for (pixel, sums) in pixels.iter().zip(&sums) {
                 let place = &mut self.destination[pixel.destination + first_channel..][..columns.len()];
+                let first = self.first + pixel.destination + first_channel;
                 for (v, &sum) in sums.iter().enumerate() {
-                    let place = &mut place[v * S::LANES..];
+                    let at = v * S::LANES;
+                    let place = &mut place[at..];
                     let count = place.len().min(S::LANES);
+                    let finished = self.finish.vector(simd, (first + at, first_channel + at), count, sum);
                     // SAFETY: `count` values are there.
-                    unsafe { simd.store_first(sum, count, place.as_mut_ptr()) };
+                    unsafe { simd.store_first(finished, count, place.as_mut_ptr()) };
                 }
             }
         }

@@ -1,5 +1,5 @@
-//! What follows a convolution's sum, applied to a chunk of output that is still in the cache: on the way forward bias,
-//! activation and dropout; on the way back the gate of the layer below.
+//! What follows a convolution's sum, while it is in a register or still in the cache: on the way forward bias, activation
+//! and dropout; on the way back the gate of the layer below.
 
 use allcnn_device::{Activation, Epilogue, Gate, ReluRule};
 
@@ -18,51 +18,40 @@ pub(crate) enum Finish<'a> {
     Plain,
 }
 
-impl Finish<'_> {
-    /// Finishes the values that stand at `first..` of their buffer. Forward chunks hold whole pixels; a gate's output must
-    /// be in f32.
-    #[inline(always)]
-    pub(crate) fn apply<S: Simd>(&self, simd: S, first: usize, values: &mut [f32]) {
-        match *self {
-            Finish::Forward { bias, epilogue, step } => {
-                let slope = epilogue.activation.negative_slope();
-                for pixel in values.chunks_exact_mut(bias.len()) {
-                    match epilogue.activation {
-                        Activation::Relu => each(pixel, bias, |x, b| relu(x + b)),
-                        _ => each(pixel, bias, |x, b| leaky(slope, x + b)),
-                    }
-                }
-                if let Some(dropout) = epilogue.dropout {
-                    Mask { dropout, step, first, values }.run(simd);
-                }
-            }
-            Finish::Gate { output, gate } => {
-                pass_back(gate, &output.f32()[first..first + values.len()], values);
-            }
-            Finish::Plain => {}
-        }
-    }
-
-    /// Finishes a run of channels from `channel` on within one pixel; `first` is the run's place in its buffer.
-    #[inline(always)]
-    pub(crate) fn apply_run<S: Simd>(&self, simd: S, first: usize, channel: usize, values: &mut [f32]) {
-        let run = match *self {
-            Finish::Forward { bias, epilogue, step } => {
-                Finish::Forward { bias: &bias[channel..channel + values.len()], epilogue, step }
-            }
-            other => other,
-        };
-        run.apply(simd, first, values);
-    }
-}
-
-/// Values of a block of channels that is finished by vectors, and half of them.
+/// Values of a block of channels that may be stored as pairs, and half of them.
 const BLOCK: usize = 32;
 const HALF: usize = BLOCK / 2;
 
 impl<'a> Finish<'a> {
-    /// The same for a vector of each half of a block of 32 channels, `at` values from their beginnings. Dropout is left to
-    /// [`Finish::drop_in_memory`]: on this way the values need not lie in memory.
+    /// Finishes a vector of sums, all but dropout, which needs the values in memory: `count` channels from `channel` on,
+    /// which stand at `first..` of their buffer. A gate's output must be in f32.
+    #[inline(always)]
+    pub(crate) fn vector<S: Simd>(
+        &self,
+        simd: S,
+        (first, channel): (usize, usize),
+        count: usize,
+        sums: S::V,
+    ) -> S::V {
+        match *self {
+            Finish::Forward { bias, epilogue, .. } => {
+                let bias = &bias[channel..][..count];
+                // SAFETY: `count` values are there.
+                let bias = unsafe { simd.load_first(bias.as_ptr(), count) };
+                activate(simd, epilogue.activation, simd.add(sums, bias))
+            }
+            Finish::Gate { output, gate } => {
+                let output = &output.f32()[first..][..count];
+                // SAFETY: `count` values are there.
+                let output = unsafe { simd.load_first(output.as_ptr(), count) };
+                pass(simd, gate, output, sums)
+            }
+            Finish::Plain => sums,
+        }
+    }
+
+    /// The same for a vector of each half of a block of 32 channels, `at` values from their beginnings; a gate's output
+    /// may be in either form.
     #[inline(always)]
     pub(crate) fn halves<S: Simd>(
         &self,
@@ -88,21 +77,49 @@ impl<'a> Finish<'a> {
         }
     }
 
-    /// Finishes a block in memory where there is dropout, and says what is left to do.
+    /// Whether there is dropout, which [`Self::drop`] applies.
+    #[inline(always)]
+    pub(crate) fn drops(&self) -> bool {
+        matches!(self, Finish::Forward { epilogue: Epilogue { dropout: Some(_), .. }, .. })
+    }
+
+    /// Dropout, where there is any, of finished values that stand at `first..` of their buffer.
+    #[inline(always)]
+    pub(crate) fn drop<S: Simd>(&self, simd: S, first: usize, values: &mut [f32]) {
+        if let Finish::Forward { epilogue: Epilogue { dropout: Some(dropout), .. }, step, .. } = *self {
+            Mask { dropout, step, first, values }.run(simd);
+        }
+    }
+
+    /// Finishes a run of channels of one pixel in memory, from `channel` on; `first` is its place in its buffer.
+    #[inline(always)]
+    pub(crate) fn run<S: Simd>(&self, simd: S, (first, channel): (usize, usize), values: &mut [f32]) {
+        for at in (0..values.len()).step_by(S::LANES) {
+            let place = &mut values[at..];
+            let count = S::LANES.min(place.len());
+            // SAFETY: `count` values are there.
+            unsafe {
+                let sums = simd.load_first(place.as_ptr(), count);
+                let finished = self.vector(simd, (first + at, channel + at), count, sums);
+                simd.store_first(finished, count, place.as_mut_ptr());
+            }
+        }
+        self.drop(simd, first, values);
+    }
+
+    /// The same for a whole block where there is dropout, and what is left to do.
     #[inline(always)]
     pub(crate) fn drop_in_memory<S: Simd>(
         self,
         simd: S,
-        (first, channel): (usize, usize),
+        place: (usize, usize),
         values: &mut [f32; BLOCK],
     ) -> Finish<'a> {
-        match self {
-            Finish::Forward { epilogue: Epilogue { dropout: Some(_), .. }, .. } => {
-                self.apply_run(simd, first, channel, values);
-                Finish::Plain
-            }
-            other => other,
+        if !self.drops() {
+            return self;
         }
+        self.run(simd, place, values);
+        Finish::Plain
     }
 }
 
@@ -110,7 +127,7 @@ impl<'a> Finish<'a> {
 fn activate<S: Simd>(simd: S, activation: Activation, x: S::V) -> S::V {
     let zero = simd.splat(0.0);
     match activation {
-        // Keeps NaN.
+        // Keeps NaN, so that a broken training shows.
         Activation::Relu => simd.select_positive(simd.sub(zero, x), zero, x),
         _ => select(simd, activation, x, x),
     }
@@ -156,51 +173,7 @@ pub(crate) struct PassBack<'a> {
 impl Kernel for PassBack<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        pass_back(self.gate, self.output, self.signal);
+    fn run<S: Simd>(self, simd: S) {
+        Finish::Gate { output: Stored::F32(self.output), gate: self.gate }.run(simd, (0, 0), self.signal);
     }
-}
-
-/// [`Gate::pass`] over slices, in selections that the compiler makes vector code of.
-#[inline(always)]
-fn pass_back(gate: Gate, output: &[f32], signal: &mut [f32]) {
-    match gate.activation {
-        Activation::Relu => pass_back_by(gate, output, signal, |_| 0.0),
-        _ => pass_back_by(gate, output, signal, |x| gate.activation.negative_slope() * x),
-    }
-}
-
-/// The same with what becomes of a negative value.
-#[inline(always)]
-fn pass_back_by(gate: Gate, output: &[f32], signal: &mut [f32], negative: impl Fn(f32) -> f32) {
-    let Gate { rule, dropout_rate, .. } = gate;
-    let (scale, drops) = (1.0 / (1.0 - dropout_rate), dropout_rate > 0.0);
-    let select = |of: f32, x: f32| if of > 0.0 { x } else { negative(x) };
-    let kept = |y: f32, g: f32| if drops && y == 0.0 { 0.0 } else { g };
-    match rule {
-        ReluRule::Backprop => each(signal, output, |g, y| kept(y, select(y, g * scale))),
-        ReluRule::Deconvnet => each(signal, output, |g, y| kept(y, select(g, g * scale))),
-        ReluRule::Guided => each(signal, output, |g, y| {
-            let below = select(y, g * scale);
-            kept(y, select(below, below))
-        }),
-    }
-}
-
-#[inline(always)]
-fn each(values: &mut [f32], beside: &[f32], f: impl Fn(f32, f32) -> f32) {
-    for (value, &other) in values.iter_mut().zip(beside) {
-        *value = f(*value, other);
-    }
-}
-
-/// max(x, 0) that keeps NaN, so that a broken training shows.
-#[inline(always)]
-fn relu(x: f32) -> f32 {
-    if x < 0.0 { 0.0 } else { x }
-}
-
-#[inline(always)]
-fn leaky(slope: f32, x: f32) -> f32 {
-    if x > 0.0 { x } else { slope * x }
 }

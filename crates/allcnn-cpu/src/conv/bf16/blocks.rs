@@ -1,4 +1,4 @@
-//! Which positions of a chunk are computed together, and where their sums go.
+//! Which positions of a chunk are computed together, and which pixels they are.
 
 use allcnn_device::Shape;
 

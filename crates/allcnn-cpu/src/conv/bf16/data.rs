@@ -11,6 +11,7 @@ use allcnn_device::{ConvShape, Shape};
 
 use super::super::{DataPass, Declined, Direction};
 use super::blocks::{Block, Extent, NOWHERE};
+use super::output::Output;
 use super::pack::{Values, copy_pairs, store_pairs, store_whole_pairs};
 use super::pack_weights::PackSteps;
 use super::product::{Factors, Multiplier, Session};
@@ -238,7 +239,9 @@ impl DataPass for Bf16 {
         workspace: &mut [f32],
     ) {
         let (source, form) = (source.stored(), destination.stored().form());
+        let is_streamed = destination.exceeds_caches();
         let start = SendPtr(destination.overwrite(form).as_mut_ptr());
+        let output = Output { finish, start, form, is_streamed };
         let workspace = SendPtr(workspace.as_mut_ptr());
         engine.threads().run(self.chunks.count() * self.groups, |unit, worker| {
             let (chunk, group) = (unit / self.groups, unit % self.groups);
@@ -251,13 +254,11 @@ impl DataPass for Bf16 {
                 pass: self,
                 source,
                 weights: prepared,
-                finish,
                 chunk: self.chunks.get(chunk),
                 columns: columns(group)..columns(group + 1),
                 packed,
                 sums: sums.as_chunks_mut().0,
-                destination: start,
-                form,
+                output,
             };
             engine.isa().run(work);
         });
@@ -269,7 +270,6 @@ struct Unit<'a> {
     pass: &'a Bf16,
     source: Stored<'a>,
     weights: &'a [f32],
-    finish: Finish<'a>,
     /// Rows of each grid.
     chunk: Chunk,
     /// Blocks of destination channels.
@@ -277,9 +277,7 @@ struct Unit<'a> {
     packed: &'a mut [f32],
     /// The sums of a block of channels of all positions.
     sums: &'a mut [[f32; BLOCK * BLOCK]],
-    destination: SendPtr<f32>,
-    /// The form of the destination.
-    form: Form,
+    output: Output<'a>,
 }
 
 /// Part `at` of `slabs` of the depth of the products for a block of columns.
@@ -421,7 +419,7 @@ impl Unit<'_> {
     /// Brings near what finishing a block will read: a part of it with each slab before the last.
     #[inline(always)]
     fn prefetch<S: Simd>(&self, simd: S, block: &Block, slab: &Slab<'_>, place: usize) {
-        let Finish::Gate { output, .. } = self.finish else { return };
+        let Finish::Gate { output, .. } = self.output.finish else { return };
         let (words, form) = (output.words(), output.form());
         let (early, at) = ((slab.slabs - 1).max(1), slab.at);
         if at >= early {
@@ -441,56 +439,14 @@ impl Unit<'_> {
         let channels = self.pass.destination.channels;
         let channel = place % channels;
         let count = BLOCK.min(channels - channel);
+        let output = self.output;
         let sums = self.sums[at].as_chunks_mut::<BLOCK>().0;
         for (sums, &pixel) in sums.iter_mut().zip(&block.pixels) {
             if pixel == NOWHERE {
                 continue;
             }
-            let first = pixel * channels + place;
-            let words = self.form.words(first)..self.form.words(first + count);
             // SAFETY: units have their own pixels and channels of the destination.
-            let place =
-                unsafe { std::slice::from_raw_parts_mut(self.destination.at(words.start), words.len()) };
-            if count == BLOCK {
-                finish_row(simd, (self.finish, self.form), (first, channel), sums, place);
-            } else {
-                self.finish.apply_run(simd, first, channel, &mut sums[..count]);
-                place.copy_from_slice(&sums[..count]);
-            }
-        }
-    }
-}
-
-/// Finishes the row of a whole block and writes it past the caches where its place begins a cache line: nobody reads
-/// it soon, and the line's old values need not be fetched.
-#[inline(always)]
-fn finish_row<S: Simd>(
-    simd: S,
-    (finish, form): (Finish<'_>, Form),
-    (first, channel): (usize, usize),
-    sums: &mut [f32; BLOCK],
-    place: &mut [f32],
-) {
-    let finish = finish.drop_in_memory(simd, (first, channel), sums);
-    let is_line = place.as_ptr().addr().is_multiple_of(TILE * size_of::<f32>());
-    assert_eq!(place.len(), form.words(BLOCK), "words of a block");
-    for at in (0..TILE).step_by(S::LANES) {
-        // SAFETY: both halves of the sums and the place hold the vectors.
-        unsafe {
-            let halves = (simd.load(sums.as_ptr().add(at)), simd.load(sums.as_ptr().add(TILE + at)));
-            let (low, high) = finish.halves(simd, (first, channel), at, halves);
-            let to = place.as_mut_ptr().add(at);
-            match (form, is_line) {
-                (Form::Pairs, _) => simd.stream(simd.pair(low, high), to),
-                (Form::F32, true) => {
-                    simd.stream(low, to);
-                    simd.stream(high, to.add(TILE));
-                }
-                (Form::F32, false) => {
-                    simd.store(low, to);
-                    simd.store(high, to.add(TILE));
-                }
-            }
+            unsafe { output.write(simd, (pixel * channels + place, channel), count, sums) };
         }
     }
 }

@@ -18,13 +18,15 @@
 //! | `pack` | f32 values to rows of bf16 pairs, one or two terms of them |
 //! | `pack_weights` | the weights of a data pass as right sides of its products |
 //! | `product` | the product of a block of 32 x 32 sums: portable, by dot products, by tiles |
-//! | `blocks` | which positions are computed together, and where their sums go |
+//! | `blocks` | which positions are computed together, and which pixels they are |
+//! | `output` | the sums' way through the end of a pass to the destination |
 //! | `data` | forward and backward-data |
 //! | `weights` | backward-weights |
 //! | `peak` | products alone, for the machine's measured ceiling |
 
 mod blocks;
 mod data;
+mod output;
 mod pack;
 mod pack_weights;
 mod peak;

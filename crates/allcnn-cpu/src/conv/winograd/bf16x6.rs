@@ -26,9 +26,9 @@ pub(super) const TERM: usize = 2 * TILE_PAIRS;
 /// Pairs of all terms of a step.
 pub(super) const STEP: usize = 3 * TERM;
 
-/// Whether products of at least `rows` rows between so many channels are to be done like this.
-pub(super) fn pays(engine: &Engine, channels: [usize; 2], rows: usize) -> bool {
-    let is_large = rows >= BLOCK && channels.into_iter().all(|channels| channels >= FEWEST_CHANNELS);
+/// Whether products between so many channels, over so many tiles of pixels, are to be done like this.
+pub(super) fn pays(engine: &Engine, channels: [usize; 2], tiles: usize) -> bool {
+    let is_large = tiles >= 2 * BLOCK && channels.into_iter().all(|channels| channels >= FEWEST_CHANNELS);
     engine.isa() == Isa::Amx && (is_large || engine.choice() != Choice::Fastest)
 }
 
@@ -68,13 +68,16 @@ impl Session {
         to: Rows,
     ) {
         let (block, steps) = (packed_len(1, depth), depth.div_ceil(BLOCK));
+        // The right side of the next product follows this one; every other block of rows asks for half of it.
+        let (next, half) = (packed_len(columns, depth), block / 2);
         // Rows outside: a block of them stays in the first-level cache.
         for (row, left) in left.chunks_exact(block).take(rows.div_ceil(BLOCK)).enumerate() {
             for (column, right) in right.chunks_exact(block).take(columns.div_ceil(BLOCK)).enumerate() {
                 // SAFETY: the caller's promise; there are tiles.
                 unsafe {
                     let sums = to.start.add(row * BLOCK * to.stride + column * BLOCK);
-                    multiply([left.as_ptr(), right.as_ptr()], steps, adds, sums, to.stride);
+                    let ahead = right.as_ptr().wrapping_add(next + row % 2 * half);
+                    multiply([left.as_ptr(), right.as_ptr(), ahead], steps, adds, sums, to.stride);
                 }
             }
         }
@@ -169,7 +172,7 @@ mod on_tiles {
     pub(in super::super) unsafe fn pack_left(_: *const f32, _: usize, _: usize, _: usize, _: *mut f32) {
         unreachable!("there are no tiles")
     }
-    pub(in super::super) unsafe fn multiply(_: [*const f32; 2], _: usize, _: bool, _: *mut f32, _: usize) {
+    pub(in super::super) unsafe fn multiply(_: [*const f32; 3], _: usize, _: bool, _: *mut f32, _: usize) {
         unreachable!("there are no tiles")
     }
 }
@@ -246,18 +249,28 @@ mod on_tiles {
     /// A block of sums, its rows `stride` values apart: left * right over so many steps, or added to it.
     ///
     /// Tiles 0 to 3 hold the sums, [rows][columns]; 4 and 5 the left side's rows, 6 and 7 the right side's columns. From
-    /// a product of terms to the next only one side changes.
+    /// a product of terms to the next only one side changes. Asks for 3 KiB a step from `ahead` on.
     ///
     /// # Safety
     /// Tiles must be configured, both sides readable for at least one step, all 32 rows of sums writable.
     #[inline]
     pub(in super::super) unsafe fn multiply(
-        [left, right]: [*const f32; 2],
+        [left, right, ahead]: [*const f32; 3],
         steps: usize,
         adds: bool,
         sums: *mut f32,
         stride: usize,
     ) {
+        // A product, while two lines of what comes next are asked for.
+        macro_rules! product {
+            ($sums:literal, $left:literal, $right:literal, $line:literal) => {
+                concat!(
+                    concat!("tdpbf16ps tmm", $sums, ", tmm", $left, ", tmm", $right, "\n"),
+                    concat!("prefetcht1 [{ahead} + 128 * ", $line, "]\n"),
+                    concat!("prefetcht1 [{ahead} + 128 * ", $line, " + 64]")
+                )
+            };
+        }
         // SAFETY: the caller's promise.
         unsafe {
             asm!(
@@ -277,59 +290,50 @@ mod on_tiles {
                 // low * high
                 "tileloadd tmm4, [{a} + {row} + 4096]",
                 "tileloadd tmm6, [{b} + {row}]",
-                "tdpbf16ps tmm0, tmm4, tmm6",
+                product!(0, 4, 6, 0),
                 "tileloadd tmm7, [{b} + {row} + 1024]",
-                "tdpbf16ps tmm1, tmm4, tmm7",
+                product!(1, 4, 7, 1),
                 "tileloadd tmm5, [{a} + {row} + 5120]",
-                "tdpbf16ps tmm2, tmm5, tmm6",
-                "tdpbf16ps tmm3, tmm5, tmm7",
-
-
+                product!(2, 5, 6, 2),
+                product!(3, 5, 7, 3),
                 // middle * high
                 "tileloadd tmm4, [{a} + {row} + 2048]",
-                "tdpbf16ps tmm0, tmm4, tmm6",
-                "tdpbf16ps tmm1, tmm4, tmm7",
+                product!(0, 4, 6, 4),
+                product!(1, 4, 7, 5),
                 "tileloadd tmm5, [{a} + {row} + 3072]",
-                "tdpbf16ps tmm2, tmm5, tmm6",
-                "tdpbf16ps tmm3, tmm5, tmm7",
-
-
+                product!(2, 5, 6, 6),
+                product!(3, 5, 7, 7),
                 // middle * middle
                 "tileloadd tmm6, [{b} + {row} + 2048]",
-                "tdpbf16ps tmm0, tmm4, tmm6",
-                "tdpbf16ps tmm2, tmm5, tmm6",
+                product!(0, 4, 6, 8),
+                product!(2, 5, 6, 9),
                 "tileloadd tmm7, [{b} + {row} + 3072]",
-                "tdpbf16ps tmm1, tmm4, tmm7",
-                "tdpbf16ps tmm3, tmm5, tmm7",
-
-
+                product!(1, 4, 7, 10),
+                product!(3, 5, 7, 11),
                 // high * middle
                 "tileloadd tmm4, [{a} + {row}]",
-                "tdpbf16ps tmm0, tmm4, tmm6",
-                "tdpbf16ps tmm1, tmm4, tmm7",
+                product!(0, 4, 6, 12),
+                product!(1, 4, 7, 13),
                 "tileloadd tmm5, [{a} + {row} + 1024]",
-                "tdpbf16ps tmm2, tmm5, tmm6",
-                "tdpbf16ps tmm3, tmm5, tmm7",
-
-
+                product!(2, 5, 6, 14),
+                product!(3, 5, 7, 15),
                 // high * low
                 "tileloadd tmm6, [{b} + {row} + 4096]",
-                "tdpbf16ps tmm0, tmm4, tmm6",
-                "tdpbf16ps tmm2, tmm5, tmm6",
+                product!(0, 4, 6, 16),
+                product!(2, 5, 6, 17),
                 "tileloadd tmm7, [{b} + {row} + 5120]",
-                "tdpbf16ps tmm1, tmm4, tmm7",
-                "tdpbf16ps tmm3, tmm5, tmm7",
-
-
+                product!(1, 4, 7, 18),
+                product!(3, 5, 7, 19),
                 // high * high
                 "tileloadd tmm6, [{b} + {row}]",
-                "tdpbf16ps tmm0, tmm4, tmm6",
-                "tdpbf16ps tmm2, tmm5, tmm6",
+                product!(0, 4, 6, 20),
+                product!(2, 5, 6, 21),
                 "tileloadd tmm7, [{b} + {row} + 1024]",
-                "tdpbf16ps tmm1, tmm4, tmm7",
-                "tdpbf16ps tmm3, tmm5, tmm7",
+                product!(1, 4, 7, 22),
+                product!(3, 5, 7, 23),
                 "add {a}, 6144",
                 "add {b}, 6144",
+                "add {ahead}, 3072",
                 "dec {steps}",
                 "jnz 3b",
                 "tilestored [{upper} + {stride}], tmm0",
@@ -339,6 +343,7 @@ mod on_tiles {
                 adds = in(reg) usize::from(adds),
                 a = inout(reg) left => _,
                 b = inout(reg) right => _,
+                ahead = inout(reg) ahead => _,
                 steps = inout(reg) steps => _,
                 upper = in(reg) sums,
                 lower = in(reg) sums.add(TILE * stride),

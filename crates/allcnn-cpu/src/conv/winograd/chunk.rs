@@ -7,6 +7,8 @@
 //! another, M before V: on the way forward each phase has its own V and adds to M; on the way back all share V, and
 //! each gives its own pixels.
 
+use std::ops::Range;
+
 use allcnn_device::Shape;
 
 use super::super::Direction;
@@ -17,8 +19,9 @@ use super::{Corner, Scheme, bf16x6, strided};
 use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
 use crate::simd::{Kernel, Simd};
+use crate::threads::SendPtr;
 
-/// A run of tiles and the destination that they cover.
+/// A run of tiles, and some panels of the destination that they cover.
 pub(super) struct Chunk<'a> {
     pub(super) pass: &'a Winograd,
     pub(super) source: &'a [f32],
@@ -26,11 +29,29 @@ pub(super) struct Chunk<'a> {
     /// Zeros, for pixels outside the image.
     pub(super) outside: &'a [f32],
     pub(super) finish: Finish<'a>,
-    pub(super) tiles: std::ops::Range<usize>,
-    /// Place of the chunk in its whole buffer.
-    pub(super) first: usize,
-    pub(super) destination: &'a mut [f32],
+    pub(super) tiles: Range<usize>,
+    pub(super) panels: Range<usize>,
+    pub(super) destination: Destination,
     pub(super) slots: &'a mut [f32],
+}
+
+/// The whole destination, of which every chunk has its own pixels and channels.
+#[derive(Clone, Copy)]
+pub(super) struct Destination {
+    pub(super) start: SendPtr<f32>,
+    pub(super) len: usize,
+    /// Whether values go past the caches.
+    pub(super) is_streamed: bool,
+}
+
+impl Destination {
+    /// A place for `count` values from `first` on.
+    #[inline(always)]
+    fn place(&self, first: usize, count: usize) -> *mut f32 {
+        assert!(first.checked_add(count).is_some_and(|end| end <= self.len), "a place in the destination");
+        // SAFETY: just asserted.
+        unsafe { self.start.at(first) }
+    }
 }
 
 /// The three stages with stride 1, for tiles of M x M destination pixels.
@@ -60,7 +81,8 @@ impl<const M: usize> Kernel for Whole<'_, M> {
         chunk.transform_source::<S, _, _, SIDE, SIDE, SIDE, SIDE, SIDE>(simd, Input, Input, None);
         chunk.multiply(simd, [0, 0], [SIDE, SIDE], false);
         chunk.transform_destination::<S, _, _, SIDE, M, SIDE, M, SIDE>(simd, Output, Output, None);
-        chunk.finish.apply(simd, chunk.first, chunk.destination);
+        chunk.drop_out(simd);
+        simd.fence();
     }
 }
 
@@ -97,7 +119,8 @@ impl Kernel for Halves<'_> {
                 each_phase!(chunk.phase_backward(simd, Output, MiddleOutput));
             }
         }
-        chunk.finish.apply(simd, chunk.first, chunk.destination);
+        chunk.drop_out(simd);
+        simd.fence();
     }
 }
 
@@ -185,7 +208,7 @@ impl Chunk<'_> {
                 self.multiply_terms(session, (y * side + x, point), adds);
                 continue;
             }
-            for panel in 0..self.pass.panels.count() {
+            for panel in self.panels.clone() {
                 let columns = self.pass.panels.columns(panel).len();
                 with_tile!(S, columns, self.multiply_panel(simd, (y * side + x, point), panel, adds));
             }
@@ -194,17 +217,19 @@ impl Chunk<'_> {
 
     /// A point of M, by products of terms.
     fn multiply_terms(&mut self, session: &bf16x6::Session, (at, point): (usize, usize), adds: bool) {
-        let Winograd { tiling, stride, .. } = *self.pass;
+        let Winograd { stride, .. } = *self.pass;
         let (slot, count) = (self.pass.slot(), self.tiles.len());
-        let [depth, columns] = [tiling.source.channels, tiling.destination.channels];
+        let (depth, columns) = (self.pass.tiling.source.channels, self.columns());
         let weights = &self.weights[point * self.pass.point_len()..][..self.pass.point_len()];
+        let weights = &weights[self.panels.start * bf16x6::packed_len(1, depth)..];
         let (slots, packed) = self.slots.split_at_mut(self.pass.slots());
         let (products, left) = slots.split_at_mut((at + self.pass.first_left()) * slot);
-        let to = bf16x6::Rows { start: products[at * slot..][..slot].as_mut_ptr(), stride };
+        let to =
+            bf16x6::Rows { start: products[at * slot + columns.start..(at + 1) * slot].as_mut_ptr(), stride };
         // SAFETY: V has `count` rows of whole vectors; a slot and a row of it are whole blocks.
         unsafe {
             bf16x6::pack_left(left[..count * stride].as_ptr(), stride, count, depth, packed.as_mut_ptr());
-            session.multiply([packed, weights], [count, columns, depth], adds, to);
+            session.multiply([packed, weights], [count, columns.len(), depth], adds, to);
         }
     }
 
@@ -222,7 +247,14 @@ impl Chunk<'_> {
         let start = point * self.pass.point_len() + depth * panels.stored_before(panel);
         let weights = self.weights[start..start + depth * V * S::LANES].as_ptr();
         // The panel that comes next; each tile of sums asks for a part of it.
-        let next = weights.wrapping_add(depth * V * S::LANES);
+        let next = match panel + 1 < self.panels.end {
+            true => weights.wrapping_add(depth * V * S::LANES),
+            false => {
+                let start =
+                    (point + 1) * self.pass.point_len() + depth * panels.stored_before(self.panels.start);
+                self.weights.as_ptr().wrapping_add(start)
+            }
+        };
         let first_left = self.pass.first_left();
         let (products, left) = self.slots.split_at_mut((at + first_left) * slot);
         let products = &mut products[at * slot + panels.stored_before(panel)..];
@@ -254,6 +286,32 @@ impl Chunk<'_> {
         }
     }
 
+    /// The channels of the chunk's panels.
+    #[inline(always)]
+    fn columns(&self) -> Range<usize> {
+        let panels = &self.pass.panels;
+        panels.columns(self.panels.start).start..panels.columns(self.panels.end - 1).end
+    }
+
+    /// Dropout of what the chunk has written, pixel by pixel where it has not all channels of a pixel.
+    #[inline(always)]
+    fn drop_out<S: Simd>(&self, simd: S) {
+        if !self.finish.drops() {
+            return;
+        }
+        let tiling = &self.pass.tiling;
+        let Shape { width, channels, .. } = tiling.destination;
+        let rows = [self.tiles.start, self.tiles.end].map(|tile| tiling.first_row(tile / tiling.across()));
+        let (pixels, columns) = (rows[0] * width..rows[1] * width, self.columns());
+        let run = if columns.len() == channels { pixels.len() } else { 1 };
+        for pixel in pixels.step_by(run) {
+            let (first, len) = (pixel * channels + columns.start, run * columns.len());
+            let place = self.destination.place(first, len);
+            // SAFETY: the values are this chunk's own.
+            self.finish.drop(simd, first, unsafe { std::slice::from_raw_parts_mut(place, len) });
+        }
+    }
+
     /// y = At M A, without what sticks out of the image, to the pixels of the tiles or to every second one from `half` on.
     #[inline(always)]
     fn transform_destination<
@@ -274,22 +332,23 @@ impl Chunk<'_> {
     ) {
         let Winograd { tiling, stride, .. } = *self.pass;
         let Shape { height, width, channels, .. } = tiling.destination;
-        let slot = self.pass.slot();
+        let (slot, group) = (self.pass.slot(), self.columns());
         for (at, tile) in self.tiles.clone().enumerate() {
             let corner = tiling.destination_corner(tiling.tile(tile));
             let Corner { image, row, column, step, .. } = half.map_or(corner, |half| corner.half(half));
             let left = [height.saturating_sub(row), width.saturating_sub(column)];
             let [rows, columns] = left.map(|left| left.div_ceil(step));
             let corner = ((image * height + row) * width + column) * channels;
-            let corner = corner.wrapping_sub(self.first);
-            for channel in (0..channels).step_by(S::LANES) {
-                let count = S::LANES.min(channels - channel);
+            for channel in group.clone().step_by(S::LANES) {
+                let count = S::LANES.min(group.end - channel);
                 let place = self.slots[at * stride + channel..].as_mut_ptr();
                 // SAFETY: slots hold whole vectors.
                 let mut points = unsafe { Spaced::<SIDE>::new(place, slot) };
                 let mut outputs = Outputs {
-                    destination: &mut *self.destination,
+                    destination: self.destination,
+                    finish: self.finish,
                     corner: corner + channel,
+                    channel,
                     row: step * width * channels,
                     column: step * channels,
                     rows,
@@ -323,8 +382,10 @@ impl<S: Simd, const A: usize, const I: usize> Source<S> for Pixels<'_, A, I> {
 
 /// A vector of channels of a tile's outputs, without what sticks out of the image.
 struct Outputs<'a> {
-    destination: &'a mut [f32],
+    destination: Destination,
+    finish: Finish<'a>,
     corner: usize,
+    channel: usize,
     /// Values from an output to the one below, and to the one beside it.
     row: usize,
     column: usize,
@@ -340,10 +401,17 @@ impl<S: Simd> Sink<S> for Outputs<'_> {
     fn put(&mut self, simd: S, y: usize, x: usize, value: S::V) {
         if y < self.rows && x < self.columns {
             let to = self.corner + y * self.row + x * self.column;
-            let place = &mut self.destination[to..to + self.count];
-            simd.prefetch(place.as_ptr().wrapping_add(self.ahead));
-            // SAFETY: `count` values are there.
-            unsafe { simd.store_first(value, self.count, place.as_mut_ptr()) };
+            let place = self.destination.place(to, self.count);
+            let value = self.finish.vector(simd, (to, self.channel), self.count, value);
+            // SAFETY: `count` values are there, this chunk's own; streamed are whole cache lines.
+            unsafe {
+                if self.destination.is_streamed {
+                    simd.stream(value, place);
+                } else {
+                    simd.prefetch(place.wrapping_add(self.ahead));
+                    simd.store_first(value, self.count, place);
+                }
+            }
         }
     }
 }

@@ -4,9 +4,9 @@
 
 use allcnn_device::ConvShape;
 
-use super::super::tile::Panels;
+use super::super::tile::{LINE, Panels};
 use super::super::{DataPass, Declined, Direction};
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Destination};
 use super::taps::{PackedPoints, Points, Weights};
 use super::{SLOT_PADDING, Scheme, Tiling, bf16x6, strided, transform};
 use crate::buffer::Buffer;
@@ -16,10 +16,9 @@ use crate::threads::SendPtr;
 
 /// Tiles of a chunk: enough to pay for reading the weights, few enough for the cache.
 const CHUNK_TILES: usize = 32;
-/// The same for products of terms, which read larger weights in less time.
-const CHUNK_OF_TERMS: usize = 64;
-/// A small batch is still cut into so many chunks, for the threads' sake.
-const FEWEST_CHUNKS: usize = 8;
+/// Products of terms read larger weights in less time: the more weights, the more tiles share them. Both were measured.
+const WEIGHTS_OF_A_TILE: usize = 288;
+const MOST_TILES: usize = 128;
 
 /// The algorithm, prepared for one shape and direction.
 #[derive(Debug)]
@@ -29,6 +28,8 @@ pub(in super::super) struct Winograd {
     pub(super) panels: Panels,
     /// Rows of tiles in a chunk.
     pub(super) chunk_rows: usize,
+    /// Groups of panels that are work of their own.
+    groups: usize,
     /// Values between tiles of a point.
     pub(super) stride: usize,
     /// Whether products are those of terms on matrix tiles.
@@ -44,24 +45,30 @@ impl Winograd {
         engine: &Engine,
     ) -> Result<Box<dyn DataPass>, Declined> {
         let tiling = Tiling::new(&shape, direction, engine)?;
-        let panels = Panels::new(tiling.destination.channels, engine.isa());
-        let chunk_rows = |tiles: usize| (tiles / tiling.across()).min(tiling.rows() / FEWEST_CHUNKS).max(1);
         let channels = [tiling.source.channels, tiling.destination.channels];
-        let bf16x6 = bf16x6::pays(engine, channels, chunk_rows(CHUNK_OF_TERMS) * tiling.across());
-        let chunk_rows = chunk_rows(if bf16x6 { CHUNK_OF_TERMS } else { CHUNK_TILES });
+        let bf16x6 = bf16x6::pays(engine, channels, tiling.count());
+        let panels = match bf16x6 {
+            true => Panels::of_width(channels[1], bf16x6::BLOCK),
+            false => Panels::new(channels[1], engine.isa()),
+        };
+        let workers = engine.threads().count();
+        let rows_of = |tiles: usize| (tiles / tiling.across()).max(1);
+        let most = rows_of(match bf16x6 {
+            true => (channels[0] * channels[1] / WEIGHTS_OF_A_TILE).clamp(CHUNK_TILES, MOST_TILES),
+            false => CHUNK_TILES,
+        });
+        // As many chunks for every thread, but none so small that reading the weights takes the time.
+        let chunks = tiling.rows().div_ceil(most).next_multiple_of(workers);
+        let chunk_rows = tiling.rows().div_ceil(chunks).clamp(rows_of(CHUNK_TILES), most);
+        // A small batch is cut by channels first, since each thread then reads its own weights.
+        let wanted = workers.div_ceil(tiling.rows().div_ceil(chunk_rows));
+        let groups = (1..=wanted).rfind(|&groups| panels.count().is_multiple_of(groups)).unwrap_or(1);
+        let chunk_rows = chunk_rows.min(tiling.rows().div_ceil(workers.div_ceil(groups)));
         let stride = match bf16x6 {
             true => channels[0].max(channels[1]).next_multiple_of(bf16x6::BLOCK),
             false => channels[0].next_multiple_of(panels.lanes()).max(panels.stored_all()),
         };
-        Ok(Box::new(Self {
-            direction,
-            tiling,
-            panels,
-            chunk_rows,
-            stride,
-            bf16x6,
-            workers: engine.threads().count(),
-        }))
+        Ok(Box::new(Self { direction, tiling, panels, chunk_rows, groups, stride, bf16x6, workers }))
     }
 
     /// Points of a line that M has, and that the weights have.
@@ -182,22 +189,23 @@ impl DataPass for Winograd {
         let (outside, slots) = workspace.split_at_mut(self.stride);
         outside.fill(0.0);
         let outside = &*outside;
-        let (start, slots) = (SendPtr(destination.as_mut_ptr()), SendPtr(slots.as_mut_ptr()));
-        let row_len = self.tiling.destination.width * self.tiling.destination.channels;
-        let rows = self.tiling.rows();
-        engine.threads().run(rows.div_ceil(self.chunk_rows), |chunk, worker| {
-            let tile_rows = chunk * self.chunk_rows..((chunk + 1) * self.chunk_rows).min(rows);
-            let first = self.tiling.first_row(tile_rows.start) * row_len;
-            let end = self.tiling.first_row(tile_rows.end) * row_len;
-            // SAFETY: chunks cover disjoint runs of the destination, and each worker has its own slots.
-            let (destination, slots) = unsafe {
-                (
-                    std::slice::from_raw_parts_mut(start.at(first), end - first),
-                    std::slice::from_raw_parts_mut(slots.at(worker * self.buffer()), self.buffer()),
-                )
-            };
-            let tiles = tile_rows.start * self.tiling.across()..tile_rows.end * self.tiling.across();
-            Chunk { pass: self, source, weights, outside, finish, tiles, first, destination, slots }
+        let slots = SendPtr(slots.as_mut_ptr());
+        let is_line = self.tiling.destination.channels.is_multiple_of(LINE);
+        let destination = Destination {
+            start: SendPtr(destination.as_mut_ptr()),
+            len: destination.len(),
+            is_streamed: is_line && !finish.drops() && destination.exceeds_caches(),
+        };
+        let (rows, across) = (self.tiling.rows(), self.tiling.across());
+        engine.threads().run(rows.div_ceil(self.chunk_rows) * self.groups, |unit, worker| {
+            let (chunk, group) = (unit / self.groups, unit % self.groups);
+            let tiles = chunk * self.chunk_rows * across..((chunk + 1) * self.chunk_rows).min(rows) * across;
+            let panels = [group, group + 1].map(|group| self.panels.count() * group / self.groups);
+            // SAFETY: each worker has its own slots.
+            let slots =
+                unsafe { std::slice::from_raw_parts_mut(slots.at(worker * self.buffer()), self.buffer()) };
+            let panels = panels[0]..panels[1];
+            Chunk { pass: self, source, weights, outside, finish, tiles, panels, destination, slots }
                 .run(engine);
         });
     }
