@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use allcnn_device::{ConvShape, Shape};
 
+use super::destination::Destination;
 use super::patches::{self, PATCH_VALUES, Patches};
 use super::tile::{Panels, Sums, accumulate, with_tile, zeros};
 use super::{DataPass, Declined, Direction};
@@ -187,11 +188,12 @@ impl DataPass for Indirect {
         destination: &mut Buffer,
         _workspace: &mut [f32],
     ) {
-        let row_len = self.destination.width * self.destination.channels;
-        engine.threads().run_over(destination, self.rows_per_chunk * row_len, |chunk, destination| {
-            let first_row = chunk * self.rows_per_chunk;
-            let first = first_row * row_len;
-            engine.isa().run(Rows { pass: self, source, packed, finish, first_row, first, destination });
+        let all = self.destination.batch * self.destination.height;
+        let destination = Destination::new(destination, self.destination.channels, finish);
+        engine.threads().run(all.div_ceil(self.rows_per_chunk), |chunk, _| {
+            let first = chunk * self.rows_per_chunk;
+            let rows = first..(first + self.rows_per_chunk).min(all);
+            engine.isa().run(Rows { pass: self, source, packed, rows, destination });
         });
     }
 }
@@ -236,11 +238,8 @@ struct Rows<'a> {
     pass: &'a Indirect,
     source: &'a [f32],
     packed: &'a [f32],
-    finish: Finish<'a>,
-    first_row: usize,
-    /// Place of the first row in its whole buffer.
-    first: usize,
-    destination: &'a mut [f32],
+    rows: Range<usize>,
+    destination: Destination<'a>,
 }
 
 impl Kernel for Rows<'_> {
@@ -251,7 +250,10 @@ impl Kernel for Rows<'_> {
         for phase in &self.pass.phases {
             self.phase(simd, phase);
         }
-        self.finish.drop(simd, self.first, self.destination);
+        let Shape { width, channels, .. } = self.pass.destination;
+        let pixels = self.rows.start * width..self.rows.end * width;
+        // SAFETY: the rows are this piece's own.
+        unsafe { self.destination.end(simd, pixels, channels, 0..channels) };
     }
 }
 
@@ -259,13 +261,12 @@ impl Rows<'_> {
     #[inline(always)]
     fn phase<S: Simd>(&mut self, simd: S, phase: &Phase) {
         let Shape { height, width, channels, .. } = self.pass.destination;
-        let rows = self.destination.len() / (width * channels);
         let longest =
             if self.pass.copy_patches { PATCH_VALUES / (phase.taps.len() * self.pass.depth) } else { BLOCK };
         let mut pixels = [Pixel::default(); BLOCK];
         let mut count = 0;
-        for at in 0..rows {
-            let (image, row) = ((self.first_row + at) / height, (self.first_row + at) % height);
+        for at in self.rows.clone() {
+            let (image, row) = (at / height, at % height);
             if row % phase.step != phase.row {
                 continue;
             }
@@ -352,15 +353,13 @@ impl Rows<'_> {
                 }
             }
             for (pixel, sums) in pixels.iter().zip(&sums) {
-                let place = &mut self.destination[pixel.destination + first_channel..][..columns.len()];
-                let first = self.first + pixel.destination + first_channel;
                 for (v, &sum) in sums.iter().enumerate() {
                     let at = v * S::LANES;
-                    let place = &mut place[at..];
-                    let count = place.len().min(S::LANES);
-                    let finished = self.finish.vector(simd, (first + at, first_channel + at), count, sum);
-                    // SAFETY: `count` values are there.
-                    unsafe { simd.store_first(finished, count, place.as_mut_ptr()) };
+                    let count = S::LANES.min(columns.len() - at);
+                    let channel = first_channel + at;
+                    let place = (pixel.destination + channel, channel);
+                    // SAFETY: the rows are this piece's own.
+                    unsafe { self.destination.write(simd, place, count, sum, 0) };
                 }
             }
         }

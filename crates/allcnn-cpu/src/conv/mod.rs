@@ -4,6 +4,7 @@
 //! finished in the cache), so they share their algorithms; backward-weights has its own.
 
 pub(crate) mod bf16;
+mod destination;
 mod direct;
 mod indirect;
 mod patches;

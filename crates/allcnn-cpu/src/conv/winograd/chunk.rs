@@ -12,14 +12,13 @@ use std::ops::Range;
 use allcnn_device::Shape;
 
 use super::super::Direction;
+use super::super::destination::Destination;
 use super::super::tile::{LINE, accumulate, with_tile, zeros};
 use super::data::Winograd;
 use super::transform::{self, Line, Sink, Source, Spaced};
 use super::{Corner, Scheme, bf16x6, strided};
 use crate::engine::Engine;
-use crate::ops::epilogue::Finish;
 use crate::simd::{Kernel, Simd};
-use crate::threads::SendPtr;
 
 /// A run of tiles, and some panels of the destination that they cover.
 pub(super) struct Chunk<'a> {
@@ -28,30 +27,10 @@ pub(super) struct Chunk<'a> {
     pub(super) weights: &'a [f32],
     /// Zeros, for pixels outside the image.
     pub(super) outside: &'a [f32],
-    pub(super) finish: Finish<'a>,
     pub(super) tiles: Range<usize>,
     pub(super) panels: Range<usize>,
-    pub(super) destination: Destination,
+    pub(super) destination: Destination<'a>,
     pub(super) slots: &'a mut [f32],
-}
-
-/// The whole destination, of which every chunk has its own pixels and channels.
-#[derive(Clone, Copy)]
-pub(super) struct Destination {
-    pub(super) start: SendPtr<f32>,
-    pub(super) len: usize,
-    /// Whether values go past the caches.
-    pub(super) is_streamed: bool,
-}
-
-impl Destination {
-    /// A place for `count` values from `first` on.
-    #[inline(always)]
-    fn place(&self, first: usize, count: usize) -> *mut f32 {
-        assert!(first.checked_add(count).is_some_and(|end| end <= self.len), "a place in the destination");
-        // SAFETY: just asserted.
-        unsafe { self.start.at(first) }
-    }
 }
 
 /// The three stages with stride 1, for tiles of M x M destination pixels.
@@ -81,8 +60,7 @@ impl<const M: usize> Kernel for Whole<'_, M> {
         chunk.transform_source::<S, _, _, SIDE, SIDE, SIDE, SIDE, SIDE>(simd, Input, Input, None);
         chunk.multiply(simd, [0, 0], [SIDE, SIDE], false);
         chunk.transform_destination::<S, _, _, SIDE, M, SIDE, M, SIDE>(simd, Output, Output, None);
-        chunk.drop_out(simd);
-        simd.fence();
+        chunk.end(simd);
     }
 }
 
@@ -119,8 +97,7 @@ impl Kernel for Halves<'_> {
                 each_phase!(chunk.phase_backward(simd, Output, MiddleOutput));
             }
         }
-        chunk.drop_out(simd);
-        simd.fence();
+        chunk.end(simd);
     }
 }
 
@@ -293,23 +270,15 @@ impl Chunk<'_> {
         panels.columns(self.panels.start).start..panels.columns(self.panels.end - 1).end
     }
 
-    /// Dropout of what the chunk has written, pixel by pixel where it has not all channels of a pixel.
+    /// Ends the writing of the chunk's panels.
     #[inline(always)]
-    fn drop_out<S: Simd>(&self, simd: S) {
-        if !self.finish.drops() {
-            return;
-        }
+    fn end<S: Simd>(&self, simd: S) {
         let tiling = &self.pass.tiling;
         let Shape { width, channels, .. } = tiling.destination;
-        let rows = [self.tiles.start, self.tiles.end].map(|tile| tiling.first_row(tile / tiling.across()));
-        let (pixels, columns) = (rows[0] * width..rows[1] * width, self.columns());
-        let run = if columns.len() == channels { pixels.len() } else { 1 };
-        for pixel in pixels.step_by(run) {
-            let (first, len) = (pixel * channels + columns.start, run * columns.len());
-            let place = self.destination.place(first, len);
-            // SAFETY: the values are this chunk's own.
-            self.finish.drop(simd, first, unsafe { std::slice::from_raw_parts_mut(place, len) });
-        }
+        let [first, end] =
+            [self.tiles.start, self.tiles.end].map(|tile| tiling.first_row(tile / tiling.across()) * width);
+        // SAFETY: the pixels' panels are this chunk's own.
+        unsafe { self.destination.end(simd, first..end, channels, self.columns()) };
     }
 
     /// y = At M A, without what sticks out of the image, to the pixels of the tiles or to every second one from `half` on.
@@ -346,7 +315,6 @@ impl Chunk<'_> {
                 let mut points = unsafe { Spaced::<SIDE>::new(place, slot) };
                 let mut outputs = Outputs {
                     destination: self.destination,
-                    finish: self.finish,
                     corner: corner + channel,
                     channel,
                     row: step * width * channels,
@@ -382,8 +350,7 @@ impl<S: Simd, const A: usize, const I: usize> Source<S> for Pixels<'_, A, I> {
 
 /// A vector of channels of a tile's outputs, without what sticks out of the image.
 struct Outputs<'a> {
-    destination: Destination,
-    finish: Finish<'a>,
+    destination: Destination<'a>,
     corner: usize,
     channel: usize,
     /// Values from an output to the one below, and to the one beside it.
@@ -401,17 +368,9 @@ impl<S: Simd> Sink<S> for Outputs<'_> {
     fn put(&mut self, simd: S, y: usize, x: usize, value: S::V) {
         if y < self.rows && x < self.columns {
             let to = self.corner + y * self.row + x * self.column;
-            let place = self.destination.place(to, self.count);
-            let value = self.finish.vector(simd, (to, self.channel), self.count, value);
-            // SAFETY: `count` values are there, this chunk's own; streamed are whole cache lines.
-            unsafe {
-                if self.destination.is_streamed {
-                    simd.stream(value, place);
-                } else {
-                    simd.prefetch(place.wrapping_add(self.ahead));
-                    simd.store_first(value, self.count, place);
-                }
-            }
+            let place = (to, self.channel);
+            // SAFETY: the place is this chunk's own.
+            unsafe { self.destination.write(simd, place, self.count, value, self.ahead) };
         }
     }
 }

@@ -4,9 +4,10 @@
 
 use allcnn_device::ConvShape;
 
-use super::super::tile::{LINE, Panels};
+use super::super::destination::Destination;
+use super::super::tile::Panels;
 use super::super::{DataPass, Declined, Direction};
-use super::chunk::{Chunk, Destination};
+use super::chunk::Chunk;
 use super::taps::{PackedPoints, Points, Weights};
 use super::{SLOT_PADDING, Scheme, Tiling, bf16x6, strided, transform};
 use crate::buffer::Buffer;
@@ -190,12 +191,7 @@ impl DataPass for Winograd {
         outside.fill(0.0);
         let outside = &*outside;
         let slots = SendPtr(slots.as_mut_ptr());
-        let is_line = self.tiling.destination.channels.is_multiple_of(LINE);
-        let destination = Destination {
-            start: SendPtr(destination.as_mut_ptr()),
-            len: destination.len(),
-            is_streamed: is_line && !finish.drops() && destination.exceeds_caches(),
-        };
+        let destination = Destination::new(destination, self.tiling.destination.channels, finish);
         let (rows, across) = (self.tiling.rows(), self.tiling.across());
         engine.threads().run(rows.div_ceil(self.chunk_rows) * self.groups, |unit, worker| {
             let (chunk, group) = (unit / self.groups, unit % self.groups);
@@ -205,8 +201,7 @@ impl DataPass for Winograd {
             let slots =
                 unsafe { std::slice::from_raw_parts_mut(slots.at(worker * self.buffer()), self.buffer()) };
             let panels = panels[0]..panels[1];
-            Chunk { pass: self, source, weights, outside, finish, tiles, panels, destination, slots }
-                .run(engine);
+            Chunk { pass: self, source, weights, outside, tiles, panels, destination, slots }.run(engine);
         });
     }
 }
