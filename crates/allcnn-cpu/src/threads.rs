@@ -41,6 +41,8 @@ struct State {
     generation: usize,
     /// Workers that wait for `wake`.
     sleeping: usize,
+    /// Whether the caller waits for `idle`.
+    caller_sleeps: bool,
     quit: bool,
 }
 
@@ -131,9 +133,10 @@ impl Shared {
         self.next_chunk.store(0, Ordering::Relaxed);
         state.job = Some(job);
         state.generation += 1;
-        self.generation.store(state.generation, Ordering::Release);
-        let sleeping = state.sleeping > 0;
+        let (generation, sleeping) = (state.generation, state.sleeping > 0);
         drop(state);
+        // Who sees this takes the lock at once, so it must be free by then.
+        self.generation.store(generation, Ordering::Release);
         if sleeping {
             self.wake.notify_all();
         }
@@ -142,11 +145,17 @@ impl Shared {
     /// Takes the job back and waits for the workers that are still at it; late ones find nothing.
     fn close(&self) {
         self.lock().job = None;
-        spin_while(|| self.active.load(Ordering::Acquire) > 0);
+        let is_active = || self.active.load(Ordering::Acquire) > 0;
+        spin_while(is_active);
+        if !is_active() {
+            return;
+        }
         let mut state = self.lock();
-        while self.active.load(Ordering::Acquire) > 0 {
+        state.caller_sleeps = true;
+        while is_active() {
             state = self.idle.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.caller_sleeps = false;
     }
 
     fn take_chunks(&self, job: Job, worker: usize) {
@@ -181,9 +190,8 @@ impl Shared {
             if catch_unwind(AssertUnwindSafe(|| self.take_chunks(job, worker))).is_err() {
                 self.panicked.store(true, Ordering::Relaxed);
             }
-            if self.active.fetch_sub(1, Ordering::AcqRel) == 1 {
-                // Behind the lock, so that who has just looked is waiting by now.
-                drop(self.lock());
+            // Under the lock, so that a caller that has just looked is asleep by now.
+            if self.active.fetch_sub(1, Ordering::AcqRel) == 1 && self.lock().caller_sleeps {
                 self.idle.notify_all();
             }
         }

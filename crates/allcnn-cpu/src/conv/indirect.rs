@@ -93,6 +93,7 @@ impl Indirect {
             phase.packed = packed;
             packed += shape.groups * phase.taps.len() * depth * panels.stored_all();
         }
+        let rows = destination.batch * destination.height;
         Ok(Box::new(Self {
             direction,
             shape,
@@ -102,7 +103,7 @@ impl Indirect {
             panels,
             phases,
             copy_patches: direction == Direction::Forward && patches::pay(&shape),
-            rows_per_chunk: BLOCK.div_ceil(destination.width),
+            rows_per_chunk: BLOCK.div_ceil(destination.width).min(rows.div_ceil(engine.threads().count())),
         }))
     }
 
