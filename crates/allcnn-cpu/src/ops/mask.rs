@@ -81,7 +81,13 @@ fn blocks<const N: usize>(stream: &Stream, first: u32) -> [[u32; N]; 4] {
         }
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
     }
-    words.map(|word| word.map(|word| word as u32))
+    let mut numbers = [[0; N]; 4];
+    for word in 0..4 {
+        for at in 0..N {
+            numbers[word][at] = words[word][at] as u32;
+        }
+    }
+    numbers
 }
 
 #[cfg(test)]

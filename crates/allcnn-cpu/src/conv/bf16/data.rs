@@ -393,8 +393,9 @@ impl Unit<'_> {
     ) {
         let is_last = slab.at + 1 == slab.slabs;
         for (at, block) in blocks.iter().enumerate() {
+            let left = |position: usize| self.packed[position * TILE..].as_ptr();
             let factors = Factors {
-                left: block.positions.map(|position| self.packed[position * TILE..].as_ptr()),
+                left: [left(block.positions[0]), left(block.positions[1])],
                 left_second: self.pass.term() * size_of::<f32>(),
                 offsets: slab.offsets,
                 right: slab.right,

@@ -141,7 +141,7 @@ pub(super) unsafe fn pack_pair<S: Simd>(
     // SAFETY: the caller's promise.
     unsafe {
         if rest >= TILE {
-            let [low, high] = pixels.map(|pixel| pixel.add(channel));
+            let [low, high] = [pixels[0].add(channel), pixels[1].add(channel)];
             store_whole_pairs(simd, low, high, terms, to, second);
         } else if rest == 0 {
             store_pairs(simd, Values::NONE, Values::NONE, terms, to, second);

@@ -50,7 +50,8 @@ impl Bf16 {
             let mut squares = Squares::new();
             for at in 0..TILE {
                 let pair = |out: [usize; 2], channel: [usize; 2]| {
-                    [0, 1].map(|i| self.weights(weights, tap, out[i], channel[i]))
+                    let run = |i: usize| self.weights(weights, tap, out[i], channel[i]);
+                    [run(0), run(1)]
                 };
                 match self.direction {
                     // A column's depth, to be transposed.

@@ -316,28 +316,28 @@ impl Part<'_> {
         let Plane { phase, parity } = self.pass.planes[plane];
         let lines = chunk.source_lines(&layout, self.pass.image_rows());
         let mut pixels = source.pixels(self.input, phase, lines, layout.lead);
-        let mut rooms = [source.room(), source.room()];
+        let (mut room, mut next_room) = (source.room(), source.room());
         if parity == 1 {
-            pixels.next(simd, &mut rooms[0]);
+            pixels.next(simd, &mut room);
         }
         let (half, second) = (self.pass.source_half(), self.pass.source_term());
         let places = self.pass.source_place(plane, 0)..self.pass.source_place(plane + 1, 0);
         let packed = &mut self.packed[places];
         for pair in 0..self.pass.pairs() {
-            let pair_of_pixels = rooms.each_mut().map(|room| pixels.next(simd, room));
+            let [pixel, next] = [pixels.next(simd, &mut room), pixels.next(simd, &mut next_room)];
             for (block, packed) in packed.chunks_exact_mut(2 * half).enumerate() {
                 let to = packed[pair * TILE..].as_mut_ptr();
                 // SAFETY: all channels of the pixels can be read; both halves have room for the pair in all terms.
                 unsafe {
                     if self.input.form() == Form::Pairs {
-                        let pixels = pair_of_pixels.map(|pixel| pixel.add(block * TILE));
+                        let pixels = [pixel.add(block * TILE), next.add(block * TILE)];
                         exchange_pairs(simd, pixels, [to, to.add(half)]);
                         continue;
                     }
                     for (at, to) in [to, to.add(half)].into_iter().enumerate() {
                         let channel = block * BLOCK + at * TILE;
                         let rest = source.size.channels.saturating_sub(channel);
-                        pack_pair(simd, pair_of_pixels, channel, rest, terms, to, second);
+                        pack_pair(simd, [pixel, next], channel, rest, terms, to, second);
                     }
                 }
             }
@@ -354,12 +354,13 @@ impl Part<'_> {
         let mut squares = [Squares::new(), Squares::new()];
         for step in 0..self.pass.steps() {
             for pair in 0..TILE {
-                let pair_of_pixels = [(); 2].map(|()| pixels.next(simd, &mut None));
+                let [pixel, next] = [pixels.next(simd, &mut None), pixels.next(simd, &mut None)];
                 if self.d_output.form() == Form::Pairs {
                     // SAFETY: the block of both pixels can be read; the squares have the row.
                     unsafe {
-                        let pixels = pair_of_pixels.map(|pixel| pixel.add(out * TILE));
-                        exchange_pairs(simd, pixels, squares.each_mut().map(|square| square.row(pair)));
+                        let pixels = [pixel.add(out * TILE), next.add(out * TILE)];
+                        let [low, high] = &mut squares;
+                        exchange_pairs(simd, pixels, [low.row(pair), high.row(pair)]);
                     }
                     continue;
                 }
@@ -368,7 +369,7 @@ impl Part<'_> {
                     let rest = output.channels.saturating_sub(channel);
                     // SAFETY: all channels of the pixels can be read; a square's row of both terms lies behind `row`.
                     unsafe {
-                        pack_pair(simd, pair_of_pixels, channel, rest, terms, squares.row(pair), TILE_PAIRS)
+                        pack_pair(simd, [pixel, next], channel, rest, terms, squares.row(pair), TILE_PAIRS)
                     };
                 }
             }
