@@ -12,8 +12,9 @@ use crate::stored::{Form, Stored};
 const HUGE_PAGE: usize = 2 << 20;
 /// A cache line, and the widest vector.
 const CACHE_LINE: usize = 64;
-/// Bytes that the next operation may still find in the caches of a few cores.
-const MOST_CACHED: usize = 4 << 20;
+/// Values that the next operation may still find in the caches of a few cores. Measured: writing past the caches pays for
+/// 900,000 values in bf16, not for 790,000 in f32.
+const MOST_CACHED: usize = 800_000;
 
 /// A fixed number of values, aligned to cache lines. It has room for all of them in f32; used as a slice, it must hold
 /// them in that form.
@@ -60,7 +61,7 @@ impl Buffer {
 
     /// Whether values leave the caches before the last of them is written, so that they may as well go past them.
     pub(crate) fn exceeds_caches(&self) -> bool {
-        self.form.words(self.len) * size_of::<f32>() > MOST_CACHED
+        self.len > MOST_CACHED
     }
 
     /// The words to be overwritten with values in a form: one for each f32 value or each pair.
