@@ -89,6 +89,12 @@ impl Observer for TrainingProgress {
                 }
             }
             Event::Planned { .. } => self.planned = true,
+            Event::Shortened { total_steps } => {
+                self.total_epochs = total_steps.div_ceil(self.epoch_steps);
+                let epochs = total_steps as f64 / self.epoch_steps as f64;
+                self.progress
+                    .note(&format!("slower than planned: {epochs:.1} epochs fit into the time limit"));
+            }
             Event::Started { step, total_steps, epoch_steps, train_images, test_images, .. } => {
                 self.loading.end();
                 (self.epoch_steps, self.train_images) = (epoch_steps.max(1), train_images as u64);

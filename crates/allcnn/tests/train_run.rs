@@ -206,7 +206,8 @@ fn the_length_is_chosen_to_fit_a_time_limit_and_kept() {
     let request = Request { fit_time_limit: true, time_limit: Some(limit), ..place.request() };
     let mut planned = 0;
     let mut observer = |event: Event<'_>| {
-        if let Event::Planned { total_steps, .. } = event {
+        // A machine that has more to do meanwhile shortens it.
+        if let Event::Planned { total_steps, .. } | Event::Shortened { total_steps } = event {
             planned = total_steps;
         }
     };
@@ -217,6 +218,28 @@ fn the_length_is_chosen_to_fit_a_time_limit_and_kept() {
     assert_eq!(RunFolder::open(&place.path("run")).unwrap().manifest().unwrap().total_steps, planned);
     assert_eq!(u64::from(finished.manifest.recipe.epochs), planned.div_ceil(6));
     assert_eq!(last(&place.path("run")).progress.history.len() as u64, planned.div_ceil(6));
+}
+
+#[test]
+fn a_training_that_becomes_slower_is_cut_to_its_time_limit() {
+    let place = Place::new();
+    let limit = Duration::from_secs(2);
+    let request = Request { fit_time_limit: true, time_limit: Some(limit), ..place.request() };
+    let (mut planned, mut shortened) = (0, 0);
+    let mut observer = |event: Event<'_>| match event {
+        Event::Planned { total_steps, .. } => planned = total_steps,
+        Event::Shortened { total_steps } => shortened = total_steps,
+        // A step takes far longer than when the length was chosen.
+        Event::Step { .. } => std::thread::sleep(Duration::from_millis(50)),
+        _ => {}
+    };
+    let finished = place.start(&request, "run", &mut observer).unwrap();
+    assert!(0 < shortened && shortened < planned, "{shortened} of {planned}");
+    assert_eq!((finished.outcome.end, finished.outcome.progress.step), (End::Finished, shortened));
+    assert_eq!(finished.manifest.total_steps, shortened);
+    let run = RunFolder::open(&place.path("run")).unwrap();
+    assert_eq!(run.manifest().unwrap().total_steps, shortened);
+    assert_eq!(resumed(&place.path("run"), |_| ()).unwrap().outcome.progress.step, shortened);
 }
 
 #[test]

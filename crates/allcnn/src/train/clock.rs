@@ -1,6 +1,6 @@
 //! The time that a training took.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Progress;
 
@@ -10,11 +10,25 @@ pub(super) struct Clock {
     before: f64,
     /// Seconds of the epoch under way that its steps took.
     pub(super) epoch_seconds: f64,
+    /// When an epoch was last ended, and after how many steps.
+    epoch_end: (Instant, u64),
 }
 
 impl Clock {
     pub(super) fn start(progress: &Progress) -> Self {
-        Self { began: Instant::now(), before: progress.seconds, epoch_seconds: progress.epoch_seconds }
+        let began = Instant::now();
+        Self {
+            began,
+            before: progress.seconds,
+            epoch_seconds: progress.epoch_seconds,
+            epoch_end: (began, progress.step),
+        }
+    }
+
+    /// Ends an epoch: how long each of its steps took, with everything beside them.
+    pub(super) fn end_epoch(&mut self, step: u64) -> Duration {
+        let (since, first) = std::mem::replace(&mut self.epoch_end, (Instant::now(), step));
+        since.elapsed().div_f64(step.saturating_sub(first).max(1) as f64)
     }
 
     pub(super) fn seconds(&self) -> f64 {

@@ -13,6 +13,8 @@ pub struct Limits<'a> {
     pub stop: &'a AtomicBool,
     /// When to stop in any case.
     pub deadline: Option<Instant>,
+    /// By when to be done: where an epoch went too slowly for that, the training is cut shorter.
+    pub done_by: Option<Instant>,
     /// How often to save within an epoch.
     pub save_every: Duration,
 }
@@ -20,7 +22,14 @@ pub struct Limits<'a> {
 impl<'a> Limits<'a> {
     /// No deadline, a checkpoint every five minutes.
     pub fn until(stop: &'a AtomicBool) -> Self {
-        Self { stop, deadline: None, save_every: Duration::from_secs(300) }
+        Self { stop, deadline: None, done_by: None, save_every: Duration::from_secs(300) }
+    }
+
+    /// The steps that can still be done in time, each taking so long; all of them where there is no such limit.
+    pub(super) fn steps_in_time(&self, step: Duration) -> u64 {
+        let Some(done_by) = self.done_by else { return u64::MAX };
+        let left = done_by.saturating_duration_since(Instant::now());
+        (left.as_secs_f64() / step.as_secs_f64().max(1e-9)) as u64
     }
 
     /// Why to stop now, if at all.

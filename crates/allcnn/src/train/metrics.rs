@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
+use super::Progress;
+use super::clock::Clock;
+
 /// A row of `metrics.csv`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +27,28 @@ pub struct EpochRow {
     pub images_per_s: f64,
     /// Seconds since the training began, pauses between resumed parts not counted.
     pub seconds: f64,
+}
+
+impl EpochRow {
+    /// The row of an epoch all of whose steps are done, and the test images' loss and error.
+    pub(super) fn of(
+        progress: &Progress,
+        learning_rate: f64,
+        test: Option<(f64, f64)>,
+        clock: &Clock,
+    ) -> Self {
+        let images = progress.images as f64;
+        Self {
+            epoch: progress.epoch(),
+            learning_rate,
+            train_loss: progress.loss_sum / images,
+            train_error_pct: 100.0 * progress.wrong as f64 / images,
+            test_loss: test.map(|(loss, _)| loss),
+            test_error_pct: test.map(|(_, error)| error),
+            images_per_s: images / clock.epoch_seconds.max(1e-9),
+            seconds: clock.seconds(),
+        }
+    }
 }
 
 /// The whole of `metrics.csv`: the head line and a line an epoch.

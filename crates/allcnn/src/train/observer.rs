@@ -18,6 +18,11 @@ pub enum Event<'a> {
         /// The steps that fit.
         total_steps: u64,
     },
+    /// The last epoch was slower than planned: the training was cut shorter, to end within the time limit.
+    Shortened {
+        /// The steps that remain of the whole training.
+        total_steps: u64,
+    },
     /// The first step is about to begin.
     Started {
         /// Steps done before (of a resumed training).

@@ -18,6 +18,8 @@ use crate::samples::Samples;
 
 /// The share of a time limit that is planned for; the rest is for slower minutes.
 const PLANNED_SHARE: f64 = 0.95;
+/// The share by which a training that became slower is to be done.
+const KEPT_SHARE: f64 = 0.98;
 /// The share of a time limit that timing the first steps may take.
 const REHEARSAL_SHARE: f64 = 0.05;
 
@@ -160,12 +162,16 @@ pub fn start<D: Device>(
             let cost = trainer.rehearse(limit.mul_f64(REHEARSAL_SHARE))?;
             plan_length(&mut trainer, &mut manifest, cost, limit, began.elapsed());
             observer.observe(Event::Planned { cost, total_steps: manifest.total_steps });
+            limits.done_by = began.checked_add(limit.mul_f64(KEPT_SHARE).saturating_sub(cost.evaluation));
         }
         limit => limits.deadline = limit.and_then(|limit| began.checked_add(limit)),
     }
     run.write_manifest(&manifest)?; // from here on the run can be resumed
     let outcome = trainer.run(&run, &limits, observer)?;
     drop(trainer);
+    if set_length(&mut manifest, outcome.progress.total_steps) {
+        run.write_manifest(&manifest)?;
+    }
     finish(device, run, manifest, outcome, &data, &test, observer)
 }
 
@@ -307,11 +313,20 @@ fn plan_length<D: Device>(
 ) {
     // The report evaluates the best checkpoint once more.
     let left = limit.mul_f64(PLANNED_SHARE).saturating_sub(spent + cost.evaluation);
-    manifest.total_steps = cost.steps_within(left, manifest.epoch_steps);
-    let epochs = manifest.total_steps.div_ceil(manifest.epoch_steps);
+    set_length(manifest, cost.steps_within(left, manifest.epoch_steps));
+    trainer.set_total_steps(manifest.total_steps);
+}
+
+/// Records another length of the training; false where it is that already.
+fn set_length(manifest: &mut Manifest, total_steps: u64) -> bool {
+    if manifest.total_steps == total_steps {
+        return false;
+    }
+    let epochs = total_steps.div_ceil(manifest.epoch_steps);
+    manifest.total_steps = total_steps;
     manifest.recipe.iterations = None;
     manifest.recipe.epochs = u32::try_from(epochs).unwrap_or(u32::MAX);
-    trainer.set_total_steps(manifest.total_steps);
+    true
 }
 
 fn finish<D: Device>(

@@ -374,12 +374,14 @@ impl<'a, D: Device> Trainer<'a, D> {
                 }
             }
         }
-        let row = self.epoch_row(test, clock);
+        let learning_rate = self.learning_rate(self.progress.step - 1);
+        let row = EpochRow::of(&self.progress, learning_rate, test, clock);
         let error = row.test_error_pct;
         let best = match (error, self.progress.best_test_error_pct) {
             (Some(error), Some(best)) => error < best,
             _ => true, // the first one; and without test images always the latest
         };
+        self.keep_in_time(limits, clock, observer);
         clock.write(&mut self.progress);
         let before = self.progress.clone();
         let progress = &mut self.progress;
@@ -397,18 +399,13 @@ impl<'a, D: Device> Trainer<'a, D> {
         Ok(true)
     }
 
-    fn epoch_row(&self, test: Option<(f64, f64)>, clock: &Clock) -> EpochRow {
-        let progress = &self.progress;
-        let images = progress.images as f64;
-        EpochRow {
-            epoch: progress.epoch(),
-            learning_rate: self.learning_rate(progress.step - 1),
-            train_loss: progress.loss_sum / images,
-            train_error_pct: 100.0 * progress.wrong as f64 / images,
-            test_loss: test.map(|(loss, _)| loss),
-            test_error_pct: test.map(|(_, error)| error),
-            images_per_s: images / clock.epoch_seconds.max(1e-9),
-            seconds: clock.seconds(),
+    /// Cuts the training to what is still done in time, as fast as the last epoch went.
+    fn keep_in_time(&mut self, limits: &Limits<'_>, clock: &mut Clock, observer: &mut dyn Observer) {
+        let step = self.progress.step;
+        let total_steps = step.saturating_add(limits.steps_in_time(clock.end_epoch(step)));
+        if total_steps < self.progress.total_steps {
+            self.progress.total_steps = total_steps;
+            observer.observe(Event::Shortened { total_steps });
         }
     }
 

@@ -130,7 +130,7 @@ impl Data {
             trainer.resume(checkpoint)?;
         }
         let stop = AtomicBool::new(false);
-        let limits = Limits { stop: &stop, deadline: pace.deadline, save_every: pace.save_every };
+        let limits = Limits { deadline: pace.deadline, save_every: pace.save_every, ..Limits::until(&stop) };
         trainer.run(&run, &limits, &mut |event: Event<'_>| observer(event, &stop))
     }
 
