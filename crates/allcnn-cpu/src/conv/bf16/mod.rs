@@ -22,6 +22,7 @@
 //! | `output` | the sums' way through the end of a pass to the destination |
 //! | `data` | forward and backward-data |
 //! | `weights` | backward-weights |
+//! | `reduce` | the gradients that its parts have summed, added up |
 //! | `peak` | products alone, for the machine's measured ceiling |
 
 mod blocks;
@@ -31,6 +32,7 @@ mod pack;
 mod pack_weights;
 mod peak;
 mod product;
+mod reduce;
 mod run;
 mod source;
 mod weights;

@@ -12,6 +12,7 @@ use allcnn_device::{ConvShape, Shape};
 use super::super::{Declined, Direction, WeightsPass};
 use super::pack::{Squares, exchange_pairs, pack_pair};
 use super::product::{Factors, Multiplier, Session};
+use super::reduce::{Reduce, add};
 use super::run::{Chunk, Chunks, Layout, Tap};
 use super::source::{Pixels, Source};
 use super::{BLOCK, TILE, TILE_BYTES, TILE_PAIRS};
@@ -23,22 +24,20 @@ use crate::threads::SendPtr;
 
 /// Positions of a chunk.
 const CHUNK_POSITIONS: usize = 1152;
-/// f32-sized places that a packed chunk may take: 2 MiB, since a longer chunk saves passes over the gradients.
-const CHUNK_PLACES: usize = 1 << 19;
+/// f32-sized places that a packed chunk may take, to stay in a second-level cache: 768 KiB.
+const CHUNK_PLACES: usize = 192 << 10;
 /// Steps in depth of one term whose factors stay in a first-level cache while they are multiplied.
 const SLAB_STEPS: usize = 10;
 /// Positions that a part has at least, to pay for adding its copy.
 const PART_POSITIONS: usize = 2048;
 /// The most parts, and the most values that all copies may have.
-const MOST_PARTS: usize = 8;
+const MOST_PARTS: usize = 4;
 const COPY_VALUES: usize = 16 << 20;
-/// A small batch is still cut into so many units, for the threads' sake.
-const FEWEST_UNITS: usize = 8;
 
 /// The algorithm, prepared for one shape.
 #[derive(Debug)]
 pub(in super::super) struct Bf16Weights {
-    source: Source,
+    pub(super) source: Source,
     output: Shape,
     terms: usize,
     multiplier: Multiplier,
@@ -63,9 +62,10 @@ struct Plane {
     parity: usize,
 }
 
-/// A tap: the plane that it sees, and the pair that its first position is in.
+/// A tap, the plane that it sees, and the pair that its first position is in.
 #[derive(Clone, Copy, Debug)]
 struct PlacedTap {
+    tap: usize,
     plane: usize,
     pair: usize,
 }
@@ -103,7 +103,11 @@ impl Bf16Weights {
         };
         let parts = (output.len() / output.channels / PART_POSITIONS).min(COPY_VALUES / pass.copy_len());
         pass.parts = parts.clamp(1, MOST_PARTS).min(pass.chunks.count());
-        pass.groups = (FEWEST_UNITS / pass.parts).clamp(1, out_blocks);
+        // Groups repeat the packing of the source: only for threads that would have nothing to do.
+        pass.groups = match pass.parts.is_multiple_of(pass.workers) {
+            true => 1,
+            false => (2 * pass.workers).div_ceil(pass.parts).min(out_blocks),
+        };
         let step_bytes = pass.gradient_step() * size_of::<f32>();
         pass.offsets = (0..pass.steps()).map(|step| (step * step_bytes) as isize).collect();
         Ok(Box::new(pass))
@@ -159,54 +163,41 @@ impl Bf16Weights {
         self.source_places() + self.out_blocks * self.gradient_block()
     }
 
-    /// Values of a copy of all gradients, [tap][block of outputs][block of sources], then the bias.
-    fn copy_len(&self) -> usize {
+    /// Values of a copy of all gradients, [block of outputs][block of sources][tap], then the bias.
+    pub(super) fn copy_len(&self) -> usize {
         self.bias_place() + self.out_blocks * BLOCK
     }
 
-    fn bias_place(&self) -> usize {
+    pub(super) fn bias_place(&self) -> usize {
         self.taps.len() * self.out_blocks * self.source_blocks * BLOCK * BLOCK
     }
 
-    fn block_place(&self, tap: usize, out: usize, source: usize) -> usize {
-        ((tap * self.out_blocks + out) * self.source_blocks + source) * BLOCK * BLOCK
-    }
-
-    /// Adds the copies and writes the gradients of one output channel in the order [ky, kx, in].
-    fn reduce(&self, copies: &[f32], out: usize, d_weights: &mut [f32], d_bias: &mut f32) {
-        let row =
-            |tap: usize, source: usize| self.block_place(tap, out / BLOCK, source) + out % BLOCK * BLOCK;
-        for (tap, d_weights) in d_weights.chunks_exact_mut(self.source.size.channels).enumerate() {
-            for (source, d_weights) in d_weights.chunks_mut(BLOCK).enumerate() {
-                d_weights.fill(0.0);
-                for copy in copies.chunks_exact(self.copy_len()) {
-                    let sums = &copy[row(tap, source)..][..d_weights.len()];
-                    d_weights.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
-                }
-            }
-        }
-        *d_bias = copies.chunks_exact(self.copy_len()).map(|copy| copy[self.bias_place() + out]).sum();
+    pub(super) fn block_place(&self, tap: usize, out: usize, source: usize) -> usize {
+        ((out * self.source_blocks + source) * self.taps.len() + tap) * BLOCK * BLOCK
     }
 }
 
-/// Finds for each tap its plane and pair, and the planes that there are.
+/// Finds for each tap its plane and pair, and the planes that there are. Taps of one plane follow one another, so that the
+/// part of it which they see stays in a first-level cache.
 fn place<'a>(
     source: &Source,
     layout: &Layout,
     taps: impl Iterator<Item = &'a Tap>,
 ) -> (Vec<PlacedTap>, Vec<Plane>) {
     let mut planes = Vec::new();
-    let taps = taps.map(|tap| {
+    let taps = taps.enumerate().map(|(at, tap)| {
         let row = (tap.row - layout.rows[0]) as usize;
         let position = ((row * layout.pitch + layout.lead) as isize + tap.column) as usize;
-        let plane = Plane { phase: source.phase(tap.phase), parity: position % 2 };
-        let at = planes.iter().position(|&other| other == plane).unwrap_or_else(|| {
-            planes.push(plane);
+        let own = Plane { phase: source.phase(tap.phase), parity: position % 2 };
+        let plane = planes.iter().position(|&other| other == own).unwrap_or_else(|| {
+            planes.push(own);
             planes.len() - 1
         });
-        PlacedTap { plane: at, pair: position / 2 }
+        PlacedTap { tap: at, plane, pair: position / 2 }
     });
-    (taps.collect(), planes)
+    let mut taps: Vec<_> = taps.collect();
+    taps.sort_by_key(|tap| tap.plane);
+    (taps, planes)
 }
 
 impl WeightsPass for Bf16Weights {
@@ -255,7 +246,8 @@ impl WeightsPass for Bf16Weights {
         let d_bias = SendPtr(d_bias.as_mut_ptr());
         engine.threads().run_over(d_weights, row, |out, d_weights| {
             // SAFETY: each output channel has its own bias.
-            self.reduce(copies, out, d_weights, unsafe { &mut *d_bias.at(out) });
+            let d_bias = unsafe { &mut *d_bias.at(out) };
+            engine.isa().run(Reduce { pass: self, copies, out, d_weights, d_bias });
         });
     }
 }
@@ -291,10 +283,14 @@ impl Kernel for Part<'_> {
             }
             self.add_bias(simd, chunk);
             let slabs = self.pass.steps().div_ceil(SLAB_STEPS / self.pass.terms);
-            for slab in 0..slabs {
-                let steps = self.pass.steps() * slab / slabs..self.pass.steps() * (slab + 1) / slabs;
-                for out in self.outs.clone() {
-                    self.multiply(simd, &session, out, steps.clone(), at > own.start || slab > 0);
+            let slab = |at: usize| self.pass.steps() * at / slabs..self.pass.steps() * (at + 1) / slabs;
+            // The sums of all taps of two blocks stay near over all slabs.
+            for out in self.outs.clone() {
+                for block in 0..self.pass.source_blocks {
+                    for steps in (0..slabs).map(slab) {
+                        let adds = at > own.start || steps.start > 0;
+                        self.multiply(simd, &session, [out, block], steps, adds);
+                    }
                 }
             }
         }
@@ -411,40 +407,40 @@ impl Part<'_> {
         }
     }
 
-    /// All taps and source channels for 32 output channels, over some steps of the positions.
+    /// All taps of a block of output and a block of source channels, over some steps of the positions.
     #[inline(always)]
-    fn multiply<S: Simd>(&mut self, simd: S, session: &Session, out: usize, steps: Range<usize>, adds: bool) {
+    fn multiply<S: Simd>(
+        &self,
+        simd: S,
+        session: &Session,
+        [out, block]: [usize; 2],
+        steps: Range<usize>,
+        adds: bool,
+    ) {
         let pass = self.pass;
         let gradients = pass.source_places() + out * pass.gradient_block();
         let gradients = self.packed[gradients + steps.start * pass.gradient_step()..].as_ptr();
-        for block in 0..pass.source_blocks {
-            for (at, tap) in pass.taps.iter().enumerate() {
-                let right = pass.source_place(tap.plane, block) + (tap.pair + steps.start * TILE) * TILE;
-                let right = &self.packed[right..][..pass.source_half() + steps.len() * TILE_PAIRS];
-                let bytes = |places: usize| places * size_of::<f32>();
-                let factors = Factors {
-                    left: [gradients, gradients.wrapping_add(TILE_PAIRS)],
-                    left_second: bytes(2 * TILE_PAIRS),
-                    offsets: &pass.offsets[..steps.len()],
-                    right: right.as_ptr(),
-                    right_half: bytes(pass.source_half()),
-                    right_second: bytes(pass.source_term()),
-                    right_step: TILE_BYTES,
-                    terms: pass.terms,
-                };
-                // SAFETY: the block is this unit's own; both sides hold the steps.
-                unsafe {
-                    let sums = self.copy.at(pass.block_place(at, out, block)).cast::<[f32; BLOCK * BLOCK]>();
-                    session.multiply(simd, &factors, 2, adds, &mut *sums);
-                }
+        for tap in &pass.taps {
+            let right = pass.source_place(tap.plane, block) + (tap.pair + steps.start * TILE) * TILE;
+            let right = &self.packed[right..][..pass.source_half() + steps.len() * TILE_PAIRS];
+            let bytes = |places: usize| places * size_of::<f32>();
+            let factors = Factors {
+                left: [gradients, gradients.wrapping_add(TILE_PAIRS)],
+                left_second: bytes(2 * TILE_PAIRS),
+                offsets: &pass.offsets[..steps.len()],
+                right: right.as_ptr(),
+                right_half: bytes(pass.source_half()),
+                right_second: bytes(pass.source_term()),
+                right_step: TILE_BYTES,
+                terms: pass.terms,
+            };
+            // SAFETY: the block is this unit's own; both sides hold the steps.
+            unsafe {
+                let sums = self.copy.at(pass.block_place(tap.tap, out, block)).cast::<[f32; BLOCK * BLOCK]>();
+                session.multiply(simd, &factors, 2, adds, &mut *sums);
             }
         }
     }
-}
-
-#[inline(always)]
-fn add(sums: &mut [f32], values: &[f32]) {
-    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
 }
 
 /// Adds the values of blocks of pairs.
