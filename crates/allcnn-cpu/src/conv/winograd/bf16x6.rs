@@ -26,6 +26,9 @@ pub(super) const TERM: usize = 2 * TILE_PAIRS;
 /// Pairs of all terms of a step.
 pub(super) const STEP: usize = 3 * TERM;
 
+/// Steps of a slab, whose left side stays in a first-level cache beside a right one.
+const SLAB_STEPS: usize = 3;
+
 /// Whether products between so many channels, over so many tiles of pixels, are to be done like this.
 pub(super) fn pays(engine: &Engine, channels: [usize; 2], tiles: usize) -> bool {
     let is_large = tiles >= 2 * BLOCK && channels.into_iter().all(|channels| channels >= FEWEST_CHANNELS);
@@ -69,15 +72,22 @@ impl Session {
     ) {
         let (block, steps) = (packed_len(1, depth), depth.div_ceil(BLOCK));
         // The right side of the next product follows this one; every other block of rows asks for half of it.
-        let (next, half) = (packed_len(columns, depth), block / 2);
-        // Rows outside: a block of them stays in the first-level cache.
-        for (row, left) in left.chunks_exact(block).take(rows.div_ceil(BLOCK)).enumerate() {
-            for (column, right) in right.chunks_exact(block).take(columns.div_ceil(BLOCK)).enumerate() {
-                // SAFETY: the caller's promise; there are tiles.
-                unsafe {
-                    let sums = to.start.add(row * BLOCK * to.stride + column * BLOCK);
-                    let ahead = right.as_ptr().wrapping_add(next + row % 2 * half);
-                    multiply([left.as_ptr(), right.as_ptr(), ahead], steps, adds, sums, to.stride);
+        let next = packed_len(columns, depth);
+        let slabs = steps.div_ceil(SLAB_STEPS);
+        for slab in 0..slabs {
+            let part = steps * slab / slabs..steps * (slab + 1) / slabs;
+            let places = part.start * STEP..part.end * STEP;
+            // Rows outside: a block of them stays in the first-level cache.
+            for (row, left) in left.chunks_exact(block).take(rows.div_ceil(BLOCK)).enumerate() {
+                for (column, right) in right.chunks_exact(block).take(columns.div_ceil(BLOCK)).enumerate() {
+                    let (left, right) = (&left[places.clone()], &right[places.clone()]);
+                    let ahead = right.as_ptr().wrapping_add(next + row % 2 * places.len() / 2);
+                    // SAFETY: the caller's promise; there are tiles.
+                    unsafe {
+                        let sums = to.start.add(row * BLOCK * to.stride + column * BLOCK);
+                        let sides = [left.as_ptr(), right.as_ptr(), ahead];
+                        multiply(sides, part.len(), adds || slab > 0, sums, to.stride);
+                    }
                 }
             }
         }
