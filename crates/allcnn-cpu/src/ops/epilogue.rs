@@ -125,10 +125,9 @@ impl<'a> Finish<'a> {
 
 #[inline(always)]
 fn activate<S: Simd>(simd: S, activation: Activation, x: S::V) -> S::V {
-    let zero = simd.splat(0.0);
     match activation {
-        // Keeps NaN, so that a broken training shows.
-        Activation::Relu => simd.select_positive(simd.sub(zero, x), zero, x),
+        // NaN stays, so that a broken training shows.
+        Activation::Relu => simd.positive_part(x),
         _ => select(simd, activation, x, x),
     }
 }

@@ -94,6 +94,11 @@ impl Simd for Avx2 {
         unsafe { _mm256_blendv_ps(b, a, _mm256_cmp_ps::<_CMP_GT_OQ>(of, _mm256_setzero_ps())) }
     }
     #[inline(always)]
+    fn positive_part(self, a: __m256) -> __m256 {
+        // SAFETY: see above. Where one is NaN, the instruction gives the second operand.
+        unsafe { _mm256_max_ps(_mm256_setzero_ps(), a) }
+    }
+    #[inline(always)]
     fn rounded(self, a: __m256) -> __m256 {
         // SAFETY: see above.
         unsafe {

@@ -80,6 +80,11 @@ impl Simd for Avx512 {
         unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(of, _mm512_setzero_ps()), b, a) }
     }
     #[inline(always)]
+    fn positive_part(self, a: __m512) -> __m512 {
+        // SAFETY: see above. Where one is NaN, the instruction gives the second operand.
+        unsafe { _mm512_max_ps(_mm512_setzero_ps(), a) }
+    }
+    #[inline(always)]
     fn rounded(self, a: __m512) -> __m512 {
         // SAFETY: see above.
         unsafe {

@@ -77,6 +77,12 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a` where `of` is above zero, `b` elsewhere.
     fn select_positive(self, of: Self::V, a: Self::V, b: Self::V) -> Self::V;
+    /// max(a, 0); NaN stays NaN.
+    #[inline(always)]
+    fn positive_part(self, a: Self::V) -> Self::V {
+        let zero = self.splat(0.0);
+        self.select_positive(self.sub(zero, a), zero, a)
+    }
     /// The values rounded to bf16 (to nearest, ties away from zero).
     fn rounded(self, a: Self::V) -> Self::V;
     /// Two values in each lane, rounded to bf16: `low` in the lane's low half, `high` in the other.
