@@ -53,18 +53,11 @@ impl Winograd {
             false => Panels::new(channels[1], engine.isa()),
         };
         let workers = engine.threads().count();
-        let rows_of = |tiles: usize| (tiles / tiling.across()).max(1);
-        let most = rows_of(match bf16x6 {
+        let most_tiles = match bf16x6 {
             true => (channels[0] * channels[1] / WEIGHTS_OF_A_TILE).clamp(CHUNK_TILES, MOST_TILES),
             false => CHUNK_TILES,
-        });
-        // As many chunks for every thread, but none so small that reading the weights takes the time.
-        let chunks = tiling.rows().div_ceil(most).next_multiple_of(workers);
-        let chunk_rows = tiling.rows().div_ceil(chunks).clamp(rows_of(CHUNK_TILES), most);
-        // A small batch is cut by channels first, since each thread then reads its own weights.
-        let wanted = workers.div_ceil(tiling.rows().div_ceil(chunk_rows));
-        let groups = (1..=wanted).rfind(|&groups| panels.count().is_multiple_of(groups)).unwrap_or(1);
-        let chunk_rows = chunk_rows.min(tiling.rows().div_ceil(workers.div_ceil(groups)));
+        };
+        let [chunk_rows, groups] = cut(&tiling, &panels, most_tiles, workers);
         let stride = match bf16x6 {
             true => channels[0].max(channels[1]).next_multiple_of(bf16x6::BLOCK),
             false => channels[0].next_multiple_of(panels.lanes()).max(panels.stored_all()),
@@ -112,6 +105,20 @@ impl Winograd {
         let [depth, columns] = [self.tiling.source.channels, self.tiling.destination.channels];
         if self.bf16x6 { bf16x6::packed_len(columns, depth) } else { depth * self.panels.stored_all() }
     }
+}
+
+/// Rows of tiles in a chunk, and groups of panels, for so many threads.
+fn cut(tiling: &Tiling, panels: &Panels, most_tiles: usize, workers: usize) -> [usize; 2] {
+    let rows = tiling.rows();
+    let rows_of = |tiles: usize| (tiles / tiling.across()).max(1);
+    let most = rows_of(most_tiles);
+    // As many chunks for every thread, but none so small that reading the weights takes the time.
+    let chunks = rows.div_ceil(most).next_multiple_of(workers);
+    let chunk_rows = rows.div_ceil(chunks).clamp(rows_of(CHUNK_TILES), most);
+    // Where these are too few, cutting by channels comes first, since each thread then reads its own weights.
+    let wanted = workers.div_ceil(rows.div_ceil(chunk_rows));
+    let groups = (1..=wanted).rfind(|&groups| panels.count().is_multiple_of(groups)).unwrap_or(1);
+    [chunk_rows.min(rows.div_ceil(workers.div_ceil(groups))), groups]
 }
 
 impl Winograd {
