@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::augment::{Augment, center};
 use crate::data::Framing;
-use crate::data::decode::{decode, has_image_extension};
+use crate::data::decode::{decode_for, has_image_extension};
 use crate::evaluate::{probabilities, ranked};
 use crate::parameters::{Kind, Parameters};
 use crate::plan::{Mode, Plan, PlanPurpose};
@@ -174,8 +174,9 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 
 /// The pixels of a file in that size; the error says in a few words what is wrong with it.
 pub(crate) fn picture(path: &Path, geometry: Geometry, framing: Framing) -> Result<Vec<u8>, String> {
-    let picture = decode(&read(path).map_err(|error| error.to_string())?)?;
-    Ok(framing.apply(picture, geometry.height, geometry.width)?.pixels)
+    let Geometry { height, width, .. } = geometry;
+    let picture = decode_for(&read(path).map_err(|error| error.to_string())?, height, width)?;
+    Ok(framing.apply(picture, height, width)?.pixels)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -1,13 +1,13 @@
 //! Images as a network takes them: preprocessed f32 values, filled batch by batch.
 
-use std::sync::{Mutex, PoisonError};
+use std::borrow::Cow;
 
 use allcnn_device::{Device, ImageSet, ImageValues, Shape};
 use rayon::prelude::*;
 
 use crate::augment::Look;
 use crate::data::{self, Images};
-use crate::preprocess::{Error, Geometry, Method, Preprocessor};
+use crate::preprocess::{Error, Geometry, Preprocessor, look_up};
 use crate::read_ahead::ReadAhead;
 
 /// Preprocessed images are kept, rather than made anew for each batch, up to so many bytes.
@@ -22,9 +22,10 @@ pub struct Samples<'a> {
     images: &'a Images,
     preprocessor: &'a Preprocessor,
     canvas: Geometry,
+    /// What values become, where that depends on nothing else.
+    table: Option<Vec<[f32; 256]>>,
+    /// The preprocessed images where they are kept, else nothing.
     ready: Vec<f32>,
-    /// Room for a batch of preprocessed images, used again and again.
-    prepared: Mutex<Vec<f32>>,
     files: ReadAhead<(u32, Look), Result<Vec<u8>, String>>,
 }
 
@@ -40,12 +41,12 @@ impl<'a> Samples<'a> {
             images,
             preprocessor,
             canvas,
+            table: preprocessor.table(),
             ready: vec![],
-            prepared: Mutex::default(),
             files: ReadAhead::default(),
         };
         let bytes = images.pixels.len().saturating_mul(size_of::<f32>());
-        if preprocessor.method() == Method::GcnZca && bytes <= KEPT_BYTES {
+        if samples.table.is_none() && bytes <= KEPT_BYTES {
             samples.ready = vec![0.0; images.pixels.len()];
             preprocessor.apply(&images.pixels, &mut samples.ready);
         }
@@ -102,8 +103,7 @@ impl<'a> Samples<'a> {
         }
         let Geometry { height, width, channels } = geometry;
         let shape = Shape { batch: self.len(), height, width, channels };
-        let table = self.preprocessor.table();
-        let values = match &table {
+        let values = match &self.table {
             Some(table) => ImageValues::Bytes { bytes: &self.images.pixels, table },
             None if self.ready.is_empty() => return Ok(None),
             None => ImageValues::F32(&self.ready),
@@ -113,11 +113,16 @@ impl<'a> Samples<'a> {
 
     /// Begins to read the images at `places`, for a look that comes soon.
     pub fn expect(&self, places: &[u32], look: Look) {
-        let (height, width) = (self.images.height, self.images.width);
         for &place in places.iter().filter(|_| self.images.are_on_disk()) {
-            let (file, crop) = (self.images.files[place as usize].clone(), look.crop(place));
-            self.files.expect((place, look), move || data::read_photo(&file, crop, height, width));
+            self.files.expect((place, look), self.reading(place, look));
         }
+    }
+
+    /// What reads the part of an image on disk that `look` takes.
+    fn reading(&self, place: u32, look: Look) -> impl FnOnce() -> Result<Vec<u8>, String> + use<> {
+        let Images { height, width, ref files, .. } = *self.images;
+        let (file, crop) = (files[place as usize].clone(), look.crop(place));
+        move || data::read_photo(&file, crop, height, width)
     }
 
     /// Writes the images at `places`, as they look, to the first rows of `batch` and zeros to the rest.
@@ -130,35 +135,46 @@ impl<'a> Samples<'a> {
         let (geometry, canvas) = (self.preprocessor.geometry(), self.canvas);
         let (filled, rest) = batch.split_at_mut(places.len() * canvas.len());
         rest.fill(0.0);
-        let prepared = &mut *self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.ready.is_empty() {
-            let pixels = self.pixels(places, look)?;
-            prepared.resize(pixels.len(), 0.0);
-            self.preprocessor.apply(&pixels, prepared);
+        let rows = filled.par_chunks_mut(canvas.len()).zip(places);
+        let show =
+            |out: &mut [f32], place: u32, image: &[f32]| look.show(place, image, geometry, out, canvas);
+        if !self.ready.is_empty() {
+            let image = |place: u32| &self.ready[place as usize * geometry.len()..][..geometry.len()];
+            rows.for_each(|(out, &place)| show(out, place, image(place)));
+            return Ok(());
         }
-        let image = |row: usize, place: u32| {
-            let (from, at) =
-                if self.ready.is_empty() { (&*prepared, row) } else { (&self.ready, place as usize) };
-            &from[at * geometry.len()..][..geometry.len()]
-        };
-        let rows = filled.par_chunks_mut(canvas.len()).zip(places).enumerate();
-        rows.for_each(|(row, (out, &place))| look.show(place, image(row, place), geometry, out, canvas));
+        let images = self.pixels(places, look)?;
+        if let Some(table) = &self.table {
+            // Image by image, so that one is still in the cache when it is shown.
+            let room = || vec![0.0; geometry.len()];
+            rows.zip(&images).for_each_init(room, |image, ((out, &place), pixels)| {
+                look_up(table, pixels, image);
+                show(out, place, image);
+            });
+        } else {
+            let mut prepared = vec![0.0; places.len() * geometry.len()];
+            self.preprocessor.apply(&images.concat(), &mut prepared);
+            let rows = rows.zip(prepared.par_chunks(geometry.len()));
+            rows.for_each(|((out, &place), image)| show(out, place, image));
+        }
         Ok(())
     }
 
     /// The pixels of the images at `places`, of files the part that `look` takes.
-    fn pixels(&self, places: &[u32], look: Look) -> Result<Vec<u8>, data::Error> {
+    fn pixels(&self, places: &[u32], look: Look) -> Result<Vec<Cow<'a, [u8]>>, data::Error> {
         if !self.images.are_on_disk() {
-            return Ok(places.iter().flat_map(|&place| self.images.image(place as usize)).copied().collect());
+            return Ok(places.iter().map(|&place| self.images.image(place as usize).into()).collect());
         }
         self.expect(places, look);
-        let mut pixels = Vec::with_capacity(places.len() * self.images.image_len());
-        for &place in places {
-            let read =
-                self.files.take(&(place, look)).unwrap_or_else(|| Err("reading was broken off".into()));
-            let file = &self.images.files[place as usize];
-            pixels.extend(read.map_err(|reason| data::Error::Unreadable { file: file.clone(), reason })?);
-        }
+        let read = |&place: &u32| {
+            let read = self.files.take(&(place, look)).unwrap_or_else(|| self.reading(place, look)());
+            let unreadable =
+                |reason| data::Error::Unreadable { file: self.images.files[place as usize].clone(), reason };
+            Ok(read.map_err(unreadable)?.into())
+        };
+        // Whoever waits for the last one sleeps once: the others are there by then.
+        let mut pixels = places.iter().rev().map(read).collect::<Result<Vec<_>, _>>()?;
+        pixels.reverse();
         Ok(pixels)
     }
 }
@@ -169,6 +185,7 @@ mod tests {
 
     use super::*;
     use crate::augment::Augment;
+    use crate::preprocess::Method;
 
     const GEOMETRY: Geometry = Geometry { height: 6, width: 5, channels: 3 };
 

@@ -41,14 +41,23 @@ impl FlipShift {
         for (from, to) in from_rows.zip(to_rows).take(rows) {
             let to = &mut to[to_column * channels..][..columns * channels];
             if self.flip {
-                let last = (width - from_column) * channels;
-                let mirrored = from[..last].rchunks_exact(channels);
-                to.chunks_exact_mut(channels).zip(mirrored).for_each(|(to, from)| to.copy_from_slice(from));
+                mirror(&from[..(width - from_column) * channels], to, channels);
             } else {
                 to.copy_from_slice(&from[from_column * channels..][..columns * channels]);
             }
         }
     }
+}
+
+/// Fills `to` with the last pixels of `from`, the last one first.
+fn mirror(from: &[f32], to: &mut [f32], channels: usize) {
+    if channels == 3 {
+        // Colors of a known number are moved as values; others by a call of memcpy each.
+        let pixels = from.as_rchunks::<3>().1.iter().rev();
+        return to.as_chunks_mut::<3>().0.iter_mut().zip(pixels).for_each(|(to, from)| *to = *from);
+    }
+    let pixels = from.rchunks_exact(channels);
+    to.chunks_exact_mut(channels).zip(pixels).for_each(|(to, from)| to.copy_from_slice(from));
 }
 
 /// Where a line of `size` places and the same line moved by `shift` overlap: (start in the line, start in the moved

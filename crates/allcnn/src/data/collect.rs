@@ -1,5 +1,5 @@
 //! Decodes image files in blocks on all threads and gathers them, in order, in two splits.
-use super::decode::{Picture, decode};
+use super::decode::{Picture, decode, decode_for};
 use super::{Error, Framing, Images, Progress, Skipped, Stage};
 use rayon::prelude::*;
 
@@ -93,8 +93,9 @@ impl<'p> Collector<'p> {
         let pictures: Vec<Result<(Picture, bool), String>> = block
             .par_iter()
             .map(|item| {
-                let picture = decode(item.file.as_ref().map_err(String::clone)?)?;
-                let (height, width) = size.unwrap_or((picture.height, picture.width));
+                let file = item.file.as_ref().map_err(String::clone)?;
+                let (height, width) = size.unwrap_or_default(); // nothing here can be decoded then
+                let picture = decode_for(file, height, width)?;
                 let differs = (picture.height, picture.width) != (height, width);
                 Ok((framing.apply(picture, height, width)?, differs))
             })

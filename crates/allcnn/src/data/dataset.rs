@@ -1,5 +1,5 @@
 //! A data set in memory: 8-bit RGB images of one size with labels, in a training and a test split.
-use super::decode::{Picture, cut, decode, resize};
+use super::decode::{Picture, cut, decode_for, resize};
 use super::{Crop, Error, Framing};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -132,7 +132,7 @@ impl Images {
 /// The pixels of a part of the photograph in a file; the error says in a few words what is wrong with it.
 pub(crate) fn read_photo(file: &Path, crop: Crop, height: usize, width: usize) -> Result<Vec<u8>, String> {
     let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
-    Ok(cut(decode(&bytes)?, crop, height, width)?.pixels)
+    Ok(cut(decode_for(&bytes, height, width)?, crop, height, width)?.pixels)
 }
 
 impl Framing {

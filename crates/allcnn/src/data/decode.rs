@@ -2,7 +2,7 @@
 //!
 //! Grey and CMYK become RGB, 16 bits become 8, what is transparent is laid on white, and the orientation that a
 //! camera noted (EXIF) is applied. Sizes are checked before anything is decoded.
-use super::Crop;
+use super::{Crop, jpeg};
 use fast_image_resize::images::Image as ResizeImage;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
@@ -50,12 +50,22 @@ pub(crate) fn has_image_extension(name: &str) -> bool {
 
 /// Decodes an image file. The error says, in a few words, what is wrong with it.
 pub fn decode(file: &[u8]) -> Result<Picture, String> {
+    decode_guarded(file, None)
+}
+
+/// Decodes an image file of which `height` x `width` will be made: large JPEG files at a part of their size, which is
+/// still larger than what [`resize`] and [`cut`] need. The error says, in a few words, what is wrong with it.
+pub fn decode_for(file: &[u8], height: usize, width: usize) -> Result<Picture, String> {
+    decode_guarded(file, Some([height, width].map(|side| (side as f64 / CUT).ceil() as usize)))
+}
+
+fn decode_guarded(file: &[u8], least: Option<[usize; 2]>) -> Result<Picture, String> {
     // Decoders of foreign formats may have defects; one image must not end the program.
-    catch_unwind(AssertUnwindSafe(|| decode_unguarded(file)))
+    catch_unwind(AssertUnwindSafe(|| decode_unguarded(file, least)))
         .unwrap_or_else(|_| Err("damaged (the decoder failed)".to_string()))
 }
 
-fn decode_unguarded(file: &[u8]) -> Result<Picture, String> {
+fn decode_unguarded(file: &[u8], least: Option<[usize; 2]>) -> Result<Picture, String> {
     let Some(format) = recognize(file) else {
         return Err(
             if file.is_empty() { "an empty file" } else { "not an image that can be read" }.to_string()
@@ -66,7 +76,7 @@ fn decode_unguarded(file: &[u8]) -> Result<Picture, String> {
         error => format!("damaged ({error})"),
     };
     if format == ImageFormat::Jpeg {
-        check_jpeg_is_whole(file)?;
+        return jpeg::decode(file, least);
     }
     let mut reader = ImageReader::with_format(Cursor::new(file), format);
     let mut limits = Limits::default();
@@ -76,15 +86,21 @@ fn decode_unguarded(file: &[u8]) -> Result<Picture, String> {
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
+    check_size(width, height)?;
+    let orientation = decoder.orientation().map_err(damaged)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    image.apply_orientation(orientation);
+    Ok(Picture { height: image.height() as usize, width: image.width() as usize, pixels: rgb(image) })
+}
+
+/// Refuses a size that would take too much memory.
+pub(super) fn check_size(width: u32, height: u32) -> Result<(), String> {
     if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(format!(
             "{width}x{height} pixels are too many (at most {MAX_SIDE} a side, 100 million in all)"
         ));
     }
-    let orientation = decoder.orientation().map_err(damaged)?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-    image.apply_orientation(orientation);
-    Ok(Picture { height: image.height() as usize, width: image.width() as usize, pixels: rgb(image) })
+    Ok(())
 }
 
 /// The pixels as 8-bit RGB, what is transparent laid on white.
@@ -101,29 +117,6 @@ fn rgb(image: DynamicImage) -> Vec<u8> {
         );
     }
     pixels
-}
-
-/// Follows the segments of a JPEG file to its end mark, which a truncated file lacks: the decoder would fill the
-/// missing part with grey.
-fn check_jpeg_is_whole(file: &[u8]) -> Result<(), String> {
-    let mut at = 2;
-    while let Some(&[first, marker]) = file.get(at..at + 2) {
-        match (first, marker) {
-            (0xff, 0xd9) => return Ok(()),
-            // Fill bytes, an escaped 255 or a restart mark of the compressed data, marks without content.
-            (0xff, 0xff) => at += 1,
-            (0xff, 0x00 | 0x01 | 0xd0..=0xd8) => at += 2,
-            (0xff, _) => {
-                let Some(&[high, low]) = file.get(at + 2..at + 4) else { break };
-                at += 2 + usize::from(u16::from_be_bytes([high, low])).max(2);
-            }
-            _ => match file[at..].iter().position(|&byte| byte == 0xff) {
-                Some(ahead) => at += ahead,
-                None => break,
-            },
-        }
-    }
-    Err("truncated (the JPEG's end is missing)".to_string())
 }
 
 /// Makes the picture `height` x `width`: scaled so that it covers that size (Catmull-Rom), then cropped around

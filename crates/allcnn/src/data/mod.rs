@@ -12,6 +12,7 @@ mod error;
 pub mod fetch;
 mod folder;
 mod imagenet;
+mod jpeg;
 mod open;
 mod parquet;
 mod pickle;

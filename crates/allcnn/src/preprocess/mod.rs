@@ -369,15 +369,21 @@ fn table(channels: usize, map: impl Fn(usize, u8) -> f32) -> Vec<[f32; 256]> {
 }
 
 fn apply_table(table: &[[f32; 256]], pixels: &[u8], out: &mut [f32]) {
-    let channels = table.len();
-    let work = 4096 * channels;
-    out.par_chunks_mut(work).zip(pixels.par_chunks(work)).for_each(|(out, pixels)| {
-        for (out, pixel) in out.chunks_exact_mut(channels).zip(pixels.chunks_exact(channels)) {
-            for channel in 0..channels {
-                out[channel] = table[channel][usize::from(pixel[channel])];
-            }
-        }
-    });
+    let work = 4096 * table.len();
+    out.par_chunks_mut(work)
+        .zip(pixels.par_chunks(work))
+        .for_each(|(out, pixels)| look_up(table, pixels, out));
+}
+
+/// What each value becomes by the [`Preprocessor::table`], on this thread alone.
+pub(crate) fn look_up(table: &[[f32; 256]], pixels: &[u8], out: &mut [f32]) {
+    let at = |table: &[f32; 256], value: u8| table[usize::from(value)];
+    if let [red, green, blue] = table {
+        let pixels = out.as_chunks_mut::<3>().0.iter_mut().zip(pixels.as_chunks::<3>().0);
+        return pixels.for_each(|(out, &[r, g, b])| *out = [at(red, r), at(green, g), at(blue, b)]);
+    }
+    let channels = table.iter().cycle();
+    out.iter_mut().zip(pixels).zip(channels).for_each(|((out, &value), table)| *out = at(table, value));
 }
 
 fn unit(value: u8) -> f32 {
