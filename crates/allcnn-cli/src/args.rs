@@ -1,5 +1,6 @@
 //! The command line: every command and flag, with its help and its checks.
 
+mod data;
 mod explain;
 mod features;
 mod import;
@@ -11,12 +12,12 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use allcnn::augment::Augment;
-use allcnn::data::fetch::FetchTarget;
 use allcnn::data::{Holdout, Labels};
 use allcnn::net::Init;
 use allcnn::preprocess::Method;
 use allcnn_device::Precision;
 
+pub use data::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs};
 pub use explain::{ExplainArgs, MapChoice, MethodChoice};
 pub use features::FeaturesArgs;
 pub use import::ImportArgs;
@@ -360,80 +361,6 @@ pub struct ModelsArgs {
     /// Print one JSON document instead of a table
     #[arg(long)]
     pub json: bool,
-}
-
-/// `allcnn data`.
-#[derive(Debug, Subcommand)]
-pub enum DataCommand {
-    /// Tell what the data is: kind, classes, images, sizes
-    #[command(
-        help_template = TEMPLATE,
-        before_help = "Examples:\n  allcnn data info photos/\n  allcnn data info cifar10 --json"
-    )]
-    Info(DataInfoArgs),
-    /// Download a data set from its official address
-    #[command(
-        help_template = TEMPLATE,
-        before_help = "Examples:\n  allcnn data fetch cifar10\n  allcnn data fetch cifar100 --to /data",
-        after_help = "ALLCNN_DATA names the data folder, ALLCNN_DATA_URL another address to fetch from."
-    )]
-    Fetch(DataFetchArgs),
-    /// Write the data as an archive: an image folder in a tar or zip, or CIFAR batches
-    #[command(
-        help_template = TEMPLATE,
-        before_help = "Examples:\n  allcnn data convert train.parquet --to photos.tar\n  allcnn data convert photos/ --to photos.zip",
-        after_help = "The name decides the form: .tar, .tar.gz, .tgz, .tar.zst or .zip, .cifar.tar.gz for CIFAR batches."
-    )]
-    Convert(DataConvertArgs),
-    /// Decode every image and name the bad ones
-    #[command(
-        help_template = TEMPLATE,
-        before_help = "Examples:\n  allcnn data verify photos/\n  allcnn data verify images.tar.gz --json"
-    )]
-    Verify(DataInfoArgs),
-}
-
-/// `allcnn data info` and `allcnn data verify`.
-#[derive(Debug, Args)]
-pub struct DataInfoArgs {
-    /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files
-    pub data: String,
-    /// Without test images: keep the last N or P% images of each class, by name, for testing [default: 10%]
-    #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
-    pub holdout: Option<Holdout>,
-    /// Print one JSON document instead of a table
-    #[arg(long)]
-    pub json: bool,
-    /// Print no progress
-    #[arg(long, short)]
-    pub quiet: bool,
-}
-
-/// `allcnn data fetch`.
-#[derive(Debug, Args)]
-pub struct DataFetchArgs {
-    /// cifar10 or cifar100
-    #[arg(value_parser = str::parse::<FetchTarget>)]
-    pub name: FetchTarget,
-    /// The folder to put it into [default: ALLCNN_DATA or the user's cache]
-    #[arg(long, value_name = "DIR")]
-    pub to: Option<PathBuf>,
-    /// Print no progress
-    #[arg(long, short)]
-    pub quiet: bool,
-}
-
-/// `allcnn data convert`.
-#[derive(Debug, Args)]
-pub struct DataConvertArgs {
-    /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files
-    pub data: String,
-    /// The archive to write
-    #[arg(long, value_name = "FILE")]
-    pub to: PathBuf,
-    /// Print no progress
-    #[arg(long, short)]
-    pub quiet: bool,
 }
 
 /// What a benchmark measures.

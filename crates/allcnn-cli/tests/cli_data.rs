@@ -46,6 +46,23 @@ fn verify_names_bad_pictures() {
 }
 
 #[test]
+fn photographs_are_counted_and_verified_where_they_are() {
+    let folder = workspace();
+    let data = image_folder(folder.path(), 20);
+    fs::write(data.join("red/words.png"), "words").unwrap();
+    let look = |command| allcnn(folder.path(), &["data", command, "pictures", "--on-disk", "--json"]);
+    let info = look("info").done().json();
+    assert_eq!((&info["train"], &info["test"], &info["height"]), (&37.into(), &4.into(), &224.into()));
+    let verified = look("verify");
+    assert_eq!(verified.code, Some(1), "{verified:?}");
+    let skipped = &verified.json()["skipped"];
+    assert_eq!(skipped.as_array().unwrap().len(), 1, "{skipped}");
+    assert!(skipped[0]["file"].as_str().unwrap().ends_with("words.png"), "{skipped}");
+    assert_eq!(skipped[0]["reason"], "not an image that can be read");
+    allcnn(folder.path(), &["data", "info", "shapes", "--on-disk"]).fails(1, &["shapes", "--on-disk"]);
+}
+
+#[test]
 fn converted_data_is_the_same_data() {
     let folder = workspace();
     image_folder(folder.path(), 10);

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use allcnn::data::verify::{Summary, Verification, verify};
-use allcnn::data::{self, DataSet, Holdout, Kind, convert, fetch};
+use allcnn::data::{self, DataSet, Framing, Kind, Options, convert, fetch};
 
 use crate::args::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs};
 use crate::failure::EXIT_FAILED;
@@ -13,6 +13,8 @@ use crate::training_progress::LoadingProgress;
 
 /// Names another address to fetch from.
 const URL_VARIABLE: &str = "ALLCNN_DATA_URL";
+/// Height and width at which photographs on disk are compared: those that networks for ImageNet take.
+const PHOTOGRAPH: (usize, usize) = (224, 224);
 /// Findings of one kind that are listed.
 const MOST_LISTED: usize = 50;
 
@@ -26,15 +28,22 @@ pub fn run(command: &DataCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn open(data: &str, holdout: Option<Holdout>, max_bad_percent: f64, quiet: bool) -> anyhow::Result<DataSet> {
-    let options = data::Options { holdout, max_bad_percent, ..data::Options::default() };
+fn open(data: &str, options: &Options, quiet: bool) -> anyhow::Result<DataSet> {
     let mut loading = LoadingProgress::new(Progress::new(quiet));
-    Ok(data::open(data, &options, &mut |at| loading.show(at))?)
+    Ok(data::open(data, options, &mut |at| loading.show(at))?)
+}
+
+/// How data is read to be looked at.
+fn options(arguments: &DataInfoArgs) -> Options {
+    let options = Options { holdout: arguments.holdout, ..Options::default() };
+    if !arguments.on_disk {
+        return options;
+    }
+    Options { on_disk: true, size: Some(PHOTOGRAPH), framing: Framing::Middle, ..options }
 }
 
 fn info(arguments: &DataInfoArgs) -> anyhow::Result<ExitCode> {
-    let default = data::Options::default().max_bad_percent;
-    let summary = Summary::of(&open(&arguments.data, arguments.holdout, default, arguments.quiet)?);
+    let summary = Summary::of(&open(&arguments.data, &options(arguments), arguments.quiet)?);
     if arguments.json {
         output::json(&summary)?;
     } else {
@@ -44,7 +53,8 @@ fn info(arguments: &DataInfoArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn verify_data(arguments: &DataInfoArgs) -> anyhow::Result<ExitCode> {
-    let found = verify(&open(&arguments.data, arguments.holdout, 100.0, arguments.quiet)?);
+    let options = Options { max_bad_percent: 100.0, ..options(arguments) };
+    let found = verify(&open(&arguments.data, &options, arguments.quiet)?);
     if arguments.json {
         output::json(&found)?;
     } else {
@@ -67,7 +77,7 @@ fn fetch_archive(arguments: &DataFetchArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn convert_data(arguments: &DataConvertArgs) -> anyhow::Result<ExitCode> {
-    let set = open(&arguments.data, None, data::Options::default().max_bad_percent, arguments.quiet)?;
+    let set = open(&arguments.data, &Options::default(), arguments.quiet)?;
     let mut loading = LoadingProgress::new(Progress::new(arguments.quiet));
     convert::convert(&set, &arguments.to, &mut |at| loading.show(at))?;
     loading.end();

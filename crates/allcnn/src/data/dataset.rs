@@ -55,9 +55,16 @@ impl Images {
     /// # Errors
     /// [`Error::Unreadable`].
     pub fn read(&self, index: usize) -> Result<Cow<'_, [u8]>, Error> {
-        let Some(file) = self.files.get(index) else { return Ok(self.image(index).into()) };
-        let pixels = read_photo(file, Crop::CENTER, self.height, self.width);
-        pixels.map(Cow::from).map_err(|reason| Error::Unreadable { file: file.clone(), reason })
+        let unreadable = |reason| Error::Unreadable { file: self.files[index].clone(), reason };
+        self.middle(index).map_err(unreadable)
+    }
+
+    /// The same; the error says in a few words what is wrong with the file.
+    pub(crate) fn middle(&self, index: usize) -> Result<Cow<'_, [u8]>, String> {
+        match self.files.get(index) {
+            Some(file) => read_photo(file, Crop::CENTER, self.height, self.width).map(Cow::from),
+            None => Ok(self.image(index).into()),
+        }
     }
 
     /// The pixels of all images in memory, or of at most `most` of those on disk, evenly spread.

@@ -88,7 +88,7 @@ pub enum Error {
     },
     /// Images that cannot be read one by one.
     #[error(
-        "'{0}' is no folder of image files, as crop-flip needs it: it reads photographs one by one while it trains.\nUnpack it into a folder (train/CLASS/*.JPEG), or choose another --augment."
+        "'{0}' is no folder of image files, as crop-flip and --on-disk need it: they read photographs one by one.\nUnpack it into a folder (train/CLASS/*.JPEG), or choose another --augment, or leave --on-disk out."
     )]
     NotOnDisk(PathBuf),
     /// An image on disk that cannot be decoded.

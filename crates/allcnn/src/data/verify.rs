@@ -87,7 +87,8 @@ impl Summary {
     }
 }
 
-/// Looks for equal images. Open the data with `max_bad_percent: 100.0` to have all unreadable files listed.
+/// Looks for equal images. Open the data with `max_bad_percent: 100.0` to have all unreadable files listed; images on
+/// disk are decoded one by one, and their middles compared.
 pub fn verify(set: &DataSet) -> Verification {
     let mut found = Verification {
         summary: Summary::of(set),
@@ -101,6 +102,13 @@ pub fn verify(set: &DataSet) -> Verification {
     for (images, is_test) in [(&set.train, false), (&set.test, true)] {
         for (index, hash) in hashes(images).into_iter().enumerate() {
             let (name, label) = (images.names[index].as_str(), images.labels[index]);
+            let hash = match hash {
+                Ok(hash) => hash,
+                Err(reason) => {
+                    found.summary.skipped.push(Skipped { file: name.to_owned(), reason });
+                    continue;
+                }
+            };
             let Some((earlier, other)) = seen.get(&hash) else {
                 // Test images are compared with the training images only.
                 if !is_test {
@@ -116,11 +124,13 @@ pub fn verify(set: &DataSet) -> Verification {
             }
         }
     }
-    found.clean =
-        set.skipped.is_empty() && found.test_images_in_train == 0 && found.contradicting_labels == 0;
+    found.clean = found.summary.skipped.is_empty()
+        && found.test_images_in_train == 0
+        && found.contradicting_labels == 0;
     found
 }
 
-fn hashes(images: &Images) -> Vec<[u8; 32]> {
-    (0..images.len()).into_par_iter().map(|index| Sha256::digest(images.image(index)).into()).collect()
+fn hashes(images: &Images) -> Vec<Result<[u8; 32], String>> {
+    let hash = |index| Ok(Sha256::digest(images.middle(index)?).into());
+    (0..images.len()).into_par_iter().map(hash).collect()
 }
