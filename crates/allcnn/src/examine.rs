@@ -7,7 +7,6 @@ use allcnn_device::Device;
 use crate::augment::{Augment, MAX_SHIFT};
 use crate::data::{self, DataSet, Images};
 use crate::evaluate::{Evaluation, Scores, Views, score};
-use crate::net::Network;
 use crate::plan::{Plan, PlanPurpose};
 use crate::predict::trained;
 use crate::preprocess::Geometry;
@@ -118,7 +117,7 @@ pub fn examine<D: Device>(
     }))
 }
 
-/// Opens `data`, or the run's own where none is given, in the size of the network. The run's own is divided as it was
+/// Opens `data`, or the run's own where none is given, in that size. The run's own is divided as it was
 /// for the training.
 ///
 /// # Errors
@@ -126,13 +125,13 @@ pub fn examine<D: Device>(
 pub fn open(
     data: Option<&String>,
     manifest: &Manifest,
-    network: &Network,
+    geometry: Geometry,
     observer: &mut dyn Observer,
 ) -> Result<DataSet, Error> {
-    open_sized(data, manifest, network.input().into(), false, observer)
+    open_sized(data, manifest, geometry, false, observer)
 }
 
-/// The same in another size; images of a folder are left on disk if wanted.
+/// The same; images of a folder are left on disk if wanted.
 fn open_sized(
     data: Option<&String>,
     manifest: &Manifest,

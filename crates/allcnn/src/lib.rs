@@ -48,6 +48,7 @@ pub mod data;
 pub mod evaluate;
 pub mod examine;
 pub mod import;
+pub mod input;
 pub mod net;
 pub mod parameters;
 pub mod plan;

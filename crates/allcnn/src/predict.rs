@@ -8,13 +8,13 @@ use allcnn_device::Device;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::augment::{Augment, center};
 use crate::data::Framing;
 use crate::data::decode::{decode_for, has_image_extension};
 use crate::evaluate::{probabilities, ranked};
+use crate::input::InputTransform;
 use crate::parameters::{Kind, Parameters};
 use crate::plan::{Mode, Plan, PlanPurpose};
-use crate::preprocess::{Geometry, Preprocessor};
+use crate::preprocess::Geometry;
 use crate::run::RunFolder;
 use crate::train::{Checkpoint, Error};
 
@@ -54,7 +54,7 @@ pub enum Prediction {
 pub struct Predictor<'d, D: Device> {
     plan: Plan<'d, D>,
     parameters: Parameters<D>,
-    preprocessor: Preprocessor,
+    transform: InputTransform,
     framing: Framing,
     classes: Vec<String>,
 }
@@ -66,14 +66,11 @@ impl<'d, D: Device> Predictor<'d, D> {
     /// A damaged checkpoint or preprocessing; failures of the device.
     pub fn new(device: &'d D, run: &RunFolder, checkpoint: Checkpoint, batch: usize) -> Result<Self, Error> {
         let parameters = trained(device, &checkpoint)?;
-        let preprocessor = run.read_preprocessing()?;
-        let augment = run.manifest()?.recipe.augment;
-        if augment != Augment::Heavy {
-            preprocessor.expect(checkpoint.network.input().into())?;
-        }
+        let transform = InputTransform::of(run, &checkpoint.network)?;
+        let framing = run.manifest()?.recipe.augment.framing();
         let mut plan = Plan::new(device, &checkpoint.network, batch, PlanPurpose::Inference)?;
         plan.fix_weights(&parameters)?;
-        Ok(Self { plan, parameters, preprocessor, framing: augment.framing(), classes: checkpoint.classes })
+        Ok(Self { plan, parameters, transform, framing, classes: checkpoint.classes })
     }
 
     /// The `top` most probable classes of each file. A file that cannot be read gets its reason, and the others their
@@ -84,7 +81,7 @@ impl<'d, D: Device> Predictor<'d, D> {
     pub fn predict(&mut self, files: &[PathBuf], top: usize) -> Result<Vec<Prediction>, Error> {
         let mut answers = Vec::with_capacity(files.len());
         for files in files.chunks(self.plan.batch()) {
-            let (geometry, framing) = (self.preprocessor.geometry(), self.framing);
+            let (geometry, framing) = (self.transform.pictures(), self.framing);
             let pictures: Vec<Result<Vec<u8>, String>> =
                 files.par_iter().map(|file| picture(file, geometry, framing)).collect();
             let readable: Vec<&[u8]> =
@@ -103,21 +100,15 @@ impl<'d, D: Device> Predictor<'d, D> {
         Ok(answers)
     }
 
-    /// The probabilities of each class for pictures of the preprocessing's size, `[height, width, 3]`; at most a batch.
+    /// The probabilities of each class for pictures of the transform's size, `[height, width, 3]`; at most a batch.
     ///
     /// # Errors
     /// A failure of the device.
     pub fn probabilities(&mut self, pictures: &[&[u8]]) -> Result<Vec<Vec<f32>>, Error> {
         let classes = self.classes.len();
-        let geometry = self.preprocessor.geometry();
-        let canvas: Geometry = self.plan.network().input().into();
-        let rows = self.plan.batch();
-        let (mut images, mut logits) = (vec![0.0; rows * canvas.len()], vec![0.0; rows * classes]);
-        let mut prepared = vec![0.0; pictures.len() * geometry.len()];
-        self.preprocessor.apply(&pictures.concat(), &mut prepared);
-        for (out, image) in images.chunks_exact_mut(canvas.len()).zip(prepared.chunks_exact(geometry.len())) {
-            center(image, geometry, out, canvas);
-        }
+        let (rows, input) = (self.plan.batch(), self.transform.input().len());
+        let (mut images, mut logits) = (vec![0.0; rows * input], vec![0.0; rows * classes]);
+        self.transform.apply(&pictures.concat(), &mut images[..pictures.len() * input]);
         self.plan.upload(&images, &vec![0.0; rows * classes])?;
         self.plan.forward(&self.parameters, Mode::Evaluate);
         self.plan.logits(&mut logits)?;

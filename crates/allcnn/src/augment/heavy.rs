@@ -130,13 +130,13 @@ fn sample(image: &[f32], geometry: Geometry, place: [f32; 2]) -> ([f32; 3], f32)
     (sums, covered)
 }
 
-/// Lays `image` of `geometry` into the middle of `out` of `canvas`; the rest is 0. An image as large as the canvas is
+/// Lays `image` of `geometry` into the middle of `out` of `canvas`; the rest is `empty`. An image as large as the canvas is
 /// copied. Panics when the canvas is smaller.
-pub fn center(image: &[f32], geometry: Geometry, out: &mut [f32], canvas: Geometry) {
+pub fn center<T: Copy>(image: &[T], geometry: Geometry, out: &mut [T], canvas: Geometry, empty: T) {
     if geometry == canvas {
         return out.copy_from_slice(image);
     }
-    out.fill(0.0);
+    out.fill(empty);
     let (top, left) = ((canvas.height - geometry.height) / 2, (canvas.width - geometry.width) / 2);
     let length = geometry.width * geometry.channels;
     let lines = out.chunks_exact_mut(canvas.width * canvas.channels).skip(top);
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(drawn(Heavy::NONE), middle);
         let image: Vec<f32> = (1..=4).flat_map(|value| [value as f32; 3]).collect();
         let mut centered = vec![f32::NAN; CANVAS.len()];
-        center(&image, IMAGE, &mut centered, CANVAS);
+        center(&image, IMAGE, &mut centered, CANVAS, 0.0);
         assert_eq!(centered.into_iter().step_by(3).collect::<Vec<_>>(), middle);
         let moved = drawn(Heavy { shift: [-1.0, 2.0], ..Heavy::NONE });
         assert_eq!(moved, zeros_but(&[(1, 4, 1.0), (1, 5, 2.0), (2, 4, 3.0), (2, 5, 4.0)]));

@@ -109,7 +109,7 @@ impl Look {
         };
         let mut sequence = self.sequence(image_index);
         match self.augment {
-            Augment::None => center(image, geometry, out, canvas),
+            Augment::None => center(image, geometry, out, canvas, 0.0),
             Augment::FlipShift { max_shift } => flip_shift(FlipShift::draw(max_shift, &mut sequence), out),
             Augment::Heavy => Heavy::draw(geometry, &mut sequence).apply(image, geometry, out, canvas),
             Augment::CropFlip => {

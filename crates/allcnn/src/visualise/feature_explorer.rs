@@ -3,7 +3,6 @@
 use allcnn_device::Device;
 use serde::Serialize;
 
-use super::files::preprocessing;
 use super::render::Sheet;
 use super::{
     Drawing, Error, ExplainedFilter, Explainer, FilterChoice, Labels, Method, Patch, draw_without_image,
@@ -11,10 +10,10 @@ use super::{
 };
 use crate::data::{DataSet, Images};
 use crate::examine::{self, Split};
+use crate::input::InputTransform;
 use crate::net::{Network, Rectangle};
 use crate::parameters::Parameters;
 use crate::predict::trained;
-use crate::preprocess::Preprocessor;
 use crate::run::{Manifest, RunFolder};
 use crate::train::{self, Checkpoint, Observer};
 
@@ -35,7 +34,7 @@ pub struct FeatureExplorer<'d, D: Device> {
     manifest: Manifest,
     checkpoint: Checkpoint,
     parameters: Parameters<D>,
-    preprocessor: Preprocessor,
+    transform: InputTransform,
 }
 
 impl<'d, D: Device> FeatureExplorer<'d, D> {
@@ -46,8 +45,8 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
     pub fn new(device: &'d D, run: &RunFolder) -> Result<Self, train::Error> {
         let (manifest, checkpoint) = run.trained()?;
         let parameters = trained(device, &checkpoint)?;
-        let preprocessor = preprocessing(run, &checkpoint.network)?;
-        Ok(Self { device, manifest, checkpoint, parameters, preprocessor })
+        let transform = InputTransform::of(run, &checkpoint.network)?;
+        Ok(Self { device, manifest, checkpoint, parameters, transform })
     }
 
     /// The network.
@@ -72,7 +71,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         observer: &mut dyn Observer,
     ) -> Result<Scanned, train::Error> {
         let DataSet { name, classes, train, test, .. } =
-            examine::open(data, &self.manifest, self.network(), observer)?;
+            examine::open(data, &self.manifest, self.transform.pictures(), observer)?;
         let images = match split {
             Some(Split::Test) => test,
             None if train.is_empty() => test,
@@ -98,7 +97,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         methods: &[Method],
         done: &mut dyn FnMut(usize),
     ) -> Result<Vec<ExplainedFilter>, Error> {
-        let data = (&scanned.images, &self.preprocessor);
+        let data = (&scanned.images, &self.transform);
         let found = strongest_patches(self.device, choice, &self.parameters, data, most, done)?;
         let mut explainer = Explainer::new(self.device, choice.network(), most)?;
         let explained = found.into_iter().map(|found| {
@@ -134,7 +133,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
                 images.len(),
                 below.join(", then ")
             ),
-            rows: patch_rows(choice, images, filters, most, methods.len(), labels),
+            rows: patch_rows(choice, (images, &self.transform), filters, most, methods.len(), labels),
             tile_side: patch_tile_side(choice, most, methods.len()),
             ..Sheet::default()
         }
@@ -207,7 +206,7 @@ pub struct PatchEntry {
     pub activation: f32,
     /// Row and column of the unit in its layer.
     pub unit: [usize; 2],
-    /// The part of the image (in the network's size) that it sees.
+    /// The part of the network's input that it sees.
     #[serde(flatten)]
     pub seen: Seen,
 }

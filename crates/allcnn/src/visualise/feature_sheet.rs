@@ -5,6 +5,7 @@ use super::render::{Shading, Sheet, SheetRow, Tile};
 use super::{Drawing, FilterChoice, FilterPatches, Patch};
 use crate::data::Images;
 use crate::data::decode::Picture;
+use crate::input::InputTransform;
 use crate::net::Rectangle;
 
 /// A patch is enlarged to at least so many pixels.
@@ -42,14 +43,14 @@ pub struct Labels<'a> {
 /// each map scaled on its own. Pale grey is beyond the image's border.
 pub fn patch_rows(
     choice: &FilterChoice,
-    images: &Images,
+    (images, transform): (&Images, &InputTransform),
     filters: &[ExplainedFilter],
     most: usize,
     methods: usize,
     labels: Labels<'_>,
 ) -> Vec<SheetRow> {
     let tile = |filter: &ExplainedFilter| Tile {
-        picture: strip(choice, images, filter, most, methods),
+        picture: strip(choice, (images, transform), filter, most, methods),
         caption: caption(choice, images, filter, labels),
     };
     let (_, width) = strip_size(choice, most, methods);
@@ -126,7 +127,7 @@ fn caption(
 /// The patches side by side, and below them a row of maps for each method.
 fn strip(
     choice: &FilterChoice,
-    images: &Images,
+    (images, transform): (&Images, &InputTransform),
     filter: &ExplainedFilter,
     most: usize,
     methods: usize,
@@ -137,9 +138,10 @@ fn strip(
     for (place, (patch, maps)) in filter.found.patches.iter().zip(&filter.maps).enumerate() {
         let Patch { unit, seen, .. } = patch;
         let (rows, columns) = (seen.rows.len(), seen.columns.len());
-        let pixels = cropped(images.image(patch.image), images.width, seen);
+        let Picture { width: line, pixels, .. } = transform.show(images.image(patch.image));
+        let pixels = cropped(&pixels, line, seen);
         let shown = Picture { height: rows, width: columns, pixels };
-        let map = |map: &Vec<f32>| Shading::Signed.paint(&cropped(map, images.width, seen), rows, columns);
+        let map = |map: &Vec<f32>| Shading::Signed.paint(&cropped(map, line, seen), rows, columns);
         let (beyond, left) = choice.offset(unit.row, unit.column, seen);
         for (row, picture) in std::iter::once(shown).chain(maps.iter().map(map)).enumerate() {
             let (top, start) = (row * (height + gap), place * (width + gap));
@@ -195,6 +197,7 @@ mod tests {
     use super::super::Found;
     use super::*;
     use crate::net::Network;
+    use crate::preprocess::{Geometry, Method, Preprocessor};
 
     /// One filter of conv2 of All-CNN-C (5x5 pixels) with a patch in the middle and one cut off by the corner.
     fn example() -> (FilterChoice, Images, ExplainedFilter) {
@@ -219,10 +222,15 @@ mod tests {
         (choice, images, ExplainedFilter { found, maps: vec![vec![map.clone()], vec![map]] })
     }
 
+    fn transform(images: &Images) -> InputTransform {
+        let geometry = Geometry { height: 32, width: 32, channels: 3 };
+        InputTransform::new(Preprocessor::fit(Method::None, &images.pixels, geometry).unwrap(), geometry)
+    }
+
     #[test]
     fn patches_are_cut_from_their_images_and_what_the_border_cuts_off_is_pale() {
         let (choice, images, filter) = example();
-        let picture = strip(&choice, &images, &filter, 3, 1);
+        let picture = strip(&choice, (&images, &transform(&images)), &filter, 3, 1);
         assert_eq!((picture.height, picture.width), (5 + 1 + 5, 3 * 5 + 2 + 5));
         let pixel = |row: usize, column: usize| &picture.pixels[3 * (row * picture.width + column)..][..3];
         assert_eq!(pixel(0, 0), [64 + 8, 18, 7]);
@@ -243,7 +251,8 @@ mod tests {
         assert_eq!(caption(&choice, &images, &filter, labels), ["filter 3", "2.500 to 1.000: 2 cat"]);
         filter.found.patches.clear();
         assert_eq!(caption(&choice, &images, &filter, labels), ["filter 3", "never active"]);
-        let rows = patch_rows(&choice, &images, &[filter.clone(), filter], 9, 1, labels);
+        let rows =
+            patch_rows(&choice, (&images, &transform(&images)), &[filter.clone(), filter], 9, 1, labels);
         assert_eq!(rows.iter().map(|row| row.tiles.len()).collect::<Vec<_>>(), [2]);
     }
 

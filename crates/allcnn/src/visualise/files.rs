@@ -7,14 +7,13 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{Error, Explainer, Explanation, Method, Place, Target, Unit, randomized};
-use crate::augment::Augment;
 use crate::data::Framing;
 use crate::data::decode::Picture;
 use crate::evaluate::ranked;
+use crate::input::InputTransform;
 use crate::net::Network;
 use crate::parameters::Parameters;
 use crate::predict::{picture, trained};
-use crate::preprocess::{Geometry, Preprocessor};
 use crate::run::{Manifest, RunFolder};
 use crate::train::{self, Checkpoint};
 
@@ -104,7 +103,7 @@ pub struct View {
 pub struct Explained {
     /// The file.
     pub file: String,
-    /// The image in the network's size.
+    /// The image as it lies in the network's input.
     pub picture: Picture,
     /// For each unit its views: one, or without and with switches.
     pub units: Vec<Vec<View>>,
@@ -121,7 +120,7 @@ struct Form<'d, D: Device> {
 pub struct FileExplainer<'d, D: Device> {
     forms: Vec<Form<'d, D>>,
     parameters: Parameters<D>,
-    preprocessor: Preprocessor,
+    transform: InputTransform,
     framing: Framing,
     classes: Vec<String>,
     of_classes: bool,
@@ -137,7 +136,7 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     pub fn new(device: &'d D, run: &RunFolder, request: &Request, files: usize) -> Result<Self, Error> {
         let (manifest, checkpoint) = run.trained()?;
         let network = &checkpoint.network;
-        let preprocessor = preprocessing(run, network)?;
+        let transform = InputTransform::of(run, network)?;
         let target = target(network, request)?;
         let pairs = files * target.units().len();
         let mut forms = vec![];
@@ -152,7 +151,7 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         let (classes, methods) = (checkpoint.classes, request.methods.clone());
         let randomized_from = request.randomize_from.clone();
         let framing = manifest.recipe.augment.framing();
-        Ok(Self { forms, parameters, preprocessor, framing, classes, of_classes, methods, randomized_from })
+        Ok(Self { forms, parameters, transform, framing, classes, of_classes, methods, randomized_from })
     }
 
     /// Files that are best explained together.
@@ -203,15 +202,14 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     /// # Errors
     /// A failure of the device.
     pub fn explain(&mut self, files: &[PathBuf]) -> Result<Vec<Result<Explained, Entry>>, Error> {
-        let Geometry { height, width, .. } = self.preprocessor.geometry();
         let read = |path: &PathBuf| {
             let file = path.display().to_string();
-            match picture(path, self.preprocessor.geometry(), self.framing) {
-                Ok(pixels) => Ok((file, Picture { height, width, pixels })),
+            match picture(path, self.transform.pictures(), self.framing) {
+                Ok(pixels) => Ok((file, pixels)),
                 Err(error) => Err(Entry::Unread { file, error }),
             }
         };
-        let read: Vec<Result<(String, Picture), Entry>> = files.par_iter().map(read).collect();
+        let read: Vec<Result<(String, Vec<u8>), Entry>> = files.par_iter().map(read).collect();
         let readable = read.iter().flatten().cloned().collect();
         let mut explained = self.explain_pictures(readable)?.into_iter();
         let answer = |read| match read {
@@ -221,19 +219,21 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         Ok(read.into_iter().filter_map(answer).collect())
     }
 
-    /// The same for pictures of the network's size, each with a name. Panics when one has another size.
+    /// The same for pictures of the transform's size (`[height, width, 3]`), each with a name. Panics when one has another
+    /// size.
     ///
     /// # Errors
     /// A failure of the device.
-    pub fn explain_pictures(&mut self, pictures: Vec<(String, Picture)>) -> Result<Vec<Explained>, Error> {
-        let pixels: Vec<u8> = pictures.iter().flat_map(|(_, picture)| &picture.pixels).copied().collect();
-        let mut images = vec![0.0; pixels.len()];
-        self.preprocessor.apply(&pixels, &mut images);
+    pub fn explain_pictures(&mut self, pictures: Vec<(String, Vec<u8>)>) -> Result<Vec<Explained>, Error> {
+        let pixels: Vec<u8> = pictures.iter().flat_map(|(_, pixels)| pixels).copied().collect();
+        let mut images = vec![0.0; pictures.len() * self.transform.input().len()];
+        self.transform.apply(&pixels, &mut images);
         let mut views = self.views(&images)?.into_iter();
         let units = self.forms[0].target.units().len();
-        let explained = pictures.into_iter().map(|(file, picture)| Explained {
+        let transform = &self.transform;
+        let explained = pictures.into_iter().map(|(file, pixels)| Explained {
             file,
-            picture,
+            picture: transform.show(&pixels),
             units: views.by_ref().take(units).collect(),
         });
         Ok(explained.collect())
@@ -281,20 +281,6 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         let views = explained.units.iter().flatten();
         views.flat_map(|view| self.methods.iter().map(move |&method| entry(view, method))).collect()
     }
-}
-
-/// The preprocessing of a run, which has to be for the network's pictures.
-pub(super) fn preprocessing(run: &RunFolder, network: &Network) -> Result<Preprocessor, train::Error> {
-    let (preprocessor, input) = (run.read_preprocessing()?, network.input().into());
-    if run.manifest()?.recipe.augment == Augment::Heavy {
-        return Err(train::Error::Mismatch(format!(
-            "the run was trained with heavy augmentation, its images ({}) on a canvas of {input}\n\
-             explanations need images of the network's size: give a run with another --augment",
-            preprocessor.geometry()
-        )));
-    }
-    preprocessor.expect(input)?;
-    Ok(preprocessor)
 }
 
 fn target(network: &Network, request: &Request) -> Result<Target, Error> {

@@ -10,10 +10,10 @@ use rayon::prelude::*;
 use super::explainer::batch;
 use super::{Error, Explainer, FilterChoice, Found, Method, Target, Unit};
 use crate::data::Images;
+use crate::input::InputTransform;
 use crate::net::Rectangle;
 use crate::parameters::Parameters;
 use crate::plan::{Mode, Plan, PlanPurpose};
-use crate::preprocess::Preprocessor;
 
 /// A part of an image that activates a unit.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,27 +39,28 @@ pub struct FilterPatches {
 /// more is kept than these patches. `done` is told how many images are done.
 ///
 /// # Errors
-/// [`Error::Device`]. Panics when the images are not of the size that `preprocessor` was fitted for.
+/// [`Error::Device`]. Panics when the images are not of the size that `transform` takes.
 pub fn strongest_patches<D: Device>(
     device: &D,
     choice: &FilterChoice,
     parameters: &Parameters<D>,
-    (images, preprocessor): (&Images, &Preprocessor),
+    (images, transform): (&Images, &InputTransform),
     most: usize,
     done: &mut dyn FnMut(usize),
 ) -> Result<Vec<FilterPatches>, Error> {
     let network = choice.network();
-    let (batch, length) = (batch(network, images.len()), images.image_len());
+    let batch = batch(network, images.len());
+    let (length, input) = (images.image_len(), transform.input().len());
     let mut plan = Plan::new(device, network, batch, PlanPurpose::Explanation)?;
     plan.fix_weights(parameters)?;
     let shape = network.operations(batch)[choice.layer()].output();
-    let (mut inputs, mut outputs) = (vec![0.0; batch * length], vec![0.0; shape.len()]);
+    let (mut inputs, mut outputs) = (vec![0.0; batch * input], vec![0.0; shape.len()]);
     let targets = vec![0.0; batch * network.classes()];
     let mut found: Vec<Strongest> = choice.filters().map(|_| Strongest { most, units: Vec::new() }).collect();
     for start in (0..images.len()).step_by(batch) {
         let end = images.len().min(start + batch);
-        preprocessor
-            .apply(&images.pixels[start * length..end * length], &mut inputs[..(end - start) * length]);
+        let pixels = &images.pixels[start * length..end * length];
+        transform.apply(pixels, &mut inputs[..(end - start) * input]);
         plan.upload(&inputs, &targets)?;
         plan.forward(parameters, Mode::Evaluate);
         plan.output(choice.layer(), &mut outputs)?;
@@ -93,14 +94,14 @@ pub fn explain_patches<D: Device>(
     explainer: &mut Explainer<'_, D>,
     choice: &FilterChoice,
     parameters: &Parameters<D>,
-    (images, preprocessor): (&Images, &Preprocessor),
+    (images, transform): (&Images, &InputTransform),
     filter: &FilterPatches,
     methods: &[Method],
 ) -> Result<Vec<Vec<Vec<f32>>>, Error> {
     let pixels: Vec<u8> =
         filter.patches.iter().flat_map(|patch| images.image(patch.image)).copied().collect();
-    let mut inputs = vec![0.0; pixels.len()];
-    preprocessor.apply(&pixels, &mut inputs);
+    let mut inputs = vec![0.0; filter.patches.len() * transform.input().len()];
+    transform.apply(&pixels, &mut inputs);
     // The strongest unit of the filter in each image is the unit of the patch.
     let target = Target::new(choice.network(), choice.name(), vec![Unit::Channel(filter.filter)])?;
     let explanations = explainer.explain(parameters, &inputs, &target, methods)?;
@@ -146,7 +147,7 @@ mod tests {
 
     use super::*;
     use crate::net::{Init, Network};
-    use crate::preprocess::{Geometry, Method as Preprocessing};
+    use crate::preprocess::{Geometry, Method as Preprocessing, Preprocessor};
 
     const NETWORK: &str = r#"
         name = "small"
@@ -181,7 +182,8 @@ mod tests {
         let preprocessor = Preprocessor::fit(Preprocessing::MeanStd, &images.pixels, geometry).unwrap();
         let choice = FilterChoice::new(&network, "conv1", Some(1..4)).unwrap();
         let mut done = Vec::new();
-        let data = (&images, &preprocessor);
+        let transform = InputTransform::new(preprocessor, geometry);
+        let data = (&images, &transform);
         let found =
             strongest_patches(&Reference, &choice, &parameters, data, 7, &mut |images| done.push(images));
         let found = found.unwrap();
@@ -189,7 +191,7 @@ mod tests {
 
         let mut plan = Plan::new(&Reference, &network, 101, PlanPurpose::Explanation).unwrap();
         let mut inputs = vec![0.0; images.pixels.len()];
-        preprocessor.apply(&images.pixels, &mut inputs);
+        transform.apply(&images.pixels, &mut inputs);
         plan.upload(&inputs, &[0.0; 303]).unwrap();
         plan.forward(&parameters, Mode::Evaluate);
         let mut outputs = vec![0.0; 101 * 5 * 4 * 5];
@@ -233,7 +235,8 @@ mod tests {
         let images = images(20);
         let geometry = Geometry { height: 9, width: 8, channels: 3 };
         let preprocessor = Preprocessor::fit(Preprocessing::MeanStd, &images.pixels, geometry).unwrap();
-        let data = (&images, &preprocessor);
+        let transform = InputTransform::new(preprocessor, geometry);
+        let data = (&images, &transform);
         for layer in ["conv1", "pool1"] {
             let choice = FilterChoice::new(&network, layer, None).unwrap();
             let found = strongest_patches(&Reference, &choice, &parameters, data, 4, &mut |_| {}).unwrap();

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use allcnn::data::decode::Picture;
 use allcnn::net::{LayerKind, Network};
 use allcnn::predict::image_files;
 use allcnn::run::RunFolder;
@@ -161,7 +160,7 @@ fn own_images(
     arguments: &ImageFigureArgs,
     run: &RunFolder,
     device: &impl Device,
-) -> anyhow::Result<Vec<(String, Picture)>> {
+) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let explorer = FeatureExplorer::new(device, run)?;
     let progress = Progress::new(arguments.figure.common.quiet);
     let scanned = features::open(&explorer, arguments.data.as_ref(), Some(SplitChoice::Test), progress)?;
@@ -170,12 +169,7 @@ fn own_images(
     let first =
         |place: usize| images.labels.iter().position(|&label| label as usize == place * classes / count);
     let chosen = (0..count).filter_map(first);
-    Ok(chosen
-        .map(|image| {
-            let pixels = images.image(image).to_vec();
-            (images.names[image].clone(), Picture { height: images.height, width: images.width, pixels })
-        })
-        .collect())
+    Ok(chosen.map(|image| (images.names[image].clone(), images.image(image).to_vec())).collect())
 }
 
 /// The figure's layers, or for one that the network does not have its last convolution; each once.

@@ -1,0 +1,107 @@
+//! From a picture to what a run's network takes: the preprocessing, and the canvas of heavy augmentation around it.
+
+use crate::augment::{Augment, center};
+use crate::data::decode::Picture;
+use crate::net::Network;
+use crate::preprocess::{Geometry, Preprocessor};
+use crate::run::RunFolder;
+use crate::train::Error;
+
+/// How the empty part of a canvas is shown: its zeros are the mean of the training images.
+const EMPTY: u8 = 128;
+
+/// What turns pictures into a network's input.
+pub struct InputTransform {
+    preprocessor: Preprocessor,
+    input: Geometry,
+}
+
+impl InputTransform {
+    /// Preprocessed pictures as the input of a network, in its middle where it is larger.
+    ///
+    /// Panics when it is smaller.
+    pub fn new(preprocessor: Preprocessor, input: Geometry) -> Self {
+        let Geometry { height, width, channels } = preprocessor.geometry();
+        assert!(height <= input.height && width <= input.width && channels == input.channels);
+        Self { preprocessor, input }
+    }
+
+    /// That of a run.
+    ///
+    /// # Errors
+    /// A damaged run; preprocessing for another size, unless the images lay on a canvas.
+    pub fn of(run: &RunFolder, network: &Network) -> Result<Self, Error> {
+        let (preprocessor, input) = (run.read_preprocessing()?, Geometry::from(network.input()));
+        let Geometry { height, width, .. } = preprocessor.geometry();
+        let heavy = run.manifest()?.recipe.augment == Augment::Heavy;
+        if !heavy || height > input.height || width > input.width {
+            preprocessor.expect(input)?;
+        }
+        Ok(Self::new(preprocessor, input))
+    }
+
+    /// The size of the pictures.
+    pub fn pictures(&self) -> Geometry {
+        self.preprocessor.geometry()
+    }
+
+    /// The size of the network's input.
+    pub fn input(&self) -> Geometry {
+        self.input
+    }
+
+    /// The inputs of whole pictures, `[height, width, 3]` each. Panics when `out` is not as many inputs.
+    pub fn apply(&self, pixels: &[u8], out: &mut [f32]) {
+        let pictures = self.pictures();
+        if pictures == self.input {
+            return self.preprocessor.apply(pixels, out);
+        }
+        let mut prepared = vec![0.0; pixels.len()];
+        self.preprocessor.apply(pixels, &mut prepared);
+        assert_eq!(prepared.len() / pictures.len(), out.len() / self.input.len(), "pictures and inputs");
+        let inputs = out.chunks_exact_mut(self.input.len());
+        inputs
+            .zip(prepared.chunks_exact(pictures.len()))
+            .for_each(|(input, picture)| center(picture, pictures, input, self.input, 0.0));
+    }
+
+    /// A picture where it lies in the input.
+    pub fn show(&self, pixels: &[u8]) -> Picture {
+        let Geometry { height, width, .. } = self.input;
+        let mut shown = vec![0; self.input.len()];
+        center(pixels, self.pictures(), &mut shown, self.input, EMPTY);
+        Picture { height, width, pixels: shown }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preprocess::Method;
+
+    #[test]
+    fn a_picture_lies_in_the_middle_of_a_larger_input() {
+        let [small, large] = [2, 4].map(|side| Geometry { height: side, width: side, channels: 3 });
+        let pixels: Vec<u8> = (0..24).map(|value| value * 10).collect();
+        let preprocessor = || Preprocessor::fit(Method::None, &pixels, small).unwrap();
+        let mut plain = vec![0.0; 24];
+        InputTransform::new(preprocessor(), small).apply(&pixels, &mut plain);
+        let transform = InputTransform::new(preprocessor(), large);
+        let mut inputs = vec![f32::NAN; 2 * large.len()];
+        transform.apply(&pixels, &mut inputs);
+        for (image, input) in inputs.chunks_exact(large.len()).enumerate() {
+            let shown = transform.show(&pixels[12 * image..][..12]);
+            for place in 0..16 {
+                let (row, column) = (place / 4, place % 4);
+                let inside = (1..3).contains(&row) && (1..3).contains(&column);
+                let from = 12 * image + if inside { 3 * (2 * (row - 1) + column - 1) } else { 0 };
+                let (value, pixel) = if inside {
+                    (&plain[from..][..3], &pixels[from..][..3])
+                } else {
+                    (&[0.0; 3][..], &[EMPTY; 3][..])
+                };
+                assert_eq!((&input[3 * place..][..3], &shown.pixels[3 * place..][..3]), (value, pixel));
+            }
+        }
+    }
+}
