@@ -33,6 +33,38 @@ impl Views {
     }
 }
 
+/// Images to be shown to a network, on the device where it keeps them.
+pub struct TestSet<'a, D: Device> {
+    samples: &'a Samples<'a>,
+    kept: Option<D::Images>,
+    /// A batch that is made here.
+    batch: Vec<f32>,
+}
+
+impl<'a, D: Device> TestSet<'a, D> {
+    /// The images of `samples`.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    pub fn new(device: &D, samples: &'a Samples<'a>) -> Result<Self, Error> {
+        Ok(Self { samples, kept: samples.keep_on(device, Look::PLAIN)?, batch: vec![] })
+    }
+
+    /// Brings the images at `places` into a plan, as they look.
+    fn load(&mut self, plan: &mut Plan<'_, D>, places: &[u32], look: Look) -> Result<(), Error> {
+        let targets = vec![0.0; plan.batch() * plan.network().classes()];
+        let views = || places.iter().map(|&place| look.view(place)).collect::<Option<Vec<_>>>();
+        if let Some(images) = &mut self.kept
+            && let Some(views) = views()
+        {
+            return Ok(plan.gather(images, &views, &targets)?);
+        }
+        self.batch.resize(plan.batch() * self.samples.geometry().len(), 0.0);
+        self.samples.fill(places, look, &mut self.batch)?;
+        Ok(plan.upload(&self.batch, &targets)?)
+    }
+}
+
 /// What a network said about a set of images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scores {
@@ -96,15 +128,14 @@ pub struct ClassError {
 pub fn score<D: Device>(
     plan: &mut Plan<'_, D>,
     parameters: &Parameters<D>,
-    samples: &Samples<'_>,
+    images: &mut TestSet<'_, D>,
     views: Views,
     stop: &AtomicBool,
     done: &mut dyn FnMut(usize),
 ) -> Result<Option<Scores>, Error> {
     let (rows, classes) = (plan.batch(), plan.network().classes());
-    let length = samples.geometry().len();
-    let (mut images, mut logits) = (vec![0.0; rows * length], vec![0.0; rows * classes]);
-    let targets = vec![0.0; rows * classes];
+    let samples = images.samples;
+    let mut logits = vec![0.0; rows * classes];
     let mut scores = Scores {
         classes,
         labels: samples.labels().to_vec(),
@@ -119,11 +150,10 @@ pub fn score<D: Device>(
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        samples.fill(places, look, &mut images)?;
+        images.load(plan, places, look)?;
         if let Some(&(places, look)) = work.peek() {
             samples.expect(places, look);
         }
-        plan.upload(&images, &targets)?;
         plan.set_view(look.round);
         plan.forward(parameters, Mode::Evaluate);
         plan.logits(&mut logits)?;
@@ -241,7 +271,42 @@ fn percent(part: f64, whole: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use allcnn_device::Reference;
+
     use super::*;
+    use crate::augment::MAX_SHIFT;
+    use crate::data::shapes;
+    use crate::net::{Init, Network};
+    use crate::plan::PlanPurpose;
+    use crate::preprocess::{Geometry, Method, Preprocessor};
+
+    #[test]
+    fn images_that_the_device_keeps_get_the_same_scores() {
+        let network = Network::from_toml(
+            r#"
+            name = "tiny"
+            input = [32, 32, 3]
+            classes = 10
+            layers = [{ conv = 4, kernel = 3, stride = 2 }, { conv = "classes", kernel = 1 }, { global_average = true }]
+            "#,
+        )
+        .unwrap();
+        let data = shapes::draw(0, 10, 11).test;
+        let geometry = Geometry { height: 32, width: 32, channels: 3 };
+        let preprocessor = Preprocessor::fit(Method::MeanStd, &data.pixels, geometry).unwrap();
+        let samples = Samples::new(&data, &preprocessor).unwrap();
+        let parameters = Parameters::initialize(&Reference, &network, Init::He, 1).unwrap();
+        let mut plan = Plan::new(&Reference, &network, 4, PlanPurpose::Inference).unwrap();
+        let views = Views { count: 3, augment: Augment::FlipShift { max_shift: MAX_SHIFT }, seed: 5 };
+        let mut images = TestSet::new(&Reference, &samples).unwrap();
+        assert!(images.kept.is_some());
+        let mut scored = |images: &mut TestSet<'_, Reference>| {
+            score(&mut plan, &parameters, images, views, &AtomicBool::new(false), &mut |_| ()).unwrap()
+        };
+        let kept = scored(&mut images);
+        images.kept = None;
+        assert_eq!(kept, scored(&mut images));
+    }
 
     fn scores() -> Scores {
         let mut scores =

@@ -6,7 +6,7 @@ use allcnn_device::Device;
 
 use crate::augment::{Augment, MAX_SHIFT};
 use crate::data::{self, DataSet, Images};
-use crate::evaluate::{Evaluation, Scores, Views, score};
+use crate::evaluate::{Evaluation, Scores, TestSet, Views, score};
 use crate::plan::{Plan, PlanPurpose};
 use crate::predict::trained;
 use crate::preprocess::Geometry;
@@ -110,7 +110,8 @@ pub fn examine<D: Device>(
         seed: manifest.recipe.seed,
     };
     let total = images.len();
-    let scores = score(&mut plan, &parameters, &samples, views, stop, &mut |images| done(images, total))?;
+    let mut shown = TestSet::new(device, &samples)?;
+    let scores = score(&mut plan, &parameters, &mut shown, views, stop, &mut |images| done(images, total))?;
     Ok(scores.map(|scores| {
         let evaluation = scores.evaluation(&checkpoint.classes);
         Examined { evaluation, scores, images, checkpoint }

@@ -4,9 +4,9 @@
 //! (`[out, in / groups, height, width]` and `[out]`); on it, the device's own.
 
 use allcnn_device::random::{Purpose, Stream};
-use allcnn_device::{ConvShape, Device, Parameter};
+use allcnn_device::{Activation, ConvShape, Device, Parameter};
 
-use crate::net::{Init, Network, Operation};
+use crate::net::{Init, LayerKind, Network, Operation};
 
 /// Values that do not belong to the network, or a device that failed.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +105,11 @@ impl<D: Device> Parameters<D> {
             let inputs = conv.kernel * conv.kernel * conv.group_in_channels();
             let mut numbers = Stream::new(seed, Purpose::Initialization, 0, layer as u32).sequence();
             let mut weights = vec![0.0; conv.weights_len()];
-            init.fill(inputs, &mut numbers, &mut weights);
+            let activation = match network.layers()[layer].kind() {
+                LayerKind::Conv(conv) => conv.activation,
+                _ => Activation::Identity,
+            };
+            init.fill(inputs, activation, &mut numbers, &mut weights);
             parameters.upload(device, Kind::Value, 2 * number, &weights)?;
         }
         Ok(parameters)

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use allcnn_device::Activation;
 use allcnn_device::random::{Sequence, unit_interval};
 
 /// How weights are drawn; biases start at 0.
@@ -9,7 +10,8 @@ use allcnn_device::random::{Sequence, unit_interval};
 /// n is a filter's number of inputs, kernel * kernel * in_channels / groups.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Init {
-    /// `he`: normal with standard deviation sqrt(2 / n) (He et al. 2015).
+    /// `he`: normal with standard deviation sqrt(2 / ((1 + a^2) n)), a being the slope of a leaky activation, else 0
+    /// (He et al. 2015).
     #[default]
     He,
     /// `xavier`: uniform in +-sqrt(3 / n), as Caffe's filler of this name does it (Glorot and Bengio 2010, with the
@@ -54,10 +56,17 @@ impl fmt::Display for Init {
 }
 
 impl Init {
-    /// Draws the weights of filters that have `inputs` inputs each.
-    pub(crate) fn fill(self, inputs: usize, numbers: &mut Sequence, weights: &mut [f32]) {
+    /// Draws the weights of filters that have `inputs` inputs each, before an activation.
+    pub(crate) fn fill(
+        self,
+        inputs: usize,
+        activation: Activation,
+        numbers: &mut Sequence,
+        weights: &mut [f32],
+    ) {
+        let slope = if let Activation::LeakyRelu { slope } = activation { f64::from(slope) } else { 0.0 };
         match self {
-            Self::He => fill_normal((2.0 / inputs as f64).sqrt(), numbers, weights),
+            Self::He => fill_normal((2.0 / ((1.0 + slope * slope) * inputs as f64)).sqrt(), numbers, weights),
             Self::Normal(deviation) => fill_normal(f64::from(deviation), numbers, weights),
             Self::Xavier => {
                 let limit = (3.0 / inputs as f64).sqrt() as f32;
@@ -83,15 +92,23 @@ fn fill_normal(deviation: f64, numbers: &mut Sequence, weights: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use allcnn_device::Activation;
     use allcnn_device::random::{Purpose, Stream};
 
     #[test]
     fn each_initialization_has_its_deviation() {
-        for (text, deviation) in [("he", 0.2), ("xavier", (1.0f64 / 50.0).sqrt()), ("normal:0.05", 0.05)] {
+        let leaky = Activation::LeakyRelu { slope: 0.5 };
+        for (text, activation, deviation) in [
+            ("he", Activation::Relu, 0.2),
+            ("he", leaky, (2.0f64 / 1.25 / 50.0).sqrt()),
+            ("xavier", leaky, (1.0f64 / 50.0).sqrt()),
+            ("normal:0.05", leaky, 0.05),
+        ] {
             let init: Init = text.parse().unwrap();
             assert_eq!(init.to_string(), text);
             let mut weights = vec![0.0; 100_001];
-            init.fill(50, &mut Stream::new(3, Purpose::Initialization, 0, 1).sequence(), &mut weights);
+            let mut numbers = Stream::new(3, Purpose::Initialization, 0, 1).sequence();
+            init.fill(50, activation, &mut numbers, &mut weights);
             let square = weights.iter().map(|&w| f64::from(w).powi(2)).sum::<f64>() / weights.len() as f64;
             assert!((square.sqrt() / deviation - 1.0).abs() < 0.01, "{text}: {}", square.sqrt());
             let mean = weights.iter().map(|&w| f64::from(w)).sum::<f64>() / weights.len() as f64;

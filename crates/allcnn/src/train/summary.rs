@@ -8,7 +8,7 @@ use allcnn_device::Device;
 use super::explained::{Explained, examples, mistakes};
 use super::{Checkpoint, Error};
 use crate::data::DataSet;
-use crate::evaluate::{Scores, Views, score};
+use crate::evaluate::{Scores, TestSet, Views, score};
 use crate::parameters::Tensor;
 use crate::plan::{Plan, PlanPurpose};
 use crate::predict::trained;
@@ -74,7 +74,8 @@ fn evaluated<D: Device>(
     let parameters = trained(device, best)?;
     let mut plan = Plan::new(device, &best.network, batch.min(test.len()), PlanPurpose::Inference)?;
     plan.fix_weights(&parameters)?;
-    score(&mut plan, &parameters, test, Views::ONE, &AtomicBool::new(false), &mut |_| ())
+    let mut images = TestSet::new(device, test)?;
+    score(&mut plan, &parameters, &mut images, Views::ONE, &AtomicBool::new(false), &mut |_| ())
 }
 
 /// Training images a second over all epochs.

@@ -12,7 +12,7 @@ use super::clock::Clock;
 use super::figures::Unread;
 use super::health::Watch;
 use super::{Checkpoint, Cost, End, EpochRow, Error, Event, Limits, Observer, Outcome, Progress, Task};
-use crate::evaluate::{Scores, Views, score};
+use crate::evaluate::{Scores, TestSet, Views, score};
 use crate::parameters::{Kind, Parameters, Tensor};
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::run::RunFolder;
@@ -29,6 +29,7 @@ pub struct Trainer<'a, D: Device> {
     recordings: [D::Recording; 2],
     /// The training images, where the device keeps them.
     images: Option<D::Images>,
+    test: TestSet<'a, D>,
     /// Steps take turns, so that the next batch is filled while the device works on this one.
     batches: [Batch; 2],
     /// The steps after those that `progress` counts.
@@ -67,6 +68,7 @@ impl<'a, D: Device> Trainer<'a, D> {
             recordings: Default::default(),
             batches: [(); 2].map(|()| Batch::new(rows, image_len, classes, images.is_some())),
             images,
+            test: TestSet::new(device, task.test)?,
             unread: Unread::new(device, rows, classes)?,
             order: (0, order(task.train.len(), recipe.seed, 0)),
             progress: Progress { total_steps, epoch_steps, ..Progress::default() },
@@ -366,7 +368,7 @@ impl<'a, D: Device> Trainer<'a, D> {
         let mut test = None;
         if !self.task.test.is_empty() {
             let (plan, parameters) = (&mut self.plan, &self.parameters);
-            match score(plan, parameters, self.task.test, Views::ONE, limits.stop, &mut |_| ())? {
+            match score(plan, parameters, &mut self.test, Views::ONE, limits.stop, &mut |_| ())? {
                 None => return Ok(false),
                 Some(scores) => {
                     test = Some((scores.loss(), scores.error_pct(1)));
