@@ -7,7 +7,7 @@ use std::fs;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use allcnn::evaluate::{Views, score};
+use allcnn::evaluate::{TestSet, Views, score};
 use allcnn::plan::{Plan, PlanPurpose};
 use allcnn::predict::trained;
 use allcnn::samples::Samples;
@@ -33,11 +33,12 @@ fn it_learns_and_the_figures_are_those_of_the_checkpoint() {
     assert!(row.images_per_s > 0.0 && row.seconds > 0.0);
     let checkpoint = Checkpoint::read(&folder.path().join("last.safetensors")).unwrap();
     let parameters = trained(&Reference, &checkpoint).unwrap();
-    let test = Samples::new(&data.test, &data.preprocessor).unwrap();
+    let samples = Samples::new(&data.test, &data.preprocessor).unwrap();
+    let mut test = TestSet::new(&Reference, &samples).unwrap();
     for batch in [7, 48, 64] {
         let mut plan = Plan::new(&Reference, &network(), batch, PlanPurpose::Inference).unwrap();
         let no = AtomicBool::new(false);
-        let scores = score(&mut plan, &parameters, &test, Views::ONE, &no, &mut |_| ()).unwrap().unwrap();
+        let scores = score(&mut plan, &parameters, &mut test, Views::ONE, &no, &mut |_| ()).unwrap().unwrap();
         assert_eq!(Some(scores.error_pct(1)), row.test_error_pct, "batch {batch}");
         assert_eq!(Some(scores.loss()), row.test_loss, "batch {batch}");
         assert_eq!(Some(&scores), outcome.scores.as_ref());
