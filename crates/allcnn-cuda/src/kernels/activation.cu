@@ -59,9 +59,11 @@ extern "C" __global__ void finish(Values from, Values to, const float* bias, u64
             four.at[i] = place < len ? load(from, place / columns * from_columns + place % columns) : 0.0f;
         }
     }
+    u32 column = (u32)(at % columns); // one division: they are slow
     for (int i = 0; i < 4; ++i) {
-        float sum = four.at[i] + bias[(at + i) % columns];
+        float sum = four.at[i] + bias[column];
         four.at[i] = sum > 0.0f ? sum : slope * sum;
+        column = column + 1 == columns ? 0 : column + 1;
     }
     if (has_dropout) four = masked(four, mask, step, block);
     store_four(to, at, len, four);

@@ -13,7 +13,8 @@ for name in values repack gather activation bias pool lrn head sgd direct; do
 done >"$folder/kernels.inc"
 flags=(-std=c++20 -O3 -march=native -ffp-contract=off -fPIC -shared -w ${EMULATOR_FLAGS:-})
 library() { g++ "${flags[@]}" "${@:3}" "$1" -o "$folder/$2" -Wl,-soname,"$2"; }
-library driver.cpp libcuda.so.1 -DKERNELS="\"$folder/kernels.inc\"" &
+# A GPU takes four values at a time from an address that is a multiple of their size alone.
+library driver.cpp libcuda.so.1 -DKERNELS="\"$folder/kernels.inc\"" -fsanitize=alignment -fsanitize-undefined-trap-on-error &
 library cudnn.cpp libcudnn.so.9 -fassociative-math -fno-signed-zeros -fno-trapping-math &
 library cublaslt.cpp libcublasLt.so.13 -fassociative-math -fno-signed-zeros -fno-trapping-math &
 library compiler.cpp libnvrtc.so.13

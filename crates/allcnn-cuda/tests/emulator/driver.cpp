@@ -1,9 +1,10 @@
 // A GPU in software, for tests on machines without one: the functions of the CUDA driver that the device uses, over
 // ordinary memory, with the device's own kernels compiled for the host.
 //
-// A launch runs its threads one after the other; kernels that wait for each other run as fibers. A stream does its work
-// at once, unless it is being captured: then the work is kept, and a graph's launch does it. What it cannot show: races,
-// wrong launch limits, misaligned access, and everything about speed.
+// A launch runs its threads one after the other, in another order each time, so that what depends on the order gives other
+// bits; kernels that wait for each other run as fibers. Misaligned access ends the program (build.sh). A stream does its
+// work at once, unless it is being captured: then the work is kept, and a graph's launch does it. What it cannot show:
+// what threads do to each other within one instruction's time, and everything about speed.
 
 #include <ucontext.h>
 
@@ -16,6 +17,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <numeric>
+#include <random>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -55,20 +58,38 @@ static void fiber_main() {
     swapcontext(&running->context, &scheduler);
 }
 
+/// The numbers below `count` in an order that is hard to foresee.
+class Order {
+    unsigned count, start, stride;
+
+  public:
+    explicit Order(unsigned count) : count(count) {
+        static std::minstd_rand random;
+        start = random() % count;
+        do stride = 1 + random() % count;
+        while (std::gcd(stride, count) != 1);
+    }
+    unsigned operator[](unsigned at) const { return (start + uint64_t(at) * stride) % count; }
+};
+
 static void run_block(const std::function<void()>& work, bool waits) {
+    unsigned count = blockDim.x * blockDim.y;
+    auto place = [](unsigned at) { return Dim{at % blockDim.x, at / blockDim.x, 0}; };
     if (!waits) {
-        for (threadIdx.y = 0; threadIdx.y < blockDim.y; ++threadIdx.y)
-            for (threadIdx.x = 0; threadIdx.x < blockDim.x; ++threadIdx.x) work();
+        Order order(count);
+        for (unsigned at = 0; at < count; ++at) {
+            threadIdx = place(order[at]);
+            work();
+        }
         return;
     }
     static std::vector<std::unique_ptr<Fiber>> fibers;
-    unsigned count = blockDim.x * blockDim.y;
     while (fibers.size() < count) fibers.push_back(std::make_unique<Fiber>());
     fiber_work = &work;
     for (unsigned at = 0; at < count; ++at) {
         Fiber& fiber = *fibers[at];
         fiber.done = false;
-        fiber.place = {at % blockDim.x, at / blockDim.x, 0};
+        fiber.place = place(at);
         getcontext(&fiber.context);
         fiber.context.uc_stack.ss_sp = fiber.stack.data();
         fiber.context.uc_stack.ss_size = fiber.stack.size();
@@ -76,14 +97,19 @@ static void run_block(const std::function<void()>& work, bool waits) {
         makecontext(&fiber.context, fiber_main, 0);
     }
     // A round takes every thread from one barrier to the next.
-    for (bool more = true; more;) {
-        more = false;
+    for (unsigned waiting = count; waiting > 0;) {
+        Order order(count);
+        unsigned done = 0;
         for (unsigned at = 0; at < count; ++at) {
-            running = fibers[at].get();
-            if (running->done) continue;
+            running = fibers[order[at]].get();
             threadIdx = running->place;
             swapcontext(&scheduler, &running->context);
-            more = more || !running->done;
+            done += running->done;
+        }
+        waiting = count - done;
+        if (done > 0 && waiting > 0) {
+            fprintf(stderr, "emulator: some threads of a block ended while others wait for them\n");
+            abort();
         }
     }
 }
@@ -189,8 +215,11 @@ Result cuLaunchKernel(void* handle, unsigned blocks_x, unsigned blocks_y, unsign
     emulator_enqueue([=, waits = function.waits] {
         blockDim = {threads_x, threads_y, threads_z};
         gridDim = {blocks_x, blocks_y, blocks_z};
-        for (blockIdx.y = 0; blockIdx.y < blocks_y; ++blockIdx.y)
-            for (blockIdx.x = 0; blockIdx.x < blocks_x; ++blockIdx.x) run_block(thread, waits);
+        Order order(blocks_x * blocks_y);
+        for (unsigned at = 0; at < blocks_x * blocks_y; ++at) {
+            blockIdx = {order[at] % blocks_x, order[at] / blocks_x, 0};
+            run_block(thread, waits);
+        }
     });
     return SUCCESS;
 }
