@@ -18,7 +18,7 @@ use crate::cudnn::graph::Work;
 use crate::cudnn::plan::Arithmetic;
 use crate::kernels::{Grid, Kernel, Kernels};
 use crate::libraries;
-use crate::memory::{Buffer, Form, Values};
+use crate::memory::{Buffer, Form, FormCell, Values};
 use crate::recording::Taken;
 
 /// Pieces of the working memory begin at multiples of this.
@@ -175,11 +175,48 @@ impl Queue {
 
     /// The place of a buffer that is about to be overwritten in a form.
     pub fn write(&mut self, buffer: &mut Buffer, form: Form) -> Values {
-        if let Some(taken) = &mut self.taken {
-            taken.note_write(&buffer.form, form);
-        }
-        buffer.form.set(form);
+        self.set(&buffer.form, form);
+        self.set(&buffer.copy.state, Form::F32);
         buffer.values(form)
+    }
+
+    /// Where the f32 values of a parameter lie in bf16.
+    pub fn read_copy(&mut self, parameter: &Buffer) -> Result<u64, Error> {
+        let copy = &parameter.copy;
+        if copy.memory.get().is_none() {
+            let bytes = parameter.len() * Form::Bf16.bytes();
+            // SAFETY: filled below before anything reads it.
+            let memory = unsafe { self.stream.alloc(bytes.max(1)) };
+            let _ = copy.memory.set(memory.map_err(memory_error("weights in bf16", bytes))?);
+        }
+        let address = copy.memory.get().map_or(0, |memory| memory.device_ptr(&self.stream).0);
+        let state = copy.state.get();
+        if let Some(taken) = &mut self.taken {
+            taken.note_read(&copy.state, state);
+        }
+        if state == Form::F32 {
+            let (from, to) = (self.read(parameter), Values::new(address, Form::Bf16));
+            let len = parameter.len();
+            let grid = Grid::over(len.div_ceil(4));
+            // SAFETY: both hold `len` values.
+            unsafe { self.launch(Kernel::Convert, grid, &[&from, &to, &(len as u64)]) }?;
+            self.set(&copy.state, Form::Bf16);
+        }
+        Ok(address)
+    }
+
+    /// Where the copy of a parameter lies, to be written along with it; 0 where nothing ever asked for one.
+    pub fn write_copy(&mut self, parameter: &Buffer) -> u64 {
+        let Some(memory) = parameter.copy.memory.get() else { return 0 };
+        self.set(&parameter.copy.state, Form::Bf16);
+        memory.device_ptr(&self.stream).0
+    }
+
+    fn set(&mut self, cell: &FormCell, form: Form) {
+        if let Some(taken) = &mut self.taken {
+            taken.note_write(cell, form);
+        }
+        cell.set(form);
     }
 
     /// Queues a kernel.

@@ -4,8 +4,8 @@
 //! buffer has room for f32 and says in which form its values are now. Every operation that writes a buffer writes all
 //! of it, so the form changes as a whole; the host only ever sees f32.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DeviceRepr};
 
@@ -44,11 +44,21 @@ impl FormCell {
     }
 }
 
+/// The values of a parameter a second time, in bf16: convolutions read them there, and the optimizer writes both.
+#[derive(Debug, Default)]
+pub struct Bf16Copy {
+    /// Taken when a convolution first asks for it.
+    pub memory: OnceLock<CudaSlice<u8>>,
+    /// [`Form::Bf16`] while it holds the buffer's values.
+    pub state: FormCell,
+}
+
 /// A flat array on the GPU.
 #[derive(Debug)]
 pub struct Buffer {
     pub(crate) memory: CudaSlice<f32>,
     pub(crate) form: FormCell,
+    pub(crate) copy: Bf16Copy,
     len: usize,
     address: u64,
 }
@@ -57,7 +67,7 @@ impl Buffer {
     /// `memory` holds `len` values, and at least one.
     pub(crate) fn new(memory: CudaSlice<f32>, len: usize, stream: &CudaStream) -> Self {
         let address = memory.device_ptr(stream).0;
-        Self { memory, form: FormCell::default(), len, address }
+        Self { memory, form: FormCell::default(), copy: Bf16Copy::default(), len, address }
     }
 
     /// How many values it holds.

@@ -4,16 +4,19 @@ use allcnn_device::{Error, Parameter, Sgd};
 
 use crate::engine::Queue;
 use crate::kernels::{Grid, Kernel, THREADS};
-use crate::memory::{Buffer, Form, assert_len};
+use crate::memory::{Buffer, Form, Values, assert_len};
 use crate::step::Step;
 
 /// Parameters in a launch, and values that a block does: as in sgd.cu.
 const MOST_PARAMETERS: usize = 48;
 const CHUNK: usize = 4096;
 
-/// Value, gradient, velocity and length of each parameter of a launch, and the blocks that it takes.
+/// Words of `struct Parameter` of sgd.cu.
+const PARAMETER_WORDS: usize = 6;
+
+/// The parameters of a launch, and the blocks that it takes.
 struct Launch {
-    table: [u64; 4 * MOST_PARAMETERS],
+    table: [u64; PARAMETER_WORDS * MOST_PARAMETERS],
     blocks: u32,
 }
 
@@ -61,19 +64,16 @@ fn gradient_scale(queue: &mut Queue, clip_norm: f32, launches: &[Launch]) -> Res
 
 impl Launch {
     fn new(queue: &mut Queue, parameters: &mut [Parameter<Buffer>]) -> Self {
-        let mut launch = Self { table: [0; 4 * MOST_PARAMETERS], blocks: 0 };
-        for (row, Parameter { value, gradient, velocity }) in launch.table.chunks_exact_mut(4).zip(parameters)
-        {
+        let mut launch = Self { table: [0; PARAMETER_WORDS * MOST_PARAMETERS], blocks: 0 };
+        let rows = launch.table.as_chunks_mut::<PARAMETER_WORDS>().0;
+        for (row, Parameter { value, gradient, velocity }) in rows.iter_mut().zip(parameters) {
             assert_len(gradient, value.len(), "gradient");
             assert_len(velocity, value.len(), "velocity");
-            // Parameters and what belongs to them are f32 always.
-            let addresses = [
-                queue.write(value, Form::F32).address,
-                queue.read(gradient).address,
-                queue.write(velocity, Form::F32).address,
-            ];
-            row[..3].copy_from_slice(&addresses);
-            row[3] = value.len() as u64;
+            // Parameters and velocities are f32 always.
+            let [value_place, velocity] =
+                [&mut *value, velocity].map(|buffer| queue.write(buffer, Form::F32).address);
+            let Values { address, is_bf16 } = queue.read(gradient);
+            *row = [value_place, address, is_bf16, velocity, queue.write_copy(value), value.len() as u64];
             launch.blocks += value.len().div_ceil(CHUNK) as u32;
         }
         launch

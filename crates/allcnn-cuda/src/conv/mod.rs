@@ -122,10 +122,10 @@ impl Conv {
         assert_len(output, self.shape.output().len(), "output");
         let (work, chosen) = self.choose_forward(engine, queue, epilogue.activation)?;
         let room = Room::new(queue, &work, chosen.workspace())?;
-        let [from, bias] = [input, bias].map(|buffer| queue.read(buffer));
+        let from = queue.read(input);
         let (form, lies_right) = self.form_of_result(Tensor::Output);
         if chosen.is_none() {
-            let weights = queue.read(weights);
+            let [weights, bias] = [weights, bias].map(|buffer| queue.read(buffer));
             let to = queue.write(output, form);
             direct::forward(queue, &self.shape, from, weights, to)?;
             let rows = (to, self.shape.out_channels);
@@ -137,12 +137,13 @@ impl Conv {
         let y = if lies_right { to.address } else { room.address(Tensor::Output) };
         let mut tensors = vec![(Tensor::Input, x), (Tensor::Weights, w), (Tensor::Output, y)];
         if work.pass == Pass::ForwardRelu {
-            tensors.push((Tensor::Bias, self.operand(queue, &room, Tensor::Bias, bias)?));
+            tensors.push((Tensor::Bias, self.parameter(queue, &room, Tensor::Bias, bias)?));
         }
         // SAFETY: the operands have the sizes of the padded shape, in memory of the buffers or of the room.
         unsafe { chosen.run(queue, &tensors, room.workspace) }?;
         if work.pass == Pass::Forward {
-            let rows = (Values::new(y, self.numbers.form), self.padded.out_channels);
+            let (rows, bias) =
+                ((Values::new(y, self.numbers.form), self.padded.out_channels), queue.read(bias));
             return elementwise::finish(queue, rows, (to, self.shape.output()), bias, epilogue, step);
         }
         if !lies_right {
@@ -183,7 +184,7 @@ impl Conv {
         if lies_right { Ok(()) } else { self.take_out(queue, Tensor::Input, dx, to) }
     }
 
-    /// d_weights and d_bias, in f32.
+    /// d_weights, which a library leaves in the form that it computes them in, and d_bias, in f32.
     pub(crate) fn backward_weights(
         &self,
         engine: &Engine,
@@ -200,13 +201,13 @@ impl Conv {
         let work = self.work(Pass::BackwardWeights);
         let chosen = choose(engine, queue, work)?;
         let [from_input, from_output] = [input, d_output].map(|buffer| queue.read(buffer));
-        let to = queue.write(d_weights, Form::F32);
         let bias = queue.write(d_bias, Form::F32);
         if !chosen.is_none() {
+            let (form, lies_right) = self.form_of_result(Tensor::Weights);
+            let to = queue.write(d_weights, form);
             let room = Room::new(queue, &work, chosen.workspace())?;
             let x = self.operand(queue, &room, Tensor::Input, from_input)?;
             let dy = self.operand(queue, &room, Tensor::Output, from_output)?;
-            let lies_right = self.lies_right(to, Tensor::Weights);
             let dw = if lies_right { to.address } else { room.address(Tensor::Weights) };
             let tensors = [(Tensor::Input, x), (Tensor::Weights, dw), (Tensor::Output, dy)];
             // SAFETY: as in `forward`.
@@ -215,6 +216,7 @@ impl Conv {
                 self.take_out(queue, Tensor::Weights, dw, to)?;
             }
         } else {
+            let to = queue.write(d_weights, Form::F32);
             direct::backward_weights(queue, &self.shape, from_input, from_output, to)?;
         }
         self.bias_gradient(queue, from_output, bias)
@@ -263,8 +265,22 @@ impl Conv {
         if let Some(fixed) = &self.fixed {
             return Ok(fixed.device_ptr(&engine.stream).0);
         }
-        let values = queue.read(weights);
-        self.operand(queue, room, Tensor::Weights, values)
+        self.parameter(queue, room, Tensor::Weights, weights)
+    }
+
+    /// The address of a parameter as the libraries read it.
+    fn parameter(
+        &self,
+        queue: &mut Queue,
+        room: &Room,
+        tensor: Tensor,
+        parameter: &Buffer,
+    ) -> Result<u64, Error> {
+        let values = queue.read(parameter);
+        if !self.lies_right(values, tensor) && matrix(&self.shape, tensor) == matrix(&self.padded, tensor) {
+            return queue.read_copy(parameter);
+        }
+        self.operand(queue, room, tensor, values)
     }
 
     /// Takes a result out of the room.

@@ -8,8 +8,9 @@
 
 struct Parameter {
     float* value;
-    const float* gradient;
+    Values gradient;
     float* velocity;
+    unsigned short* copy; // of the value, in bf16; or null
     u64 len;
 };
 
@@ -40,8 +41,10 @@ extern "C" __global__ void sgd_squares(const __grid_constant__ Parameters parame
     u64 begin = (u64)chunk * CHUNK;
     u64 end = begin + CHUNK < parameter->len ? begin + CHUNK : parameter->len;
     double sum = 0.0;
-    for (u64 at = begin + threadIdx.x; at < end; at += blockDim.x)
-        sum += (double)parameter->gradient[at] * parameter->gradient[at];
+    for (u64 at = begin + threadIdx.x; at < end; at += blockDim.x) {
+        double gradient = load(parameter->gradient, at);
+        sum += gradient * gradient;
+    }
     shared[threadIdx.x] = sum;
     for (u32 half = blockDim.x / 2; half > 0; half /= 2) {
         __syncthreads();
@@ -68,10 +71,12 @@ extern "C" __global__ void sgd_step(const __grid_constant__ Parameters parameter
     float factor = scale ? *scale : 1.0f;
     for (u64 at = begin + threadIdx.x; at < end; at += blockDim.x) {
         float weight = parameter->value[at];
-        float d = factor * parameter->gradient[at] + sgd.weight_decay * weight;
+        float d = factor * load(parameter->gradient, at) + sgd.weight_decay * weight;
         float velocity = sgd.momentum * parameter->velocity[at] + d;
         parameter->velocity[at] = velocity;
         float moved = sgd.nesterov ? d + sgd.momentum * velocity : velocity;
-        parameter->value[at] = weight - step->learning_rate * moved;
+        weight -= step->learning_rate * moved;
+        parameter->value[at] = weight;
+        if (parameter->copy) parameter->copy[at] = to_bf16(weight);
     }
 }
