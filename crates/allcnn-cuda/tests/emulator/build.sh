@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Builds the emulated GPU's libraries into a folder, for ALLCNN_CUDA_LIBS: emulator/build.sh FOLDER
 #
+# With EMULATOR_VERBOSE=1 the program tells how many pieces of work a recorded graph has.
+#
 # EMULATOR_FLAGS=-fsanitize=address finds kernels that leave their buffers; the program then needs
 # LD_PRELOAD=$(g++ -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0
 set -euo pipefail

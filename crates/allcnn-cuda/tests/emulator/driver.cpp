@@ -225,6 +225,7 @@ Result cuLaunchKernel(void* handle, unsigned blocks_x, unsigned blocks_y, unsign
 }
 Result cuStreamBeginCapture_v2(void*, int) { return captured = new Graph, SUCCESS; }
 Result cuStreamEndCapture(void*, void** graph) {
+    if (getenv("EMULATOR_VERBOSE")) fprintf(stderr, "emulator: a graph of %zu pieces of work\n", captured->works.size());
     *graph = captured;
     captured = nullptr;
     return SUCCESS;
