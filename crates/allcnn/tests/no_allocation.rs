@@ -2,6 +2,8 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use allcnn::net::{Init, Network};
 use allcnn::parameters::Parameters;
@@ -48,6 +50,15 @@ layers = [
 ]
 "#;
 
+/// Threads take memory while they start, the device's and the test's own: waits until none has for a while.
+fn wait_for_threads() {
+    let mut before = usize::MAX;
+    while before != TAKEN.load(Ordering::Relaxed) {
+        before = TAKEN.load(Ordering::Relaxed);
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn a_step_takes_no_memory() {
     let device = Cpu::new(CpuOptions { threads: Some(2), ..CpuOptions::default() }).unwrap();
@@ -57,7 +68,8 @@ fn a_step_takes_no_memory() {
     let (images, targets) = (vec![0.5; 4 * 16 * 16 * 3], vec![0.25; 4 * 4]);
     let sgd = Sgd { momentum: 0.9, weight_decay: 1e-3, nesterov: true, clip_norm: 1.0 };
     let mut step = device.new_step().unwrap();
-    let mut taken = Vec::new();
+    let mut taken = Vec::with_capacity(5);
+    wait_for_threads();
     for number in 0..5 {
         let before = TAKEN.load(Ordering::Relaxed);
         plan.upload(&images, &targets).unwrap();
