@@ -219,6 +219,21 @@ mod tests {
     }
 
     #[test]
+    fn whitened_batch_by_batch_images_are_those_that_are_kept() {
+        let images = images();
+        let preprocessor = Preprocessor::fit(Method::GcnZca, &images.pixels, GEOMETRY).unwrap();
+        let mut samples = Samples::new(&images, &preprocessor).unwrap();
+        let filled = |samples: &Samples<'_>| {
+            let mut batch = vec![f32::NAN; 4 * GEOMETRY.len()];
+            samples.fill(&[7, 0, 19], Look::PLAIN, &mut batch).unwrap();
+            batch
+        };
+        let kept = filled(&samples);
+        samples.ready = vec![];
+        assert_eq!(filled(&samples), kept);
+    }
+
+    #[test]
     fn what_is_more_than_a_view_is_made_on_the_host() {
         let images = images();
         let preprocessor = Preprocessor::fit(Method::None, &images.pixels, GEOMETRY).unwrap();

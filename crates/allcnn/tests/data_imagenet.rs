@@ -2,7 +2,10 @@
 //! list, images left on disk.
 #![allow(clippy::unwrap_used)]
 mod support;
+use allcnn::augment::Look;
 use allcnn::data::{DataSet, Framing, Options};
+use allcnn::preprocess::{Geometry, Method, Preprocessor};
+use allcnn::samples::Samples;
 use std::path::Path;
 use support::*;
 use tempfile::tempdir;
@@ -99,6 +102,16 @@ fn images_on_disk_are_the_same_as_in_memory() {
         assert_eq!(lazy.train.read(index).unwrap(), loaded.train.read(index).unwrap());
     }
     assert_eq!(lazy.train.sample(5).unwrap().len(), 5 * 28 * 28 * 3);
+    // A batch may hold an image twice.
+    let geometry = Geometry { height: 28, width: 28, channels: 3 };
+    let preprocessor = Preprocessor::fit(Method::MeanStd, &loaded.train.pixels, geometry).unwrap();
+    let [from_disk, from_memory] = [&lazy.train, &loaded.train].map(|images| {
+        let mut batch = vec![f32::NAN; 4 * geometry.len()];
+        let samples = Samples::new(images, &preprocessor).unwrap();
+        samples.fill(&[7, 3, 7], Look::PLAIN, &mut batch).unwrap();
+        batch
+    });
+    assert_eq!(from_disk, from_memory);
     // The middle 28x28 of 32x32 is neither scaled nor moved.
     let middle = &picture(0, 32)[(2 * 32 + 2) * 3..][..28 * 3];
     assert_eq!(&lazy.train.read(0).unwrap()[..28 * 3], middle);

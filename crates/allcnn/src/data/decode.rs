@@ -218,6 +218,14 @@ mod tests {
         file[29..33].copy_from_slice(&crc.sum().to_be_bytes());
         let error = decode(&file).unwrap_err();
         assert!(error.contains("too"), "{error}");
+        // A JPEG whose frame header (length 17, 8 bits a value) declares as much as it can.
+        let mut file = Vec::new();
+        let encoder = codecs::jpeg::JpegEncoder::new(&mut file);
+        encoder.write_image(&[0; 3], 1, 1, ExtendedColorType::Rgb8).unwrap();
+        let frame = file.windows(5).position(|bytes| bytes == [0xff, 0xc0, 0, 17, 8]).unwrap();
+        file[frame + 5..frame + 9].fill(0xff);
+        let error = decode(&file).unwrap_err();
+        assert!(error.starts_with("65535x65535 pixels are too many"), "{error}");
     }
 
     #[test]

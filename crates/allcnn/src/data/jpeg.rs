@@ -1,21 +1,14 @@
 //! JPEG files, decoded to the pixels that libjpeg-turbo gives, and so PIL and torchvision.
-use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat, ScalingFactor};
+use libjpeg_turbo_rs::{Decoder, JpegError, PixelFormat, ScalingFactor};
 
-use super::decode::{MAX_PIXELS, Picture, check_size};
+use super::decode::{Picture, check_size};
 
 /// Decodes a JPEG file and turns it upright; to a half, a quarter or an eighth of its size where that is still `least`
 /// high and wide. The error says, in a few words, what is wrong with it.
 pub(super) fn decode(file: &[u8], least: Option<[usize; 2]>) -> Result<Picture, String> {
     check_whole(file)?;
     let damaged = |error: JpegError| format!("damaged ({error})");
-    let limits = DecodeLimits {
-        max_width: usize::MAX, // sizes are refused below, in our own words
-        max_height: usize::MAX,
-        max_pixels: u64::MAX,
-        max_memory: Some(MAX_PIXELS * 16),
-        ..DecodeLimits::default()
-    };
-    let mut decoder = Decoder::new_with_limits(file, limits).map_err(damaged)?;
+    let mut decoder = Decoder::new(file).map_err(damaged)?;
     let (width, height) = (decoder.header().width.into(), decoder.header().height.into());
     check_size(width, height)?;
     if let Some(least) = least {
