@@ -34,7 +34,7 @@ pub enum DataCommand {
     /// Decode every image and name the bad ones
     #[command(
         help_template = TEMPLATE,
-        before_help = "Examples:\n  allcnn data verify images.tar.gz --json\n  allcnn data verify ILSVRC2012/ --on-disk"
+        before_help = "Examples:\n  allcnn data verify photos/\n  allcnn data verify images.tar.gz --json\n  allcnn data verify ILSVRC2012/ --on-disk"
     )]
     Verify(DataInfoArgs),
 }
@@ -47,7 +47,7 @@ pub struct DataInfoArgs {
     /// Without test images: keep the last N or P% images of each class, by name, for testing [default: 10%]
     #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
     pub holdout: Option<Holdout>,
-    /// Do not load photographs: `info` counts their files, `verify` decodes one after the other
+    /// Do not load the photographs of a folder: `info` counts them, `verify` decodes one after the other
     #[arg(long)]
     pub on_disk: bool,
     /// Print one JSON document instead of a table
