@@ -15,6 +15,7 @@ use crate::ops::{CHUNK, assert_len, head, lrn, pool, sgd};
 use crate::peak;
 use crate::stored::{Copy, Form};
 use crate::threads::SendPtr;
+use crate::whole::pieces_mut;
 
 /// The CPU as a device.
 #[derive(Debug)]
@@ -276,7 +277,7 @@ impl Device for Cpu {
         assert_len(logits.len(), losses.len() * classes, "logits");
         assert_len(targets.len(), logits.len(), "targets");
         assert_len(d_logits.len(), logits.len(), "d_logits");
-        for (row, (loss, d_logits)) in losses.iter_mut().zip(d_logits.chunks_exact_mut(classes)).enumerate() {
+        for (row, (loss, d_logits)) in losses.iter_mut().zip(pieces_mut(d_logits, classes)).enumerate() {
             let row = row * classes..(row + 1) * classes;
             *loss = head::softmax_cross_entropy(&logits[row.clone()], &targets[row], scale, d_logits);
         }

@@ -17,6 +17,9 @@ const CAP: &str = "ALLCNN_MAX_ISA";
 pub enum Isa {
     /// What the compiler's baseline offers.
     Portable,
+    /// Plain code with NEON's register tile, of more rows than a vector has lanes: so that every machine tests it.
+    #[cfg(test)]
+    TallTile,
     /// NEON of aarch64.
     Neon,
     /// AVX2 with FMA.
@@ -30,12 +33,21 @@ pub enum Isa {
 }
 
 /// From the narrowest to the widest.
-const ALL: [Isa; 6] = [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16, Isa::Amx];
+const ALL: &[Isa] = &[
+    Isa::Portable,
+    #[cfg(test)]
+    Isa::TallTile,
+    Isa::Neon,
+    Isa::Avx2,
+    Isa::Avx512,
+    Isa::Avx512Bf16,
+    Isa::Amx,
+];
 
 impl Isa {
     /// Every instruction set that this machine has, narrowest first.
     pub fn available() -> Vec<Isa> {
-        ALL.into_iter().filter(|isa| isa.is_detected()).collect()
+        ALL.iter().copied().filter(|isa| isa.is_detected()).collect()
     }
 
     /// The widest set that the machine has and `ALLCNN_MAX_ISA` allows.
@@ -54,6 +66,8 @@ impl Isa {
     fn is_detected(self) -> bool {
         match self {
             Isa::Portable => true,
+            #[cfg(test)]
+            Isa::TallTile => true,
             Isa::Neon => false,
             Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             Isa::Avx512 => {
@@ -70,6 +84,8 @@ impl Isa {
     fn is_detected(self) -> bool {
         match self {
             Isa::Portable => true,
+            #[cfg(test)]
+            Isa::TallTile => true,
             Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
             _ => false,
         }
@@ -83,7 +99,9 @@ impl Isa {
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self {
-            Isa::Portable => kernel.run(Portable),
+            Isa::Portable => kernel.run(Portable::<4>),
+            #[cfg(test)]
+            Isa::TallTile => kernel.run(Portable::<8>),
             // SAFETY: an `Isa` is used only after it was detected.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe { run_avx2(kernel) },
@@ -139,6 +157,8 @@ impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Isa::Portable => "portable",
+            #[cfg(test)]
+            Isa::TallTile => "tall tile",
             Isa::Neon => "neon",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
@@ -151,8 +171,8 @@ impl fmt::Display for Isa {
 impl FromStr for Isa {
     type Err = String;
     fn from_str(name: &str) -> Result<Self, String> {
-        ALL.into_iter().find(|isa| isa.to_string() == name).ok_or_else(|| {
-            let known = ALL.map(|isa| isa.to_string()).join(", ");
+        ALL.iter().copied().find(|isa| isa.to_string() == name).ok_or_else(|| {
+            let known = ALL.iter().map(Isa::to_string).collect::<Vec<_>>().join(", ");
             format!("unknown instruction set '{name}'; expected one of {known}")
         })
     }

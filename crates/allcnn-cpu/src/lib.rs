@@ -8,6 +8,7 @@
 //! | `threads` | the pool; work is split into chunks that do not depend on the number of threads |
 //! | `buffer` | aligned memory |
 //! | `conv` | convolution: the ordered list of algorithms, one file (or folder) an algorithm |
+//! | `whole` | slices cut into pieces without a rest |
 //! | `ops` | everything else, as plain loops that the compiler vectorizes |
 //!
 //! Every result has the same bits for any number of threads.
@@ -22,6 +23,7 @@ mod peak;
 mod simd;
 mod stored;
 mod threads;
+mod whole;
 
 pub use buffer::Buffer;
 pub use conv::Conv;

@@ -1,6 +1,7 @@
 //! The forms in which a buffer's values may lie.
 
 use crate::simd::Simd;
+use crate::whole::{arrays, arrays_mut};
 
 /// Values of a block of pairs.
 const BLOCK: usize = 32;
@@ -103,7 +104,7 @@ impl crate::simd::Kernel for Copy<'_> {
         match self.from {
             Stored::F32(values) => self.to.copy_from_slice(values),
             Stored::Pairs(words) => {
-                let blocks = words.as_chunks().0.iter().zip(self.to.as_chunks_mut().0);
+                let blocks = arrays(words).iter().zip(arrays_mut(self.to));
                 blocks.for_each(|(pairs, values)| expand(simd, pairs, values));
             }
         }

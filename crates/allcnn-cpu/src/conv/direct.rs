@@ -9,12 +9,13 @@ use std::ops::Range;
 use allcnn_device::ConvShape;
 
 use super::patches::{self, PATCH_VALUES, Patches};
-use super::tile::{Panels, accumulate_transposed, load, store, vectors};
+use super::tile::{Panels, TileShape, accumulate_transposed, load, store, vectors};
 use super::{Declined, WeightsPass};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
+use crate::whole::{pieces, pieces_mut};
 
 /// Output pixels whose gradients are packed at a time.
 const BAND: usize = 128;
@@ -56,7 +57,7 @@ struct Run {
 impl Direct {
     /// Takes every shape.
     pub(super) fn choose(shape: ConvShape, engine: &Engine) -> Result<Box<dyn WeightsPass>, Declined> {
-        let panels = Panels::new(shape.group_out_channels(), engine.isa());
+        let panels = Panels::new(shape.group_out_channels(), TileShape::of(engine.isa()));
         let output = shape.output();
         let pixels = output.len() / output.channels;
         let copy_patches = patches::pay(&shape);
@@ -97,7 +98,7 @@ impl Direct {
         let columns = self.panels.columns(panel).len();
         for row in 0..=rows {
             let mut sums = [0.0; WIDEST];
-            for copy in copies.chunks_exact(self.copy_len()) {
+            for copy in pieces(copies, self.copy_len()) {
                 let values = &copy[self.panel(group, panel)][row * stored..][..stored];
                 sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
             }
@@ -211,7 +212,8 @@ impl Part<'_> {
         let columns = self.pass.panels.columns(self.panel);
         let stored = self.pass.panels.stored(self.panel);
         let first = self.group * self.pass.shape.group_out_channels() + columns.start;
-        for (pixel, row) in band.zip(gradients.chunks_exact_mut(stored)) {
+        let rows = &mut gradients[..band.len() * stored];
+        for (pixel, row) in band.zip(pieces_mut(rows, stored)) {
             let from = pixel * self.pass.shape.out_channels + first;
             row[..columns.len()].copy_from_slice(&self.d_output[from..from + columns.len()]);
             row[columns.len()..].fill(0.0);
@@ -222,7 +224,7 @@ impl Part<'_> {
     fn add_bias(&mut self, pixels: usize, gradients: &[f32]) {
         let stored = self.pass.panels.stored(self.panel);
         let bias = self.copy.len() - stored;
-        for row in gradients.chunks_exact(stored).take(pixels) {
+        for row in pieces(&gradients[..pixels * stored], stored) {
             self.copy[bias..].iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
         }
     }

@@ -11,13 +11,14 @@ use allcnn_device::{ConvShape, Shape};
 
 use super::destination::Destination;
 use super::patches::{self, PATCH_VALUES, Patches};
-use super::tile::{Panels, Sums, accumulate, with_tile, zeros};
+use super::tile::{Panels, Sums, TileShape, accumulate, with_tile, zeros};
 use super::{DataPass, Declined, Direction};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
+use crate::whole::pieces_mut;
 
 /// Destination pixels that share a pass over the weights.
 const BLOCK: usize = 128;
@@ -83,7 +84,7 @@ impl Indirect {
             Direction::Forward => (input, output, shape.group_in_channels(), shape.group_out_channels()),
             Direction::Backward => (output, input, shape.group_out_channels(), shape.group_in_channels()),
         };
-        let panels = Panels::new(columns, engine.isa());
+        let panels = Panels::new(columns, TileShape::of(engine.isa()));
         let mut phases = match direction {
             Direction::Forward => vec![forward_phase(&shape)],
             Direction::Backward => backward_phases(&shape),
@@ -124,8 +125,8 @@ impl Indirect {
         let place = |o: usize, tap: Tap, i: usize| {
             (((first_out + o) * kernel + tap.ky) * kernel + tap.kx) * group_in + i
         };
-        for (&tap, packed) in phase.taps.iter().zip(packed.chunks_exact_mut(self.depth * stored)) {
-            for (k, row) in packed.chunks_exact_mut(stored).enumerate() {
+        for (&tap, packed) in phase.taps.iter().zip(pieces_mut(packed, self.depth * stored)) {
+            for (k, row) in pieces_mut(packed, stored).enumerate() {
                 row[columns.len()..].fill(0.0);
                 match self.direction {
                     Direction::Forward => {

@@ -302,9 +302,10 @@ fn first_taker<C, T>(engine: &Engine, list: &[C], choose: impl Fn(&C) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use allcnn_device::conformance::Suite;
     use allcnn_device::{Device, Shape};
 
-    use crate::{Cpu, CpuOptions, Isa};
+    use crate::{Choice, Cpu, CpuOptions, Isa};
 
     /// Multiply-adds of forward, backward-data and backward-weights, by algorithm.
     fn executed(side: usize, kernel: usize, stride: usize, padding: usize) -> [(&'static str, usize); 3] {
@@ -315,6 +316,16 @@ mod tests {
         let cpu = Cpu::new(CpuOptions { threads: Some(1), isa, ..CpuOptions::default() }).unwrap();
         let conv = cpu.conv(shape).unwrap();
         cpu.conv_algorithms(&conv).map(|algorithm| (algorithm.name, algorithm.multiply_adds))
+    }
+
+    #[test]
+    fn register_tiles_may_have_more_rows_than_vectors_have_lanes() {
+        let suite = Suite::new();
+        for choice in [Choice::First, Choice::Last] {
+            let options = CpuOptions { isa: Some(Isa::TallTile), choice, ..CpuOptions::default() };
+            let report = suite.run(&Cpu::new(options).unwrap());
+            assert!(report.failures().is_empty(), "{choice:?}:\n{}", report.failures().join("\n"));
+        }
     }
 
     #[test]

@@ -133,65 +133,100 @@ pub(super) fn vectors<S: Simd>(columns: usize) -> usize {
     columns.div_ceil(S::LANES).min(S::TILE_VECTORS)
 }
 
+/// The measures of a register tile, of an instruction set or of products in blocks. Whatever is filled up with zeros to
+/// whole tiles takes its length from here, since nothing else knows both what writes it (vectors) and what reads it (rows).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TileShape {
+    /// Rows of sums.
+    pub(super) rows: usize,
+    /// Columns of sums.
+    pub(super) columns: usize,
+    /// Values in a vector.
+    pub(super) lanes: usize,
+}
+
+impl TileShape {
+    /// The register tile of an instruction set.
+    pub(super) fn of(isa: crate::Isa) -> Self {
+        isa.run(Measure)
+    }
+
+    /// A block of `side` x `side` sums, its sides filled up as a whole.
+    pub(super) fn square(side: usize) -> Self {
+        Self { rows: side, columns: side, lanes: side }
+    }
+
+    /// The fewest values that are whole rows of tiles and whole vectors at once: both are powers of two.
+    pub(super) fn step(&self) -> usize {
+        self.rows.max(self.lanes)
+    }
+
+    /// `values` filled up to whole rows of tiles and whole vectors.
+    pub(super) fn filled(&self, values: usize) -> usize {
+        values.next_multiple_of(self.step())
+    }
+
+    /// Panics where `values` are not whole rows of tiles and whole vectors: the rest would be left out.
+    #[track_caller]
+    pub(super) fn check_filled(&self, values: usize, what: &str) {
+        assert!(values.is_multiple_of(self.step()), "{what}: {values} values do not fill tiles of {self:?}");
+    }
+}
+
+struct Measure;
+impl crate::simd::Kernel for Measure {
+    type Output = TileShape;
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> TileShape {
+        TileShape { rows: S::TILE_ROWS, columns: S::TILE_COLUMNS, lanes: S::LANES }
+    }
+}
+
 /// The panels that cut `columns` into tiles.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Panels {
     /// All columns.
     columns: usize,
-    /// Columns of a whole tile.
-    tile: usize,
-    /// Values in a vector.
-    lanes: usize,
+    tile: TileShape,
 }
 
 impl Panels {
-    /// The panels of a matrix with so many columns, for the instruction set.
-    pub(super) fn new(columns: usize, isa: crate::Isa) -> Self {
-        let (tile, lanes) = isa.run(TileColumns);
-        Self { columns, tile, lanes }
+    /// The panels of a matrix with so many columns.
+    pub(super) fn new(columns: usize, tile: TileShape) -> Self {
+        Self { columns, tile }
     }
 
-    /// Panels so wide, filled up to their whole width.
-    pub(super) fn of_width(columns: usize, width: usize) -> Self {
-        Self { columns, tile: width, lanes: width }
-    }
-
-    /// Values in a vector, or what columns are filled up to.
-    pub(super) fn lanes(&self) -> usize {
-        self.lanes
+    /// The tile that a panel is as wide as.
+    pub(super) fn tile(&self) -> TileShape {
+        self.tile
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
-        self.columns.div_ceil(self.tile)
+        self.columns.div_ceil(self.tile.columns)
     }
 
     /// The columns of panel `at`.
     pub(super) fn columns(&self, at: usize) -> std::ops::Range<usize> {
-        at * self.tile..((at + 1) * self.tile).min(self.columns)
+        at * self.tile.columns..((at + 1) * self.tile.columns).min(self.columns)
     }
 
     /// The columns of panel `at` as stored: filled up to whole vectors.
     pub(super) fn stored(&self, at: usize) -> usize {
-        self.columns(at).len().next_multiple_of(self.lanes)
+        self.columns(at).len().next_multiple_of(self.tile.lanes)
     }
 
     /// Stored columns of all panels before `at`.
     pub(super) fn stored_before(&self, at: usize) -> usize {
-        if at < self.count() { at * self.tile } else { self.columns.next_multiple_of(self.lanes) }
+        if at < self.count() {
+            at * self.tile.columns
+        } else {
+            self.columns.next_multiple_of(self.tile.lanes)
+        }
     }
 
     /// Stored columns of all panels.
     pub(super) fn stored_all(&self) -> usize {
         self.stored_before(self.count())
-    }
-}
-
-struct TileColumns;
-impl crate::simd::Kernel for TileColumns {
-    type Output = (usize, usize);
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> (usize, usize) {
-        (S::TILE_COLUMNS, S::LANES)
     }
 }

@@ -2,10 +2,12 @@
 
 use allcnn_device::LrnShape;
 
+use crate::whole::{pieces, pieces_mut};
+
 /// y of consecutive pixels.
 pub(crate) fn forward(shape: &LrnShape, input: &[f32], output: &mut [f32]) {
     let channels = shape.input.channels;
-    for (pixel, output) in input.chunks_exact(channels).zip(output.chunks_exact_mut(channels)) {
+    for (pixel, output) in pieces(input, channels).zip(pieces_mut(output, channels)) {
         for (at, value) in output.iter_mut().enumerate() {
             *value = pixel[at] * base(shape, pixel, at).powf(-shape.beta);
         }
@@ -17,8 +19,8 @@ pub(crate) fn forward(shape: &LrnShape, input: &[f32], output: &mut [f32]) {
 pub(crate) fn backward(shape: &LrnShape, input: &[f32], d_output: &[f32], d_input: &mut [f32]) {
     let channels = shape.input.channels;
     let factor = 2.0 * shape.alpha * shape.beta / shape.size as f32;
-    let pixels = input.chunks_exact(channels).zip(d_output.chunks_exact(channels));
-    for ((pixel, signal), d_pixel) in pixels.zip(d_input.chunks_exact_mut(channels)) {
+    let pixels = pieces(input, channels).zip(pieces(d_output, channels));
+    for ((pixel, signal), d_pixel) in pixels.zip(pieces_mut(d_input, channels)) {
         for (at, value) in d_pixel.iter_mut().enumerate() {
             let crossed: f32 = shape
                 .neighbourhood(at)

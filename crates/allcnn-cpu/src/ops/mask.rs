@@ -32,6 +32,7 @@ impl Kernel for Mask<'_> {
             *value *= self.dropout.factor(&stream, self.first + at);
         }
         let mut block = ((self.first + head.len()) / 4) as u32;
+        #[expect(clippy::disallowed_methods, reason = "the rest is used")]
         let (whole, rest) = body.as_chunks_mut::<{ 4 * BLOCKS }>();
         for values in whole {
             mask(blocks::<BLOCKS>(&stream, block), threshold, scale, values);

@@ -3,10 +3,12 @@
 use std::arch::x86_64::*;
 
 use super::Simd;
+use crate::whole::arrays_mut;
 
 /// Token for AVX-512: 16 lanes, 32 registers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Avx512;
+const _: () = super::check::<Avx512>();
 
 // Every method below is inlined into a function with the features enabled ([`crate::Isa::run`]), which runs only
 // where they were detected: that is the safety of every intrinsic here.
@@ -146,11 +148,11 @@ impl Simd for Avx512 {
                 *row = _mm512_loadu_ps(square.add(at * 16));
             }
             // Pairs of rows, then four rows: each 128-bit part of vector 4 i + k holds a column of rows 4 i to 4 i + 3.
-            for pair in rows.as_chunks_mut::<2>().0 {
+            for pair in arrays_mut::<_, 2>(&mut rows) {
                 let [a, b] = *pair;
                 *pair = [_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)];
             }
-            for four in rows.as_chunks_mut::<4>().0 {
+            for four in arrays_mut::<_, 4>(&mut rows) {
                 let [a, b, c, d] = *four;
                 let (a, b, c, d) =
                     (_mm512_castps_pd(a), _mm512_castps_pd(b), _mm512_castps_pd(c), _mm512_castps_pd(d));

@@ -123,6 +123,13 @@ pub(crate) trait Simd: Copy + Send + Sync {
     }
 }
 
+/// What kernels and their plans take for granted of an instruction set; each asks for it when it is compiled.
+const fn check<S: Simd>() {
+    assert!(S::LANES.is_power_of_two() && 16 % S::LANES == 0, "16 values are whole vectors");
+    assert!(S::TILE_ROWS == 4 || S::TILE_ROWS == 8, "there are register tiles of 4 and of 8 rows");
+    assert!(S::TILE_VECTORS == 3 && S::TILE_COLUMNS == 3 * S::LANES, "panels are up to three vectors wide");
+}
+
 /// Work to be compiled once for each instruction set. `run` and all it calls must be `#[inline(always)]`; even plain
 /// loops in it are then vectorized for the set.
 pub(crate) trait Kernel {

@@ -8,6 +8,7 @@ use super::Simd;
 /// Token for NEON: 4 lanes, 32 registers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Neon;
+const _: () = super::check::<Neon>();
 
 // NEON belongs to the baseline of aarch64, and [`crate::Isa::run`] enables it besides: that is the safety of every
 // intrinsic here.

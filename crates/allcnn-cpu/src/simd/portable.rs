@@ -2,14 +2,15 @@
 
 use super::Simd;
 
-/// Token for plain code.
+/// Token for plain code with register tiles of ROWS rows.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Portable;
+pub(crate) struct Portable<const ROWS: usize>;
+const _: () = super::check::<Portable<4>>();
 
-impl Simd for Portable {
+impl<const ROWS: usize> Simd for Portable<ROWS> {
     type V = [f32; 4];
     const LANES: usize = 4;
-    const TILE_ROWS: usize = 4;
+    const TILE_ROWS: usize = ROWS;
 
     #[inline(always)]
     fn splat(self, value: f32) -> [f32; 4] {

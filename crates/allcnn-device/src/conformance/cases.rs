@@ -42,6 +42,15 @@ pub fn convolutions() -> Vec<Case<ConvShape>> {
     for channels in [12, 15, 24, 31, 47, 48, 50, 64, 97] {
         add(size(1, 6, 5, channels), channels + 1, 3, 1, 1, 1);
     }
+    // Every number of channels up to two vectors and one, in and out, for each kernel that some algorithm serves in its own
+    // way: whatever is filled up to whole vectors, to rows of register tiles or to blocks.
+    for channels in 1..=33 {
+        let others = 34 - channels;
+        for (kernel, stride, padding) in [(1, 1, 0), (2, 1, 0), (3, 1, 1), (5, 1, 2), (3, 2, 1), (2, 2, 0)] {
+            add(size(1, 6, 7, channels), others, kernel, stride, padding, 1);
+        }
+        add(size(1, 5, 5, 2 * channels), 2 * others, 3, 1, 1, 2);
+    }
     // Tiles of Winograd that stick out of the image, for each kernel it serves.
     for side in [4, 5, 6, 7, 8, 9, 13] {
         add(size(2, side, side + 1, 20), 24, 3, 1, 1, 1);

@@ -9,8 +9,11 @@
 mod arena;
 pub mod cases;
 mod conv;
+mod expected;
 mod linked;
 mod other;
+
+use std::fmt;
 
 use crate::{Device, Reference};
 use arena::{Arena, Results};
@@ -26,6 +29,23 @@ pub struct Outcome {
     pub tolerance: f64,
 }
 
+impl Outcome {
+    /// What the error takes of its tolerance. Above 1, or not a number: it failed.
+    pub fn share(&self) -> f64 {
+        if self.error == 0.0 { 0.0 } else { self.error / self.tolerance }
+    }
+
+    fn failed(&self) -> bool {
+        self.share().is_nan() || self.share() > 1.0
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: error {:.2e}, allowed {:.0e}", self.name, self.error, self.tolerance)
+    }
+}
+
 /// All outcomes of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -38,16 +58,12 @@ pub struct Report {
 impl Report {
     /// A line for each comparison that failed.
     pub fn failures(&self) -> Vec<String> {
-        let failed = self
-            .outcomes
-            .iter()
-            .filter(|outcome| outcome.error.is_nan() || outcome.error > outcome.tolerance);
-        failed.map(|o| format!("{}: error {:.2e}, allowed {:.0e}", o.name, o.error, o.tolerance)).collect()
+        self.outcomes.iter().filter(|outcome| outcome.failed()).map(Outcome::to_string).collect()
     }
 
-    /// The comparison with the largest share of its tolerance.
+    /// The comparison that comes nearest to its tolerance.
     pub fn worst(&self) -> Option<&Outcome> {
-        self.outcomes.iter().max_by(|a, b| (a.error / a.tolerance).total_cmp(&(b.error / b.tolerance)))
+        self.outcomes.iter().max_by(|a, b| a.share().total_cmp(&b.share()))
     }
 
     fn compare(&mut self, name: String, actual: &[f32], expected: &[f32], tolerance: f64) {
@@ -99,6 +115,7 @@ impl Suite {
         let actual = results(device);
         let mut report = Report::default();
         for (actual, expected) in actual.compared.into_iter().zip(&self.expected.compared) {
+            assert_eq!(actual.name, expected.name, "a case and what is expected of it");
             report.compare(actual.name, &actual.values, &expected.values, expected.tolerance);
         }
         report.outcomes.extend(actual.differences);
@@ -132,4 +149,28 @@ fn results<D: Device>(device: &D) -> Results {
     other::head(&arena, &mut results);
     other::sgd(&arena, &mut results);
     results
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(outcomes: &[(&str, f64, f64)]) -> Report {
+        let outcome =
+            |&(name, error, tolerance): &(&str, f64, f64)| Outcome { name: name.into(), error, tolerance };
+        Report { outcomes: outcomes.iter().map(outcome).collect(), digest: 0 }
+    }
+
+    #[test]
+    fn the_worst_comparison_is_the_one_nearest_to_its_tolerance() {
+        let passed = [("exact", 0.0, 0.0), ("near", 8e-6, 1e-5), ("coarse", 1e-3, 1e-2)];
+        let worst = |outcomes: &[_]| report(outcomes).worst().map(|worst| worst.name.clone());
+        assert_eq!(worst(&passed).as_deref(), Some("near"));
+        assert_eq!(report(&passed).failures(), [""; 0]);
+        for failure in [("exact", 1e-30, 0.0), ("over", 2e-5, 1e-5), ("NaN", f64::NAN, 1.0)] {
+            let outcomes = [passed[0], passed[1], failure, passed[2]];
+            assert_eq!(worst(&outcomes).as_deref(), Some(failure.0));
+            assert_eq!(report(&outcomes).failures().len(), 1, "{failure:?}");
+        }
+    }
 }

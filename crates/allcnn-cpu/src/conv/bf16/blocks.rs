@@ -4,6 +4,7 @@ use allcnn_device::Shape;
 
 use super::run::{Grid, Walk};
 use super::{BLOCK, TILE};
+use crate::whole::pieces_mut;
 
 /// The pixel of a position that is not one.
 pub(super) const NOWHERE: usize = usize::MAX;
@@ -33,7 +34,7 @@ impl Extent {
         let tiles: Vec<_> = self.tiles(grid.width).collect();
         let block = |tiles: &[usize]| {
             let mut pixels = [NOWHERE; BLOCK];
-            for (pixels, &tile) in pixels.chunks_exact_mut(TILE).zip(tiles) {
+            for (pixels, &tile) in pieces_mut(&mut pixels, TILE).zip(tiles) {
                 self.set_pixels(grid, destination, tile, pixels);
             }
             let positions = [tiles[0], *tiles.last().unwrap_or(&tiles[0])];

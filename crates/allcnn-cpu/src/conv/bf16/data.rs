@@ -24,6 +24,7 @@ use crate::ops::epilogue::Finish;
 use crate::simd::{Kernel, Simd};
 use crate::stored::{Form, Stored};
 use crate::threads::SendPtr;
+use crate::whole::arrays_mut;
 
 /// Positions of a chunk: enough to pay for reading the weights.
 const CHUNK_POSITIONS: usize = 640;
@@ -257,7 +258,7 @@ impl DataPass for Bf16 {
                 chunk: self.chunks.get(chunk),
                 columns: columns(group)..columns(group + 1),
                 packed,
-                sums: sums.as_chunks_mut().0,
+                sums: arrays_mut(sums),
                 output,
             };
             engine.isa().run(work);
@@ -441,7 +442,7 @@ impl Unit<'_> {
         let channel = place % channels;
         let count = BLOCK.min(channels - channel);
         let output = self.output;
-        let sums = self.sums[at].as_chunks_mut::<BLOCK>().0;
+        let sums = arrays_mut::<_, BLOCK>(&mut self.sums[at]);
         for (sums, &pixel) in sums.iter_mut().zip(&block.pixels) {
             if pixel == NOWHERE {
                 continue;

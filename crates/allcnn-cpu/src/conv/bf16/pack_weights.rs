@@ -6,6 +6,7 @@ use super::pack::{Squares, Values, store_pairs};
 use super::run::Tap;
 use super::{BLOCK, TILE, TILE_PAIRS};
 use crate::simd::{Kernel, Simd};
+use crate::whole::pieces_mut;
 
 /// All taps of a block of columns and a block in depth.
 pub(super) struct PackSteps<'a> {
@@ -23,7 +24,7 @@ impl Kernel for PackSteps<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { pass, weights, taps, block, columns, packed } = self;
-        for (&tap, packed) in taps.iter().zip(packed.chunks_exact_mut(pass.step_places())) {
+        for (&tap, packed) in taps.iter().zip(pieces_mut(packed, pass.step_places())) {
             pass.pack_step(simd, weights, tap, block, columns, packed);
         }
     }

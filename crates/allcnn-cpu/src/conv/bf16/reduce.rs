@@ -3,6 +3,7 @@
 use super::BLOCK;
 use super::weights::Bf16Weights;
 use crate::simd::{Kernel, Simd};
+use crate::whole::{pieces, pieces_mut};
 
 /// Adds the copies and writes the gradients of one output channel in the order [ky, kx, in].
 pub(super) struct Reduce<'a> {
@@ -19,8 +20,8 @@ impl Kernel for Reduce<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Self { pass, copies, out, d_weights, d_bias } = self;
-        let copies = copies.chunks_exact(pass.copy_len());
-        for (tap, d_weights) in d_weights.chunks_exact_mut(pass.source.size.channels).enumerate() {
+        let copies = pieces(copies, pass.copy_len());
+        for (tap, d_weights) in pieces_mut(d_weights, pass.source.size.channels).enumerate() {
             for (source, d_weights) in d_weights.chunks_mut(BLOCK).enumerate() {
                 let row = pass.block_place(tap, out / BLOCK, source) + out % BLOCK * BLOCK;
                 d_weights.fill(0.0);

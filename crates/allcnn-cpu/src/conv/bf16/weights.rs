@@ -21,6 +21,7 @@ use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
 use crate::stored::{Form, Stored};
 use crate::threads::SendPtr;
+use crate::whole::{arrays, arrays_mut, pieces_mut};
 
 /// Positions of a chunk.
 const CHUNK_POSITIONS: usize = 1152;
@@ -321,7 +322,7 @@ impl Part<'_> {
         let packed = &mut self.packed[places];
         for pair in 0..self.pass.pairs() {
             let [pixel, next] = [pixels.next(simd, &mut room), pixels.next(simd, &mut next_room)];
-            for (block, packed) in packed.chunks_exact_mut(2 * half).enumerate() {
+            for (block, packed) in pieces_mut(packed, 2 * half).enumerate() {
                 let to = packed[pair * TILE..].as_mut_ptr();
                 // SAFETY: all channels of the pixels can be read; both halves have room for the pair in all terms.
                 unsafe {
@@ -398,8 +399,8 @@ impl Part<'_> {
                 }
                 Stored::Pairs(words) => {
                     let words = &words[pixels.start * channels / 2..pixels.end * channels / 2];
-                    let words = words.as_chunks().0;
-                    for (bias, out) in self.bias().as_chunks_mut().0.iter_mut().zip(outs.clone()) {
+                    let words = arrays(words);
+                    for (bias, out) in arrays_mut(self.bias()).iter_mut().zip(outs.clone()) {
                         add_pairs(simd, bias, words[out..].iter().step_by(channels / BLOCK));
                     }
                 }

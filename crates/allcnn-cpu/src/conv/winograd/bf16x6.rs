@@ -11,6 +11,7 @@ use crate::isa::Isa;
 use crate::simd::Simd;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::Tiles;
+use crate::whole::pieces;
 
 /// With fewer channels, tiles stay half empty or their packing costs more than they save.
 const FEWEST_CHANNELS: usize = 64;
@@ -74,12 +75,13 @@ impl Session {
         // The right side of the next product follows this one; every other block of rows asks for half of it.
         let next = packed_len(columns, depth);
         let slabs = steps.div_ceil(SLAB_STEPS);
+        let (left, right) = (&left[..packed_len(rows, depth)], &right[..next]);
         for slab in 0..slabs {
             let part = steps * slab / slabs..steps * (slab + 1) / slabs;
             let places = part.start * STEP..part.end * STEP;
             // Rows outside: a block of them stays in the first-level cache.
-            for (row, left) in left.chunks_exact(block).take(rows.div_ceil(BLOCK)).enumerate() {
-                for (column, right) in right.chunks_exact(block).take(columns.div_ceil(BLOCK)).enumerate() {
+            for (row, left) in pieces(left, block).enumerate() {
+                for (column, right) in pieces(right, block).enumerate() {
                     let (left, right) = (&left[places.clone()], &right[places.clone()]);
                     let ahead = right.as_ptr().wrapping_add(next + row % 2 * places.len() / 2);
                     // SAFETY: the caller's promise; there are tiles.

@@ -9,7 +9,7 @@ use super::super::tile::Panels;
 use super::super::{DataPass, Declined, Direction};
 use super::chunk::Chunk;
 use super::taps::{PackedPoints, Points, Weights};
-use super::{SLOT_PADDING, Scheme, Tiling, bf16x6, strided, transform};
+use super::{SLOT_PADDING, Scheme, Tiling, bf16x6, product_tile, strided, transform};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
@@ -48,10 +48,8 @@ impl Winograd {
         let tiling = Tiling::new(&shape, direction, engine)?;
         let channels = [tiling.source.channels, tiling.destination.channels];
         let bf16x6 = bf16x6::pays(engine, channels, tiling.count());
-        let panels = match bf16x6 {
-            true => Panels::of_width(channels[1], bf16x6::BLOCK),
-            false => Panels::new(channels[1], engine.isa()),
-        };
+        let tile = product_tile(engine, bf16x6);
+        let panels = Panels::new(channels[1], tile);
         let workers = engine.threads().count();
         let most_tiles = match bf16x6 {
             true => (channels[0] * channels[1] / WEIGHTS_OF_A_TILE).clamp(CHUNK_TILES, MOST_TILES),
@@ -60,7 +58,7 @@ impl Winograd {
         let [chunk_rows, groups] = cut(&tiling, &panels, most_tiles, workers);
         let stride = match bf16x6 {
             true => channels[0].max(channels[1]).next_multiple_of(bf16x6::BLOCK),
-            false => channels[0].next_multiple_of(panels.lanes()).max(panels.stored_all()),
+            false => tile.filled(channels[0]).max(panels.stored_all()),
         };
         Ok(Box::new(Self { direction, tiling, panels, chunk_rows, groups, stride, bf16x6, workers }))
     }

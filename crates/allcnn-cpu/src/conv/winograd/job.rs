@@ -9,6 +9,7 @@ use super::weights::WinogradWeights;
 use super::{Corner, Scheme, strided};
 use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
+use crate::whole::pieces_mut;
 
 /// Some rows of points of dU between some input channels and some panels of output channels, over some tiles.
 pub(super) struct Job<'a> {
@@ -253,7 +254,7 @@ impl Job<'_> {
                 self.copy.add(u + self.channels.start * width),
                 self.channels.len() * width,
             );
-            for (first, rows) in rows.chunks_exact_mut(R * width).enumerate() {
+            for (first, rows) in pieces_mut(rows, R * width).enumerate() {
                 let sums = if starts { zeros::<S, R, V>(simd) } else { load::<S, R, V>(simd, rows) };
                 let ahead = rows.as_ptr().wrapping_add(R * width);
                 let sums = accumulate_transposed(simd, v.add(first * R), stride, tiles, z, ahead, sums);

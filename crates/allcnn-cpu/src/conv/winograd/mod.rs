@@ -34,6 +34,7 @@ pub(super) use weights::WinogradWeights;
 
 use allcnn_device::{ConvShape, Shape};
 
+use super::tile::TileShape;
 use super::{Declined, Direction};
 use crate::engine::{Choice, Engine};
 
@@ -70,6 +71,11 @@ impl Scheme {
     fn products(self) -> usize {
         if self == Self::Strided { 81 } else { 36 }
     }
+}
+
+/// The tile that products consist of: a register tile, or a block of matrix tiles.
+fn product_tile(engine: &Engine, bf16x6: bool) -> TileShape {
+    if bf16x6 { TileShape::square(bf16x6::BLOCK) } else { TileShape::of(engine.isa()) }
 }
 
 /// How the tiles lie over source and destination.

@@ -10,6 +10,7 @@ use super::transform::{self, Line, Sink, Source, Spaced, WIDEST};
 use super::weights::WinogradWeights;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
+use crate::whole::pieces;
 
 /// Some source channels of a panel of weights.
 pub(super) struct Weights<'a> {
@@ -149,7 +150,7 @@ impl Kernel for AddUp<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        for copy in self.others.chunks_exact(self.step) {
+        for copy in pieces(self.others, self.step) {
             for (sum, value) in self.sums.iter_mut().zip(&copy[self.first..]) {
                 *sum += value;
             }
@@ -178,7 +179,7 @@ impl<L: Line<P, R>, const P: usize, const R: usize> Kernel for Gradients<'_, L, 
         let Self(Gradient { pass, sums, panel, rows, d_weights }, transform) = self;
         let (columns, stored) = (pass.panels.columns(panel), pass.panels.stored(panel));
         let channels = pass.tiling.source.channels;
-        let step = pass.panels.lanes();
+        let step = pass.panels.tile().step();
         for i in rows * step..((rows + 1) * step).min(channels) {
             for vector in (0..stored).step_by(S::LANES) {
                 let place = pass.depth * pass.panels.stored_before(panel) + i * stored + vector;

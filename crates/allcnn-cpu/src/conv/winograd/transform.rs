@@ -329,7 +329,7 @@ pub(super) mod tests {
         transform: impl Line<I, O>,
         line: [f32; I],
     ) -> [f32; O] {
-        transform.apply(Portable, line.map(|x| [x; 4])).map(|v| v[0])
+        transform.apply(Portable::<4>, line.map(|x| [x; 4])).map(|v| v[0])
     }
 
     /// Column `at` of the matrix of a line transform.

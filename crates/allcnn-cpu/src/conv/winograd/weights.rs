@@ -15,7 +15,7 @@ use super::super::{Declined, Direction, WeightsPass};
 use super::job::Job;
 use super::taps::{AddUp, Gradient, Gradients};
 use super::transform::{self, WIDEST};
-use super::{SLOT_PADDING, Scheme, Tiling, bf16x6, strided};
+use super::{SLOT_PADDING, Scheme, Tiling, bf16x6, product_tile, strided};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::threads::SendPtr;
@@ -51,7 +51,7 @@ pub(in super::super) struct WinogradWeights {
     /// Points of a line of the input and of the output's gradient.
     pub(super) points: [usize; 2],
     pub(super) panels: Panels,
-    /// Input channels, filled up to whole vectors.
+    /// Input channels, filled up to whole tiles.
     pub(super) depth: usize,
     /// Input channels of a block.
     pub(super) block_depth: usize,
@@ -76,11 +76,9 @@ impl WinogradWeights {
             _ => [transform::SIDE; 2],
         };
         let bf16x6 = bf16x6::pays(engine, [shape.input.channels, shape.out_channels], tiling.count());
-        let panels = match bf16x6 {
-            true => Panels::of_width(shape.out_channels, bf16x6::BLOCK),
-            false => Panels::new(shape.out_channels, engine.isa()),
-        };
-        let depth = shape.input.channels.next_multiple_of(panels.lanes());
+        let tile = product_tile(engine, bf16x6);
+        let panels = Panels::new(shape.out_channels, tile);
+        let depth = tile.filled(shape.input.channels);
         let mut pass = Self {
             tiling,
             points,
@@ -94,12 +92,15 @@ impl WinogradWeights {
             workers: engine.threads().count(),
         };
         pass.cut_into_blocks();
-        let tile = GROUP * (points[0] * pass.v_stride() + points[1] * pass.block_columns());
+        tile.check_filled(pass.depth, "input channels");
+        tile.check_filled(pass.block_depth, "input channels of a block");
+        let of_a_tile = GROUP * (points[0] * pass.v_stride() + points[1] * pass.block_columns());
         pass.chunk_tiles = match bf16x6 {
             true => {
-                (CHUNK_OF_TERMS / tile).clamp(bf16x6::BLOCK, CHUNK_TILES.end) / bf16x6::BLOCK * bf16x6::BLOCK
+                (CHUNK_OF_TERMS / of_a_tile).clamp(bf16x6::BLOCK, CHUNK_TILES.end) / bf16x6::BLOCK
+                    * bf16x6::BLOCK
             }
-            false => (CHUNK_VALUES / tile).clamp(CHUNK_TILES.start, CHUNK_TILES.end) / 8 * 8,
+            false => (CHUNK_VALUES / of_a_tile).clamp(CHUNK_TILES.start, CHUNK_TILES.end) / 8 * 8,
         };
         let jobs = pass.groups().len() * pass.blocks().iter().product::<usize>();
         let fitting = (tiling.count() / PART_TILES).min(COPY_VALUES / pass.copy_len());
@@ -119,7 +120,7 @@ impl WinogradWeights {
         let cut = |block_panels: usize| {
             let fitting = JOB_VALUES / (GROUP * self.points[0] * block_panels * columns);
             let blocks = self.depth.div_ceil((fitting / WIDEST * WIDEST).max(WIDEST));
-            let block_depth = self.depth.div_ceil(blocks).next_multiple_of(self.panels.lanes());
+            let block_depth = self.panels.tile().filled(self.depth.div_ceil(blocks));
             let transforms = self.depth * self.panels.count().div_ceil(block_panels) + all * blocks;
             (transforms, block_depth, block_panels)
         };
@@ -191,7 +192,7 @@ impl WinogradWeights {
         let sums = &*sums;
         d_bias.copy_from_slice(&sums[self.copy_len() - self.panels.stored_all()..][..d_bias.len()]);
         let d_weights = SendPtr(d_weights.as_mut_ptr());
-        engine.threads().run(self.panels.count() * self.depth / self.panels.lanes(), |chunk, _| {
+        engine.threads().run(self.panels.count() * self.depth / self.panels.tile().step(), |chunk, _| {
             use transform::{SIDE, WeightsTransposed as Plain};
             let (panel, rows) = (chunk % self.panels.count(), chunk / self.panels.count());
             let gradient = Gradient { pass: self, sums, panel, rows, d_weights };
