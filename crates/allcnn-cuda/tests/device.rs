@@ -54,7 +54,7 @@ fn conforms(test: &str, options: CudaOptions, tolerance: f64) {
     let Some(cuda) = cuda(test, options) else { return };
     let report = suite().run_within(&cuda, tolerance);
     assert!(report.failures().is_empty(), "{options:?}:\n{}", report.failures().join("\n"));
-    eprintln!("{options:?}: {} comparisons, worst {:?}", report.outcomes.len(), report.worst());
+    eprintln!("{options:?}: {} comparisons, worst {:?}", report.outcomes.len(), report.worst(""));
     assert_eq!(report.digest, suite().run_within(&cuda, tolerance).digest, "the same bits each time");
 }
 

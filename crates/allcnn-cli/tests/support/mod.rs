@@ -61,9 +61,24 @@ impl Outcome {
     }
 }
 
+/// Names the emulator by which cargo, and so a test, runs a program for ARM on another machine.
+const ARM_RUNNER: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER";
+
+/// The program, by an emulator where it needs one.
+fn program() -> Command {
+    let path = env!("CARGO_BIN_EXE_allcnn");
+    let Some(runner) = std::env::var(ARM_RUNNER).ok().filter(|_| cfg!(target_arch = "aarch64")) else {
+        return Command::new(path);
+    };
+    let mut words = runner.split_whitespace();
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).arg(path);
+    command
+}
+
 /// The program with its arguments, in `folder`, with a cache of its own.
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_allcnn"));
+    let mut command = program();
     command
         .args(arguments)
         .current_dir(folder)
