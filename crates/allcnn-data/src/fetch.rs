@@ -63,7 +63,7 @@ pub fn data_folder() -> Result<PathBuf, Error> {
         .ok_or(Error::NoDataFolder)
 }
 
-/// Downloads `target` into the folder `to` (made if need be) and returns the archive, which [`crate::open`] reads as
+/// Downloads `target` into the folder `to` (made if need be) and returns the archive, which `open` reads as
 /// it is. `base_url` replaces the official address (the program takes it from `ALLCNN_DATA_URL`).
 ///
 /// # Errors
