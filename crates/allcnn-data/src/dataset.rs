@@ -107,8 +107,8 @@ impl Images {
         counts
     }
 
-    /// Adds one image of `[height, width, 3]`.
-    pub(crate) fn push(&mut self, pixels: &[u8], label: u32, name: String) {
+    /// Adds one image of `[height, width, 3]` to those in memory.
+    pub fn push(&mut self, pixels: &[u8], label: u32, name: String) {
         debug_assert_eq!(pixels.len(), self.image_len());
         self.pixels.extend_from_slice(pixels);
         self.labels.push(label);

@@ -23,7 +23,7 @@ pub(crate) fn recognize(head: &[u8]) -> Option<ImageFormat> {
 }
 
 /// True for names that end like an image's.
-pub(crate) fn has_image_extension(name: &str) -> bool {
+pub fn has_image_extension(name: &str) -> bool {
     let Some((_, extension)) = name.rsplit_once('.') else { return false };
     let known = ["jpg", "jpeg", "jpe", "png", "gif", "bmp", "webp", "tif", "tiff"];
     known.iter().any(|known| extension.eq_ignore_ascii_case(known))

@@ -47,7 +47,10 @@ pub enum Framing {
 
 impl Framing {
     /// The picture in that size.
-    pub(crate) fn apply(self, picture: Picture, height: usize, width: usize) -> Result<Picture, String> {
+    ///
+    /// # Errors
+    /// As [`resize`].
+    pub fn apply(self, picture: Picture, height: usize, width: usize) -> Result<Picture, String> {
         match self {
             Framing::Whole => resize(picture, height, width),
             Framing::Middle => cut(picture, Crop::CENTER, height, width),

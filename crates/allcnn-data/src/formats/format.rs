@@ -9,12 +9,15 @@ use crate::source::Source;
 /// A batch or a parquet file in an archive has at most so many bytes.
 pub(super) const MAX_BATCH: u64 = 4 << 30;
 
+/// Reads a source as the options say, and tells how far it is.
+type Load = fn(&Source, &Options, &mut dyn FnMut(Progress)) -> Result<Loaded, Error>;
+
 /// A format of data.
 pub(super) struct Format {
     /// Whether a source holds it, told by names, sizes and first bytes.
     pub recognizes: fn(&Source) -> bool,
     /// Reads a source that it recognizes.
-    pub load: fn(&Source, &Options, &mut dyn FnMut(Progress)) -> Result<Loaded, Error>,
+    pub load: Load,
 }
 
 /// What a format hands over.
