@@ -46,10 +46,7 @@ pub enum Framing {
 }
 
 impl Framing {
-    /// The picture in that size.
-    ///
-    /// # Errors
-    /// As [`resize`].
+    /// The picture in that size; the error says in a few words why it cannot be.
     pub fn apply(self, picture: Picture, height: usize, width: usize) -> Result<Picture, String> {
         match self {
             Framing::Whole => resize(picture, height, width),
