@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    allcnn::data::fuzz::archive(bytes);
+    allcnn_data::fuzz::archive(bytes);
 });

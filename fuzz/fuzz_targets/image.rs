@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = allcnn::data::decode::decode(bytes);
+    let _ = allcnn_data::decode::decode(bytes);
 });

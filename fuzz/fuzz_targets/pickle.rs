@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    allcnn::data::fuzz::pickle(bytes, allcnn::data::Labels::Fine);
+    allcnn_data::fuzz::pickle(bytes, allcnn_data::Labels::Fine);
 });

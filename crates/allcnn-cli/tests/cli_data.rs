@@ -7,7 +7,8 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use support::{allcnn, command, finish, image_folder, keys, workspace};
+use image::GenericImageView;
+use support::{allcnn, command, finish, image_folder, keys, picture, workspace};
 
 #[test]
 fn info_tells_kind_classes_and_sizes() {
@@ -21,6 +22,20 @@ fn info_tells_kind_classes_and_sizes() {
     assert_eq!(keys(&info["classes"][0]), ["name", "test", "train"]);
     let words = allcnn(folder.path(), &["data", "info", "pictures", "--holdout", "5"]).done().stdout;
     assert!(words.contains("blue") && words.contains("30 training") && words.contains("10 test"), "{words}");
+}
+
+#[test]
+fn what_was_decided_is_told_to_people_and_to_programs() {
+    let folder = workspace();
+    let data = image_folder(folder.path(), 20);
+    picture([9, 9, 9], 0).view(0, 0, 16, 16).to_image().save(data.join("red/small.png")).unwrap();
+    let text = "1 images of other sizes were resized to 32x32";
+    for command in ["info", "verify"] {
+        let told = allcnn(folder.path(), &["data", command, "pictures", "--json"]).done().json();
+        assert_eq!(told["notes"], serde_json::json!([{ "kind": "resized", "text": text }]), "{command}");
+    }
+    let words = allcnn(folder.path(), &["data", "info", "pictures"]).done().stdout;
+    assert!(words.contains(&format!("note: {text}")), "{words}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub enum Purpose {
     Shuffle = 3,
     /// Augmentation: major = epoch, minor = image.
     Augmentation = 4,
-    /// The embedded `shapes` data set: major = split, minor = image.
+    /// The embedded `shapes` data set, which `allcnn-data` draws by itself: major = split, minor = image.
     Shapes = 5,
     /// Test inputs and benchmarks.
     Test = 6,

@@ -168,7 +168,7 @@ fn open_sized(
         )));
     }
     for note in &data.notes {
-        observer.observe(Event::Warning(note));
+        observer.observe(Event::Warning(&note.to_string()));
     }
     Ok(data)
 }

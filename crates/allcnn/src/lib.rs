@@ -42,9 +42,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
-pub mod atomic_file;
+pub use allcnn_data as data;
+pub use allcnn_data::atomic_file;
+
 pub mod augment;
-pub mod data;
 pub mod evaluate;
 pub mod examine;
 pub mod import;

@@ -234,6 +234,33 @@ mod tests {
     }
 
     #[test]
+    fn images_on_disk_make_the_batches_of_those_in_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let geometry = Geometry { height: 14, width: 14, channels: 3 };
+        let [mut on_disk, mut in_memory] = [(); 2].map(|()| Images::new(14, 14));
+        for number in 0..8u8 {
+            let file = folder.path().join(format!("{number}.png"));
+            let photo: Vec<u8> = (0..16 * 16 * 3u32).map(|at| (at * at % 251) as u8 ^ number).collect();
+            image::save_buffer(&file, &photo, 16, 16, image::ExtendedColorType::Rgb8).unwrap();
+            in_memory.pixels.extend(data::read_photo(&file, data::Crop::CENTER, 14, 14).unwrap());
+            on_disk.files.push(file);
+        }
+        for images in [&mut on_disk, &mut in_memory] {
+            images.labels = vec![0; 8];
+            images.names = vec![String::new(); 8];
+        }
+        let preprocessor = Preprocessor::fit(Method::MeanStd, &in_memory.pixels, geometry).unwrap();
+        // A batch may hold an image twice.
+        let [from_disk, from_memory] = [&on_disk, &in_memory].map(|images| {
+            let mut batch = vec![f32::NAN; 4 * geometry.len()];
+            let samples = Samples::new(images, &preprocessor).unwrap();
+            samples.fill(&[7, 3, 7], Look::PLAIN, &mut batch).unwrap();
+            batch
+        });
+        assert_eq!(from_disk, from_memory);
+    }
+
+    #[test]
     fn what_is_more_than_a_view_is_made_on_the_host() {
         let images = images();
         let preprocessor = Preprocessor::fit(Method::None, &images.pixels, GEOMETRY).unwrap();

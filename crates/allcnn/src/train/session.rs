@@ -255,7 +255,7 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
     let data =
         data::open(&request.data, &options, &mut |progress| observer.observe(Event::Loading(progress)))?;
     for note in &data.notes {
-        observer.observe(Event::Warning(note));
+        observer.observe(Event::Warning(&note.to_string()));
     }
     if !data.skipped.is_empty() {
         observer.observe(Event::Warning(&skipped(&data)));

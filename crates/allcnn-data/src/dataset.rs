@@ -1,0 +1,217 @@
+//! A data set in memory: 8-bit RGB images of one size with labels, in a training and a test split.
+use crate::decode::decode_for;
+use crate::error::Error;
+use crate::note::Note;
+use crate::picture::{Crop, cut};
+use rayon::prelude::*;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+/// 8-bit RGB images of one size, NHWC, with labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Images {
+    /// Rows of every image.
+    pub height: usize,
+    /// Columns of every image.
+    pub width: usize,
+    /// `[images, height, width, 3]`; empty where the images are on disk.
+    pub pixels: Vec<u8>,
+    /// The file of each image, where they are left on disk.
+    pub files: Vec<PathBuf>,
+    /// The class of each image.
+    pub labels: Vec<u32>,
+    /// Where each image came from: `cat/0001.jpg`, `data_batch_1.bin#00017`. Within a class, names ascend.
+    pub names: Vec<String>,
+}
+
+impl Images {
+    /// No images, of a size.
+    pub fn new(height: usize, width: usize) -> Self {
+        Self { height, width, ..Self::default() }
+    }
+
+    /// The number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Bytes of one image: height * width * 3.
+    pub fn image_len(&self) -> usize {
+        self.height * self.width * 3
+    }
+
+    /// Whether the images are files that are read when they are needed.
+    pub fn are_on_disk(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    /// Image `index` as `[height, width, 3]`, read from its file where it is on disk: its middle.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn read(&self, index: usize) -> Result<Cow<'_, [u8]>, Error> {
+        let unreadable = |reason| Error::Unreadable { file: self.files[index].clone(), reason };
+        self.middle(index).map_err(unreadable)
+    }
+
+    /// The same; the error says in a few words what is wrong with the file.
+    pub(crate) fn middle(&self, index: usize) -> Result<Cow<'_, [u8]>, String> {
+        match self.files.get(index) {
+            Some(file) => read_photo(file, Crop::CENTER, self.height, self.width).map(Cow::from),
+            None => Ok(self.image(index).into()),
+        }
+    }
+
+    /// The pixels of all images in memory, or of at most `most` of those on disk, evenly spread.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn sample(&self, most: usize) -> Result<Cow<'_, [u8]>, Error> {
+        if !self.are_on_disk() {
+            return Ok(self.pixels.as_slice().into());
+        }
+        let places: Vec<usize> = (0..self.len()).step_by(self.len().div_ceil(most)).collect();
+        let pixels: Result<Vec<_>, Error> = places.into_par_iter().map(|place| self.read(place)).collect();
+        Ok(pixels?.concat().into())
+    }
+
+    /// Image `index` in memory as `[height, width, 3]`. Panics when there is no such image.
+    pub fn image(&self, index: usize) -> &[u8] {
+        let bytes = self.image_len();
+        &self.pixels[index * bytes..(index + 1) * bytes]
+    }
+
+    /// The images at `indices`, in that order. Panics when one does not exist.
+    pub fn select(&self, indices: &[usize]) -> Images {
+        let mut selected = Images::new(self.height, self.width);
+        selected.pixels.reserve_exact(indices.len() * self.image_len());
+        for &index in indices {
+            selected.push(self.image(index), self.labels[index], self.names[index].clone());
+        }
+        selected
+    }
+
+    /// How many images each of `classes` classes has.
+    pub fn class_counts(&self, classes: usize) -> Vec<usize> {
+        let mut counts = vec![0; classes];
+        for &label in &self.labels {
+            counts[label as usize] += 1;
+        }
+        counts
+    }
+
+    /// Adds one image of `[height, width, 3]` to those in memory.
+    pub fn push(&mut self, pixels: &[u8], label: u32, name: String) {
+        debug_assert_eq!(pixels.len(), self.image_len());
+        self.pixels.extend_from_slice(pixels);
+        self.labels.push(label);
+        self.names.push(name);
+    }
+
+    /// Adds all images of `other`, which have the same size.
+    pub(crate) fn append(&mut self, mut other: Images) {
+        debug_assert_eq!((self.height, self.width), (other.height, other.width));
+        self.pixels.append(&mut other.pixels);
+        self.labels.append(&mut other.labels);
+        self.names.append(&mut other.names);
+    }
+
+    /// Memory for the pixels of `images` images, or an error where there is none.
+    pub(crate) fn reserve(images: usize, height: usize, width: usize) -> Result<Vec<u8>, Error> {
+        let mut pixels = Vec::new();
+        let bytes =
+            images.checked_mul(height).and_then(|n| n.checked_mul(width)).and_then(|n| n.checked_mul(3));
+        match bytes.map(|bytes| pixels.try_reserve_exact(bytes)) {
+            Some(Ok(())) => Ok(pixels),
+            _ => {
+                let gib = images as f64 * height as f64 * width as f64 * 3.0 / (1u64 << 30) as f64;
+                Err(Error::Memory { images, height, width, gib })
+            }
+        }
+    }
+}
+
+/// The pixels of a part of the photograph in a file; the error says in a few words what is wrong with it.
+///
+/// # Errors
+/// A file that cannot be read or decoded.
+pub fn read_photo(file: &Path, crop: Crop, height: usize, width: usize) -> Result<Vec<u8>, String> {
+    let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
+    Ok(cut(decode_for(&bytes, height, width)?, crop, height, width)?.pixels)
+}
+
+/// The form in which a data set was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The pictures that the program draws itself.
+    Shapes,
+    /// CIFAR-10 or CIFAR-100 binary batches.
+    CifarBinary,
+    /// CIFAR-10 or CIFAR-100 python (pickle) batches.
+    CifarPython,
+    /// Class folders of image files.
+    ImageFolder,
+    /// Hugging Face parquet files.
+    Parquet,
+}
+
+/// A file that was left out, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// The file.
+    pub file: String,
+    /// Why it was left out.
+    pub reason: String,
+}
+
+/// A data set: its classes and both splits, all images of one size.
+#[derive(Clone, Debug)]
+pub struct DataSet {
+    /// What was opened, for people: `shapes`, `cifar10`, or the file's name.
+    pub name: String,
+    /// The names of the classes; labels index them.
+    pub classes: Vec<String>,
+    /// The training images. Empty only when the data holds nothing but a test split.
+    pub train: Images,
+    /// The test images.
+    pub test: Images,
+    /// Images that could not be read, with reasons.
+    pub skipped: Vec<Skipped>,
+    /// What a person should know about how the data was read (a split that was not used, ...).
+    pub notes: Vec<Note>,
+    /// SHA-256 in hex over the classes, the sizes, and the pixels and labels of both splits; of images on disk over
+    /// their names in the place of their pixels.
+    pub fingerprint: String,
+    /// The form in which it was found.
+    pub kind: Kind,
+}
+
+/// The fingerprint of a data set: SHA-256 in hex.
+pub(crate) fn fingerprint(classes: &[String], splits: [&Images; 2]) -> String {
+    let mut hash = Sha256::new();
+    for class in classes {
+        hash.update((class.len() as u64).to_le_bytes());
+        hash.update(class);
+    }
+    for split in splits {
+        for number in [split.len(), split.height, split.width] {
+            hash.update((number as u64).to_le_bytes());
+        }
+        hash.update(&split.pixels);
+        if split.are_on_disk() {
+            split.names.iter().for_each(|name| hash.update(name));
+        }
+        for label in &split.labels {
+            hash.update(label.to_le_bytes());
+        }
+    }
+    format!("{:x}", hash.finalize())
+}

@@ -1,0 +1,152 @@
+//! From the bytes of an image file to 8-bit RGB pixels of a wanted size.
+//!
+//! Grey and CMYK become RGB, 16 bits become 8, what is transparent is laid on white, and the orientation that a
+//! camera noted (EXIF) is applied. Sizes are checked before anything is decoded.
+use crate::jpeg;
+pub use crate::picture::{MAX_PIXELS, MAX_SIDE, Picture, cut, resize};
+use crate::picture::{check_size, least_size};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The image format of a file, told by its first bytes.
+pub(crate) fn recognize(head: &[u8]) -> Option<ImageFormat> {
+    match image::guess_format(head).ok()? {
+        format @ (ImageFormat::Jpeg
+        | ImageFormat::Png
+        | ImageFormat::Gif
+        | ImageFormat::Bmp
+        | ImageFormat::WebP
+        | ImageFormat::Tiff) => Some(format),
+        _ => None,
+    }
+}
+
+/// True for names that end like an image's.
+pub fn has_image_extension(name: &str) -> bool {
+    let Some((_, extension)) = name.rsplit_once('.') else { return false };
+    let known = ["jpg", "jpeg", "jpe", "png", "gif", "bmp", "webp", "tif", "tiff"];
+    known.iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+/// Decodes an image file. The error says, in a few words, what is wrong with it.
+pub fn decode(file: &[u8]) -> Result<Picture, String> {
+    decode_guarded(file, None)
+}
+
+/// Decodes an image file of which `height` x `width` will be made: large JPEG files at a part of their size, which is
+/// still larger than what [`resize`] and [`cut`] need. The error says, in a few words, what is wrong with it.
+pub fn decode_for(file: &[u8], height: usize, width: usize) -> Result<Picture, String> {
+    decode_guarded(file, Some(least_size(height, width)))
+}
+
+fn decode_guarded(file: &[u8], least: Option<[usize; 2]>) -> Result<Picture, String> {
+    // Decoders of foreign formats may have defects; one image must not end the program.
+    catch_unwind(AssertUnwindSafe(|| decode_unguarded(file, least)))
+        .unwrap_or_else(|_| Err("damaged (the decoder failed)".to_string()))
+}
+
+fn decode_unguarded(file: &[u8], least: Option<[usize; 2]>) -> Result<Picture, String> {
+    let Some(format) = recognize(file) else {
+        return Err(
+            if file.is_empty() { "an empty file" } else { "not an image that can be read" }.to_string()
+        );
+    };
+    let damaged = |error: image::ImageError| match error {
+        image::ImageError::Limits(_) => format!("too large (at most {MAX_SIDE} pixels a side)"),
+        error => format!("damaged ({error})"),
+    };
+    if format == ImageFormat::Jpeg {
+        return jpeg::decode(file, least);
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(file), format);
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_PIXELS * 16);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    check_size(width, height)?;
+    let orientation = decoder.orientation().map_err(damaged)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    image.apply_orientation(orientation);
+    Ok(Picture { height: image.height() as usize, width: image.width() as usize, pixels: rgb(image) })
+}
+
+/// The pixels as 8-bit RGB, what is transparent laid on white.
+fn rgb(image: DynamicImage) -> Vec<u8> {
+    if !image.color().has_alpha() {
+        return image.into_rgb8().into_raw();
+    }
+    let image = image.into_rgba8();
+    let mut pixels = Vec::with_capacity(image.len() / 4 * 3);
+    for pixel in image.pixels() {
+        let [red, green, blue, alpha] = pixel.0.map(u32::from);
+        pixels.extend(
+            [red, green, blue].map(|value| ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8),
+        );
+    }
+    pixels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{ExtendedColorType, ImageEncoder, codecs};
+
+    fn png(pixels: &[u8], width: u32, height: u32, color: ExtendedColorType) -> Vec<u8> {
+        let mut file = Vec::new();
+        codecs::png::PngEncoder::new(&mut file).write_image(pixels, width, height, color).unwrap();
+        file
+    }
+
+    #[test]
+    fn every_color_type_becomes_rgb() {
+        let grey = decode(&png(&[0, 255], 2, 1, ExtendedColorType::L8)).unwrap();
+        assert_eq!(grey.pixels, [0, 0, 0, 255, 255, 255]);
+        let clear =
+            decode(&png(&[10, 20, 30, 0, 10, 20, 30, 255, 0, 0, 0, 128], 3, 1, ExtendedColorType::Rgba8))
+                .unwrap();
+        assert_eq!(clear.pixels, [255, 255, 255, 10, 20, 30, 127, 127, 127]);
+        let deep: Vec<u8> = [0u16, 65535, 32896].iter().flat_map(|value| value.to_ne_bytes()).collect();
+        let deep = decode(&png(&deep, 1, 1, ExtendedColorType::Rgb16)).unwrap();
+        assert_eq!(deep.pixels, [0, 255, 128]);
+    }
+
+    #[test]
+    fn a_truncated_file_of_any_length_is_noticed() {
+        let pixels: Vec<u8> = (0..24 * 20 * 3).map(|i| (i * 7 % 251) as u8).collect();
+        let mut jpeg = Vec::new();
+        codecs::jpeg::JpegEncoder::new(&mut jpeg)
+            .write_image(&pixels, 24, 20, ExtendedColorType::Rgb8)
+            .unwrap();
+        let png = png(&pixels, 24, 20, ExtendedColorType::Rgb8);
+        for file in [jpeg, png] {
+            assert!(decode(&file).is_ok());
+            for length in 0..file.len() - 12 {
+                assert!(decode(&file[..length]).is_err(), "{length} of {} bytes", file.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_huge_picture_is_refused_before_it_is_decoded() {
+        // A PNG's head that declares 100,000 x 100,000 pixels, with the right checksum.
+        let mut file = png(&[0; 3], 1, 1, ExtendedColorType::Rgb8);
+        file[16..24].copy_from_slice(&[0, 1, 0x86, 0xa0, 0, 1, 0x86, 0xa0]);
+        let mut crc = flate2::Crc::new();
+        crc.update(&file[12..29]);
+        file[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        let error = decode(&file).unwrap_err();
+        assert!(error.contains("too"), "{error}");
+        // A JPEG whose frame header (length 17, 8 bits a value) declares as much as it can.
+        let mut file = Vec::new();
+        let encoder = codecs::jpeg::JpegEncoder::new(&mut file);
+        encoder.write_image(&[0; 3], 1, 1, ExtendedColorType::Rgb8).unwrap();
+        let frame = file.windows(5).position(|bytes| bytes == [0xff, 0xc0, 0, 17, 8]).unwrap();
+        file[frame + 5..frame + 9].fill(0xff);
+        let error = decode(&file).unwrap_err();
+        assert!(error.starts_with("65535x65535 pixels are too many"), "{error}");
+    }
+}

@@ -1,0 +1,279 @@
+//! What can go wrong with a data set: each message says what was given, what was expected and what to do.
+use crate::formats::pickle::PickleError;
+use std::path::PathBuf;
+
+/// An error of reading, fetching or writing a data set.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing is at the path.
+    #[error(
+        "no data at '{0}': there is no such file or folder.\nGive a folder, an archive, or one of: shapes, cifar10, cifar100."
+    )]
+    Missing(PathBuf),
+    /// A named data set is not in the data folder.
+    #[error(
+        "{name} is not in the data folder '{folder}'.\nDownload it with `allcnn data fetch {name}`, or set ALLCNN_DATA to the folder that holds {expected}."
+    )]
+    NotFetched {
+        /// `cifar10` or `cifar100`.
+        name: &'static str,
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// The file that was expected.
+        expected: &'static str,
+    },
+    /// Neither `ALLCNN_DATA` nor a home folder is known.
+    #[error("no data folder: set ALLCNN_DATA to the folder that holds (or shall hold) the data sets")]
+    NoDataFolder,
+    /// A folder or an archive without a single file.
+    #[error(
+        "'{0}' holds no files.\nExpected an image folder (train/CLASS/*.jpg, or CLASS/*.jpg), CIFAR batches or parquet files."
+    )]
+    Empty(PathBuf),
+    /// Files, but none of a kind that can be read.
+    #[error(
+        "'{path}' holds nothing that can be read as a data set (found {found}).\nExpected an image folder (train/CLASS/*.jpg, or CLASS/*.jpg), CIFAR binary or python batches, or Hugging Face parquet files."
+    )]
+    UnknownKind {
+        /// What was opened.
+        path: PathBuf,
+        /// A few of the files in it.
+        found: String,
+    },
+    /// More than one data set.
+    #[error("'{path}' holds several data sets, in the folders '{folders}': give one of those folders")]
+    Several {
+        /// What was opened.
+        path: PathBuf,
+        /// The folders.
+        folders: String,
+    },
+    /// Images that lie in no class folder.
+    #[error(
+        "the images of '{0}' lie in no class folders.\nPut each image into a folder named after its class: cat/1.jpg, dog/2.jpg, ..."
+    )]
+    NoClasses(PathBuf),
+    /// A single class cannot be told from anything.
+    #[error(
+        "'{path}' has one class only ('{class}'): a classifier needs at least two classes, each a folder of images"
+    )]
+    OneClass {
+        /// What was opened.
+        path: PathBuf,
+        /// The only class.
+        class: String,
+    },
+    /// A class that the training split does not have.
+    #[error(
+        "class '{class}' is in the test split of '{path}' but not in its training split: give both splits the same class folders"
+    )]
+    UnknownTestClass {
+        /// What was opened.
+        path: PathBuf,
+        /// The class.
+        class: String,
+    },
+    /// Too many images could not be decoded.
+    #[error(
+        "{bad} of {total} images cannot be read (at most {limit_percent} % may be left out), the first: {first}.\nRemove or repair them; `allcnn data verify` lists all."
+    )]
+    TooManyBad {
+        /// Images that could not be decoded.
+        bad: usize,
+        /// All images.
+        total: usize,
+        /// The limit in percent.
+        limit_percent: f64,
+        /// The first few, with reasons.
+        first: String,
+    },
+    /// Images that cannot be read one by one.
+    #[error(
+        "'{0}' is no folder of image files, as crop-flip and --on-disk need it: they read photographs one by one.\nUnpack it into a folder (train/CLASS/*.JPEG), or choose another --augment, or leave --on-disk out."
+    )]
+    NotOnDisk(PathBuf),
+    /// An image on disk that cannot be decoded.
+    #[error("'{file}' cannot be read ({reason}): repair it and try again, a training with --resume", file = .file.display())]
+    Unreadable {
+        /// The image.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Images without class folders, and no file that tells their classes.
+    #[error(
+        "the images in '{folder}' of '{path}' lie in no class folders, and there is no file of their labels.\nPut {expected} into '{path}' (a line an image: FILE CLASS), sort them into class folders, or give a --holdout to test on training images.",
+        path = .path.display()
+    )]
+    NoLabels {
+        /// What was opened.
+        path: PathBuf,
+        /// The folder of the split.
+        folder: String,
+        /// The names that such a file may have.
+        expected: String,
+    },
+    /// Labels by number without anything that the numbers count.
+    #[error(
+        "'{file}' numbers the classes, but nothing says which they are.\nPut {expected} into the same folder (a line a class: FOLDER NAME), or the training images in class folders."
+    )]
+    NoClassList {
+        /// The file of the labels.
+        file: String,
+        /// The names that a class list may have.
+        expected: String,
+    },
+    /// A list of labels or classes that does not fit the images.
+    #[error("'{file}': {what}")]
+    List {
+        /// The file.
+        file: String,
+        /// What is wrong, what to do.
+        what: String,
+    },
+    /// A holdout that leaves nothing to train on.
+    #[error(
+        "a holdout of {holdout} leaves class '{class}', which has {images} images, none to train on: give a smaller --holdout"
+    )]
+    HoldoutTooLarge {
+        /// As given.
+        holdout: String,
+        /// The class.
+        class: String,
+        /// Its images.
+        images: usize,
+    },
+    /// A holdout that is not understood.
+    #[error(
+        "holdout '{0}' is not understood: give images of each class (500) or a share of each class above 0 and below 100 % (10%)"
+    )]
+    BadHoldout(String),
+    /// A CIFAR binary batch whose size does not fit.
+    #[error(
+        "CIFAR batch '{file}' has {size} bytes, expected a multiple of {record} ({record} bytes an image): it is truncated or of another kind.\nFetch or unpack it again."
+    )]
+    TruncatedBatch {
+        /// The batch.
+        file: String,
+        /// Its bytes.
+        size: u64,
+        /// Bytes of one record.
+        record: u64,
+    },
+    /// A label outside the classes.
+    #[error(
+        "'{file}', image {image}: label {label} is not below the number of classes, {classes}: the file is damaged or of another kind"
+    )]
+    BadLabel {
+        /// The file.
+        file: String,
+        /// Which image in it.
+        image: usize,
+        /// The label.
+        label: i64,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// A pickle that is damaged, or does more than hold data.
+    #[error("'{file}' is not a CIFAR python batch that can be read: {source}")]
+    Pickle {
+        /// The file.
+        file: String,
+        /// Why.
+        source: PickleError,
+    },
+    /// A python batch that lacks something.
+    #[error("python batch '{file}': {what}")]
+    Batch {
+        /// The file.
+        file: String,
+        /// What is wrong, what was expected.
+        what: String,
+    },
+    /// A parquet file that cannot be used.
+    #[error("parquet file '{file}': {what}")]
+    Parquet {
+        /// The file.
+        file: String,
+        /// What is wrong, what was expected.
+        what: String,
+    },
+    /// A damaged or unsupported archive.
+    #[error("archive '{path}' cannot be read: {what}")]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong, what to do.
+        what: String,
+    },
+    /// A member of a folder or an archive that is larger than any sensible one.
+    #[error("'{file}' has {size} bytes, more than the {limit} that a file of its kind may have: remove it")]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// Its declared bytes.
+        size: u64,
+        /// The most accepted.
+        limit: u64,
+    },
+    /// The decoded images do not fit into memory.
+    #[error(
+        "{images} images of {height}x{width} need {gib:.1} GiB of memory, which cannot be had: use --limit, or a smaller input size"
+    )]
+    Memory {
+        /// How many.
+        images: usize,
+        /// Rows of one.
+        height: usize,
+        /// Columns of one.
+        width: usize,
+        /// Memory needed.
+        gib: f64,
+    },
+    /// The system refused.
+    #[error("cannot {action} '{path}': {source}")]
+    Io {
+        /// What was tried: "read", "write", ...
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A download that did not come about.
+    #[error("cannot download {url}: {what}")]
+    Download {
+        /// The address.
+        url: String,
+        /// What happened, what to do.
+        what: String,
+    },
+    /// A download with other content than expected.
+    #[error(
+        "{url} has the md5 checksum {found}, expected {expected}: the file was altered or replaced by a page; it was removed.\nTry again, or give another address with ALLCNN_DATA_URL."
+    )]
+    Checksum {
+        /// The address.
+        url: String,
+        /// Of what arrived.
+        found: String,
+        /// Of the official file.
+        expected: String,
+    },
+    /// A data set that cannot be written in the wanted form.
+    #[error("cannot convert to '{path}': {what}")]
+    Convert {
+        /// The output.
+        path: PathBuf,
+        /// Why, what to do.
+        what: String,
+    },
+}
+
+impl Error {
+    /// For `map_err`: the system refused to `action` the `path`.
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.into();
+        move |source| Error::Io { action, path, source }
+    }
+}

@@ -1,0 +1,51 @@
+//! What a format is, and what it hands over.
+use crate::dataset::{Images, Kind, Skipped};
+use crate::error::Error;
+use crate::note::Note;
+use crate::options::Options;
+use crate::progress::Progress;
+use crate::source::Source;
+
+/// A batch or a parquet file in an archive has at most so many bytes.
+pub(super) const MAX_BATCH: u64 = 4 << 30;
+
+/// Reads a source as the options say, and tells how far it is.
+type Load = fn(&Source, &Options, &mut dyn FnMut(Progress)) -> Result<Loaded, Error>;
+
+/// A format of data.
+pub(super) struct Format {
+    /// Whether a source holds it, told by names, sizes and first bytes.
+    pub recognizes: fn(&Source) -> bool,
+    /// Reads a source that it recognizes.
+    pub load: Load,
+}
+
+/// What a format hands over.
+pub(crate) struct Loaded {
+    /// The format.
+    pub kind: Kind,
+    /// The classes; labels index them.
+    pub classes: Vec<String>,
+    /// The training images.
+    pub train: Images,
+    /// The test images; none where the holdout is still to be taken.
+    pub test: Images,
+    /// What could not be read.
+    pub skipped: Vec<Skipped>,
+    /// Images that could not be decoded, of `total`.
+    pub bad: usize,
+    /// All images.
+    pub total: usize,
+    /// What was decided.
+    pub notes: Vec<Note>,
+    /// Holdout and limit are already applied.
+    pub divided: bool,
+}
+
+impl Loaded {
+    /// Two splits as they are in the data, all of them decoded.
+    pub fn whole(kind: Kind, classes: Vec<String>, [train, test]: [Images; 2]) -> Self {
+        let total = train.len() + test.len();
+        Self { kind, classes, train, test, skipped: vec![], bad: 0, total, notes: vec![], divided: false }
+    }
+}

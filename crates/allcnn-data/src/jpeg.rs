@@ -1,0 +1,53 @@
+//! JPEG files, decoded to the pixels that libjpeg-turbo gives, and so PIL and torchvision.
+use crate::picture::{Picture, check_size};
+use libjpeg_turbo_rs::{Decoder, JpegError, PixelFormat, ScalingFactor};
+
+/// Decodes a JPEG file and turns it upright; to a half, a quarter or an eighth of its size where that is still `least`
+/// high and wide. The error says, in a few words, what is wrong with it.
+pub(crate) fn decode(file: &[u8], least: Option<[usize; 2]>) -> Result<Picture, String> {
+    check_whole(file)?;
+    let damaged = |error: JpegError| format!("damaged ({error})");
+    let mut decoder = Decoder::new(file).map_err(damaged)?;
+    let (width, height) = (decoder.header().width.into(), decoder.header().height.into());
+    check_size(width, height)?;
+    if let Some(least) = least {
+        let lies = matches!(decoder.exif_orientation(), Some(5..=8));
+        let sides = if lies { [width, height] } else { [height, width] };
+        decoder.set_scale(scale(sides, least));
+    }
+    decoder.set_output_format(PixelFormat::Rgb);
+    let image = decoder.decode_image().map_err(damaged)?.apply_orientation();
+    Ok(Picture { height: image.height, width: image.width, pixels: image.into_vec() })
+}
+
+/// The smallest scale at which the discrete cosine transform leaves `sides` at least that long: the others' work is then
+/// saved, in the transform and after it.
+fn scale(sides: [u32; 2], least: [usize; 2]) -> ScalingFactor {
+    let enough =
+        |part: u32| sides.iter().zip(least).all(|(side, least)| side.div_ceil(part) as usize >= least);
+    let part = [8, 4, 2].into_iter().find(|&part| enough(part)).unwrap_or(1);
+    ScalingFactor::try_new(1, part).unwrap_or_default()
+}
+
+/// Follows the segments of a JPEG file to its end mark, which a truncated file lacks: the decoder would fill the
+/// missing part with grey.
+fn check_whole(file: &[u8]) -> Result<(), String> {
+    let mut at = 2;
+    while let Some(&[first, marker]) = file.get(at..at + 2) {
+        match (first, marker) {
+            (0xff, 0xd9) => return Ok(()),
+            // Fill bytes, an escaped 255 or a restart mark of the compressed data, marks without content.
+            (0xff, 0xff) => at += 1,
+            (0xff, 0x00 | 0x01 | 0xd0..=0xd8) => at += 2,
+            (0xff, _) => {
+                let Some(&[high, low]) = file.get(at + 2..at + 4) else { break };
+                at += 2 + usize::from(u16::from_be_bytes([high, low])).max(2);
+            }
+            _ => match memchr::memchr(0xff, &file[at..]) {
+                Some(ahead) => at += ahead,
+                None => break,
+            },
+        }
+    }
+    Err("truncated (the JPEG's end is missing)".to_string())
+}

@@ -1,0 +1,47 @@
+//! Image data sets: read from any form that `allcnn` knows, drawn (`shapes`), fetched, converted and verified.
+//!
+//! Everything ends in a [`DataSet`]: 8-bit RGB images of one size in memory, with labels, in two splits.
+//! [`open`] tells the form from the content: class folders of images, CIFAR binary or python batches, or Hugging Face
+//! parquet files, each in a folder or in a tar, tar.gz, tar.zst or zip archive.
+//!
+//! ```
+//! use allcnn_data::{Holdout, Options, open};
+//!
+//! let options = Options { holdout: Some(Holdout::PerClass(100)), limit: Some(1000), ..Options::default() };
+//! let set = open("shapes", &options, &mut |_| {})?;
+//! assert_eq!((set.train.len(), set.test.len(), set.classes.len()), (1000, 1000, 10));
+//! assert_eq!(set.train.image(0).len(), 32 * 32 * 3);
+//! # Ok::<(), allcnn_data::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+pub mod atomic_file;
+mod collect;
+pub mod convert;
+mod dataset;
+pub mod decode;
+mod error;
+pub mod fetch;
+mod formats;
+pub mod fuzz;
+mod jpeg;
+mod note;
+mod open;
+mod options;
+mod picture;
+mod progress;
+mod random;
+mod source;
+mod split;
+pub mod verify;
+
+pub use dataset::{DataSet, Images, Kind, Skipped, read_photo};
+pub use error::Error;
+pub use fetch::data_folder;
+pub use formats::pickle::PickleError;
+pub use formats::shapes;
+pub use note::Note;
+pub use open::{has_test_split, open};
+pub use options::{Labels, Options};
+pub use picture::{Crop, Framing, Picture};
+pub use progress::{Progress, Stage};
+pub use split::Holdout;

@@ -1,0 +1,135 @@
+//! [`open`]: finds what DATA names, has it read, and divides it into the two splits.
+use crate::dataset::{DataSet, Images, fingerprint};
+use crate::error::Error;
+use crate::fetch::data_folder;
+use crate::formats::{self, Loaded, cifar, shapes};
+use crate::note::Note;
+use crate::options::Options;
+use crate::picture::{Picture, resize};
+use crate::progress::{Progress, Stage};
+use crate::source::Source;
+use crate::split::{self, Holdout};
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+
+/// Opens DATA: `shapes`, `cifar10`, `cifar100`, or the path of a folder or an archive (`./cifar10` for a folder of
+/// that name). See [`Options`] for what becomes the test split.
+///
+/// # Errors
+/// Missing or unknown data, damaged files, fewer than two classes, more unreadable images than
+/// [`Options::max_bad_percent`].
+pub fn open(data: &str, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<DataSet, Error> {
+    let (name, loaded, path) = match data {
+        "shapes" => ("shapes".to_string(), shapes::load(), PathBuf::from("shapes")),
+        "cifar10" | "cifar100" => {
+            let path = fetched(data)?;
+            (data.to_string(), load(&path, options, progress)?, path)
+        }
+        _ => {
+            let path = PathBuf::from(data);
+            let name = path.file_name().map_or(data.into(), |name| name.to_string_lossy());
+            (name.into_owned(), load(&path, options, progress)?, path)
+        }
+    };
+    finish(name, &path, loaded, options)
+}
+
+/// Whether DATA has a test split of its own; reads as little as it can.
+///
+/// # Errors
+/// As [`open`], but for unreadable images.
+pub fn has_test_split(data: &str, progress: &mut dyn FnMut(Progress)) -> Result<bool, Error> {
+    let size = Some((cifar::SIDE, cifar::SIDE));
+    let holdout = Some(Holdout::default());
+    let few = Options { size, holdout, limit: Some(1), max_bad_percent: 100.0, ..Options::default() };
+    Ok(open(data, &few, progress)?.notes.contains(&Note::HoldoutReplacesTest))
+}
+
+/// The archive or folder of a named data set.
+fn fetched(data: &str) -> Result<PathBuf, Error> {
+    let (name, files): (_, [_; 4]) = match data {
+        "cifar10" => (
+            "cifar10",
+            [
+                "cifar-10-binary.tar.gz",
+                "cifar-10-batches-bin",
+                "cifar-10-python.tar.gz",
+                "cifar-10-batches-py",
+            ],
+        ),
+        _ => (
+            "cifar100",
+            ["cifar-100-binary.tar.gz", "cifar-100-binary", "cifar-100-python.tar.gz", "cifar-100-python"],
+        ),
+    };
+    let folder = data_folder()?;
+    let found = files.iter().map(|file| folder.join(file)).find(|path| path.exists());
+    found.ok_or(Error::NotFetched { name, folder, expected: files[0] })
+}
+
+/// Reads whatever is at `path`.
+fn load(path: &Path, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Loaded, Error> {
+    progress(Progress { stage: Stage::Listing, done: 0, total: None });
+    formats::load(&Source::open(path)?, options, progress)
+}
+
+/// Checks what was read, divides it and takes its fingerprint.
+fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Result<DataSet, Error> {
+    let Loaded { kind, classes, mut train, mut test, skipped, bad, total, mut notes, divided } = loaded;
+    if bad as f64 > total as f64 * options.max_bad_percent / 100.0
+        || (total > 0 && train.is_empty() && test.is_empty())
+    {
+        let named = skipped.iter().rev().take(bad).rev().take(3);
+        let first: Vec<String> =
+            named.map(|skipped| format!("{} ({})", skipped.file, skipped.reason)).collect();
+        let limit_percent = options.max_bad_percent;
+        return Err(Error::TooManyBad { bad, total, limit_percent, first: first.join("; ") });
+    }
+    if options.on_disk && !train.are_on_disk() && !test.are_on_disk() {
+        return Err(Error::NotOnDisk(path.to_path_buf()));
+    }
+    if let [class] = classes.as_slice() {
+        return Err(Error::OneClass { path: path.to_path_buf(), class: class.clone() });
+    }
+    if total == 0 {
+        return Err(Error::Empty(path.to_path_buf()));
+    }
+    if !divided {
+        if options.holdout.is_some() && train.is_empty() {
+            (train, test) = (test, train);
+        }
+        if test.is_empty() || options.holdout.is_some() {
+            if !test.is_empty() {
+                notes.push(Note::HoldoutReplacesTest);
+            }
+            let (kept, held) = options.holdout.unwrap_or_default().split(&train.labels, &classes)?;
+            (train, test) = (train.select(&kept), train.select(&held));
+        }
+        if let Some(limit) = options.limit {
+            train = train.select(&split::limit(&train.labels, classes.len(), limit));
+        }
+    }
+    if let Some((height, width)) = options.size {
+        (train, test) = (resize_all(train, height, width), resize_all(test, height, width));
+    }
+    let fingerprint = fingerprint(&classes, [&train, &test]);
+    Ok(DataSet { name, classes, train, test, skipped, notes, fingerprint, kind })
+}
+
+/// All images in another size.
+fn resize_all(images: Images, height: usize, width: usize) -> Images {
+    if (images.height, images.width) == (height, width) || images.is_empty() {
+        return Images { height, width, ..images };
+    }
+    let resized: Vec<Vec<u8>> = (0..images.len())
+        .into_par_iter()
+        .map(|index| {
+            let (rows, columns) = (images.height, images.width);
+            let picture = Picture { height: rows, width: columns, pixels: images.image(index).to_vec() };
+            // Both sizes are above 0, which is all that resizing asks for.
+            resize(picture, height, width)
+                .map_or_else(|_| vec![0; height * width * 3], |picture| picture.pixels)
+        })
+        .collect();
+    Images { height, width, pixels: resized.concat(), ..images }
+}

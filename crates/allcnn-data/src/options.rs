@@ -1,0 +1,70 @@
+//! How a data set is read.
+use crate::picture::Framing;
+use crate::split::Holdout;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How a data set is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Height and width that every image gets (scaled to cover, cropped around the center). `None`: the size of the
+    /// form (32x32), or that of the first image by name.
+    pub size: Option<(usize, usize)>,
+    /// What is kept for testing: the last images of each class by name. `None`: the test split where there is one,
+    /// else a tenth. Given for data with a test split, it is taken from the training images, and that test split is
+    /// not used.
+    pub holdout: Option<Holdout>,
+    /// What is kept of a picture of another size.
+    pub framing: Framing,
+    /// Leave the images of a folder where they are, to be read one by one ([`crate::Images::read`]): of these it is not known
+    /// beforehand whether they can be decoded, and the fingerprint is that of their names. Needs a `size`.
+    pub on_disk: bool,
+    /// At most so many training images, as many of each class as can be, the first by name. The test split is
+    /// left whole.
+    pub limit: Option<usize>,
+    /// The labels of CIFAR-100.
+    pub labels: Labels,
+    /// The share of images, in percent, that may be unreadable before that is an error.
+    pub max_bad_percent: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            size: None,
+            holdout: None,
+            framing: Framing::Whole,
+            on_disk: false,
+            limit: None,
+            labels: Labels::Fine,
+            max_bad_percent: 5.0,
+        }
+    }
+}
+
+/// Which labels of CIFAR-100.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Labels {
+    /// The hundred classes.
+    #[default]
+    Fine,
+    /// The twenty groups of classes.
+    Coarse,
+}
+
+impl Labels {
+    /// Whether they are those of the hundred classes.
+    pub fn are_fine(&self) -> bool {
+        *self == Labels::Fine
+    }
+}
+
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Labels::Fine => "fine",
+            Labels::Coarse => "coarse",
+        })
+    }
+}

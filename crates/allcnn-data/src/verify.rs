@@ -1,0 +1,137 @@
+//! What `allcnn data info` and `data verify` tell of a data set.
+use crate::dataset::{DataSet, Images, Kind, Skipped};
+use crate::note::Note;
+use rayon::prelude::*;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+
+/// At most so many pairs of equal images are listed.
+const LISTED: usize = 100;
+
+/// A data set in figures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// What was opened.
+    pub name: String,
+    /// Its form.
+    pub kind: Kind,
+    /// Rows of every image.
+    pub height: usize,
+    /// Columns of every image.
+    pub width: usize,
+    /// Training images.
+    pub train: usize,
+    /// Test images.
+    pub test: usize,
+    /// Images by class.
+    pub classes: Vec<ClassSummary>,
+    /// What could not be read.
+    pub skipped: Vec<Skipped>,
+    /// How the data was read.
+    pub notes: Vec<Note>,
+    /// The data's fingerprint.
+    pub fingerprint: String,
+}
+
+/// One class in figures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClassSummary {
+    /// The class.
+    pub name: String,
+    /// Its training images.
+    pub train: usize,
+    /// Its test images.
+    pub test: usize,
+}
+
+/// What a thorough look at a data set found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verification {
+    /// The figures.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Test images whose pixels equal those of a training image.
+    pub test_images_in_train: usize,
+    /// Training images whose pixels equal those of an earlier one.
+    pub repeated_in_train: usize,
+    /// Equal images with different labels, in or between the splits.
+    pub contradicting_labels: usize,
+    /// The first pairs of equal images (earlier, later).
+    pub equal: Vec<(String, String)>,
+    /// True when nothing was skipped, repeated between the splits, or contradicting.
+    pub clean: bool,
+}
+
+impl Summary {
+    /// Counts the images of a data set.
+    pub fn of(set: &DataSet) -> Summary {
+        let classes = set.classes.len();
+        let (train, test) = (set.train.class_counts(classes), set.test.class_counts(classes));
+        let class = |(name, (train, test)): (&String, (usize, usize))| ClassSummary {
+            name: name.clone(),
+            train,
+            test,
+        };
+        Summary {
+            name: set.name.clone(),
+            kind: set.kind,
+            height: set.train.height,
+            width: set.train.width,
+            train: set.train.len(),
+            test: set.test.len(),
+            classes: set.classes.iter().zip(train.into_iter().zip(test)).map(class).collect(),
+            skipped: set.skipped.clone(),
+            notes: set.notes.clone(),
+            fingerprint: set.fingerprint.clone(),
+        }
+    }
+}
+
+/// Looks for equal images. Open the data with `max_bad_percent: 100.0` to have all unreadable files listed; images on
+/// disk are decoded one by one, and their middles compared.
+pub fn verify(set: &DataSet) -> Verification {
+    let mut found = Verification {
+        summary: Summary::of(set),
+        test_images_in_train: 0,
+        repeated_in_train: 0,
+        contradicting_labels: 0,
+        equal: Vec::new(),
+        clean: false,
+    };
+    let mut seen: HashMap<[u8; 32], (&str, u32)> = HashMap::new();
+    for (images, is_test) in [(&set.train, false), (&set.test, true)] {
+        for (index, hash) in hashes(images).into_iter().enumerate() {
+            let (name, label) = (images.names[index].as_str(), images.labels[index]);
+            let hash = match hash {
+                Ok(hash) => hash,
+                Err(reason) => {
+                    found.summary.skipped.push(Skipped { file: name.to_owned(), reason });
+                    continue;
+                }
+            };
+            let Some((earlier, other)) = seen.get(&hash) else {
+                // Test images are compared with the training images only.
+                if !is_test {
+                    seen.insert(hash, (name, label));
+                }
+                continue;
+            };
+            found.test_images_in_train += usize::from(is_test);
+            found.repeated_in_train += usize::from(!is_test);
+            found.contradicting_labels += usize::from(*other != label);
+            if found.equal.len() < LISTED {
+                found.equal.push((earlier.to_string(), name.to_string()));
+            }
+        }
+    }
+    found.clean = found.summary.skipped.is_empty()
+        && found.test_images_in_train == 0
+        && found.contradicting_labels == 0;
+    found
+}
+
+fn hashes(images: &Images) -> Vec<Result<[u8; 32], String>> {
+    let hash = |index| Ok(Sha256::digest(images.middle(index)?).into());
+    (0..images.len()).into_par_iter().map(hash).collect()
+}
