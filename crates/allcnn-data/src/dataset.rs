@@ -172,7 +172,18 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// A data set: its classes and both splits, all images of one size.
+/// Files that were left out for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ignored {
+    /// Why.
+    pub reason: String,
+    /// How many.
+    pub files: usize,
+    /// The first of them.
+    pub example: String,
+}
+
+/// A data set: its classes and its splits, all images of one size.
 #[derive(Clone, Debug)]
 pub struct DataSet {
     /// What was opened, for people: `shapes`, `cifar10`, or the file's name.
@@ -181,27 +192,32 @@ pub struct DataSet {
     pub classes: Vec<String>,
     /// The training images. Empty only when the data holds nothing but a test split.
     pub train: Images,
+    /// The images that choose the best checkpoint. Empty where the data has no such split of its own.
+    pub validation: Images,
     /// The test images.
     pub test: Images,
     /// Images that could not be read, with reasons.
     pub skipped: Vec<Skipped>,
+    /// Other files that were left out, by reason.
+    pub ignored: Vec<Ignored>,
     /// What a person should know about how the data was read (a split that was not used, ...).
     pub notes: Vec<Note>,
-    /// SHA-256 in hex over the classes, the sizes, and the pixels and labels of both splits; of images on disk over
-    /// their names in the place of their pixels.
+    /// SHA-256 in hex over the classes, the sizes, and the pixels and labels of the splits (of validation where there is
+    /// that split); of images on disk over their names in the place of their pixels.
     pub fingerprint: String,
     /// The form in which it was found.
     pub kind: Kind,
 }
 
 /// The fingerprint of a data set: SHA-256 in hex.
-pub(crate) fn fingerprint(classes: &[String], splits: [&Images; 2]) -> String {
+pub(crate) fn fingerprint(classes: &[String], train: &Images, validation: &Images, test: &Images) -> String {
     let mut hash = Sha256::new();
     for class in classes {
         hash.update((class.len() as u64).to_le_bytes());
         hash.update(class);
     }
-    for split in splits {
+    let validation = Some(validation).filter(|validation| !validation.is_empty());
+    for split in [train, test].into_iter().chain(validation) {
         for number in [split.len(), split.height, split.width] {
             hash.update((number as u64).to_le_bytes());
         }

@@ -148,6 +148,11 @@ pub enum Error {
         "holdout '{0}' is not understood: give images of each class (500) or a share of each class above 0 and below 100 % (10%)"
     )]
     BadHoldout(String),
+    /// Names of splits that are not understood.
+    #[error(
+        "splits '{0}' are not understood: give the folders or files that hold them, each at most once (train=NAME,val=NAME,test=NAME)"
+    )]
+    BadSplits(String),
     /// A CIFAR binary batch whose size does not fit.
     #[error(
         "CIFAR batch '{file}' has {size} bytes, expected a multiple of {record} ({record} bytes an image): it is truncated or of another kind.\nFetch or unpack it again."

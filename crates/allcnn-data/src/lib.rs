@@ -34,7 +34,7 @@ mod source;
 mod split;
 pub mod verify;
 
-pub use dataset::{DataSet, Images, Kind, Skipped, read_photo};
+pub use dataset::{DataSet, Ignored, Images, Kind, Skipped, read_photo};
 pub use error::Error;
 pub use fetch::data_folder;
 pub use formats::pickle::PickleError;
@@ -44,4 +44,4 @@ pub use open::{has_test_split, open};
 pub use options::{Labels, Options};
 pub use picture::{Crop, Framing, Picture};
 pub use progress::{Progress, Stage};
-pub use split::Holdout;
+pub use split::{Holdout, SplitNames};

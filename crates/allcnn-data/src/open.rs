@@ -75,7 +75,9 @@ fn load(path: &Path, options: &Options, progress: &mut dyn FnMut(Progress)) -> R
 
 /// Checks what was read, divides it and takes its fingerprint.
 fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Result<DataSet, Error> {
-    let Loaded { kind, classes, mut train, mut test, skipped, bad, total, mut notes, divided } = loaded;
+    let Loaded { kind, classes, mut train, mut validation, mut test, skipped, ignored, bad, total, .. } =
+        loaded;
+    let (mut notes, divided) = (loaded.notes, loaded.divided);
     if bad as f64 > total as f64 * options.max_bad_percent / 100.0
         || (total > 0 && train.is_empty() && test.is_empty())
     {
@@ -111,9 +113,10 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
     }
     if let Some((height, width)) = options.size {
         (train, test) = (resize_all(train, height, width), resize_all(test, height, width));
+        validation = resize_all(validation, height, width);
     }
-    let fingerprint = fingerprint(&classes, [&train, &test]);
-    Ok(DataSet { name, classes, train, test, skipped, notes, fingerprint, kind })
+    let fingerprint = fingerprint(&classes, &train, &validation, &test);
+    Ok(DataSet { name, classes, train, validation, test, skipped, ignored, notes, fingerprint, kind })
 }
 
 /// All images in another size.

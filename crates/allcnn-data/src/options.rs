@@ -1,6 +1,6 @@
 //! How a data set is read.
 use crate::picture::Framing;
-use crate::split::Holdout;
+use crate::split::{Holdout, SplitNames};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -22,6 +22,11 @@ pub struct Options {
     /// At most so many training images, as many of each class as can be, the first by name. The test split is
     /// left whole.
     pub limit: Option<usize>,
+    /// Data to be measured, not to be trained on: nothing is held out of it, all of its splits but validation stand
+    /// together as test images, and one class is enough.
+    pub whole: bool,
+    /// Which of the data's own splits are what, where their names do not tell.
+    pub splits: SplitNames,
     /// The labels of CIFAR-100.
     pub labels: Labels,
     /// The share of images, in percent, that may be unreadable before that is an error.
@@ -36,6 +41,8 @@ impl Default for Options {
             framing: Framing::Whole,
             on_disk: false,
             limit: None,
+            whole: false,
+            splits: SplitNames::default(),
             labels: Labels::Fine,
             max_bad_percent: 5.0,
         }

@@ -12,6 +12,49 @@ pub enum Holdout {
     Percent(f64),
 }
 
+/// Names of folders or files that hold the data's own splits, as a person gives them: `train=NAME,val=NAME,test=NAME`, each
+/// at most once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SplitNames {
+    /// Of the training images.
+    pub train: Option<String>,
+    /// Of the validation images.
+    pub validation: Option<String>,
+    /// Of the test images.
+    pub test: Option<String>,
+}
+
+impl FromStr for SplitNames {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let bad = || Error::BadSplits(text.to_string());
+        let mut names = Self::default();
+        for part in text.split(',') {
+            let (split, name) = part.split_once('=').ok_or_else(bad)?;
+            let place = match split.trim() {
+                "train" => &mut names.train,
+                "val" | "validation" => &mut names.validation,
+                "test" => &mut names.test,
+                _ => return Err(bad()),
+            };
+            let name = name.trim().trim_matches('/');
+            if name.is_empty() || place.replace(name.to_string()).is_some() {
+                return Err(bad());
+            }
+        }
+        Ok(names)
+    }
+}
+
+impl fmt::Display for SplitNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [("train", &self.train), ("val", &self.validation), ("test", &self.test)];
+        let parts = parts.into_iter().filter_map(|(split, name)| Some(format!("{split}={}", name.as_ref()?)));
+        f.write_str(&parts.collect::<Vec<_>>().join(","))
+    }
+}
+
 impl Default for Holdout {
     /// The last tenth.
     fn default() -> Self {
@@ -145,6 +188,19 @@ mod tests {
     fn a_class_of_one_image_is_trained_on() {
         let (train, test) = Holdout::default().split(&[0, 1], &names(2)).unwrap();
         assert_eq!((train, test), (vec![0, 1], vec![]));
+    }
+
+    #[test]
+    fn names_of_splits_are_read_and_written() {
+        let text = "train=a/b,test=c d";
+        let names: SplitNames = text.parse().unwrap();
+        assert_eq!((names.train.as_deref(), names.test.as_deref()), (Some("a/b"), Some("c d")));
+        assert_eq!(names.to_string(), text);
+        assert_eq!("validation=x".parse::<SplitNames>().unwrap().to_string(), "val=x");
+        for bad in ["", "train", "train=", "other=a", "train=a,train=b"] {
+            let error = bad.parse::<SplitNames>().unwrap_err().to_string();
+            assert!(error.contains("train=NAME"), "{error}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What `allcnn data info` and `data verify` tell of a data set.
-use crate::dataset::{DataSet, Images, Kind, Skipped};
+use crate::dataset::{DataSet, Ignored, Images, Kind, Skipped};
 use crate::note::Note;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -22,12 +22,16 @@ pub struct Summary {
     pub width: usize,
     /// Training images.
     pub train: usize,
+    /// Validation images.
+    pub validation: usize,
     /// Test images.
     pub test: usize,
     /// Images by class.
     pub classes: Vec<ClassSummary>,
     /// What could not be read.
     pub skipped: Vec<Skipped>,
+    /// Other files that were left out.
+    pub ignored: Vec<Ignored>,
     /// How the data was read.
     pub notes: Vec<Note>,
     /// The data's fingerprint.
@@ -41,6 +45,8 @@ pub struct ClassSummary {
     pub name: String,
     /// Its training images.
     pub train: usize,
+    /// Its validation images.
+    pub validation: usize,
     /// Its test images.
     pub test: usize,
 }
@@ -67,11 +73,13 @@ impl Summary {
     /// Counts the images of a data set.
     pub fn of(set: &DataSet) -> Summary {
         let classes = set.classes.len();
-        let (train, test) = (set.train.class_counts(classes), set.test.class_counts(classes));
-        let class = |(name, (train, test)): (&String, (usize, usize))| ClassSummary {
+        let [train, validation, test] =
+            [&set.train, &set.validation, &set.test].map(|split| split.class_counts(classes));
+        let class = |(at, name): (usize, &String)| ClassSummary {
             name: name.clone(),
-            train,
-            test,
+            train: train[at],
+            validation: validation[at],
+            test: test[at],
         };
         Summary {
             name: set.name.clone(),
@@ -79,9 +87,11 @@ impl Summary {
             height: set.train.height,
             width: set.train.width,
             train: set.train.len(),
+            validation: set.validation.len(),
             test: set.test.len(),
-            classes: set.classes.iter().zip(train.into_iter().zip(test)).map(class).collect(),
+            classes: set.classes.iter().enumerate().map(class).collect(),
             skipped: set.skipped.clone(),
+            ignored: set.ignored.clone(),
             notes: set.notes.clone(),
             fingerprint: set.fingerprint.clone(),
         }

@@ -1,5 +1,5 @@
 //! What a format is, and what it hands over.
-use crate::dataset::{Images, Kind, Skipped};
+use crate::dataset::{Ignored, Images, Kind, Skipped};
 use crate::error::Error;
 use crate::note::Note;
 use crate::options::Options;
@@ -28,10 +28,14 @@ pub(crate) struct Loaded {
     pub classes: Vec<String>,
     /// The training images.
     pub train: Images,
+    /// The validation images; none where the data has no such split.
+    pub validation: Images,
     /// The test images; none where the holdout is still to be taken.
     pub test: Images,
     /// What could not be read.
     pub skipped: Vec<Skipped>,
+    /// Other files that were left out.
+    pub ignored: Vec<Ignored>,
     /// Images that could not be decoded, of `total`.
     pub bad: usize,
     /// All images.
@@ -45,7 +49,20 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// Two splits as they are in the data, all of them decoded.
     pub fn whole(kind: Kind, classes: Vec<String>, [train, test]: [Images; 2]) -> Self {
-        let total = train.len() + test.len();
-        Self { kind, classes, train, test, skipped: vec![], bad: 0, total, notes: vec![], divided: false }
+        let (total, validation) = (train.len() + test.len(), Images::new(train.height, train.width));
+        let (skipped, ignored, notes) = (vec![], vec![], vec![]);
+        Self {
+            kind,
+            classes,
+            train,
+            validation,
+            test,
+            skipped,
+            ignored,
+            bad: 0,
+            total,
+            notes,
+            divided: false,
+        }
     }
 }

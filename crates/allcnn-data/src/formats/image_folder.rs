@@ -83,8 +83,10 @@ fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) 
         kind: Kind::ImageFolder,
         classes: layout.classes,
         train: sorted(train),
+        validation: Images::default(),
         test: sorted(test),
         skipped: layout.skipped,
+        ignored: vec![],
         bad,
         total,
         notes: layout.notes,
@@ -111,7 +113,8 @@ fn on_disk(
     let [train, test] = splits;
     let total = train.len() + test.len();
     let Layout { classes, skipped, notes, .. } = layout;
-    Ok(Loaded { kind: Kind::ImageFolder, classes, train, test, skipped, bad: 0, total, notes, divided: true })
+    let kind = Kind::ImageFolder;
+    Ok(Loaded { skipped, total, notes, divided: true, ..Loaded::whole(kind, classes, [train, test]) })
 }
 
 /// The chosen entries of both splits: holdout and limit need only names, so nothing is decoded in vain.

@@ -70,7 +70,7 @@ fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) 
     for label in train.labels.iter_mut().chain(&mut test.labels) {
         *label = numbers[*label as usize];
     }
-    Ok(Loaded { kind: Kind::Parquet, classes, train, test, skipped, bad, total, notes, divided: false })
+    Ok(Loaded { skipped, bad, total, notes, ..Loaded::whole(Kind::Parquet, classes, [train, test]) })
 }
 
 /// The classes, and the number of the class of each label.

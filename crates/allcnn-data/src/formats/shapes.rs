@@ -26,10 +26,12 @@ pub fn draw(seed: u64, train_per_class: usize, test_per_class: usize) -> DataSet
     let classes: Vec<String> = CLASSES.iter().map(|class| class.to_string()).collect();
     DataSet {
         name: "shapes".to_string(),
-        fingerprint: fingerprint(&classes, [&train, &test]),
+        fingerprint: fingerprint(&classes, &train, &Images::default(), &test),
         classes,
         train,
         test,
+        validation: Images::default(),
+        ignored: vec![],
         skipped: Vec::new(),
         notes: Vec::new(),
         kind: Kind::Shapes,
