@@ -11,6 +11,15 @@ pub enum Note {
     ValidationNotUsed,
     /// There is a test split, and no other.
     TestOnly,
+    /// Images of one split are files of another one too, by links.
+    SharedImages {
+        /// How many.
+        images: usize,
+        /// The first of them, in the one split ...
+        earlier: String,
+        /// ... and in the other.
+        later: String,
+    },
     /// Images of several sizes, and no wanted size.
     Resized {
         /// Images of other sizes.
@@ -29,6 +38,7 @@ impl Note {
             Note::HoldoutReplacesTest => "holdout-replaces-test",
             Note::ValidationNotUsed => "validation-not-used",
             Note::TestOnly => "test-only",
+            Note::SharedImages { .. } => "shared-images",
             Note::Resized { .. } => "resized",
         }
     }
@@ -45,6 +55,14 @@ impl fmt::Display for Note {
                 f.write_str("the test split is 'test'; the validation images were not used")
             }
             Note::TestOnly => f.write_str("there is a test split only: nothing to train on"),
+            Note::SharedImages { images, earlier, later } => {
+                let are = if *images == 1 {
+                    "image is the same file as one"
+                } else {
+                    "images are the same files as some"
+                };
+                write!(f, "{images} {are} of another split, by links ({later} = {earlier})")
+            }
             Note::Resized { images, height, width } => {
                 write!(f, "{images} images of other sizes were resized to {height}x{width}")
             }

@@ -1,5 +1,6 @@
 //! What `allcnn data info` and `data verify` tell of a data set.
-use crate::dataset::{DataSet, Ignored, Images, Kind, Skipped};
+use crate::dataset::{DataSet, Images, Kind, Skipped};
+use crate::ignored::Ignored;
 use crate::note::Note;
 use rayon::prelude::*;
 use serde::Serialize;

@@ -7,11 +7,20 @@ use crate::error::Error;
 use crate::options::{Labels, Options};
 use crate::progress::Progress;
 use crate::source::{Entry, Source};
+use crate::text;
 
 /// A list of class names has at most so many bytes.
 const MAX_LIST: u64 = 1 << 20;
 
-pub(super) const FORMAT: Format = Format { recognizes: |source| source.entries.iter().any(is_batch), load };
+pub(super) const FORMAT: Format =
+    Format { recognizes: |source| source.entries.iter().any(is_batch), uses: is_used, load };
+
+/// The lists of class names, where the official archives have them.
+const LISTS: [&str; 3] = ["batches.meta.txt", "fine_label_names.txt", "coarse_label_names.txt"];
+
+fn is_used(entry: &Entry) -> bool {
+    is_batch(entry) || LISTS.contains(&entry.file_name())
+}
 
 /// True for what may be a CIFAR binary batch: its size and first label fit, or it is named like one.
 fn is_batch(entry: &Entry) -> bool {
@@ -58,9 +67,10 @@ fn class_names(source: &Source, variant: Variant, labels: Labels) -> Result<Vec<
     let Some(list) = source.entries.iter().position(|entry| entry.file_name() == listed) else {
         return Ok(vec![]);
     };
-    let text = source.read_one(list, MAX_LIST)?;
-    let text = String::from_utf8_lossy(&text);
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_string).collect())
+    let file = source.entries[list].name.clone();
+    let text = text::decode(&source.read_one(list, MAX_LIST)?)
+        .map_err(|error| Error::List { file, what: error.to_string() })?;
+    Ok(text::lines(&text).map(|(_, name)| text::unquoted(name).to_string()).collect())
 }
 
 /// Guesses the set of a batch by its size; a size that fits neither is taken by its name.

@@ -9,7 +9,8 @@ use crate::options::{Labels, Options};
 use crate::progress::Progress;
 use crate::source::{Entry, Source};
 
-pub(super) const FORMAT: Format = Format { recognizes: |source| source.entries.iter().any(is_pickle), load };
+pub(super) const FORMAT: Format =
+    Format { recognizes: |source| source.entries.iter().any(is_pickle), uses: is_pickle, load };
 
 /// True for what starts like a pickle of a protocol that is read.
 fn is_pickle(entry: &Entry) -> bool {

@@ -1,10 +1,11 @@
 //! What a format is, and what it hands over.
-use crate::dataset::{Ignored, Images, Kind, Skipped};
+use crate::dataset::{Images, Kind, Skipped};
 use crate::error::Error;
+use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::Options;
 use crate::progress::Progress;
-use crate::source::Source;
+use crate::source::{Entry, Source};
 
 /// A batch or a parquet file in an archive has at most so many bytes.
 pub(super) const MAX_BATCH: u64 = 4 << 30;
@@ -16,6 +17,8 @@ type Load = fn(&Source, &Options, &mut dyn FnMut(Progress)) -> Result<Loaded, Er
 pub(super) struct Format {
     /// Whether a source holds it, told by names, sizes and first bytes.
     pub recognizes: fn(&Source) -> bool,
+    /// Which files it may read; the others are counted.
+    pub uses: fn(&Entry) -> bool,
     /// Reads a source that it recognizes.
     pub load: Load,
 }

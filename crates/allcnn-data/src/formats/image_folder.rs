@@ -1,10 +1,10 @@
 //! Image folders: `train/CLASS/*.jpg` with `test/` or `val/`, or class folders alone; on disk or in an archive.
 use super::format::{Format, Loaded};
-use super::imagenet::{LABEL_FILES, Lists};
+use super::imagenet::{LABEL_FILES, Lists, is_list};
 use super::split_name::{SplitName, of_folder};
 use crate::collect::{Collector, Item};
 use crate::dataset::{Images, Kind, Skipped};
-use crate::decode::{decode, has_image_extension, recognize};
+use crate::decode::decode;
 use crate::error::Error;
 use crate::note::Note;
 use crate::options::Options;
@@ -17,12 +17,11 @@ use std::ops::ControlFlow;
 /// A single image file has at most so many bytes.
 const MAX_IMAGE_FILE: u64 = 256 << 20;
 
-pub(super) const FORMAT: Format = Format { recognizes: |source| source.entries.iter().any(is_image), load };
-
-/// True when an entry is an image, or claims to be one.
-fn is_image(entry: &Entry) -> bool {
-    recognize(&entry.head).is_some() || has_image_extension(&entry.name)
-}
+pub(super) const FORMAT: Format = Format {
+    recognizes: |source| source.entries.iter().any(Entry::is_picture),
+    uses: |entry| entry.is_picture() || is_list(entry),
+    load,
+};
 
 /// Where the images of a folder belong.
 struct Layout {
@@ -105,7 +104,7 @@ fn on_disk(
     for (images, places) in splits.iter_mut().zip(places) {
         for &(entry, label) in places {
             let file = source.file(entry).ok_or_else(|| Error::NotOnDisk(source.path().to_path_buf()))?;
-            images.files.push(file.to_path_buf());
+            images.files.push(file);
             images.labels.push(label);
             images.names.push(source.entries[entry].name.clone());
         }
@@ -166,7 +165,7 @@ fn layout(source: &Source, holdout: bool) -> Result<Layout, Error> {
         .entries
         .iter()
         .enumerate()
-        .filter(|(_, entry)| is_image(entry))
+        .filter(|(_, entry)| entry.is_picture())
         .map(|(index, entry)| (index, entry.name.split('/').collect()))
         .collect();
     images.sort_by(|a, b| a.1.cmp(&b.1));

@@ -2,6 +2,7 @@
 //! the names of the classes, whose folders are called after WordNet's numbers (`n01440764`).
 use crate::error::Error;
 use crate::source::{Entry, Source};
+use crate::text;
 use std::collections::{BTreeSet, HashMap};
 
 /// Labels, a line an image: `ILSVRC2012_val_00000001.JPEG 65`, or with the class's folder in the place of the number,
@@ -118,8 +119,17 @@ impl ClassList {
 fn find(source: &Source, names: &[&str]) -> Result<Option<(String, String)>, Error> {
     let is_named = |entry: &Entry| names.contains(&entry.file_name());
     let Some(place) = source.entries.iter().position(is_named) else { return Ok(None) };
-    let text = source.read_one(place, MAX_LIST)?;
-    Ok(Some((source.entries[place].name.clone(), String::from_utf8_lossy(&text).into_owned())))
+    let file = source.entries[place].name.clone();
+    match text::decode(&source.read_one(place, MAX_LIST)?) {
+        Ok(text) => Ok(Some((file, text))),
+        Err(error) => Err(Error::List { file, what: error.to_string() }),
+    }
+}
+
+/// Whether a file is one of the lists.
+pub(super) fn is_list(entry: &Entry) -> bool {
+    let name = entry.file_name();
+    LABEL_FILES.contains(&name) || CLASS_FILES.contains(&name)
 }
 
 /// A file's name without folder and extension.

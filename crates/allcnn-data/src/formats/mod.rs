@@ -12,6 +12,8 @@ pub mod shapes;
 mod split_name;
 
 use crate::error::Error;
+use crate::file_kind::FileKind;
+use crate::ignored::Ignored;
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::source::Source;
@@ -28,16 +30,24 @@ pub(crate) fn load(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Loaded, Error> {
-    match FORMATS.iter().find(|format| (format.recognizes)(source)) {
-        Some(format) => (format.load)(source, options, progress),
-        None => Err(unknown(source)),
-    }
+    let Some(format) = FORMATS.iter().find(|format| (format.recognizes)(source)) else {
+        return Err(unknown(source));
+    };
+    let mut loaded = (format.load)(source, options, progress)?;
+    let mut left_out = source.ignored.clone();
+    left_out.append(source.left_out(format.uses));
+    loaded.ignored.extend(left_out.list());
+    Ok(loaded)
 }
 
 /// No format recognizes the source: the error names its first files.
 fn unknown(source: &Source) -> Error {
     let names: Vec<&str> = source.entries.iter().take(5).map(|entry| entry.name.as_str()).collect();
     let more = if source.entries.len() > names.len() { ", ..." } else { "" };
-    let found = format!("{} files: {}{more}", source.entries.len(), names.join(", "));
+    let mut found = format!("{} files: {}{more}", source.entries.len(), names.join(", "));
+    let foreign = source.left_out(|entry| !matches!(entry.kind, FileKind::Foreign(_))).list();
+    for Ignored { reason, files, .. } in Ignored::by_reason(&foreign) {
+        found += &format!("; {files} of them {reason}");
+    }
     Error::UnknownKind { path: source.path().to_path_buf(), found }
 }

@@ -13,7 +13,8 @@ use parquet::record::{Field, Row};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub(super) const FORMAT: Format = Format { recognizes: |source| source.entries.iter().any(is_parquet), load };
+pub(super) const FORMAT: Format =
+    Format { recognizes: |source| source.entries.iter().any(is_parquet), uses: is_parquet, load };
 
 fn is_parquet(entry: &Entry) -> bool {
     entry.head.starts_with(b"PAR1")
@@ -53,7 +54,7 @@ fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) 
         };
         let found = match source.file(table) {
             Some(path) => {
-                let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
+                let file = std::fs::File::open(&path).map_err(Error::io("read", path))?;
                 read(name, file, options.labels, &mut each)?
             }
             None => {

@@ -13,7 +13,7 @@ use crate::evaluate::ranked;
 use crate::input::InputTransform;
 use crate::net::Network;
 use crate::parameters::Parameters;
-use crate::predict::{picture, trained};
+use crate::predict::{picture, shown, trained};
 use crate::run::{Manifest, RunFolder};
 use crate::train::{self, Checkpoint};
 
@@ -203,7 +203,7 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     /// A failure of the device.
     pub fn explain(&mut self, files: &[PathBuf]) -> Result<Vec<Result<Explained, Entry>>, Error> {
         let read = |path: &PathBuf| {
-            let file = path.display().to_string();
+            let file = shown(path);
             match picture(path, self.transform.pictures(), self.framing) {
                 Ok(pixels) => Ok((file, pixels)),
                 Err(error) => Err(Entry::Unread { file, error }),
