@@ -11,6 +11,7 @@
 //! | `ops` | everything else, as plain loops that the compiler vectorizes |
 //!
 //! Every result has the same bits for any number of threads.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod buffer;
 mod conv;

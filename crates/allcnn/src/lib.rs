@@ -42,8 +42,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+#![warn(clippy::disallowed_methods)]
 pub mod atomic_file;
 pub mod augment;
+#[allow(clippy::disallowed_methods)]
 pub mod data;
 pub mod evaluate;
 pub mod examine;
@@ -58,6 +61,7 @@ mod read_ahead;
 pub mod report;
 pub mod run;
 pub mod samples;
+pub mod shown;
 pub mod sweep;
 pub mod train;
 pub mod visualise;

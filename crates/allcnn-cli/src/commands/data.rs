@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use allcnn::data::verify::{Summary, Verification, verify};
 use allcnn::data::{self, DataSet, Framing, Kind, Options, convert, fetch};
+use allcnn::shown::PathText;
 
 use crate::args::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs};
 use crate::failure::EXIT_FAILED;
@@ -72,7 +73,7 @@ fn fetch_archive(arguments: &DataFetchArgs) -> anyhow::Result<ExitCode> {
     let mut loading = LoadingProgress::new(Progress::new(arguments.quiet));
     let file = fetch::fetch(arguments.name, &folder, url.as_deref(), &mut |at| loading.show(at))?;
     loading.end();
-    output::text(&format!("{}\n", file.display()))?;
+    output::text(&format!("{}\n", file.shown()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -82,7 +83,7 @@ fn convert_data(arguments: &DataConvertArgs) -> anyhow::Result<ExitCode> {
     convert::convert(&set, &arguments.to, &mut |at| loading.show(at))?;
     loading.end();
     let (train, test) = (thousands(set.train.len() as u64), thousands(set.test.len() as u64));
-    output::text(&format!("{}: {train} training images, {test} test images\n", arguments.to.display()))?;
+    output::text(&format!("{}: {train} training images, {test} test images\n", arguments.to.shown()))?;
     Ok(ExitCode::SUCCESS)
 }
 
