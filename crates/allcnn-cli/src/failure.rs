@@ -28,9 +28,8 @@ pub fn report_usage(error: &clap::Error) -> ExitCode {
         return ExitCode::from(EXIT_USAGE);
     }
     let text = error.render().to_string();
-    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("Usage:")) {
-        streams::message(line);
-    }
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("Usage:"));
+    streams::message(&lines.collect::<Vec<_>>().join("\n"));
     ExitCode::from(EXIT_USAGE)
 }
 
@@ -117,7 +116,7 @@ pub fn report_panic() -> ExitCode {
     if let Some((_, backtrace)) =
         seen.filter(|(_, backtrace)| backtrace.status() == BacktraceStatus::Captured)
     {
-        streams::message(&backtrace.to_string());
+        streams::message(backtrace.to_string().trim_end());
     }
     ExitCode::from(EXIT_FAILED)
 }

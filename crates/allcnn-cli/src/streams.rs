@@ -8,11 +8,12 @@ use std::io::{self, ErrorKind, Write};
 
 use allcnn::shown::{escaped_except, is_hidden};
 
-/// Tells people something: progress, a warning, an error.
+/// Tells people something: progress, a warning, an error. Its further lines are indented, so that no name which holds a
+/// line end can pass for another message.
 pub fn message(text: &str) {
     // In one piece, so that lines of several processes do not mix.
-    let line = format!("{}\n", visible(text));
-    let _lost = io::stderr().lock().write_all(line.as_bytes());
+    let lines = format!("{}\n", visible(text).replace('\n', "\n  "));
+    let _lost = io::stderr().lock().write_all(lines.as_bytes());
 }
 
 /// Tells people that something is not as they may think.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use allcnn::data::verify::{Summary, Verification, verify};
 use allcnn::data::{self, DataSet, Framing, Kind, Options, convert, fetch};
-use allcnn::shown::PathText;
+use allcnn::shown::{PathText, escaped};
 
 use crate::args::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs};
 use crate::failure::EXIT_FAILED;
@@ -100,7 +100,7 @@ fn kind(kind: Kind) -> &'static str {
 fn words(summary: &Summary) -> String {
     let mut text = format!(
         "{}: {}, {} classes, {}x{}, {} training images, {} test images\n\n",
-        summary.name,
+        escaped(&summary.name),
         kind(summary.kind),
         summary.classes.len(),
         summary.height,
@@ -114,12 +114,12 @@ fn words(summary: &Summary) -> String {
     }
     text += &format!("{table}\nfingerprint {}\n", summary.fingerprint);
     for note in &summary.notes {
-        text += &format!("note: {note}\n");
+        text += &format!("note: {}\n", escaped(note));
     }
     if !summary.skipped.is_empty() {
         text += &format!("left out: {} that cannot be read\n", summary.skipped.len());
         for file in summary.skipped.iter().take(MOST_LISTED) {
-            text += &format!("  {}: {}\n", file.file, file.reason);
+            text += &format!("  {}: {}\n", escaped(&file.file), escaped(&file.reason));
         }
     }
     text
@@ -140,7 +140,7 @@ fn findings(found: &Verification) -> String {
     line(found.repeated_in_train, "training images are there more than once");
     line(found.contradicting_labels, "equal images have different classes");
     for (earlier, later) in found.equal.iter().take(MOST_LISTED) {
-        text += &format!("  {earlier} = {later}\n");
+        text += &format!("  {} = {}\n", escaped(earlier), escaped(later));
     }
     text
 }
