@@ -5,11 +5,13 @@ use std::sync::atomic::AtomicBool;
 
 use allcnn::data::{self, Stage};
 use allcnn::preprocess::Method;
+use allcnn::shown::escaped;
 use allcnn::train::{EpochRow, Event, Observer};
 
 use crate::interrupt;
 use crate::output::thousands;
 use crate::progress::{Progress, Task, Unit, human_time};
+use crate::streams;
 
 /// Shows the events of a training.
 pub struct TrainingProgress {
@@ -61,6 +63,11 @@ impl TrainingProgress {
         }
     }
 
+    fn left_out(&mut self, ignored: &data::Ignored) {
+        self.loading.end();
+        self.progress.note(&escaped(&ignored.to_string()));
+    }
+
     fn epoch_done(&mut self, row: &EpochRow, best: bool) {
         self.epoch = None;
         let test = row.test_error_pct.map_or_else(String::new, |error| {
@@ -82,6 +89,7 @@ impl Observer for TrainingProgress {
     fn observe(&mut self, event: Event<'_>) {
         match event {
             Event::Loading(at) => self.loading.show(at),
+            Event::LeftOut(ignored) => self.left_out(ignored),
             Event::Fitting(method) => {
                 self.loading.end();
                 if method == Method::GcnZca {
@@ -109,7 +117,7 @@ impl Observer for TrainingProgress {
                     step => format!("{what}; going on after step {step} of {total_steps}"),
                 });
                 if let Some(Err(error)) = self.stop.take().map(|stop| interrupt::listen(&stop)) {
-                    eprintln!("warning: Ctrl-C will end the training without saving: {error}");
+                    streams::warning(&format!("Ctrl-C will end the training without saving: {error}"));
                 }
             }
             Event::Step { step, total_steps, epoch, loss, images_per_s, .. } => {
@@ -120,7 +128,7 @@ impl Observer for TrainingProgress {
             // Not progress: told even with --quiet.
             Event::Warning(text) => match &self.epoch {
                 Some((_, task)) => task.warn(text),
-                None => eprintln!("warning: {text}"),
+                None => streams::warning(text),
             },
         }
     }

@@ -8,14 +8,15 @@ use allcnn_device::Device;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::data::Framing;
 use crate::data::decode::decode_for;
-use crate::data::{Framing, readable};
 use crate::evaluate::{probabilities, ranked};
 use crate::input::InputTransform;
 use crate::parameters::{Kind, Parameters};
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::preprocess::Geometry;
 use crate::run::RunFolder;
+use crate::shown::PathText;
 use crate::train::{Checkpoint, Error};
 
 /// An image file larger than this is not read.
@@ -88,7 +89,7 @@ impl<'d, D: Device> Predictor<'d, D> {
                 pictures.iter().filter_map(|picture| picture.as_deref().ok()).collect();
             let mut rows = self.probabilities(&readable)?.into_iter();
             for (file, picture) in files.iter().zip(&pictures) {
-                let file = shown(file);
+                let file = file.text();
                 answers.push(match (picture, picture.is_ok().then(|| rows.next()).flatten()) {
                     (Err(error), _) => Prediction::Unread { file, error: error.clone() },
                     (Ok(_), row) => {
@@ -139,11 +140,6 @@ pub(crate) fn picture(path: &Path, geometry: Geometry, framing: Framing) -> Resu
     let Geometry { height, width, .. } = geometry;
     let picture = decode_for(&read(path).map_err(|error| error.to_string())?, height, width)?;
     Ok(framing.apply(picture, height, width)?.pixels)
-}
-
-/// A path as text, another one for every path.
-pub(crate) fn shown(path: &Path) -> String {
-    path.to_str().map_or_else(|| readable(path.as_os_str()).into_owned(), str::to_owned)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -15,6 +15,7 @@ use crate::net::Network;
 use crate::preprocess::{Cache, Geometry, Preprocessor};
 use crate::run::{DataRecord, Manifest, PROGRAM, RunError, RunFolder, Session};
 use crate::samples::Samples;
+use crate::shown::escaped;
 
 /// The share of a time limit that is planned for; the rest is for slower minutes.
 const PLANNED_SHARE: f64 = 0.95;
@@ -257,6 +258,7 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
     for note in &data.notes {
         observer.observe(Event::Warning(&note.to_string()));
     }
+    tell_left_out(&data, observer);
     if !data.skipped.is_empty() {
         observer.observe(Event::Warning(&skipped(&data)));
     }
@@ -276,10 +278,21 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
     Ok(data)
 }
 
+/// Tells which files of the data were left out, a line a reason.
+fn tell_left_out(data: &DataSet, observer: &mut dyn Observer) {
+    for ignored in data::Ignored::by_reason(&data.ignored) {
+        observer.observe(Event::LeftOut(&ignored));
+    }
+}
+
 /// What is told of the images that could not be read: their number, and the first of them by name.
 fn skipped(data: &DataSet) -> String {
     const NAMED: usize = 5;
-    let files = data.skipped.iter().take(NAMED).map(|file| format!("{} ({})", file.file, file.reason));
+    let files = data
+        .skipped
+        .iter()
+        .take(NAMED)
+        .map(|file| format!("{} ({})", escaped(&file.file), escaped(&file.reason)));
     let files = files.collect::<Vec<_>>().join(", ");
     let more = if data.skipped.len() > NAMED { ", ...; `allcnn data verify` names all" } else { "" };
     format!("{} unreadable images are left out: {files}{more}", data.skipped.len())
