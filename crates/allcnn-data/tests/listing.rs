@@ -360,3 +360,22 @@ mod on_unix {
         }
     }
 }
+
+#[test]
+fn lists_from_any_system_are_read() {
+    let labels = "v1.JPEG 1\r\nv2.JPEG 0\r\n\r\n";
+    let utf16: Vec<u8> = format!("\u{feff}{labels}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for list in [labels.as_bytes(), &utf16, format!("\u{feff}{labels}").as_bytes()] {
+        let folder = tempdir().unwrap();
+        let mut files = class_folders("train/", 3);
+        files.extend([1, 2].map(|number| (format!("val/v{number}.JPEG"), jpeg(number, 32))));
+        files.push(("val.txt".into(), list.to_vec()));
+        write_folder(folder.path(), &files);
+        let set = open_path(folder.path()).unwrap();
+        let held_out = if set.test.is_empty() { &set.validation } else { &set.test };
+        assert_eq!((held_out.labels.as_slice(), set.ignored.as_slice()), ([1, 0].as_slice(), [].as_slice()));
+        files.last_mut().unwrap().1 = b"v1.JPEG caf\xe9\nv2.JPEG 0\n".to_vec();
+        write_folder(folder.path(), &files);
+        assert!(error_of(folder.path()).contains("save it as UTF-8"));
+    }
+}
