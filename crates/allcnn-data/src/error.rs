@@ -30,6 +30,14 @@ pub enum Error {
         "'{0}' holds no files.\nExpected an image folder (train/CLASS/*.jpg, or CLASS/*.jpg), CIFAR batches or parquet files."
     )]
     Empty(PathBuf),
+    /// Files that are all left out.
+    #[error("'{path}' holds no files but such as are left out.\n{what}")]
+    AllLeftOut {
+        /// What was opened.
+        path: PathBuf,
+        /// The first few reasons, with their files.
+        what: String,
+    },
     /// A pipe, a socket or a device.
     #[error("'{0}' is a pipe, a socket or a device: give a folder, an archive or a file")]
     Special(PathBuf),

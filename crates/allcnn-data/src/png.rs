@@ -9,8 +9,7 @@ const END: [u8; 12] = *b"\0\0\0\0IEND\xae\x42\x60\x82";
 pub(crate) fn ended(file: &[u8]) -> Cow<'_, [u8]> {
     let mut at = 8;
     let mut has_image = false;
-    loop {
-        let Some((&length, rest)) = file.get(at..).and_then(<[u8]>::split_first_chunk::<4>) else { break };
+    while let Some((&length, rest)) = file.get(at..).and_then(<[u8]>::split_first_chunk::<4>) {
         let kind = rest.get(..4).unwrap_or_default();
         has_image |= kind == b"IDAT";
         let length = u32::from_be_bytes(length) as usize;

@@ -75,6 +75,15 @@ fn what_is_no_image_is_counted_by_its_reason() {
 }
 
 #[test]
+fn data_of_which_nothing_is_left_says_why() {
+    let folder = tempdir().unwrap();
+    assert!(error_of(folder.path()).contains("holds no files.\n"));
+    write_folder(folder.path(), &class_folders(".hidden/", 2));
+    let error = error_of(folder.path());
+    assert!(error.contains("4 files left out: hidden (.hidden/cat/000.png, ...)"), "{error}");
+}
+
+#[test]
 fn content_tells_what_a_picture_is() {
     let folder = tempdir().unwrap();
     let mut files = class_folders("", 20);

@@ -52,10 +52,15 @@ impl Source {
     /// Lists the files at `path`, of which there must be some.
     pub fn open(path: &Path) -> Result<Source, Error> {
         let source = Source::list(path)?;
-        if source.entries.is_empty() {
-            return Err(Error::Empty(path.to_path_buf()));
+        if !source.entries.is_empty() {
+            return Ok(source);
         }
-        Ok(source)
+        let (path, ignored) = (path.to_path_buf(), source.ignored.list());
+        if ignored.is_empty() {
+            return Err(Error::Empty(path));
+        }
+        let reasons = ignored.iter().take(3).map(ToString::to_string).collect::<Vec<_>>();
+        Err(Error::AllLeftOut { path, what: reasons.join("; ") })
     }
 
     /// Lists the files at `path`.
@@ -216,21 +221,21 @@ impl Source {
             let Member::File(size, reader) = member else { return Ok(ControlFlow::Continue(())) };
             place += 1;
             let Some(entries) = wanted.remove(&(place - 1)) else { return Ok(ControlFlow::Continue(())) };
-            let mut flow = ControlFlow::Continue(());
-            match read_limited(name, size, limit, reader) {
-                Ok(Ok(bytes)) => {
-                    for &entry in &entries {
-                        flow = flow.is_continue().then(|| each(entry, Ok(bytes.clone()))).unwrap_or(flow);
-                    }
-                }
+            let bytes = match read_limited(name, size, limit, reader) {
                 Ok(Err(error)) => return Err(damaged(&self.path, &error)),
-                Err(_) => {
-                    for &entry in &entries {
-                        let file = self.entries[entry].name.clone();
-                        flow = each(entry, Err(Error::TooLarge { file, size, limit }));
-                    }
+                Ok(Ok(bytes)) => Some(bytes),
+                Err(_) => None,
+            };
+            let of = |entry: usize, bytes: Option<Vec<u8>>| {
+                bytes.ok_or_else(|| Error::TooLarge { file: self.entries[entry].name.clone(), size, limit })
+            };
+            let Some((&last, others)) = entries.split_last() else { return Ok(ControlFlow::Continue(())) };
+            for &entry in others {
+                if each(entry, of(entry, bytes.clone())).is_break() {
+                    return Ok(ControlFlow::Break(()));
                 }
             }
+            let flow = each(last, of(last, bytes));
             Ok(if wanted.is_empty() { ControlFlow::Break(()) } else { flow })
         })
     }
