@@ -1,8 +1,9 @@
 //! `allcnn import`: weights from elsewhere as a run folder.
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use allcnn::import::{Import, Imported};
+use allcnn::import::{Container, Form, Import, Imported, Note};
 use serde::Serialize;
 
 use crate::args::ImportArgs;
@@ -17,6 +18,7 @@ struct Document {
     classes: usize,
     parameters: usize,
     preprocess: String,
+    notes: Vec<Note>,
 }
 
 /// Imports and tells what was found.
@@ -28,19 +30,24 @@ pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
         class_names: arguments.classes_file.clone(),
         scaling: arguments.preprocess.clone(),
     };
-    let Imported { run, form, network, scaling } = import.into_run(&arguments.out)?;
+    let Imported { run, container, form, network, scaling, notes } = import.into_run(&arguments.out)?;
     let document = Document {
         run: run.path().display().to_string(),
         model: network.name().to_owned(),
-        form: form.to_string(),
+        form: form_text(container, form),
         classes: network.classes(),
         parameters: network.info().parameters,
         preprocess: scaling.to_string(),
+        notes,
     };
+    for note in &document.notes {
+        // Nobody may be reading; the run is there all the same.
+        let _ = writeln!(std::io::stderr(), "note: {}", note.text);
+    }
     if arguments.json {
         output::json(&document)?;
     } else {
-        let Document { run, model, form, classes, parameters, preprocess } = document;
+        let Document { run, model, form, classes, parameters, preprocess, .. } = document;
         let parameters = thousands(parameters as u64);
         output::text(&format!(
             "weights     {form}\nnetwork     {model}, {parameters} parameters, {classes} classes\n\
@@ -48,4 +55,12 @@ pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
         ))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The file in words.
+fn form_text(container: Container, form: Form) -> String {
+    match form {
+        Form::Caffe => container.to_string(),
+        form => format!("{container} {form}"),
+    }
 }

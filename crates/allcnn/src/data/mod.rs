@@ -15,7 +15,7 @@ mod imagenet;
 mod jpeg;
 mod open;
 mod parquet;
-mod pickle;
+pub mod pickle;
 pub mod shapes;
 mod source;
 mod split;
