@@ -32,6 +32,9 @@ pub enum PickleError {
 
 type Result<T> = std::result::Result<T, PickleError>;
 
+/// No function or class of Python has a longer name, with its module.
+const LONGEST_NAME: usize = 250;
+
 /// A value's place among all values of a pickle.
 pub type Id = usize;
 
@@ -491,6 +494,9 @@ impl<'a> Machine<'a> {
     /// An allowed name, or the refusal of any other.
     fn named(&self, module: &[u8], name: &[u8]) -> Result<Node> {
         let Names::These(allowed) = self.names else { return known_name(module, name).map(Node::Name) };
+        if module.len() + name.len() > LONGEST_NAME {
+            return Err(refused(module, name)); // each use of an allowed one is kept
+        }
         match (std::str::from_utf8(module), std::str::from_utf8(name)) {
             (Ok(module), Ok(name)) if allowed(module, name) => Ok(match (module, name) {
                 ("collections", "OrderedDict") => Node::Name(Name::OrderedDict),

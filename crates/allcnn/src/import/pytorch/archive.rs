@@ -91,7 +91,12 @@ impl<'a> Zip<'a> {
             lies.ok_or_else(|| format!("its record {name} reaches beyond the file's end"))?;
         self.taken.push(range);
         let mut record = self.archive.by_index(place).map_err(damaged)?;
-        io::copy(&mut record, &mut io::sink()).map_err(|error| format!("its record {name}: {error}"))?;
+        io::copy(&mut record, &mut io::sink()).map_err(|error| {
+            format!(
+                "its record {name} is damaged ({error}), or was saved without a checksum \
+                 (torch.serialization.set_crc32_options)"
+            )
+        })?;
         Ok(bytes)
     }
 

@@ -1,5 +1,6 @@
 //! Which of the things in a file are the weights: a checkpoint keeps more than one dictionary.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::archive::Archive;
@@ -120,13 +121,13 @@ impl Finder<'_, '_> {
         for &(key, value) in items {
             let Some(key) = text(self.pickle, key) else { continue };
             if is_tensor(self.pickle, value) {
-                check_name(key)?;
-                tensors.push((key.to_owned(), value));
+                check_name(&key)?;
+                tensors.push((key.into_owned(), value));
             } else {
-                let within = below(path, key);
+                let within = below(path, &key);
                 let shown = check_name(&within).is_ok();
-                let key = if shown { key } else { "(a name that cannot be shown)" };
-                self.others.push(Other { path: path.into(), key: key.into() });
+                let key = if shown { key.into_owned() } else { "(a name that cannot be shown)".into() };
+                self.others.push(Other { path: path.into(), key });
                 if shown {
                     self.dictionary(&within, value, depth + 1)?;
                 }
@@ -146,7 +147,7 @@ impl Finder<'_, '_> {
         }
         for &(key, value) in items {
             let Some(key) = text(self.pickle, key) else { continue };
-            let name = below(path, key);
+            let name = below(path, &key);
             check_name(&name)?;
             if is_tensor(self.pickle, value) {
                 self.tensors.push((name, value));
@@ -158,8 +159,10 @@ impl Finder<'_, '_> {
     }
 }
 
-fn text<'p>(pickle: &'p Pickle<'_>, id: Id) -> Option<&'p str> {
-    std::str::from_utf8(pickle.bytes(id)?).ok()
+/// A key, as far as it matters: one that is cut here is too long for a name ([`check_name`]), however often it is there.
+fn text<'p>(pickle: &'p Pickle<'_>, id: Id) -> Option<Cow<'p, str>> {
+    let bytes = pickle.bytes(id)?;
+    Some(String::from_utf8_lossy(&bytes[..bytes.len().min(256)]))
 }
 
 /// The name of an entry under a path.
@@ -211,7 +214,10 @@ mod tests {
         [&b"}"[..], &entries.collect::<Vec<u8>>()].concat()
     }
 
-    fn read(value: Vec<u8>) -> Result<(Vec<(String, Vec<f32>)>, Vec<Note>), String> {
+    /// Names and weights of the layers, and what was decided.
+    type Read = (Vec<(String, Vec<f32>)>, Vec<Note>);
+
+    fn read(value: Vec<u8>) -> Result<Read, String> {
         let file = [&b"\x80\x02"[..], &value, b"."].concat();
         let pickle = Pickle::read_with(&file, Names::These(is_allowed)).map_err(|error| error.to_string())?;
         let bytes: Vec<u8> = [0.0f32, 1.0, 2.0, 3.0].into_iter().flat_map(f32::to_le_bytes).collect();
@@ -244,6 +250,7 @@ mod tests {
             (tensor_of("Float", 4, 0, &[i64::MAX, i64::MAX], &[0, 0]), "no memory"),
             (tensor_of("Float", 4, 0, &[1 << 40], &[0]), "more values than the file"),
             (tensor_of("Float", 4, 0, &[0], &[1]), "no values"),
+            (tensor_of("Float", 4, 0, &[1; 99], &[1; 99]), "shape that is none"),
             (tensor_of("Int", 4, 0, &[4], &[1]), "type Int; expected F32"),
         ] {
             let problem = one(tensor).unwrap_err();
@@ -287,6 +294,8 @@ mod tests {
         ] {
             assert!(read(value).unwrap_err().contains("no dictionary of weights"));
         }
+        let long = dict(&[(&"k".repeat(300), tensor_of("Float", 4, 0, &[4], &[1]))]);
+        assert!(read(long).unwrap_err().contains("at most 200 letters"));
         // A dictionary that holds itself.
         assert!(
             read([&b"}q\x01"[..], &text("me"), b"h\x01s"].concat()).unwrap_err().contains("no dictionary")

@@ -4,6 +4,9 @@ use super::archive::Archive;
 use crate::data::pickle::{Id, Pickle, Value};
 use crate::import::stored::{Element, Stored};
 
+/// No shape has more sides and no storage's key more letters; longer ones cost time for each of many tensors.
+const LONGEST: usize = 64;
+
 /// Whether a value is a tensor, or a parameter made of one.
 pub(super) fn is_tensor(pickle: &Pickle<'_>, id: Id) -> bool {
     rebuilt(pickle, id).is_some()
@@ -67,7 +70,8 @@ impl<'a> Storage<'a> {
         let Value::Sequence(&[_, kind, key, _, len]) = pickle.value(id) else { return None };
         let Value::Global(kind) = pickle.value(kind) else { return None };
         let (element, width) = element(kind.strip_prefix("torch.")?.strip_suffix("Storage")?);
-        let record = archive.records.get(std::str::from_utf8(pickle.bytes(key)?).ok()?)?;
+        let key = pickle.bytes(key).filter(|key| key.len() <= LONGEST)?;
+        let record = archive.records.get(std::str::from_utf8(key).ok()?)?;
         let bytes = record.get(..size(pickle, len)?.checked_mul(width)?)?;
         Some(Self { element, width, bytes })
     }
@@ -92,6 +96,9 @@ fn element(storage: &str) -> (Element, usize) {
 
 fn sizes(pickle: &Pickle<'_>, id: Id) -> Option<Vec<usize>> {
     let Value::Sequence(items) = pickle.value(id) else { return None };
+    if items.len() > LONGEST {
+        return None;
+    }
     items.iter().map(|&item| size(pickle, item)).collect()
 }
 
