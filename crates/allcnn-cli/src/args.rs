@@ -118,10 +118,14 @@ patch is what the unit sees: its receptive field, without what lies beyond the i
   allcnn import alexnet.safetensors --model alexnet --out runs/alexnet       torchvision's AlexNet
   allcnn import bvlc_reference_caffenet.caffemodel --model caffenet --classes-file synset_words.txt --out runs/caffenet
   allcnn import weights.safetensors --model all-cnn-c --preprocess runs/NAME/preprocess.safetensors --out runs/imported
-  allcnn import sequential.safetensors --model mine.toml --preprocess 0.49,0.48,0.45/0.25,0.24,0.26 --out runs/mine",
-        after_help = "PyTorch writes such a file with safetensors.torch.save_file(model.state_dict(), \"weights.safetensors\").
-Layers are called conv1, conv2, ...; or 0, 3, ... as in an nn.Sequential; or features.0, ..., classifier.6.
-Fully connected layers become the convolutions that they are."
+  allcnn import checkpoint.pt --model mine.toml --preprocess 0.49,0.48,0.45/0.25,0.24,0.26 --out runs/mine",
+        after_help = "PyTorch writes such a file with torch.save(model.state_dict(), \"weights.pt\"), or with save_file
+of safetensors.torch. A pickle is read, never executed.
+Layers are called conv1, conv2, ...; or 0, 3, ... as in an nn.Sequential; or features.0, ...,
+classifier.6; behind any prefix that all share. Layers of other names are matched by place and
+shape where that leaves one way. A missing bias is zero. Fully connected layers become the
+convolutions that they are. What was decided is noted on standard error, under notes with --json,
+and in the run's run.toml."
     )]
     Import(ImportArgs),
     /// Reproduce a table of the paper, or a figure with a network of your own

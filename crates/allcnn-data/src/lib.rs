@@ -38,7 +38,7 @@ pub mod verify;
 pub use dataset::{DataSet, Ignored, Images, Kind, Skipped, read_photo};
 pub use error::Error;
 pub use fetch::data_folder;
-pub use formats::pickle::PickleError;
+pub use formats::pickle::{self, PickleError};
 pub use formats::shapes;
 pub use note::Note;
 pub use open::{has_test_split, open};

@@ -127,6 +127,9 @@ pub struct Manifest {
     /// steps, and the recipe says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<String>,
+    /// What was decided while they were imported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub import_notes: Vec<String>,
     /// Height and width that the network was planned for, where they were given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<[usize; 2]>,
@@ -368,6 +371,7 @@ mod tests {
             program: PROGRAM.into(),
             model: "all-cnn-c".into(),
             imported: None,
+            import_notes: vec![],
             input: None,
             total_steps: 400,
             epoch_steps: 40,

@@ -7,7 +7,7 @@ mod format;
 mod image_folder;
 mod imagenet;
 pub(crate) mod parquet;
-pub(crate) mod pickle;
+pub mod pickle;
 pub mod shapes;
 mod split_name;
 

@@ -81,6 +81,7 @@ impl Request {
             program: PROGRAM.into(),
             model: self.model.clone(),
             imported: None,
+            import_notes: vec![],
             input: self.input.map(|(height, width)| [height, width]),
             total_steps,
             epoch_steps,
