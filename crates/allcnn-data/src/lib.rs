@@ -14,6 +14,7 @@
 //! # Ok::<(), allcnn_data::Error>(())
 //! ```
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 pub mod atomic_file;
 mod collect;
 pub mod convert;
