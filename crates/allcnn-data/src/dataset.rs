@@ -209,6 +209,16 @@ pub struct DataSet {
     pub kind: Kind,
 }
 
+impl DataSet {
+    /// The fingerprint that the data has without its validation images: that of runs which did not know them.
+    pub fn fingerprint_without_validation(&self) -> String {
+        if self.validation.is_empty() {
+            return self.fingerprint.clone();
+        }
+        fingerprint(&self.classes, &self.train, &Images::default(), &self.test)
+    }
+}
+
 /// The fingerprint of a data set: SHA-256 in hex.
 pub(crate) fn fingerprint(classes: &[String], train: &Images, validation: &Images, test: &Images) -> String {
     let mut hash = Sha256::new();

@@ -59,6 +59,7 @@ mod read_ahead;
 pub mod report;
 pub mod run;
 pub mod samples;
+mod split;
 pub mod sweep;
 pub mod train;
 pub mod visualise;

@@ -60,11 +60,7 @@ pub fn open<D: Device>(
         Event::Warning(text) => eprintln!("warning: {text}"),
         _ => {}
     };
-    let split = split.map(|split| match split {
-        SplitChoice::Test => Split::Test,
-        SplitChoice::Train => Split::Train,
-    });
-    Ok(explorer.open(data, split, &mut observer)?)
+    Ok(explorer.open(data, split.map(Split::from), &mut observer)?)
 }
 
 /// Scans the images, with a bar.
