@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use allcnn::augment::Augment;
 use allcnn::data::{Holdout, Labels};
+use allcnn::examine::Split;
 use allcnn::net::Init;
 use allcnn::preprocess::Method;
 use allcnn_device::Precision;
@@ -70,6 +71,7 @@ pub enum Command {
         help_template = TEMPLATE,
         before_help = "Examples:
   allcnn eval runs/NAME                        on the test images of its training
+  allcnn eval runs/NAME --split validation     on the images that chose its weights
   allcnn eval runs/NAME --split train          on its training images
   allcnn eval runs/NAME --data other/ --json   on other images with the same classes"
     )]
@@ -293,14 +295,26 @@ impl From<LabelChoice> for Labels {
 pub enum SplitChoice {
     /// The images kept for testing.
     Test,
+    /// The images that chose the best weights, where the data has a validation split.
+    Validation,
     /// The training images.
     Train,
+}
+
+impl From<SplitChoice> for Split {
+    fn from(choice: SplitChoice) -> Self {
+        match choice {
+            SplitChoice::Test => Split::Test,
+            SplitChoice::Validation => Split::Validation,
+            SplitChoice::Train => Split::Train,
+        }
+    }
 }
 
 /// A checkpoint of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CheckpointChoice {
-    /// The one with the lowest test error.
+    /// The one with the lowest error on the validation images, or on the test images where there are none.
     Best,
     /// The latest one.
     Last,

@@ -221,8 +221,11 @@ pub struct DataSet {
 }
 
 impl DataSet {
-    /// The fingerprint that the data has without its validation split, as it had before there was one.
+    /// The fingerprint that the data has without its validation images: that of runs which did not know them.
     pub fn fingerprint_without_validation(&self) -> String {
+        if self.validation.is_empty() {
+            return self.fingerprint.clone();
+        }
         fingerprint(&self.classes, &self.train, &Images::default(), &self.test)
     }
 }

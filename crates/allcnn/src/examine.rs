@@ -12,22 +12,13 @@ use crate::predict::trained;
 use crate::preprocess::Geometry;
 use crate::run::{Manifest, RunFolder};
 use crate::samples::Samples;
+pub use crate::split::{NoSplit, Split};
 use crate::train::{Checkpoint, Error, Event, Observer};
-
-/// Which images of a data set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Split {
-    /// Those that the network was trained on.
-    Train,
-    /// Those kept for testing.
-    #[default]
-    Test,
-}
 
 /// Which checkpoint of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Which {
-    /// The one with the lowest test error.
+    /// The one with the lowest error on the images that chose it.
     #[default]
     Best,
     /// The newest.
@@ -161,10 +152,11 @@ fn open_sized(
     let data = data::open(source, &options, &mut |progress| observer.observe(Event::Loading(progress)))?;
     // Images on disk have another fingerprint than the same ones in memory.
     let comparable = on_disk == (augment == Augment::CropFlip);
-    if own && comparable && data.fingerprint != record.fingerprint {
+    let fingerprint = record.fingerprint_of(&data);
+    if own && comparable && fingerprint != record.fingerprint {
         observer.observe(Event::Warning(&format!(
-            "{source} has changed since the training: its fingerprint is {}, was {}",
-            data.fingerprint, record.fingerprint
+            "{source} has changed since the training: its fingerprint is {fingerprint}, was {}",
+            record.fingerprint
         )));
     }
     for note in &data.notes {
@@ -174,14 +166,8 @@ fn open_sized(
 }
 
 /// The images of the split, labelled by the place of their class among the network's.
-fn relabelled(data: DataSet, wanted: &Examination, known: &[String]) -> Result<Images, Error> {
-    let mut images = if wanted.split == Split::Train { data.train } else { data.test };
-    if images.is_empty() {
-        return Err(Error::Mismatch(format!(
-            "{} has no images in this split: give another --split",
-            data.name
-        )));
-    }
+fn relabelled(mut data: DataSet, wanted: &Examination, known: &[String]) -> Result<Images, Error> {
+    let mut images = wanted.split.take(&mut data)?;
     let place = |class: &String| {
         known.iter().position(|known| known == class).map(|place| place as u32).ok_or_else(|| {
             let list = known.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");

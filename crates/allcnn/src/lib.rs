@@ -62,6 +62,7 @@ pub mod report;
 pub mod run;
 pub mod samples;
 pub mod shown;
+mod split;
 pub mod sweep;
 pub mod train;
 pub mod visualise;

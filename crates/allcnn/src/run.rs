@@ -8,10 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic_file::write_atomically;
-use crate::data::Labels;
+use crate::data::{DataSet, Labels};
 use crate::net::Network;
 use crate::preprocess::Preprocessor;
 use crate::shown::PathText;
+use crate::split::Split;
 use crate::train::{Checkpoint, CheckpointError, EpochRow, Recipe, Request, csv};
 
 /// What is wrong with a run folder.
@@ -100,8 +101,37 @@ pub struct DataRecord {
     pub fingerprint: String,
     /// Training images.
     pub train_images: usize,
+    /// Validation images, where the data has such a split.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub validation_images: usize,
     /// Test images.
     pub test_images: usize,
+}
+
+/// Whether a number is left out of a file.
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl DataRecord {
+    /// The split whose images choose the best epoch of a training; none where every image is trained on.
+    pub fn selected_on(&self) -> Option<Split> {
+        match (self.validation_images, self.test_images) {
+            (0, 0) => None,
+            (0, _) => Some(Split::Test),
+            _ => Some(Split::Validation),
+        }
+    }
+
+    /// The fingerprint of `data` to hold against the record's: a run that knew no validation images knows none of their
+    /// fingerprint.
+    pub fn fingerprint_of(&self, data: &DataSet) -> String {
+        if self.validation_images == 0 {
+            data.fingerprint_without_validation()
+        } else {
+            data.fingerprint.clone()
+        }
+    }
 }
 
 /// How a run was carried out: nothing here changes its result on one kind of device.
@@ -243,7 +273,8 @@ impl RunFolder {
         self.path.join("last.safetensors")
     }
 
-    /// The checkpoint with the lowest test error.
+    /// The checkpoint with the lowest error on the images that choose it: the validation images where the data has some,
+    /// else the test images.
     pub fn best(&self) -> PathBuf {
         self.path.join("best.safetensors")
     }
@@ -378,6 +409,7 @@ mod tests {
                 limit: Some(500),
                 fingerprint: "ab12".into(),
                 train_images: 450,
+                validation_images: 0,
                 test_images: 50,
             },
             session: Session { device: "cpu".into(), time_limit_s: None },

@@ -4,13 +4,13 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use allcnn::evaluate::Evaluation;
-use allcnn::examine::{Examination, Split, Which, examine};
-use allcnn::run::RunFolder;
+use allcnn::examine::{Examination, Examined, Which, examine};
+use allcnn::run::{Manifest, RunFolder};
 use allcnn::shown::PathText;
 use allcnn::train::Event;
 use anyhow::Context;
 
-use crate::args::{CheckpointChoice, EvalArgs, SplitChoice};
+use crate::args::{CheckpointChoice, EvalArgs};
 use crate::device::{self, on_device};
 use crate::output::{self, Align, Table, thousands};
 use crate::progress::{Progress, Unit};
@@ -26,10 +26,7 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     let device = device::open(&arguments.common)?;
     let wanted = Examination {
         data: arguments.data.clone(),
-        split: match arguments.split {
-            SplitChoice::Test => Split::Test,
-            SplitChoice::Train => Split::Train,
-        },
+        split: arguments.split.into(),
         checkpoint: match arguments.checkpoint {
             CheckpointChoice::Best => Which::Best,
             CheckpointChoice::Last => Which::Last,
@@ -57,20 +54,20 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     if arguments.json {
         output::json(&examined.evaluation)?;
     } else {
-        output::text(&words(&examined.evaluation, &run, arguments))?;
+        output::text(&words(&examined, &wanted, &run)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn words(evaluation: &Evaluation, run: &RunFolder, arguments: &EvalArgs) -> String {
-    let split = match arguments.split {
-        SplitChoice::Test => "test",
-        SplitChoice::Train => "training",
-    };
+/// Which weights were measured on which images, and the figures.
+fn words(examined: &Examined, wanted: &Examination, run: &RunFolder) -> anyhow::Result<String> {
+    let evaluation = &examined.evaluation;
     let mut text = format!(
-        "{} on {} {split} images\n\ntop-1 error  {:.2} %\n",
+        "{} ({}) on {} {} images\n\ntop-1 error  {:.2} %\n",
         run.path().shown(),
+        weights(examined, wanted, &run.manifest()?),
         thousands(evaluation.images as u64),
+        wanted.split,
         evaluation.top1_error_pct
     );
     if evaluation.classes.len() > 5 {
@@ -81,7 +78,23 @@ fn words(evaluation: &Evaluation, run: &RunFolder, arguments: &EvalArgs) -> Stri
         text +=
             &format!("\nconfusion (rows: true class, columns: predicted class)\n{}", confusion(evaluation));
     }
-    text
+    Ok(text)
+}
+
+/// The checkpoint in words: its epoch, and by what it was chosen.
+fn weights(examined: &Examined, wanted: &Examination, manifest: &Manifest) -> String {
+    if manifest.imported.is_some() {
+        return "imported weights".to_owned();
+    }
+    let epoch = examined.checkpoint.progress.history.len();
+    match (wanted.checkpoint, manifest.data.selected_on()) {
+        (Which::Best, Some(split)) => {
+            let these = wanted.data.is_none() && split == wanted.split;
+            let on = if these { "these images".to_owned() } else { format!("the {split} images") };
+            format!("best checkpoint: epoch {epoch}, chosen on {on}")
+        }
+        (Which::Best | Which::Last, _) => format!("last checkpoint: after epoch {epoch}"),
+    }
 }
 
 fn classes(evaluation: &Evaluation) -> Table {

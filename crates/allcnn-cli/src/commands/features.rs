@@ -62,11 +62,7 @@ pub fn open<D: Device>(
         Event::Warning(text) => streams::warning(text),
         _ => {}
     };
-    let split = split.map(|split| match split {
-        SplitChoice::Test => Split::Test,
-        SplitChoice::Train => Split::Train,
-    });
-    Ok(explorer.open(data, split, &mut observer)?)
+    Ok(explorer.open(data, split.map(Split::from), &mut observer)?)
 }
 
 /// Scans the images, with a bar.

@@ -92,6 +92,7 @@ impl Import {
                 limit: None,
                 fingerprint: String::new(),
                 train_images: 0,
+                validation_images: 0,
                 test_images: 0,
             },
             session: Session::default(),

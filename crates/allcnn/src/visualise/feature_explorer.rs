@@ -70,17 +70,14 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         split: Option<Split>,
         observer: &mut dyn Observer,
     ) -> Result<Scanned, train::Error> {
-        let DataSet { name, classes, train, test, .. } =
-            examine::open(data, &self.manifest, self.transform.pictures(), observer)?;
+        let mut data = examine::open(data, &self.manifest, self.transform.pictures(), observer)?;
         let images = match split {
-            Some(Split::Test) => test,
-            None if train.is_empty() => test,
-            _ => train,
-        };
-        if images.is_empty() {
-            let problem = format!("{name} has no images in this split: give another --split");
-            return Err(train::Error::Mismatch(problem));
+            None if data.train.is_empty() => Split::Test,
+            None => Split::Train,
+            Some(split) => split,
         }
+        .take(&mut data)?;
+        let DataSet { name, classes, .. } = data;
         Ok(Scanned { name, classes, images })
     }
 
