@@ -258,7 +258,7 @@ pub struct TrainArgs {
     /// The run folder to make [default: runs/DATE-TIME-MODEL]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Go on with the run of this folder, with its own settings (--data only where the images have moved)
+    /// Go on with the run of this folder, with its own settings (--data where its images are now, if not found)
     #[arg(long, value_name = "DIR", conflicts_with_all = [
         "model", "input", "recipe", "epochs", "iterations", "batch", "lr", "weight_decay", "momentum", "init", "preprocess",
         "augment", "holdout", "labels", "limit", "precision", "seed", "out",
@@ -325,10 +325,10 @@ pub enum CheckpointChoice {
 pub struct EvalArgs {
     /// A run folder
     pub run: PathBuf,
-    /// Other data than the run's
+    /// Where the run's data is now, or other data with the same classes; that is measured whole
     #[arg(long)]
     pub data: Option<String>,
-    /// Which images of the data
+    /// Which images of the data, where it has splits
     #[arg(long, value_enum, default_value = "test")]
     pub split: SplitChoice,
     /// Look at each image N times, as it is and varied as in the training (else by flips and shifts), and average

@@ -48,10 +48,12 @@ pub use allcnn_data as data;
 pub use allcnn_data::atomic_file;
 
 pub mod augment;
+pub mod data_place;
 pub mod evaluate;
 pub mod examine;
 pub mod import;
 pub mod input;
+pub mod known_images;
 pub mod net;
 pub mod parameters;
 pub mod plan;

@@ -44,19 +44,13 @@ pub enum RunError {
         /// Each setting with both values.
         changes: Vec<String>,
     },
-    /// A resumed training with other images.
+    /// A list of images that cannot be understood.
     #[error(
-        "the data {source_name} is not what this run was trained on: its fingerprint is {given}, expected {expected}\n\
-         give the same images, or begin a new run"
+        "cannot understand {path}: it is damaged or no list of images\n\
+         put the file back, or remove it: then this run does not know its images any more",
+        path = .0.shown()
     )]
-    OtherData {
-        /// The data as it was given.
-        source_name: String,
-        /// Its fingerprint.
-        given: String,
-        /// The run's.
-        expected: String,
-    },
+    Identities(PathBuf),
     /// Weights of another network than that of the run.
     #[error(
         "the weights in {path} are of the network {given}, the run trained {expected}, and they differ\n\
@@ -88,6 +82,12 @@ pub enum RunError {
 pub struct DataRecord {
     /// The data as it was given.
     pub source: String,
+    /// Its place from the root of the file system, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absolute: Option<String>,
+    /// Its place from the run folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relative: Option<String>,
     /// What was held out for testing, as it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdout: Option<String>,
@@ -178,11 +178,6 @@ pub struct Manifest {
 pub const PROGRAM: &str = concat!("allcnn ", env!("CARGO_PKG_VERSION"));
 
 impl Manifest {
-    /// The data that it was trained on; none where the weights were imported.
-    pub fn own_data(&self) -> Option<&String> {
-        self.imported.is_none().then_some(&self.data.source)
-    }
-
     /// The settings of a request that differ and would change the result, each with both values.
     pub fn changes(&self, request: &Request) -> Vec<String> {
         let mut changes = Vec::new();
@@ -284,6 +279,16 @@ impl RunFolder {
         self.path.join("preprocess.safetensors")
     }
 
+    /// The images that it was trained on, by what they are.
+    pub fn trained_images(&self) -> PathBuf {
+        self.path.join("trained.bin")
+    }
+
+    /// The images that it was not trained on, by what they are and by name.
+    pub fn heldout(&self) -> PathBuf {
+        self.path.join("heldout.txt")
+    }
+
     /// The figures of each epoch.
     pub fn metrics(&self) -> PathBuf {
         self.path.join("metrics.csv")
@@ -317,7 +322,8 @@ impl RunFolder {
         self.write(&path, text.as_bytes())
     }
 
-    fn write(&self, path: &Path, contents: &[u8]) -> Result<(), RunError> {
+    /// Writes one of its files.
+    pub(crate) fn write(&self, path: &Path, contents: &[u8]) -> Result<(), RunError> {
         let wrong = |source| RunError::Io { action: "write", path: path.into(), source };
         write_atomically(path, contents).map_err(wrong)
     }
@@ -404,6 +410,8 @@ mod tests {
             epoch_steps: 40,
             data: DataRecord {
                 source: "shapes".into(),
+                absolute: None,
+                relative: None,
                 holdout: None,
                 labels: Labels::Fine,
                 limit: Some(500),

@@ -32,6 +32,17 @@ pub struct NoSplit {
 }
 
 impl Split {
+    /// This split, or the only one that has images: where there is nothing to choose from, nothing need be chosen.
+    pub(crate) fn or_only(self, data: &DataSet) -> Split {
+        let splits =
+            [(Split::Train, &data.train), (Split::Validation, &data.validation), (Split::Test, &data.test)];
+        let mut there = splits.iter().filter(|(_, images)| !images.is_empty()).map(|(split, _)| *split);
+        match (there.next(), there.next()) {
+            (Some(only), None) => only,
+            _ => self,
+        }
+    }
+
     /// Takes its images out of a data set.
     ///
     /// # Errors

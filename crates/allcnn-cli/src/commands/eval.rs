@@ -4,11 +4,12 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use allcnn::evaluate::Evaluation;
-use allcnn::examine::{Examination, Examined, Which, examine};
+use allcnn::examine::{Examination, Examined, TrainedOn, Which, examine};
 use allcnn::run::{Manifest, RunFolder};
-use allcnn::shown::PathText;
+use allcnn::shown::{PathText, escaped};
 use allcnn::train::Event;
 use anyhow::Context;
+use serde::Serialize;
 
 use crate::args::{CheckpointChoice, EvalArgs};
 use crate::device::{self, on_device};
@@ -19,6 +20,15 @@ use crate::training_progress::LoadingProgress;
 
 /// A confusion matrix of more classes does not fit on a screen.
 const MOST_SHOWN_CLASSES: usize = 20;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trained_on: Option<TrainedOn>,
+}
 
 /// Evaluates and shows.
 pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
@@ -52,7 +62,8 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
             .context("the evaluation was stopped")?;
     drop((task, loading));
     if arguments.json {
-        output::json(&examined.evaluation)?;
+        let Examined { evaluation, trained_on, .. } = &examined;
+        output::json(&Document { evaluation, trained_on: *trained_on })?;
     } else {
         output::text(&words(&examined, &wanted, &run)?)?;
     }
@@ -62,14 +73,18 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
 /// Which weights were measured on which images, and the figures.
 fn words(examined: &Examined, wanted: &Examination, run: &RunFolder) -> anyhow::Result<String> {
     let evaluation = &examined.evaluation;
-    let mut text = format!(
-        "{} ({}) on {} {} images\n\ntop-1 error  {:.2} %\n",
-        run.path().shown(),
-        weights(examined, wanted, &run.manifest()?),
-        thousands(evaluation.images as u64),
-        wanted.split,
-        evaluation.top1_error_pct
-    );
+    let images = thousands(evaluation.images as u64);
+    let images = match &wanted.data {
+        Some(data) if !examined.own => format!("{images} images of {}", escaped(data)),
+        _ => format!("{images} {} images", examined.split),
+    };
+    let weights = weights(examined, wanted, &run.manifest()?);
+    let mut text = format!("{} ({weights}) on {images}\n", run.path().shown());
+    if let Some(TrainedOn { images, left_out }) = examined.trained_on {
+        let figures = if left_out { "left out" } else { "in the figures" };
+        text += &format!("trained on   {images} images, {figures}\n");
+    }
+    text += &format!("\ntop-1 error  {:.2} %\n", evaluation.top1_error_pct);
     if evaluation.classes.len() > 5 {
         text += &format!("top-5 error  {:.2} %\n", evaluation.top5_error_pct);
     }
@@ -89,7 +104,7 @@ fn weights(examined: &Examined, wanted: &Examination, manifest: &Manifest) -> St
     let epoch = examined.checkpoint.progress.history.len();
     match (wanted.checkpoint, manifest.data.selected_on()) {
         (Which::Best, Some(split)) => {
-            let these = wanted.data.is_none() && split == wanted.split;
+            let these = examined.own && split == examined.split;
             let on = if these { "these images".to_owned() } else { format!("the {split} images") };
             format!("best checkpoint: epoch {epoch}, chosen on {on}")
         }

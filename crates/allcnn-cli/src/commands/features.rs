@@ -62,7 +62,7 @@ pub fn open<D: Device>(
         Event::Warning(text) => streams::warning(text),
         _ => {}
     };
-    Ok(explorer.open(data, split.map(Split::from), &mut observer)?)
+    Ok(explorer.open(data.map(String::as_str), split.map(Split::from), &mut observer)?)
 }
 
 /// Scans the images, with a bar.

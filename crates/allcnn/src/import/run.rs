@@ -87,6 +87,8 @@ impl Import {
             epoch_steps: 1,
             data: DataRecord {
                 source: String::new(),
+                absolute: None,
+                relative: None,
                 holdout: None,
                 labels: Labels::Fine,
                 limit: None,

@@ -64,9 +64,21 @@ pub enum Error {
     /// The data.
     #[error(transparent)]
     Data(#[from] crate::data::Error),
+    /// The data of a run.
+    #[error(transparent)]
+    Place(crate::data_place::Error),
     /// The preprocessing.
     #[error(transparent)]
     Preprocess(#[from] crate::preprocess::Error),
+}
+
+impl From<crate::data_place::Error> for Error {
+    fn from(error: crate::data_place::Error) -> Self {
+        match error {
+            crate::data_place::Error::Data(error) => Error::Data(error),
+            error => Error::Place(error),
+        }
+    }
 }
 
 fn last_good(checkpoint: &Option<PathBuf>) -> String {

@@ -12,6 +12,7 @@ use super::summary::write_report;
 use super::{Cost, End, Error, Event, Limits, Observer, Outcome, Recipe, Task, Trainer};
 use crate::augment::{Augment, LEAST_ROOM};
 use crate::data::{self, DataSet, Images, Labels};
+use crate::known_images;
 use crate::net::Network;
 use crate::preprocess::{Cache, Geometry, Preprocessor};
 use crate::run::{DataRecord, Manifest, PROGRAM, RunError, RunFolder, Session};
@@ -88,6 +89,8 @@ impl Request {
             epoch_steps,
             data: DataRecord {
                 source: self.data.clone(),
+                absolute: None,
+                relative: None,
                 holdout: self.holdout.map(|holdout| holdout.to_string()),
                 labels: self.labels,
                 limit: self.limit,
@@ -156,6 +159,8 @@ pub fn start<D: Device>(
     preprocessor.save(&run.preprocessing())?;
     let splits = Splits::of(&data, &preprocessor, &network)?;
     let mut manifest = request.manifest(&network, &data, device.description());
+    manifest.data.note_place(&request.data, run.path());
+    known_images::begin(&run, &data)?;
     let mut trainer = Trainer::new(device, &SingleProcess, splits.task(&network, &data.classes, &recipe))?;
     let mut limits = Limits::until(stop);
     match request.time_limit {
@@ -181,7 +186,7 @@ pub fn start<D: Device>(
 /// the time limit may differ.
 ///
 /// # Errors
-/// [`RunError::Changed`], [`RunError::OtherData`], a damaged checkpoint, and as [`start`].
+/// [`RunError::Changed`], [`crate::data_place::Error::NotFound`], a damaged checkpoint, and as [`start`].
 pub fn resume<D: Device>(
     device: &D,
     folder: &Path,
@@ -191,7 +196,7 @@ pub fn resume<D: Device>(
 ) -> Result<Finished, Error> {
     let began = Instant::now();
     let run = RunFolder::open(folder)?;
-    let manifest = run.manifest()?;
+    let mut manifest = run.manifest()?;
     let network = Network::from_toml(&manifest.network)?;
     let checkpoint = run.read_last()?;
     let recipe = manifest.recipe.clone().checked()?;
@@ -199,21 +204,8 @@ pub fn resume<D: Device>(
     if !changes.is_empty() {
         return Err(RunError::Changed { path: folder.into(), changes }.into());
     }
-    let mut data = load(request, &network, observer)?;
-    let fingerprint = manifest.data.fingerprint_of(&data);
-    if fingerprint != manifest.data.fingerprint {
-        return Err(RunError::OtherData {
-            source_name: request.data.clone(),
-            given: fingerprint,
-            expected: manifest.data.fingerprint,
-        }
-        .into());
-    }
-    if manifest.data.validation_images == 0 && !data.validation.is_empty() {
-        data.validation = Images::default();
-        observer
-            .observe(Event::Warning("the validation images are not used: this run was begun without them"));
-    }
+    let data = find(&run, &mut manifest, request, &network, observer)?;
+    known_images::resume(&run, &data, checkpoint.is_some())?;
     let preprocessor = run.read_preprocessing()?;
     let splits = Splits::of(&data, &preprocessor, &network)?;
     let mut trainer = Trainer::new(device, &SingleProcess, splits.task(&network, &data.classes, &recipe))?;
@@ -227,6 +219,31 @@ pub fn resume<D: Device>(
     let outcome = trainer.run(&run, &limits, observer)?;
     drop(trainer);
     finish(device, Finished { run, manifest, outcome, report: None }, &data, &splits.test, stop, observer)
+}
+
+/// Finds the data of a run that is resumed, and notes its place where that is a new one.
+fn find(
+    run: &RunFolder,
+    manifest: &mut Manifest,
+    request: &Request,
+    network: &Network,
+    observer: &mut dyn Observer,
+) -> Result<DataSet, Error> {
+    let given = Some(request.data.as_str()).filter(|given| *given != manifest.data.source);
+    let mut unused = false;
+    let (place, data) = manifest.data.find(run.path(), given, &mut |place| -> Result<DataSet, Error> {
+        let data = load(&Request { data: place.into(), ..request.clone() }, network, observer)?;
+        unused = manifest.data.validation_images == 0 && !data.validation.is_empty();
+        Ok(data)
+    })?;
+    if unused {
+        observer
+            .observe(Event::Warning("the validation images are not used: this run was begun without them"));
+    }
+    if manifest.data.note_new_place(&place, given.is_some(), run.path()) {
+        run.write_manifest(manifest)?;
+    }
+    Ok(data)
 }
 
 /// The images of a data set as the network takes them.

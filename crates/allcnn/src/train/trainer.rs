@@ -13,6 +13,7 @@ use super::figures::Unread;
 use super::health::Watch;
 use super::{Checkpoint, Cost, End, EpochRow, Error, Event, Limits, Observer, Outcome, Progress, Task};
 use crate::evaluate::{Scores, TestSet, Views, score};
+use crate::known_images;
 use crate::parameters::{Kind, Parameters, Tensor};
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::run::RunFolder;
@@ -447,6 +448,8 @@ impl<'a, D: Device> Trainer<'a, D> {
         if let Some(value) = not_finite(&checkpoint.values).or_else(|| not_finite(&checkpoint.velocities)) {
             return Err(self.diverged(run, f64::from(value)));
         }
+        let heldout = self.task.validation.into_iter().chain([self.task.test]);
+        known_images::update(run, self.task.train, heldout)?;
         if best {
             checkpoint.write(&run.best())?;
         }
