@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use allcnn::augment::Augment;
 use allcnn::data::{Holdout, Labels};
+use allcnn::examine::Split;
 use allcnn::net::Init;
 use allcnn::preprocess::Method;
 use allcnn_device::Precision;
@@ -70,6 +71,7 @@ pub enum Command {
         help_template = TEMPLATE,
         before_help = "Examples:
   allcnn eval runs/NAME                        on the test images of its training
+  allcnn eval runs/NAME --split validation     on the images that chose its weights
   allcnn eval runs/NAME --split train          on its training images
   allcnn eval runs/NAME --data other/ --json   on other images with the same classes"
     )]
@@ -200,7 +202,7 @@ pub struct TrainArgs {
     pub data: Option<String>,
     /// quick, paper, imagenet, or a TOML file of settings [default: quick]
     #[arg(long, value_name = "NAME|FILE")]
-    pub recipe: Option<String>,
+    pub recipe: Option<PathBuf>,
     /// Passes over the training images [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = count::<u32>(1_000_000))]
     pub epochs: Option<u32>,
@@ -256,7 +258,7 @@ pub struct TrainArgs {
     /// The run folder to make [default: runs/DATE-TIME-MODEL]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Go on with the run of this folder, with its own settings (--data only where the images have moved)
+    /// Go on with the run of this folder, with its own settings (--data where its images are now, if not found)
     #[arg(long, value_name = "DIR", conflicts_with_all = [
         "model", "input", "recipe", "epochs", "iterations", "batch", "lr", "weight_decay", "momentum", "init", "preprocess",
         "augment", "holdout", "labels", "limit", "precision", "seed", "out",
@@ -293,14 +295,26 @@ impl From<LabelChoice> for Labels {
 pub enum SplitChoice {
     /// The images kept for testing.
     Test,
+    /// The images that chose the best weights, where the data has a validation split.
+    Validation,
     /// The training images.
     Train,
+}
+
+impl From<SplitChoice> for Split {
+    fn from(choice: SplitChoice) -> Self {
+        match choice {
+            SplitChoice::Test => Split::Test,
+            SplitChoice::Validation => Split::Validation,
+            SplitChoice::Train => Split::Train,
+        }
+    }
 }
 
 /// A checkpoint of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CheckpointChoice {
-    /// The one with the lowest test error.
+    /// The one with the lowest error on the validation images, or on the test images where there are none.
     Best,
     /// The latest one.
     Last,
@@ -311,10 +325,10 @@ pub enum CheckpointChoice {
 pub struct EvalArgs {
     /// A run folder
     pub run: PathBuf,
-    /// Other data than the run's
+    /// Where the run's data is now, or other data with the same classes; that is measured whole
     #[arg(long)]
     pub data: Option<String>,
-    /// Which images of the data
+    /// Which images of the data, where it has splits
     #[arg(long, value_enum, default_value = "test")]
     pub split: SplitChoice,
     /// Look at each image N times, as it is and varied as in the training (else by flips and shifts), and average

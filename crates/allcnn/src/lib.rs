@@ -42,14 +42,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+#![warn(clippy::disallowed_methods)]
 pub use allcnn_data as data;
 pub use allcnn_data::atomic_file;
 
 pub mod augment;
+pub mod data_place;
 pub mod evaluate;
 pub mod examine;
 pub mod import;
 pub mod input;
+pub mod known_images;
 pub mod net;
 pub mod parameters;
 pub mod plan;
@@ -59,6 +63,8 @@ mod read_ahead;
 pub mod report;
 pub mod run;
 pub mod samples;
+pub mod shown;
+mod split;
 pub mod sweep;
 pub mod train;
 pub mod visualise;

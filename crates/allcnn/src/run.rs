@@ -8,22 +8,24 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic_file::write_atomically;
-use crate::data::Labels;
+use crate::data::{DataSet, Labels};
 use crate::net::Network;
 use crate::preprocess::Preprocessor;
+use crate::shown::PathText;
+use crate::split::Split;
 use crate::train::{Checkpoint, CheckpointError, EpochRow, Recipe, Request, csv};
 
 /// What is wrong with a run folder.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The folder for a new run has one already.
-    #[error("{path} already holds a run: give another --out, or continue it with --resume {path}", path = .0.display())]
+    #[error("{path} already holds a run: give another --out, or continue it with --resume {path}", path = .0.shown())]
     Occupied(PathBuf),
     /// No run is there.
-    #[error("{path} is no run folder: it has no run.toml\nexpected a folder that `allcnn train` made", path = .0.display())]
+    #[error("{path} is no run folder: it has no run.toml\nexpected a folder that `allcnn train` made", path = .0.shown())]
     NotARun(PathBuf),
     /// A `run.toml` that cannot be understood.
-    #[error("cannot understand {path}: {problem}", path = .path.display())]
+    #[error("cannot understand {path}: {problem}", path = .path.shown())]
     Manifest {
         /// The file.
         path: PathBuf,
@@ -34,7 +36,7 @@ pub enum RunError {
     #[error(
         "a resumed training keeps its settings, but these differ from {path}: {changes}\n\
          leave them out, or begin a new run; only the threads and the time limit may change",
-        path = .path.display(), changes = .changes.join(", ")
+        path = .path.shown(), changes = .changes.join(", ")
     )]
     Changed {
         /// The folder.
@@ -42,23 +44,17 @@ pub enum RunError {
         /// Each setting with both values.
         changes: Vec<String>,
     },
-    /// A resumed training with other images.
+    /// A list of images that cannot be understood.
     #[error(
-        "the data {source_name} is not what this run was trained on: its fingerprint is {given}, expected {expected}\n\
-         give the same images, or begin a new run"
+        "cannot understand {path}: it is damaged or no list of images\n\
+         put the file back, or remove it: then this run does not know its images any more",
+        path = .0.shown()
     )]
-    OtherData {
-        /// The data as it was given.
-        source_name: String,
-        /// Its fingerprint.
-        given: String,
-        /// The run's.
-        expected: String,
-    },
+    Identities(PathBuf),
     /// Weights of another network than that of the run.
     #[error(
         "the weights in {path} are of the network {given}, the run trained {expected}, and they differ\n\
-         put the run's own best.safetensors and last.safetensors back", path = .path.display()
+         put the run's own best.safetensors and last.safetensors back", path = .path.shown()
     )]
     OtherNetwork {
         /// The folder.
@@ -69,7 +65,7 @@ pub enum RunError {
         expected: String,
     },
     /// The system refused.
-    #[error("cannot {action} {path}: {source}", path = .path.display())]
+    #[error("cannot {action} {path}: {source}", path = .path.shown())]
     Io {
         /// What was tried.
         action: &'static str,
@@ -86,6 +82,12 @@ pub enum RunError {
 pub struct DataRecord {
     /// The data as it was given.
     pub source: String,
+    /// Its place from the root of the file system, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absolute: Option<String>,
+    /// Its place from the run folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relative: Option<String>,
     /// What was held out for testing, as it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdout: Option<String>,
@@ -99,8 +101,37 @@ pub struct DataRecord {
     pub fingerprint: String,
     /// Training images.
     pub train_images: usize,
+    /// Validation images, where the data has such a split.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub validation_images: usize,
     /// Test images.
     pub test_images: usize,
+}
+
+/// Whether a number is left out of a file.
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl DataRecord {
+    /// The split whose images choose the best epoch of a training; none where every image is trained on.
+    pub fn selected_on(&self) -> Option<Split> {
+        match (self.validation_images, self.test_images) {
+            (0, 0) => None,
+            (0, _) => Some(Split::Test),
+            _ => Some(Split::Validation),
+        }
+    }
+
+    /// The fingerprint of `data` to hold against the record's: a run that knew no validation images knows none of their
+    /// fingerprint.
+    pub fn fingerprint_of(&self, data: &DataSet) -> String {
+        if self.validation_images == 0 {
+            data.fingerprint_without_validation()
+        } else {
+            data.fingerprint.clone()
+        }
+    }
 }
 
 /// How a run was carried out: nothing here changes its result on one kind of device.
@@ -147,11 +178,6 @@ pub struct Manifest {
 pub const PROGRAM: &str = concat!("allcnn ", env!("CARGO_PKG_VERSION"));
 
 impl Manifest {
-    /// The data that it was trained on; none where the weights were imported.
-    pub fn own_data(&self) -> Option<&String> {
-        self.imported.is_none().then_some(&self.data.source)
-    }
-
     /// The settings of a request that differ and would change the result, each with both values.
     pub fn changes(&self, request: &Request) -> Vec<String> {
         let mut changes = Vec::new();
@@ -242,7 +268,8 @@ impl RunFolder {
         self.path.join("last.safetensors")
     }
 
-    /// The checkpoint with the lowest test error.
+    /// The checkpoint with the lowest error on the images that choose it: the validation images where the data has some,
+    /// else the test images.
     pub fn best(&self) -> PathBuf {
         self.path.join("best.safetensors")
     }
@@ -250,6 +277,16 @@ impl RunFolder {
     /// The fitted preprocessing.
     pub fn preprocessing(&self) -> PathBuf {
         self.path.join("preprocess.safetensors")
+    }
+
+    /// The images that it was trained on, by what they are.
+    pub fn trained_images(&self) -> PathBuf {
+        self.path.join("trained.bin")
+    }
+
+    /// The images that it was not trained on, by what they are and by name.
+    pub fn heldout(&self) -> PathBuf {
+        self.path.join("heldout.txt")
     }
 
     /// The figures of each epoch.
@@ -285,7 +322,8 @@ impl RunFolder {
         self.write(&path, text.as_bytes())
     }
 
-    fn write(&self, path: &Path, contents: &[u8]) -> Result<(), RunError> {
+    /// Writes one of its files.
+    pub(crate) fn write(&self, path: &Path, contents: &[u8]) -> Result<(), RunError> {
         let wrong = |source| RunError::Io { action: "write", path: path.into(), source };
         write_atomically(path, contents).map_err(wrong)
     }
@@ -372,11 +410,14 @@ mod tests {
             epoch_steps: 40,
             data: DataRecord {
                 source: "shapes".into(),
+                absolute: None,
+                relative: None,
                 holdout: None,
                 labels: Labels::Fine,
                 limit: Some(500),
                 fingerprint: "ab12".into(),
                 train_images: 450,
+                validation_images: 0,
                 test_images: 50,
             },
             session: Session { device: "cpu".into(), time_limit_s: None },
@@ -428,7 +469,7 @@ mod tests {
     fn a_new_folder_is_named_after_the_model_and_does_not_exist() {
         let folder = tempfile::tempdir().unwrap();
         let first = RunFolder::unused(folder.path(), "nets/mine.toml");
-        assert!(first.to_string_lossy().ends_with("-mine"), "{}", first.display());
+        assert!(first.to_string_lossy().ends_with("-mine"), "{first:?}");
         fs::create_dir_all(&first).unwrap();
         assert_ne!(RunFolder::unused(folder.path(), "nets/mine.toml"), first);
     }

@@ -22,7 +22,7 @@ pub struct FeaturesArgs {
     /// Patches of each filter, from as many images
     #[arg(long, value_name = "K", default_value = "9", value_parser = count::<usize>(100))]
     pub patches: usize,
-    /// Other images than the run's; their classes do not matter
+    /// Other images than the run's; their classes do not matter, and loose pictures have none
     #[arg(long)]
     pub data: Option<String>,
     /// Which images of the data [default: train, or test where there are no others]

@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn only_what_did_not_learn_is_begun_again_and_so_often() {
-        let record = |fate| Record { fate, seed: 0, seconds: 1.0, history: Vec::new() };
+        let record = |fate| Record { fate, seed: 0, seconds: 1.0, history: Vec::new(), tested: None };
         let after =
             |fates: &[Fate], reseed| due(&fates.iter().map(|&fate| record(fate)).collect::<Vec<_>>(), reseed);
         let (dead, good) = (Fate::Dead, Fate::Finished);

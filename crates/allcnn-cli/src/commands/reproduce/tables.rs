@@ -1,10 +1,12 @@
 //! `allcnn reproduce table3` and `table4`: from the flags to the plan, then one process's work on the sweep.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use allcnn::examine::Split;
+use allcnn::shown::PathText;
 use allcnn::sweep::{Ended, Error, Notice, PaperTable, Plan, Row, Status, Sweep, Table, Terms};
 use allcnn::train::Observer;
 use allcnn_device::Device;
@@ -14,7 +16,7 @@ use serde::Serialize;
 use crate::args::TableArgs;
 use crate::commands::recipe_choice;
 use crate::device::{self, on_device};
-use crate::interrupt::{self, EXIT_INTERRUPTED};
+use crate::interrupt;
 use crate::output;
 use crate::progress::{Progress, human_time};
 use crate::training_progress::{LoadingProgress, TrainingProgress};
@@ -30,7 +32,8 @@ struct Document {
     rows: Vec<RowDocument>,
 }
 
-/// A network: the paper's error, and ours at the best learning rate.
+/// A network: the paper's error, and ours at the best learning rate: after the last epoch, or where it was selected on
+/// validation images, in the best one.
 #[derive(Debug, Serialize)]
 struct RowDocument {
     name: String,
@@ -38,6 +41,7 @@ struct RowDocument {
     test_error_pct: Option<f64>,
     deviation: Option<f64>,
     learning_rate: Option<f64>,
+    selected_on: Option<Split>,
 }
 
 /// Works on the table, or tells how far it is.
@@ -62,15 +66,15 @@ pub fn run(table: PaperTable, arguments: &TableArgs) -> anyhow::Result<ExitCode>
         (sweep, ended)
     };
     let status = sweep.status()?;
-    if arguments.json {
-        output::json(&document(&sweep, &status)?)?;
+    let shown = if arguments.json {
+        output::json(&document(&sweep, &status)?)
     } else {
-        output::text(&words(&sweep, &status)?)?;
-    }
+        output::text(&words(&sweep, &status)?)
+    };
     if ended == Ended::Interrupted {
         progress.note("interrupted: everything is saved; the same command goes on");
     }
-    Ok(if ended == Ended::Interrupted { ExitCode::from(EXIT_INTERRUPTED) } else { ExitCode::SUCCESS })
+    interrupt::exit_code(ended == Ended::Interrupted, shown)
 }
 
 /// The plan that the flags make, over that of the folder, or over the paper's.
@@ -116,8 +120,13 @@ fn work(
         }
         Notice::Training(event) => training.observe(event),
         Notice::Ended { name, record } => {
-            let error =
-                record.error_pct().map_or_else(String::new, |error| format!(", test error {error:.2} %"));
+            let epoch = match record.selected_on() {
+                Some(Split::Validation) => "in the epoch that is best on the validation images",
+                _ => "after the last epoch",
+            };
+            let error = record
+                .error_pct()
+                .map_or_else(String::new, |error| format!(", test error {error:.2} % {epoch}"));
             progress.note(&format!("{name}: {}{error}", record.fate.word()));
         }
         Notice::Waits => progress.note("waiting for trainings that other processes are at"),
@@ -137,14 +146,14 @@ fn words(sweep: &Sweep, status: &Status) -> anyhow::Result<String> {
         let state = if running.is_held { "" } else { ", nobody is at it" };
         text += &format!("{}: epoch {} of {}{state}\n", running.name, running.epochs, running.total_epochs);
     }
-    text += &format!("folder  {}\n", sweep.path().display());
+    text += &format!("folder  {}\n", sweep.path().shown());
     Ok(text)
 }
 
 fn document(sweep: &Sweep, status: &Status) -> anyhow::Result<Document> {
     let Table { rows, plan } = sweep.table()?;
     Ok(Document {
-        folder: Path::display(sweep.path()).to_string(),
+        folder: sweep.path().text(),
         table: plan.table.name(),
         ended: status.ended,
         total: status.total,
@@ -161,5 +170,6 @@ fn row(row: &Row) -> RowDocument {
         test_error_pct: best.and_then(|rate| rate.mean()),
         deviation: best.and_then(|rate| rate.deviation()),
         learning_rate: best.map(|rate| rate.learning_rate),
+        selected_on: row.selected_on(),
     }
 }
