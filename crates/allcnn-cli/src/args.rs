@@ -202,7 +202,7 @@ pub struct TrainArgs {
     pub data: Option<String>,
     /// quick, paper, imagenet, or a TOML file of settings [default: quick]
     #[arg(long, value_name = "NAME|FILE")]
-    pub recipe: Option<String>,
+    pub recipe: Option<PathBuf>,
     /// Passes over the training images [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = count::<u32>(1_000_000))]
     pub epochs: Option<u32>,

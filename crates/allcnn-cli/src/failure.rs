@@ -1,10 +1,16 @@
 //! How a failure is told: one to three lines on standard error and an exit code.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
+use allcnn::shown::PathText;
 use allcnn::{import, net, sweep, train, visualise};
+use clap::error::ErrorKind;
+
+use crate::output;
+use crate::streams;
 
 /// The exit code of work that failed.
 pub const EXIT_FAILED: u8 = 1;
@@ -14,19 +20,33 @@ pub const EXIT_USAGE: u8 = 2;
 /// Shows the help that was asked for, or tells in a few lines what clap found wrong.
 pub fn report_usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        let shown = error.print();
-        return if shown.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) };
+        return output::text(&error.render().to_string())
+            .map_or_else(|error| report(&error), |()| ExitCode::SUCCESS);
+    }
+    if error.kind() == ErrorKind::InvalidUtf8 {
+        streams::message(&format!("error: {}", not_utf8()));
+        return ExitCode::from(EXIT_USAGE);
     }
     let text = error.render().to_string();
-    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("Usage:")) {
-        eprintln!("{line}");
-    }
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("Usage:"));
+    streams::message(&lines.collect::<Vec<_>>().join("\n"));
     ExitCode::from(EXIT_USAGE)
+}
+
+/// What clap does not say: which arguments these are.
+fn not_utf8() -> String {
+    let given: Vec<_> = std::env::args_os().filter(|argument| argument.to_str().is_none()).collect();
+    let given: Vec<String> = given.iter().map(|argument| Path::new(argument).shown()).collect();
+    format!(
+        "given {}; expected UTF-8 for data, networks and settings, which a run records as text\n\
+         (the names of pictures, weights and run folders may be any): rename it, or make a link to it",
+        given.join(", ")
+    )
 }
 
 /// Tells the failure on standard error and returns its exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {}", message(error));
+    streams::message(&format!("error: {}", message(error)));
     ExitCode::from(if is_usage(error) { EXIT_USAGE } else { EXIT_FAILED })
 }
 
@@ -89,14 +109,15 @@ pub fn keep_panics() {
 /// Tells a panic that nobody caught.
 pub fn report_panic() -> ExitCode {
     let seen = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
-    eprintln!("internal error: {}", seen.as_ref().map_or("a thread panicked", |(text, _)| text));
-    eprintln!(
-        "This is a bug in allcnn, not a mistake of yours: please report it with the command and this message."
+    let text = seen.as_ref().map_or("a thread panicked", |(text, _)| text);
+    streams::message(&format!("internal error: {text}"));
+    streams::message(
+        "This is a bug in allcnn, not a mistake of yours: please report it with the command and this message.",
     );
     if let Some((_, backtrace)) =
         seen.filter(|(_, backtrace)| backtrace.status() == BacktraceStatus::Captured)
     {
-        eprintln!("{backtrace}");
+        streams::message(backtrace.to_string().trim_end());
     }
     ExitCode::from(EXIT_FAILED)
 }

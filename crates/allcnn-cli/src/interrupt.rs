@@ -1,21 +1,118 @@
-//! Ctrl-C: the first one asks for an orderly end, the second one ends at once.
+//! Ctrl-C and its relatives: the first signal asks for an orderly end, the second one ends at once.
 
 use std::io;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use crate::failure;
+use crate::streams;
 
 /// The exit code of a run that was interrupted after saving.
-pub const EXIT_INTERRUPTED: u8 = 130;
+const EXIT_INTERRUPTED: u8 = 130;
 
-/// From now on the first SIGINT or SIGTERM sets `stop` and a second one ends the program.
+/// From now on the first signal to end (Ctrl-C, SIGTERM, the terminal's SIGHUP) sets `stop`, and a second one ends the
+/// program.
 pub fn listen(stop: &Arc<AtomicBool>) -> io::Result<()> {
-    for signal in [SIGINT, SIGTERM] {
-        // The order matters: the exit sees the flag of an earlier signal, then this one sets it.
-        flag::register_conditional_shutdown(signal, i32::from(EXIT_INTERRUPTED), Arc::clone(stop))?;
-        flag::register(signal, Arc::clone(stop))?;
+    platform::listen(Arc::clone(stop))
+}
+
+/// The exit code of work that saves, once its result was `shown` or could not be. An interrupted one says that it is
+/// saved even where standard output is gone, as after the end of a terminal.
+pub fn exit_code(interrupted: bool, shown: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    match shown {
+        Ok(()) if !interrupted => Ok(ExitCode::SUCCESS),
+        Err(error) if !interrupted => Err(error),
+        shown => {
+            if let Err(error) = shown {
+                streams::warning(&failure::message(&error));
+            }
+            Ok(ExitCode::from(EXIT_INTERRUPTED))
+        }
     }
-    Ok(())
+}
+
+#[cfg(unix)]
+mod platform {
+    use std::fs;
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
+    use signal_hook::low_level;
+
+    use super::EXIT_INTERRUPTED;
+
+    /// Signals this close together are one wish: `timeout` sends its signal to the program and then to its whole group,
+    /// a shell whose terminal closes sends SIGHUP before the system does.
+    const ONE_WISH: Duration = Duration::from_millis(500);
+
+    pub fn listen(stop: Arc<AtomicBool>) -> io::Result<()> {
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        if hangup_ends() {
+            signals.add_signal(SIGHUP)?;
+        }
+        let wait = move || {
+            let mut first: Option<Instant> = None;
+            for _ in signals.forever() {
+                if first.get_or_insert_with(Instant::now).elapsed() >= ONE_WISH {
+                    low_level::exit(EXIT_INTERRUPTED.into());
+                }
+                stop.store(true, Ordering::Relaxed);
+            }
+        };
+        thread::Builder::new().name("signals".into()).spawn(wait).map(|_| ())
+    }
+
+    /// Whether SIGHUP ends the program, as it does unless the program was started with it ignored, by `nohup` say.
+    /// Where that cannot be found out SIGHUP is left as it is.
+    fn hangup_ends() -> bool {
+        fs::read_to_string("/proc/self/status")
+            .is_ok_and(|status| ignored(&status) & (1 << (SIGHUP - 1)) == 0)
+    }
+
+    /// The signals that are ignored, a bit each; all where the text does not say.
+    fn ignored(status: &str) -> u64 {
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(u64::MAX)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn ignored_signals_are_bits() {
+            assert_eq!(
+                ignored("Name:\tallcnn\nSigIgn:\t0000000000001001\nSigCgt:\t0000000180000440\n"),
+                0x1001
+            );
+            assert_eq!(ignored("Name:\tallcnn\n"), u64::MAX);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod platform {
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::flag;
+
+    use super::EXIT_INTERRUPTED;
+
+    pub fn listen(stop: Arc<AtomicBool>) -> io::Result<()> {
+        for signal in [SIGINT, SIGTERM] {
+            // The order matters: the exit sees the flag of an earlier signal, then this one sets it.
+            flag::register_conditional_shutdown(signal, EXIT_INTERRUPTED.into(), Arc::clone(&stop))?;
+            flag::register(signal, Arc::clone(&stop))?;
+        }
+        Ok(())
+    }
 }

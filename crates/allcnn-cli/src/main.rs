@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted after saving.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+#![warn(clippy::disallowed_methods)]
 
 mod args;
 mod commands;
@@ -11,6 +13,7 @@ mod interrupt;
 mod npy;
 mod output;
 mod progress;
+mod streams;
 mod training_progress;
 mod values;
 

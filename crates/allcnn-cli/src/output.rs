@@ -1,24 +1,22 @@
 //! Results on standard output: tables for people, exactly one JSON document for programs.
 
-use std::io::{self, ErrorKind, Write};
-
+use allcnn::shown::escaped;
 use anyhow::Context;
 use serde::Serialize;
 
-/// Writes text to standard output. A reader that went away, as `head` does, wants no more: that is a good end.
+use crate::streams;
+
+const UNWRITTEN: &str = "cannot write to standard output";
+
+/// Writes text to standard output.
 pub fn text(text: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
-        result => result.context("cannot write to standard output"),
-    }
+    streams::result(text).context(UNWRITTEN)
 }
 
 /// Writes one JSON document and a line end.
 pub fn json(document: &impl Serialize) -> anyhow::Result<()> {
-    let mut line = serde_json::to_string(document).context("cannot write the JSON document")?;
-    line.push('\n');
-    text(&line)
+    let document = serde_json::to_string(document).context("cannot write the JSON document")?;
+    streams::document(&document).context(UNWRITTEN)
 }
 
 /// How a column of a table stands.
@@ -46,9 +44,9 @@ impl Table {
         }
     }
 
-    /// Adds a row, a cell for each column.
+    /// Adds a row, a cell for each column. A cell is one line, whatever name it holds.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        self.rows.push(cells.into_iter().map(|cell| escaped(&cell)).collect());
     }
 }
 
@@ -89,5 +87,7 @@ mod tests {
         table.row(["a".to_owned(), thousands(1_234_567)]);
         table.row(["long name".to_owned(), "1".to_owned()]);
         assert_eq!(table.to_string(), "name           count\na          1,234,567\nlong name          1\n");
+        table.row(["two\nlines".to_owned(), "2".to_owned()]);
+        assert_eq!(table.to_string().lines().nth(3), Some("two\\nlines          2"));
     }
 }

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::streams;
+
 /// The least time between two plain lines of one task.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -32,7 +34,7 @@ impl Progress {
     /// A line that stays.
     pub fn note(self, text: &str) {
         if self != Self::Silent {
-            eprintln!("{text}");
+            streams::message(text);
         }
     }
 
@@ -86,15 +88,15 @@ impl Task {
             bar.set_message(detail());
         } else if self.progress == Progress::Lines && self.last_line.elapsed() >= LINE_INTERVAL {
             self.last_line = Instant::now();
-            eprintln!("{}", format!("{} {} {}", self.label, self.amount(done), detail()).trim_end());
+            streams::message(format!("{} {} {}", self.label, self.amount(done), detail()).trim_end());
         }
     }
 
     /// A warning that stays, above the bar; told even where progress is not.
     pub fn warn(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("warning: {text}")),
-            None => eprintln!("warning: {text}"),
+            Some(bar) => bar.suspend(|| streams::warning(text)),
+            None => streams::warning(text),
         }
     }
 

@@ -10,6 +10,7 @@ use allcnn::train::{EpochRow, Event, Observer};
 use crate::interrupt;
 use crate::output::thousands;
 use crate::progress::{Progress, Task, Unit, human_time};
+use crate::streams;
 
 /// Shows the events of a training.
 pub struct TrainingProgress {
@@ -118,7 +119,7 @@ impl Observer for TrainingProgress {
                 });
                 self.progress.note(&class_names(classes));
                 if let Some(Err(error)) = self.stop.take().map(|stop| interrupt::listen(&stop)) {
-                    eprintln!("warning: Ctrl-C will end the training without saving: {error}");
+                    streams::warning(&format!("Ctrl-C will end the training without saving: {error}"));
                 }
             }
             Event::Step { step, total_steps, epoch, loss, images_per_s, .. } => {
@@ -129,7 +130,7 @@ impl Observer for TrainingProgress {
             // Not progress: told even with --quiet.
             Event::Warning(text) => match &self.epoch {
                 Some((_, task)) => task.warn(text),
-                None => eprintln!("warning: {text}"),
+                None => streams::warning(text),
             },
         }
     }

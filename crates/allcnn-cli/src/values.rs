@@ -1,11 +1,14 @@
 //! Values as people write them on the command line: each parser says what was given and what is expected.
 
+use std::ffi::OsString;
 use std::ops::Range;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use allcnn::import::{Scaling, ScalingError};
 use allcnn::visualise::{Place, Unit};
-use clap::builder::TypedValueParser;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 /// Where the work runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +104,17 @@ pub fn range(text: &str) -> Result<Range<usize>, String> {
         .filter(|(start, end)| start < end)
         .map(|(start, end)| start..end)
         .ok_or_else(|| "expected A..B with A below B, such as 0..16, or one number".to_owned())
+}
+
+/// What imported weights take: words, numbers, or a file whose name need not be UTF-8.
+pub fn scaling() -> impl TypedValueParser<Value = Scaling> {
+    OsStringValueParser::new().try_map(|given: OsString| match given.to_str() {
+        Some(text) => text.parse(),
+        None if Path::new(&given).extension().is_some_and(|extension| extension == "safetensors") => {
+            Ok(Scaling::File(given.into()))
+        }
+        None => Err(ScalingError),
+    })
 }
 
 /// A size in pixels, as in `32x32`: height and width.

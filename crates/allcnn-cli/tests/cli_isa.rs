@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use support::{allcnn, command, finish, tensors, train_arguments, workspace};
+use support::{command, finish, tensors, train_arguments, workspace};
 
 /// Channels between a vector and the rows of a register tile, for each kernel that has transforms of its own.
 const NETWORK: &str = r#"
@@ -54,13 +54,4 @@ fn every_instruction_set_trains_like_plain_code() {
             assert!(difference < ROUNDING, "{isa}, {name}: a difference of {difference:e}");
         }
     }
-}
-
-#[test]
-fn an_unknown_instruction_set_is_refused_with_those_that_are_known() {
-    let folder = workspace();
-    let arguments = train_arguments("run", &[]);
-    finish(command(folder.path(), &arguments).env("ALLCNN_MAX_ISA", "sse9"))
-        .fails(1, &["sse9", "portable", "neon"]);
-    allcnn(folder.path(), &["models"]).done();
 }

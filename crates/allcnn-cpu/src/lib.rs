@@ -12,6 +12,8 @@
 //! | `ops` | everything else, as plain loops that the compiler vectorizes |
 //!
 //! Every result has the same bits for any number of threads.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+#![warn(clippy::disallowed_methods)]
 
 mod buffer;
 mod conv;

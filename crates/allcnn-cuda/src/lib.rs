@@ -17,6 +17,7 @@
 //! | `cache` | what is kept on disk |
 //!
 //! Nothing here needs CUDA to be built: libraries are loaded when [`Cuda::new`] is called.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod cache;
 mod conv;

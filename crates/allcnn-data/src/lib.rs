@@ -14,6 +14,7 @@
 //! # Ok::<(), allcnn_data::Error>(())
 //! ```
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 pub mod atomic_file;
 mod collect;
 pub mod convert;
@@ -23,7 +24,9 @@ mod error;
 pub mod fetch;
 mod formats;
 pub mod fuzz;
+mod identity;
 mod jpeg;
+mod loose;
 mod note;
 mod open;
 mod options;
@@ -34,13 +37,15 @@ mod source;
 mod split;
 pub mod verify;
 
-pub use dataset::{DataSet, Ignored, Images, Kind, Skipped, read_photo};
+pub use dataset::{DataSet, Ignored, Images, Kind, Skipped, cut_photo, read_photo};
 pub use error::Error;
 pub use fetch::data_folder;
 pub use formats::pickle::PickleError;
 pub use formats::shapes;
+pub use identity::{BadIdentity, Identities, Identity, IdentitySet};
 pub use note::Note;
-pub use open::{has_test_split, open};
+pub use loose::open_loose;
+pub use open::{has_test_split, is_named, open};
 pub use options::{Labels, Options};
 pub use picture::{Crop, Framing, Picture};
 pub use progress::{Progress, Stage};

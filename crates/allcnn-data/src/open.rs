@@ -34,6 +34,11 @@ pub fn open(data: &str, options: &Options, progress: &mut dyn FnMut(Progress)) -
     finish(name, &path, loaded, options)
 }
 
+/// Whether DATA is the name of a data set, and not a path.
+pub fn is_named(data: &str) -> bool {
+    matches!(data, "shapes" | "cifar10" | "cifar100")
+}
+
 /// Whether DATA has a test split of its own; reads as little as it can.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 //! and no tensor algebra: see [`Device`]. [`Reference`] is the plain-loop implementation that defines what every
 //! operation means, and [`conformance`] is the suite that holds any other device against it.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod activation;
 mod collective;

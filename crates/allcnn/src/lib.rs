@@ -42,6 +42,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+#![warn(clippy::disallowed_methods)]
 pub use allcnn_data as data;
 pub use allcnn_data::atomic_file;
 
@@ -59,6 +61,7 @@ mod read_ahead;
 pub mod report;
 pub mod run;
 pub mod samples;
+pub mod shown;
 mod split;
 pub mod sweep;
 pub mod train;

@@ -16,6 +16,7 @@ use crate::parameters::{Kind, Parameters};
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::preprocess::Geometry;
 use crate::run::RunFolder;
+use crate::shown::PathText;
 use crate::train::{Checkpoint, Error};
 
 /// An image file larger than this is not read.
@@ -88,7 +89,7 @@ impl<'d, D: Device> Predictor<'d, D> {
                 pictures.iter().filter_map(|picture| picture.as_deref().ok()).collect();
             let mut rows = self.probabilities(&readable)?.into_iter();
             for (file, picture) in files.iter().zip(&pictures) {
-                let file = file.display().to_string();
+                let file = file.text();
                 answers.push(match (picture, picture.is_ok().then(|| rows.next()).flatten()) {
                     (Err(error), _) => Prediction::Unread { file, error: error.clone() },
                     (Ok(_), row) => {

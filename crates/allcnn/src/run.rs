@@ -11,6 +11,7 @@ use crate::atomic_file::write_atomically;
 use crate::data::{DataSet, Labels};
 use crate::net::Network;
 use crate::preprocess::Preprocessor;
+use crate::shown::PathText;
 use crate::split::Split;
 use crate::train::{Checkpoint, CheckpointError, EpochRow, Recipe, Request, csv};
 
@@ -18,13 +19,13 @@ use crate::train::{Checkpoint, CheckpointError, EpochRow, Recipe, Request, csv};
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The folder for a new run has one already.
-    #[error("{path} already holds a run: give another --out, or continue it with --resume {path}", path = .0.display())]
+    #[error("{path} already holds a run: give another --out, or continue it with --resume {path}", path = .0.shown())]
     Occupied(PathBuf),
     /// No run is there.
-    #[error("{path} is no run folder: it has no run.toml\nexpected a folder that `allcnn train` made", path = .0.display())]
+    #[error("{path} is no run folder: it has no run.toml\nexpected a folder that `allcnn train` made", path = .0.shown())]
     NotARun(PathBuf),
     /// A `run.toml` that cannot be understood.
-    #[error("cannot understand {path}: {problem}", path = .path.display())]
+    #[error("cannot understand {path}: {problem}", path = .path.shown())]
     Manifest {
         /// The file.
         path: PathBuf,
@@ -35,7 +36,7 @@ pub enum RunError {
     #[error(
         "a resumed training keeps its settings, but these differ from {path}: {changes}\n\
          leave them out, or begin a new run; only the threads and the time limit may change",
-        path = .path.display(), changes = .changes.join(", ")
+        path = .path.shown(), changes = .changes.join(", ")
     )]
     Changed {
         /// The folder.
@@ -59,7 +60,7 @@ pub enum RunError {
     /// Weights of another network than that of the run.
     #[error(
         "the weights in {path} are of the network {given}, the run trained {expected}, and they differ\n\
-         put the run's own best.safetensors and last.safetensors back", path = .path.display()
+         put the run's own best.safetensors and last.safetensors back", path = .path.shown()
     )]
     OtherNetwork {
         /// The folder.
@@ -70,7 +71,7 @@ pub enum RunError {
         expected: String,
     },
     /// The system refused.
-    #[error("cannot {action} {path}: {source}", path = .path.display())]
+    #[error("cannot {action} {path}: {source}", path = .path.shown())]
     Io {
         /// What was tried.
         action: &'static str,
@@ -460,7 +461,7 @@ mod tests {
     fn a_new_folder_is_named_after_the_model_and_does_not_exist() {
         let folder = tempfile::tempdir().unwrap();
         let first = RunFolder::unused(folder.path(), "nets/mine.toml");
-        assert!(first.to_string_lossy().ends_with("-mine"), "{}", first.display());
+        assert!(first.to_string_lossy().ends_with("-mine"), "{first:?}");
         fs::create_dir_all(&first).unwrap();
         assert_ne!(RunFolder::unused(folder.path(), "nets/mine.toml"), first);
     }

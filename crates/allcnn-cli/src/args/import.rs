@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use allcnn::import::Scaling;
 use clap::Args;
 
-use crate::values::image_size;
+use crate::values::{image_size, scaling};
 
 /// `allcnn import`.
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub struct ImportArgs {
     /// What the network takes for a pixel: none (value / 255), imagenet (torchvision's mean and deviation), caffe (value -
     /// mean), R,G,B/R,G,B (means and deviations of value / 255), or the preprocess.safetensors of a run [default: caffe
     /// for a .caffemodel, imagenet for features.N and classifier.N, else none]
-    #[arg(long, value_name = "KIND|FILE", value_parser = str::parse::<Scaling>)]
+    #[arg(long, value_name = "KIND|FILE", value_parser = scaling())]
     pub preprocess: Option<Scaling>,
     /// The run folder to make
     #[arg(long, value_name = "DIR")]

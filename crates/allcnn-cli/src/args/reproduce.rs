@@ -107,7 +107,7 @@ pub struct TableArgs {
     pub epochs: Option<u32>,
     /// paper, quick, or a TOML file of settings [default: paper]
     #[arg(long, value_name = "NAME|FILE")]
-    pub recipe: Option<String>,
+    pub recipe: Option<PathBuf>,
     /// Data in the place of CIFAR-10, as `train` takes it [default: cifar10]
     #[arg(long)]
     pub data: Option<String>,

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use allcnn::data::verify::{Summary, Verification, verify};
 use allcnn::data::{self, DataSet, Framing, Kind, Options, convert, fetch};
+use allcnn::shown::{PathText, escaped};
 
 use crate::args::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs};
 use crate::failure::EXIT_FAILED;
@@ -72,7 +73,7 @@ fn fetch_archive(arguments: &DataFetchArgs) -> anyhow::Result<ExitCode> {
     let mut loading = LoadingProgress::new(Progress::new(arguments.quiet));
     let file = fetch::fetch(arguments.name, &folder, url.as_deref(), &mut |at| loading.show(at))?;
     loading.end();
-    output::text(&format!("{}\n", file.display()))?;
+    output::text(&format!("{}\n", file.shown()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -82,7 +83,7 @@ fn convert_data(arguments: &DataConvertArgs) -> anyhow::Result<ExitCode> {
     convert::convert(&set, &arguments.to, &mut |at| loading.show(at))?;
     loading.end();
     let (train, test) = (thousands(set.train.len() as u64), thousands(set.test.len() as u64));
-    output::text(&format!("{}: {train} training images, {test} test images\n", arguments.to.display()))?;
+    output::text(&format!("{}: {train} training images, {test} test images\n", arguments.to.shown()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -99,7 +100,7 @@ fn kind(kind: Kind) -> &'static str {
 fn words(summary: &Summary) -> String {
     let mut text = format!(
         "{}: {}, {} classes, {}x{}, {} training images, {} test images\n\n",
-        summary.name,
+        escaped(&summary.name),
         kind(summary.kind),
         summary.classes.len(),
         summary.height,
@@ -113,12 +114,12 @@ fn words(summary: &Summary) -> String {
     }
     text += &format!("{table}\nfingerprint {}\n", summary.fingerprint);
     for note in &summary.notes {
-        text += &format!("note: {note}\n");
+        text += &format!("note: {}\n", escaped(&note.to_string()));
     }
     if !summary.skipped.is_empty() {
         text += &format!("left out: {} that cannot be read\n", summary.skipped.len());
         for file in summary.skipped.iter().take(MOST_LISTED) {
-            text += &format!("  {}: {}\n", file.file, file.reason);
+            text += &format!("  {}: {}\n", escaped(&file.file), escaped(&file.reason));
         }
     }
     text
@@ -139,7 +140,7 @@ fn findings(found: &Verification) -> String {
     line(found.repeated_in_train, "training images are there more than once");
     line(found.contradicting_labels, "equal images have different classes");
     for (earlier, later) in found.equal.iter().take(MOST_LISTED) {
-        text += &format!("  {earlier} = {later}\n");
+        text += &format!("  {} = {}\n", escaped(earlier), escaped(later));
     }
     text
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use allcnn::evaluate::Evaluation;
 use allcnn::examine::{Examination, Examined, Which, examine};
 use allcnn::run::{Manifest, RunFolder};
+use allcnn::shown::PathText;
 use allcnn::train::Event;
 use anyhow::Context;
 
@@ -13,6 +14,7 @@ use crate::args::{CheckpointChoice, EvalArgs};
 use crate::device::{self, on_device};
 use crate::output::{self, Align, Table, thousands};
 use crate::progress::{Progress, Unit};
+use crate::streams;
 use crate::training_progress::LoadingProgress;
 
 /// A confusion matrix of more classes does not fit on a screen.
@@ -36,7 +38,7 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     let mut loading = LoadingProgress::new(progress);
     let mut observer = |event: Event<'_>| match event {
         Event::Loading(at) => loading.show(at),
-        Event::Warning(text) => eprintln!("warning: {text}"),
+        Event::Warning(text) => streams::warning(text),
         _ => {}
     };
     let mut task = None;
@@ -62,7 +64,7 @@ fn words(examined: &Examined, wanted: &Examination, run: &RunFolder) -> anyhow::
     let evaluation = &examined.evaluation;
     let mut text = format!(
         "{} ({}) on {} {} images\n\ntop-1 error  {:.2} %\n",
-        run.path().display(),
+        run.path().shown(),
         weights(examined, wanted, &run.manifest()?),
         thousands(evaluation.images as u64),
         wanted.split,

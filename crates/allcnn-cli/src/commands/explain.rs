@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use allcnn::predict::image_files;
 use allcnn::run::RunFolder;
+use allcnn::shown::{PathText, escaped};
 use allcnn::visualise::render::Shading;
 use allcnn::visualise::{Coloring, Entry, Explained, FileExplainer, Place, Request, Unit, plate};
 use allcnn_device::Device;
@@ -17,6 +18,7 @@ use crate::failure::{EXIT_FAILED, WrongUsage};
 use crate::npy;
 use crate::output::{self, Align, Table};
 use crate::progress::{Progress, Unit as Counted};
+use crate::streams;
 
 /// Explains, writes the files and shows what was found. Pictures that cannot be read are told, the others done, and
 /// the exit code is that of failure.
@@ -28,9 +30,9 @@ pub fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let request = request(arguments)?;
     let run = RunFolder::open(&arguments.run)?;
     let files = image_files(&arguments.images)
-        .map_err(|(path, error)| anyhow!("cannot list the folder {}: {error}", path.display()))?;
+        .map_err(|(path, error)| anyhow!("cannot list the folder {}: {error}", path.shown()))?;
     if files.is_empty() {
-        bail!("no pictures in {}: expected .jpg, .png and the like", arguments.images[0].display());
+        bail!("no pictures in {}: expected .jpg, .png and the like", arguments.images[0].shown());
     }
     on_device!(device::open(&arguments.common)?, |device| {
         explain(arguments, FileExplainer::new(&device, &run, &request, files.len())?, &files)
@@ -63,7 +65,7 @@ fn explain<D: Device>(
         let sheet = plate(&explainer, &explained, coloring(arguments.map));
         picture::write(&arguments.out, &sheet)?;
         if let Some(path) = &arguments.npy {
-            write_maps(path, &explained).with_context(|| format!("cannot write {}", path.display()))?;
+            write_maps(path, &explained).with_context(|| format!("cannot write {}", path.shown()))?;
         }
     }
     if arguments.json {
@@ -156,14 +158,16 @@ fn show(arguments: &ExplainArgs, entries: &[Entry], written: bool) -> anyhow::Re
                 }
                 last = Some(line);
             }
-            Entry::Unread { file, error } => eprintln!("cannot read {file}: {error}"),
+            Entry::Unread { file, error } => {
+                streams::message(&format!("cannot read {}: {error}", escaped(file)))
+            }
         }
     }
     let mut text = String::new();
     if written {
-        text = format!("{table}\npicture  {}\n", arguments.out.display());
+        text = format!("{table}\npicture  {}\n", arguments.out.shown());
         if let Some(path) = &arguments.npy {
-            text += &format!("maps     {}\n", path.display());
+            text += &format!("maps     {}\n", path.shown());
         }
     }
     output::text(&text)

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use allcnn::examine::Split;
 use allcnn::run::RunFolder;
+use allcnn::shown::PathText;
 use allcnn::train::Event;
 use allcnn::visualise::{ExplainedFilter, FeatureExplorer, FilterChoice, FilterEntry, Method, Scanned};
 use allcnn_device::Device;
@@ -13,6 +14,7 @@ use crate::args::{FeaturesArgs, SplitChoice};
 use crate::device::{self, on_device};
 use crate::output::{self, Align, Table};
 use crate::progress::{Progress, Unit};
+use crate::streams;
 use crate::training_progress::LoadingProgress;
 
 /// Scans, or draws, writes the sheet and shows what was found.
@@ -42,7 +44,7 @@ fn explore<D: Device>(
     if arguments.json {
         output::json(&entries)?;
     } else {
-        output::text(&format!("{}\npicture  {}\n", table(&entries), arguments.out.display()))?;
+        output::text(&format!("{}\npicture  {}\n", table(&entries), arguments.out.shown()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -57,7 +59,7 @@ pub fn open<D: Device>(
     let mut loading = LoadingProgress::new(progress);
     let mut observer = |event: Event<'_>| match event {
         Event::Loading(at) => loading.show(at),
-        Event::Warning(text) => eprintln!("warning: {text}"),
+        Event::Warning(text) => streams::warning(text),
         _ => {}
     };
     Ok(explorer.open(data, split.map(Split::from), &mut observer)?)
@@ -87,7 +89,7 @@ fn draw<D: Device>(
     if arguments.json {
         output::json(&entries)?;
     } else {
-        output::text(&format!("{} filters\npicture  {}\n", entries.len(), arguments.out.display()))?;
+        output::text(&format!("{} filters\npicture  {}\n", entries.len(), arguments.out.shown()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

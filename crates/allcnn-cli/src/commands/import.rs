@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use allcnn::import::{Import, Imported};
+use allcnn::shown::{PathText, escaped};
 use serde::Serialize;
 
 use crate::args::ImportArgs;
@@ -30,7 +31,7 @@ pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
     };
     let Imported { run, form, network, scaling } = import.into_run(&arguments.out)?;
     let document = Document {
-        run: run.path().display().to_string(),
+        run: run.path().text(),
         model: network.name().to_owned(),
         form: form.to_string(),
         classes: network.classes(),
@@ -44,7 +45,8 @@ pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
         let parameters = thousands(parameters as u64);
         output::text(&format!(
             "weights     {form}\nnetwork     {model}, {parameters} parameters, {classes} classes\n\
-             input       {preprocess}\nrun         {run}\n"
+             input       {preprocess}\nrun         {}\n",
+            escaped(&run)
         ))?;
     }
     Ok(ExitCode::SUCCESS)

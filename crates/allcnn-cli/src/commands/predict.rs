@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use allcnn::predict::{Prediction, Predictor, image_files};
 use allcnn::run::RunFolder;
+use allcnn::shown::{PathText, escaped};
 use allcnn_device::Device;
 use anyhow::{anyhow, bail};
 
@@ -13,6 +14,7 @@ use crate::device::{self, on_device};
 use crate::failure::EXIT_FAILED;
 use crate::output::{self, Align, Table};
 use crate::progress::{Progress, Unit};
+use crate::streams;
 
 /// Pictures at a time.
 const BATCH: usize = 32;
@@ -22,9 +24,9 @@ pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
     let run = RunFolder::open(&arguments.run)?;
     let checkpoint = run.read_best()?;
     let files = image_files(&arguments.images)
-        .map_err(|(path, error)| anyhow!("cannot list the folder {}: {error}", path.display()))?;
+        .map_err(|(path, error)| anyhow!("cannot list the folder {}: {error}", path.shown()))?;
     if files.is_empty() {
-        bail!("no pictures in {}: expected .jpg, .png and the like", arguments.images[0].display());
+        bail!("no pictures in {}: expected .jpg, .png and the like", arguments.images[0].shown());
     }
     let device = device::open(&arguments.common)?;
     let predictions = on_device!(device, |device| {
@@ -65,7 +67,9 @@ fn show(predictions: &[Prediction]) -> anyhow::Result<()> {
                     table.row([file, guess.class.clone(), format!("{:.2} %", 100.0 * guess.probability)]);
                 }
             }
-            Prediction::Unread { file, error } => eprintln!("cannot read {file}: {error}"),
+            Prediction::Unread { file, error } => {
+                streams::message(&format!("cannot read {}: {error}", escaped(file)))
+            }
         }
     }
     output::text(&table.to_string())

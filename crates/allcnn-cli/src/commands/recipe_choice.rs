@@ -1,15 +1,19 @@
 //! The recipe that `train` and `reproduce` are asked for.
 
+use std::path::Path;
+
+use allcnn::shown::PathText;
 use allcnn::train::Recipe;
 use anyhow::Context;
 
 use crate::failure::UnknownRecipe;
 
 /// The recipe of that name, or in that file.
-pub fn choose(given: &str) -> anyhow::Result<Recipe> {
-    if !given.ends_with(".toml") {
-        return Recipe::named(given).ok_or_else(|| UnknownRecipe(given.to_owned()).into());
+pub fn choose(given: &Path) -> anyhow::Result<Recipe> {
+    let shown = given.shown();
+    if given.extension().is_none_or(|extension| extension != "toml") {
+        return given.to_str().and_then(Recipe::named).ok_or_else(|| UnknownRecipe(shown).into());
     }
-    let text = std::fs::read_to_string(given).with_context(|| format!("cannot read the recipe {given}"))?;
-    Recipe::from_toml(&text).with_context(|| format!("the recipe {given} cannot be used"))
+    let text = std::fs::read_to_string(given).with_context(|| format!("cannot read the recipe {shown}"))?;
+    Recipe::from_toml(&text).with_context(|| format!("the recipe {shown} cannot be used"))
 }

@@ -8,14 +8,16 @@ use std::sync::atomic::AtomicBool;
 use allcnn::examine::Split;
 use allcnn::net::Network;
 use allcnn::run::RunFolder;
+use allcnn::shown::PathText;
 use allcnn::train::{self, End, EpochRow, Finished, Outcome, Recipe, Request};
+use anyhow::Context;
 use serde::Serialize;
 
 use super::network_choice::planned;
 use super::recipe_choice;
 use crate::args::TrainArgs;
 use crate::device::{self, on_device};
-use crate::interrupt::EXIT_INTERRUPTED;
+use crate::interrupt;
 use crate::output;
 use crate::progress::{Progress, human_time};
 use crate::training_progress::TrainingProgress;
@@ -119,16 +121,14 @@ fn show(finished: &Finished, arguments: &TrainArgs) -> anyhow::Result<ExitCode> 
         let step = finished.outcome.progress.step;
         progress.note(&format!(
             "{why}: everything is saved after step {step} of {}. Go on with: allcnn train --resume {}",
-            finished.outcome.progress.total_steps, document.run
+            finished.outcome.progress.total_steps,
+            finished.run.path().shown()
         ));
     }
-    if arguments.json {
-        output::json(&document)?;
-    } else {
-        output::text(&words(&document, finished))?;
-    }
-    let interrupted = finished.outcome.end == End::Interrupted;
-    Ok(if interrupted { ExitCode::from(EXIT_INTERRUPTED) } else { ExitCode::SUCCESS })
+    let shown =
+        if arguments.json { output::json(&document) } else { output::text(&words(&document, finished)) };
+    let shown = shown.with_context(|| format!("the training is saved in {}", finished.run.path().shown()));
+    interrupt::exit_code(finished.outcome.end == End::Interrupted, shown)
 }
 
 fn document(finished: &Finished) -> anyhow::Result<Document> {
@@ -137,7 +137,7 @@ fn document(finished: &Finished) -> anyhow::Result<Document> {
     let selected_on = finished.manifest.data.selected_on();
     let last_test_error = last.and_then(|row| row.test_error_pct);
     Ok(Document {
-        run: finished.run.path().display().to_string(),
+        run: finished.run.path().text(),
         model: Network::from_toml(&finished.manifest.network)?.name().to_owned(),
         epochs: history.len(),
         train_loss: last.map(|row| row.train_loss),
@@ -162,9 +162,9 @@ fn words(document: &Document, finished: &Finished) -> String {
     let speed = document.images_per_s.map_or_else(String::new, |speed| format!(", {speed:.0} images/s"));
     let epochs = if document.epochs == 1 { "epoch" } else { "epochs" };
     text += &format!("trained     {} {epochs} in {}{speed}\n", document.epochs, human_time(document.seconds));
-    text += &format!("run         {}\n", document.run);
+    text += &format!("run         {}\n", finished.run.path().shown());
     if let Some(report) = &finished.report {
-        text += &format!("report      {}\n", report.display());
+        text += &format!("report      {}\n", report.shown());
     }
     text
 }

@@ -1,5 +1,5 @@
-//! NEON of aarch64: 4 lanes, 32 registers. Written from the documentation of `core::arch::aarch64`; neither compiled
-//! for nor run on such a machine yet.
+//! NEON of aarch64: 4 lanes, 32 registers. Emulated, it passes the conformance suite, whole networks against PyTorch and the
+//! program's tests (`scripts/arm.sh`); on a real machine it has neither been run nor timed.
 
 use std::arch::aarch64::*;
 

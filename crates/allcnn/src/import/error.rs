@@ -3,13 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::shown::PathText;
 use crate::{net, preprocess, run, train};
 
 /// Weights that cannot be read, or are not those of the network.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The system refused.
-    #[error("cannot read {path}: {source}", path = .path.display())]
+    #[error("cannot read {path}: {source}", path = .path.shown())]
     Io {
         /// The file.
         path: PathBuf,
@@ -19,7 +20,7 @@ pub enum Error {
     /// A damaged or foreign file.
     #[error(
         "cannot use the weights in {path}: {problem}\nexpected safetensors with PyTorch's names, or a .caffemodel",
-        path = .path.display()
+        path = .path.shown()
     )]
     Unreadable {
         /// The file.
@@ -39,7 +40,7 @@ pub enum Error {
         problem: String,
     },
     /// Another number of names than of classes.
-    #[error("{path} names {given} classes, one a line; expected {expected}, the outputs of the last layer", path = .path.display())]
+    #[error("{path} names {given} classes, one a line; expected {expected}, the outputs of the last layer", path = .path.shown())]
     ClassNames {
         /// The file of names.
         path: PathBuf,

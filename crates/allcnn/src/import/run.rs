@@ -8,6 +8,7 @@ use crate::data::Labels;
 use crate::net::Network;
 use crate::preprocess::{Geometry, Preprocessor};
 use crate::run::{DataRecord, Manifest, PROGRAM, RunFolder, Session};
+use crate::shown::PathText;
 use crate::train::{Checkpoint, Progress, Recipe, network};
 
 /// What is to be imported.
@@ -80,7 +81,7 @@ impl Import {
         Manifest {
             program: PROGRAM.into(),
             model: self.model.clone(),
-            imported: Some(self.weights.display().to_string()),
+            imported: Some(self.weights.text()),
             input: self.input.map(|(height, width)| [height, width]),
             total_steps: 0,
             epoch_steps: 1,

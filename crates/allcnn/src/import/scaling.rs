@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use super::Form;
 use crate::preprocess::{self, Geometry, Method, Preprocessor};
+use crate::shown::PathText;
 
 /// From a pixel's value 0..=255 to the network's input.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,7 +79,7 @@ impl fmt::Display for Scaling {
             }
             scaling if *scaling == Self::CAFFE => f.write_str("value - ImageNet's mean (Caffe)"),
             Self::MeanStd { mean, std } => write!(f, "(value / 255 - {mean:?}) / {std:?}"),
-            Self::File(path) => path.display().fmt(f),
+            Self::File(path) => f.write_str(&path.text()),
         }
     }
 }

@@ -15,6 +15,7 @@ use super::contrast::{self, Contrast};
 use super::product::SymmetricMatrix;
 use super::{Error, Fitted, Geometry, Method, Preprocessor, Whitening, ZCA_LIMIT, zca};
 use crate::atomic_file::write_atomically;
+use crate::shown::PathText;
 
 const FORMAT: &str = "allcnn preprocessing 1";
 
@@ -59,7 +60,7 @@ impl Preprocessor {
         let stored = fs::create_dir_all(cache_dir)
             .and_then(|()| write_atomically(&path, &fitted.serialize(Some(fingerprint))?));
         let cache = stored
-            .map_or_else(|why| Cache::NotStored(format!("{}: {why}", path.display())), |()| Cache::Stored);
+            .map_or_else(|why| Cache::NotStored(format!("{}: {why}", path.shown())), |()| Cache::Stored);
         Ok((fitted, cache))
     }
 

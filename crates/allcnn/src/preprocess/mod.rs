@@ -18,6 +18,7 @@ use faer::{Col, Mat, Side};
 use rayon::prelude::*;
 
 use crate::net::Input;
+use crate::shown::PathText;
 use contrast::Contrast;
 pub use file::Cache;
 use product::SymmetricMatrix;
@@ -143,7 +144,7 @@ pub enum Error {
     #[error("the covariance of the images has no usable eigendecomposition: use --preprocess mean-std")]
     NoEigenvectors,
     /// A file that is no preprocessing, or a damaged one.
-    #[error("{} is no preprocessing of allcnn: {reason}\nexpected the preprocess.safetensors of a run", path.display())]
+    #[error("{} is no preprocessing of allcnn: {reason}\nexpected the preprocess.safetensors of a run", path.shown())]
     WrongFile {
         /// The file.
         path: PathBuf,
@@ -153,14 +154,14 @@ pub enum Error {
     /// The file of a run is not there.
     #[error(
         "{} is missing, so images cannot be prepared as they were for the training\n\
-         put the file back that `allcnn train` wrote, or train again", path.display()
+         put the file back that `allcnn train` wrote, or train again", path.shown()
     )]
     Missing {
         /// The file.
         path: PathBuf,
     },
     /// The file could not be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", path.shown())]
     Io {
         /// `read` or `write`.
         action: &'static str,

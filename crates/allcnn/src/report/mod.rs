@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::atomic_file::write_atomically;
+use crate::shown::PathText;
 use html::{duration, percent, text, thousands};
 
 /// What a page tells. Empty parts are left out of it.
@@ -136,7 +137,7 @@ pub struct Gallery {
 
 /// A page that could not be made or written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the report {}: {source}\ncheck that its folder exists, can be written and has room", path.display())]
+#[error("cannot write the report {}: {source}\ncheck that its folder exists, can be written and has room", path.shown())]
 pub struct Error {
     path: PathBuf,
     source: io::Error,

@@ -19,6 +19,7 @@ mod worker;
 use std::io;
 use std::path::PathBuf;
 
+use crate::shown::PathText;
 use crate::{data, train};
 
 pub use folder::Sweep;
@@ -41,7 +42,7 @@ pub enum Error {
     /// The folder of another plan.
     #[error(
         "{path} holds another plan: {changes}\nleave these settings out to work on that plan, or give another --out",
-        path = .path.display(), changes = .changes.join(", ")
+        path = .path.shown(), changes = .changes.join(", ")
     )]
     OtherPlan {
         /// The folder.
@@ -50,10 +51,10 @@ pub enum Error {
         changes: Vec<String>,
     },
     /// A folder without a plan.
-    #[error("{path} holds no plan: there is no plan.toml\nbegin one with the same command without --status", path = .0.display())]
+    #[error("{path} holds no plan: there is no plan.toml\nbegin one with the same command without --status", path = .0.shown())]
     NoPlan(PathBuf),
     /// A `plan.toml` that cannot be understood.
-    #[error("cannot understand {path}: {problem}", path = .path.display())]
+    #[error("cannot understand {path}: {problem}", path = .path.shown())]
     BadPlan {
         /// The file.
         path: PathBuf,
@@ -86,7 +87,7 @@ pub enum Error {
     )]
     TakenOver(String),
     /// The system refused.
-    #[error("cannot {action} {path}: {source}\nnothing that was saved is lost: make room or give access, and give the same command again", path = .path.display())]
+    #[error("cannot {action} {path}: {source}\nnothing that was saved is lost: make room or give access, and give the same command again", path = .path.shown())]
     Io {
         /// What was tried.
         action: &'static str,

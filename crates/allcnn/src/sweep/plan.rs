@@ -87,8 +87,11 @@ impl Plan {
     /// The same plan with names of files that mean the same in every folder.
     pub(super) fn anchored(mut self) -> Self {
         let anchor = |name: &mut String| {
-            if let Ok(path) = std::path::absolute(&*name) {
-                *name = path.to_string_lossy().into_owned();
+            // A plan is text: in a folder whose name is no UTF-8 the name stays as it was given.
+            if let Some(path) =
+                std::path::absolute(&*name).ok().and_then(|path| path.to_str().map(str::to_owned))
+            {
+                *name = path;
             }
         };
         self.models.iter_mut().filter(|model| model.ends_with(".toml")).for_each(anchor);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::CheckpointError;
+use crate::shown::PathText;
 use crate::split::NoSplit;
 
 /// A training that cannot begin or go on.
@@ -41,7 +42,7 @@ pub enum Error {
     #[error(transparent)]
     Run(#[from] crate::run::RunError),
     /// A model file that cannot be read.
-    #[error("cannot read the model {path}: {source}\ngive a TOML file of layers, or a name that `allcnn models` lists", path = .path.display())]
+    #[error("cannot read the model {path}: {source}\ngive a TOML file of layers, or a name that `allcnn models` lists", path = .path.shown())]
     Model {
         /// The file.
         path: PathBuf,
@@ -70,7 +71,7 @@ pub enum Error {
 
 fn last_good(checkpoint: &Option<PathBuf>) -> String {
     match checkpoint {
-        Some(path) => format!("The last good checkpoint is {}.", path.display()),
+        Some(path) => format!("The last good checkpoint is {}.", path.shown()),
         None => "No checkpoint was written before.".into(),
     }
 }

@@ -16,6 +16,7 @@ use crate::net::Network;
 use crate::preprocess::{Cache, Geometry, Preprocessor};
 use crate::run::{DataRecord, Manifest, PROGRAM, RunError, RunFolder, Session};
 use crate::samples::Samples;
+use crate::shown::escaped;
 use crate::split::Split;
 
 /// The share of a time limit that is planned for; the rest is for slower minutes.
@@ -301,7 +302,11 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
 /// What is told of the images that could not be read: their number, and the first of them by name.
 fn skipped(data: &DataSet) -> String {
     const NAMED: usize = 5;
-    let files = data.skipped.iter().take(NAMED).map(|file| format!("{} ({})", file.file, file.reason));
+    let files = data
+        .skipped
+        .iter()
+        .take(NAMED)
+        .map(|file| format!("{} ({})", escaped(&file.file), escaped(&file.reason)));
     let files = files.collect::<Vec<_>>().join(", ");
     let more = if data.skipped.len() > NAMED { ", ...; `allcnn data verify` names all" } else { "" };
     format!("{} unreadable images are left out: {files}{more}", data.skipped.len())

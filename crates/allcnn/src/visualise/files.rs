@@ -15,6 +15,7 @@ use crate::net::Network;
 use crate::parameters::Parameters;
 use crate::predict::{picture, trained};
 use crate::run::{Manifest, RunFolder};
+use crate::shown::PathText;
 use crate::train::{self, Checkpoint};
 
 /// What is to be explained.
@@ -203,7 +204,7 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     /// A failure of the device.
     pub fn explain(&mut self, files: &[PathBuf]) -> Result<Vec<Result<Explained, Entry>>, Error> {
         let read = |path: &PathBuf| {
-            let file = path.display().to_string();
+            let file = path.text();
             match picture(path, self.transform.pictures(), self.framing) {
                 Ok(pixels) => Ok((file, pixels)),
                 Err(error) => Err(Entry::Unread { file, error }),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use allcnn::net::{LayerKind, Network};
 use allcnn::predict::image_files;
 use allcnn::run::RunFolder;
+use allcnn::shown::{PathText, escaped};
 use allcnn::visualise::render::{Shading, Sheet};
 use allcnn::visualise::{
     Coloring, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, Request, plate,
@@ -139,17 +140,21 @@ fn given_images(
     explainer: &mut FileExplainer<'_, impl Device>,
 ) -> anyhow::Result<Vec<Explained>> {
     let files = image_files(&arguments.images)
-        .map_err(|(path, error)| anyhow!("cannot list the folder {}: {error}", path.display()))?;
+        .map_err(|(path, error)| anyhow!("cannot list the folder {}: {error}", path.shown()))?;
     let files: Vec<PathBuf> = files.into_iter().take(arguments.count).collect();
     if files.is_empty() {
-        bail!("no pictures in {}: expected .jpg, .png and the like", arguments.images[0].display());
+        bail!("no pictures in {}: expected .jpg, .png and the like", arguments.images[0].shown());
     }
     let answers = explainer.explain(&files)?.into_iter();
     answers
         .map(|answer| {
             answer.map_err(|entry| match entry {
-                allcnn::visualise::Entry::Unread { file, error } => anyhow!("cannot read {file}: {error}"),
-                allcnn::visualise::Entry::Explained { file, .. } => anyhow!("cannot explain {file}"),
+                allcnn::visualise::Entry::Unread { file, error } => {
+                    anyhow!("cannot read {}: {error}", escaped(&file))
+                }
+                allcnn::visualise::Entry::Explained { file, .. } => {
+                    anyhow!("cannot explain {}", escaped(&file))
+                }
             })
         })
         .collect()
@@ -204,9 +209,8 @@ fn note(arguments: &FigureArgs, text: &str) {
 /// Writes a figure and tells where it is.
 fn finish(arguments: &FigureArgs, name: &str, sheet: &Sheet) -> anyhow::Result<()> {
     let folder: &Path = &arguments.out;
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.shown()))?;
     let path = folder.join(format!("{name}.png"));
     picture::write(&path, sheet)?;
-    output::text(&format!("{}\n", path.display()))
+    output::text(&format!("{}\n", path.shown()))
 }

@@ -1,11 +1,12 @@
 //! `allcnn reproduce table3` and `table4`: from the flags to the plan, then one process's work on the sweep.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use allcnn::examine::Split;
+use allcnn::shown::PathText;
 use allcnn::sweep::{Ended, Error, Notice, PaperTable, Plan, Row, Status, Sweep, Table, Terms};
 use allcnn::train::Observer;
 use allcnn_device::Device;
@@ -15,7 +16,7 @@ use serde::Serialize;
 use crate::args::TableArgs;
 use crate::commands::recipe_choice;
 use crate::device::{self, on_device};
-use crate::interrupt::{self, EXIT_INTERRUPTED};
+use crate::interrupt;
 use crate::output;
 use crate::progress::{Progress, human_time};
 use crate::training_progress::{LoadingProgress, TrainingProgress};
@@ -65,15 +66,15 @@ pub fn run(table: PaperTable, arguments: &TableArgs) -> anyhow::Result<ExitCode>
         (sweep, ended)
     };
     let status = sweep.status()?;
-    if arguments.json {
-        output::json(&document(&sweep, &status)?)?;
+    let shown = if arguments.json {
+        output::json(&document(&sweep, &status)?)
     } else {
-        output::text(&words(&sweep, &status)?)?;
-    }
+        output::text(&words(&sweep, &status)?)
+    };
     if ended == Ended::Interrupted {
         progress.note("interrupted: everything is saved; the same command goes on");
     }
-    Ok(if ended == Ended::Interrupted { ExitCode::from(EXIT_INTERRUPTED) } else { ExitCode::SUCCESS })
+    interrupt::exit_code(ended == Ended::Interrupted, shown)
 }
 
 /// The plan that the flags make, over that of the folder, or over the paper's.
@@ -145,14 +146,14 @@ fn words(sweep: &Sweep, status: &Status) -> anyhow::Result<String> {
         let state = if running.is_held { "" } else { ", nobody is at it" };
         text += &format!("{}: epoch {} of {}{state}\n", running.name, running.epochs, running.total_epochs);
     }
-    text += &format!("folder  {}\n", sweep.path().display());
+    text += &format!("folder  {}\n", sweep.path().shown());
     Ok(text)
 }
 
 fn document(sweep: &Sweep, status: &Status) -> anyhow::Result<Document> {
     let Table { rows, plan } = sweep.table()?;
     Ok(Document {
-        folder: Path::display(sweep.path()).to_string(),
+        folder: sweep.path().text(),
         table: plan.table.name(),
         ended: status.ended,
         total: status.total,

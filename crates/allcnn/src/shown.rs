@@ -1,0 +1,77 @@
+//! Names of files, classes and the like as people read them. Whoever made a name may have put anything into it: what
+//! a terminal would obey instead of showing is escaped, and so are bytes that are no UTF-8.
+
+use std::path::Path;
+
+/// Whether a terminal obeys the character (escape and other controls), or reorders what stands around it
+/// (bidirectional marks), instead of showing it.
+pub fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text with every hidden character as Rust writes it, `\n` or `\u{1b}`: a name for a sentence or a table.
+pub fn escaped(text: &str) -> String {
+    escaped_except(text, &[])
+}
+
+/// The same, but the characters in `kept` stay.
+pub fn escaped_except(text: &str, kept: &[char]) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_hidden(character) && !kept.contains(&character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// A path as text. Unlike [`Path::display`], two paths that differ in bytes that are no UTF-8 do so here too.
+pub trait PathText {
+    /// The path for documents, which have their own escapes: bytes that are no UTF-8 are written `\xe9`.
+    fn text(&self) -> String;
+
+    /// The path for a sentence: hidden characters are escaped as well.
+    fn shown(&self) -> String {
+        escaped(&self.text())
+    }
+}
+
+impl PathText for Path {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for chunk in self.as_os_str().as_encoded_bytes().utf8_chunks() {
+            text += chunk.valid();
+            text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped_and_nothing_else() {
+        assert_eq!(escaped("a\u{1b}[31mb\u{9b}2J\r\n\t\u{7f}"), r"a\u{1b}[31mb\u{9b}2J\r\n\t\u{7f}");
+        assert_eq!(escaped("gnp\u{202e}exe.\u{2066}"), r"gnp\u{202e}exe.\u{2066}");
+        assert_eq!(escaped_except("one\ttwo\n\u{7}", &['\n', '\t']), "one\ttwo\n\\u{7}");
+        let plain = r"Käse 猫 עברית 👩‍🔬 C:\photos\u{1b} 'x'";
+        assert_eq!(escaped(plain), plain);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_that_differ_are_shown_differently() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let path = |bytes| Path::new(OsStr::from_bytes(bytes));
+        assert_eq!(path(b"caf\xe9.jpg").text(), r"caf\xe9.jpg");
+        assert_eq!(path(b"caf\xe8\n\xff").text(), "caf\\xe8\n\\xff");
+        assert_eq!(path(b"caf\xe8\n\xff").shown(), r"caf\xe8\n\xff");
+        assert_eq!(path("café\u{1b}.jpg".as_bytes()).text(), "café\u{1b}.jpg");
+    }
+}
