@@ -13,8 +13,8 @@ use support::{
     wait_for_checkpoint, workspace,
 };
 
-const BLUE: [u8; 3] = [10, 20, 180];
-const RED: [u8; 3] = [190, 20, 10];
+const BLUE: [u8; 3] = [10, 20, 150];
+const RED: [u8; 3] = [150, 20, 10];
 const TRAINING: &[&str] = &["--data", "pictures", "--epochs", "12", "--lr", "0.1", "--augment", "none"];
 
 /// A split of pictures of both colors, `images` of each.
@@ -62,7 +62,7 @@ fn val_chooses_and_test_is_measured_once() {
     assert!(rows.iter().all(|row| row[4..6] == ["", ""]), "no test image is looked at: {rows:?}");
     let errors: Vec<f64> = rows.iter().map(|row| row[9].parse().unwrap()).collect();
     let best = errors.iter().position(|&error| error == errors.iter().copied().fold(f64::MAX, f64::min));
-    assert!(best.unwrap() < 11 && errors[11] == 100.0, "{errors:?}");
+    assert!(best.unwrap() < 11 && errors[11] > 50.0, "{errors:?}");
     assert!(tensors(&run.join("best.safetensors")) != tensors(&run.join("last.safetensors")));
 
     let error = |arguments: &[&str]| {
@@ -71,7 +71,7 @@ fn val_chooses_and_test_is_measured_once() {
     };
     assert_eq!(error(&["--split", "validation"]), trained["validation_error_pct"]);
     assert_eq!(error(&["--split", "test"]), trained["test_error_pct"]);
-    assert_eq!(error(&["--split", "validation", "--checkpoint", "last"]), 100.0);
+    assert_eq!(error(&["--split", "validation", "--checkpoint", "last"]), errors[11]);
     let words = allcnn(folder.path(), &["eval", "run"]).done().stdout;
     let weights = format!(
         "run (best checkpoint: epoch {}, chosen on the validation images) on 24 test images",
@@ -162,7 +162,9 @@ fn without_test_images_the_validation_images_are_the_one_held_out_split() {
     let more = [TRAINING, &["--json"]].concat();
     let trained = allcnn(folder.path(), &train_arguments("run", &more)).done().json();
     assert_eq!((&trained["selected_on"], &trained["validation_error_pct"]), (&"test".into(), &Value::Null));
-    assert_eq!(trained["test_error_pct"], 100.0, "that of the last epoch");
+    let last = metrics(&folder.path().join("run"))[11][5].parse::<f64>().unwrap();
+    assert_eq!(trained["test_error_pct"], last);
+    assert!(trained["best_test_error_pct"].as_f64().unwrap() < last, "{trained}");
     allcnn(folder.path(), &["eval", "run", "--split", "validation"])
         .fails(2, &["no validation images", "80 training images, 20 test images"]);
 }
