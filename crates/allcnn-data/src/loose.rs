@@ -1,11 +1,11 @@
 //! Pictures without classes: every image of a folder or an archive, whatever the folders in it are called.
 use crate::collect::{Collector, Item};
 use crate::dataset::{Images, Skipped};
-use crate::decode::{has_image_extension, recognize};
 use crate::error::Error;
+use crate::formats::SplitName;
 use crate::options::Options;
 use crate::progress::Progress;
-use crate::source::Source;
+use crate::source::{Entry, Source};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -23,18 +23,17 @@ pub fn open_loose(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Images, Vec<Skipped>), Error> {
     let source = Source::open(path)?;
-    let wanted =
-        source.select(|entry| recognize(&entry.head).is_some() || has_image_extension(&entry.name));
+    let wanted = source.select(Entry::is_picture);
     let mut collector = Collector::new(options.size, options.framing, Some(wanted.len() as u64), progress);
     let mut pushed = Ok(());
     source.read(&wanted, MAX_IMAGE_FILE, &mut |entry, file| {
         let (name, file) = (source.entries[entry].name.clone(), file.map_err(|error| error.to_string()));
-        pushed = collector.push(Item { split: 0, label: 0, name, file });
+        pushed = collector.push(Item { split: SplitName::Train, label: 0, name, file });
         if pushed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     pushed?;
     collector.finish()?;
-    let Collector { splits: [images, _], skipped, .. } = collector;
+    let Collector { splits: [images, ..], skipped, .. } = collector;
     if images.is_empty() {
         return Err(Error::Empty(path.to_path_buf()));
     }

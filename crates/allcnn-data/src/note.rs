@@ -92,6 +92,15 @@ pub enum Note {
         /// The class.
         class: String,
     },
+    /// Images of one split are files of another one too, by links.
+    SharedImages {
+        /// How many.
+        images: usize,
+        /// The first of them, in the one split ...
+        earlier: String,
+        /// ... and in the other.
+        later: String,
+    },
     /// Images of several sizes, and no wanted size.
     Resized {
         /// Images of other sizes.
@@ -108,8 +117,11 @@ impl Note {
     /// nothing where there are no held-out ones.
     pub(crate) fn splits(names: [Option<String>; 3], found: [usize; 3]) -> Option<Note> {
         let [train, validation, test] = names;
-        let (train, mut validation, mut test) =
-            (train.filter(|_| found[0] > 0), validation.filter(|_| found[1] > 0), test.filter(|_| found[2] > 0));
+        let (train, mut validation, mut test) = (
+            train.filter(|_| found[0] > 0),
+            validation.filter(|_| found[1] > 0),
+            test.filter(|_| found[2] > 0),
+        );
         if test.is_none() {
             std::mem::swap(&mut validation, &mut test); // the only held-out split is the test split
         }
@@ -148,6 +160,7 @@ impl Note {
             Note::CifarNames { .. } => "cifar-names",
             Note::NumberedClasses => "numbered-classes",
             Note::UnicodeForms { .. } => "unicode-forms",
+            Note::SharedImages { .. } => "shared-images",
             Note::Resized { .. } => "resized",
         }
     }
@@ -161,7 +174,9 @@ impl fmt::Display for Note {
                 f.write_str("a holdout was given: the data's own test split was not used")
             }
             Note::TestOnly => f.write_str("there is a test split only: nothing to train on"),
-            Note::OneClass { class } => write!(f, "'{class}' is the only class: nothing to train a classifier on"),
+            Note::OneClass { class } => {
+                write!(f, "'{class}' is the only class: nothing to train a classifier on")
+            }
             Note::Splits { train, validation, test } => {
                 let splits = [("training", train), ("validation", validation), ("test", test)];
                 let splits = splits.into_iter().filter_map(|(split, name)| Some((split, name.as_ref()?)));
@@ -170,7 +185,11 @@ impl fmt::Display for Note {
             }
             Note::SplitsInClasses => f.write_str("each class folder has its own split folders"),
             Note::ClassesNamedLikeSplits { folders } => {
-                write!(f, "folders named like splits, but among class folders, are classes: {}", quoted(folders))
+                write!(
+                    f,
+                    "folders named like splits, but among class folders, are classes: {}",
+                    quoted(folders)
+                )
             }
             Note::OtherFolders { folders, images } => {
                 write!(f, "{images} images in {} belong to no split and are left out", quoted(folders))
@@ -193,9 +212,19 @@ impl fmt::Display for Note {
             Note::CifarNames { set } => {
                 write!(f, "no file names the classes: they have the names of {set}, whose form this is")
             }
-            Note::NumberedClasses => f.write_str("no file names the classes: they are called by their numbers"),
+            Note::NumberedClasses => {
+                f.write_str("no file names the classes: they are called by their numbers")
+            }
             Note::UnicodeForms { class } => {
                 write!(f, "folders '{class}' whose names differ in their Unicode form only are one class")
+            }
+            Note::SharedImages { images, earlier, later } => {
+                let are = if *images == 1 {
+                    "image is the same file as one"
+                } else {
+                    "images are the same files as some"
+                };
+                write!(f, "{images} {are} of another split, by links ({later} = {earlier})")
             }
             Note::Resized { images, height, width } => {
                 write!(f, "{images} images of other sizes were resized to {height}x{width}")

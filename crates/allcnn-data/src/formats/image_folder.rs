@@ -1,6 +1,7 @@
 //! Image folders: `train/CLASS/*.jpg` with `test/` or `val/`, or class folders alone; on disk or in an archive.
-use super::class_folders::{Layout, is_image, lay_out};
+use super::class_folders::{Layout, lay_out};
 use super::format::{Format, Loaded};
+use super::lists::is_list;
 use super::split_name::SplitName;
 use crate::collect::{Collector, Item};
 use crate::dataset::{Images, Kind};
@@ -9,7 +10,7 @@ use crate::error::Error;
 use crate::note::Note;
 use crate::options::Options;
 use crate::progress::Progress;
-use crate::source::Source;
+use crate::source::{Entry, Source};
 use crate::split::{Part, divide};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -17,10 +18,21 @@ use std::ops::ControlFlow;
 /// A single image file has at most so many bytes.
 const MAX_IMAGE_FILE: u64 = 256 << 20;
 
-pub(super) const FORMAT: Format = Format { recognizes: |source| source.entries.iter().any(is_image), load };
+pub(super) const FORMAT: Format = Format {
+    name: "an image folder",
+    recognizes: |source| source.entries.iter().any(Entry::is_picture),
+    uses: |entry| entry.is_picture() || is_list(entry),
+    images,
+    load,
+};
 
 /// For each split the entries with their labels.
 type Splits = [Vec<(usize, u32)>; 3];
+
+/// How many pictures lie in folders: those beside other data may be samples or drawings.
+fn images(source: &Source, _: &Options) -> Result<usize, Error> {
+    Ok(source.entries.iter().filter(|entry| entry.is_picture() && entry.name.contains('/')).count())
+}
 
 /// Reads an image folder.
 fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Loaded, Error> {
@@ -93,7 +105,7 @@ fn on_disk(
     for (images, places) in splits.iter_mut().zip(places) {
         for &(entry, label) in places {
             let file = source.file(entry).ok_or_else(|| Error::NotOnDisk(source.path().to_path_buf()))?;
-            images.files.push(file.to_path_buf());
+            images.files.push(file);
             images.labels.push(label);
             images.names.push(source.entries[entry].name.clone());
         }
@@ -119,9 +131,16 @@ fn choose(layout: &mut Layout, options: &Options) -> Result<Splits, Error> {
 }
 
 /// A class of which there were images to train on, and none can be read.
-fn check_lost_classes(source: &Source, layout: &Layout, wanted: &[(usize, u32)], train: &Images) -> Result<(), Error> {
+fn check_lost_classes(
+    source: &Source,
+    layout: &Layout,
+    wanted: &[(usize, u32)],
+    train: &Images,
+) -> Result<(), Error> {
     let read = train.class_counts(layout.classes.len());
-    let Some(&(first, label)) = wanted.iter().find(|(_, label)| read[*label as usize] == 0) else { return Ok(()) };
+    let Some(&(first, label)) = wanted.iter().find(|(_, label)| read[*label as usize] == 0) else {
+        return Ok(());
+    };
     let files = wanted.iter().filter(|item| item.1 == label).count();
     let (path, class) = (source.path().to_path_buf(), layout.classes[label as usize].clone());
     Err(Error::LostClass { path, class, files, example: source.entries[first].name.clone() })
@@ -129,7 +148,8 @@ fn check_lost_classes(source: &Source, layout: &Layout, wanted: &[(usize, u32)],
 
 /// The size of the first image by name that can be read, among the first few of what is trained or tested on.
 fn first_size(source: &Source, [train, validation, test]: &Splits) -> Result<Option<(usize, usize)>, Error> {
-    let first: Vec<usize> = [train, test, validation].into_iter().flatten().take(16).map(|item| item.0).collect();
+    let first: Vec<usize> =
+        [train, test, validation].into_iter().flatten().take(16).map(|item| item.0).collect();
     let mut sizes = BTreeMap::new();
     source.read(&first, MAX_IMAGE_FILE, &mut |entry, file| {
         if let Some(picture) = file.ok().and_then(|file| decode(&file).ok()) {

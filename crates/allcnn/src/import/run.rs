@@ -90,6 +90,7 @@ impl Import {
                 absolute: None,
                 relative: None,
                 holdout: None,
+                splits: None,
                 labels: Labels::Fine,
                 limit: None,
                 fingerprint: String::new(),

@@ -41,6 +41,8 @@ pub struct Request {
     pub data: String,
     /// What is held out for testing.
     pub holdout: Option<data::Holdout>,
+    /// Which of the data's own splits are what, where their names do not tell.
+    pub splits: data::SplitNames,
     /// Which labels of CIFAR-100.
     pub labels: Labels,
     /// The most training images.
@@ -70,6 +72,7 @@ impl Request {
             input: manifest.input.map(|[height, width]| (height, width)),
             data: manifest.data.source.clone(),
             holdout: manifest.data.holdout.as_deref().map(str::parse).transpose()?,
+            splits: manifest.data.split_names()?,
             labels: manifest.data.labels,
             limit: manifest.data.limit,
             recipe: manifest.recipe.clone(),
@@ -92,6 +95,7 @@ impl Request {
                 absolute: None,
                 relative: None,
                 holdout: self.holdout.map(|holdout| holdout.to_string()),
+                splits: Some(self.splits.to_string()).filter(|splits| !splits.is_empty()),
                 labels: self.labels,
                 limit: self.limit,
                 fingerprint: data.fingerprint.clone(),
@@ -286,6 +290,7 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
     let options = data::Options {
         size: (augment != Augment::Heavy).then_some((input.height, input.width)),
         holdout: request.holdout,
+        splits: request.splits.clone(),
         labels: request.labels,
         limit: request.limit,
         framing: augment.framing(),
@@ -294,7 +299,7 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
     };
     let data =
         data::open(&request.data, &options, &mut |progress| observer.observe(Event::Loading(progress)))?;
-    for note in &data.notes {
+    for note in data.notes.iter().filter(|note| note.is_warning()) {
         observer.observe(Event::Warning(&note.to_string()));
     }
     if !data.skipped.is_empty() {

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::augment::Augment;
 use crate::data::{self, DataSet, Identities, Images};
+use crate::data_place::GivenData;
 use crate::examine::{self, Split};
 use crate::input::InputTransform;
 use crate::net::{Network, Rectangle};
@@ -72,7 +73,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
     /// Data that cannot be read, or has no images in the split.
     pub fn open(
         &self,
-        data: Option<&str>,
+        data: Option<GivenData<'_>>,
         split: Option<Split>,
         observer: &mut dyn Observer,
     ) -> Result<Scanned, train::Error> {
@@ -80,7 +81,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         let opened = examine::open(data, run, self.transform.pictures(), true, observer);
         let mut opened = match (opened, data) {
             (Err(train::Error::Data(data::Error::NoClasses(_))), Some(data)) => {
-                return self.open_loose(Path::new(data), observer);
+                return self.open_loose(Path::new(data.place), observer);
             }
             (opened, _) => opened?,
         };
