@@ -12,7 +12,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use allcnn::augment::Augment;
-use allcnn::data::{Holdout, Labels};
+use allcnn::data::{Holdout, Labels, SplitNames};
+use allcnn::examine::Split;
 use allcnn::net::Init;
 use allcnn::preprocess::Method;
 use allcnn_device::Precision;
@@ -70,6 +71,7 @@ pub enum Command {
         help_template = TEMPLATE,
         before_help = "Examples:
   allcnn eval runs/NAME                        on the test images of its training
+  allcnn eval runs/NAME --split validation     on the images that chose its weights
   allcnn eval runs/NAME --split train          on its training images
   allcnn eval runs/NAME --data other/ --json   on other images with the same classes"
     )]
@@ -235,6 +237,9 @@ pub struct TrainArgs {
     /// Without test images: keep the last N or P% images of each class, by name, for testing [default: 10%]
     #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
     pub holdout: Option<Holdout>,
+    /// Which of the data's folders or files are the splits, where their names do not tell
+    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>)]
+    pub splits: Option<SplitNames>,
     /// Classes of CIFAR-100: fine (100) or coarse (20)
     #[arg(
         long,
@@ -260,10 +265,10 @@ pub struct TrainArgs {
     /// The run folder to make [default: runs/DATE-TIME-MODEL]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Go on with the run of this folder, with its own settings (--data only where the images have moved)
+    /// Go on with the run of this folder, with its own settings (--data where its images are now, if not found)
     #[arg(long, value_name = "DIR", conflicts_with_all = [
         "model", "input", "recipe", "epochs", "iterations", "batch", "lr", "weight_decay", "momentum", "init", "preprocess",
-        "augment", "holdout", "labels", "limit", "precision", "seed", "out",
+        "augment", "holdout", "splits", "labels", "limit", "precision", "seed", "out",
     ])]
     pub resume: Option<PathBuf>,
     /// Print one JSON document at the end instead of words
@@ -297,14 +302,26 @@ impl From<LabelChoice> for Labels {
 pub enum SplitChoice {
     /// The images kept for testing.
     Test,
+    /// The images that chose the best weights, where the data has a validation split.
+    Validation,
     /// The training images.
     Train,
+}
+
+impl From<SplitChoice> for Split {
+    fn from(choice: SplitChoice) -> Self {
+        match choice {
+            SplitChoice::Test => Split::Test,
+            SplitChoice::Validation => Split::Validation,
+            SplitChoice::Train => Split::Train,
+        }
+    }
 }
 
 /// A checkpoint of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CheckpointChoice {
-    /// The one with the lowest test error.
+    /// The one with the lowest error on the validation images, or on the test images where there are none.
     Best,
     /// The latest one.
     Last,
@@ -315,10 +332,13 @@ pub enum CheckpointChoice {
 pub struct EvalArgs {
     /// A run folder
     pub run: PathBuf,
-    /// Other data than the run's
+    /// Where the run's data is now, or other data with the same classes; that is measured whole
     #[arg(long)]
     pub data: Option<String>,
-    /// Which images of the data
+    /// Which of the data's folders or files are the splits, where their names do not tell
+    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>, requires = "data")]
+    pub splits: Option<SplitNames>,
+    /// Which images of the data, where it has splits
     #[arg(long, value_enum, default_value = "test")]
     pub split: SplitChoice,
     /// Look at each image N times, as it is and varied as in the training (else by flips and shifts), and average

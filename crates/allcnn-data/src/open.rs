@@ -1,15 +1,17 @@
-//! [`open`]: finds what DATA names, has it read, and divides it into the two splits.
+//! [`open`]: finds what DATA names, has it read, and divides it into its splits.
 use crate::dataset::{DataSet, Images, fingerprint};
 use crate::error::Error;
 use crate::fetch::data_folder;
 use crate::formats::{self, Loaded, cifar, shapes};
+use crate::names::readable;
 use crate::note::Note;
 use crate::options::Options;
 use crate::picture::{Picture, resize};
 use crate::progress::{Progress, Stage};
 use crate::source::Source;
-use crate::split::{self, Holdout};
+use crate::split::{Holdout, Part, SplitNames, divide};
 use rayon::prelude::*;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Opens DATA: `shapes`, `cifar10`, `cifar100`, or the path of a folder or an archive (`./cifar10` for a folder of
@@ -18,30 +20,51 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Missing or unknown data, damaged files, fewer than two classes, more unreadable images than
 /// [`Options::max_bad_percent`].
-pub fn open(data: &str, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<DataSet, Error> {
-    let (name, loaded, path) = match data {
-        "shapes" => ("shapes".to_string(), shapes::load(), PathBuf::from("shapes")),
-        "cifar10" | "cifar100" => {
-            let path = fetched(data)?;
-            (data.to_string(), load(&path, options, progress)?, path)
+pub fn open(
+    data: impl AsRef<OsStr>,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<DataSet, Error> {
+    let data = data.as_ref();
+    let (name, loaded, path) = match data.to_str() {
+        Some("shapes") => ("shapes".to_string(), shapes::load(), PathBuf::from("shapes")),
+        Some(name @ ("cifar10" | "cifar100")) => {
+            let path = fetched(name)?;
+            (name.to_string(), load(&path, options, progress)?, path)
         }
         _ => {
             let path = PathBuf::from(data);
-            let name = path.file_name().map_or(data.into(), |name| name.to_string_lossy());
-            (name.into_owned(), load(&path, options, progress)?, path)
+            let name = readable(path.file_name().unwrap_or(data)).into_owned();
+            (name, load(&path, options, progress)?, path)
         }
     };
     finish(name, &path, loaded, options)
+}
+
+/// Whether DATA is the name of a data set, and not a path.
+pub fn is_named(data: &str) -> bool {
+    matches!(data, "shapes" | "cifar10" | "cifar100")
 }
 
 /// Whether DATA has a test split of its own; reads as little as it can.
 ///
 /// # Errors
 /// As [`open`], but for unreadable images.
-pub fn has_test_split(data: &str, progress: &mut dyn FnMut(Progress)) -> Result<bool, Error> {
+pub fn has_test_split(
+    data: impl AsRef<OsStr>,
+    splits: &SplitNames,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<bool, Error> {
     let size = Some((cifar::SIDE, cifar::SIDE));
     let holdout = Some(Holdout::default());
-    let few = Options { size, holdout, limit: Some(1), max_bad_percent: 100.0, ..Options::default() };
+    let few = Options {
+        size,
+        holdout,
+        limit: Some(1),
+        splits: splits.clone(),
+        max_bad_percent: 100.0,
+        ..Options::default()
+    };
     Ok(open(data, &few, progress)?.notes.contains(&Note::HoldoutReplacesTest))
 }
 
@@ -70,7 +93,10 @@ fn fetched(data: &str) -> Result<PathBuf, Error> {
 /// Reads whatever is at `path`.
 fn load(path: &Path, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Loaded, Error> {
     progress(Progress { stage: Stage::Listing, done: 0, total: None });
-    formats::load(&Source::open(path)?, options, progress)
+    let source = Source::open(path)?;
+    let mut loaded = formats::load(&source, options, progress)?;
+    loaded.notes.extend(source.shared_images(&[&loaded.train, &loaded.validation, &loaded.test]));
+    Ok(loaded)
 }
 
 /// Checks what was read, divides it and takes its fingerprint.
@@ -91,25 +117,18 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
         return Err(Error::NotOnDisk(path.to_path_buf()));
     }
     if let [class] = classes.as_slice() {
-        return Err(Error::OneClass { path: path.to_path_buf(), class: class.clone() });
+        if !options.whole && !options.one_class {
+            return Err(Error::OneClass { path: path.to_path_buf(), class: class.clone() });
+        }
+        notes.push(Note::OneClass { class: class.clone() });
     }
     if total == 0 {
         return Err(Error::Empty(path.to_path_buf()));
     }
     if !divided {
-        if options.holdout.is_some() && train.is_empty() {
-            (train, test) = (test, train);
-        }
-        if test.is_empty() || options.holdout.is_some() {
-            if !test.is_empty() {
-                notes.push(Note::HoldoutReplacesTest);
-            }
-            let (kept, held) = options.holdout.unwrap_or_default().split(&train.labels, &classes)?;
-            (train, test) = (train.select(&kept), train.select(&held));
-        }
-        if let Some(limit) = options.limit {
-            train = train.select(&split::limit(&train.labels, classes.len(), limit));
-        }
+        let (parts, replaced) = divide([&train.labels, &test.labels], &classes, options)?;
+        notes.extend(replaced.then_some(Note::HoldoutReplacesTest));
+        (train, test) = take([train, test], parts);
     }
     if let Some((height, width)) = options.size {
         (train, test) = (resize_all(train, height, width), resize_all(test, height, width));
@@ -117,6 +136,17 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
     }
     let fingerprint = fingerprint(&classes, &train, &validation, &test);
     Ok(DataSet { name, classes, train, validation, test, skipped, ignored, notes, fingerprint, kind })
+}
+
+/// What becomes of the training and the test images.
+fn take(mut found: [Images; 2], parts: [Part; 2]) -> (Images, Images) {
+    let chosen =
+        parts.each_ref().map(|part| part.places.as_ref().map(|places| found[part.of].select(places)));
+    let [train, test] = [0, 1].map(|split| parts[split].of);
+    let mut of =
+        |split: usize, chosen: Option<Images>| chosen.unwrap_or_else(|| std::mem::take(&mut found[split]));
+    let [chosen_train, chosen_test] = chosen;
+    (of(train, chosen_train), of(test, chosen_test))
 }
 
 /// All images in another size.

@@ -1,7 +1,7 @@
 //! Reads pickles of plain data, CIFAR's python batches and PyTorch's tensors, and nothing else: data, never code.
 //!
 //! A pickle is a program for a small stack machine, which may call any function of Python. This reader knows
-//! the instructions that build plain data (protocols 2 to 5), and the few names by which NumPy writes arrays;
+//! the instructions that build plain data (protocols 0 to 5), and the few names by which NumPy writes arrays;
 //! those are understood, not called. A caller may allow other names ([`Names::These`]): what is made with them is
 //! kept as it is written, for the caller to understand ([`Value`]). Any other name is refused. Nothing is copied for a length that the file
 //! declares, so memory is bounded by a small multiple of the file's size.
@@ -15,9 +15,7 @@ pub enum PickleError {
     #[error("it wants to use '{0}', which data has no need of (a malicious file?); nothing was run")]
     Refused(String),
     /// An instruction outside the known ones.
-    #[error(
-        "it uses the pickle instruction {0:#04x}, which is not supported (write it with pickle protocol 2 to 5)"
-    )]
+    #[error("it uses the pickle instruction {0:#04x}, which data has no need of")]
     Instruction(u8),
     /// The file ends in the middle.
     #[error("it ends early: the file is truncated")]
@@ -82,7 +80,7 @@ enum Node {
     Int(i64),
     /// A part of the file.
     Bytes(Range<usize>),
-    /// Text that Python 3 wrote for the bytes of Python 2.
+    /// Bytes that stand in the file in another form: with escapes, or as text that Python 3 wrote for bytes.
     Decoded(Vec<u8>),
     Text(Range<usize>),
     List(Vec<Id>),
@@ -321,10 +319,19 @@ impl<'a> Machine<'a> {
             b'}' => self.push(Node::Dict(vec![])),                     // EMPTY_DICT
             b')' => self.push(Node::Tuple(vec![])),                    // EMPTY_TUPLE
             0x85..=0x87 => self.tuple_of(usize::from(instruction - 0x84)), // TUPLE1 to TUPLE3
+            b'I' => self.decimal(b""),                                 // INT, with booleans
+            b'L' => self.decimal(b"L"),                                // LONG
+            b'F' => self.line().and_then(|_| self.push(Node::None)),   // FLOAT
+            b'S' => self.quoted(),                                     // STRING
+            b'V' => self.unicode_line(),                               // UNICODE
             b'(' => {
                 self.marks.push(self.stack.len());
                 Ok(())
             }
+            b'l' => self.above_mark().and_then(|items| self.push(Node::List(items))), // LIST
+            b'd' => self.dict(),                                                      // DICT
+            b'p' => self.number_line().and_then(|place| self.remember(place)),        // PUT
+            b'g' => self.number_line().and_then(|place| self.recall(place)),          // GET
             b't' => self.above_mark().and_then(|items| self.push(Node::Tuple(items))), // TUPLE
             b'a' => self.pop().and_then(|item| self.append(vec![item])),               // APPEND
             b'e' => self.above_mark().and_then(|items| self.append(items)),            // APPENDS
@@ -477,6 +484,76 @@ impl<'a> Machine<'a> {
         Ok(&rest[..end])
     }
 
+    /// A line that is a whole number.
+    fn number_line(&mut self) -> Result<usize> {
+        let text = std::str::from_utf8(self.line()?).ok();
+        text.and_then(|text| text.trim().parse().ok()).ok_or(PickleError::Damaged("a number that is none"))
+    }
+
+    /// A whole number in decimals with this ending; larger ones than 64 bits are nothing we look at.
+    fn decimal(&mut self, ending: &[u8]) -> Result<()> {
+        let line = self.line()?.trim_ascii();
+        let digits = line.strip_suffix(ending).unwrap_or(line);
+        let text = std::str::from_utf8(digits).map_err(|_| PickleError::Damaged("a number that is none"))?;
+        let is_number = text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit());
+        if text.is_empty() || !is_number {
+            return Err(PickleError::Damaged("a number that is none"));
+        }
+        self.push(text.parse().map_or(Node::None, Node::Int))
+    }
+
+    /// Bytes as Python 2 prints them, between quotes.
+    fn quoted(&mut self) -> Result<()> {
+        let line = self.line()?.trim_ascii();
+        let inner = match line {
+            [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] => inner,
+            _ => return Err(PickleError::Damaged("a text without quotes")),
+        };
+        let mut bytes = Vec::with_capacity(inner.len());
+        let mut rest = inner;
+        while let [first, after @ ..] = rest {
+            (rest, _) = match (first, after) {
+                (b'\\', [b'x', digits @ ..]) => {
+                    let (value, left) = hex(digits, 2)?;
+                    (left, bytes.push(value as u8))
+                }
+                (b'\\', [escape, left @ ..]) => {
+                    let byte = match escape {
+                        b'n' => b'\n',
+                        b'r' => b'\r',
+                        b't' => b'\t',
+                        b'\\' | b'\'' | b'"' => *escape,
+                        _ => return Err(PickleError::Damaged("an unknown escape")),
+                    };
+                    (left, bytes.push(byte))
+                }
+                (byte, left) => (left, bytes.push(*byte)),
+            };
+        }
+        self.push(Node::Decoded(bytes))
+    }
+
+    /// Text in which a byte is a character, but for `\u` and `\U` with the numbers of others.
+    fn unicode_line(&mut self) -> Result<()> {
+        let mut rest = self.line()?;
+        let mut text = String::with_capacity(rest.len());
+        while let [first, after @ ..] = rest {
+            let (code, left) = match (first, after) {
+                (b'\\', [b'u', digits @ ..]) => hex(digits, 4)?,
+                (b'\\', [b'U', digits @ ..]) => hex(digits, 8)?,
+                (byte, left) => (u32::from(*byte), left),
+            };
+            text.push(char::from_u32(code).ok_or(PickleError::Damaged("a character that is none"))?);
+            rest = left;
+        }
+        self.push(Node::Decoded(text.into_bytes()))
+    }
+
+    fn dict(&mut self) -> Result<()> {
+        let items = self.above_mark()?;
+        self.push(Node::Dict(items.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()))
+    }
+
     fn global(&mut self) -> Result<()> {
         let (module, name) = (self.line()?, self.line()?);
         let node = self.named(module, name)?;
@@ -550,6 +627,7 @@ impl<'a> Machine<'a> {
     fn latin1(&mut self, text: Id) -> Result<Vec<u8>> {
         let bytes = match &self.nodes[text] {
             Node::Text(range) => &self.file[range.clone()],
+            Node::Decoded(text) => text.as_slice(),
             _ => return Err(PickleError::Damaged("text that is none")),
         };
         self.decoded += bytes.len();
@@ -608,6 +686,15 @@ impl<'a> Machine<'a> {
     }
 }
 
+/// The number in the first `digits` hexadecimal digits, and what follows them.
+fn hex(text: &[u8], digits: usize) -> Result<(u32, &[u8])> {
+    let (number, rest) =
+        text.split_at_checked(digits).ok_or(PickleError::Damaged("an escape that ends early"))?;
+    let number = std::str::from_utf8(number).ok().filter(|text| !text.starts_with('+'));
+    let number = number.and_then(|text| u32::from_str_radix(text, 16).ok());
+    Ok((number.ok_or(PickleError::Damaged("an escape that is no number"))?, rest))
+}
+
 /// The known name, or the refusal of any other.
 fn known_name(module: &[u8], name: &[u8]) -> Result<Name> {
     match (module, name) {
@@ -638,6 +725,22 @@ mod tests {
         let pickle = Pickle::read(file).unwrap();
         assert_eq!(pickle.integers(pickle.get("labels").unwrap()), Some(vec![6, 513, -1]));
         assert!(pickle.get("data").is_none());
+    }
+
+    #[test]
+    fn data_of_the_oldest_protocols_is_read() {
+        let file = b"(dp0\nVlabels\np1\n(lp2\nI3\naI-1\naL7L\naI01\nasS'data'\np3\nS'a\\n\\x80\\'b'\np4\nsVt\\u0041\xe9\ng1\ns.";
+        let pickle = Pickle::read(file).unwrap();
+        assert_eq!(pickle.integers(pickle.get("labels").unwrap()), Some(vec![3, -1, 7, 1]));
+        assert_eq!(pickle.bytes(pickle.get("data").unwrap()), Some(&b"a\n\x80'b"[..]));
+        assert_eq!(pickle.bytes(pickle.get("tA\u{e9}").unwrap()), Some(&b"labels"[..]));
+        for bad in [&b"I1x\n."[..], b"S'a\n.", b"S'\\x8'\n.", b"V\\u00\n.", b"px\n.", b"I\n."] {
+            assert!(matches!(Pickle::read(bad).err(), Some(PickleError::Damaged(_))), "{bad:?}");
+        }
+        assert_eq!(
+            Pickle::read(b"cos\nsystem\n(S'ls'\ntR.").err(),
+            Some(PickleError::Refused("os.system".into()))
+        );
     }
 
     #[test]
