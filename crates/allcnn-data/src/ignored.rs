@@ -11,7 +11,7 @@ pub struct Ignored {
     pub reason: String,
     /// How many.
     pub files: usize,
-    /// The first of them.
+    /// The first of them by name.
     pub example: String,
 }
 
@@ -101,14 +101,21 @@ impl Counts {
             Reason::Foreign(_) => file.rsplit_once('/').map_or("", |(folder, _)| folder),
             _ => "",
         };
-        let count = self.0.entry((reason, folder.to_string())).or_insert_with(|| (0, file.to_string()));
-        count.0 += 1;
+        self.count((reason, folder.to_string()), 1, file);
+    }
+
+    fn count(&mut self, key: (Reason, String), files: usize, example: &str) {
+        let (counted, first) = self.0.entry(key).or_insert_with(|| (0, example.to_string()));
+        *counted += files;
+        if example < first.as_str() {
+            *first = example.to_string();
+        }
     }
 
     /// Adds what others counted.
     pub fn append(&mut self, other: Counts) {
         for (key, (files, example)) in other.0 {
-            self.0.entry(key).or_insert((0, example)).0 += files;
+            self.count(key, files, &example);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The flags of `allcnn data`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use allcnn::data::fetch::FetchTarget;
@@ -43,7 +44,7 @@ pub enum DataCommand {
 #[derive(Debug, Args)]
 pub struct DataInfoArgs {
     /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files
-    pub data: String,
+    pub data: OsString,
     /// Without test images: keep the last N or P% images of each class, by name, for testing [default: 10%]
     #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
     pub holdout: Option<Holdout>,
@@ -79,7 +80,7 @@ pub struct DataFetchArgs {
 #[derive(Debug, Args)]
 pub struct DataConvertArgs {
     /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files
-    pub data: String,
+    pub data: OsString,
     /// Which of the data's folders or files are the splits, where their names do not tell
     #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>)]
     pub splits: Option<SplitNames>,

@@ -1,9 +1,10 @@
 //! `allcnn data`: looks at data, fetches, converts and verifies it.
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use allcnn::data::verify::{Summary, Verification, verify};
-use allcnn::data::{self, DataSet, Framing, Kind, Options, convert, fetch};
+use allcnn::data::{self, DataSet, Framing, Ignored, Kind, Options, convert, fetch};
 use allcnn::shown::{PathText, escaped};
 
 use crate::args::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs};
@@ -29,7 +30,7 @@ pub fn run(command: &DataCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn open(data: &str, options: &Options, quiet: bool) -> anyhow::Result<DataSet> {
+fn open(data: &OsStr, options: &Options, quiet: bool) -> anyhow::Result<DataSet> {
     let mut loading = LoadingProgress::new(Progress::new(quiet));
     Ok(data::open(data, options, &mut |at| loading.show(at))?)
 }
@@ -137,14 +138,22 @@ fn words(summary: &Summary) -> String {
     for note in &summary.notes {
         text += &format!("note: {}\n", escaped(&note.to_string()));
     }
-    for ignored in &summary.ignored {
-        text += &format!("{}\n", escaped(&ignored.to_string()));
-    }
+    text += &ignored(&summary.ignored);
     if !summary.skipped.is_empty() {
         text += &format!("left out: {} that cannot be read\n", summary.skipped.len());
         for file in summary.skipped.iter().take(MOST_LISTED) {
             text += &format!("  {}: {}\n", escaped(&file.file), escaped(&file.reason));
         }
+    }
+    text
+}
+
+/// A line for each reason why files were left out; for kinds of pictures that are not read one for each folder.
+fn ignored(ignored: &[Ignored]) -> String {
+    let line = |one: &Ignored| format!("{}\n", escaped(&one.to_string()));
+    let mut text: String = ignored.iter().take(MOST_LISTED).map(line).collect();
+    if let Some(more) = ignored.len().checked_sub(MOST_LISTED).filter(|more| *more > 0) {
+        text += &format!("... and {more} more such lines; --json has all\n");
     }
     text
 }

@@ -303,6 +303,7 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
     for note in data.notes.iter().filter(|note| note.is_warning()) {
         observer.observe(Event::Warning(&note.to_string()));
     }
+    tell_left_out(&data, observer);
     if !data.skipped.is_empty() {
         observer.observe(Event::Warning(&skipped(&data)));
     }
@@ -320,6 +321,13 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
         return Err(Error::Mismatch(format!("{} has a test split only: nothing to train on", data.name)));
     }
     Ok(data)
+}
+
+/// Tells which files of the data were left out, a line a reason.
+fn tell_left_out(data: &DataSet, observer: &mut dyn Observer) {
+    for ignored in data::Ignored::by_reason(&data.ignored) {
+        observer.observe(Event::LeftOut(&ignored));
+    }
 }
 
 /// What is told of the images that could not be read: their number, and the first of them by name.
