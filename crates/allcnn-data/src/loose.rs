@@ -34,7 +34,7 @@ pub fn open_loose(
     })?;
     pushed?;
     collector.finish()?;
-    let Collector { splits: [images, _], skipped, .. } = collector;
+    let Collector { splits: [images, ..], skipped, .. } = collector;
     if images.is_empty() {
         return Err(Error::Empty(path.to_path_buf()));
     }
