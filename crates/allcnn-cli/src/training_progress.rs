@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use allcnn::data::{self, Stage};
 use allcnn::preprocess::Method;
+use allcnn::shown::escaped;
 use allcnn::train::{EpochRow, Event, Observer};
 
 use crate::interrupt;
@@ -148,7 +149,7 @@ fn counts(train: usize, validation: usize, test: usize) -> String {
 /// How many classes there are, and the first of them by name.
 fn class_names(classes: &[String]) -> String {
     const NAMED: usize = 10;
-    let named: Vec<&str> = classes.iter().take(NAMED).map(String::as_str).collect();
+    let named: Vec<String> = classes.iter().take(NAMED).map(|name| escaped(name)).collect();
     let more = match classes.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {} more", thousands(more as u64)),
