@@ -43,7 +43,11 @@ impl Trained {
     /// Asserts that an evaluation is on the run's own held-out images, and without a warning.
     #[track_caller]
     fn is_own(&self, outcome: &Outcome) {
-        assert_eq!((outcome.stdout.as_str(), outcome.stderr.contains("warning")), (self.figures.as_str(), false), "{outcome:#?}");
+        assert_eq!(
+            (outcome.stdout.as_str(), outcome.stderr.contains("warning")),
+            (self.figures.as_str(), false),
+            "{outcome:#?}"
+        );
     }
 
     /// The training images of a class, in the order of their names.
@@ -76,8 +80,14 @@ fn the_own_data_is_known_however_it_is_spelt_and_packed() {
     let absolute = trained.path("pictures");
     tar(&absolute, &trained.path("packed.tar"));
     fs::create_dir(trained.path("sub")).unwrap();
-    let mut spellings =
-        vec!["pictures", "pictures/", "./pictures", "sub/../pictures", absolute.to_str().unwrap(), "packed.tar"];
+    let mut spellings = vec![
+        "pictures",
+        "pictures/",
+        "./pictures",
+        "sub/../pictures",
+        absolute.to_str().unwrap(),
+        "packed.tar",
+    ];
     if cfg!(unix) {
         #[cfg(unix)]
         std::os::unix::fs::symlink(&absolute, trained.path("link")).unwrap();
@@ -112,7 +122,9 @@ fn the_own_data_is_found_after_a_move() {
     fs::rename(trained.path("pictures"), trained.path("elsewhere")).unwrap();
     let lost = allcnn(trained.folder.path(), &["eval", "both/run", "--json"]);
     lost.fails(1, &["not found", "nothing is at", "pictures", "--data"]);
-    trained.is_own(&allcnn(trained.folder.path(), &["eval", "both/run", "--json", "--data", "elsewhere"]).done());
+    trained.is_own(
+        &allcnn(trained.folder.path(), &["eval", "both/run", "--json", "--data", "elsewhere"]).done(),
+    );
     // Run and data, as they lay to each other.
     fs::create_dir(other.path().join("x")).unwrap();
     fs::rename(trained.path("both/run"), other.path().join("x/run")).unwrap();
@@ -166,17 +178,25 @@ fn the_same_names_with_other_bytes_are_other_images() {
         }
     }
     let others = trained.eval(&["--data", "pictures"]).done();
-    assert_eq!((&others.json()["images"], others.json().get("trained_on")), (&json!(40), None), "{others:#?}");
+    assert_eq!(
+        (&others.json()["images"], others.json().get("trained_on")),
+        (&json!(40), None),
+        "{others:#?}"
+    );
     assert!(!others.stderr.contains("trained on"), "{others:#?}");
 }
 
 #[test]
 fn foreign_data_is_measured_whole() {
     let trained = Trained::new();
-    for (place, count) in [("one/blue", 5), ("splits/train/blue", 4), ("splits/test/blue", 3), ("alone/test/red", 2)] {
+    for (place, count) in
+        [("one/blue", 5), ("splits/train/blue", 4), ("splits/test/blue", 3), ("alone/test/red", 2)]
+    {
         fs::create_dir_all(trained.path(place)).unwrap();
         for number in 0..count {
-            picture([12, 22, 170], 50 + number).save(trained.path(place).join(format!("{number}.png"))).unwrap();
+            picture([12, 22, 170], 50 + number)
+                .save(trained.path(place).join(format!("{number}.png")))
+                .unwrap();
         }
     }
     let images = |more: &[&str]| trained.eval(more).done().json()["images"].as_u64();
@@ -184,7 +204,9 @@ fn foreign_data_is_measured_whole() {
     assert_eq!(images(&["--data", "alone"]), Some(2));
     assert_eq!(images(&["--data", "splits"]), Some(3));
     assert_eq!(images(&["--data", "splits", "--split", "train"]), Some(4));
-    trained.eval(&["--data", "splits", "--split", "validation"]).fails(1, &["no validation images", "--split"]);
+    trained
+        .eval(&["--data", "splits", "--split", "validation"])
+        .fails(2, &["no validation images", "--split"]);
 
     for class in ["green", "grey"] {
         fs::rename(trained.path("one/blue"), trained.path("one").join(class)).unwrap();
@@ -198,7 +220,8 @@ fn classes_are_the_same_in_any_unicode_form() {
     let folder = workspace();
     let data = image_folder(folder.path(), 6);
     fs::rename(data.join("blue"), data.join("bl\u{fc}")).unwrap();
-    allcnn(folder.path(), &train_arguments("run", &["--data", "pictures", "--epochs", "1", "--quiet"])).done();
+    allcnn(folder.path(), &train_arguments("run", &["--data", "pictures", "--epochs", "1", "--quiet"]))
+        .done();
     let other = folder.path().join("other/blu\u{308}");
     fs::create_dir_all(&other).unwrap();
     picture([12, 22, 170], 50).save(other.join("1.png")).unwrap();
@@ -245,12 +268,17 @@ fn a_resumed_run_finds_its_data_and_notes_where_it_is_now() {
     for class in ["blue", "red"] {
         let folder = trained.path("other").join(class);
         fs::create_dir_all(&folder).unwrap();
-        (0..6).for_each(|number| picture([1, 2, 3], number).save(folder.join(format!("{number}.png"))).unwrap());
+        (0..6).for_each(|number| {
+            picture([1, 2, 3], number).save(folder.join(format!("{number}.png"))).unwrap()
+        });
     }
     resume(&["--data", "other"]).fails(1, &["the fingerprint is", "at other", "--data"]);
     resume(&["--data", "far/away/"]).done();
     let manifest = fs::read_to_string(trained.path("run/run.toml")).unwrap();
-    assert!(manifest.contains("source = \"far/away/\"") && manifest.contains("relative = \"../far/away\""), "{manifest}");
+    assert!(
+        manifest.contains("source = \"far/away/\"") && manifest.contains("relative = \"../far/away\""),
+        "{manifest}"
+    );
     trained.is_own(&trained.eval(&[]).done());
     resume(&[]).done();
     assert_eq!(fs::read_to_string(trained.path("run/run.toml")).unwrap(), manifest, "nothing is new");
@@ -269,7 +297,8 @@ fn photographs_on_disk_are_known_by_their_files() {
         }
     }
     fs::rename(&held, folder.path().join("photos/test")).unwrap();
-    let more = ["--data", "photos", "--augment", "crop-flip", "--epochs", "3", "--time-limit", "1ms", "--quiet"];
+    let more =
+        ["--data", "photos", "--augment", "crop-flip", "--epochs", "3", "--time-limit", "1ms", "--quiet"];
     allcnn(folder.path(), &train_arguments("run", &more)).done();
     allcnn(folder.path(), &["train", "--resume", "run", "--quiet"]).done();
     let heldout = fs::read_to_string(folder.path().join("run/heldout.txt")).unwrap();
@@ -331,7 +360,8 @@ fn a_run_of_version_0_1_0_is_evaluated_explained_and_resumed_as_it_was() {
         assert_eq!(&now[key], value, "{key}");
     }
     call(&["explain", "run", "picture.png", "--npy", "explained.npy", "--out", "explained.png"]);
-    let [one, other] = [folder.path(), &expected].map(|folder| fs::read(folder.join("explained.npy")).unwrap());
+    let [one, other] =
+        [folder.path(), &expected].map(|folder| fs::read(folder.join("explained.npy")).unwrap());
     assert!(one == other, "the explanation differs");
     call(&["train", "--resume", "run"]);
     assert_same_weights(&run, &expected);

@@ -23,8 +23,7 @@ pub fn open_loose(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Images, Vec<Skipped>), Error> {
     let source = Source::open(path)?;
-    let wanted =
-        source.select(|entry| recognize(&entry.head).is_some() || has_image_extension(&entry.name));
+    let wanted = source.select(|entry| recognize(&entry.head).is_some() || has_image_extension(&entry.name));
     let mut collector = Collector::new(options.size, options.framing, Some(wanted.len() as u64), progress);
     let mut pushed = Ok(());
     source.read(&wanted, MAX_IMAGE_FILE, &mut |entry, file| {

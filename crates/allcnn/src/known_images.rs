@@ -55,7 +55,8 @@ pub fn update<'a>(
     if run.heldout().exists() {
         return Ok(());
     }
-    let heldout: Vec<_> = heldout.into_iter().map(|samples| (samples.images(), samples.identities())).collect();
+    let heldout: Vec<_> =
+        heldout.into_iter().map(|samples| (samples.images(), samples.identities())).collect();
     write_heldout(run, &heldout)
 }
 
@@ -94,8 +95,11 @@ pub fn changed(run: &RunFolder, images: &Images, now: &Identities) -> Result<Vec
     if !path.exists() {
         return Ok(vec![]);
     }
-    let text = fs::read_to_string(&path)
-        .map_err(|source| RunError::Io { action: "read", path: path.clone(), source })?;
+    let text = fs::read_to_string(&path).map_err(|source| RunError::Io {
+        action: "read",
+        path: path.clone(),
+        source,
+    })?;
     let line = |line: &str| {
         let (identity, name) = line.split_once("  ")?;
         Some((name.to_owned(), identity.parse().ok()?))

@@ -144,7 +144,10 @@ fn a_run_is_examined_on_its_own_and_on_other_data() {
     assert!(part.images.labels.iter().all(|&label| label > 0));
     assert!(part.evaluation.top1_error_pct < 50.0 && part.evaluation.classes[0].error_pct.is_none());
     let error = examined(&last).unwrap_err().to_string();
-    assert!(error.contains("the fingerprint is") && error.contains("--data"), "the own images changed: {error}");
+    assert!(
+        error.contains("the fingerprint is") && error.contains("--data"),
+        "the own images changed: {error}"
+    );
     fs::rename(place.path("part/down"), place.path("part/up")).unwrap();
     let error = examined(&wanted).unwrap_err().to_string();
     assert!(error.contains("not know: up") && error.contains("across, down, plain"), "{error}");
