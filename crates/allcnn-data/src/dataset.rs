@@ -194,6 +194,14 @@ pub struct Ignored {
     pub example: String,
 }
 
+impl Ignored {
+    /// Files that were left out for a reason.
+    pub(crate) fn new(reason: impl Into<String>, files: &[&str]) -> Self {
+        let example = files.first().copied().unwrap_or_default().to_string();
+        Self { reason: reason.into(), files: files.len(), example }
+    }
+}
+
 /// A data set: its classes and its splits, all images of one size.
 #[derive(Clone, Debug)]
 pub struct DataSet {

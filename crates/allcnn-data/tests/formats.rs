@@ -66,7 +66,7 @@ fn a_holdout_given_replaces_the_test_split() {
     files.extend(class_folders("val/", 2));
     write_folder(folder.path(), &files);
     let set = open_path(folder.path()).unwrap();
-    assert_eq!((set.train.len(), set.test.len(), set.notes), (12, 4, vec![Note::ValidationNotUsed]));
+    assert_eq!((set.train.len(), set.validation.len(), set.test.len()), (12, 4, 4));
     let options = Options { holdout: Some(Holdout::PerClass(1)), ..Options::default() };
     let set = open_with(folder.path(), &options).unwrap();
     assert_eq!(set.test.names, ["train/cat/005.png", "train/dog/005.png"]);

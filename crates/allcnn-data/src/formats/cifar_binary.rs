@@ -1,7 +1,9 @@
 //! The binary batches of CIFAR. A record is the label (CIFAR-100: the coarse, then the fine one) and 3,072 bytes,
 //! `[3, 32, 32]`.
-use super::cifar::{BYTES, Batches, SIDE, Variant, check_label, check_one_folder, push_planar};
+use super::cifar::{BYTES, Batches, Names, SIDE, Variant, check_one_folder, push_planar};
+use super::class_name::nfc;
 use super::format::{Format, Loaded, MAX_BATCH};
+use super::split_files;
 use crate::dataset::{Images, Kind};
 use crate::error::Error;
 use crate::options::{Labels, Options};
@@ -27,14 +29,15 @@ fn load(source: &Source, options: &Options, _: &mut dyn FnMut(Progress)) -> Resu
     let batches = source.select(is_batch);
     check_one_folder(source, &batches)?;
     let variant = variant(source, &batches);
+    let files = split_files::divide(source, &batches, options)?;
     let mut images = Batches::new();
-    for &batch in &batches {
-        let entry = &source.entries[batch];
+    for &(batch, split) in &files.files {
         let file = source.read_one(batch, MAX_BATCH)?;
-        images.add(entry, read(&entry.name, &file, variant, options.labels)?);
+        let batch = read(&source.entries[batch].name, &file, variant, options.labels)?;
+        images.0[split as usize].append(batch);
     }
     let names = class_names(source, variant, options.labels)?;
-    Ok(images.loaded(Kind::CifarBinary, names, variant, options.labels))
+    images.loaded(Kind::CifarBinary, names, variant, options.labels, files)
 }
 
 /// The set of all batches: a truncated one takes the variant of a whole one.
@@ -49,18 +52,19 @@ fn variant(source: &Source, batches: &[usize]) -> Variant {
 }
 
 /// The names of the classes, where they are listed beside the batches.
-fn class_names(source: &Source, variant: Variant, labels: Labels) -> Result<Vec<String>, Error> {
+fn class_names(source: &Source, variant: Variant, labels: Labels) -> Result<Names, Error> {
     let listed = match (variant, labels) {
         (Variant::Cifar10, _) => "batches.meta.txt",
         (Variant::Cifar100, Labels::Fine) => "fine_label_names.txt",
         (Variant::Cifar100, Labels::Coarse) => "coarse_label_names.txt",
     };
     let Some(list) = source.entries.iter().position(|entry| entry.file_name() == listed) else {
-        return Ok(vec![]);
+        return Ok(None);
     };
     let text = source.read_one(list, MAX_LIST)?;
     let text = String::from_utf8_lossy(&text);
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_string).collect())
+    let names: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(nfc).collect();
+    Ok((!names.is_empty()).then(|| (source.entries[list].name.clone(), names)))
 }
 
 /// Guesses the set of a batch by its size; a size that fits neither is taken by its name.
@@ -80,12 +84,11 @@ pub(crate) fn read(name: &str, file: &[u8], variant: Variant, labels: Labels) ->
         let size = file.len() as u64;
         return Err(Error::TruncatedBatch { file: name.to_string(), size, record: record as u64 });
     }
-    let classes = variant.classes(labels).len();
     let mut images = Images::new(SIDE, SIDE);
     images.pixels = Images::reserve(file.len() / record, SIDE, SIDE)?;
     let label_at = usize::from(variant == Variant::Cifar100 && labels == Labels::Fine);
     for (index, record_bytes) in file.chunks_exact(record).enumerate() {
-        let label = check_label(name, index, i64::from(record_bytes[label_at]), classes)?;
+        let label = u32::from(record_bytes[label_at]);
         push_planar(&mut images, &record_bytes[record - BYTES..], label, name, index);
     }
     Ok(images)

@@ -47,9 +47,13 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Two splits as they are in the data, all of them decoded.
-    pub fn whole(kind: Kind, classes: Vec<String>, [train, test]: [Images; 2]) -> Self {
-        let (total, validation) = (train.len() + test.len(), Images::new(train.height, train.width));
+    /// The splits as they are in the data, all of them decoded, in the order of [`super::SplitName`]. The only held-out one is the
+    /// test split.
+    pub fn whole(kind: Kind, classes: Vec<String>, [train, mut validation, mut test]: [Images; 3]) -> Self {
+        if test.is_empty() {
+            std::mem::swap(&mut validation, &mut test);
+        }
+        let total = train.len() + validation.len() + test.len();
         let (skipped, ignored, notes) = (vec![], vec![], vec![]);
         Self {
             kind,

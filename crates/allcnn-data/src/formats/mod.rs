@@ -4,11 +4,15 @@ pub(crate) mod cifar;
 pub(crate) mod cifar_binary;
 pub(crate) mod cifar_python;
 mod format;
+mod class_folders;
+mod class_name;
 mod image_folder;
-mod imagenet;
+mod lists;
 pub(crate) mod parquet;
 pub(crate) mod pickle;
 pub mod shapes;
+mod split_files;
+mod split_folders;
 mod split_name;
 
 use crate::error::Error;
@@ -17,6 +21,7 @@ use crate::progress::Progress;
 use crate::source::Source;
 use format::Format;
 pub(crate) use format::Loaded;
+pub(crate) use split_name::SplitName;
 
 /// The surest first: images may lie beside lists and scripts of any kind, and a binary batch is told by its size only.
 const FORMATS: [Format; 4] =
