@@ -3,6 +3,7 @@ use crate::collect::{Collector, Item};
 use crate::dataset::{Images, Skipped};
 use crate::decode::{has_image_extension, recognize};
 use crate::error::Error;
+use crate::formats::SplitName;
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::source::Source;
@@ -28,7 +29,7 @@ pub fn open_loose(
     let mut pushed = Ok(());
     source.read(&wanted, MAX_IMAGE_FILE, &mut |entry, file| {
         let (name, file) = (source.entries[entry].name.clone(), file.map_err(|error| error.to_string()));
-        pushed = collector.push(Item { split: 0, label: 0, name, file });
+        pushed = collector.push(Item { split: SplitName::Train, label: 0, name, file });
         if pushed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     pushed?;

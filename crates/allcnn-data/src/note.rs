@@ -108,8 +108,11 @@ impl Note {
     /// nothing where there are no held-out ones.
     pub(crate) fn splits(names: [Option<String>; 3], found: [usize; 3]) -> Option<Note> {
         let [train, validation, test] = names;
-        let (train, mut validation, mut test) =
-            (train.filter(|_| found[0] > 0), validation.filter(|_| found[1] > 0), test.filter(|_| found[2] > 0));
+        let (train, mut validation, mut test) = (
+            train.filter(|_| found[0] > 0),
+            validation.filter(|_| found[1] > 0),
+            test.filter(|_| found[2] > 0),
+        );
         if test.is_none() {
             std::mem::swap(&mut validation, &mut test); // the only held-out split is the test split
         }
@@ -161,7 +164,9 @@ impl fmt::Display for Note {
                 f.write_str("a holdout was given: the data's own test split was not used")
             }
             Note::TestOnly => f.write_str("there is a test split only: nothing to train on"),
-            Note::OneClass { class } => write!(f, "'{class}' is the only class: nothing to train a classifier on"),
+            Note::OneClass { class } => {
+                write!(f, "'{class}' is the only class: nothing to train a classifier on")
+            }
             Note::Splits { train, validation, test } => {
                 let splits = [("training", train), ("validation", validation), ("test", test)];
                 let splits = splits.into_iter().filter_map(|(split, name)| Some((split, name.as_ref()?)));
@@ -170,7 +175,11 @@ impl fmt::Display for Note {
             }
             Note::SplitsInClasses => f.write_str("each class folder has its own split folders"),
             Note::ClassesNamedLikeSplits { folders } => {
-                write!(f, "folders named like splits, but among class folders, are classes: {}", quoted(folders))
+                write!(
+                    f,
+                    "folders named like splits, but among class folders, are classes: {}",
+                    quoted(folders)
+                )
             }
             Note::OtherFolders { folders, images } => {
                 write!(f, "{images} images in {} belong to no split and are left out", quoted(folders))
@@ -193,7 +202,9 @@ impl fmt::Display for Note {
             Note::CifarNames { set } => {
                 write!(f, "no file names the classes: they have the names of {set}, whose form this is")
             }
-            Note::NumberedClasses => f.write_str("no file names the classes: they are called by their numbers"),
+            Note::NumberedClasses => {
+                f.write_str("no file names the classes: they are called by their numbers")
+            }
             Note::UnicodeForms { class } => {
                 write!(f, "folders '{class}' whose names differ in their Unicode form only are one class")
             }

@@ -119,9 +119,11 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
 
 /// What becomes of the training and the test images.
 fn take(mut found: [Images; 2], parts: [Part; 2]) -> (Images, Images) {
-    let chosen = parts.each_ref().map(|part| part.places.as_ref().map(|places| found[part.of].select(places)));
+    let chosen =
+        parts.each_ref().map(|part| part.places.as_ref().map(|places| found[part.of].select(places)));
     let [train, test] = [0, 1].map(|split| parts[split].of);
-    let mut of = |split: usize, chosen: Option<Images>| chosen.unwrap_or_else(|| std::mem::take(&mut found[split]));
+    let mut of =
+        |split: usize, chosen: Option<Images>| chosen.unwrap_or_else(|| std::mem::take(&mut found[split]));
     let [chosen_train, chosen_test] = chosen;
     (of(train, chosen_train), of(test, chosen_test))
 }

@@ -1,8 +1,8 @@
 //! The python batches of CIFAR: pickled dictionaries with `data` (`[images, 3072]`, each `[3, 32, 32]`) and `labels`, or
 //! `coarse_labels` and `fine_labels`.
 use super::cifar::{BYTES, Batches, SIDE, Variant, check_one_folder, push_planar};
-use super::format::{Format, Loaded, MAX_BATCH};
 use super::class_name::nfc;
+use super::format::{Format, Loaded, MAX_BATCH};
 use super::pickle::Pickle;
 use super::split_files;
 use super::split_name::SplitName;
@@ -89,7 +89,8 @@ pub(crate) fn read(name: &str, file: &[u8], labels: Labels) -> Result<PythonFile
     let mut images = Images::new(SIDE, SIDE);
     images.pixels = Images::reserve(values.len(), SIDE, SIDE)?;
     for (index, (planes, &label)) in array.data.chunks_exact(BYTES).zip(&values).enumerate() {
-        let label = u32::try_from(label).map_err(|_| wrong(&format!("image {index} has the label {label}")))?;
+        let label =
+            u32::try_from(label).map_err(|_| wrong(&format!("image {index} has the label {label}")))?;
         push_planar(&mut images, planes, label, name, index);
     }
     Ok(PythonFile::Batch(images, variant))

@@ -92,7 +92,8 @@ impl<'s> Found<'s> {
             .iter()
             .filter_map(|place| if let Belongs::Class(_, class) = place { Some(nfc(class)) } else { None })
             .collect();
-        let labeled = |split| places.iter().any(|place| matches!(place, Belongs::Class(of, _) if *of == split));
+        let labeled =
+            |split| places.iter().any(|place| matches!(place, Belongs::Class(of, _) if *of == split));
         let straight = places.contains(&Belongs::Straight(SplitName::Validation));
         let by_list = straight && self.lists.have_labels();
         let held = labeled(SplitName::Test) || labeled(SplitName::Validation) || by_list;
@@ -147,7 +148,9 @@ impl<'s> Found<'s> {
             let held = classes(places, split);
             let open = held.iter().all(|class| is_no_class(class) && !trained.contains(class));
             if open && !trained.is_empty() {
-                for place in places.iter_mut().filter(|place| matches!(place, Belongs::Class(of, _) if *of == split)) {
+                for place in
+                    places.iter_mut().filter(|place| matches!(place, Belongs::Class(of, _) if *of == split))
+                {
                     *place = Belongs::Straight(split);
                 }
             }
@@ -239,7 +242,9 @@ impl<'s> Found<'s> {
         for (class, _) in self.spellings.iter().filter(|(_, folders)| folders.len() > 1) {
             self.notes.push(Note::UnicodeForms { class: class.clone() });
         }
-        if self.by_list && let Some(file) = self.lists.label_file() {
+        if self.by_list
+            && let Some(file) = self.lists.label_file()
+        {
             self.notes.push(Note::LabelsOfList { file: file.to_string() });
         }
         for split in [SplitName::Validation, SplitName::Test] {

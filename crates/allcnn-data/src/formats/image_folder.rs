@@ -119,9 +119,16 @@ fn choose(layout: &mut Layout, options: &Options) -> Result<Splits, Error> {
 }
 
 /// A class of which there were images to train on, and none can be read.
-fn check_lost_classes(source: &Source, layout: &Layout, wanted: &[(usize, u32)], train: &Images) -> Result<(), Error> {
+fn check_lost_classes(
+    source: &Source,
+    layout: &Layout,
+    wanted: &[(usize, u32)],
+    train: &Images,
+) -> Result<(), Error> {
     let read = train.class_counts(layout.classes.len());
-    let Some(&(first, label)) = wanted.iter().find(|(_, label)| read[*label as usize] == 0) else { return Ok(()) };
+    let Some(&(first, label)) = wanted.iter().find(|(_, label)| read[*label as usize] == 0) else {
+        return Ok(());
+    };
     let files = wanted.iter().filter(|item| item.1 == label).count();
     let (path, class) = (source.path().to_path_buf(), layout.classes[label as usize].clone());
     Err(Error::LostClass { path, class, files, example: source.entries[first].name.clone() })
@@ -129,7 +136,8 @@ fn check_lost_classes(source: &Source, layout: &Layout, wanted: &[(usize, u32)],
 
 /// The size of the first image by name that can be read, among the first few of what is trained or tested on.
 fn first_size(source: &Source, [train, validation, test]: &Splits) -> Result<Option<(usize, usize)>, Error> {
-    let first: Vec<usize> = [train, test, validation].into_iter().flatten().take(16).map(|item| item.0).collect();
+    let first: Vec<usize> =
+        [train, test, validation].into_iter().flatten().take(16).map(|item| item.0).collect();
     let mut sizes = BTreeMap::new();
     source.read(&first, MAX_IMAGE_FILE, &mut |entry, file| {
         if let Some(picture) = file.ok().and_then(|file| decode(&file).ok()) {

@@ -49,7 +49,8 @@ struct ClassList {
 impl Lists {
     /// Reads the lists that a source has.
     pub fn read(source: &Source) -> Result<Lists, Error> {
-        let labels = find(source, &LABEL_FILES)?.map(|(file, text)| LabelList::parse(file, &text)).transpose()?;
+        let labels =
+            find(source, &LABEL_FILES)?.map(|(file, text)| LabelList::parse(file, &text)).transpose()?;
         let classes = find(source, &CLASS_FILES)?.map(|(file, text)| ClassList::parse(file, &text));
         let names = find(source, &NAME_FILES)?.map(|(file, text)| ClassList::parse(file, &text));
         let order = find(source, &FOLDER_FILES)?.map(|(_, text)| {
@@ -108,7 +109,8 @@ impl Lists {
     /// The names of class folders, `tench (n01440764)`, and the list that has them; the folders themselves without one.
     pub fn names(&self, folders: Vec<String>) -> Result<(Vec<String>, Option<String>), Error> {
         let lists = [&self.classes, &self.names];
-        let Some((place, list)) = lists.iter().enumerate().find_map(|(place, list)| Some((place, list.as_ref()?)))
+        let Some((place, list)) =
+            lists.iter().enumerate().find_map(|(place, list)| Some((place, list.as_ref()?)))
         else {
             return Ok((folders, None));
         };
@@ -142,7 +144,9 @@ impl LabelList {
             let key = stem(&image).to_string();
             let earlier = class_of.insert(key, class.clone());
             if let Some(earlier) = earlier.filter(|earlier| *earlier != class) {
-                let what = format!("'{image}' is there twice, as '{earlier}' and as '{class}': remove one of the lines");
+                let what = format!(
+                    "'{image}' is there twice, as '{earlier}' and as '{class}': remove one of the lines"
+                );
                 return Err(Error::List { file, what });
             }
         }
@@ -226,7 +230,10 @@ mod tests {
         for (text, expected) in [
             ("a 1.png 0\nb.png 12\n\n", pairs(&[("a 1", "0"), ("b", "12")])),
             ("\"a 1.png\" 0\r\n'b.png'   cat\r\n", pairs(&[("a 1", "0"), ("b", "cat")])),
-            ("val/x/a.JPEG\tn01\t0\t0\t62\t62\nb.JPEG\tn02\t1\t2\t3\t4", pairs(&[("a", "n01"), ("b", "n02")])),
+            (
+                "val/x/a.JPEG\tn01\t0\t0\t62\t62\nb.JPEG\tn02\t1\t2\t3\t4",
+                pairs(&[("a", "n01"), ("b", "n02")]),
+            ),
             ("ImageId,PredictionString\nv_1,n01 1 2 3 4 n01 5 6 7 8\n", pairs(&[("v_1", "n01")])),
             ("label,file\n\"big cat\",\"a,b.png\"\n", pairs(&[("a,b", "big cat")])),
             ("a.1 0\na.2 1\n", pairs(&[("a.1", "0"), ("a.2", "1")])),

@@ -3,9 +3,9 @@
 pub(crate) mod cifar;
 pub(crate) mod cifar_binary;
 pub(crate) mod cifar_python;
-mod format;
 mod class_folders;
 mod class_name;
+mod format;
 mod image_folder;
 mod lists;
 pub(crate) mod parquet;

@@ -249,20 +249,22 @@ fn row_image(row: Row, column: usize) -> Option<Vec<u8>> {
 
 /// The label of a row, `None` within where it is null or hidden (-1); `None` where it is nothing of the kind.
 fn row_label(row: &Row, column: usize) -> Option<Option<RowLabel>> {
-    Some(Some(match row.get_column_iter().nth(column)?.1 {
-        Field::Byte(value) => RowLabel::Number(i64::from(*value)),
-        Field::Short(value) => RowLabel::Number(i64::from(*value)),
-        Field::Int(value) => RowLabel::Number(i64::from(*value)),
-        Field::Long(value) => RowLabel::Number(*value),
-        Field::UByte(value) => RowLabel::Number(i64::from(*value)),
-        Field::UShort(value) => RowLabel::Number(i64::from(*value)),
-        Field::UInt(value) => RowLabel::Number(i64::from(*value)),
-        Field::ULong(value) => RowLabel::Number(i64::try_from(*value).ok()?),
-        Field::Str(text) => RowLabel::Name(nfc(text)),
-        Field::Null => return Some(None),
-        _ => return None,
-    })
-    .filter(|label| *label != RowLabel::Number(-1)))
+    Some(
+        Some(match row.get_column_iter().nth(column)?.1 {
+            Field::Byte(value) => RowLabel::Number(i64::from(*value)),
+            Field::Short(value) => RowLabel::Number(i64::from(*value)),
+            Field::Int(value) => RowLabel::Number(i64::from(*value)),
+            Field::Long(value) => RowLabel::Number(*value),
+            Field::UByte(value) => RowLabel::Number(i64::from(*value)),
+            Field::UShort(value) => RowLabel::Number(i64::from(*value)),
+            Field::UInt(value) => RowLabel::Number(i64::from(*value)),
+            Field::ULong(value) => RowLabel::Number(i64::try_from(*value).ok()?),
+            Field::Str(text) => RowLabel::Name(nfc(text)),
+            Field::Null => return Some(None),
+            _ => return None,
+        })
+        .filter(|label| *label != RowLabel::Number(-1)),
+    )
 }
 
 /// The names that Hugging Face keeps in the file's metadata: `info.features.COLUMN.names`.

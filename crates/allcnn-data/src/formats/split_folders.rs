@@ -293,9 +293,9 @@ fn steps_over(images: &[Image], outer: &[&str], only: &str, child: &Child) -> bo
 /// Whether there are class folders to train on, and something held out.
 fn holds_splits(children: &BTreeMap<&str, Child>) -> bool {
     let any = |wanted: fn(SplitName) -> bool, deeper: bool| {
-        children.iter().any(|(name, child)| {
-            of_folder(name).is_some_and(wanted) && (!deeper || child.deeper > 0)
-        })
+        children
+            .iter()
+            .any(|(name, child)| of_folder(name).is_some_and(wanted) && (!deeper || child.deeper > 0))
     };
     any(|split| split == SplitName::Train, true) && any(|split| split != SplitName::Train, false)
 }
@@ -307,7 +307,8 @@ fn read_words(
     words: &[(SplitName, &str)],
 ) -> Result<bool, Error> {
     let of = |split| words.iter().filter(move |(named, _)| *named == split).map(|(_, name)| *name);
-    let classes = || format!("{} class folders ({}), --splits train=.", children.len(), listed(children.keys()));
+    let classes =
+        || format!("{} class folders ({}), --splits train=.", children.len(), listed(children.keys()));
     let flags = |words: &[(SplitName, &str)]| {
         let flags: Vec<String> =
             words.iter().map(|(split, name)| format!("{}={name}", split.flag())).collect();
@@ -364,7 +365,8 @@ fn the_set_inside<'s>(
         .map(|(name, _)| *name)
         .collect();
     let [set] = sets.as_slice() else {
-        let folders = sets.iter().map(|set| [outer, &[*set]].concat().join("/")).collect::<Vec<_>>().join("', '");
+        let folders =
+            sets.iter().map(|set| [outer, &[*set]].concat().join("/")).collect::<Vec<_>>().join("', '");
         let several = || Error::Several { path: path.to_path_buf(), folders };
         return if sets.is_empty() { Ok(None) } else { Err(several()) };
     };
@@ -373,18 +375,12 @@ fn the_set_inside<'s>(
         return Ok(Some(set));
     }
     let splits = inside(set);
-    let flags: Vec<String> = splits
-        .keys()
-        .filter_map(|name| Some(format!("{}={set}/{name}", of_folder(name)?.flag())))
-        .collect();
+    let flags: Vec<String> =
+        splits.keys().filter_map(|name| Some(format!("{}={set}/{name}", of_folder(name)?.flag()))).collect();
     Err(Error::Readings {
         path: path.to_path_buf(),
         first: format!("the data set in '{set}', --splits {}", flags.join(",")),
-        second: format!(
-            "{} class folders ({}), --splits train=.",
-            children.len(),
-            listed(children.keys())
-        ),
+        second: format!("{} class folders ({}), --splits train=.", children.len(), listed(children.keys())),
     })
 }
 

@@ -155,7 +155,8 @@ pub(super) fn lies_in(name: &str, place: &str) -> bool {
     }
     let Some(rest) = name.strip_prefix(place) else { return false };
     let part = |rest: &str| {
-        let number = rest.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        let number =
+            rest.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         !rest.contains('/') && (number || rest.starts_with('.'))
     };
     rest.is_empty() || rest.starts_with('/') || part(rest)
@@ -185,15 +186,31 @@ mod tests {
     #[test]
     fn folders_are_named_after_splits_in_many_words() {
         for (names, split) in [
-            ("train Training TRAIN training_set training-set train_set trainset train2017 train_images trainData", SplitName::Train),
-            ("val Valid validation dev eval Evaluation val_set valset validation-data", SplitName::Validation),
+            (
+                "train Training TRAIN training_set training-set train_set trainset train2017 train_images trainData",
+                SplitName::Train,
+            ),
+            (
+                "val Valid validation dev eval Evaluation val_set valset validation-data",
+                SplitName::Validation,
+            ),
             ("test Testing test_set testset TEST test-images", SplitName::Test),
         ] {
             for name in names.split(' ') {
                 assert_eq!(of_folder(name), Some(split), "{name}");
             }
         }
-        for name in ["cat", "trains", "test-multiple_fruits", "runs", "images", "2017", "contest", "train_test", "device"] {
+        for name in [
+            "cat",
+            "trains",
+            "test-multiple_fruits",
+            "runs",
+            "images",
+            "2017",
+            "contest",
+            "train_test",
+            "device",
+        ] {
             assert_eq!(of_folder(name), None, "{name}");
         }
     }
@@ -222,7 +239,10 @@ mod tests {
         let outer = outer(names.into_iter());
         assert_eq!(outer, ["set"]);
         let at = |given| locate(given, &outer, names.into_iter());
-        assert_eq!((at("a"), at("set/a/"), at("./b")), (Some("set/a".into()), Some("set/a".into()), Some("set/b".into())));
+        assert_eq!(
+            (at("a"), at("set/a/"), at("./b")),
+            (Some("set/a".into()), Some("set/a".into()), Some("set/b".into()))
+        );
         assert_eq!((at("."), at("c"), at("part")), (Some("set".into()), None, Some("set/part".into())));
         assert!(!lies_in("set/ab/1.png", "set/a") && lies_in("x/y.png", ""));
     }
