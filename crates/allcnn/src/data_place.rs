@@ -226,7 +226,7 @@ mod tests {
     fn a_place_is_noted_from_the_run_folder_and_from_the_root() {
         let folder = tempfile::tempdir().unwrap();
         let (run, photos) = (folder.path().join("runs/a"), folder.path().join("photos"));
-        [&run, &photos].map(|path| fs::create_dir_all(path).unwrap());
+        [&run, &photos].into_iter().for_each(|path| fs::create_dir_all(path).unwrap());
         let mut record = record(&shapes::draw(0, 1, 1));
         record.note_place(photos.to_str().unwrap(), &run);
         assert_eq!(record.relative.as_deref(), Some("../../photos"));

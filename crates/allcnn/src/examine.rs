@@ -147,7 +147,8 @@ pub fn examine<D: Device>(
         }
     }
     if split != Split::Train || !opened.own {
-        let known = known(run, &manifest, preprocessor.geometry(), observer)?;
+        let own = Some(&opened.data).filter(|_| opened.own);
+        let known = known((run, &manifest), preprocessor.geometry(), own, observer)?;
         examined.tell_trained(&identities, known.as_ref(), observer);
     }
     Ok(Some(examined))
@@ -187,28 +188,35 @@ impl Examined {
     }
 }
 
-/// The images that the run was trained on. A run that did not note them is asked for its data, where that is small enough
-/// to be in memory.
+/// The images that the run was trained on. A run that did not note them, and had them in memory, is asked for its `own` data,
+/// which is looked for where it is not at hand.
 pub(crate) fn known(
-    run: &RunFolder,
-    manifest: &Manifest,
+    (run, manifest): (&RunFolder, &Manifest),
     geometry: Geometry,
+    own: Option<&DataSet>,
     observer: &mut dyn Observer,
 ) -> Result<Option<IdentitySet>, Error> {
     let noted = known_images::trained(run)?;
     if noted.is_some() || manifest.imported.is_some() {
         return Ok(noted);
     }
-    if manifest.recipe.augment != Augment::CropFlip
-        && let Ok(own) = data_place::open((run.path(), manifest), geometry, None, false, &mut |_| ())
-    {
-        let mut set = IdentitySet::default();
-        set.add(&Identities::of(&own.data.train));
-        return Ok(Some(set));
+    if manifest.recipe.augment != Augment::CropFlip {
+        let set_of = |data: &DataSet| {
+            let mut set = IdentitySet::default();
+            set.add(&Identities::of(&data.train));
+            set
+        };
+        let found = || data_place::open((run.path(), manifest), geometry, None, false, &mut |_| ());
+        if let Some(set) = own.map(set_of).or_else(|| found().ok().map(|found| set_of(&found.data))) {
+            return Ok(Some(set));
+        }
     }
-    observer.observe(Event::Warning(
-        "this run does not know its training images (it was begun by an earlier version): some of these may be among them",
-    ));
+    if own.is_none() {
+        observer.observe(Event::Warning(
+            "this run does not know its training images (it was begun by an earlier version): some of these may be among \
+             them",
+        ));
+    }
     Ok(None)
 }
 

@@ -333,21 +333,21 @@ impl<'a> Machine<'a> {
             b'p' => self.number_line().and_then(|place| self.remember(place)),        // PUT
             b'g' => self.number_line().and_then(|place| self.recall(place)),          // GET
             b't' => self.above_mark().and_then(|items| self.push(Node::Tuple(items))), // TUPLE
-            b'a' => self.pop().and_then(|item| self.append(vec![item])),               // APPEND
-            b'e' => self.above_mark().and_then(|items| self.append(items)),            // APPENDS
-            b's' => self.set_item(),                                                   // SETITEM
-            b'u' => self.above_mark().and_then(|items| self.set_items(&items)),        // SETITEMS
-            b'0' => self.pop().map(drop),                                              // POP
-            b'q' => self.length(1).and_then(|place| self.remember(place)),             // BINPUT
-            b'r' => self.length(4).and_then(|place| self.remember(place)),             // LONG_BINPUT
-            0x94 => self.remember(self.memo.len()),                                    // MEMOIZE
-            b'h' => self.length(1).and_then(|place| self.recall(place)),               // BINGET
-            b'j' => self.length(4).and_then(|place| self.recall(place)),               // LONG_BINGET
-            b'c' => self.global(),                                                     // GLOBAL
-            0x93 => self.stack_global(),                                               // STACK_GLOBAL
-            b'R' | 0x81 => self.reduce(),                                              // REDUCE, NEWOBJ
-            b'Q' => self.pop().and_then(|id| self.push(Node::Persistent(id))),         // BINPERSID
-            b'b' => self.build(),                                                      // BUILD
+            b'a' => self.pop().and_then(|item| self.append(vec![item])),              // APPEND
+            b'e' => self.above_mark().and_then(|items| self.append(items)),           // APPENDS
+            b's' => self.set_item(),                                                  // SETITEM
+            b'u' => self.above_mark().and_then(|items| self.set_items(&items)),       // SETITEMS
+            b'0' => self.pop().map(drop),                                             // POP
+            b'q' => self.length(1).and_then(|place| self.remember(place)),            // BINPUT
+            b'r' => self.length(4).and_then(|place| self.remember(place)),            // LONG_BINPUT
+            0x94 => self.remember(self.memo.len()),                                   // MEMOIZE
+            b'h' => self.length(1).and_then(|place| self.recall(place)),              // BINGET
+            b'j' => self.length(4).and_then(|place| self.recall(place)),              // LONG_BINGET
+            b'c' => self.global(),                                                    // GLOBAL
+            0x93 => self.stack_global(),                                              // STACK_GLOBAL
+            b'R' | 0x81 => self.reduce(),                                             // REDUCE, NEWOBJ
+            b'Q' => self.pop().and_then(|id| self.push(Node::Persistent(id))),        // BINPERSID
+            b'b' => self.build(),                                                     // BUILD
             other => Err(PickleError::Instruction(other)),
         }
     }

@@ -184,7 +184,7 @@ pub fn start<D: Device>(
         run.write_manifest(&manifest)?;
     }
     let finished = Finished { run, manifest, outcome, report: None };
-    finish(device, finished, &data, &splits.test, stop, observer)
+    finish(device, finished, &data, &splits, stop, observer)
 }
 
 /// Goes on with the run in `folder`. `request` is that of the run ([`Request::of`]) with what the user gave anew; only
@@ -223,7 +223,7 @@ pub fn resume<D: Device>(
     limits.deadline = request.time_limit.and_then(|limit| began.checked_add(limit));
     let outcome = trainer.run(&run, &limits, observer)?;
     drop(trainer);
-    finish(device, Finished { run, manifest, outcome, report: None }, &data, &splits.test, stop, observer)
+    finish(device, Finished { run, manifest, outcome, report: None }, &data, &splits, stop, observer)
 }
 
 /// Finds the data of a run that is resumed, and notes its place where that is a new one.
@@ -393,7 +393,7 @@ fn finish<D: Device>(
     device: &D,
     mut finished: Finished,
     data: &DataSet,
-    test: &Samples<'_>,
+    splits: &Splits<'_>,
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<Finished, Error> {
@@ -401,7 +401,7 @@ fn finish<D: Device>(
     if outcome.end != End::Finished {
         return Ok(finished);
     }
-    let progress = &mut outcome.progress;
+    let (progress, test) = (&mut outcome.progress, &splits.test);
     let scores = if manifest.data.selected_on() == Some(Split::Validation) && !test.is_empty() {
         if progress.tested.is_some() && run.report().exists() {
             *report = Some(run.report());
@@ -413,7 +413,11 @@ fn finish<D: Device>(
                 outcome.end = End::Interrupted;
                 return Ok(finished);
             }
-            scores => scores,
+            scores => {
+                // The test images were read for the first time.
+                known_images::update(run, &splits.train, splits.validation.iter().chain([test]))?;
+                scores
+            }
         }
     } else {
         let last = progress.history.last().map(|row| row.epoch);

@@ -120,7 +120,8 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         if self.manifest.recipe.augment == Augment::CropFlip {
             return Ok(()); // such a run knows its images by their files
         }
-        let known = examine::known(&self.run, &self.manifest, self.transform.pictures(), observer)?;
+        let run = (&self.run, &self.manifest);
+        let known = examine::known(run, self.transform.pictures(), None, observer)?;
         let known = known.unwrap_or_default();
         let identities = Identities::of(images);
         let trained = identities.iter().flatten().filter(|identity| known.contains(identity)).count();
