@@ -66,7 +66,8 @@ fn two_readings_are_refused_until_splits_are_named() {
     draw_split(&data, 8, 0);
     draw_split(&data.join("test"), 2, 40);
     for command in [&["data", "info", "pictures"][..], &["data", "verify", "pictures"]] {
-        allcnn(folder.path(), command).fails(1, &["in two ways", "--splits train=.,test=test", "blue, red, test"]);
+        allcnn(folder.path(), command)
+            .fails(1, &["in two ways", "--splits train=.,test=test", "blue, red, test"]);
     }
     let arguments = train_arguments("run", &["--data", "pictures", "--epochs", "1"]);
     allcnn(folder.path(), &arguments).fails(1, &["in two ways"]);
@@ -77,7 +78,8 @@ fn two_readings_are_refused_until_splits_are_named() {
     allcnn(folder.path(), &train_arguments("run", &named)).done();
     let manifest = fs::read_to_string(folder.path().join("run/run.toml")).unwrap();
     assert!(manifest.contains("splits = \"train=.,test=test\""), "{manifest}");
-    let evaluated = |more: &[&str]| allcnn(folder.path(), &[&["eval", "run", "--json"], more].concat()).done();
+    let evaluated =
+        |more: &[&str]| allcnn(folder.path(), &[&["eval", "run", "--json"], more].concat()).done();
     assert_eq!(evaluated(&[]).json()["images"], 4);
     draw_split(&folder.path().join("other/held"), 3, 90);
     draw_split(&folder.path().join("other/rest"), 2, 120);
