@@ -1,6 +1,6 @@
 //! Image data sets: read from any form that `allcnn` knows, drawn (`shapes`), fetched, converted and verified.
 //!
-//! Everything ends in a [`DataSet`]: 8-bit RGB images of one size in memory, with labels, in two splits.
+//! Everything ends in a [`DataSet`]: 8-bit RGB images of one size in memory, with labels, in two or three splits.
 //! [`open`] tells the form from the content: class folders of images, CIFAR binary or python batches, or Hugging Face
 //! parquet files, each in a folder or in a tar, tar.gz, tar.zst or zip archive.
 //!

@@ -10,6 +10,7 @@ mod image_folder;
 mod lists;
 pub(crate) mod parquet;
 pub mod pickle;
+mod pickle_text;
 pub mod shapes;
 mod split_files;
 mod split_folders;

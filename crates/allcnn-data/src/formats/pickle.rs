@@ -5,6 +5,7 @@
 //! those are understood, not called. A caller may allow other names ([`Names::These`]): what is made with them is
 //! kept as it is written, for the caller to understand ([`Value`]). Any other name is refused. Nothing is copied for a length that the file
 //! declares, so memory is bounded by a small multiple of the file's size.
+use super::pickle_text;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -28,7 +29,7 @@ pub enum PickleError {
     TooLarge,
 }
 
-type Result<T> = std::result::Result<T, PickleError>;
+pub(super) type Result<T> = std::result::Result<T, PickleError>;
 
 /// No function or class of Python has a longer name, with its module.
 const LONGEST_NAME: usize = 250;
@@ -319,8 +320,7 @@ impl<'a> Machine<'a> {
             b'}' => self.push(Node::Dict(vec![])),                     // EMPTY_DICT
             b')' => self.push(Node::Tuple(vec![])),                    // EMPTY_TUPLE
             0x85..=0x87 => self.tuple_of(usize::from(instruction - 0x84)), // TUPLE1 to TUPLE3
-            b'I' => self.decimal(b""),                                 // INT, with booleans
-            b'L' => self.decimal(b"L"),                                // LONG
+            b'I' | b'L' => self.decimal(),                             // INT, with booleans, LONG
             b'F' => self.line().and_then(|_| self.push(Node::None)),   // FLOAT
             b'S' => self.quoted(),                                     // STRING
             b'V' => self.unicode_line(),                               // UNICODE
@@ -330,8 +330,8 @@ impl<'a> Machine<'a> {
             }
             b'l' => self.above_mark().and_then(|items| self.push(Node::List(items))), // LIST
             b'd' => self.dict(),                                                      // DICT
-            b'p' => self.number_line().and_then(|place| self.remember(place)),        // PUT
-            b'g' => self.number_line().and_then(|place| self.recall(place)),          // GET
+            b'p' => self.place_line().and_then(|place| self.remember(place)),         // PUT
+            b'g' => self.place_line().and_then(|place| self.recall(place)),           // GET
             b't' => self.above_mark().and_then(|items| self.push(Node::Tuple(items))), // TUPLE
             b'a' => self.pop().and_then(|item| self.append(vec![item])),              // APPEND
             b'e' => self.above_mark().and_then(|items| self.append(items)),           // APPENDS
@@ -484,68 +484,25 @@ impl<'a> Machine<'a> {
         Ok(&rest[..end])
     }
 
-    /// A line that is a whole number.
-    fn number_line(&mut self) -> Result<usize> {
-        let text = std::str::from_utf8(self.line()?).ok();
-        text.and_then(|text| text.trim().parse().ok()).ok_or(PickleError::Damaged("a number that is none"))
+    /// A place among the remembered values, as a line.
+    fn place_line(&mut self) -> Result<usize> {
+        let place = pickle_text::decimal(self.line()?)?.and_then(|place| usize::try_from(place).ok());
+        place.ok_or(PickleError::Damaged("a reference to nothing"))
     }
 
-    /// A whole number in decimals with this ending; larger ones than 64 bits are nothing we look at.
-    fn decimal(&mut self, ending: &[u8]) -> Result<()> {
-        let line = self.line()?.trim_ascii();
-        let digits = line.strip_suffix(ending).unwrap_or(line);
-        let text = std::str::from_utf8(digits).map_err(|_| PickleError::Damaged("a number that is none"))?;
-        let is_number = text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit());
-        if text.is_empty() || !is_number {
-            return Err(PickleError::Damaged("a number that is none"));
-        }
-        self.push(text.parse().map_or(Node::None, Node::Int))
+    /// A whole number as a line; larger ones than 64 bits are nothing we look at.
+    fn decimal(&mut self) -> Result<()> {
+        let number = pickle_text::decimal(self.line()?)?;
+        self.push(number.map_or(Node::None, Node::Int))
     }
 
-    /// Bytes as Python 2 prints them, between quotes.
     fn quoted(&mut self) -> Result<()> {
-        let line = self.line()?.trim_ascii();
-        let inner = match line {
-            [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] => inner,
-            _ => return Err(PickleError::Damaged("a text without quotes")),
-        };
-        let mut bytes = Vec::with_capacity(inner.len());
-        let mut rest = inner;
-        while let [first, after @ ..] = rest {
-            (rest, _) = match (first, after) {
-                (b'\\', [b'x', digits @ ..]) => {
-                    let (value, left) = hex(digits, 2)?;
-                    (left, bytes.push(value as u8))
-                }
-                (b'\\', [escape, left @ ..]) => {
-                    let byte = match escape {
-                        b'n' => b'\n',
-                        b'r' => b'\r',
-                        b't' => b'\t',
-                        b'\\' | b'\'' | b'"' => *escape,
-                        _ => return Err(PickleError::Damaged("an unknown escape")),
-                    };
-                    (left, bytes.push(byte))
-                }
-                (byte, left) => (left, bytes.push(*byte)),
-            };
-        }
+        let bytes = pickle_text::quoted(self.line()?)?;
         self.push(Node::Decoded(bytes))
     }
 
-    /// Text in which a byte is a character, but for `\u` and `\U` with the numbers of others.
     fn unicode_line(&mut self) -> Result<()> {
-        let mut rest = self.line()?;
-        let mut text = String::with_capacity(rest.len());
-        while let [first, after @ ..] = rest {
-            let (code, left) = match (first, after) {
-                (b'\\', [b'u', digits @ ..]) => hex(digits, 4)?,
-                (b'\\', [b'U', digits @ ..]) => hex(digits, 8)?,
-                (byte, left) => (u32::from(*byte), left),
-            };
-            text.push(char::from_u32(code).ok_or(PickleError::Damaged("a character that is none"))?);
-            rest = left;
-        }
+        let text = pickle_text::unicode(self.line()?)?;
         self.push(Node::Decoded(text.into_bytes()))
     }
 
@@ -684,15 +641,6 @@ impl<'a> Machine<'a> {
         }
         Ok(())
     }
-}
-
-/// The number in the first `digits` hexadecimal digits, and what follows them.
-fn hex(text: &[u8], digits: usize) -> Result<(u32, &[u8])> {
-    let (number, rest) =
-        text.split_at_checked(digits).ok_or(PickleError::Damaged("an escape that ends early"))?;
-    let number = std::str::from_utf8(number).ok().filter(|text| !text.starts_with('+'));
-    let number = number.and_then(|text| u32::from_str_radix(text, 16).ok());
-    Ok((number.ok_or(PickleError::Damaged("an escape that is no number"))?, rest))
 }
 
 /// The known name, or the refusal of any other.
