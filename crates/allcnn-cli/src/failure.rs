@@ -63,6 +63,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
         _ => error.downcast_ref::<net::Error>(),
     };
     matches!(network, Some(net::Error::UnknownModel { .. }))
+        || matches!(training, Some(train::Error::NoSplit(_)))
         || matches!(sweep, Some(sweep::Error::Choice(_)))
         || error.is::<UnknownRecipe>()
         || error.is::<WrongUsage>()

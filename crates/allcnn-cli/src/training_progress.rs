@@ -70,11 +70,12 @@ impl TrainingProgress {
 
     fn epoch_done(&mut self, row: &EpochRow, best: bool) {
         self.epoch = None;
-        let test = row.test_error_pct.map_or_else(String::new, |error| {
-            format!("  test error {error:6.2} %{}", if best { " (best)" } else { "       " })
+        let split = if row.validation_error_pct.is_some() { "validation" } else { "test" };
+        let held_out = row.choosing_error_pct().map_or_else(String::new, |error| {
+            format!("  {split} error {error:6.2} %{}", if best { " (best)" } else { "       " })
         });
         self.progress.note(&format!(
-            "epoch {}/{}  loss {:.4}  train error {:6.2} %{test}  {:.0} images/s  {}",
+            "epoch {}/{}  loss {:.4}  train error {:6.2} %{held_out}  {:.0} images/s  {}",
             row.epoch,
             self.total_epochs,
             row.train_loss,
@@ -103,12 +104,19 @@ impl Observer for TrainingProgress {
                 self.progress
                     .note(&format!("slower than planned: {epochs:.1} epochs fit into the time limit"));
             }
-            Event::Started { step, total_steps, epoch_steps, train_images, test_images, .. } => {
+            Event::Started {
+                step,
+                total_steps,
+                epoch_steps,
+                train_images,
+                validation_images,
+                test_images,
+                classes,
+            } => {
                 self.loading.end();
                 (self.epoch_steps, self.train_images) = (epoch_steps.max(1), train_images as u64);
                 self.total_epochs = total_steps.div_ceil(self.epoch_steps);
-                let (train, test) = (thousands(train_images as u64), thousands(test_images as u64));
-                let what = format!("{train} training images, {test} test images");
+                let what = counts(train_images, validation_images, test_images);
                 let epochs = total_steps as f64 / self.epoch_steps as f64;
                 self.progress.note(&match step {
                     0 if self.planned => format!("{what}; {epochs:.1} epochs fit into the time limit"),
@@ -116,6 +124,7 @@ impl Observer for TrainingProgress {
                     step if step >= total_steps => format!("{what}; the training is finished already"),
                     step => format!("{what}; going on after step {step} of {total_steps}"),
                 });
+                self.progress.note(&class_names(classes));
                 if let Some(Err(error)) = self.stop.take().map(|stop| interrupt::listen(&stop)) {
                     streams::warning(&format!("Ctrl-C will end the training without saving: {error}"));
                 }
@@ -132,6 +141,26 @@ impl Observer for TrainingProgress {
             },
         }
     }
+}
+
+/// How many images each split has.
+fn counts(train: usize, validation: usize, test: usize) -> String {
+    let [train, validation, test] = [train, validation, test].map(|images| thousands(images as u64));
+    match validation.as_str() {
+        "0" => format!("{train} training images, {test} test images"),
+        _ => format!("{train} training images, {validation} validation images, {test} test images"),
+    }
+}
+
+/// How many classes there are, and the first of them by name.
+fn class_names(classes: &[String]) -> String {
+    const NAMED: usize = 10;
+    let named: Vec<String> = classes.iter().take(NAMED).map(|name| escaped(name)).collect();
+    let more = match classes.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {} more", thousands(more as u64)),
+    };
+    format!("{} classes: {}{more}", thousands(classes.len() as u64), named.join(", "))
 }
 
 /// The reading, fetching or writing of data, shown as it happens.

@@ -6,6 +6,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
 use support::{
     allcnn, assert_same_weights, image_folder, keys, picture, tensors, train_arguments, workspace,
 };
@@ -26,10 +27,13 @@ fn training_leaves_a_run_that_eval_and_predict_use() {
             "model",
             "run",
             "seconds",
+            "selected_on",
             "test_error_pct",
-            "train_loss"
+            "train_loss",
+            "validation_error_pct"
         ]
     );
+    assert_eq!((&trained["selected_on"], &trained["validation_error_pct"]), (&"test".into(), &Value::Null));
     assert_eq!((&trained["model"], &trained["epochs"]), (&"tiny".into(), &2.into()));
     let run = folder.path().join("run");
     check_run_folder(&run);
@@ -51,6 +55,10 @@ fn training_leaves_a_run_that_eval_and_predict_use() {
 
     let table = allcnn(folder.path(), &["eval", "run"]).done().stdout;
     assert!(table.contains("top-1 error") && table.contains("confusion"), "{table}");
+    assert!(table.contains("chosen on these images) on 1,000 test images"), "{table}");
+    let validation = ["eval", "run", "--split", "validation"];
+    allcnn(folder.path(), &validation)
+        .fails(2, &["no validation images", "300 training images, 1000 test images", "--split"]);
 }
 
 #[track_caller]
@@ -59,9 +67,14 @@ fn check_run_folder(run: &Path) {
     let mut lines = metrics.lines();
     assert_eq!(
         lines.next(),
-        Some("epoch,learning_rate,train_loss,train_error_pct,test_loss,test_error_pct,images_per_s,seconds")
+        Some(
+            "epoch,learning_rate,train_loss,train_error_pct,test_loss,test_error_pct,images_per_s,seconds,\
+             validation_loss,validation_error_pct"
+        )
     );
-    assert_eq!(lines.count(), 2, "a row an epoch: {metrics}");
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.len(), 2, "a row an epoch: {metrics}");
+    assert!(rows.iter().all(|row| row[5].parse::<f64>().is_ok() && row[8..] == ["", ""]), "{metrics}");
     let settings = fs::read_to_string(run.join("run.toml")).unwrap();
     assert!(settings.contains("fingerprint") && settings.contains("seed"), "{settings}");
     let report = fs::read_to_string(run.join("report.html")).unwrap();
@@ -79,10 +92,16 @@ fn check_run_folder(run: &Path) {
 fn words_name_the_error_the_run_and_the_report() {
     let folder = workspace();
     let trained = allcnn(folder.path(), &train_arguments("run", SHORT)).done();
-    for part in ["test error", "run/report.html"] {
-        assert!(trained.stdout.contains(part), "{part}: {trained:?}");
+    let last = trained.stdout.find("% after the last epoch").unwrap();
+    let best = trained.stdout.find("chosen on these images").unwrap();
+    assert!(
+        trained.stdout.starts_with("test error") && last < best,
+        "the last epoch comes first: {trained:?}"
+    );
+    assert!(trained.stdout.contains("run/report.html"), "{trained:?}");
+    for part in ["300 training images, ", "10 classes: ", "epoch 2/2"] {
+        assert!(trained.stderr.contains(part), "progress goes to standard error: {trained:?}");
     }
-    assert!(trained.stderr.contains("epoch 2/2"), "progress goes to standard error: {trained:?}");
     let quiet = allcnn(folder.path(), &train_arguments("quiet", &[SHORT, &["--quiet"]].concat())).done();
     assert_eq!(quiet.stderr, "", "--quiet is silent");
 }

@@ -1,7 +1,8 @@
-//! Decodes image files in blocks on all threads and gathers them, in order, in two splits.
+//! Decodes image files in blocks on all threads and gathers them, in order, in the splits.
 use crate::dataset::{Images, Skipped};
 use crate::decode::{decode, decode_for};
 use crate::error::Error;
+use crate::formats::SplitName;
 use crate::picture::{Framing, Picture};
 use crate::progress::{Progress, Stage};
 use rayon::prelude::*;
@@ -13,8 +14,7 @@ const BLOCK_BYTES: usize = 64 << 20;
 
 /// An image file and where it belongs.
 pub(crate) struct Item {
-    /// 0 for training, 1 for testing.
-    pub split: usize,
+    pub split: SplitName,
     /// The class.
     pub label: u32,
     /// Its name.
@@ -30,8 +30,8 @@ pub(crate) struct Collector<'p> {
     framing: Framing,
     block: Vec<Item>,
     block_bytes: usize,
-    /// Training and test images.
-    pub splits: [Images; 2],
+    /// The images of each split, in the order of [`SplitName`].
+    pub splits: [Images; 3],
     /// What could not be read.
     pub skipped: Vec<Skipped>,
     /// Images that had another size.
@@ -50,7 +50,7 @@ impl<'p> Collector<'p> {
         total: Option<u64>,
         progress: &'p mut dyn FnMut(Progress),
     ) -> Self {
-        let (block, splits) = (Vec::new(), [Images::default(), Images::default()]);
+        let (block, splits) = (Vec::new(), Default::default());
         Self {
             size,
             framing,
@@ -118,7 +118,7 @@ impl<'p> Collector<'p> {
     }
 
     fn keep(&mut self, item: Item, picture: &Picture) -> Result<(), Error> {
-        let split = &mut self.splits[item.split];
+        let split = &mut self.splits[item.split as usize];
         (split.height, split.width) = (picture.height, picture.width);
         split.pixels.try_reserve(picture.pixels.len()).map_err(|_| {
             let gib = split.pixels.len() as f64 / (1u64 << 30) as f64;

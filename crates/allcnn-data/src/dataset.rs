@@ -92,10 +92,14 @@ impl Images {
     /// The images at `indices`, in that order. Panics when one does not exist.
     pub fn select(&self, indices: &[usize]) -> Images {
         let mut selected = Images::new(self.height, self.width);
-        selected.pixels.reserve_exact(indices.len() * self.image_len());
-        for &index in indices {
-            selected.push(self.image(index), self.labels[index], self.names[index].clone());
+        if self.are_on_disk() {
+            selected.files = indices.iter().map(|&index| self.files[index].clone()).collect();
+        } else {
+            selected.pixels.reserve_exact(indices.len() * self.image_len());
+            indices.iter().for_each(|&index| selected.pixels.extend_from_slice(self.image(index)));
         }
+        selected.labels = indices.iter().map(|&index| self.labels[index]).collect();
+        selected.names = indices.iter().map(|&index| self.names[index].clone()).collect();
         selected
     }
 
@@ -144,8 +148,15 @@ impl Images {
 /// # Errors
 /// A file that cannot be read or decoded.
 pub fn read_photo(file: &Path, crop: Crop, height: usize, width: usize) -> Result<Vec<u8>, String> {
-    let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
-    Ok(cut(decode_for(&bytes, height, width)?, crop, height, width)?.pixels)
+    cut_photo(&std::fs::read(file).map_err(|error| error.to_string())?, crop, height, width)
+}
+
+/// The same of a photograph whose file was read.
+///
+/// # Errors
+/// A file that cannot be decoded.
+pub fn cut_photo(file: &[u8], crop: Crop, height: usize, width: usize) -> Result<Vec<u8>, String> {
+    Ok(cut(decode_for(file, height, width)?, crop, height, width)?.pixels)
 }
 
 /// The form in which a data set was found.
@@ -197,6 +208,16 @@ pub struct DataSet {
     pub fingerprint: String,
     /// The form in which it was found.
     pub kind: Kind,
+}
+
+impl DataSet {
+    /// The fingerprint that the data has without its validation images: that of runs which did not know them.
+    pub fn fingerprint_without_validation(&self) -> String {
+        if self.validation.is_empty() {
+            return self.fingerprint.clone();
+        }
+        fingerprint(&self.classes, &self.train, &Images::default(), &self.test)
+    }
 }
 
 /// The fingerprint of a data set: SHA-256 in hex.

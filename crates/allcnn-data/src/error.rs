@@ -1,6 +1,6 @@
 //! What can go wrong with a data set: each message says what was given, what was expected and what to do.
 use crate::formats::pickle::PickleError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An error of reading, fetching or writing a data set.
 #[derive(Debug, thiserror::Error)]
@@ -86,13 +86,15 @@ pub enum Error {
     },
     /// A class that the training split does not have.
     #[error(
-        "class '{class}' is in the test split of '{path}' but not in its training split: give both splits the same class folders"
+        "class '{class}' is in the {split} split of '{path}' but not in its training split: give both splits the same class folders"
     )]
-    UnknownTestClass {
+    UnknownClass {
         /// What was opened.
         path: PathBuf,
         /// The class.
         class: String,
+        /// `test` or `validation`.
+        split: &'static str,
     },
     /// Too many images could not be decoded.
     #[error(
@@ -174,6 +176,67 @@ pub enum Error {
         "splits '{0}' are not understood: give the folders or files that hold them, each at most once (train=NAME,val=NAME,test=NAME)"
     )]
     BadSplits(String),
+    /// Nothing lies where a split was said to be.
+    #[error("'{path}' has no folder or file '{name}', which --splits names: it holds {found}", path = .path.display())]
+    NoSplit {
+        /// What was opened.
+        path: PathBuf,
+        /// As given.
+        name: String,
+        /// What is there instead.
+        found: String,
+    },
+    /// Two ways to read the data that differ in what is trained or tested on.
+    #[error(
+        "'{path}' can be read in two ways: {first}, or {second}.\nChoose by --splits, or move what does not belong to the data elsewhere.",
+        path = .path.display()
+    )]
+    Readings {
+        /// What was opened.
+        path: PathBuf,
+        /// One way, with the flag for it.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A class of which no image can be read.
+    #[error(
+        "class '{class}' of '{path}' would be lost: of its {files} files none can be read, the first: {example}.\nConvert them to JPEG or PNG, or move the folder elsewhere.",
+        path = .path.display()
+    )]
+    LostClass {
+        /// What was opened.
+        path: PathBuf,
+        /// The class.
+        class: String,
+        /// Its files.
+        files: usize,
+        /// The first of them, with what is known of it.
+        example: String,
+    },
+    /// Forms of data that lie beside each other.
+    #[error(
+        "'{path}' holds several forms of data: {forms}.\nGive the folder or file of one of them, or move the others elsewhere.",
+        path = .path.display()
+    )]
+    Mixed {
+        /// What was opened.
+        path: PathBuf,
+        /// Each form with its number of images.
+        forms: String,
+    },
+    /// Files of one data set that number their classes differently.
+    #[error(
+        "'{one}' and '{other}' have different classes ({what}): they are not of one data set.\nGive one of them, or choose with --splits."
+    )]
+    OtherClasses {
+        /// A file.
+        one: String,
+        /// Another.
+        other: String,
+        /// Where their lists differ.
+        what: String,
+    },
     /// A CIFAR binary batch whose size does not fit.
     #[error(
         "CIFAR batch '{file}' has {size} bytes, expected a multiple of {record} ({record} bytes an image): it is truncated or of another kind.\nFetch or unpack it again."
@@ -297,6 +360,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// No name of a source lies in the place that a person calls `name`.
+    pub(crate) fn no_split<'n>(path: &Path, name: &str, names: impl Iterator<Item = &'n str>) -> Error {
+        let mut found: Vec<&str> = names.collect();
+        found.sort_unstable();
+        found.dedup();
+        let more = if found.len() > 8 { ", ..." } else { "" };
+        let found = format!("{}{more}", found[..found.len().min(8)].join(", "));
+        Error::NoSplit { path: path.to_path_buf(), name: name.to_string(), found }
+    }
+
     /// For `map_err`: the system refused to `action` the `path`.
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.into();

@@ -50,6 +50,12 @@ impl FileKind {
         matches!(self, FileKind::Picture | FileKind::ClaimedPicture)
     }
 
+    /// Whether a folder of such files is meant to be a class: it holds pictures, though none can be read.
+    pub fn may_be_a_class(self) -> bool {
+        matches!(self, FileKind::Foreign(kind) if !matches!(kind, Foreign::Pdf | Foreign::PostScript | Foreign::Icon))
+            || self == FileKind::Unopened
+    }
+
     /// Why such a file is left out where no format reads it.
     pub fn reason(self) -> Reason {
         match self {

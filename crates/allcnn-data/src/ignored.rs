@@ -25,6 +25,12 @@ impl fmt::Display for Ignored {
 }
 
 impl Ignored {
+    /// Files that were left out for a reason.
+    pub(crate) fn new(reason: impl Into<String>, files: &[&str]) -> Self {
+        let example = files.first().copied().unwrap_or_default().to_string();
+        Self { reason: reason.into(), files: files.len(), example }
+    }
+
     /// One for each reason, with all of its files.
     pub fn by_reason(ignored: &[Ignored]) -> Vec<Ignored> {
         let mut merged: Vec<Ignored> = Vec::new();

@@ -7,10 +7,91 @@ use std::fmt;
 pub enum Note {
     /// A holdout was given for data that has a test split.
     HoldoutReplacesTest,
-    /// There are a test and a validation split.
-    ValidationNotUsed,
-    /// There is a test split, and no other.
+    /// There is a held-out split, and none to train on.
     TestOnly,
+    /// There is one class.
+    OneClass {
+        /// The class.
+        class: String,
+    },
+    /// Which folders or files hold the data's own splits.
+    Splits {
+        /// The training images.
+        train: Option<String>,
+        /// The validation images.
+        validation: Option<String>,
+        /// The test images.
+        test: Option<String>,
+    },
+    /// The splits are folders in each class folder.
+    SplitsInClasses,
+    /// Folders that are named like splits are classes.
+    ClassesNamedLikeSplits {
+        /// The folders.
+        folders: Vec<String>,
+    },
+    /// Folders with images that belong to no split.
+    OtherFolders {
+        /// The folders.
+        folders: Vec<String>,
+        /// Their images.
+        images: usize,
+    },
+    /// Files with images that belong to no split.
+    OtherFiles {
+        /// How many.
+        files: usize,
+        /// The first of them.
+        example: String,
+    },
+    /// Data of another form lies beside it.
+    OtherForm {
+        /// The form, with its number of images.
+        what: String,
+    },
+    /// A class folder that is a copy of all of them.
+    Copy {
+        /// The folder.
+        folder: String,
+        /// Its images.
+        images: usize,
+    },
+    /// A folder in the place of a class holds no image.
+    FolderWithoutImages {
+        /// The folder.
+        folder: String,
+        /// Its files.
+        files: usize,
+    },
+    /// Images of a split that have no labels.
+    Unlabeled {
+        /// The split.
+        split: &'static str,
+        /// The images.
+        images: usize,
+    },
+    /// The classes of the images of a split stand in a list.
+    LabelsOfList {
+        /// The list.
+        file: String,
+    },
+    /// The names of the classes stand in a file.
+    ClassNames {
+        /// The file.
+        file: String,
+    },
+    /// The classes have the names of CIFAR's, which no file beside them has.
+    CifarNames {
+        /// Which of them.
+        set: &'static str,
+    },
+    /// No file has names of the classes.
+    NumberedClasses,
+    /// Folders whose names differ in their Unicode form only are one class.
+    UnicodeForms {
+        /// The class.
+        class: String,
+    },
     /// Images of one split are files of another one too, by links.
     SharedImages {
         /// How many.
@@ -32,12 +113,53 @@ pub enum Note {
 }
 
 impl Note {
+    /// What the folders or files of each split are called, in the order training, validation, test, of which so many were found;
+    /// nothing where there are no held-out ones.
+    pub(crate) fn splits(names: [Option<String>; 3], found: [usize; 3]) -> Option<Note> {
+        let [train, validation, test] = names;
+        let (train, mut validation, mut test) = (
+            train.filter(|_| found[0] > 0),
+            validation.filter(|_| found[1] > 0),
+            test.filter(|_| found[2] > 0),
+        );
+        if test.is_none() {
+            std::mem::swap(&mut validation, &mut test); // the only held-out split is the test split
+        }
+        test.is_some().then_some(Note::Splits { train, validation, test })
+    }
+
+    /// Whether it is about something that a person may not have wanted, not only about how things are.
+    pub fn is_warning(&self) -> bool {
+        !matches!(
+            self,
+            Note::Splits { .. }
+                | Note::SplitsInClasses
+                | Note::LabelsOfList { .. }
+                | Note::ClassNames { .. }
+                | Note::CifarNames { .. }
+        )
+    }
+
     /// Its name for programs; it never changes.
     pub fn kind(&self) -> &'static str {
         match self {
             Note::HoldoutReplacesTest => "holdout-replaces-test",
-            Note::ValidationNotUsed => "validation-not-used",
             Note::TestOnly => "test-only",
+            Note::OneClass { .. } => "one-class",
+            Note::Splits { .. } => "splits",
+            Note::SplitsInClasses => "splits-in-classes",
+            Note::ClassesNamedLikeSplits { .. } => "classes-named-like-splits",
+            Note::OtherFolders { .. } => "other-folders",
+            Note::OtherFiles { .. } => "other-files",
+            Note::OtherForm { .. } => "other-form",
+            Note::Copy { .. } => "copy",
+            Note::FolderWithoutImages { .. } => "folder-without-images",
+            Note::Unlabeled { .. } => "unlabeled",
+            Note::LabelsOfList { .. } => "labels-of-list",
+            Note::ClassNames { .. } => "class-names",
+            Note::CifarNames { .. } => "cifar-names",
+            Note::NumberedClasses => "numbered-classes",
+            Note::UnicodeForms { .. } => "unicode-forms",
             Note::SharedImages { .. } => "shared-images",
             Note::Resized { .. } => "resized",
         }
@@ -51,10 +173,51 @@ impl fmt::Display for Note {
             Note::HoldoutReplacesTest => {
                 f.write_str("a holdout was given: the data's own test split was not used")
             }
-            Note::ValidationNotUsed => {
-                f.write_str("the test split is 'test'; the validation images were not used")
-            }
             Note::TestOnly => f.write_str("there is a test split only: nothing to train on"),
+            Note::OneClass { class } => {
+                write!(f, "'{class}' is the only class: nothing to train a classifier on")
+            }
+            Note::Splits { train, validation, test } => {
+                let splits = [("training", train), ("validation", validation), ("test", test)];
+                let splits = splits.into_iter().filter_map(|(split, name)| Some((split, name.as_ref()?)));
+                let words: Vec<String> = splits.map(|(split, name)| format!("{split} is '{name}'")).collect();
+                write!(f, "splits of the data's own: {}", words.join(", "))
+            }
+            Note::SplitsInClasses => f.write_str("each class folder has its own split folders"),
+            Note::ClassesNamedLikeSplits { folders } => {
+                write!(
+                    f,
+                    "folders named like splits, but among class folders, are classes: {}",
+                    quoted(folders)
+                )
+            }
+            Note::OtherFolders { folders, images } => {
+                write!(f, "{images} images in {} belong to no split and are left out", quoted(folders))
+            }
+            Note::OtherFiles { files, example } => {
+                write!(f, "{files} files that belong to no split are left out, the first: {example}")
+            }
+            Note::OtherForm { what } => write!(f, "{what} beside it are left out"),
+            Note::Copy { folder, images } => {
+                write!(f, "'{folder}' ({images} images) holds the class folders once more and is left out")
+            }
+            Note::FolderWithoutImages { folder, files } => {
+                write!(f, "the folder '{folder}' ({files} files) holds no image and is no class")
+            }
+            Note::Unlabeled { split, images } => {
+                write!(f, "{images} {split} images have no labels and are left out")
+            }
+            Note::LabelsOfList { file } => write!(f, "the validation images have the classes of '{file}'"),
+            Note::ClassNames { file } => write!(f, "the classes have the names of '{file}'"),
+            Note::CifarNames { set } => {
+                write!(f, "no file names the classes: they have the names of {set}, whose form this is")
+            }
+            Note::NumberedClasses => {
+                f.write_str("no file names the classes: they are called by their numbers")
+            }
+            Note::UnicodeForms { class } => {
+                write!(f, "folders '{class}' whose names differ in their Unicode form only are one class")
+            }
             Note::SharedImages { images, earlier, later } => {
                 let are = if *images == 1 {
                     "image is the same file as one"
@@ -68,6 +231,13 @@ impl fmt::Display for Note {
             }
         }
     }
+}
+
+/// The first few names.
+fn quoted(names: &[String]) -> String {
+    let first: Vec<String> = names.iter().take(5).map(|name| format!("'{name}'")).collect();
+    let more = if names.len() > 5 { ", ..." } else { "" };
+    format!("{}{more}", first.join(", "))
 }
 
 /// `{"kind", "text"}`.

@@ -1,4 +1,4 @@
-//! [`open`]: finds what DATA names, has it read, and divides it into the two splits.
+//! [`open`]: finds what DATA names, has it read, and divides it into its splits.
 use crate::dataset::{DataSet, Images, fingerprint};
 use crate::error::Error;
 use crate::fetch::data_folder;
@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::picture::{Picture, resize};
 use crate::progress::{Progress, Stage};
 use crate::source::Source;
-use crate::split::{self, Holdout};
+use crate::split::{Holdout, Part, SplitNames, divide};
 use rayon::prelude::*;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -41,14 +41,30 @@ pub fn open(
     finish(name, &path, loaded, options)
 }
 
+/// Whether DATA is the name of a data set, and not a path.
+pub fn is_named(data: &str) -> bool {
+    matches!(data, "shapes" | "cifar10" | "cifar100")
+}
+
 /// Whether DATA has a test split of its own; reads as little as it can.
 ///
 /// # Errors
 /// As [`open`], but for unreadable images.
-pub fn has_test_split(data: impl AsRef<OsStr>, progress: &mut dyn FnMut(Progress)) -> Result<bool, Error> {
+pub fn has_test_split(
+    data: impl AsRef<OsStr>,
+    splits: &SplitNames,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<bool, Error> {
     let size = Some((cifar::SIDE, cifar::SIDE));
     let holdout = Some(Holdout::default());
-    let few = Options { size, holdout, limit: Some(1), max_bad_percent: 100.0, ..Options::default() };
+    let few = Options {
+        size,
+        holdout,
+        limit: Some(1),
+        splits: splits.clone(),
+        max_bad_percent: 100.0,
+        ..Options::default()
+    };
     Ok(open(data, &few, progress)?.notes.contains(&Note::HoldoutReplacesTest))
 }
 
@@ -101,25 +117,18 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
         return Err(Error::NotOnDisk(path.to_path_buf()));
     }
     if let [class] = classes.as_slice() {
-        return Err(Error::OneClass { path: path.to_path_buf(), class: class.clone() });
+        if !options.whole && !options.one_class {
+            return Err(Error::OneClass { path: path.to_path_buf(), class: class.clone() });
+        }
+        notes.push(Note::OneClass { class: class.clone() });
     }
     if total == 0 {
         return Err(Error::Empty(path.to_path_buf()));
     }
     if !divided {
-        if options.holdout.is_some() && train.is_empty() {
-            (train, test) = (test, train);
-        }
-        if test.is_empty() || options.holdout.is_some() {
-            if !test.is_empty() {
-                notes.push(Note::HoldoutReplacesTest);
-            }
-            let (kept, held) = options.holdout.unwrap_or_default().split(&train.labels, &classes)?;
-            (train, test) = (train.select(&kept), train.select(&held));
-        }
-        if let Some(limit) = options.limit {
-            train = train.select(&split::limit(&train.labels, classes.len(), limit));
-        }
+        let (parts, replaced) = divide([&train.labels, &test.labels], &classes, options)?;
+        notes.extend(replaced.then_some(Note::HoldoutReplacesTest));
+        (train, test) = take([train, test], parts);
     }
     if let Some((height, width)) = options.size {
         (train, test) = (resize_all(train, height, width), resize_all(test, height, width));
@@ -127,6 +136,17 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
     }
     let fingerprint = fingerprint(&classes, &train, &validation, &test);
     Ok(DataSet { name, classes, train, validation, test, skipped, ignored, notes, fingerprint, kind })
+}
+
+/// What becomes of the training and the test images.
+fn take(mut found: [Images; 2], parts: [Part; 2]) -> (Images, Images) {
+    let chosen =
+        parts.each_ref().map(|part| part.places.as_ref().map(|places| found[part.of].select(places)));
+    let [train, test] = [0, 1].map(|split| parts[split].of);
+    let mut of =
+        |split: usize, chosen: Option<Images>| chosen.unwrap_or_else(|| std::mem::take(&mut found[split]));
+    let [chosen_train, chosen_test] = chosen;
+    (of(train, chosen_train), of(test, chosen_test))
 }
 
 /// All images in another size.

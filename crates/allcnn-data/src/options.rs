@@ -22,9 +22,12 @@ pub struct Options {
     /// At most so many training images, as many of each class as can be, the first by name. The test split is
     /// left whole.
     pub limit: Option<usize>,
-    /// Data to be measured, not to be trained on: nothing is held out of it, all of its splits but validation stand
-    /// together as test images, and one class is enough.
+    /// Data to be measured, not to be trained on: nothing is held out of it and one class is enough. Images that are in no
+    /// split, or in one alone, are all test images; where the data has training and test images of its own, they stay what
+    /// they are.
     pub whole: bool,
+    /// Data to be looked at: one class is enough.
+    pub one_class: bool,
     /// Which of the data's own splits are what, where their names do not tell.
     pub splits: SplitNames,
     /// The labels of CIFAR-100.
@@ -42,6 +45,7 @@ impl Default for Options {
             on_disk: false,
             limit: None,
             whole: false,
+            one_class: false,
             splits: SplitNames::default(),
             labels: Labels::Fine,
             max_bad_percent: 5.0,

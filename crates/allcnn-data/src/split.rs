@@ -1,5 +1,6 @@
 //! Choosing images: the holdout that becomes the test split, and `--limit`.
 use crate::error::Error;
+use crate::options::Options;
 use std::fmt;
 use std::str::FromStr;
 
@@ -121,6 +122,45 @@ impl Holdout {
             trains
         }))
     }
+}
+
+/// What becomes a split: one of the two that were found, 0 or 1, whole or some of its images.
+pub(crate) struct Part {
+    pub of: usize,
+    /// `None`: all of them.
+    pub places: Option<Vec<usize>>,
+}
+
+/// The training and the test images out of those that were found, of which labels are given; and whether a holdout took the
+/// place of a test split.
+pub(crate) fn divide(
+    found: [&[u32]; 2],
+    classes: &[String],
+    options: &Options,
+) -> Result<([Part; 2], bool), Error> {
+    let whole = |of| Part { of, places: None };
+    let lone = usize::from(found[0].is_empty()); // the one that has images, where only one has
+    if options.whole {
+        let test = if found[1].is_empty() { 0 } else { 1 };
+        return Ok(([whole(1 - test), whole(test)], false));
+    }
+    let replaced = options.holdout.is_some() && found.iter().all(|labels| !labels.is_empty());
+    let train = if options.holdout.is_some() { lone } else { 0 };
+    let mut parts = [whole(train), whole(1 - train)];
+    if found[1 - train].is_empty() || options.holdout.is_some() {
+        let (kept, held) = options.holdout.unwrap_or_default().split(found[train], classes)?;
+        parts = [kept, held].map(|places| Part { of: train, places: Some(places) });
+    }
+    if let Some(most) = options.limit {
+        let places = match parts[0].places.take() {
+            Some(places) => places,
+            None => (0..found[train].len()).collect(),
+        };
+        let labels: Vec<u32> = places.iter().map(|&place| found[train][place]).collect();
+        let chosen = limit(&labels, classes.len(), most);
+        parts[0].places = Some(chosen.into_iter().map(|place| places[place]).collect());
+    }
+    Ok((parts, replaced))
 }
 
 /// The places of at most `limit` images: as many of each class as can be, the first of each class.

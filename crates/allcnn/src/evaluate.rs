@@ -196,6 +196,16 @@ impl Scores {
         }
     }
 
+    /// The answers to the images at `places` only. Panics when there is no such image.
+    pub fn select(&self, places: &[usize]) -> Scores {
+        Scores {
+            classes: self.classes,
+            labels: places.iter().map(|&image| self.labels[image]).collect(),
+            probabilities: places.iter().flat_map(|&image| self.of(image)).copied().collect(),
+            losses: places.iter().map(|&image| self.losses[image]).collect(),
+        }
+    }
+
     /// The probabilities of image `image`.
     pub fn of(&self, image: usize) -> &[f32] {
         &self.probabilities[image * self.classes..][..self.classes]

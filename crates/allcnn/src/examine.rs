@@ -1,33 +1,30 @@
 //! Evaluates a finished (or stopped) run on its own data or on other data, as `allcnn eval` does.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
 use allcnn_device::Device;
+use serde::Serialize;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::augment::{Augment, MAX_SHIFT};
-use crate::data::{self, DataSet, Images};
+use crate::data::{self, DataSet, Identities, Identity, IdentitySet, Images};
+use crate::data_place::{self, GivenData, Opened};
 use crate::evaluate::{Evaluation, Scores, TestSet, Views, score};
+use crate::known_images;
 use crate::plan::{Plan, PlanPurpose};
 use crate::predict::trained;
 use crate::preprocess::Geometry;
 use crate::run::{Manifest, RunFolder};
 use crate::samples::Samples;
+use crate::shown::escaped;
+pub use crate::split::{NoSplit, Split};
 use crate::train::{Checkpoint, Error, Event, Observer};
-
-/// Which images of a data set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Split {
-    /// Those that the network was trained on.
-    Train,
-    /// Those kept for testing.
-    #[default]
-    Test,
-}
 
 /// Which checkpoint of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Which {
-    /// The one with the lowest test error.
+    /// The one with the lowest error on the images that chose it.
     #[default]
     Best,
     /// The newest.
@@ -52,6 +49,8 @@ impl Which {
 pub struct Examination {
     /// Other data than that of the run.
     pub data: Option<String>,
+    /// Which splits of other data are what, where their names do not tell.
+    pub splits: data::SplitNames,
     /// Which images.
     pub split: Split,
     /// Which checkpoint.
@@ -72,8 +71,23 @@ pub struct Examined {
     pub scores: Scores,
     /// The images, with labels in the order of the checkpoint's classes.
     pub images: Images,
+    /// Whether they are of the run's own data.
+    pub own: bool,
+    /// The split of the data that they are.
+    pub split: Split,
+    /// The images that the network was trained on, where some were.
+    pub trained_on: Option<TrainedOn>,
     /// The checkpoint.
     pub checkpoint: Checkpoint,
+}
+
+/// Images of an examination that the network was trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct TrainedOn {
+    /// How many.
+    pub images: usize,
+    /// Whether the figures are without them.
+    pub left_out: bool,
 }
 
 /// Shows the images to the network of a run. Gives nothing when `stop` became true meanwhile; `done` is told how many
@@ -92,9 +106,10 @@ pub fn examine<D: Device>(
     let manifest = run.manifest()?;
     let checkpoint = wanted.checkpoint.read(run)?;
     let preprocessor = run.read_preprocessing()?;
-    let on_disk = manifest.recipe.augment == Augment::CropFlip;
-    let data = open_sized(wanted.data.as_ref(), &manifest, preprocessor.geometry(), on_disk, observer)?;
-    let images = relabelled(data, wanted, &checkpoint.classes)?;
+    let given = wanted.data.as_deref().map(|place| GivenData { place, splits: &wanted.splits });
+    let mut opened = open(given, (run, &manifest), preprocessor.geometry(), false, observer)?;
+    let split = if opened.own { wanted.split } else { wanted.split.or_only(&opened.data) };
+    let images = relabelled(&mut opened.data, split, &checkpoint.classes)?;
     let input = checkpoint.network.input().into();
     let samples = Samples::new(&images, &preprocessor)?.on_canvas(input);
     let batch = if wanted.batch == 0 { manifest.recipe.batch } else { wanted.batch };
@@ -112,87 +127,156 @@ pub fn examine<D: Device>(
     let total = images.len();
     let mut shown = TestSet::new(device, &samples)?;
     let scores = score(&mut plan, &parameters, &mut shown, views, stop, &mut |images| done(images, total))?;
-    Ok(scores.map(|scores| {
-        let evaluation = scores.evaluation(&checkpoint.classes);
-        Examined { evaluation, scores, images, checkpoint }
-    }))
+    let Some(scores) = scores else { return Ok(None) };
+    let identities = samples.identities();
+    drop(shown);
+    drop(samples);
+    let mut examined = Examined {
+        evaluation: scores.evaluation(&checkpoint.classes),
+        scores,
+        images,
+        own: opened.own,
+        split,
+        trained_on: None,
+        checkpoint,
+    };
+    if opened.own {
+        let changed = known_images::changed(run, &examined.images, &identities)?;
+        if !changed.is_empty() {
+            observer.observe(Event::Warning(&changed_words(&changed, examined.images.len())));
+        }
+    }
+    if split != Split::Train || !opened.own {
+        let own = Some(&opened.data).filter(|_| opened.own);
+        let known = known((run, &manifest), preprocessor.geometry(), own, observer)?;
+        examined.tell_trained(&identities, known.as_ref(), observer);
+    }
+    Ok(Some(examined))
 }
 
-/// Opens `data`, or the run's own where none is given, in that size. The run's own is divided as it was
-/// for the training.
+impl Examined {
+    /// Says which images the network was trained on. Of other data than the run's own they are left out of the figures,
+    /// unless there are no others.
+    fn tell_trained(
+        &mut self,
+        identities: &Identities,
+        known: Option<&IdentitySet>,
+        observer: &mut dyn Observer,
+    ) {
+        let Some(known) = known else { return };
+        let trained = |identity: Option<&Identity>| identity.is_some_and(|identity| known.contains(identity));
+        let total = self.images.len();
+        let new: Vec<usize> =
+            identities.iter().enumerate().filter(|(_, is)| !trained(*is)).map(|(place, _)| place).collect();
+        let images = total - new.len();
+        let left_out = !self.own && !new.is_empty();
+        if images > 0 {
+            observer.observe(Event::Warning(&if left_out {
+                format!("{images} of {total} images were trained on; the figures are of the other {}", new.len())
+            } else if self.own {
+                format!("{images} of {total} {} images are among the training images too", self.split)
+            } else {
+                format!("all {total} images were trained on: the figures say what was remembered, not what is known")
+            }));
+        }
+        if left_out && images > 0 {
+            self.images = self.images.select(&new);
+            self.scores = self.scores.select(&new);
+            self.evaluation = self.scores.evaluation(&self.checkpoint.classes);
+        }
+        self.trained_on = Some(TrainedOn { images, left_out }).filter(|trained| trained.images > 0);
+    }
+}
+
+/// The images that the run was trained on. A run that did not note them, and had them in memory, is asked for its `own` data,
+/// which is looked for where it is not at hand.
+pub(crate) fn known(
+    (run, manifest): (&RunFolder, &Manifest),
+    geometry: Geometry,
+    own: Option<&DataSet>,
+    observer: &mut dyn Observer,
+) -> Result<Option<IdentitySet>, Error> {
+    let noted = known_images::trained(run)?;
+    if noted.is_some() || manifest.imported.is_some() {
+        return Ok(noted);
+    }
+    if manifest.recipe.augment != Augment::CropFlip {
+        let set_of = |data: &DataSet| {
+            let mut set = IdentitySet::default();
+            set.add(&Identities::of(&data.train));
+            set
+        };
+        let found = || data_place::open((run.path(), manifest), geometry, None, false, &mut |_| ());
+        if let Some(set) = own.map(set_of).or_else(|| found().ok().map(|found| set_of(&found.data))) {
+            return Ok(Some(set));
+        }
+    }
+    if own.is_none() {
+        observer.observe(Event::Warning(
+            "this run does not know its training images (it was begun by an earlier version): some of these may be among \
+             them",
+        ));
+    }
+    Ok(None)
+}
+
+/// What is told of held-out images that are others now.
+fn changed_words(changed: &[String], total: usize) -> String {
+    const NAMED: usize = 3;
+    let named = changed.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if changed.len() > NAMED { ", ..." } else { "" };
+    format!("{} of {total} images are not what they were in the training: {named}{more}", changed.len())
+}
+
+/// Opens `data`, or the run's own where none is given, in that size; with `in_memory` also where the training left the
+/// images on disk. The run's own is divided as it was for the training.
 ///
 /// # Errors
 /// Data that cannot be read; imported weights, which have none of their own.
 pub fn open(
-    data: Option<&String>,
-    manifest: &Manifest,
+    data: Option<GivenData<'_>>,
+    (run, manifest): (&RunFolder, &Manifest),
     geometry: Geometry,
+    in_memory: bool,
     observer: &mut dyn Observer,
-) -> Result<DataSet, Error> {
-    open_sized(data, manifest, geometry, false, observer)
-}
-
-/// The same; images of a folder are left on disk if wanted.
-fn open_sized(
-    data: Option<&String>,
-    manifest: &Manifest,
-    Geometry { height, width, .. }: Geometry,
-    on_disk: bool,
-    observer: &mut dyn Observer,
-) -> Result<DataSet, Error> {
-    let (record, augment) = (&manifest.data, manifest.recipe.augment);
-    let mut options = data::Options {
-        size: Some((height, width)),
-        labels: record.labels,
-        framing: augment.framing(),
-        on_disk,
-        ..data::Options::default()
-    };
-    let Some(source) = data.or(manifest.own_data()) else {
-        return Err(Error::Mismatch(
-            "the weights of this run were imported, so it has no images of its own: give --data".into(),
-        ));
-    };
-    let own = *source == record.source;
-    if own {
-        options.holdout = record.holdout.as_deref().map(str::parse).transpose()?;
-        options.limit = record.limit;
-    }
-    let data = data::open(source, &options, &mut |progress| observer.observe(Event::Loading(progress)))?;
-    // Images on disk have another fingerprint than the same ones in memory.
-    let comparable = on_disk == (augment == Augment::CropFlip);
-    if own && comparable && data.fingerprint != record.fingerprint {
-        observer.observe(Event::Warning(&format!(
-            "{source} has changed since the training: its fingerprint is {}, was {}",
-            data.fingerprint, record.fingerprint
-        )));
-    }
-    for note in &data.notes {
+) -> Result<Opened, Error> {
+    let mut progress = |progress| observer.observe(Event::Loading(progress));
+    let opened = data_place::open((run.path(), manifest), geometry, data, in_memory, &mut progress)?;
+    for note in opened.data.notes.iter().filter(|note| note.is_warning()) {
         observer.observe(Event::Warning(&note.to_string()));
     }
-    Ok(data)
+    Ok(opened)
 }
 
-/// The images of the split, labelled by the place of their class among the network's.
-fn relabelled(data: DataSet, wanted: &Examination, known: &[String]) -> Result<Images, Error> {
-    let mut images = if wanted.split == Split::Train { data.train } else { data.test };
-    if images.is_empty() {
-        return Err(Error::Mismatch(format!(
-            "{} has no images in this split: give another --split",
-            data.name
-        )));
-    }
+/// The images of the split, labelled by the place of their class among the network's. Names that are written alike are the
+/// same, in whatever Unicode form.
+fn relabelled(data: &mut DataSet, split: Split, known: &[String]) -> Result<Images, Error> {
+    let mut images = split.take(data)?;
+    let alike = |name: &str| name.nfc().collect::<String>();
+    let known_alike: Vec<String> = known.iter().map(|class| alike(class)).collect();
     let place = |class: &String| {
-        known.iter().position(|known| known == class).map(|place| place as u32).ok_or_else(|| {
-            let list = known.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
-            Error::Mismatch(format!(
-                "the data {} has a class '{class}' that the network does not know; it knows {list}{}",
-                data.name,
-                if known.len() > 10 { ", ..." } else { "" }
-            ))
-        })
+        let exact = known.iter().position(|known| known == class);
+        exact.or_else(|| known_alike.iter().position(|known| *known == alike(class)))
     };
-    let places = data.classes.iter().map(place).collect::<Result<Vec<u32>, Error>>()?;
-    images.labels.iter_mut().for_each(|label| *label = places[*label as usize]);
-    Ok(images)
+    let places: Vec<Option<usize>> = data.classes.iter().map(place).collect();
+    let mut unknown = BTreeSet::new();
+    for label in &mut images.labels {
+        match places[*label as usize] {
+            Some(place) => *label = place as u32,
+            None => _ = unknown.insert(data.classes[*label as usize].as_str()),
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(images);
+    }
+    let list = |names: Vec<&str>| {
+        let more = if names.len() > 10 { ", ..." } else { "" };
+        escaped(&names.into_iter().take(10).collect::<Vec<_>>().join(", ")) + more
+    };
+    Err(Error::Mismatch(format!(
+        "the data {} has classes that the network does not know: {}\nit knows {}",
+        escaped(&data.name),
+        list(unknown.into_iter().collect()),
+        list(known.iter().map(String::as_str).collect())
+    )))
 }

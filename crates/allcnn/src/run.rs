@@ -8,10 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic_file::write_atomically;
-use crate::data::Labels;
+use crate::data::{self, DataSet, Labels, SplitNames};
 use crate::net::Network;
 use crate::preprocess::Preprocessor;
 use crate::shown::PathText;
+use crate::split::Split;
 use crate::train::{Checkpoint, CheckpointError, EpochRow, Recipe, Request, csv};
 
 /// What is wrong with a run folder.
@@ -43,19 +44,13 @@ pub enum RunError {
         /// Each setting with both values.
         changes: Vec<String>,
     },
-    /// A resumed training with other images.
+    /// A list of images that cannot be understood.
     #[error(
-        "the data {source_name} is not what this run was trained on: its fingerprint is {given}, expected {expected}\n\
-         give the same images, or begin a new run"
+        "cannot understand {path}: it is damaged or no list of images\n\
+         put the file back, or remove it: then this run does not know its images any more",
+        path = .0.shown()
     )]
-    OtherData {
-        /// The data as it was given.
-        source_name: String,
-        /// Its fingerprint.
-        given: String,
-        /// The run's.
-        expected: String,
-    },
+    Identities(PathBuf),
     /// Weights of another network than that of the run.
     #[error(
         "the weights in {path} are of the network {given}, the run trained {expected}, and they differ\n\
@@ -87,9 +82,18 @@ pub enum RunError {
 pub struct DataRecord {
     /// The data as it was given.
     pub source: String,
+    /// Its place from the root of the file system, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absolute: Option<String>,
+    /// Its place from the run folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relative: Option<String>,
     /// What was held out for testing, as it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdout: Option<String>,
+    /// Which of the data's own splits are what, as it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub splits: Option<String>,
     /// Which labels of CIFAR-100.
     #[serde(default, skip_serializing_if = "Labels::are_fine")]
     pub labels: Labels,
@@ -100,8 +104,45 @@ pub struct DataRecord {
     pub fingerprint: String,
     /// Training images.
     pub train_images: usize,
+    /// Validation images, where the data has such a split.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub validation_images: usize,
     /// Test images.
     pub test_images: usize,
+}
+
+/// Whether a number is left out of a file.
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl DataRecord {
+    /// Which of the data's own splits are what; none named where none were given.
+    ///
+    /// # Errors
+    /// Names that are not understood.
+    pub fn split_names(&self) -> Result<SplitNames, data::Error> {
+        Ok(self.splits.as_deref().map(str::parse).transpose()?.unwrap_or_default())
+    }
+
+    /// The split whose images choose the best epoch of a training; none where every image is trained on.
+    pub fn selected_on(&self) -> Option<Split> {
+        match (self.validation_images, self.test_images) {
+            (0, 0) => None,
+            (0, _) => Some(Split::Test),
+            _ => Some(Split::Validation),
+        }
+    }
+
+    /// The fingerprint of `data` to hold against the record's: a run that knew no validation images knows none of their
+    /// fingerprint.
+    pub fn fingerprint_of(&self, data: &DataSet) -> String {
+        if self.validation_images == 0 {
+            data.fingerprint_without_validation()
+        } else {
+            data.fingerprint.clone()
+        }
+    }
 }
 
 /// How a run was carried out: nothing here changes its result on one kind of device.
@@ -127,6 +168,9 @@ pub struct Manifest {
     /// steps, and the recipe says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<String>,
+    /// What was decided while they were imported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub import_notes: Vec<String>,
     /// Height and width that the network was planned for, where they were given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<[usize; 2]>,
@@ -148,11 +192,6 @@ pub struct Manifest {
 pub const PROGRAM: &str = concat!("allcnn ", env!("CARGO_PKG_VERSION"));
 
 impl Manifest {
-    /// The data that it was trained on; none where the weights were imported.
-    pub fn own_data(&self) -> Option<&String> {
-        self.imported.is_none().then_some(&self.data.source)
-    }
-
     /// The settings of a request that differ and would change the result, each with both values.
     pub fn changes(&self, request: &Request) -> Vec<String> {
         let mut changes = Vec::new();
@@ -170,6 +209,9 @@ impl Manifest {
         note("model", self.model.clone(), request.model.clone());
         note("input", size(self.input), size(request.input.map(|(height, width)| [height, width])));
         note("holdout", self.data.holdout.clone().unwrap_or_else(default), holdout.unwrap_or_else(default));
+        let own = |splits: Option<String>| splits.unwrap_or_else(|| "the data's own".into());
+        let splits = Some(request.splits.to_string()).filter(|splits| !splits.is_empty());
+        note("splits", own(self.data.splits.clone()), own(splits));
         note("labels", self.data.labels.to_string(), request.labels.to_string());
         note("limit", limit(self.data.limit), limit(request.limit));
         let settings = |recipe: &Recipe| toml::Table::try_from(recipe).unwrap_or_default();
@@ -243,7 +285,8 @@ impl RunFolder {
         self.path.join("last.safetensors")
     }
 
-    /// The checkpoint with the lowest test error.
+    /// The checkpoint with the lowest error on the images that choose it: the validation images where the data has some,
+    /// else the test images.
     pub fn best(&self) -> PathBuf {
         self.path.join("best.safetensors")
     }
@@ -251,6 +294,16 @@ impl RunFolder {
     /// The fitted preprocessing.
     pub fn preprocessing(&self) -> PathBuf {
         self.path.join("preprocess.safetensors")
+    }
+
+    /// The images that it was trained on, by what they are.
+    pub fn trained_images(&self) -> PathBuf {
+        self.path.join("trained.bin")
+    }
+
+    /// The images that it was not trained on, by what they are and by name.
+    pub fn heldout(&self) -> PathBuf {
+        self.path.join("heldout.txt")
     }
 
     /// The figures of each epoch.
@@ -286,7 +339,8 @@ impl RunFolder {
         self.write(&path, text.as_bytes())
     }
 
-    fn write(&self, path: &Path, contents: &[u8]) -> Result<(), RunError> {
+    /// Writes one of its files.
+    pub(crate) fn write(&self, path: &Path, contents: &[u8]) -> Result<(), RunError> {
         let wrong = |source| RunError::Io { action: "write", path: path.into(), source };
         write_atomically(path, contents).map_err(wrong)
     }
@@ -368,16 +422,21 @@ mod tests {
             program: PROGRAM.into(),
             model: "all-cnn-c".into(),
             imported: None,
+            import_notes: vec![],
             input: None,
             total_steps: 400,
             epoch_steps: 40,
             data: DataRecord {
                 source: "shapes".into(),
+                absolute: None,
+                relative: None,
                 holdout: None,
+                splits: None,
                 labels: Labels::Fine,
                 limit: Some(500),
                 fingerprint: "ab12".into(),
                 train_images: 450,
+                validation_images: 0,
                 test_images: 50,
             },
             session: Session { device: "cpu".into(), time_limit_s: None },

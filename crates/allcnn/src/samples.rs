@@ -1,12 +1,13 @@
 //! Images as a network takes them: preprocessed f32 values, filled batch by batch.
 
 use std::borrow::Cow;
+use std::fs;
 
 use allcnn_device::{Device, ImageSet, ImageValues, Shape};
 use rayon::prelude::*;
 
 use crate::augment::Look;
-use crate::data::{self, Images};
+use crate::data::{self, Identities, Images};
 use crate::preprocess::{Error, Geometry, Preprocessor, look_up};
 use crate::read_ahead::ReadAhead;
 
@@ -26,6 +27,8 @@ pub struct Samples<'a> {
     table: Option<Vec<[f32; 256]>>,
     /// The preprocessed images where they are kept, else nothing.
     ready: Vec<f32>,
+    /// What the images on disk are, those that were read.
+    read: Identities,
     files: ReadAhead<(u32, Look), Result<Vec<u8>, String>>,
 }
 
@@ -43,6 +46,7 @@ impl<'a> Samples<'a> {
             canvas,
             table: preprocessor.table(),
             ready: vec![],
+            read: Identities::none(images.files.len()),
             files: ReadAhead::default(),
         };
         let bytes = images.pixels.len().saturating_mul(size_of::<f32>());
@@ -78,6 +82,11 @@ impl<'a> Samples<'a> {
     /// The images themselves.
     pub fn images(&self) -> &'a Images {
         self.images
+    }
+
+    /// What the images are; of images on disk those that were read.
+    pub fn identities(&self) -> Identities {
+        if self.images.are_on_disk() { self.read.clone() } else { Identities::of(self.images) }
     }
 
     /// The size of an image as the network gets it.
@@ -121,8 +130,12 @@ impl<'a> Samples<'a> {
     /// What reads the part of an image on disk that `look` takes.
     fn reading(&self, place: u32, look: Look) -> impl FnOnce() -> Result<Vec<u8>, String> + use<> {
         let Images { height, width, ref files, .. } = *self.images;
-        let (file, crop) = (files[place as usize].clone(), look.crop(place));
-        move || data::read_photo(&file, crop, height, width)
+        let (file, crop, read) = (files[place as usize].clone(), look.crop(place), self.read.clone());
+        move || {
+            let file = fs::read(&file).map_err(|error| error.to_string())?;
+            read.note(place as usize, &file);
+            data::cut_photo(&file, crop, height, width)
+        }
     }
 
     /// Writes the images at `places`, as they look, to the first rows of `batch` and zeros to the rest.

@@ -135,7 +135,14 @@ fn a_rehearsal_leaves_no_trace() {
         Samples::new(&data.test, &data.preprocessor).unwrap(),
     );
     let (network, classes, recipe) = (network(), classes(), recipe());
-    let task = Task { network: &network, classes: &classes, recipe: &recipe, train: &train, test: &test };
+    let task = Task {
+        network: &network,
+        classes: &classes,
+        recipe: &recipe,
+        train: &train,
+        validation: None,
+        test: &test,
+    };
     let mut trainer = Trainer::new(&Reference, &SingleProcess, task).unwrap();
     let cost = trainer.rehearse(Duration::from_secs(5)).unwrap();
     assert!(cost.step > Duration::ZERO && cost.evaluation > Duration::ZERO);

@@ -37,7 +37,8 @@ fn open(data: &OsStr, options: &Options, quiet: bool) -> anyhow::Result<DataSet>
 
 /// How data is read to be looked at.
 fn options(arguments: &DataInfoArgs) -> Options {
-    let options = Options { holdout: arguments.holdout, ..Options::default() };
+    let splits = arguments.splits.clone().unwrap_or_default();
+    let options = Options { holdout: arguments.holdout, splits, one_class: true, ..Options::default() };
     if !arguments.on_disk {
         return options;
     }
@@ -79,12 +80,19 @@ fn fetch_archive(arguments: &DataFetchArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn convert_data(arguments: &DataConvertArgs) -> anyhow::Result<ExitCode> {
-    let set = open(&arguments.data, &Options::default(), arguments.quiet)?;
+    let splits = arguments.splits.clone().unwrap_or_default();
+    let set = open(&arguments.data, &Options { splits, ..Options::default() }, arguments.quiet)?;
     let mut loading = LoadingProgress::new(Progress::new(arguments.quiet));
     convert::convert(&set, &arguments.to, &mut |at| loading.show(at))?;
     loading.end();
-    let (train, test) = (thousands(set.train.len() as u64), thousands(set.test.len() as u64));
-    output::text(&format!("{}: {train} training images, {test} test images\n", arguments.to.shown()))?;
+    let [train, validation, test] =
+        [&set.train, &set.validation, &set.test].map(|split| thousands(split.len() as u64));
+    let validation =
+        if set.validation.is_empty() { String::new() } else { format!("{validation} validation images, ") };
+    output::text(&format!(
+        "{}: {train} training images, {validation}{test} test images\n",
+        arguments.to.shown()
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -99,19 +107,32 @@ fn kind(kind: Kind) -> &'static str {
 }
 
 fn words(summary: &Summary) -> String {
+    let validates = summary.validation > 0;
     let mut text = format!(
-        "{}: {}, {} classes, {}x{}, {} training images, {} test images\n\n",
+        "{}: {}, {} class{}, {}x{}, {} training images, {}{} test images\n\n",
         escaped(&summary.name),
         kind(summary.kind),
         summary.classes.len(),
+        if summary.classes.len() == 1 { "" } else { "es" },
         summary.height,
         summary.width,
         thousands(summary.train as u64),
+        if validates {
+            format!("{} validation images, ", thousands(summary.validation as u64))
+        } else {
+            String::new()
+        },
         thousands(summary.test as u64)
     );
-    let mut table = Table::new(&[("class", Align::Left), ("training", Align::Right), ("test", Align::Right)]);
+    let mut columns = vec![("class", Align::Left), ("training", Align::Right)];
+    columns.extend(validates.then_some(("validation", Align::Right)));
+    columns.push(("test", Align::Right));
+    let mut table = Table::new(&columns);
     for class in &summary.classes {
-        table.row([class.name.clone(), class.train.to_string(), class.test.to_string()]);
+        let mut row = vec![class.name.clone(), class.train.to_string()];
+        row.extend(validates.then(|| class.validation.to_string()));
+        row.push(class.test.to_string());
+        table.row(row);
     }
     text += &format!("{table}\nfingerprint {}\n", summary.fingerprint);
     for note in &summary.notes {
@@ -149,6 +170,8 @@ fn findings(found: &Verification) -> String {
     };
     line(found.summary.skipped.len(), "files cannot be read");
     line(found.test_images_in_train, "test images are among the training images too");
+    line(found.validation_images_in_train, "validation images are among the training images too");
+    line(found.test_images_in_validation, "test images are among the validation images too");
     line(found.repeated_in_train, "training images are there more than once");
     line(found.contradicting_labels, "equal images have different classes");
     for (earlier, later) in found.equal.iter().take(MOST_LISTED) {

@@ -4,13 +4,14 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use allcnn::evaluate::Evaluation;
-use allcnn::examine::{Examination, Split, Which, examine};
-use allcnn::run::RunFolder;
-use allcnn::shown::PathText;
+use allcnn::examine::{Examination, Examined, TrainedOn, Which, examine};
+use allcnn::run::{Manifest, RunFolder};
+use allcnn::shown::{PathText, escaped};
 use allcnn::train::Event;
 use anyhow::Context;
+use serde::Serialize;
 
-use crate::args::{CheckpointChoice, EvalArgs, SplitChoice};
+use crate::args::{CheckpointChoice, EvalArgs};
 use crate::device::{self, on_device};
 use crate::output::{self, Align, Table, thousands};
 use crate::progress::{Progress, Unit};
@@ -20,16 +21,23 @@ use crate::training_progress::LoadingProgress;
 /// A confusion matrix of more classes does not fit on a screen.
 const MOST_SHOWN_CLASSES: usize = 20;
 
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trained_on: Option<TrainedOn>,
+}
+
 /// Evaluates and shows.
 pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     let run = RunFolder::open(&arguments.run)?;
     let device = device::open(&arguments.common)?;
     let wanted = Examination {
         data: arguments.data.clone(),
-        split: match arguments.split {
-            SplitChoice::Test => Split::Test,
-            SplitChoice::Train => Split::Train,
-        },
+        splits: arguments.splits.clone().unwrap_or_default(),
+        split: arguments.split.into(),
         checkpoint: match arguments.checkpoint {
             CheckpointChoice::Best => Which::Best,
             CheckpointChoice::Last => Which::Last,
@@ -55,24 +63,29 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
             .context("the evaluation was stopped")?;
     drop((task, loading));
     if arguments.json {
-        output::json(&examined.evaluation)?;
+        let Examined { evaluation, trained_on, .. } = &examined;
+        output::json(&Document { evaluation, trained_on: *trained_on })?;
     } else {
-        output::text(&words(&examined.evaluation, &run, arguments))?;
+        output::text(&words(&examined, &wanted, &run)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn words(evaluation: &Evaluation, run: &RunFolder, arguments: &EvalArgs) -> String {
-    let split = match arguments.split {
-        SplitChoice::Test => "test",
-        SplitChoice::Train => "training",
+/// Which weights were measured on which images, and the figures.
+fn words(examined: &Examined, wanted: &Examination, run: &RunFolder) -> anyhow::Result<String> {
+    let evaluation = &examined.evaluation;
+    let images = thousands(evaluation.images as u64);
+    let images = match &wanted.data {
+        Some(data) if !examined.own => format!("{images} images of {}", escaped(data)),
+        _ => format!("{images} {} images", examined.split),
     };
-    let mut text = format!(
-        "{} on {} {split} images\n\ntop-1 error  {:.2} %\n",
-        run.path().shown(),
-        thousands(evaluation.images as u64),
-        evaluation.top1_error_pct
-    );
+    let weights = weights(examined, wanted, &run.manifest()?);
+    let mut text = format!("{} ({weights}) on {images}\n", run.path().shown());
+    if let Some(TrainedOn { images, left_out }) = examined.trained_on {
+        let figures = if left_out { "left out" } else { "in the figures" };
+        text += &format!("trained on   {images} images, {figures}\n");
+    }
+    text += &format!("\ntop-1 error  {:.2} %\n", evaluation.top1_error_pct);
     if evaluation.classes.len() > 5 {
         text += &format!("top-5 error  {:.2} %\n", evaluation.top5_error_pct);
     }
@@ -81,7 +94,23 @@ fn words(evaluation: &Evaluation, run: &RunFolder, arguments: &EvalArgs) -> Stri
         text +=
             &format!("\nconfusion (rows: true class, columns: predicted class)\n{}", confusion(evaluation));
     }
-    text
+    Ok(text)
+}
+
+/// The checkpoint in words: its epoch, and by what it was chosen.
+fn weights(examined: &Examined, wanted: &Examination, manifest: &Manifest) -> String {
+    if manifest.imported.is_some() {
+        return "imported weights".to_owned();
+    }
+    let epoch = examined.checkpoint.progress.history.len();
+    match (wanted.checkpoint, manifest.data.selected_on()) {
+        (Which::Best, Some(split)) => {
+            let these = examined.own && split == examined.split;
+            let on = if these { "these images".to_owned() } else { format!("the {split} images") };
+            format!("best checkpoint: epoch {epoch}, chosen on {on}")
+        }
+        (Which::Best | Which::Last, _) => format!("last checkpoint: after epoch {epoch}"),
+    }
 }
 
 fn classes(evaluation: &Evaluation) -> Table {

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use allcnn::examine::Split;
 use allcnn::net::Network;
 use allcnn::run::RunFolder;
 use allcnn::shown::PathText;
-use allcnn::train::{self, End, EpochRow, Finished, Recipe, Request};
+use allcnn::train::{self, End, EpochRow, Finished, Outcome, Recipe, Request};
 use anyhow::Context;
 use serde::Serialize;
 
@@ -33,6 +34,8 @@ struct Document {
     train_loss: Option<f64>,
     test_error_pct: Option<f64>,
     best_test_error_pct: Option<f64>,
+    selected_on: Option<Split>,
+    validation_error_pct: Option<f64>,
     images_per_s: Option<f64>,
     seconds: f64,
 }
@@ -91,6 +94,7 @@ fn request(arguments: &TrainArgs) -> anyhow::Result<Request> {
         input: arguments.input,
         data: arguments.data.clone().unwrap_or_else(|| DEFAULT_DATA.into()),
         holdout: arguments.holdout,
+        splits: arguments.splits.clone().unwrap_or_default(),
         labels: arguments.labels.into(),
         limit: arguments.limit,
         recipe,
@@ -129,17 +133,21 @@ fn show(finished: &Finished, arguments: &TrainArgs) -> anyhow::Result<ExitCode> 
 }
 
 fn document(finished: &Finished) -> anyhow::Result<Document> {
-    let history = &finished.outcome.progress.history;
-    let last = history.last();
+    let progress = &finished.outcome.progress;
+    let (history, last) = (&progress.history, progress.history.last());
+    let selected_on = finished.manifest.data.selected_on();
+    let last_test_error = last.and_then(|row| row.test_error_pct);
     Ok(Document {
         run: finished.run.path().text(),
         model: Network::from_toml(&finished.manifest.network)?.name().to_owned(),
         epochs: history.len(),
         train_loss: last.map(|row| row.train_loss),
-        test_error_pct: last.and_then(|row| row.test_error_pct),
-        best_test_error_pct: finished.outcome.progress.best_test_error_pct,
+        test_error_pct: progress.tested.map(|tested| tested.error_pct).or(last_test_error),
+        best_test_error_pct: progress.best_test_error_pct,
+        selected_on,
+        validation_error_pct: progress.best_validation_error_pct,
         images_per_s: median_speed(history),
-        seconds: finished.outcome.progress.seconds,
+        seconds: progress.seconds,
     })
 }
 
@@ -151,12 +159,7 @@ fn median_speed(history: &[EpochRow]) -> Option<f64> {
 }
 
 fn words(document: &Document, finished: &Finished) -> String {
-    let mut text = String::new();
-    if let (Some(error), Some(best)) = (document.test_error_pct, document.best_test_error_pct) {
-        text += &format!("test error  {error:.2} % (best epoch: {best:.2} %)\n");
-    } else if let Some(loss) = document.train_loss {
-        text += &format!("train loss  {loss:.4} (there are no test images)\n");
-    }
+    let mut text = errors(document, finished);
     let speed = document.images_per_s.map_or_else(String::new, |speed| format!(", {speed:.0} images/s"));
     let epochs = if document.epochs == 1 { "epoch" } else { "epochs" };
     text += &format!("trained     {} {epochs} in {}{speed}\n", document.epochs, human_time(document.seconds));
@@ -165,4 +168,27 @@ fn words(document: &Document, finished: &Finished) -> String {
         text += &format!("report      {}\n", report.shown());
     }
     text
+}
+
+/// The errors, each with the epoch that it is of and what that was chosen on. Of test images that nothing was chosen on
+/// there is nothing to tell before the training is done.
+fn errors(document: &Document, finished: &Finished) -> String {
+    let Outcome { end, progress, .. } = &finished.outcome;
+    let best = progress.best_epoch().unwrap_or_default();
+    if let Some(validation) = document.validation_error_pct {
+        let test = document.test_error_pct.map_or_else(String::new, |error| {
+            format!("test error  {error:.2} % in epoch {best}, measured once\n")
+        });
+        let so_far = if *end == End::Finished { "" } else { " so far" };
+        let chosen = format!("the best{so_far}, chosen on these images");
+        return test + &format!("validation  {validation:.2} % in epoch {best}, {chosen}\n");
+    }
+    if let (Some(error), Some(lowest)) = (document.test_error_pct, document.best_test_error_pct) {
+        let last = if *end == End::Finished { "the last epoch" } else { "the last epoch that is done" };
+        return format!(
+            "test error  {error:.2} % after {last}\nbest epoch  {lowest:.2} % in epoch {best}, chosen on these images\n"
+        );
+    }
+    let loss = document.train_loss.map(|loss| format!("train loss  {loss:.4} (there are no test images)\n"));
+    loss.unwrap_or_default()
 }

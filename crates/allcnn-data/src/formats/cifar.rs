@@ -2,11 +2,12 @@
 //!
 //! Source: Krizhevsky, "Learning multiple layers of features from tiny images".
 use super::format::Loaded;
-use super::split_name::{SplitName, of_file};
+use super::split_files::SplitFiles;
 use crate::dataset::{Images, Kind};
 use crate::error::Error;
+use crate::note::Note;
 use crate::options::Labels;
-use crate::source::{Entry, Source};
+use crate::source::Source;
 use std::collections::BTreeSet;
 
 /// Rows and columns.
@@ -32,6 +33,14 @@ impl Variant {
         }
     }
 
+    /// Its name for people.
+    fn name(self) -> &'static str {
+        match self {
+            Variant::Cifar10 => "CIFAR-10",
+            Variant::Cifar100 => "CIFAR-100",
+        }
+    }
+
     /// The built-in names of the classes.
     pub fn classes(self, labels: Labels) -> Vec<String> {
         let names: &[&str] = match (self, labels) {
@@ -43,25 +52,54 @@ impl Variant {
     }
 }
 
-/// The training and the test images of the batches of a source.
-pub(super) struct Batches(pub [Images; 2]);
+/// The images of the batches of a source, by split.
+pub(super) struct Batches(pub [Images; 3]);
+
+/// Names of classes, and the file that has them.
+pub(super) type Names = Option<(String, Vec<String>)>;
 
 impl Batches {
     /// None yet.
     pub fn new() -> Self {
-        Self([Images::new(SIDE, SIDE), Images::new(SIDE, SIDE)])
+        Self([0; 3].map(|_| Images::new(SIDE, SIDE)))
     }
 
-    /// Adds the images of a batch to the split that its name tells.
-    pub fn add(&mut self, entry: &Entry, images: Images) {
-        self.0[usize::from(of_file(entry) != SplitName::Train)].append(images);
+    /// What they are with the names of classes that were listed beside them.
+    pub fn loaded(
+        self,
+        kind: Kind,
+        listed: Names,
+        variant: Variant,
+        labels: Labels,
+        files: SplitFiles,
+    ) -> Result<Loaded, Error> {
+        let SplitFiles { ignored, mut notes, names, .. } = files;
+        notes.extend(Note::splits(names, self.0.each_ref().map(Images::len)));
+        let (classes, note) = self.classes(listed, variant, labels)?;
+        notes.push(note);
+        Ok(Loaded { ignored, notes, ..Loaded::whole(kind, classes, self.0) })
     }
 
-    /// What they are with class names that were listed beside them, which count when they are as many as the variant has.
-    pub fn loaded(self, kind: Kind, names: Vec<String>, variant: Variant, labels: Labels) -> Loaded {
+    /// The classes, and where their names are from. A list beside the batches must name all labels. CIFAR's own names are
+    /// those of data that has all of CIFAR's labels.
+    fn classes(&self, listed: Names, variant: Variant, labels: Labels) -> Result<(Vec<String>, Note), Error> {
+        let all = || self.0.iter().flat_map(|split| split.labels.iter().zip(&split.names));
         let built_in = variant.classes(labels);
-        let classes = if names.len() == built_in.len() { names } else { built_in };
-        Loaded::whole(kind, classes, self.0)
+        let most = listed.as_ref().map_or(built_in.len(), |(_, names)| names.len());
+        if let Some((&label, name)) = all().find(|(label, _)| **label as usize >= most) {
+            let (file, image) = name.rsplit_once('#').unwrap_or((name, "0"));
+            let (file, image) = (file.to_string(), image.parse().unwrap_or_default());
+            return Err(Error::BadLabel { file, image, label: i64::from(label), classes: most });
+        }
+        if let Some((file, names)) = listed {
+            return Ok((names, Note::ClassNames { file }));
+        }
+        let found: BTreeSet<u32> = all().map(|(label, _)| *label).collect();
+        if found.len() == built_in.len() {
+            return Ok((built_in, Note::CifarNames { set: variant.name() }));
+        }
+        let highest = found.last().copied().unwrap_or_default();
+        Ok(((0..=highest).map(|class| class.to_string()).collect(), Note::NumberedClasses))
     }
 }
 
@@ -75,14 +113,6 @@ pub(super) fn check_one_folder(source: &Source, batches: &[usize]) -> Result<(),
     }
     let folders = folders.into_iter().collect::<Vec<_>>().join("', '");
     Err(Error::Several { path: source.path().to_path_buf(), folders })
-}
-
-/// The label as a number of a class.
-pub(super) fn check_label(file: &str, image: usize, label: i64, classes: usize) -> Result<u32, Error> {
-    match usize::try_from(label) {
-        Ok(value) if value < classes => Ok(value as u32),
-        _ => Err(Error::BadLabel { file: file.to_string(), image, label, classes }),
-    }
 }
 
 /// Adds an image given as `[3, 32, 32]`.

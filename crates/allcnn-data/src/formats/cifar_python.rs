@@ -1,35 +1,58 @@
 //! The python batches of CIFAR: pickled dictionaries with `data` (`[images, 3072]`, each `[3, 32, 32]`) and `labels`, or
 //! `coarse_labels` and `fine_labels`.
-use super::cifar::{BYTES, Batches, SIDE, Variant, check_label, check_one_folder, push_planar};
+use super::cifar::{BYTES, Batches, SIDE, Variant, check_one_folder, push_planar};
+use super::class_name::nfc;
 use super::format::{Format, Loaded, MAX_BATCH};
 use super::pickle::Pickle;
+use super::split_files;
+use super::split_name::SplitName;
 use crate::dataset::{Images, Kind};
 use crate::error::Error;
 use crate::options::{Labels, Options};
 use crate::progress::Progress;
 use crate::source::{Entry, Source};
+use std::collections::HashMap;
 
-pub(super) const FORMAT: Format =
-    Format { recognizes: |source| source.entries.iter().any(is_pickle), uses: is_pickle, load };
+pub(super) const FORMAT: Format = Format {
+    name: "CIFAR python batches",
+    recognizes: |source| source.entries.iter().any(is_pickle),
+    uses: is_pickle,
+    images,
+    load,
+};
 
-/// True for what starts like a pickle of a protocol that is read.
+/// True for what starts like a pickle; the oldest protocols have no mark, but begin with a dictionary.
 fn is_pickle(entry: &Entry) -> bool {
-    matches!(entry.head.as_slice(), [0x80, 2..=5, ..])
+    matches!(
+        entry.head.as_slice(),
+        [0x80, 2..=5, ..] | [b'(', b'd', b'p', b'0'..=b'9', ..] | [b'}', b'q', 0..=1, ..]
+    )
+}
+
+/// How many images the batches hold.
+fn images(source: &Source, options: &Options) -> Result<usize, Error> {
+    let mut images = 0;
+    for pickle in source.select(is_pickle) {
+        let file = source.read_one(pickle, MAX_BATCH)?;
+        if let Ok(PythonFile::Batch(batch, _)) = read(&source.entries[pickle].name, &file, options.labels) {
+            images += batch.len();
+        }
+    }
+    Ok(images)
 }
 
 fn load(source: &Source, options: &Options, _: &mut dyn FnMut(Progress)) -> Result<Loaded, Error> {
     let pickles = source.select(is_pickle);
     check_one_folder(source, &pickles)?;
-    let mut images = Batches::new();
-    let (mut names, mut variant) = (Vec::new(), None);
+    let (mut names, mut variant, mut batches) = (None, None, Vec::new());
     for &pickle in &pickles {
         let entry = &source.entries[pickle];
         let file = source.read_one(pickle, MAX_BATCH)?;
         match read(&entry.name, &file, options.labels)? {
-            PythonFile::Names(list) => names = list,
+            PythonFile::Names(list) => names = Some((entry.name.clone(), list)),
             PythonFile::Other => {}
             PythonFile::Batch(batch, found) => {
-                images.add(entry, batch);
+                batches.push((pickle, batch));
                 variant = Some(found);
             }
         }
@@ -38,7 +61,16 @@ fn load(source: &Source, options: &Options, _: &mut dyn FnMut(Progress)) -> Resu
         let found = format!("{} pickles without image data", pickles.len());
         return Err(Error::UnknownKind { path: source.path().to_path_buf(), found });
     };
-    Ok(images.loaded(Kind::CifarPython, names, variant, options.labels))
+    let files: Vec<usize> = batches.iter().map(|(file, _)| *file).collect();
+    let files = split_files::divide(source, &files, options)?;
+    let splits: HashMap<usize, SplitName> = files.files.iter().copied().collect();
+    let mut images = Batches::new();
+    for (file, batch) in batches {
+        if let Some(split) = splits.get(&file) {
+            images.0[*split as usize].append(batch);
+        }
+    }
+    images.loaded(Kind::CifarPython, names, variant, options.labels, files)
 }
 
 /// What a python file holds.
@@ -57,9 +89,8 @@ pub(crate) fn read(name: &str, file: &[u8], labels: Labels) -> Result<PythonFile
     let wrong = |what: &str| Error::Batch { file: name.to_string(), what: what.to_string() };
     let names_key = if labels == Labels::Coarse { "coarse_label_names" } else { "fine_label_names" };
     if let Some(names) = pickle.get("label_names").or_else(|| pickle.get(names_key)) {
-        return Ok(PythonFile::Names(
-            pickle.texts(names).ok_or_else(|| wrong("its class names are no list of texts"))?,
-        ));
+        let names = pickle.texts(names).ok_or_else(|| wrong("its class names are no list of texts"))?;
+        return Ok(PythonFile::Names(names.iter().map(|name| nfc(name)).collect()));
     }
     let Some(data) = pickle.get("data") else { return Ok(PythonFile::Other) };
     let array = pickle.byte_array(data).filter(|array| matches!(array.shape, [_, BYTES]));
@@ -76,11 +107,11 @@ pub(crate) fn read(name: &str, file: &[u8], labels: Labels) -> Result<PythonFile
         let (labels, images) = (values.len(), array.shape[0]);
         return Err(wrong(&format!("it has {labels} labels for {images} images, expected as many")));
     }
-    let classes = variant.classes(labels).len();
     let mut images = Images::new(SIDE, SIDE);
     images.pixels = Images::reserve(values.len(), SIDE, SIDE)?;
     for (index, (planes, &label)) in array.data.chunks_exact(BYTES).zip(&values).enumerate() {
-        let label = check_label(name, index, label, classes)?;
+        let label =
+            u32::try_from(label).map_err(|_| wrong(&format!("image {index} has the label {label}")))?;
         push_planar(&mut images, planes, label, name, index);
     }
     Ok(PythonFile::Batch(images, variant))

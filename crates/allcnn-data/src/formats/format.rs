@@ -15,10 +15,14 @@ type Load = fn(&Source, &Options, &mut dyn FnMut(Progress)) -> Result<Loaded, Er
 
 /// A format of data.
 pub(super) struct Format {
+    /// Its name for people.
+    pub name: &'static str,
     /// Whether a source holds it, told by names, sizes and first bytes.
     pub recognizes: fn(&Source) -> bool,
     /// Which files it may read; the others are counted.
     pub uses: fn(&Entry) -> bool,
+    /// How many images it would read; asked where several formats recognize a source.
+    pub images: fn(&Source, &Options) -> Result<usize, Error>,
     /// Reads a source that it recognizes.
     pub load: Load,
 }
@@ -50,9 +54,13 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Two splits as they are in the data, all of them decoded.
-    pub fn whole(kind: Kind, classes: Vec<String>, [train, test]: [Images; 2]) -> Self {
-        let (total, validation) = (train.len() + test.len(), Images::new(train.height, train.width));
+    /// The splits as they are in the data, all of them decoded, in the order of [`super::SplitName`]. The only held-out one is the
+    /// test split.
+    pub fn whole(kind: Kind, classes: Vec<String>, [train, mut validation, mut test]: [Images; 3]) -> Self {
+        if test.is_empty() {
+            std::mem::swap(&mut validation, &mut test);
+        }
+        let total = train.len() + validation.len() + test.len();
         let (skipped, ignored, notes) = (vec![], vec![], vec![]);
         Self {
             kind,

@@ -3,26 +3,36 @@
 pub(crate) mod cifar;
 pub(crate) mod cifar_binary;
 pub(crate) mod cifar_python;
+mod class_folders;
+mod class_name;
 mod format;
 mod image_folder;
-mod imagenet;
+mod lists;
 pub(crate) mod parquet;
-pub(crate) mod pickle;
+pub mod pickle;
+mod pickle_text;
 pub mod shapes;
+mod split_files;
+mod split_folders;
 mod split_name;
 
 use crate::error::Error;
 use crate::file_kind::FileKind;
 use crate::ignored::Ignored;
+use crate::note::Note;
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::source::Source;
 use format::Format;
 pub(crate) use format::Loaded;
+pub(crate) use split_name::SplitName;
 
 /// The surest first: images may lie beside lists and scripts of any kind, and a binary batch is told by its size only.
 const FORMATS: [Format; 4] =
     [parquet::FORMAT, image_folder::FORMAT, cifar_python::FORMAT, cifar_binary::FORMAT];
+
+/// Of several forms of data, one with so many times as many images as any other is what is meant.
+const CLEAR: usize = 20;
 
 /// Loads a source.
 pub(crate) fn load(
@@ -30,14 +40,40 @@ pub(crate) fn load(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Loaded, Error> {
-    let Some(format) = FORMATS.iter().find(|format| (format.recognizes)(source)) else {
-        return Err(unknown(source));
-    };
+    let (format, beside) = choose(source, options)?;
     let mut loaded = (format.load)(source, options, progress)?;
     let mut left_out = source.ignored.clone();
     left_out.append(source.left_out(format.uses));
     loaded.ignored.extend(left_out.list());
+    loaded.notes.extend(beside);
     Ok(loaded)
+}
+
+/// The format of a source. Where several recognize it, a stray file does not decide: it is the one with by far the most images,
+/// and what else there is, is told.
+fn choose(source: &Source, options: &Options) -> Result<(&'static Format, Option<Note>), Error> {
+    let found: Vec<&Format> = FORMATS.iter().filter(|format| (format.recognizes)(source)).collect();
+    let (Some(first), true) = (found.first(), found.len() > 1) else {
+        return found.first().map(|format| (*format, None)).ok_or_else(|| unknown(source));
+    };
+    let mut counted = Vec::new();
+    for format in &found {
+        counted.push(((format.images)(source, options)?, *format));
+    }
+    counted.retain(|(images, _)| *images > 0);
+    counted.sort_by_key(|(images, _)| std::cmp::Reverse(*images));
+    let words = |counted: &[(usize, &Format)]| {
+        let forms = counted.iter().map(|(images, format)| format!("{} ({images} images)", format.name));
+        forms.collect::<Vec<_>>().join(" and ")
+    };
+    match counted.as_slice() {
+        [] => Ok((first, None)),
+        [(_, only)] => Ok((only, None)),
+        [(most, format), others @ ..] if *most >= CLEAR * others[0].0 => {
+            Ok((format, Some(Note::OtherForm { what: words(others) })))
+        }
+        _ => Err(Error::Mixed { path: source.path().to_path_buf(), forms: words(&counted) }),
+    }
 }
 
 /// No format recognizes the source: the error names its first files.

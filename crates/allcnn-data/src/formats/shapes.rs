@@ -41,7 +41,8 @@ pub fn draw(seed: u64, train_per_class: usize, test_per_class: usize) -> DataSet
 /// The data set `shapes`.
 pub(crate) fn load() -> Loaded {
     let DataSet { kind, classes, train, test, .. } = draw(0, TRAIN_PER_CLASS, TEST_PER_CLASS);
-    Loaded::whole(kind, classes, [train, test])
+    let validation = Images::new(train.height, train.width);
+    Loaded::whole(kind, classes, [train, validation, test])
 }
 
 /// All pictures of one split, class by class.

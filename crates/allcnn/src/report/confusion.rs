@@ -17,12 +17,15 @@ pub fn error_pct(confusion: &[Vec<u64>]) -> Option<f64> {
     (total > 0).then(|| 100.0 * (total - right) as f64 / total as f64)
 }
 
-/// The section, or nothing without images.
-pub fn section(classes: &[String], confusion: &[Vec<u64>]) -> io::Result<String> {
+/// The section, or nothing without images; `evaluated` says what was measured on what.
+pub fn section(classes: &[String], confusion: &[Vec<u64>], evaluated: &str) -> io::Result<String> {
     let empty = error_pct(confusion).is_none();
     if classes.len() <= TABLE {
-        let note = "Rows are the true classes, columns what the network said; the last column is the error of the class.";
-        return Ok(make_section(empty, "Confusion", note, &table(classes, confusion)));
+        let note = format!(
+            "The {evaluated}. Rows are the true classes, columns what the network said; the last column is the error of \
+             the class."
+        );
+        return Ok(make_section(empty, "Confusion", &note, &table(classes, confusion)));
     }
     let body = format!(
         "<div class=\"columns\">{}{}{}</div>",
@@ -33,7 +36,9 @@ pub fn section(classes: &[String], confusion: &[Vec<u64>]) -> io::Result<String>
     Ok(make_section(
         empty,
         "Confusion",
-        "The classes most often taken for another, and the whole matrix as a picture.",
+        &format!(
+            "The {evaluated}: the classes most often taken for another, and the whole matrix as a picture."
+        ),
         &body,
     ))
 }

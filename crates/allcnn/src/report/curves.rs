@@ -20,22 +20,35 @@ pub(crate) struct Series<'a> {
     pub(crate) values: Vec<Option<f64>>,
 }
 
-/// The section with all curves.
-pub fn section(history: &[EpochRow]) -> String {
+/// The section with all curves; `chosen` is the best epoch.
+pub fn section(history: &[EpochRow], chosen: Option<u32>) -> String {
     let epochs: Vec<u32> = history.iter().map(|row| row.epoch).collect();
     let series = |name, class, value: fn(&EpochRow) -> Option<f64>| Series {
         name,
         class,
         values: history.iter().map(value).collect(),
     };
-    let pair = |train, test| [series("train", "b", train), series("test", "a", test)];
+    let validated = history.iter().any(|row| row.validation_error_pct.is_some());
+    let held_out = if validated { "validation" } else { "test" };
+    let pair = |train, held| [series("train", "b", train), series(held_out, "a", held)];
+    let error = |row: &EpochRow| row.validation_error_pct.or(row.test_error_pct);
+    let loss = |row: &EpochRow| row.validation_loss.or(row.test_loss);
     let charts = [
-        chart("Error, %", &epochs, pair(|row| Some(row.train_error_pct), |row| row.test_error_pct)),
-        chart("Loss", &epochs, pair(|row| Some(row.train_loss), |row| row.test_loss)),
+        chart("Error, %", &epochs, pair(|row| Some(row.train_error_pct), error)),
+        chart("Loss", &epochs, pair(|row| Some(row.train_loss), loss)),
         chart("Learning rate", &epochs, [series("", "a", |row| Some(row.learning_rate))]),
     ];
+    let note = match chosen {
+        Some(epoch) if validated => format!(
+            "Epoch {epoch} is the best on the validation images; the test images were not looked at before the end."
+        ),
+        Some(epoch) => {
+            format!("Epoch {epoch} is the best on the test images, which makes its error a little too good.")
+        }
+        None => String::new(),
+    };
     let body = format!("<div class=\"charts\">\n{}</div>", charts.concat());
-    html::section(history.is_empty(), "Training", "", &body)
+    html::section(history.is_empty(), "Training", &note, &body)
 }
 
 /// How values lie on an axis.

@@ -23,8 +23,10 @@ pub struct Report {
     pub model: String,
     /// The data set, for example `shapes` or a path.
     pub data: String,
-    /// What the test figures were measured on, for example `best checkpoint (epoch 12) on 5,000 test images`.
+    /// What was measured on what, for example `best checkpoint (epoch 12, chosen on these images) on 5000 test images`.
     pub evaluated: String,
+    /// The epoch of that checkpoint, from 1, where images chose it.
+    pub chosen: Option<u32>,
     /// The program's name and version, for the foot of the page.
     pub program: String,
     /// Names and values of the run's settings, in order.
@@ -73,6 +75,10 @@ pub struct EpochRow {
     pub test_loss: Option<f64>,
     /// Test error in percent, where the epoch was tested.
     pub test_error_pct: Option<f64>,
+    /// Mean validation loss, where validation images choose the best epoch.
+    pub validation_loss: Option<f64>,
+    /// Validation error in percent, where validation images choose the best epoch.
+    pub validation_error_pct: Option<f64>,
 }
 
 /// A picture of 8-bit RGB pixels.
@@ -157,9 +163,9 @@ fn render(report: &Report) -> io::Result<String> {
         report.classes.len()
     );
     let sections = [
-        curves::section(&report.history),
+        curves::section(&report.history, report.chosen),
         settings(&report.settings),
-        confusion::section(&report.classes, &report.confusion)?,
+        confusion::section(&report.classes, &report.confusion, &report.evaluated)?,
         pictures::mistakes(&report.classes, &report.mistakes)?,
         pictures::filters(report.filters.as_ref())?,
         report.galleries.iter().map(pictures::gallery).collect::<io::Result<String>>()?,
@@ -170,24 +176,12 @@ fn render(report: &Report) -> io::Result<String> {
     Ok(html::page(&title, &report.evaluated, &body, &report.program))
 }
 
+/// A figure with its name and a line below it.
+type Card = (&'static str, String, Option<String>);
+
 /// The figures that a reader looks for first.
 fn figures(report: &Report) -> String {
-    let error = confusion::error_pct(&report.confusion);
-    let top5 = report.top5_error_pct.map(|top5| format!("top-5 {}", percent(top5)));
-    let chance = (report.classes.len() > 1).then(|| {
-        let classes = report.classes.len() as f64;
-        format!("guessing: {}", percent(100.0 * (1.0 - 1.0 / classes)))
-    });
-    let test = error.map_or("not tested".to_owned(), percent);
-    let best = report
-        .history
-        .iter()
-        .filter_map(|row| Some((row.test_error_pct.filter(|x| x.is_finite())?, row.epoch)));
-    let best = best.min_by(|a, b| a.0.total_cmp(&b.0));
-    let mut cards = vec![("Test error", test, top5.or(chance))];
-    if let Some((best, epoch)) = best {
-        cards.push(("Best epoch", percent(best), Some(format!("test error, epoch {epoch}"))));
-    }
+    let mut cards = errors(report);
     if let Some(last) = report.history.last() {
         let loss =
             if last.train_loss.is_finite() { format!("{:.4}", last.train_loss) } else { "not finite".into() };
@@ -206,6 +200,39 @@ fn figures(report: &Report) -> String {
         format!(r#"<div class="card"><dt>{name}</dt><dd>{}</dd>{detail}</div>"#, text(&value))
     });
     format!("<dl class=\"figures\">{}</dl>\n", cards.collect::<String>())
+}
+
+/// The errors. Test images that choose the best epoch flatter it, so the last epoch's comes first there; test images that
+/// chose nothing were measured once, at the end.
+fn errors(report: &Report) -> Vec<Card> {
+    let finite = |error: Option<f64>| error.filter(|error| error.is_finite());
+    let chosen = report.history.iter().find(|row| Some(row.epoch) == report.chosen);
+    let top5 = report.top5_error_pct.map(|top5| format!("top-5 {}", percent(top5)));
+    let chance = (report.classes.len() > 1).then(|| {
+        let classes = report.classes.len() as f64;
+        format!("guessing: {}", percent(100.0 * (1.0 - 1.0 / classes)))
+    });
+    let lines = |parts: [Option<String>; 3]| {
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(" · "))
+    };
+    let choosing = |row: &EpochRow| Some(format!("epoch {}, chosen on these images", row.epoch));
+    if let Some((row, validation)) = chosen.and_then(|row| Some((row, finite(row.validation_error_pct)?))) {
+        let test = confusion::error_pct(&report.confusion).map_or("not tested".to_owned(), percent);
+        let once = Some(format!("epoch {}, measured once", row.epoch));
+        return vec![
+            ("Test error", test, lines([once, top5, chance])),
+            ("Validation error", percent(validation), choosing(row)),
+        ];
+    }
+    let last = report.history.last().and_then(|row| Some((row, finite(row.test_error_pct)?)));
+    let Some((last, error)) = last else { return vec![("Test error", "not tested".to_owned(), chance)] };
+    let after = Some(format!("after the last epoch, {}", last.epoch));
+    let mut cards = vec![("Test error", percent(error), lines([after, chance, None]))];
+    if let Some((row, best)) = chosen.and_then(|row| Some((row, finite(row.test_error_pct)?))) {
+        cards.push(("Best epoch", percent(best), lines([choosing(row), top5, None])));
+    }
+    cards
 }
 
 fn settings(settings: &[(String, String)]) -> String {

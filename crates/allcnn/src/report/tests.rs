@@ -11,6 +11,7 @@ fn full(classes: usize) -> Report {
         train_error_pct: 90.0 / f64::from(epoch),
         test_loss: Some(2.1 / f64::from(epoch)),
         test_error_pct: Some(91.0 / f64::from(epoch)),
+        ..EpochRow::default()
     };
     let picture = Picture { rgb: vec![200; 4 * 4 * 3], height: 4, width: 4 };
     let mut confusion = vec![vec![0; classes]; classes];
@@ -30,6 +31,7 @@ fn full(classes: usize) -> Report {
         model: "all-cnn-c".into(),
         data: "shapes".into(),
         evaluated: "best checkpoint".into(),
+        chosen: Some(12),
         program: "allcnn 0.1".into(),
         settings: vec![("batch".into(), "128".into())],
         history: (1..=12).map(row).collect(),
@@ -155,6 +157,41 @@ fn missing_and_infinite_values_are_left_out_of_the_curves() {
     report.history.truncate(1);
     report.history[0].train_loss = f64::NAN;
     assert!(render(&report).unwrap().contains("no finite values"));
+}
+
+#[test]
+fn the_last_epoch_comes_before_the_best_one() {
+    let mut report = full(3);
+    report.chosen = Some(5);
+    report.history[4].test_error_pct = Some(7.25);
+    let page = render(&report).unwrap();
+    let place = |part: &str| page.find(part).unwrap_or_else(|| panic!("{part} is missing"));
+    assert!(place("after the last epoch, 12 · guessing: 66.67 %") < place("epoch 5, chosen on these images"));
+    assert!(place("<dd>7.58 %</dd>") < place("<dd>7.25 %</dd>"));
+    assert!(place("Epoch 5 is the best on the test images") < place("The best checkpoint. Rows are"));
+}
+
+#[test]
+fn validation_images_have_the_curves_and_the_test_images_one_figure() {
+    let mut report = full(3);
+    report.chosen = Some(5);
+    for row in &mut report.history {
+        row.validation_error_pct = row.test_error_pct.take();
+        row.validation_loss = row.test_loss.take();
+    }
+    let page = render(&report).unwrap();
+    for part in [
+        "<dt>Test error</dt><dd>10.00 %</dd><dd class=\"detail\">epoch 5, measured once · guessing: 66.67 %</dd>",
+        "<dt>Validation error</dt><dd>18.20 %</dd><dd class=\"detail\">epoch 5, chosen on these images</dd>",
+        "</i>validation</span>",
+        "epoch 12: train 7.500, validation 7.583",
+        "the test images were not looked at before the end",
+    ] {
+        assert!(page.contains(part), "{part} is missing");
+    }
+    assert!(!page.contains("</i>test</span>") && !page.contains("Best epoch"));
+    report.confusion = vec![];
+    assert!(render(&report).unwrap().contains("<dt>Test error</dt><dd>not tested</dd>"));
 }
 
 #[test]

@@ -71,8 +71,9 @@ impl Sweep {
             self.plan.entries().iter().map(|entry| self.plan.data_of(entry).to_owned()).collect();
         all.sort();
         all.dedup();
+        let splits = self.plan.split_names()?;
         for name in all {
-            if !data::has_test_split(&name, progress)? && self.plan.holdout.is_none() {
+            if !data::has_test_split(&name, &splits, progress)? && self.plan.holdout.is_none() {
                 return Err(Error::NoTestSplit(name));
             }
         }
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn only_what_did_not_learn_is_begun_again_and_so_often() {
-        let record = |fate| Record { fate, seed: 0, seconds: 1.0, history: Vec::new() };
+        let record = |fate| Record { fate, seed: 0, seconds: 1.0, history: Vec::new(), tested: None };
         let after =
             |fates: &[Fate], reseed| due(&fates.iter().map(|&fate| record(fate)).collect::<Vec<_>>(), reseed);
         let (dead, good) = (Fate::Dead, Fate::Finished);

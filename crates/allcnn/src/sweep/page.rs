@@ -5,6 +5,7 @@ use crate::report::curves::{Series, chart};
 use crate::report::dots::{self, Point};
 use crate::report::html;
 use crate::run::PROGRAM;
+use crate::train::EpochRow;
 
 /// The colors of the learning rates, in turn.
 const COLORS: [&str; 4] = ["a", "b", "c", "d"];
@@ -67,7 +68,7 @@ fn errors(table: &Table) -> String {
     )
 }
 
-/// The test error by epoch of each network, a curve a learning rate.
+/// The error by epoch of each network on the images that choose the best one, a curve a learning rate.
 fn curves(table: &Table) -> String {
     let drawn = table.rows.iter().filter_map(|row| {
         let curves: Vec<(String, &str, Vec<Option<f64>>)> = row
@@ -76,7 +77,7 @@ fn curves(table: &Table) -> String {
             .zip(COLORS.iter().cycle())
             .filter_map(|(rate, class)| {
                 let record = rate.trials.iter().find_map(|trial| trial.last())?;
-                let errors = record.history.iter().map(|row| row.test_error_pct).collect();
+                let errors = record.history.iter().map(EpochRow::choosing_error_pct).collect();
                 Some((rate.learning_rate.to_string(), *class, errors))
             })
             .collect();
@@ -86,10 +87,11 @@ fn curves(table: &Table) -> String {
         Some(chart(&row.entry.name, &(1..=epochs).collect::<Vec<_>>(), series))
     });
     let drawn: String = drawn.collect();
+    let split = if table.is_validated() { "Validation" } else { "Test" };
     html::section(
         drawn.is_empty(),
         "Learning curves by learning rate",
-        "Test error, %, of the first training at each rate.",
+        &format!("{split} error, %, of the first training at each rate."),
         &format!("<div class=\"charts\">\n{drawn}</div>"),
     )
 }

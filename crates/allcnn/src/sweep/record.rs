@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::train::{EpochRow, Health};
+use crate::split::Split;
+use crate::train::{EpochRow, Health, Tested};
 
 /// How a training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,12 +55,41 @@ pub struct Record {
     pub seconds: f64,
     /// The figures of its epochs.
     pub history: Vec<EpochRow>,
+    /// The test error of the epoch that validation images chose; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tested: Option<Tested>,
 }
 
 impl Record {
-    /// The test error after the last epoch in percent, where it learned.
+    /// The test error in percent, where it learned: that of the best epoch where validation images chose it, else that
+    /// after the last epoch.
     pub fn error_pct(&self) -> Option<f64> {
-        self.history.last().filter(|_| self.fate == Fate::Finished)?.test_error_pct
+        self.test_error_pct().filter(|_| self.fate == Fate::Finished)
+    }
+
+    /// The same, whatever became of it.
+    pub fn test_error_pct(&self) -> Option<f64> {
+        let last = || self.history.last()?.test_error_pct;
+        self.tested.map(|tested| tested.error_pct).or_else(last)
+    }
+
+    /// The error in percent by which its learning rate is chosen, where it learned: of data with validation images the
+    /// lowest error on these, else the test error.
+    pub fn choosing_error_pct(&self) -> Option<f64> {
+        let error = self.error_pct()?;
+        Some(self.validation_error_pct().unwrap_or(error))
+    }
+
+    /// The images that choose the best epoch. Where these are the test images, the test error is the last epoch's.
+    pub fn selected_on(&self) -> Option<Split> {
+        let last = self.history.last()?;
+        let test = last.test_error_pct.map(|_| Split::Test);
+        last.validation_error_pct.map(|_| Split::Validation).or(test)
+    }
+
+    /// The lowest validation error of all epochs in percent.
+    pub fn validation_error_pct(&self) -> Option<f64> {
+        self.history.iter().filter_map(|row| row.validation_error_pct).min_by(f64::total_cmp)
     }
 
     /// The lowest test error of all epochs in percent.

@@ -82,6 +82,7 @@ impl Sweep {
 /// Epochs and seconds of a run, from the last line of its `metrics.csv`.
 fn so_far(run: &RunFolder) -> Option<(u32, f64)> {
     let text = std::fs::read_to_string(run.metrics()).ok()?;
-    let last = text.lines().last()?;
-    Some((last.split(',').next()?.parse().ok()?, last.rsplit(',').next()?.parse().ok()?))
+    let (head, last) = (text.lines().next()?, text.lines().last()?);
+    let field = |name| last.split(',').nth(head.split(',').position(|column| column == name)?);
+    Some((field("epoch")?.parse().ok()?, field("seconds")?.parse().ok()?))
 }

@@ -1,6 +1,7 @@
 //! The table of a sweep: for every network and learning rate the errors of its trainings, so far.
 
 use super::{Entry, Experiment, Fate, Plan, Record, text};
+use crate::split::Split;
 
 /// A table of the paper with our figures.
 #[derive(Clone, Debug)]
@@ -55,8 +56,13 @@ impl Rate {
 
     /// Their mean.
     pub fn mean(&self) -> Option<f64> {
-        let errors = self.errors();
-        (!errors.is_empty()).then(|| errors.iter().sum::<f64>() / errors.len() as f64)
+        mean(&self.errors())
+    }
+
+    /// The mean of the errors by which a rate is chosen: on validation images where there are some, else the test errors.
+    fn choosing_mean(&self) -> Option<f64> {
+        let errors = self.trials.iter().filter_map(|trial| trial.last()?.choosing_error_pct());
+        mean(&errors.collect::<Vec<_>>())
     }
 
     /// Their standard deviation (that of a sample: the divisor is their number less 1), where there are two or more.
@@ -79,11 +85,23 @@ impl Rate {
     }
 }
 
+/// The mean of errors, where there are any.
+fn mean(errors: &[f64]) -> Option<f64> {
+    (!errors.is_empty()).then(|| errors.iter().sum::<f64>() / errors.len() as f64)
+}
+
 impl Row {
-    /// The learning rate with the lowest mean error, the first of equals: what the paper reports.
+    /// The learning rate with the lowest mean error, the first of equals: what the paper reports. Validation images choose
+    /// it where there are some.
     pub fn best(&self) -> Option<&Rate> {
-        let means = self.rates.iter().filter_map(|rate| Some((rate.mean()?, rate)));
+        let means = self.rates.iter().filter_map(|rate| Some((rate.choosing_mean()?, rate)));
         means.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, rate)| rate)
+    }
+
+    /// The images that choose the best epoch of its trainings, as far as any has ended.
+    pub fn selected_on(&self) -> Option<Split> {
+        let trials = self.rates.iter().flat_map(|rate| &rate.trials);
+        trials.filter_map(|trial| trial.last()?.selected_on()).next()
     }
 }
 
@@ -120,13 +138,41 @@ impl Table {
             None => String::new(),
         };
         let name = std::path::Path::new(data).file_name().unwrap_or_default().to_string_lossy();
+        let (errors, ours) = self.figures();
         format!(
-            "Recipe {}, {}, {}, data {name}{images}{held}. Errors are those after the last epoch; ± is the standard \
-             deviation over the seeds. As in the paper, \"ours\" is the learning rate with the lowest error on the test images.",
+            "Recipe {}, {}, {}, data {name}{images}{held}. Errors are those {errors}; ± is the standard \
+             deviation over the seeds. {ours}.",
             recipe.name,
             plural(u64::from(recipe.epochs), "epoch"),
             plural(*seeds, "seed"),
         )
+    }
+
+    /// Which errors the table shows, and which learning rate is "ours".
+    fn figures(&self) -> (&'static str, &'static str) {
+        let any = |wanted| self.rows.iter().any(|row| row.selected_on() == Some(wanted));
+        match (any(Split::Validation), any(Split::Test)) {
+            (false, _) => (
+                "after the last epoch",
+                "As in the paper, \"ours\" is the learning rate with the lowest error on the test images",
+            ),
+            (true, false) => (
+                "of the epoch with the lowest error on the validation images, measured once",
+                "\"Ours\" is the learning rate with the lowest error on the validation images",
+            ),
+            (true, true) => (
+                "after the last epoch, but where the data has validation images those of the epoch with the lowest \
+                 error on these, measured once",
+                "\"Ours\" is the learning rate with the lowest error on the validation images, or where there are none, \
+                 as in the paper, on the test images",
+            ),
+        }
+    }
+
+    /// Whether validation images choose the best epochs of all trainings that have ended.
+    pub(super) fn is_validated(&self) -> bool {
+        let mut splits = self.rows.iter().filter_map(Row::selected_on).peekable();
+        splits.peek().is_some() && splits.all(|split| split == Split::Validation)
     }
 }
 
@@ -134,7 +180,7 @@ impl Table {
 pub(super) mod tests {
     use super::super::PaperTable;
     use super::*;
-    use crate::train::EpochRow;
+    use crate::train::{EpochRow, Tested};
 
     /// A record of two epochs that ends with this error.
     pub fn record(fate: Fate, error: f64) -> Record {
@@ -147,8 +193,16 @@ pub(super) mod tests {
             test_error_pct: Some(error),
             images_per_s: 100.0,
             seconds: 10.0,
+            validation_loss: None,
+            validation_error_pct: None,
         };
-        Record { fate, seed: 0, seconds: 10.0, history: vec![row(1, error + 5.0), row(2, error)] }
+        Record {
+            fate,
+            seed: 0,
+            seconds: 10.0,
+            history: vec![row(1, error + 5.0), row(2, error)],
+            tested: None,
+        }
     }
 
     /// Two networks, two rates, two seeds; some of it done.
@@ -168,6 +222,40 @@ pub(super) mod tests {
         });
         let records = records.collect();
         Table::new(&plan, &experiments, records)
+    }
+
+    /// The same with validation images: of the rate 0.05 the validation errors are lower, the test errors higher.
+    pub fn validated() -> Table {
+        let mut table = table();
+        for (rate, [validation, test]) in table.rows[0].rates.iter_mut().zip([[12.0, 9.0], [11.0, 10.0]]) {
+            for record in rate.trials.iter_mut().flat_map(|trial| trial.records.iter_mut()) {
+                *record = self::record(Fate::Finished, 0.0);
+                record.tested = Some(Tested { loss: 1.0, error_pct: test });
+                for row in &mut record.history {
+                    (row.test_loss, row.test_error_pct) = (None, None);
+                    row.validation_error_pct = Some(validation + f64::from(row.epoch));
+                }
+            }
+        }
+        table.rows.truncate(1);
+        table
+    }
+
+    #[test]
+    fn validation_images_choose_the_rate_and_the_test_images_are_measured_once() {
+        let table = validated();
+        let best = table.rows[0].best().unwrap();
+        assert_eq!((best.learning_rate, best.mean()), (0.05, Some(10.0)));
+        assert!(table.terms().contains("lowest error on the validation images, measured once"));
+        assert!(
+            table.terms().contains("\"Ours\" is the learning rate with the lowest error on the validation")
+        );
+        assert!(table.is_validated() && !self::table().is_validated());
+        assert!(self::table().terms().contains("Errors are those after the last epoch;"));
+        let mut mixed = self::table();
+        mixed.rows.extend(table.rows);
+        let terms = mixed.terms();
+        assert!(terms.contains("after the last epoch, but where") && !mixed.is_validated(), "{terms}");
     }
 
     #[test]

@@ -85,7 +85,7 @@ fn grid(head: Vec<String>, rows: Vec<Vec<String>>) -> String {
 /// A line for each time that a training was begun and ended.
 pub(super) fn csv(table: &Table) -> String {
     let mut text = "network,learning_rate,seed,begun_again,fate,epochs,train_loss,test_error_pct,\
-                    best_test_error_pct,paper_error_pct\n"
+                    best_test_error_pct,paper_error_pct,validation_error_pct\n"
         .to_string();
     let optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     for row in &table.rows {
@@ -95,16 +95,17 @@ pub(super) fn csv(table: &Table) -> String {
                 let last = record.history.last();
                 let _ = writeln!(
                     text,
-                    "{},{},{},{again},{},{},{},{},{},{}",
+                    "{},{},{},{again},{},{},{},{},{},{},{}",
                     quoted(name),
                     rate.learning_rate,
                     record.seed,
                     record.fate.word(),
                     record.history.len(),
                     optional(last.map(|row| row.train_loss)),
-                    optional(last.and_then(|row| row.test_error_pct)),
+                    optional(record.test_error_pct()),
                     optional(record.best_error_pct()),
                     optional(paper),
+                    optional(record.validation_error_pct()),
                 );
             }
         }
@@ -120,7 +121,7 @@ fn quoted(field: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::tests::table;
+    use super::super::table::tests::{table, validated};
     use super::*;
 
     #[test]
@@ -154,8 +155,10 @@ mod tests {
         let text = csv(&table());
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 1 + 6);
-        assert_eq!(lines[1], "model-c,0.1,0,0,diverged,2,1.5,80,80,9.74");
-        assert_eq!(lines[3], "model-c,0.1,0,1,finished,2,1.5,11,11,9.74");
+        assert_eq!(lines[1], "model-c,0.1,0,0,diverged,2,1.5,80,80,9.74,");
+        assert_eq!(lines[3], "model-c,0.1,0,1,finished,2,1.5,11,11,9.74,");
+        let text = csv(&validated());
+        assert_eq!(text.lines().nth(1).unwrap(), "model-c,0.1,0,0,finished,2,1.5,9,,9.74,13");
         assert_eq!(quoted("a,\"b\""), "\"a,\"\"b\"\"\"");
     }
 }

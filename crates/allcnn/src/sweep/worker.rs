@@ -12,7 +12,7 @@ use super::folder::due;
 use super::{Error, Experiment, Fate, Record, Sweep};
 use crate::net::Network;
 use crate::run::RunFolder;
-use crate::train::{self, Checkpoint, End, Event, Health, Request};
+use crate::train::{self, Checkpoint, End, Event, Health, Progress, Request};
 
 /// How often a process without work looks for some, and for a wish to stop.
 const POLL: Duration = Duration::from_millis(500);
@@ -151,7 +151,8 @@ impl Sweep {
         let trained = trained.map_err(|source| Error::Training { name, source })?;
         Ok(trained.map(|(fate, checkpoint)| {
             let progress = checkpoint.map(|checkpoint| checkpoint.progress).unwrap_or_default();
-            Record { fate, seed: request.recipe.seed, seconds: progress.seconds, history: progress.history }
+            let Progress { seconds, history, tested, .. } = progress;
+            Record { fate, seed: request.recipe.seed, seconds, history, tested }
         }))
     }
 }
@@ -172,7 +173,7 @@ fn train_to_end<D: Device>(
     let mut classes = 0;
     let mut observer = |event: Event<'_>| {
         match &event {
-            Event::Started { classes: found, .. } => classes = *found,
+            Event::Started { classes: found, .. } => classes = found.len(),
             Event::Epoch { row, .. } => {
                 is_dead.set(Health::of(std::slice::from_ref(*row), classes) == Health::Dead);
             }

@@ -7,8 +7,10 @@ use std::time::Duration;
 pub struct Cost {
     /// One step.
     pub step: Duration,
-    /// One evaluation of all test images.
+    /// One evaluation of the images that are scored after each epoch.
     pub evaluation: Duration,
+    /// One evaluation of the test images, when all is done.
+    pub test: Duration,
 }
 
 impl Cost {
@@ -31,7 +33,8 @@ mod tests {
 
     #[test]
     fn whole_epochs_then_a_partial_one_fill_the_budget() {
-        let cost = Cost { step: Duration::from_millis(100), evaluation: Duration::from_secs(2) };
+        let evaluation = Duration::from_secs(2);
+        let cost = Cost { step: Duration::from_millis(100), evaluation, test: evaluation };
         let steps = |seconds: f64| cost.steps_within(Duration::from_secs_f64(seconds), 100);
         assert_eq!(steps(12.01), 100); // one epoch
         assert_eq!(steps(36.01), 300);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::CheckpointError;
 use crate::shown::PathText;
+use crate::split::NoSplit;
 
 /// A training that cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,9 @@ pub enum Error {
     /// Things that do not belong together: network, data, checkpoint.
     #[error("{0}")]
     Mismatch(String),
+    /// A split that the data does not have.
+    #[error(transparent)]
+    NoSplit(#[from] NoSplit),
     /// The loss is no longer a number.
     #[error(
         "the loss became {loss} in step {step} (epoch {epoch}) at learning rate {learning_rate:.4}: the training has diverged.\n{}\nTry a lower --lr (a third of it), another --seed, or a longer warm-up",
@@ -60,9 +64,21 @@ pub enum Error {
     /// The data.
     #[error(transparent)]
     Data(#[from] crate::data::Error),
+    /// The data of a run.
+    #[error(transparent)]
+    Place(crate::data_place::Error),
     /// The preprocessing.
     #[error(transparent)]
     Preprocess(#[from] crate::preprocess::Error),
+}
+
+impl From<crate::data_place::Error> for Error {
+    fn from(error: crate::data_place::Error) -> Self {
+        match error {
+            crate::data_place::Error::Data(error) => Error::Data(error),
+            error => Error::Place(error),
+        }
+    }
 }
 
 fn last_good(checkpoint: &Option<PathBuf>) -> String {

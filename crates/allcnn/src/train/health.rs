@@ -159,6 +159,8 @@ mod tests {
                 test_error_pct: None,
                 images_per_s: 1.0,
                 seconds: 1.0,
+                validation_loss: None,
+                validation_error_pct: None,
             };
             losses.iter().zip(1..).map(row).collect()
         };

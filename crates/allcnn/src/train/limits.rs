@@ -59,6 +59,6 @@ pub struct Outcome {
     pub end: End,
     /// How far it came.
     pub progress: Progress,
-    /// What the network said about the test images after the last epoch that was evaluated in this session.
+    /// What the network said about the images that choose the best epoch, after the last epoch that was evaluated in this session.
     pub scores: Option<Scores>,
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Progress;
 use super::clock::Clock;
+use crate::split::Split;
 
 /// A row of `metrics.csv`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,42 +20,58 @@ pub struct EpochRow {
     pub train_loss: f64,
     /// The share of its images that were taken for another class at that, in percent.
     pub train_error_pct: f64,
-    /// The mean loss over the test images; absent without test images.
+    /// The mean loss over the test images; absent without test images, and where validation images choose the best epoch.
     pub test_loss: Option<f64>,
-    /// The share of the test images taken for another class, in percent; absent without test images.
+    /// The share of the test images taken for another class, in percent; absent as that.
     pub test_error_pct: Option<f64>,
     /// Training images a second, evaluation not counted.
     pub images_per_s: f64,
     /// Seconds since the training began, pauses between resumed parts not counted.
     pub seconds: f64,
+    /// The mean loss over the validation images; absent without validation images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_loss: Option<f64>,
+    /// The share of the validation images taken for another class, in percent; absent as that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_error_pct: Option<f64>,
 }
 
 impl EpochRow {
-    /// The row of an epoch all of whose steps are done, and the test images' loss and error.
+    /// The row of an epoch all of whose steps are done, with the loss and the error of the images of a split.
     pub(super) fn of(
         progress: &Progress,
         learning_rate: f64,
-        test: Option<(f64, f64)>,
+        scored: Option<(Split, f64, f64)>,
         clock: &Clock,
     ) -> Self {
         let images = progress.images as f64;
+        let of = |wanted| scored.filter(|(split, ..)| *split == wanted);
+        let (test, validation) = (of(Split::Test), of(Split::Validation));
         Self {
             epoch: progress.epoch(),
             learning_rate,
             train_loss: progress.loss_sum / images,
             train_error_pct: 100.0 * progress.wrong as f64 / images,
-            test_loss: test.map(|(loss, _)| loss),
-            test_error_pct: test.map(|(_, error)| error),
+            test_loss: test.map(|(_, loss, _)| loss),
+            test_error_pct: test.map(|(_, _, error)| error),
             images_per_s: images / clock.epoch_seconds.max(1e-9),
             seconds: clock.seconds(),
+            validation_loss: validation.map(|(_, loss, _)| loss),
+            validation_error_pct: validation.map(|(_, _, error)| error),
         }
+    }
+
+    /// The error on the images that choose the best epoch, in percent: the validation images where there are some.
+    pub fn choosing_error_pct(&self) -> Option<f64> {
+        self.validation_error_pct.or(self.test_error_pct)
     }
 }
 
 /// The whole of `metrics.csv`: the head line and a line an epoch.
 pub fn csv(rows: &[EpochRow]) -> String {
     let mut text =
-        "epoch,learning_rate,train_loss,train_error_pct,test_loss,test_error_pct,images_per_s,seconds\n"
+        "epoch,learning_rate,train_loss,train_error_pct,test_loss,test_error_pct,images_per_s,seconds,\
+                    validation_loss,validation_error_pct\n"
             .to_string();
     let optional = |value: Option<f64>, digits: usize| {
         value.map_or_else(String::new, |value| format!("{value:.digits$}"))
@@ -63,7 +80,7 @@ pub fn csv(rows: &[EpochRow]) -> String {
         // A number that needs more digits than the rounding below shows is in the checkpoint in full.
         let _ = writeln!(
             text,
-            "{},{},{:.6},{:.3},{},{},{:.1},{:.1}",
+            "{},{},{:.6},{:.3},{},{},{:.1},{:.1},{},{}",
             row.epoch,
             row.learning_rate as f32,
             row.train_loss,
@@ -71,7 +88,9 @@ pub fn csv(rows: &[EpochRow]) -> String {
             optional(row.test_loss, 6),
             optional(row.test_error_pct, 3),
             row.images_per_s,
-            row.seconds
+            row.seconds,
+            optional(row.validation_loss, 6),
+            optional(row.validation_error_pct, 3)
         );
     }
     text
@@ -92,13 +111,19 @@ mod tests {
             test_error_pct: Some(100.0 / 3.0),
             images_per_s: 512.25,
             seconds: 9.96,
+            validation_loss: None,
+            validation_error_pct: None,
         };
         let untested = EpochRow { epoch: 2, test_loss: None, test_error_pct: None, ..row.clone() };
+        let validated =
+            EpochRow { validation_loss: Some(0.5), validation_error_pct: Some(12.5), ..untested.clone() };
         assert_eq!(
-            csv(&[row, untested]),
-            "epoch,learning_rate,train_loss,train_error_pct,test_loss,test_error_pct,images_per_s,seconds\n\
-             1,0.05,1.250000,40.000,1.000000,33.333,512.2,10.0\n\
-             2,0.05,1.250000,40.000,,,512.2,10.0\n"
+            csv(&[row, untested, validated]),
+            "epoch,learning_rate,train_loss,train_error_pct,test_loss,test_error_pct,images_per_s,seconds,\
+             validation_loss,validation_error_pct\n\
+             1,0.05,1.250000,40.000,1.000000,33.333,512.2,10.0,,\n\
+             2,0.05,1.250000,40.000,,,512.2,10.0,,\n\
+             2,0.05,1.250000,40.000,,,512.2,10.0,0.500000,12.500\n"
         );
     }
 }

@@ -35,10 +35,12 @@ pub enum Event<'a> {
         epoch_steps: u64,
         /// Training images.
         train_images: usize,
+        /// Validation images; they choose the best epoch where there are some.
+        validation_images: usize,
         /// Test images.
         test_images: usize,
-        /// Classes.
-        classes: usize,
+        /// The names of the classes.
+        classes: &'a [String],
     },
     /// A step is done.
     Step {
@@ -59,7 +61,7 @@ pub enum Event<'a> {
     Epoch {
         /// Its figures.
         row: &'a EpochRow,
-        /// True when no epoch before had so low a test error.
+        /// True when no epoch before had so low an error on the images that choose the best one.
         best: bool,
     },
     /// A checkpoint is safely on the disk.

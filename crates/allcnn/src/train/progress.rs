@@ -4,6 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::EpochRow;
 
+/// What the test images said of the checkpoint that the validation images chose.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tested {
+    /// The mean loss over the test images.
+    pub loss: f64,
+    /// The share of them taken for another class, in percent.
+    pub error_pct: f64,
+}
+
 /// The place in a training, and what its figures are made of.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,8 +34,15 @@ pub struct Progress {
     pub epoch_seconds: f64,
     /// Seconds of the whole training, pauses between resumed parts not counted.
     pub seconds: f64,
-    /// The lowest test error so far, in percent.
+    /// The lowest test error so far, in percent; absent where validation images choose the best epoch.
     pub best_test_error_pct: Option<f64>,
+    /// The lowest validation error so far, in percent; absent without validation images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_validation_error_pct: Option<f64>,
+    /// The test error of the best epoch, measured once, when all steps were done; absent before that, and without
+    /// validation images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tested: Option<Tested>,
     /// The epochs done.
     pub history: Vec<EpochRow>,
 }
@@ -40,6 +57,17 @@ impl Progress {
     pub fn epoch_is_full(&self) -> bool {
         self.images > 0
             && (self.step.is_multiple_of(self.epoch_steps.max(1)) || self.step == self.total_steps)
+    }
+
+    /// The lowest error so far on the images that choose the best epoch, in percent.
+    pub fn best_error_pct(&self) -> Option<f64> {
+        self.best_validation_error_pct.or(self.best_test_error_pct)
+    }
+
+    /// The epoch with that error, the first of equals.
+    pub fn best_epoch(&self) -> Option<u32> {
+        let best = self.best_error_pct()?;
+        self.history.iter().find(|row| row.choosing_error_pct() == Some(best)).map(|row| row.epoch)
     }
 
     /// Whether the numbers can belong to one training.

@@ -7,15 +7,18 @@ use std::time::{Duration, Instant};
 
 use allcnn_device::{Device, SingleProcess};
 
+use super::final_test;
 use super::summary::write_report;
 use super::{Cost, End, Error, Event, Limits, Observer, Outcome, Recipe, Task, Trainer};
 use crate::augment::{Augment, LEAST_ROOM};
 use crate::data::{self, DataSet, Images, Labels};
+use crate::known_images;
 use crate::net::Network;
 use crate::preprocess::{Cache, Geometry, Preprocessor};
 use crate::run::{DataRecord, Manifest, PROGRAM, RunError, RunFolder, Session};
 use crate::samples::Samples;
 use crate::shown::escaped;
+use crate::split::Split;
 
 /// The share of a time limit that is planned for; the rest is for slower minutes.
 const PLANNED_SHARE: f64 = 0.95;
@@ -38,6 +41,8 @@ pub struct Request {
     pub data: String,
     /// What is held out for testing.
     pub holdout: Option<data::Holdout>,
+    /// Which of the data's own splits are what, where their names do not tell.
+    pub splits: data::SplitNames,
     /// Which labels of CIFAR-100.
     pub labels: Labels,
     /// The most training images.
@@ -67,6 +72,7 @@ impl Request {
             input: manifest.input.map(|[height, width]| (height, width)),
             data: manifest.data.source.clone(),
             holdout: manifest.data.holdout.as_deref().map(str::parse).transpose()?,
+            splits: manifest.data.split_names()?,
             labels: manifest.data.labels,
             limit: manifest.data.limit,
             recipe: manifest.recipe.clone(),
@@ -81,16 +87,21 @@ impl Request {
             program: PROGRAM.into(),
             model: self.model.clone(),
             imported: None,
+            import_notes: vec![],
             input: self.input.map(|(height, width)| [height, width]),
             total_steps,
             epoch_steps,
             data: DataRecord {
                 source: self.data.clone(),
+                absolute: None,
+                relative: None,
                 holdout: self.holdout.map(|holdout| holdout.to_string()),
+                splits: Some(self.splits.to_string()).filter(|splits| !splits.is_empty()),
                 labels: self.labels,
                 limit: self.limit,
                 fingerprint: data.fingerprint.clone(),
                 train_images: data.train.len(),
+                validation_images: data.validation.len(),
                 test_images: data.test.len(),
             },
             session: Session { device, time_limit_s: self.time_limit.map(|limit| limit.as_secs_f64()) },
@@ -151,19 +162,18 @@ pub fn start<D: Device>(
     let preprocessor = fit(&recipe, &data, observer)?;
     let run = RunFolder::create(out)?;
     preprocessor.save(&run.preprocessing())?;
-    let (train, test) =
-        (samples(&data.train, &preprocessor, &network)?, samples(&data.test, &preprocessor, &network)?);
+    let splits = Splits::of(&data, &preprocessor, &network)?;
     let mut manifest = request.manifest(&network, &data, device.description());
-    let task =
-        Task { network: &network, classes: &data.classes, recipe: &recipe, train: &train, test: &test };
-    let mut trainer = Trainer::new(device, &SingleProcess, task)?;
+    manifest.data.note_place(&request.data, run.path());
+    known_images::begin(&run, &data)?;
+    let mut trainer = Trainer::new(device, &SingleProcess, splits.task(&network, &data.classes, &recipe))?;
     let mut limits = Limits::until(stop);
     match request.time_limit {
         Some(limit) if request.fit_time_limit => {
             let cost = trainer.rehearse(limit.mul_f64(REHEARSAL_SHARE))?;
             plan_length(&mut trainer, &mut manifest, cost, limit, began.elapsed());
             observer.observe(Event::Planned { cost, total_steps: manifest.total_steps });
-            limits.done_by = began.checked_add(limit.mul_f64(KEPT_SHARE).saturating_sub(cost.evaluation));
+            limits.done_by = began.checked_add(limit.mul_f64(KEPT_SHARE).saturating_sub(cost.test));
         }
         limit => limits.deadline = limit.and_then(|limit| began.checked_add(limit)),
     }
@@ -173,14 +183,15 @@ pub fn start<D: Device>(
     if set_length(&mut manifest, outcome.progress.total_steps) {
         run.write_manifest(&manifest)?;
     }
-    finish(device, run, manifest, outcome, &data, &test, observer)
+    let finished = Finished { run, manifest, outcome, report: None };
+    finish(device, finished, &data, &splits, stop, observer)
 }
 
 /// Goes on with the run in `folder`. `request` is that of the run ([`Request::of`]) with what the user gave anew; only
 /// the time limit may differ.
 ///
 /// # Errors
-/// [`RunError::Changed`], [`RunError::OtherData`], a damaged checkpoint, and as [`start`].
+/// [`RunError::Changed`], [`crate::data_place::Error::NotFound`], a damaged checkpoint, and as [`start`].
 pub fn resume<D: Device>(
     device: &D,
     folder: &Path,
@@ -190,7 +201,7 @@ pub fn resume<D: Device>(
 ) -> Result<Finished, Error> {
     let began = Instant::now();
     let run = RunFolder::open(folder)?;
-    let manifest = run.manifest()?;
+    let mut manifest = run.manifest()?;
     let network = Network::from_toml(&manifest.network)?;
     let checkpoint = run.read_last()?;
     let recipe = manifest.recipe.clone().checked()?;
@@ -198,21 +209,11 @@ pub fn resume<D: Device>(
     if !changes.is_empty() {
         return Err(RunError::Changed { path: folder.into(), changes }.into());
     }
-    let data = load(request, &network, observer)?;
-    if data.fingerprint != manifest.data.fingerprint {
-        return Err(RunError::OtherData {
-            source_name: request.data.clone(),
-            given: data.fingerprint,
-            expected: manifest.data.fingerprint,
-        }
-        .into());
-    }
+    let data = find(&run, &mut manifest, request, &network, observer)?;
+    known_images::resume(&run, &data, checkpoint.is_some())?;
     let preprocessor = run.read_preprocessing()?;
-    let (train, test) =
-        (samples(&data.train, &preprocessor, &network)?, samples(&data.test, &preprocessor, &network)?);
-    let task =
-        Task { network: &network, classes: &data.classes, recipe: &recipe, train: &train, test: &test };
-    let mut trainer = Trainer::new(device, &SingleProcess, task)?;
+    let splits = Splits::of(&data, &preprocessor, &network)?;
+    let mut trainer = Trainer::new(device, &SingleProcess, splits.task(&network, &data.classes, &recipe))?;
     trainer.set_total_steps(manifest.total_steps);
     if let Some(checkpoint) = checkpoint {
         trainer.resume(&checkpoint)?;
@@ -222,16 +223,59 @@ pub fn resume<D: Device>(
     limits.deadline = request.time_limit.and_then(|limit| began.checked_add(limit));
     let outcome = trainer.run(&run, &limits, observer)?;
     drop(trainer);
-    finish(device, run, manifest, outcome, &data, &test, observer)
+    finish(device, Finished { run, manifest, outcome, report: None }, &data, &splits, stop, observer)
 }
 
-/// The images as the network takes them.
-fn samples<'a>(
-    images: &'a Images,
-    preprocessor: &'a Preprocessor,
+/// Finds the data of a run that is resumed, and notes its place where that is a new one.
+fn find(
+    run: &RunFolder,
+    manifest: &mut Manifest,
+    request: &Request,
     network: &Network,
-) -> Result<Samples<'a>, Error> {
-    Ok(Samples::new(images, preprocessor)?.on_canvas(network.input().into()))
+    observer: &mut dyn Observer,
+) -> Result<DataSet, Error> {
+    let given = Some(request.data.as_str()).filter(|given| *given != manifest.data.source);
+    let mut unused = false;
+    let (place, data) = manifest.data.find(run.path(), given, &mut |place| -> Result<DataSet, Error> {
+        let data = load(&Request { data: place.into(), ..request.clone() }, network, observer)?;
+        unused = manifest.data.validation_images == 0 && !data.validation.is_empty();
+        Ok(data)
+    })?;
+    if unused {
+        observer
+            .observe(Event::Warning("the validation images are not used: this run was begun without them"));
+    }
+    if manifest.data.note_new_place(&place, given.is_some(), run.path()) {
+        run.write_manifest(manifest)?;
+    }
+    Ok(data)
+}
+
+/// The images of a data set as the network takes them.
+struct Splits<'a> {
+    train: Samples<'a>,
+    validation: Option<Samples<'a>>,
+    test: Samples<'a>,
+}
+
+impl<'a> Splits<'a> {
+    fn of(data: &'a DataSet, preprocessor: &'a Preprocessor, network: &Network) -> Result<Self, Error> {
+        let samples = |images: &'a Images| -> Result<Samples<'a>, Error> {
+            Ok(Samples::new(images, preprocessor)?.on_canvas(network.input().into()))
+        };
+        let validation = Some(&data.validation).filter(|images| !images.is_empty());
+        Ok(Self {
+            train: samples(&data.train)?,
+            validation: validation.map(samples).transpose()?,
+            test: samples(&data.test)?,
+        })
+    }
+
+    /// The training on them.
+    fn task<'b>(&'b self, network: &'b Network, classes: &'b [String], recipe: &'b Recipe) -> Task<'b> {
+        let Self { train, validation, test } = self;
+        Task { network, classes, recipe, train, validation: validation.as_ref(), test }
+    }
 }
 
 /// Opens the data in the size that the network takes; in its own for the heavy augmentation, which needs room.
@@ -247,6 +291,7 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
     let options = data::Options {
         size: (augment != Augment::Heavy).then_some((input.height, input.width)),
         holdout: request.holdout,
+        splits: request.splits.clone(),
         labels: request.labels,
         limit: request.limit,
         framing: augment.framing(),
@@ -255,7 +300,7 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
     };
     let data =
         data::open(&request.data, &options, &mut |progress| observer.observe(Event::Loading(progress)))?;
-    for note in &data.notes {
+    for note in data.notes.iter().filter(|note| note.is_warning()) {
         observer.observe(Event::Warning(&note.to_string()));
     }
     tell_left_out(&data, observer);
@@ -324,8 +369,8 @@ fn plan_length<D: Device>(
     limit: Duration,
     spent: Duration,
 ) {
-    // The report evaluates the best checkpoint once more.
-    let left = limit.mul_f64(PLANNED_SHARE).saturating_sub(spent + cost.evaluation);
+    // In the end the best checkpoint is shown the test images.
+    let left = limit.mul_f64(PLANNED_SHARE).saturating_sub(spent + cost.test);
     set_length(manifest, cost.steps_within(left, manifest.epoch_steps));
     trainer.set_total_steps(manifest.total_steps);
 }
@@ -342,22 +387,46 @@ fn set_length(manifest: &mut Manifest, total_steps: u64) -> bool {
     true
 }
 
+/// What comes after the last step: the one look at the test images, where validation images chose the best checkpoint,
+/// and the report.
 fn finish<D: Device>(
     device: &D,
-    run: RunFolder,
-    manifest: Manifest,
-    outcome: Outcome,
+    mut finished: Finished,
     data: &DataSet,
-    test: &Samples<'_>,
+    splits: &Splits<'_>,
+    stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<Finished, Error> {
-    let mut report = None;
-    if outcome.end == End::Finished {
-        match write_report(device, &run, &manifest, outcome.scores.as_ref(), data, test) {
-            Ok(path) => report = Some(path),
-            // The training is done and safe; a page that cannot be written does not undo that.
-            Err(error) => observer.observe(Event::Warning(&format!("no report was written: {error}"))),
-        }
+    let Finished { run, manifest, outcome, report } = &mut finished;
+    if outcome.end != End::Finished {
+        return Ok(finished);
     }
-    Ok(Finished { run, manifest, outcome, report })
+    let (progress, test) = (&mut outcome.progress, &splits.test);
+    let scores = if manifest.data.selected_on() == Some(Split::Validation) && !test.is_empty() {
+        if progress.tested.is_some() && run.report().exists() {
+            *report = Some(run.report());
+            return Ok(finished);
+        }
+        let batch = manifest.recipe.batch;
+        match final_test::measure(device, run, batch, test, stop, progress)? {
+            None => {
+                outcome.end = End::Interrupted;
+                return Ok(finished);
+            }
+            scores => {
+                // The test images were read for the first time.
+                known_images::update(run, &splits.train, splits.validation.iter().chain([test]))?;
+                scores
+            }
+        }
+    } else {
+        let last = progress.history.last().map(|row| row.epoch);
+        outcome.scores.take().filter(|_| progress.best_epoch() == last)
+    };
+    match write_report(device, run, manifest, scores, data, test) {
+        Ok(path) => *report = Some(path),
+        // The training is done and safe; a page that cannot be written does not undo that.
+        Err(error) => observer.observe(Event::Warning(&format!("no report was written: {error}"))),
+    }
+    Ok(finished)
 }

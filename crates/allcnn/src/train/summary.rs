@@ -6,19 +6,18 @@ use std::sync::atomic::AtomicBool;
 use allcnn_device::Device;
 
 use super::explained::{Explained, examples, mistakes};
-use super::{Checkpoint, Error};
+use super::{Checkpoint, Error, final_test};
 use crate::data::DataSet;
-use crate::evaluate::{Scores, TestSet, Views, score};
+use crate::evaluate::Scores;
 use crate::parameters::Tensor;
-use crate::plan::{Plan, PlanPurpose};
-use crate::predict::trained;
 use crate::report::{self, Filters, Report};
-use crate::run::{Manifest, RunFolder};
+use crate::run::{DataRecord, Manifest, RunFolder};
 use crate::samples::Samples;
+use crate::split::Split;
 
 /// Writes `report.html` about the best checkpoint of a run and says where it is.
 ///
-/// `scores` are those of the newest checkpoint where they are at hand; the best one is evaluated if it is another.
+/// `scores` are what it says about the test images, where that is known; else it is shown them.
 ///
 /// # Errors
 /// A damaged checkpoint, a failure of the device, a report that cannot be written.
@@ -26,22 +25,23 @@ pub fn write_report<D: Device>(
     device: &D,
     run: &RunFolder,
     manifest: &Manifest,
-    scores: Option<&Scores>,
+    scores: Option<Scores>,
     data: &DataSet,
     test: &Samples<'_>,
 ) -> Result<PathBuf, Error> {
     let last = Checkpoint::read(&run.last())?;
     let best = run.read_best()?;
-    let epoch = best.progress.history.len();
     let scores = match scores {
-        Some(scores) if epoch == last.progress.history.len() => Some(scores.clone()),
-        _ if test.is_empty() => None,
-        _ => evaluated(device, &best, manifest.recipe.batch, test)?,
+        None if !test.is_empty() => {
+            final_test::scores(device, &best, manifest.recipe.batch, test, &AtomicBool::new(false))?
+        }
+        known => known,
     };
     let mut report = Report {
         model: manifest.model.clone(),
         data: manifest.data.source.clone(),
-        evaluated: format!("best checkpoint (epoch {epoch}) on {} test images", test.len()),
+        evaluated: evaluated(&best, &manifest.data),
+        chosen: last.progress.best_epoch(),
         program: manifest.program.clone(),
         settings: settings(manifest),
         history: last.progress.history.iter().map(row).collect(),
@@ -65,17 +65,19 @@ pub fn write_report<D: Device>(
     Ok(run.report())
 }
 
-fn evaluated<D: Device>(
-    device: &D,
-    best: &Checkpoint,
-    batch: usize,
-    test: &Samples<'_>,
-) -> Result<Option<Scores>, Error> {
-    let parameters = trained(device, best)?;
-    let mut plan = Plan::new(device, &best.network, batch.min(test.len()), PlanPurpose::Inference)?;
-    plan.fix_weights(&parameters)?;
-    let mut images = TestSet::new(device, test)?;
-    score(&mut plan, &parameters, &mut images, Views::ONE, &AtomicBool::new(false), &mut |_| ())
+/// Which checkpoint was measured, what chose it, and on which images it was measured.
+fn evaluated(best: &Checkpoint, data: &DataRecord) -> String {
+    let (epoch, test) = (best.progress.history.len(), data.test_images);
+    match data.selected_on() {
+        None => format!("checkpoint of epoch {epoch}; there are no test images"),
+        Some(Split::Validation) => {
+            let images = data.validation_images;
+            format!(
+                "best checkpoint (epoch {epoch}, chosen on {images} validation images) on {test} test images"
+            )
+        }
+        Some(_) => format!("best checkpoint (epoch {epoch}, chosen on these images) on {test} test images"),
+    }
 }
 
 /// Training images a second over all epochs.
@@ -93,6 +95,8 @@ fn row(row: &super::EpochRow) -> report::EpochRow {
         train_error_pct: row.train_error_pct,
         test_loss: row.test_loss,
         test_error_pct: row.test_error_pct,
+        validation_loss: row.validation_loss,
+        validation_error_pct: row.validation_error_pct,
     }
 }
 
@@ -107,6 +111,9 @@ fn settings(manifest: &Manifest) -> Vec<(String, String)> {
         ("steps".into(), manifest.total_steps.to_string()),
         ("device".into(), manifest.session.device.clone()),
     ];
+    if data.validation_images > 0 {
+        settings.insert(3, ("validation images".into(), data.validation_images.to_string()));
+    }
     let recipe = toml::Table::try_from(&manifest.recipe).unwrap_or_default();
     settings.extend(recipe.iter().map(|(name, value)| {
         let text = value.as_str().map_or_else(|| plain(value), str::to_string);

@@ -4,6 +4,7 @@ use super::{Error, Recipe};
 use crate::net::Network;
 use crate::preprocess::Geometry;
 use crate::samples::Samples;
+use crate::split::Split;
 
 /// What is to be trained, and on what.
 #[derive(Clone, Copy)]
@@ -16,16 +17,25 @@ pub struct Task<'a> {
     pub recipe: &'a Recipe,
     /// The training images.
     pub train: &'a Samples<'a>,
+    /// The validation images, where the data has some: they choose the best epoch in the place of the test images.
+    pub validation: Option<&'a Samples<'a>>,
     /// The test images; may be empty.
     pub test: &'a Samples<'a>,
 }
 
-impl Task<'_> {
+impl<'a> Task<'a> {
+    /// The images that are scored after each epoch and choose the best one, and which these are.
+    pub(super) fn choosing(&self) -> (Split, &'a Samples<'a>) {
+        self.validation.map_or((Split::Test, self.test), |validation| (Split::Validation, validation))
+    }
+
     /// Whether network, classes and images belong together.
     pub(super) fn check(&self) -> Result<(), Error> {
         let input = self.network.input();
         let expected = Geometry { height: input.height, width: input.width, channels: input.channels };
-        for (split, samples) in [("training", self.train), ("test", self.test)] {
+        let splits = [(Split::Train, self.train), (Split::Test, self.test)];
+        let validation = self.validation.map(|samples| (Split::Validation, samples));
+        for (split, samples) in splits.into_iter().chain(validation) {
             if samples.geometry() != expected {
                 return Err(Error::Mismatch(format!(
                     "the {split} images are {}, the network {} takes {expected}: give another --input",

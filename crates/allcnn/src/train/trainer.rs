@@ -13,9 +13,11 @@ use super::figures::Unread;
 use super::health::Watch;
 use super::{Checkpoint, Cost, End, EpochRow, Error, Event, Limits, Observer, Outcome, Progress, Task};
 use crate::evaluate::{Scores, TestSet, Views, score};
+use crate::known_images;
 use crate::parameters::{Kind, Parameters, Tensor};
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::run::RunFolder;
+use crate::samples::Samples;
 
 /// A training in memory.
 pub struct Trainer<'a, D: Device> {
@@ -29,7 +31,8 @@ pub struct Trainer<'a, D: Device> {
     recordings: [D::Recording; 2],
     /// The training images, where the device keeps them.
     images: Option<D::Images>,
-    test: TestSet<'a, D>,
+    /// The images that are scored after each epoch.
+    choosing: TestSet<'a, D>,
     /// Steps take turns, so that the next batch is filled while the device works on this one.
     batches: [Batch; 2],
     /// The steps after those that `progress` counts.
@@ -68,7 +71,7 @@ impl<'a, D: Device> Trainer<'a, D> {
             recordings: Default::default(),
             batches: [(); 2].map(|()| Batch::new(rows, image_len, classes, images.is_some())),
             images,
-            test: TestSet::new(device, task.test)?,
+            choosing: TestSet::new(device, task.choosing().1)?,
             unread: Unread::new(device, rows, classes)?,
             order: (0, order(task.train.len(), recipe.seed, 0)),
             progress: Progress { total_steps, epoch_steps, ..Progress::default() },
@@ -152,12 +155,13 @@ impl<'a, D: Device> Trainer<'a, D> {
         load(&mut self.plan, self.images.as_mut(), &self.batches[0])?;
         self.plan.forward(&self.parameters, Mode::Evaluate);
         self.plan.logits(&mut vec![0.0; self.plan.batch() * self.task.network.classes()])?;
-        let batches = self.task.test.len().div_ceil(self.plan.batch()) as u32;
-        let evaluation = since.elapsed() * batches;
+        let (batch, rows) = (since.elapsed(), self.plan.batch());
+        let [evaluation, test] =
+            [self.task.choosing().1, self.task.test].map(|images| batch * images.len().div_ceil(rows) as u32);
         let mut velocities = self.parameters.tensors(self.device, Kind::Velocity)?;
         velocities.iter_mut().for_each(|tensor| tensor.values.fill(0.0));
         self.parameters.load(self.device, Kind::Velocity, &velocities)?;
-        Ok(Cost { step, evaluation })
+        Ok(Cost { step, evaluation, test })
     }
 
     /// Trains to the end or to a limit, and keeps `run` up to date.
@@ -175,8 +179,9 @@ impl<'a, D: Device> Trainer<'a, D> {
             total_steps: self.progress.total_steps,
             epoch_steps: self.progress.epoch_steps,
             train_images: self.task.train.len(),
+            validation_images: self.task.validation.map_or(0, Samples::len),
             test_images: self.task.test.len(),
-            classes: self.task.classes.len(),
+            classes: self.task.classes,
         });
         let mut saved = Instant::now();
         let mut clock = Clock::start(&self.progress);
@@ -365,23 +370,23 @@ impl<'a, D: Device> Trainer<'a, D> {
         clock: &mut Clock,
         observer: &mut dyn Observer,
     ) -> Result<bool, Error> {
-        let mut test = None;
-        if !self.task.test.is_empty() {
+        let mut scored = None;
+        let (split, images) = self.task.choosing();
+        if !images.is_empty() {
             let (plan, parameters) = (&mut self.plan, &self.parameters);
-            match score(plan, parameters, &mut self.test, Views::ONE, limits.stop, &mut |_| ())? {
+            match score(plan, parameters, &mut self.choosing, Views::ONE, limits.stop, &mut |_| ())? {
                 None => return Ok(false),
                 Some(scores) => {
-                    test = Some((scores.loss(), scores.error_pct(1)));
+                    scored = Some((split, scores.loss(), scores.error_pct(1)));
                     self.scores = Some(scores);
                 }
             }
         }
         let learning_rate = self.learning_rate(self.progress.step - 1);
-        let row = EpochRow::of(&self.progress, learning_rate, test, clock);
-        let error = row.test_error_pct;
-        let best = match (error, self.progress.best_test_error_pct) {
+        let row = EpochRow::of(&self.progress, learning_rate, scored, clock);
+        let best = match (row.choosing_error_pct(), self.progress.best_error_pct()) {
             (Some(error), Some(best)) => error < best,
-            _ => true, // the first one; and without test images always the latest
+            _ => true, // the first one; and without such images always the latest
         };
         self.keep_in_time(limits, clock, observer);
         clock.write(&mut self.progress);
@@ -389,7 +394,10 @@ impl<'a, D: Device> Trainer<'a, D> {
         let progress = &mut self.progress;
         (progress.loss_sum, progress.wrong, progress.images) = (0.0, 0, 0);
         progress.epoch_seconds = 0.0;
-        progress.best_test_error_pct = if best { error } else { progress.best_test_error_pct };
+        if best {
+            progress.best_test_error_pct = row.test_error_pct;
+            progress.best_validation_error_pct = row.validation_error_pct;
+        }
         progress.history.push(row.clone());
         if let Err(error) = self.save(run, best) {
             self.progress = before; // so that the epoch is not lost where the caller can make room and go on
@@ -440,6 +448,8 @@ impl<'a, D: Device> Trainer<'a, D> {
         if let Some(value) = not_finite(&checkpoint.values).or_else(|| not_finite(&checkpoint.velocities)) {
             return Err(self.diverged(run, f64::from(value)));
         }
+        let heldout = self.task.validation.into_iter().chain([self.task.test]);
+        known_images::update(run, self.task.train, heldout)?;
         if best {
             checkpoint.write(&run.best())?;
         }

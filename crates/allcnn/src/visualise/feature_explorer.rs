@@ -1,5 +1,7 @@
 //! The filters of a run's network on images of a data set, as `allcnn features` shows them.
 
+use std::path::Path;
+
 use allcnn_device::Device;
 use serde::Serialize;
 
@@ -8,21 +10,25 @@ use super::{
     Drawing, Error, ExplainedFilter, Explainer, FilterChoice, Labels, Method, Patch, draw_without_image,
     drawing_rows, drawing_sheet, explain_patches, patch_rows, patch_tile_side, strongest_patches,
 };
-use crate::data::{DataSet, Images};
+use crate::augment::Augment;
+use crate::data::{self, DataSet, Identities, Images};
+use crate::data_place::GivenData;
 use crate::examine::{self, Split};
 use crate::input::InputTransform;
 use crate::net::{Network, Rectangle};
 use crate::parameters::Parameters;
 use crate::predict::trained;
+use crate::preprocess::Geometry;
 use crate::run::{Manifest, RunFolder};
-use crate::train::{self, Checkpoint, Observer};
+use crate::shown::{PathText, escaped};
+use crate::train::{self, Checkpoint, Event, Observer};
 
 /// The images that are scanned.
 #[derive(Clone, Debug)]
 pub struct Scanned {
     /// The data set's name.
     pub name: String,
-    /// Its classes.
+    /// Its classes; none where the pictures have no classes.
     pub classes: Vec<String>,
     /// The images.
     pub images: Images,
@@ -31,6 +37,7 @@ pub struct Scanned {
 /// A trained network whose filters are looked at.
 pub struct FeatureExplorer<'d, D: Device> {
     device: &'d D,
+    run: RunFolder,
     manifest: Manifest,
     checkpoint: Checkpoint,
     parameters: Parameters<D>,
@@ -46,7 +53,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         let (manifest, checkpoint) = run.trained()?;
         let parameters = trained(device, &checkpoint)?;
         let transform = InputTransform::of(run, &checkpoint.network)?;
-        Ok(Self { device, manifest, checkpoint, parameters, transform })
+        Ok(Self { device, run: run.clone(), manifest, checkpoint, parameters, transform })
     }
 
     /// The network.
@@ -60,28 +67,69 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
     }
 
     /// Opens the images to scan: those of `data`, or the run's own where none is given; without `split` the training
-    /// images, or the test images of data that has no others. They need not be of the network's classes.
+    /// images, or the test images of data that has no others. They need not be of the network's classes, nor of any.
     ///
     /// # Errors
     /// Data that cannot be read, or has no images in the split.
     pub fn open(
         &self,
-        data: Option<&String>,
+        data: Option<GivenData<'_>>,
         split: Option<Split>,
         observer: &mut dyn Observer,
     ) -> Result<Scanned, train::Error> {
-        let DataSet { name, classes, train, test, .. } =
-            examine::open(data, &self.manifest, self.transform.pictures(), observer)?;
-        let images = match split {
-            Some(Split::Test) => test,
-            None if train.is_empty() => test,
-            _ => train,
+        let run = (&self.run, &self.manifest);
+        let opened = examine::open(data, run, self.transform.pictures(), true, observer);
+        let mut opened = match (opened, data) {
+            (Err(train::Error::Data(data::Error::NoClasses(_))), Some(data)) => {
+                return self.open_loose(Path::new(data.place), observer);
+            }
+            (opened, _) => opened?,
         };
-        if images.is_empty() {
-            let problem = format!("{name} has no images in this split: give another --split");
-            return Err(train::Error::Mismatch(problem));
+        let split = match split {
+            None if opened.data.train.is_empty() => Split::Test,
+            None => Split::Train,
+            Some(split) if opened.own => split,
+            Some(split) => split.or_only(&opened.data),
+        };
+        let images = split.take(&mut opened.data)?;
+        let DataSet { name, classes, .. } = opened.data;
+        if !opened.own {
+            self.tell_trained(&images, observer)?;
         }
         Ok(Scanned { name, classes, images })
+    }
+
+    /// Opens pictures that have no classes.
+    fn open_loose(&self, path: &Path, observer: &mut dyn Observer) -> Result<Scanned, train::Error> {
+        let Geometry { height, width, .. } = self.transform.pictures();
+        let framing = self.manifest.recipe.augment.framing();
+        let options = data::Options { size: Some((height, width)), framing, ..data::Options::default() };
+        let mut progress = |progress| observer.observe(Event::Loading(progress));
+        let (images, skipped) = data::open_loose(path, &options, &mut progress)?;
+        for file in skipped {
+            let (file, reason) = (escaped(&file.file), escaped(&file.reason));
+            observer.observe(Event::Warning(&format!("{file} is left out: {reason}")));
+        }
+        self.tell_trained(&images, observer)?;
+        let name = path.file_name().map_or_else(|| path.text(), |name| Path::new(name).text());
+        Ok(Scanned { name, classes: vec![], images })
+    }
+
+    /// Says how many of these images the network was trained on, where images in memory tell that.
+    fn tell_trained(&self, images: &Images, observer: &mut dyn Observer) -> Result<(), train::Error> {
+        if self.manifest.recipe.augment == Augment::CropFlip {
+            return Ok(()); // such a run knows its images by their files
+        }
+        let run = (&self.run, &self.manifest);
+        let known = examine::known(run, self.transform.pictures(), None, observer)?;
+        let known = known.unwrap_or_default();
+        let identities = Identities::of(images);
+        let trained = identities.iter().flatten().filter(|identity| known.contains(identity)).count();
+        if trained > 0 {
+            let text = format!("{trained} of {} images were trained on", images.len());
+            observer.observe(Event::Warning(&text));
+        }
+        Ok(())
     }
 
     /// The `most` patches that activate each filter most, and what its units look at in them by each method. `done` is
@@ -155,7 +203,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
     ) -> Vec<FilterEntry> {
         let entry = |patch: &Patch| PatchEntry {
             image: scanned.images.names[patch.image].clone(),
-            class: scanned.classes[scanned.images.labels[patch.image] as usize].clone(),
+            class: scanned.classes.get(scanned.images.labels[patch.image] as usize).cloned(),
             activation: patch.unit.activation,
             unit: [patch.unit.row, patch.unit.column],
             seen: (&patch.seen).into(),
@@ -200,8 +248,9 @@ pub struct FilterEntry {
 pub struct PatchEntry {
     /// Where the image came from.
     pub image: String,
-    /// The class of the image.
-    pub class: String,
+    /// The class of the image, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
     /// The output of the unit.
     pub activation: f32,
     /// Row and column of the unit in its layer.

@@ -114,14 +114,18 @@ fn caption(
     };
     let mut counts = vec![0; labels.data_classes.len()];
     for patch in patches {
-        counts[images.labels[patch.image] as usize] += 1;
+        // Loose pictures have no classes.
+        if let Some(count) = counts.get_mut(images.labels[patch.image] as usize) {
+            *count += 1;
+        }
     }
     let mut classes: Vec<(usize, &String)> = counts.into_iter().zip(labels.data_classes).collect();
     classes.sort_by_key(|class| std::cmp::Reverse(class.0)); // stable
     let classes =
         classes.into_iter().filter(|class| class.0 > 0).map(|(count, name)| format!("{count} {name}"));
     let activations = format!("{:.3} to {:.3}", first.unit.activation, last.unit.activation);
-    vec![head, format!("{activations}: {}", classes.collect::<Vec<_>>().join(", "))]
+    let classes = classes.collect::<Vec<_>>().join(", ");
+    vec![head, if classes.is_empty() { activations } else { format!("{activations}: {classes}") }]
 }
 
 /// The patches side by side, and below them a row of maps for each method.

@@ -78,6 +78,7 @@ impl Default for Pace {
 /// Images with the preprocessing fitted on the training ones.
 pub struct Data {
     pub train: Images,
+    pub validation: Images,
     pub test: Images,
     pub preprocessor: Preprocessor,
 }
@@ -87,7 +88,12 @@ impl Data {
         let (train, test) = (images(train, 1), images(test, 2));
         let geometry = Geometry { height: SIDE, width: SIDE, channels: 3 };
         let preprocessor = Preprocessor::fit(Method::MeanStd, &train.pixels, geometry).unwrap();
-        Self { train, test, preprocessor }
+        Self { train, validation: Images::new(SIDE, SIDE), test, preprocessor }
+    }
+
+    /// The same with validation images.
+    pub fn with_validation(train: usize, validation: usize, test: usize) -> Self {
+        Self { validation: images(validation, 3), ..Self::new(train, test) }
     }
 
     /// Trains `network` in `folder`, from `checkpoint` where there is one; `observer` gets the stop flag too.
@@ -119,12 +125,10 @@ impl Data {
             std::fs::write(folder.join("run.toml"), "").unwrap();
             RunFolder::open(folder)
         })?;
-        let (train, test) = (
-            Samples::new(&self.train, &self.preprocessor).unwrap(),
-            Samples::new(&self.test, &self.preprocessor).unwrap(),
-        );
-        let classes = classes();
-        let task = Task { network, classes: &classes, recipe, train: &train, test: &test };
+        let [train, validation, test] = [&self.train, &self.validation, &self.test]
+            .map(|images| Samples::new(images, &self.preprocessor).unwrap());
+        let (classes, validation) = (classes(), Some(&validation).filter(|images| !images.is_empty()));
+        let task = Task { network, classes: &classes, recipe, train: &train, validation, test: &test };
         let mut trainer = Trainer::new(device, &SingleProcess, task)?;
         if let Some(checkpoint) = checkpoint {
             trainer.resume(checkpoint)?;

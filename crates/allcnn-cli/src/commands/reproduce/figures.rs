@@ -67,7 +67,12 @@ fn patches(device: &impl Device, arguments: &PatchFigureArgs) -> anyhow::Result<
         )?);
     }
     let progress = Progress::new(figure.common.quiet);
-    let scanned = features::open(&explorer, arguments.data.as_ref(), arguments.split, progress)?;
+    let scanned = features::open(
+        &explorer,
+        (arguments.data.as_deref(), arguments.splits.as_ref()),
+        arguments.split,
+        progress,
+    )?;
     for choice in choices {
         let wanted = (arguments.patches, methods.as_slice());
         let filters = features::scan(&explorer, &choice, &scanned, wanted, progress)?;
@@ -163,7 +168,12 @@ fn own_images(
 ) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let explorer = FeatureExplorer::new(device, run)?;
     let progress = Progress::new(arguments.figure.common.quiet);
-    let scanned = features::open(&explorer, arguments.data.as_ref(), Some(SplitChoice::Test), progress)?;
+    let scanned = features::open(
+        &explorer,
+        (arguments.data.as_deref(), arguments.splits.as_ref()),
+        Some(SplitChoice::Test),
+        progress,
+    )?;
     let (images, classes) = (&scanned.images, scanned.classes.len());
     let count = arguments.count.min(classes);
     let first =

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use allcnn::examine::Split;
 use allcnn::shown::PathText;
 use allcnn::sweep::{Ended, Error, Notice, PaperTable, Plan, Row, Status, Sweep, Table, Terms};
 use allcnn::train::Observer;
@@ -31,7 +32,8 @@ struct Document {
     rows: Vec<RowDocument>,
 }
 
-/// A network: the paper's error, and ours at the best learning rate.
+/// A network: the paper's error, and ours at the best learning rate: after the last epoch, or where it was selected on
+/// validation images, in the best one.
 #[derive(Debug, Serialize)]
 struct RowDocument {
     name: String,
@@ -39,6 +41,7 @@ struct RowDocument {
     test_error_pct: Option<f64>,
     deviation: Option<f64>,
     learning_rate: Option<f64>,
+    selected_on: Option<Split>,
 }
 
 /// Works on the table, or tells how far it is.
@@ -95,6 +98,7 @@ fn plan(table: PaperTable, found: Option<&Sweep>, arguments: &TableArgs) -> anyh
         (plan.recipe.epochs, plan.recipe.iterations) = (epochs, None);
     }
     plan.holdout = arguments.holdout.map(|holdout| holdout.to_string()).or(plan.holdout);
+    plan.splits = arguments.splits.as_ref().map(ToString::to_string).or(plan.splits);
     plan.limit = arguments.limit.or(plan.limit);
     Ok(plan)
 }
@@ -117,8 +121,13 @@ fn work(
         }
         Notice::Training(event) => training.observe(event),
         Notice::Ended { name, record } => {
-            let error =
-                record.error_pct().map_or_else(String::new, |error| format!(", test error {error:.2} %"));
+            let epoch = match record.selected_on() {
+                Some(Split::Validation) => "in the epoch that is best on the validation images",
+                _ => "after the last epoch",
+            };
+            let error = record
+                .error_pct()
+                .map_or_else(String::new, |error| format!(", test error {error:.2} % {epoch}"));
             progress.note(&format!("{name}: {}{error}", record.fate.word()));
         }
         Notice::Waits => progress.note("waiting for trainings that other processes are at"),
@@ -162,5 +171,6 @@ fn row(row: &Row) -> RowDocument {
         test_error_pct: best.and_then(|rate| rate.mean()),
         deviation: best.and_then(|rate| rate.deviation()),
         learning_rate: best.map(|rate| rate.learning_rate),
+        selected_on: row.selected_on(),
     }
 }

@@ -1,0 +1,276 @@
+//! Which images of an image folder belong to which split and class.
+use super::class_name::nfc;
+use super::lists::Lists;
+use super::split_folders::{Belongs, Folders, Image};
+use super::split_name::{SplitName, is_no_class};
+use crate::dataset::Skipped;
+use crate::error::Error;
+use crate::ignored::Ignored;
+use crate::note::Note;
+use crate::options::Options;
+use crate::source::{Entry, Source};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where the images of a folder belong.
+pub(super) struct Layout {
+    pub classes: Vec<String>,
+    /// For each split, in the order of [`SplitName`], the entries with their labels, sorted by name. Where the data has one
+    /// held-out split, it is the test split.
+    pub splits: [Vec<(usize, u32)>; 3],
+    /// Images in no class folder.
+    pub skipped: Vec<Skipped>,
+    /// Images that belong to no split.
+    pub ignored: Vec<Ignored>,
+    pub notes: Vec<Note>,
+}
+
+/// Finds splits and classes in the names of the images, in the lists beside them, and in what the options say.
+pub(super) fn lay_out(source: &Source, options: &Options) -> Result<Layout, Error> {
+    let mut images: Vec<Image> = source
+        .entries
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| entry.is_picture())
+        .map(|(index, entry)| (index, entry.name.split('/').collect()))
+        .collect();
+    images.sort_by(|a, b| a.1.cmp(&b.1));
+    let folders = Folders::find(source.path(), &images, &options.splits)?;
+    let mut found = Found::new(source, folders, Lists::read(source)?);
+    found.add_all(&images, options)?;
+    found.check_lost_classes()?;
+    found.layout(options)
+}
+
+/// Images by split and class.
+struct Found<'s> {
+    source: &'s Source,
+    folders: Folders<'s>,
+    lists: Lists,
+    /// The entries of each class, by the class's name in NFC.
+    splits: [BTreeMap<String, Vec<usize>>; 3],
+    /// The folders of each class.
+    spellings: BTreeMap<String, BTreeSet<&'s str>>,
+    skipped: Vec<Skipped>,
+    unlabeled: [Vec<usize>; 3],
+    elsewhere: BTreeMap<&'s str, Vec<usize>>,
+    copied: Vec<usize>,
+    /// Whether the classes of the validation images are those of a list.
+    by_list: bool,
+    notes: Vec<Note>,
+}
+
+impl<'s> Found<'s> {
+    fn new(source: &'s Source, mut folders: Folders<'s>, lists: Lists) -> Self {
+        let notes = std::mem::take(&mut folders.notes);
+        let (splits, spellings, unlabeled, elsewhere) = Default::default();
+        let (skipped, copied, by_list) = (vec![], vec![], false);
+        Self {
+            source,
+            folders,
+            lists,
+            splits,
+            spellings,
+            skipped,
+            unlabeled,
+            elsewhere,
+            copied,
+            by_list,
+            notes,
+        }
+    }
+
+    /// Gives each image its split and class.
+    fn add_all(&mut self, images: &[Image<'s>], options: &Options) -> Result<(), Error> {
+        let mut places: Vec<Belongs> = images.iter().map(|(_, parts)| self.folders.place(parts)).collect();
+        self.open_unlabeled_folders(&mut places);
+        let named: BTreeSet<String> = places
+            .iter()
+            .filter_map(|place| if let Belongs::Class(_, class) = place { Some(nfc(class)) } else { None })
+            .collect();
+        let labeled =
+            |split| places.iter().any(|place| matches!(place, Belongs::Class(of, _) if *of == split));
+        let straight = places.contains(&Belongs::Straight(SplitName::Validation));
+        let by_list = straight && self.lists.have_labels();
+        let held = labeled(SplitName::Test) || labeled(SplitName::Validation) || by_list;
+        if straight && !held && options.holdout.is_none() && !options.whole {
+            let [_, folder, _] = self.folders.names();
+            return Err(Error::NoLabels {
+                path: self.source.path().to_path_buf(),
+                folder: folder.unwrap_or_default(),
+                expected: Lists::expected(),
+            });
+        }
+        if by_list {
+            self.lists.resolve(&named)?;
+        }
+        self.by_list = by_list;
+        let mixed = labeled(SplitName::Validation);
+        for (&(entry, ref parts), place) in images.iter().zip(places) {
+            let file = parts.last().copied().unwrap_or_default();
+            match place {
+                Belongs::Class(split, class) => self.add(entry, split, class),
+                Belongs::Straight(SplitName::Validation) if by_list => {
+                    let class = nfc(self.lists.class_of(file)?);
+                    self.splits[SplitName::Validation as usize].entry(class).or_default().push(entry);
+                }
+                Belongs::Straight(SplitName::Validation) if !mixed => {
+                    self.unlabeled[SplitName::Validation as usize].push(entry);
+                }
+                Belongs::Straight(SplitName::Test) => self.unlabeled[SplitName::Test as usize].push(entry),
+                Belongs::Copy => self.copied.push(entry),
+                Belongs::Elsewhere(Some(folder)) => self.elsewhere.entry(folder).or_default().push(entry),
+                Belongs::Straight(_) | Belongs::Elsewhere(None) => {
+                    let (file, reason) = (self.name(entry).to_string(), "in no class folder".to_string());
+                    self.skipped.push(Skipped { file, reason });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Images of a held-out split that all lie in a folder like `images`, which is no class of the training images, lie
+    /// straight in the split's folder.
+    fn open_unlabeled_folders(&self, places: &mut [Belongs<'s>]) {
+        let classes = |places: &[Belongs<'s>], split| -> BTreeSet<&'s str> {
+            let class = |place: &Belongs<'s>| match place {
+                Belongs::Class(of, class) if *of == split => Some(*class),
+                _ => None,
+            };
+            places.iter().filter_map(class).collect()
+        };
+        let trained = classes(places, SplitName::Train);
+        for split in [SplitName::Validation, SplitName::Test] {
+            let held = classes(places, split);
+            let open = held.iter().all(|class| is_no_class(class) && !trained.contains(class));
+            if open && !trained.is_empty() {
+                for place in
+                    places.iter_mut().filter(|place| matches!(place, Belongs::Class(of, _) if *of == split))
+                {
+                    *place = Belongs::Straight(split);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, entry: usize, split: SplitName, class: &'s str) {
+        let name = nfc(class);
+        self.spellings.entry(name.clone()).or_default().insert(class);
+        self.splits[split as usize].entry(name).or_default().push(entry);
+    }
+
+    fn name(&self, entry: usize) -> &'s str {
+        &self.source.entries[entry].name
+    }
+
+    /// A folder in the place of a class folder whose files are no images that can be read.
+    fn check_lost_classes(&mut self) -> Result<(), Error> {
+        let mut lost: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
+        for entry in self.source.entries.iter().filter(|entry| !entry.is_picture()) {
+            let parts: Vec<&str> = entry.name.split('/').collect();
+            if let Belongs::Class(_, class) = self.folders.place(&parts)
+                && !self.splits.iter().any(|split| split.contains_key(&nfc(class)))
+            {
+                lost.entry(nfc(class)).or_default().push(entry);
+            }
+        }
+        for (class, files) in lost {
+            if let Some(picture) = files.iter().find(|entry| entry.kind.may_be_a_class()) {
+                let example = format!("{} ({})", picture.name, picture.kind.reason());
+                let path = self.source.path().to_path_buf();
+                return Err(Error::LostClass { path, class, files: files.len(), example });
+            }
+            self.notes.push(Note::FolderWithoutImages { folder: class, files: files.len() });
+        }
+        Ok(())
+    }
+
+    fn layout(mut self, options: &Options) -> Result<Layout, Error> {
+        if self.folders.divided {
+            let sizes = self.splits.each_ref().map(BTreeMap::len);
+            self.notes.extend(Note::splits(self.folders.names(), sizes));
+        }
+        let [_, validation, test] = &mut self.splits;
+        if test.is_empty() {
+            std::mem::swap(validation, test);
+        }
+        let classes = self.classes(options)?;
+        self.note_decisions(options);
+        let ignored = self.ignored();
+        let list = |split: &BTreeMap<String, Vec<usize>>| {
+            let mut items = Vec::new();
+            for (label, class) in classes.iter().enumerate() {
+                items.extend(split.get(class).into_iter().flatten().map(|&entry| (entry, label as u32)));
+            }
+            items.sort_by_key(|&(entry, _)| self.name(entry));
+            items
+        };
+        let splits = [&self.splits[0], &self.splits[1], &self.splits[2]].map(list);
+        let (classes, named_by) = self.lists.names(classes)?;
+        self.notes.extend(named_by.map(|file| Note::ClassNames { file }));
+        Ok(Layout { classes, splits, skipped: self.skipped, ignored, notes: self.notes })
+    }
+
+    /// The classes: those of the training images, where there are any.
+    fn classes(&self, options: &Options) -> Result<Vec<String>, Error> {
+        let path = || self.source.path().to_path_buf();
+        let [train, validation, test] = &self.splits;
+        let named_by = [train, test, validation].into_iter().find(|split| !split.is_empty());
+        let Some(named_by) = named_by else { return Err(Error::NoClasses(path())) };
+        for (split, word) in [(test, "test"), (validation, "validation")] {
+            if let Some(class) = split.keys().find(|class| !named_by.contains_key(*class)) {
+                return Err(Error::UnknownClass { path: path(), class: class.clone(), split: word });
+            }
+        }
+        let classes: Vec<String> = named_by.keys().cloned().collect();
+        match classes.as_slice() {
+            [class] if !options.whole && !options.one_class => {
+                Err(Error::OneClass { path: path(), class: class.clone() })
+            }
+            _ => Ok(classes),
+        }
+    }
+
+    fn note_decisions(&mut self, options: &Options) {
+        if self.splits[0].is_empty() && options.holdout.is_none() && !options.whole {
+            self.notes.push(Note::TestOnly);
+        }
+        for (class, _) in self.spellings.iter().filter(|(_, folders)| folders.len() > 1) {
+            self.notes.push(Note::UnicodeForms { class: class.clone() });
+        }
+        if self.by_list
+            && let Some(file) = self.lists.label_file()
+        {
+            self.notes.push(Note::LabelsOfList { file: file.to_string() });
+        }
+        for split in [SplitName::Validation, SplitName::Test] {
+            let images = self.unlabeled[split as usize].len();
+            if images > 0 {
+                self.notes.push(Note::Unlabeled { split: split.word(), images });
+            }
+        }
+        if !self.elsewhere.is_empty() {
+            let folders = self.elsewhere.keys().map(|folder| folder.to_string()).collect();
+            let images = self.elsewhere.values().map(Vec::len).sum();
+            self.notes.push(Note::OtherFolders { folders, images });
+        }
+    }
+
+    fn ignored(&self) -> Vec<Ignored> {
+        let names = |entries: &[usize]| entries.iter().map(|&entry| self.name(entry)).collect::<Vec<_>>();
+        let mut ignored = Vec::new();
+        for split in [SplitName::Validation, SplitName::Test] {
+            let images = &self.unlabeled[split as usize];
+            if !images.is_empty() {
+                ignored.push(Ignored::new(format!("unlabeled {} image", split.word()), &names(images)));
+            }
+        }
+        let elsewhere: Vec<usize> = self.elsewhere.values().flatten().copied().collect();
+        if !elsewhere.is_empty() {
+            ignored.push(Ignored::new("image in a folder that belongs to no split", &names(&elsewhere)));
+        }
+        if !self.copied.is_empty() {
+            ignored.push(Ignored::new("image in a copy of the data in itself", &names(&self.copied)));
+        }
+        ignored
+    }
+}

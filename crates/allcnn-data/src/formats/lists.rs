@@ -1,0 +1,262 @@
+//! Lists beside the images of a folder, as ILSVRC-2012, Tiny ImageNet and Kaggle have them: the class of each validation image,
+//! where these lie in one folder, and the names of the classes, whose folders are called after WordNet's numbers
+//! (`n01440764`).
+use crate::error::Error;
+use crate::source::{Entry, Source};
+use crate::text;
+use csv::StringRecord;
+use std::collections::{BTreeSet, HashMap};
+
+/// Labels, a line an image: `ILSVRC2012_val_00000001.JPEG 65`, or with the class's folder in the place of the number, which
+/// counts from 0. The third one is Kaggle's: after a head, `ILSVRC2012_val_00000001,n01751748 111 108 421 480`; the last one
+/// Tiny ImageNet's, with tabs: `val_0.JPEG`, the class, a box.
+const LABEL_FILES: [&str; 4] = ["val.txt", "val_labels.txt", "LOC_val_solution.csv", "val_annotations.txt"];
+/// Classes in the order of their numbers: `n01440764 tench, Tinca tinca`.
+const CLASS_FILES: [&str; 2] = ["synset_words.txt", "LOC_synset_mapping.txt"];
+/// Only the folders of the classes, in the order of their numbers.
+const FOLDER_FILES: [&str; 1] = ["wnids.txt"];
+/// Names of more classes than there are: `n00001740`, a tab, `entity`.
+const NAME_FILES: [&str; 1] = ["words.txt"];
+/// Neither list of any data set is larger.
+const MAX_LIST: u64 = 256 << 20;
+/// Heads of a column of files, and of one of classes.
+const FILE_HEADS: [&str; 9] =
+    ["imageid", "image_id", "image", "img", "file", "filename", "file_name", "path", "id"];
+const CLASS_HEADS: [&str; 8] =
+    ["label", "labels", "class", "class_name", "category", "target", "synset", "predictionstring"];
+
+/// What the lists of a source say.
+pub(super) struct Lists {
+    labels: Option<LabelList>,
+    classes: Option<ClassList>,
+    /// The folders of the classes in the order of their numbers.
+    order: Option<Vec<String>>,
+    /// Names of many classes, which need not be all.
+    names: Option<ClassList>,
+}
+
+/// The class of each image, by the image's name without folder and extension.
+struct LabelList {
+    file: String,
+    class_of: HashMap<String, String>,
+}
+
+/// The folder and the name of each class.
+struct ClassList {
+    file: String,
+    names: Vec<(String, String)>,
+}
+
+impl Lists {
+    /// Reads the lists that a source has.
+    pub fn read(source: &Source) -> Result<Lists, Error> {
+        let labels =
+            find(source, &LABEL_FILES)?.map(|(file, text)| LabelList::parse(file, &text)).transpose()?;
+        let classes = find(source, &CLASS_FILES)?.map(|(file, text)| ClassList::parse(file, &text));
+        let names = find(source, &NAME_FILES)?.map(|(file, text)| ClassList::parse(file, &text));
+        let order = find(source, &FOLDER_FILES)?.map(|(_, text)| {
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_string).collect()
+        });
+        Ok(Lists { labels, classes, order, names })
+    }
+
+    /// The names that a list of labels may have.
+    pub fn expected() -> String {
+        LABEL_FILES[..3].join(" or ")
+    }
+
+    /// Whether there are labels.
+    pub fn have_labels(&self) -> bool {
+        self.labels.is_some()
+    }
+
+    /// Puts class folders in the place of the numbers of classes: those of the class list, else the sorted `folders` of the
+    /// images. A class that is called by its folder keeps it, also where that is a number.
+    pub fn resolve(&mut self, folders: &BTreeSet<String>) -> Result<(), Error> {
+        let Some(LabelList { file, class_of }) = &mut self.labels else { return Ok(()) };
+        let order: Vec<&str> = match (&self.classes, &self.order) {
+            (Some(list), _) => list.names.iter().map(|(folder, _)| folder.as_str()).collect(),
+            (None, Some(order)) => order.iter().map(String::as_str).collect(),
+            (None, None) => folders.iter().map(String::as_str).collect(),
+        };
+        for class in class_of.values_mut().filter(|class| !folders.contains(*class)) {
+            let Ok(number) = class.parse::<usize>() else { continue };
+            if order.is_empty() {
+                return Err(Error::NoClassList { file: file.clone(), expected: CLASS_FILES.join(" or ") });
+            }
+            let folder = order.get(number).ok_or_else(|| {
+                let what = format!("class {number} is not below the number of classes, {}", order.len());
+                Error::List { file: file.clone(), what }
+            })?;
+            *class = folder.to_string();
+        }
+        Ok(())
+    }
+
+    /// The class folder of an image that lies in none.
+    pub fn class_of(&self, image: &str) -> Result<&str, Error> {
+        let class = self.labels.as_ref().and_then(|list| list.class_of.get(stem(image)));
+        class.map(String::as_str).ok_or_else(|| Error::List {
+            file: self.label_file().unwrap_or_default().to_string(),
+            what: format!("it has no line for the image '{image}': complete it, or remove the image"),
+        })
+    }
+
+    /// The list of labels.
+    pub fn label_file(&self) -> Option<&str> {
+        self.labels.as_ref().map(|list| list.file.as_str())
+    }
+
+    /// The names of class folders, `tench (n01440764)`, and the list that has them; the folders themselves without one.
+    pub fn names(&self, folders: Vec<String>) -> Result<(Vec<String>, Option<String>), Error> {
+        let lists = [&self.classes, &self.names];
+        let Some((place, list)) =
+            lists.iter().enumerate().find_map(|(place, list)| Some((place, list.as_ref()?)))
+        else {
+            return Ok((folders, None));
+        };
+        let names: HashMap<&str, &str> =
+            list.names.iter().map(|(folder, name)| (folder.as_str(), name.as_str())).collect();
+        if let Some(folder) = folders.iter().find(|folder| !names.contains_key(folder.as_str())) {
+            if place > 0 {
+                return Ok((folders, None)); // a list of something else
+            }
+            let what = format!("it has no line for the class '{folder}': complete it, or remove it");
+            return Err(Error::List { file: list.file.clone(), what });
+        }
+        let name = |folder: String| format!("{} ({folder})", names[folder.as_str()]);
+        Ok((folders.into_iter().map(name).collect(), Some(list.file.clone())))
+    }
+}
+
+impl LabelList {
+    fn parse(file: String, text: &str) -> Result<Self, Error> {
+        let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let all_have = |separator| lines().all(|line| line.contains(separator));
+        let pairs = if all_have('\t') {
+            separated(&file, text, b'\t')?
+        } else if all_have(',') {
+            separated(&file, text, b',')?
+        } else {
+            lines().filter_map(last_word).collect()
+        };
+        let mut class_of = HashMap::new();
+        for (image, class) in pairs {
+            let key = stem(&image).to_string();
+            let earlier = class_of.insert(key, class.clone());
+            if let Some(earlier) = earlier.filter(|earlier| *earlier != class) {
+                let what = format!(
+                    "'{image}' is there twice, as '{earlier}' and as '{class}': remove one of the lines"
+                );
+                return Err(Error::List { file, what });
+            }
+        }
+        Ok(Self { file, class_of })
+    }
+}
+
+/// The image and the class of a line whose last word is the class; the image's name may have spaces and quotes.
+fn last_word(line: &str) -> Option<(String, String)> {
+    let (image, class) = line.rsplit_once([' ', '\t'])?;
+    let plain = |text: &str| text.trim().trim_matches(['"', '\'']).to_string();
+    let (image, class) = (plain(image), plain(class));
+    (!FILE_HEADS.contains(&image.to_ascii_lowercase().as_str())).then_some((image, class))
+}
+
+/// The image and the class of each record of a table, whose columns a head may name; else they are the first two. Of the class's
+/// field the first word counts where boxes follow.
+fn separated(file: &str, text: &str, delimiter: u8) -> Result<Vec<(String, String)>, Error> {
+    let mut reader = csv::ReaderBuilder::new();
+    reader.delimiter(delimiter).has_headers(false).flexible(true).trim(csv::Trim::All);
+    let records = reader.from_reader(text.as_bytes()).into_records();
+    let records: Result<Vec<StringRecord>, csv::Error> = records.collect();
+    let records = records.map_err(|error| Error::List { file: file.to_string(), what: error.to_string() })?;
+    let head = |names: &[&str]| {
+        let is_named = |field: &str| names.contains(&field.to_ascii_lowercase().as_str());
+        records.first().and_then(|first| first.iter().position(is_named))
+    };
+    let (image, class) = (head(&FILE_HEADS), head(&CLASS_HEADS));
+    let has_head = image.is_some();
+    let image = image.unwrap_or(0);
+    let class = class.filter(|_| has_head).unwrap_or(usize::from(image == 0));
+    let pair = |record: &StringRecord| {
+        let class = record.get(class)?;
+        let boxed = class.split(' ').skip(1).count() >= 4;
+        let class = if boxed { class.split(' ').next()? } else { class };
+        Some((record.get(image)?.to_string(), class.to_string()))
+    };
+    Ok(records.iter().skip(usize::from(has_head)).filter_map(pair).collect())
+}
+
+impl ClassList {
+    fn parse(file: String, text: &str) -> Self {
+        let line = |line: &str| {
+            let (folder, names) = line.trim().split_once([' ', '\t'])?;
+            let first = names.split(',').next().unwrap_or(names);
+            Some((folder.to_string(), first.trim().to_string()))
+        };
+        Self { file, names: text.lines().filter_map(line).collect() }
+    }
+}
+
+/// The first file of a source with one of these names: its name and its text.
+fn find(source: &Source, names: &[&str]) -> Result<Option<(String, String)>, Error> {
+    let is_named = |entry: &Entry| names.contains(&entry.file_name());
+    let Some(place) = source.entries.iter().position(is_named) else { return Ok(None) };
+    let file = source.entries[place].name.clone();
+    match text::decode(&source.read_one(place, MAX_LIST)?) {
+        Ok(text) => Ok(Some((file, text))),
+        Err(error) => Err(Error::List { file, what: error.to_string() }),
+    }
+}
+
+/// Whether a file is one of the lists.
+pub(super) fn is_list(entry: &Entry) -> bool {
+    let lists = [&LABEL_FILES[..], &CLASS_FILES, &FOLDER_FILES, &NAME_FILES];
+    lists.iter().any(|names| names.contains(&entry.file_name()))
+}
+
+/// An image's name without folder and extension.
+fn stem(name: &str) -> &str {
+    let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    file.rsplit_once('.').filter(|_| crate::decode::has_image_extension(file)).map_or(file, |(stem, _)| stem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn parsed(text: &str) -> BTreeMap<String, String> {
+        LabelList::parse("val.txt".into(), text).unwrap().class_of.into_iter().collect()
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(image, class)| (image.to_string(), class.to_string())).collect()
+    }
+
+    #[test]
+    fn labels_stand_in_lines_of_many_forms() {
+        for (text, expected) in [
+            ("a 1.png 0\nb.png 12\n\n", pairs(&[("a 1", "0"), ("b", "12")])),
+            ("\"a 1.png\" 0\r\n'b.png'   cat\r\n", pairs(&[("a 1", "0"), ("b", "cat")])),
+            (
+                "val/x/a.JPEG\tn01\t0\t0\t62\t62\nb.JPEG\tn02\t1\t2\t3\t4",
+                pairs(&[("a", "n01"), ("b", "n02")]),
+            ),
+            ("ImageId,PredictionString\nv_1,n01 1 2 3 4 n01 5 6 7 8\n", pairs(&[("v_1", "n01")])),
+            ("label,file\n\"big cat\",\"a,b.png\"\n", pairs(&[("a,b", "big cat")])),
+            ("a.1 0\na.2 1\n", pairs(&[("a.1", "0"), ("a.2", "1")])),
+            ("file label\na.png 0\n", pairs(&[("a", "0")])),
+        ] {
+            assert_eq!(parsed(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_image_with_two_classes_is_an_error() {
+        assert_eq!(parsed("a.png 0\na.png 0\n"), pairs(&[("a", "0")]));
+        let error = LabelList::parse("val.txt".into(), "a.png 0\nx/a.png 1\n").err().unwrap().to_string();
+        assert!(error.contains("'val.txt'") && error.contains("as '0' and as '1'"), "{error}");
+    }
+}

@@ -1,0 +1,43 @@
+//! Pictures without classes: every image of a folder or an archive, whatever the folders in it are called.
+use crate::collect::{Collector, Item};
+use crate::dataset::{Images, Skipped};
+use crate::error::Error;
+use crate::formats::SplitName;
+use crate::options::Options;
+use crate::progress::Progress;
+use crate::source::{Entry, Source};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// A single image file has at most so many bytes.
+const MAX_IMAGE_FILE: u64 = 256 << 20;
+
+/// All images at `path`, in the order of their names and of class 0, and those that cannot be read. Of the options only
+/// size and framing count.
+///
+/// # Errors
+/// Missing data, a damaged archive, no image that can be read.
+pub fn open_loose(
+    path: &Path,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Images, Vec<Skipped>), Error> {
+    let source = Source::open(path)?;
+    let wanted = source.select(Entry::is_picture);
+    let mut collector = Collector::new(options.size, options.framing, Some(wanted.len() as u64), progress);
+    let mut pushed = Ok(());
+    source.read(&wanted, MAX_IMAGE_FILE, &mut |entry, file| {
+        let (name, file) = (source.entries[entry].name.clone(), file.map_err(|error| error.to_string()));
+        pushed = collector.push(Item { split: SplitName::Train, label: 0, name, file });
+        if pushed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    pushed?;
+    collector.finish()?;
+    let Collector { splits: [images, ..], skipped, .. } = collector;
+    if images.is_empty() {
+        return Err(Error::Empty(path.to_path_buf()));
+    }
+    let mut order: Vec<usize> = (0..images.len()).collect();
+    order.sort_by(|&a, &b| images.names[a].cmp(&images.names[b]));
+    Ok((images.select(&order), skipped))
+}

@@ -1,0 +1,263 @@
+//! Where a run's data is. It is found again from any working folder and after a move, and told from other data by its
+//! fingerprint, never by the spelling of its path.
+
+use std::fs;
+use std::path::{Path, absolute};
+
+use crate::augment::Augment;
+use crate::data::{self, DataSet, Images, Options, Progress, SplitNames, is_named};
+use crate::preprocess::Geometry;
+use crate::run::{DataRecord, Manifest};
+use crate::shown::escaped;
+
+/// Data that cannot be opened for a run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The run's images are nowhere where they may be.
+    #[error(
+        "the images of this run were not found: expected the fingerprint {expected}\n\
+         {}\ngive the place of the same images with --data", .looked.join("; ")
+    )]
+    NotFound {
+        /// The run's fingerprint.
+        expected: String,
+        /// What is at each place.
+        looked: Vec<String>,
+    },
+    /// Imported weights have no images.
+    #[error("the weights of this run were imported, so it has no images of its own: give --data")]
+    Imported,
+    /// The data cannot be read.
+    #[error(transparent)]
+    Data(#[from] data::Error),
+}
+
+/// Data that a user gives in the place of a run's own.
+#[derive(Clone, Copy, Debug)]
+pub struct GivenData<'a> {
+    /// Where it is.
+    pub place: &'a str,
+    /// Which of its splits are what, where their names do not tell.
+    pub splits: &'a SplitNames,
+}
+
+/// Data that was opened for a run.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The data.
+    pub data: DataSet,
+    /// Whether it is what the run was trained on, and is divided as it was then.
+    pub own: bool,
+}
+
+impl DataRecord {
+    /// Notes where the data is: as given, absolute, and from the folder `run`, which must exist.
+    pub fn note_place(&mut self, source: &str, run: &Path) {
+        (self.source, self.absolute, self.relative) = (source.to_owned(), None, None);
+        if is_named(source) {
+            return;
+        }
+        let text = |path: &Path| path.to_str().map(str::to_owned);
+        self.absolute = absolute(source).ok().as_deref().and_then(text);
+        // Only real paths lead to each other by `..`.
+        if let (Ok(data), Ok(run)) = (Path::new(source).canonicalize(), run.canonicalize()) {
+            self.relative = pathdiff::diff_paths(data, run).as_deref().and_then(text);
+        }
+    }
+
+    /// Notes where the data of the run in `run` was found, or `given` by the user, and says whether that was new.
+    pub fn note_new_place(&mut self, place: &str, given: bool, run: &Path) -> bool {
+        let before = self.clone();
+        self.note_place(place, run);
+        if !given {
+            self.source.clone_from(&before.source);
+        }
+        let real = |path: &Option<String>| path.as_ref().and_then(|path| fs::canonicalize(path).ok());
+        if real(&self.absolute) == real(&before.absolute) {
+            self.absolute.clone_from(&before.absolute); // another way to the same place
+        }
+        *self != before
+    }
+
+    /// Where the data of the run in `run` may be: from the run folder, absolute, as it was given.
+    fn places(&self, run: &Path) -> Vec<String> {
+        let from_run = |relative: &String| {
+            let path = run.join(relative);
+            path.canonicalize().unwrap_or(path).to_string_lossy().into_owned()
+        };
+        let relative = self.relative.as_ref().map(from_run);
+        let mut places: Vec<String> = relative.into_iter().chain(self.absolute.clone()).collect();
+        places.push(self.source.clone());
+        places.dedup();
+        places
+    }
+
+    /// `data` as the run knows it, or nothing where it is other data.
+    fn recognized(&self, mut data: DataSet) -> Result<DataSet, DataSet> {
+        if self.fingerprint_of(&data) != self.fingerprint {
+            return Err(data);
+        }
+        self.forget_validation(&mut data);
+        Ok(data)
+    }
+
+    /// Leaves out validation images that the run does not know.
+    fn forget_validation(&self, data: &mut DataSet) {
+        if self.validation_images == 0 {
+            data.validation = Images::new(data.test.height, data.test.width);
+        }
+    }
+
+    /// Opens the data of the run in `run` at `given`, or where it may be, and says where it was.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is other data or none; what `open` says where that is all there is.
+    pub fn find<E: From<Error>>(
+        &self,
+        run: &Path,
+        given: Option<&str>,
+        open: &mut dyn FnMut(&str) -> Result<DataSet, E>,
+    ) -> Result<(String, DataSet), E> {
+        let (mut looked, mut refused) = (Vec::new(), None);
+        for place in given.map_or_else(|| self.places(run), |given| vec![given.to_owned()]) {
+            if given.is_none() && !is_named(&place) && !Path::new(&place).exists() {
+                looked.push(format!("nothing is at {}", escaped(&place)));
+                continue;
+            }
+            match open(&place).map(|data| self.recognized(data)) {
+                Ok(Ok(data)) => return Ok((place, data)),
+                Ok(Err(data)) => looked.push(format!(
+                    "at {} the fingerprint is {} ({} training and {} test images)",
+                    escaped(&place),
+                    self.fingerprint_of(&data),
+                    data.train.len(),
+                    data.test.len()
+                )),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        match refused {
+            Some(error) => Err(error),
+            None => Err(Error::NotFound { expected: self.fingerprint.clone(), looked }.into()),
+        }
+    }
+}
+
+/// How the run's own data was opened for its training.
+fn as_trained(manifest: &Manifest, geometry: Geometry) -> Result<Options, Error> {
+    let (record, augment) = (&manifest.data, manifest.recipe.augment);
+    Ok(Options {
+        size: Some((geometry.height, geometry.width)),
+        holdout: record.holdout.as_deref().map(str::parse).transpose()?,
+        splits: record.split_names()?,
+        labels: record.labels,
+        limit: record.limit,
+        framing: augment.framing(),
+        on_disk: augment == Augment::CropFlip,
+        ..Options::default()
+    })
+}
+
+/// Opens `given`, or the own data of the run in `run`, in this size. The run's own is divided as it was for the training,
+/// however its place is spelt; other data is opened whole. With `in_memory` images of a folder are loaded even where the
+/// training left them on disk.
+///
+/// # Errors
+/// As [`DataRecord::find`]; [`Error::Imported`]; data that cannot be read.
+pub fn open(
+    (run, manifest): (&Path, &Manifest),
+    geometry: Geometry,
+    given: Option<GivenData<'_>>,
+    in_memory: bool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Opened, Error> {
+    let record = &manifest.data;
+    let trained = as_trained(manifest, geometry)?;
+    let wanted = Options { on_disk: trained.on_disk && !in_memory, ..trained.clone() };
+    // Other splits of the same images are other data.
+    let other = |given: GivenData| *given.splits != SplitNames::default() && *given.splits != trained.splits;
+    let own = if manifest.imported.is_some() || given.is_some_and(other) {
+        Err(Error::Imported)
+    } else {
+        let given = given.map(|given| given.place);
+        // The fingerprint is of the images as they were trained on, in memory or on disk.
+        let found = record.find(run, given, &mut |place| Ok(data::open(place, &trained, progress)?));
+        found.and_then(|(place, mut data)| {
+            if wanted != trained {
+                data = data::open(&place, &wanted, progress)?;
+                record.forget_validation(&mut data);
+            }
+            Ok(data)
+        })
+    };
+    match (own, given) {
+        (Ok(data), _) => Ok(Opened { data, own: true }),
+        (Err(error), None) => Err(error),
+        (Err(_), Some(given)) => {
+            let splits = given.splits.clone();
+            let whole = Options { holdout: None, limit: None, splits, whole: true, ..wanted };
+            Ok(Opened { data: data::open(given.place, &whole, progress)?, own: false })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::shapes;
+
+    fn record(data: &DataSet) -> DataRecord {
+        DataRecord {
+            source: String::new(),
+            absolute: None,
+            relative: None,
+            holdout: None,
+            splits: None,
+            labels: data::Labels::Fine,
+            limit: None,
+            fingerprint: data.fingerprint.clone(),
+            train_images: data.train.len(),
+            validation_images: 0,
+            test_images: data.test.len(),
+        }
+    }
+
+    #[test]
+    fn a_place_is_noted_from_the_run_folder_and_from_the_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let (run, photos) = (folder.path().join("runs/a"), folder.path().join("photos"));
+        [&run, &photos].into_iter().for_each(|path| fs::create_dir_all(path).unwrap());
+        let mut record = record(&shapes::draw(0, 1, 1));
+        record.note_place(photos.to_str().unwrap(), &run);
+        assert_eq!(record.relative.as_deref(), Some("../../photos"));
+        assert_eq!(record.absolute.as_deref(), photos.to_str());
+        record.note_place("shapes", &run);
+        assert_eq!((record.source.as_str(), record.absolute, record.relative), ("shapes", None, None));
+    }
+
+    #[test]
+    fn data_is_looked_for_from_the_run_folder_first_and_must_be_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = ["near", "far", "here"].map(|name| folder.path().join(name).display().to_string());
+        places.iter().for_each(|place| fs::create_dir(place).unwrap());
+        let (own, other) = (shapes::draw(0, 2, 1), shapes::draw(1, 2, 1));
+        let mut record = record(&own);
+        let [_, far, here] = places.clone();
+        (record.relative, record.absolute, record.source) = (Some("near".into()), Some(far), here);
+        let found = |right: Option<usize>| {
+            let mut tried = Vec::new();
+            let found = record.find::<Error>(folder.path(), None, &mut |place| {
+                tried.push(place.to_owned());
+                let is = right.is_some_and(|right| places[right] == place);
+                Ok(if is { own.clone() } else { other.clone() })
+            });
+            (tried.len(), found.map(|(place, _)| place).map_err(|error| error.to_string()))
+        };
+        for right in 0..3 {
+            assert_eq!(found(Some(right)), (right + 1, Ok(places[right].clone())));
+        }
+        let error = found(None).1.unwrap_err();
+        assert!(error.contains(&own.fingerprint) && error.contains(&other.fingerprint), "{error}");
+        assert!(error.contains("--data") && error.lines().count() == 3, "{error}");
+    }
+}

@@ -1,0 +1,76 @@
+//! The splits of a data set, by name.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::data::{DataSet, Images};
+
+/// A split of a data set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// The images that a network is trained on.
+    Train,
+    /// Those that choose its best checkpoint, where the data has such a split.
+    Validation,
+    /// Those kept for testing.
+    #[default]
+    Test,
+}
+
+/// A split without images.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{data} has no {wanted} images: it has {}\ngive another --split", .there.join(", "))]
+pub struct NoSplit {
+    /// The data.
+    pub data: String,
+    /// The split.
+    pub wanted: Split,
+    /// What it has: `20 training images`.
+    pub there: Vec<String>,
+}
+
+impl Split {
+    /// This split, or the only one that has images: where there is nothing to choose from, nothing need be chosen.
+    pub(crate) fn or_only(self, data: &DataSet) -> Split {
+        let splits =
+            [(Split::Train, &data.train), (Split::Validation, &data.validation), (Split::Test, &data.test)];
+        let mut there = splits.iter().filter(|(_, images)| !images.is_empty()).map(|(split, _)| *split);
+        match (there.next(), there.next()) {
+            (Some(only), None) => only,
+            _ => self,
+        }
+    }
+
+    /// Takes its images out of a data set.
+    ///
+    /// # Errors
+    /// [`NoSplit`].
+    pub(crate) fn take(self, data: &mut DataSet) -> Result<Images, NoSplit> {
+        let DataSet { name, train, validation, test, .. } = data;
+        let splits = [(Split::Train, train), (Split::Validation, validation), (Split::Test, test)];
+        let (mut taken, mut there) = (Images::default(), Vec::new());
+        for (split, images) in splits.into_iter().filter(|(_, images)| !images.is_empty()) {
+            there.push(format!("{} {split} images", images.len()));
+            if split == self {
+                taken = std::mem::take(images);
+            }
+        }
+        if taken.is_empty() {
+            return Err(NoSplit { data: name.clone(), wanted: self, there });
+        }
+        Ok(taken)
+    }
+}
+
+/// As it stands before "images".
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Split::Train => "training",
+            Split::Validation => "validation",
+            Split::Test => "test",
+        })
+    }
+}
