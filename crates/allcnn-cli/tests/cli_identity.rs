@@ -6,9 +6,11 @@ mod support;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use support::{
-    Outcome, allcnn, assert_same_weights, command, finish, image_folder, picture, train_arguments, workspace,
+    Outcome, allcnn, assert_same_weights, command, finish, image_folder, outcome, picture, signal, start,
+    train_arguments, wait_for_checkpoint, workspace,
 };
 
 /// Of each class.
@@ -128,7 +130,7 @@ fn the_own_data_is_found_after_a_move() {
     // Run and data, as they lay to each other.
     fs::create_dir(other.path().join("x")).unwrap();
     fs::rename(trained.path("both/run"), other.path().join("x/run")).unwrap();
-    fs::rename(trained.path("elsewhere"), other.path().join("pictures")).unwrap();
+    fs::rename(trained.path("elsewhere"), other.path().join("x/pictures")).unwrap();
     fs::create_dir(trained.path("pictures")).unwrap(); // what is here now is nothing of the run
     let moved = other.path().join("x/run").display().to_string();
     trained.is_own(&allcnn(Path::new("/"), &["eval", &moved, "--json"]).done());

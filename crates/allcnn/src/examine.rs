@@ -240,7 +240,7 @@ pub fn open(
 ) -> Result<Opened, Error> {
     let mut progress = |progress| observer.observe(Event::Loading(progress));
     let opened = data_place::open((run.path(), manifest), geometry, data, in_memory, &mut progress)?;
-    for note in &opened.data.notes {
+    for note in opened.data.notes.iter().filter(|note| opened.own || !note.is_of_training()) {
         observer.observe(Event::Warning(&note.to_string()));
     }
     Ok(opened)
