@@ -1,4 +1,4 @@
-//! Weights to import, safetensors and caffemodel, of any bytes.
+//! Weights to import, safetensors, files of PyTorch and caffemodels, of any bytes.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use allcnn::augment::Augment;
-use allcnn::data::{Holdout, Labels};
+use allcnn::data::{Holdout, Labels, SplitNames};
 use allcnn::examine::Split;
 use allcnn::net::Init;
 use allcnn::preprocess::Method;
@@ -120,10 +120,14 @@ patch is what the unit sees: its receptive field, without what lies beyond the i
   allcnn import alexnet.safetensors --model alexnet --out runs/alexnet       torchvision's AlexNet
   allcnn import bvlc_reference_caffenet.caffemodel --model caffenet --classes-file synset_words.txt --out runs/caffenet
   allcnn import weights.safetensors --model all-cnn-c --preprocess runs/NAME/preprocess.safetensors --out runs/imported
-  allcnn import sequential.safetensors --model mine.toml --preprocess 0.49,0.48,0.45/0.25,0.24,0.26 --out runs/mine",
-        after_help = "PyTorch writes such a file with safetensors.torch.save_file(model.state_dict(), \"weights.safetensors\").
-Layers are called conv1, conv2, ...; or 0, 3, ... as in an nn.Sequential; or features.0, ..., classifier.6.
-Fully connected layers become the convolutions that they are."
+  allcnn import checkpoint.pt --model mine.toml --preprocess 0.49,0.48,0.45/0.25,0.24,0.26 --out runs/mine",
+        after_help = "PyTorch writes such a file with torch.save(model.state_dict(), \"weights.pt\"), or with save_file
+of safetensors.torch. A pickle is read, never executed.
+Layers are called conv1, conv2, ...; or 0, 3, ... as in an nn.Sequential; or features.0, ...,
+classifier.6; behind any prefix that all share. Layers of other names are matched by place and
+shape where that leaves one way. A missing bias is zero. Fully connected layers become the
+convolutions that they are. What was decided is noted on standard error, under notes with --json,
+and in the run's run.toml."
     )]
     Import(ImportArgs),
     /// Reproduce a table of the paper, or a figure with a network of your own
@@ -233,6 +237,9 @@ pub struct TrainArgs {
     /// Without test images: keep the last N or P% images of each class, by name, for testing [default: 10%]
     #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
     pub holdout: Option<Holdout>,
+    /// Which of the data's folders or files are the splits, where their names do not tell
+    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>)]
+    pub splits: Option<SplitNames>,
     /// Classes of CIFAR-100: fine (100) or coarse (20)
     #[arg(
         long,
@@ -261,7 +268,7 @@ pub struct TrainArgs {
     /// Go on with the run of this folder, with its own settings (--data where its images are now, if not found)
     #[arg(long, value_name = "DIR", conflicts_with_all = [
         "model", "input", "recipe", "epochs", "iterations", "batch", "lr", "weight_decay", "momentum", "init", "preprocess",
-        "augment", "holdout", "labels", "limit", "precision", "seed", "out",
+        "augment", "holdout", "splits", "labels", "limit", "precision", "seed", "out",
     ])]
     pub resume: Option<PathBuf>,
     /// Print one JSON document at the end instead of words
@@ -328,6 +335,9 @@ pub struct EvalArgs {
     /// Where the run's data is now, or other data with the same classes; that is measured whole
     #[arg(long)]
     pub data: Option<String>,
+    /// Which of the data's folders or files are the splits, where their names do not tell
+    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>, requires = "data")]
+    pub splits: Option<SplitNames>,
     /// Which images of the data, where it has splits
     #[arg(long, value_enum, default_value = "test")]
     pub split: SplitChoice,

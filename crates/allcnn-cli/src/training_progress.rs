@@ -63,6 +63,11 @@ impl TrainingProgress {
         }
     }
 
+    fn left_out(&mut self, ignored: &data::Ignored) {
+        self.loading.end();
+        self.progress.note(&escaped(&ignored.to_string()));
+    }
+
     fn epoch_done(&mut self, row: &EpochRow, best: bool) {
         self.epoch = None;
         let split = if row.validation_error_pct.is_some() { "validation" } else { "test" };
@@ -85,6 +90,7 @@ impl Observer for TrainingProgress {
     fn observe(&mut self, event: Event<'_>) {
         match event {
             Event::Loading(at) => self.loading.show(at),
+            Event::LeftOut(ignored) => self.left_out(ignored),
             Event::Fitting(method) => {
                 self.loading.end();
                 if method == Method::GcnZca {

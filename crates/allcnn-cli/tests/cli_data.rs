@@ -19,7 +19,7 @@ fn info_tells_kind_classes_and_sizes() {
     assert_eq!(info["train"], 36);
     assert_eq!(info["test"], 4);
     assert_eq!(info["classes"].as_array().unwrap().len(), 2);
-    assert_eq!(keys(&info["classes"][0]), ["name", "test", "train"]);
+    assert_eq!(keys(&info["classes"][0]), ["name", "test", "train", "validation"]);
     let words = allcnn(folder.path(), &["data", "info", "pictures", "--holdout", "5"]).done().stdout;
     assert!(words.contains("blue") && words.contains("30 training") && words.contains("10 test"), "{words}");
 }

@@ -299,9 +299,11 @@ fn photographs_on_disk_are_known_by_their_files() {
         }
     }
     fs::rename(&held, folder.path().join("photos/test")).unwrap();
-    let more =
-        ["--data", "photos", "--augment", "crop-flip", "--epochs", "3", "--time-limit", "1ms", "--quiet"];
-    allcnn(folder.path(), &train_arguments("run", &more)).done();
+    let more = ["--data", "photos", "--augment", "crop-flip", "--epochs", "60", "--quiet"];
+    let mut child = start(folder.path(), &train_arguments("run", &more));
+    wait_for_checkpoint(&folder.path().join("run"), &mut child);
+    signal(&child, Signal::INT);
+    outcome(child);
     allcnn(folder.path(), &["train", "--resume", "run", "--quiet"]).done();
     let heldout = fs::read_to_string(folder.path().join("run/heldout.txt")).unwrap();
     assert_eq!(heldout.lines().count(), 4, "{heldout}");

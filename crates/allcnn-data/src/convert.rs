@@ -3,7 +3,7 @@
 //! | name ends in | form |
 //! |---|---|
 //! | `.cifar.tar`, `.cifar.tar.gz`, `.cifar.tar.zst` | CIFAR-10 binary batches (32x32 images, at most ten classes) |
-//! | `.tar`, `.tar.gz`, `.tgz`, `.tar.zst`, `.zip` | image folder: `train/CLASS/NNNNN.png`, `test/CLASS/NNNNN.png` |
+//! | `.tar`, `.tar.gz`, `.tgz`, `.tar.zst`, `.zip` | image folder: `train/CLASS/NNNNN.png`, `val/...`, `test/...` |
 //!
 //! The archive appears complete or not at all. The same data gives the same bytes.
 use crate::atomic_file::write_atomically_with;
@@ -143,7 +143,9 @@ impl Members<'_> {
 
     fn images(&mut self, add: AddMember) -> io::Result<()> {
         let mut done = 0;
-        for (split, images) in [("train", &self.set.train), ("test", &self.set.test)] {
+        for (split, images) in
+            [("train", &self.set.train), ("val", &self.set.validation), ("test", &self.set.test)]
+        {
             let mut counts = vec![0; self.set.classes.len()];
             for start in (0..images.len()).step_by(BLOCK) {
                 let block = start..(start + BLOCK).min(images.len());
@@ -165,12 +167,14 @@ impl Members<'_> {
         let folder = "cifar-10-batches-bin";
         add(&format!("{folder}/batches.meta.txt"), format!("{}\n", self.set.classes.join("\n")).as_bytes())?;
         let mut done = 0;
-        for (split, images) in [("data", &self.set.train), ("test", &self.set.test)] {
+        for (split, images) in
+            [("data", &self.set.train), ("val", &self.set.validation), ("test", &self.set.test)]
+        {
             for start in (0..images.len()).step_by(BATCH) {
                 let batch = start..(start + BATCH).min(images.len());
                 done += batch.len();
                 let name = match (split, start / BATCH) {
-                    ("test", 0) => "test_batch.bin".to_string(),
+                    ("test" | "val", 0) => format!("{split}_batch.bin"),
                     (split, number) => format!("{split}_batch_{}.bin", number + 1),
                 };
                 add(
@@ -184,7 +188,7 @@ impl Members<'_> {
     }
 
     fn report(&mut self, done: usize) {
-        let total = (self.set.train.len() + self.set.test.len()) as u64;
+        let total = (self.set.train.len() + self.set.validation.len() + self.set.test.len()) as u64;
         (self.progress)(Progress { stage: Stage::Writing, done: done as u64, total: Some(total) });
     }
 }

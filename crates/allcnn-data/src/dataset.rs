@@ -1,6 +1,7 @@
 //! A data set in memory: 8-bit RGB images of one size with labels, in a training and a test split.
 use crate::decode::decode_for;
 use crate::error::Error;
+use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::picture::{Crop, cut};
 use rayon::prelude::*;
@@ -194,25 +195,6 @@ impl Skipped {
     /// Whether it may well be read, but has no class.
     pub fn has_no_class(&self) -> bool {
         self.reason == Self::NO_CLASS
-    }
-}
-
-/// Files that were left out for one reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Ignored {
-    /// Why.
-    pub reason: String,
-    /// How many.
-    pub files: usize,
-    /// The first of them.
-    pub example: String,
-}
-
-impl Ignored {
-    /// Files that were left out for a reason.
-    pub(crate) fn new(reason: impl Into<String>, files: &[&str]) -> Self {
-        let example = files.first().copied().unwrap_or_default().to_string();
-        Self { reason: reason.into(), files: files.len(), example }
     }
 }
 

@@ -5,7 +5,9 @@
 use crate::jpeg;
 pub use crate::picture::{MAX_PIXELS, MAX_SIDE, Picture, cut, resize};
 use crate::picture::{check_size, least_size};
+use crate::png;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use std::borrow::Cow;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -17,15 +19,37 @@ pub(crate) fn recognize(head: &[u8]) -> Option<ImageFormat> {
         | ImageFormat::Gif
         | ImageFormat::Bmp
         | ImageFormat::WebP
-        | ImageFormat::Tiff) => Some(format),
+        | ImageFormat::Tiff
+        | ImageFormat::Pnm) => fits(format, head).then_some(format),
         _ => None,
+    }
+}
+
+/// Whether more than two letters, with which a text may begin too, tell the format.
+fn fits(format: ImageFormat, head: &[u8]) -> bool {
+    match format {
+        // The size of its second header, of which there are a few kinds.
+        ImageFormat::Bmp => {
+            matches!(head.get(14..18), Some([12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
+        }
+        // A number, a comment, or the lines that begin a PAM file.
+        ImageFormat::Pnm => {
+            let rest = &head[2..];
+            let next = rest.trim_ascii_start();
+            let is_pam = head[1] == b'7' && rest.starts_with(b"\n");
+            next.len() < rest.len() && (is_pam || matches!(next, [b'0'..=b'9' | b'#', ..]))
+        }
+        _ => true,
     }
 }
 
 /// True for names that end like an image's.
 pub fn has_image_extension(name: &str) -> bool {
     let Some((_, extension)) = name.rsplit_once('.') else { return false };
-    let known = ["jpg", "jpeg", "jpe", "png", "gif", "bmp", "webp", "tif", "tiff"];
+    let known = [
+        "jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "webp", "tif", "tiff", "ppm", "pgm", "pbm",
+        "pnm", "pam",
+    ];
     known.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
@@ -59,6 +83,7 @@ fn decode_unguarded(file: &[u8], least: Option<[usize; 2]>) -> Result<Picture, S
     if format == ImageFormat::Jpeg {
         return jpeg::decode(file, least);
     }
+    let file = if format == ImageFormat::Png { png::ended(file) } else { Cow::Borrowed(file) };
     let mut reader = ImageReader::with_format(Cursor::new(file), format);
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);

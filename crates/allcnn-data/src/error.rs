@@ -30,6 +30,19 @@ pub enum Error {
         "'{0}' holds no files.\nExpected an image folder (train/CLASS/*.jpg, or CLASS/*.jpg), CIFAR batches or parquet files."
     )]
     Empty(PathBuf),
+    /// A pipe, a socket or a device.
+    #[error("'{0}' is a pipe, a socket or a device: give a folder, an archive or a file")]
+    Special(PathBuf),
+    /// A folder or an archive of more files than can be listed, links counted as what they lead to.
+    #[error(
+        "'{path}' holds more than {most} files and folders: give a part of it, and see whether links in it lead to each other"
+    )]
+    TooManyFiles {
+        /// What was opened.
+        path: PathBuf,
+        /// The most that are listed.
+        most: usize,
+    },
     /// Files, but none of a kind that can be read.
     #[error(
         "'{path}' holds nothing that can be read as a data set (found {found}).\nExpected an image folder (train/CLASS/*.jpg, or CLASS/*.jpg), CIFAR binary or python batches, or Hugging Face parquet files."

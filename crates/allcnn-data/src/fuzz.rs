@@ -4,7 +4,7 @@ use crate::formats::cifar::Variant;
 use crate::formats::pickle::PickleError;
 use crate::formats::{cifar_binary, cifar_python, parquet};
 use crate::options::Labels;
-use crate::source::archive::{ArchiveFormat, visit};
+use crate::source::archive::{ArchiveFormat, Member, visit};
 use std::io::{self, Cursor, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -13,7 +13,8 @@ use std::path::Path;
 pub fn archive(bytes: &[u8]) {
     let Some(format) = ArchiveFormat::recognize(bytes) else { return };
     let mut total = 0u64;
-    let _ = visit(Path::new("fuzz"), format, Cursor::new(bytes), &mut |_, _, _, reader| {
+    let _ = visit(Path::new("fuzz"), format, Cursor::new(bytes), &mut |_, member| {
+        let Member::File(_, reader) = member else { return Ok(ControlFlow::Continue(())) };
         total += io::copy(&mut reader.take(1 << 20), &mut io::sink()).unwrap_or(0);
         Ok(if total > 1 << 24 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     });

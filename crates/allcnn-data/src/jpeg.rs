@@ -5,11 +5,19 @@ use libjpeg_turbo_rs::{Decoder, JpegError, PixelFormat, ScalingFactor};
 /// Decodes a JPEG file and turns it upright; to a half, a quarter or an eighth of its size where that is still `least`
 /// high and wide. The error says, in a few words, what is wrong with it.
 pub(crate) fn decode(file: &[u8], least: Option<[usize; 2]>) -> Result<Picture, String> {
-    check_whole(file)?;
-    let damaged = |error: JpegError| format!("damaged ({error})");
+    let end = end(file);
+    let damaged = |error: JpegError| match error {
+        JpegError::UnexpectedEof => truncated(),
+        error => format!("damaged ({error})"),
+    };
     let mut decoder = Decoder::new(file).map_err(damaged)?;
     let (width, height) = (decoder.header().width.into(), decoder.header().height.into());
     check_size(width, height)?;
+    // The one scan of a sequential file holds all pixels, and the decoder notices where its data ends too early.
+    // Of other files whole scans may be missing, which only the end mark tells.
+    if !end.is_marked && (decoder.header().is_progressive || end.scans != 1) {
+        return Err(truncated());
+    }
     if let Some(least) = least {
         let lies = matches!(decoder.exif_orientation(), Some(5..=8));
         let sides = if lies { [width, height] } else { [height, width] };
@@ -29,18 +37,30 @@ fn scale(sides: [u32; 2], least: [usize; 2]) -> ScalingFactor {
     ScalingFactor::try_new(1, part).unwrap_or_default()
 }
 
-/// Follows the segments of a JPEG file to its end mark, which a truncated file lacks: the decoder would fill the
-/// missing part with grey.
-fn check_whole(file: &[u8]) -> Result<(), String> {
-    let mut at = 2;
+fn truncated() -> String {
+    "truncated (the JPEG's end is missing)".to_string()
+}
+
+/// How a JPEG file ends.
+struct End {
+    /// By its end mark. Some cameras write something else there, and a truncated file has none.
+    is_marked: bool,
+    /// Scans that have begun.
+    scans: usize,
+}
+
+/// Follows the segments of a JPEG file to its end.
+fn end(file: &[u8]) -> End {
+    let (mut at, mut scans) = (2, 0);
     while let Some(&[first, marker]) = file.get(at..at + 2) {
         match (first, marker) {
-            (0xff, 0xd9) => return Ok(()),
+            (0xff, 0xd9) => return End { is_marked: true, scans },
             // Fill bytes, an escaped 255 or a restart mark of the compressed data, marks without content.
             (0xff, 0xff) => at += 1,
             (0xff, 0x00 | 0x01 | 0xd0..=0xd8) => at += 2,
             (0xff, _) => {
                 let Some(&[high, low]) = file.get(at + 2..at + 4) else { break };
+                scans += usize::from(marker == 0xda);
                 at += 2 + usize::from(u16::from_be_bytes([high, low])).max(2);
             }
             _ => match memchr::memchr(0xff, &file[at..]) {
@@ -49,5 +69,5 @@ fn check_whole(file: &[u8]) -> Result<(), String> {
             },
         }
     }
-    Err("truncated (the JPEG's end is missing)".to_string())
+    End { is_marked: false, scans }
 }

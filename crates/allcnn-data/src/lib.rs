@@ -1,6 +1,6 @@
 //! Image data sets: read from any form that `allcnn` knows, drawn (`shapes`), fetched, converted and verified.
 //!
-//! Everything ends in a [`DataSet`]: 8-bit RGB images of one size in memory, with labels, in two splits.
+//! Everything ends in a [`DataSet`]: 8-bit RGB images of one size in memory, with labels, in two or three splits.
 //! [`open`] tells the form from the content: class folders of images, CIFAR binary or python batches, or Hugging Face
 //! parquet files, each in a folder or in a tar, tar.gz, tar.zst or zip archive.
 //!
@@ -22,31 +22,40 @@ mod dataset;
 pub mod decode;
 mod error;
 pub mod fetch;
+mod file_kind;
 mod formats;
 pub mod fuzz;
 mod identity;
+mod ignored;
 mod jpeg;
 mod loose;
+mod names;
 mod note;
 mod open;
 mod options;
 mod picture;
+mod pictures;
+mod png;
 mod progress;
 mod random;
 mod source;
 mod split;
+pub mod text;
 pub mod verify;
 
-pub use dataset::{DataSet, Ignored, Images, Kind, Skipped, cut_photo, read_photo};
+pub use dataset::{DataSet, Images, Kind, Skipped, cut_photo, read_photo};
 pub use error::Error;
 pub use fetch::data_folder;
-pub use formats::pickle::PickleError;
+pub use formats::pickle::{self, PickleError};
 pub use formats::shapes;
 pub use identity::{BadIdentity, Identities, Identity, IdentitySet};
+pub use ignored::Ignored;
 pub use loose::open_loose;
+pub use names::readable;
 pub use note::Note;
 pub use open::{has_test_split, is_named, open};
 pub use options::{Labels, Options};
 pub use picture::{Crop, Framing, Picture};
+pub use pictures::{Pictures, pictures};
 pub use progress::{Progress, Stage};
 pub use split::{Holdout, SplitNames};

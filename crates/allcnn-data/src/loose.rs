@@ -1,12 +1,11 @@
 //! Pictures without classes: every image of a folder or an archive, whatever the folders in it are called.
 use crate::collect::{Collector, Item};
 use crate::dataset::{Images, Skipped};
-use crate::decode::{has_image_extension, recognize};
 use crate::error::Error;
 use crate::formats::SplitName;
 use crate::options::Options;
 use crate::progress::Progress;
-use crate::source::Source;
+use crate::source::{Entry, Source};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -24,7 +23,7 @@ pub fn open_loose(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Images, Vec<Skipped>), Error> {
     let source = Source::open(path)?;
-    let wanted = source.select(|entry| recognize(&entry.head).is_some() || has_image_extension(&entry.name));
+    let wanted = source.select(Entry::is_picture);
     let mut collector = Collector::new(options.size, options.framing, Some(wanted.len() as u64), progress);
     let mut pushed = Ok(());
     source.read(&wanted, MAX_IMAGE_FILE, &mut |entry, file| {

@@ -92,6 +92,15 @@ pub enum Note {
         /// The class.
         class: String,
     },
+    /// Images of one split are files of another one too, by links.
+    SharedImages {
+        /// How many.
+        images: usize,
+        /// The first of them, in the one split ...
+        earlier: String,
+        /// ... and in the other.
+        later: String,
+    },
     /// Images of several sizes, and no wanted size.
     Resized {
         /// Images of other sizes.
@@ -156,6 +165,7 @@ impl Note {
             Note::CifarNames { .. } => "cifar-names",
             Note::NumberedClasses => "numbered-classes",
             Note::UnicodeForms { .. } => "unicode-forms",
+            Note::SharedImages { .. } => "shared-images",
             Note::Resized { .. } => "resized",
         }
     }
@@ -212,6 +222,14 @@ impl fmt::Display for Note {
             }
             Note::UnicodeForms { class } => {
                 write!(f, "folders '{class}' whose names differ in their Unicode form only are one class")
+            }
+            Note::SharedImages { images, earlier, later } => {
+                let are = if *images == 1 {
+                    "image is the same file as one"
+                } else {
+                    "images are the same files as some"
+                };
+                write!(f, "{images} {are} of another split, by links ({later} = {earlier})")
             }
             Note::Resized { images, height, width } => {
                 write!(f, "{images} images of other sizes were resized to {height}x{width}")

@@ -3,13 +3,15 @@ use crate::dataset::{DataSet, Images, fingerprint};
 use crate::error::Error;
 use crate::fetch::data_folder;
 use crate::formats::{self, Loaded, cifar, shapes};
+use crate::names::readable;
 use crate::note::Note;
 use crate::options::Options;
 use crate::picture::{Picture, resize};
 use crate::progress::{Progress, Stage};
 use crate::source::Source;
-use crate::split::{Holdout, Part, divide};
+use crate::split::{Holdout, Part, SplitNames, divide};
 use rayon::prelude::*;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Opens DATA: `shapes`, `cifar10`, `cifar100`, or the path of a folder or an archive (`./cifar10` for a folder of
@@ -18,17 +20,22 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Missing or unknown data, damaged files, fewer than two classes, more unreadable images than
 /// [`Options::max_bad_percent`].
-pub fn open(data: &str, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<DataSet, Error> {
-    let (name, loaded, path) = match data {
-        "shapes" => ("shapes".to_string(), shapes::load(), PathBuf::from("shapes")),
-        "cifar10" | "cifar100" => {
-            let path = fetched(data)?;
-            (data.to_string(), load(&path, options, progress)?, path)
+pub fn open(
+    data: impl AsRef<OsStr>,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<DataSet, Error> {
+    let data = data.as_ref();
+    let (name, loaded, path) = match data.to_str() {
+        Some("shapes") => ("shapes".to_string(), shapes::load(), PathBuf::from("shapes")),
+        Some(name @ ("cifar10" | "cifar100")) => {
+            let path = fetched(name)?;
+            (name.to_string(), load(&path, options, progress)?, path)
         }
         _ => {
             let path = PathBuf::from(data);
-            let name = path.file_name().map_or(data.into(), |name| name.to_string_lossy());
-            (name.into_owned(), load(&path, options, progress)?, path)
+            let name = readable(path.file_name().unwrap_or(data)).into_owned();
+            (name, load(&path, options, progress)?, path)
         }
     };
     finish(name, &path, loaded, options)
@@ -43,10 +50,21 @@ pub fn is_named(data: &str) -> bool {
 ///
 /// # Errors
 /// As [`open`], but for unreadable images.
-pub fn has_test_split(data: &str, progress: &mut dyn FnMut(Progress)) -> Result<bool, Error> {
+pub fn has_test_split(
+    data: impl AsRef<OsStr>,
+    splits: &SplitNames,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<bool, Error> {
     let size = Some((cifar::SIDE, cifar::SIDE));
     let holdout = Some(Holdout::default());
-    let few = Options { size, holdout, limit: Some(1), max_bad_percent: 100.0, ..Options::default() };
+    let few = Options {
+        size,
+        holdout,
+        limit: Some(1),
+        splits: splits.clone(),
+        max_bad_percent: 100.0,
+        ..Options::default()
+    };
     Ok(open(data, &few, progress)?.notes.contains(&Note::HoldoutReplacesTest))
 }
 
@@ -75,7 +93,10 @@ fn fetched(data: &str) -> Result<PathBuf, Error> {
 /// Reads whatever is at `path`.
 fn load(path: &Path, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Loaded, Error> {
     progress(Progress { stage: Stage::Listing, done: 0, total: None });
-    formats::load(&Source::open(path)?, options, progress)
+    let source = Source::open(path)?;
+    let mut loaded = formats::load(&source, options, progress)?;
+    loaded.notes.extend(source.shared_images(&[&loaded.train, &loaded.validation, &loaded.test]));
+    Ok(loaded)
 }
 
 /// Checks what was read, divides it and takes its fingerprint.

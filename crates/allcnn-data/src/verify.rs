@@ -1,5 +1,6 @@
 //! What `allcnn data info` and `data verify` tell of a data set.
-use crate::dataset::{DataSet, Ignored, Images, Kind, Skipped};
+use crate::dataset::{DataSet, Images, Kind, Skipped};
+use crate::ignored::Ignored;
 use crate::note::Note;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -59,6 +60,10 @@ pub struct Verification {
     pub summary: Summary,
     /// Test images whose pixels equal those of a training image.
     pub test_images_in_train: usize,
+    /// Validation images that are among the training images too.
+    pub validation_images_in_train: usize,
+    /// Test images that are among the validation images too.
+    pub test_images_in_validation: usize,
     /// Training images whose pixels equal those of an earlier one.
     pub repeated_in_train: usize,
     /// Equal images with different labels, in or between the splits.
@@ -104,13 +109,15 @@ pub fn verify(set: &DataSet) -> Verification {
     let mut found = Verification {
         summary: Summary::of(set),
         test_images_in_train: 0,
+        validation_images_in_train: 0,
+        test_images_in_validation: 0,
         repeated_in_train: 0,
         contradicting_labels: 0,
         equal: Vec::new(),
         clean: false,
     };
-    let mut seen: HashMap<[u8; 32], (&str, u32)> = HashMap::new();
-    for (images, is_test) in [(&set.train, false), (&set.test, true)] {
+    let mut seen: HashMap<[u8; 32], (&str, u32, usize)> = HashMap::new();
+    for (split, images) in [&set.train, &set.validation, &set.test].into_iter().enumerate() {
         for (index, hash) in hashes(images).into_iter().enumerate() {
             let (name, label) = (images.names[index].as_str(), images.labels[index]);
             let hash = match hash {
@@ -120,15 +127,20 @@ pub fn verify(set: &DataSet) -> Verification {
                     continue;
                 }
             };
-            let Some((earlier, other)) = seen.get(&hash) else {
-                // Test images are compared with the training images only.
-                if !is_test {
-                    seen.insert(hash, (name, label));
+            let Some((earlier, other, of)) = seen.get(&hash) else {
+                // Held-out images are compared with other splits only.
+                if split < 2 {
+                    seen.insert(hash, (name, label, split));
                 }
                 continue;
             };
-            found.test_images_in_train += usize::from(is_test);
-            found.repeated_in_train += usize::from(!is_test);
+            match (of, split) {
+                (0, 0) => found.repeated_in_train += 1,
+                (0, 1) => found.validation_images_in_train += 1,
+                (0, _) => found.test_images_in_train += 1,
+                (_, 2) => found.test_images_in_validation += 1,
+                _ => continue,
+            }
             found.contradicting_labels += usize::from(*other != label);
             if found.equal.len() < LISTED {
                 found.equal.push((earlier.to_string(), name.to_string()));
@@ -136,7 +148,8 @@ pub fn verify(set: &DataSet) -> Verification {
         }
     }
     found.clean = found.summary.skipped.is_empty()
-        && found.test_images_in_train == 0
+        && found.test_images_in_train + found.validation_images_in_train + found.test_images_in_validation
+            == 0
         && found.contradicting_labels == 0;
     found
 }

@@ -2,11 +2,6 @@
 #![allow(clippy::unwrap_used)]
 mod support;
 use allcnn_data::{Holdout, Kind, Labels, Note, Options, decode::decode, open};
-use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::SerializedFileWriter;
-use std::sync::Arc;
 use support::*;
 use tempfile::tempdir;
 
@@ -185,33 +180,6 @@ fn python_batches_of_every_protocol_give_the_same() {
     assert_eq!(open_path(folder.path()).unwrap().train.labels, [99, 0, 50]);
     let options = Options { labels: Labels::Coarse, ..Options::default() };
     assert_eq!(open_with(folder.path(), &options).unwrap().train.labels, [19, 0, 7]);
-}
-
-/// A parquet file as Hugging Face's `datasets` lays it out.
-fn parquet_file(images: &[(Vec<u8>, i64)], names: Option<&str>) -> Vec<u8> {
-    let schema = "message schema { optional group image { optional binary bytes; optional binary path (UTF8); } \
-                  optional int64 label; }";
-    let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
-    let metadata = names.map(|names| vec![KeyValue::new("huggingface".to_string(), names.to_string())]);
-    let properties = WriterProperties::builder()
-        .set_key_value_metadata(metadata)
-        .set_compression(parquet::basic::Compression::SNAPPY)
-        .build();
-    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).unwrap();
-    let mut group = writer.next_row_group().unwrap();
-    let bytes: Vec<ByteArray> = images.iter().map(|(file, _)| ByteArray::from(file.clone())).collect();
-    let paths: Vec<ByteArray> = images.iter().map(|_| ByteArray::from("x.png")).collect();
-    for values in [bytes, paths] {
-        let mut column = group.next_column().unwrap().unwrap();
-        column.typed::<ByteArrayType>().write_batch(&values, Some(&vec![2; values.len()]), None).unwrap();
-        column.close().unwrap();
-    }
-    let labels: Vec<i64> = images.iter().map(|(_, label)| *label).collect();
-    let mut column = group.next_column().unwrap().unwrap();
-    column.typed::<Int64Type>().write_batch(&labels, Some(&vec![1; labels.len()]), None).unwrap();
-    column.close().unwrap();
-    group.close().unwrap();
-    writer.into_inner().unwrap()
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, absolute};
 
 use crate::augment::Augment;
-use crate::data::{self, DataSet, Images, Options, Progress, is_named};
+use crate::data::{self, DataSet, Images, Options, Progress, SplitNames, is_named};
 use crate::preprocess::Geometry;
 use crate::run::{DataRecord, Manifest};
 use crate::shown::escaped;
@@ -31,6 +31,15 @@ pub enum Error {
     /// The data cannot be read.
     #[error(transparent)]
     Data(#[from] data::Error),
+}
+
+/// Data that a user gives in the place of a run's own.
+#[derive(Clone, Copy, Debug)]
+pub struct GivenData<'a> {
+    /// Where it is.
+    pub place: &'a str,
+    /// Which of its splits are what, where their names do not tell.
+    pub splits: &'a SplitNames,
 }
 
 /// Data that was opened for a run.
@@ -143,6 +152,7 @@ fn as_trained(manifest: &Manifest, geometry: Geometry) -> Result<Options, Error>
     Ok(Options {
         size: Some((geometry.height, geometry.width)),
         holdout: record.holdout.as_deref().map(str::parse).transpose()?,
+        splits: record.split_names()?,
         labels: record.labels,
         limit: record.limit,
         framing: augment.framing(),
@@ -160,16 +170,19 @@ fn as_trained(manifest: &Manifest, geometry: Geometry) -> Result<Options, Error>
 pub fn open(
     (run, manifest): (&Path, &Manifest),
     geometry: Geometry,
-    given: Option<&str>,
+    given: Option<GivenData<'_>>,
     in_memory: bool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Opened, Error> {
     let record = &manifest.data;
     let trained = as_trained(manifest, geometry)?;
     let wanted = Options { on_disk: trained.on_disk && !in_memory, ..trained.clone() };
-    let own = if manifest.imported.is_some() {
+    // Other splits of the same images are other data.
+    let other = |given: GivenData| *given.splits != SplitNames::default() && *given.splits != trained.splits;
+    let own = if manifest.imported.is_some() || given.is_some_and(other) {
         Err(Error::Imported)
     } else {
+        let given = given.map(|given| given.place);
         // The fingerprint is of the images as they were trained on, in memory or on disk.
         let found = record.find(run, given, &mut |place| Ok(data::open(place, &trained, progress)?));
         found.and_then(|(place, mut data)| {
@@ -184,8 +197,9 @@ pub fn open(
         (Ok(data), _) => Ok(Opened { data, own: true }),
         (Err(error), None) => Err(error),
         (Err(_), Some(given)) => {
-            let whole = Options { holdout: None, limit: None, whole: true, ..wanted };
-            Ok(Opened { data: data::open(given, &whole, progress)?, own: false })
+            let splits = given.splits.clone();
+            let whole = Options { holdout: None, limit: None, splits, whole: true, ..wanted };
+            Ok(Opened { data: data::open(given.place, &whole, progress)?, own: false })
         }
     }
 }
@@ -201,6 +215,7 @@ mod tests {
             absolute: None,
             relative: None,
             holdout: None,
+            splits: None,
             labels: data::Labels::Fine,
             limit: None,
             fingerprint: data.fingerprint.clone(),
@@ -214,7 +229,7 @@ mod tests {
     fn a_place_is_noted_from_the_run_folder_and_from_the_root() {
         let folder = tempfile::tempdir().unwrap();
         let (run, photos) = (folder.path().join("runs/a"), folder.path().join("photos"));
-        [&run, &photos].map(|path| fs::create_dir_all(path).unwrap());
+        [&run, &photos].into_iter().for_each(|path| fs::create_dir_all(path).unwrap());
         let mut record = record(&shapes::draw(0, 1, 1));
         record.note_place(photos.to_str().unwrap(), &run);
         assert_eq!(record.relative.as_deref(), Some("../../photos"));

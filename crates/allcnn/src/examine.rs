@@ -8,8 +8,8 @@ use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::augment::{Augment, MAX_SHIFT};
-use crate::data::{DataSet, Identities, Identity, IdentitySet, Images};
-use crate::data_place::{self, Opened};
+use crate::data::{self, DataSet, Identities, Identity, IdentitySet, Images};
+use crate::data_place::{self, GivenData, Opened};
 use crate::evaluate::{Evaluation, Scores, TestSet, Views, score};
 use crate::known_images;
 use crate::plan::{Plan, PlanPurpose};
@@ -49,6 +49,8 @@ impl Which {
 pub struct Examination {
     /// Other data than that of the run.
     pub data: Option<String>,
+    /// Which splits of other data are what, where their names do not tell.
+    pub splits: data::SplitNames,
     /// Which images.
     pub split: Split,
     /// Which checkpoint.
@@ -104,8 +106,8 @@ pub fn examine<D: Device>(
     let manifest = run.manifest()?;
     let checkpoint = wanted.checkpoint.read(run)?;
     let preprocessor = run.read_preprocessing()?;
-    let mut opened =
-        open(wanted.data.as_deref(), (run, &manifest), preprocessor.geometry(), false, observer)?;
+    let given = wanted.data.as_deref().map(|place| GivenData { place, splits: &wanted.splits });
+    let mut opened = open(given, (run, &manifest), preprocessor.geometry(), false, observer)?;
     let split = if opened.own { wanted.split } else { wanted.split.or_only(&opened.data) };
     let images = relabelled(&mut opened.data, split, &checkpoint.classes)?;
     let input = checkpoint.network.input().into();
@@ -232,7 +234,7 @@ fn changed_words(changed: &[String], total: usize) -> String {
 /// # Errors
 /// Data that cannot be read; imported weights, which have none of their own.
 pub fn open(
-    data: Option<&str>,
+    data: Option<GivenData<'_>>,
     (run, manifest): (&RunFolder, &Manifest),
     geometry: Geometry,
     in_memory: bool,
@@ -240,7 +242,8 @@ pub fn open(
 ) -> Result<Opened, Error> {
     let mut progress = |progress| observer.observe(Event::Loading(progress));
     let opened = data_place::open((run.path(), manifest), geometry, data, in_memory, &mut progress)?;
-    for note in opened.data.notes.iter().filter(|note| opened.own || !note.is_of_training()) {
+    let told = |note: &&data::Note| note.is_warning() && (opened.own || !note.is_of_training());
+    for note in opened.data.notes.iter().filter(told) {
         observer.observe(Event::Warning(&note.to_string()));
     }
     Ok(opened)

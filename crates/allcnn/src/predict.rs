@@ -1,6 +1,6 @@
 //! What a trained network says about image files.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::data::Framing;
-use crate::data::decode::{decode_for, has_image_extension};
+use crate::data::decode::decode_for;
 use crate::evaluate::{probabilities, ranked};
 use crate::input::InputTransform;
 use crate::parameters::{Kind, Parameters};
@@ -135,35 +135,6 @@ pub fn trained<D: Device>(device: &D, checkpoint: &Checkpoint) -> Result<Paramet
     Ok(parameters)
 }
 
-/// The files among `paths`, and the image files in the folders among them and below, by name.
-///
-/// # Errors
-/// A folder that cannot be listed, with its path.
-pub fn image_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            collect(path, &mut files).map_err(|error| (path.clone(), error))?;
-        } else {
-            files.push(path.clone());
-        }
-    }
-    Ok(files)
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        if entry.file_type()?.is_dir() {
-            collect(&entry.path(), files)?; // links to folders are not followed: they may lead in circles
-        } else if has_image_extension(&entry.file_name().to_string_lossy()) {
-            files.push(entry.path());
-        }
-    }
-    Ok(())
-}
-
 /// The pixels of a file in that size; the error says in a few words what is wrong with it.
 pub(crate) fn picture(path: &Path, geometry: Geometry, framing: Framing) -> Result<Vec<u8>, String> {
     let Geometry { height, width, .. } = geometry;
@@ -172,6 +143,9 @@ pub(crate) fn picture(path: &Path, geometry: Geometry, framing: Framing) -> Resu
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("a pipe, a socket or a device")); // to open it could take for ever
+    }
     let mut bytes = Vec::new();
     File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST_FILE {

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic_file::write_atomically;
-use crate::data::{DataSet, Labels};
+use crate::data::{self, DataSet, Labels, SplitNames};
 use crate::net::Network;
 use crate::preprocess::Preprocessor;
 use crate::shown::PathText;
@@ -91,6 +91,9 @@ pub struct DataRecord {
     /// What was held out for testing, as it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdout: Option<String>,
+    /// Which of the data's own splits are what, as it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub splits: Option<String>,
     /// Which labels of CIFAR-100.
     #[serde(default, skip_serializing_if = "Labels::are_fine")]
     pub labels: Labels,
@@ -114,6 +117,14 @@ fn is_zero(number: &usize) -> bool {
 }
 
 impl DataRecord {
+    /// Which of the data's own splits are what; none named where none were given.
+    ///
+    /// # Errors
+    /// Names that are not understood.
+    pub fn split_names(&self) -> Result<SplitNames, data::Error> {
+        Ok(self.splits.as_deref().map(str::parse).transpose()?.unwrap_or_default())
+    }
+
     /// The split whose images choose the best epoch of a training; none where every image is trained on.
     pub fn selected_on(&self) -> Option<Split> {
         match (self.validation_images, self.test_images) {
@@ -157,6 +168,9 @@ pub struct Manifest {
     /// steps, and the recipe says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<String>,
+    /// What was decided while they were imported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub import_notes: Vec<String>,
     /// Height and width that the network was planned for, where they were given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<[usize; 2]>,
@@ -195,6 +209,9 @@ impl Manifest {
         note("model", self.model.clone(), request.model.clone());
         note("input", size(self.input), size(request.input.map(|(height, width)| [height, width])));
         note("holdout", self.data.holdout.clone().unwrap_or_else(default), holdout.unwrap_or_else(default));
+        let own = |splits: Option<String>| splits.unwrap_or_else(|| "the data's own".into());
+        let splits = Some(request.splits.to_string()).filter(|splits| !splits.is_empty());
+        note("splits", own(self.data.splits.clone()), own(splits));
         note("labels", self.data.labels.to_string(), request.labels.to_string());
         note("limit", limit(self.data.limit), limit(request.limit));
         let settings = |recipe: &Recipe| toml::Table::try_from(recipe).unwrap_or_default();
@@ -405,6 +422,7 @@ mod tests {
             program: PROGRAM.into(),
             model: "all-cnn-c".into(),
             imported: None,
+            import_notes: vec![],
             input: None,
             total_steps: 400,
             epoch_steps: 40,
@@ -413,6 +431,7 @@ mod tests {
                 absolute: None,
                 relative: None,
                 holdout: None,
+                splits: None,
                 labels: Labels::Fine,
                 limit: Some(500),
                 fingerprint: "ab12".into(),

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use allcnn::data::pictures;
 use allcnn::examine::{Examination, Split, Which, examine};
-use allcnn::predict::{Prediction, Predictor, image_files};
+use allcnn::predict::{Prediction, Predictor};
 use allcnn::run::{RunError, RunFolder};
 use allcnn::train::{Checkpoint, End, Error, Event, Finished, Observer, Recipe, Request, resume, start};
 use allcnn_device::Reference;
@@ -48,6 +49,7 @@ impl Place {
             input: None,
             data: self.path("images").display().to_string(),
             holdout: None,
+            splits: Default::default(),
             labels: allcnn::data::Labels::Fine,
             limit: None,
             recipe: Recipe { epochs: 8, learning_rate: 0.05, seed: 3, ..recipe() },
@@ -85,7 +87,7 @@ fn a_run_leaves_what_the_others_begin_from() {
     fs::write(place.path("images/test/text.png"), "not an image").unwrap();
     let checkpoint = run.read_best().unwrap();
     let mut predictor = Predictor::new(&Reference, &run, checkpoint, 5).unwrap();
-    let mut files = image_files(&[place.path("images/test")]).unwrap();
+    let mut files = pictures(&[place.path("images/test")]).unwrap().files;
     files.push(place.path("images/none.png"));
     let answers = predictor.predict(&files, 2).unwrap();
     assert_eq!(answers.len(), 14);

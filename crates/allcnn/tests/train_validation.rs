@@ -107,6 +107,7 @@ impl Place {
             input: None,
             data: self.path("images").display().to_string(),
             holdout: None,
+            splits: Default::default(),
             labels: allcnn::data::Labels::Fine,
             limit: None,
             recipe: Recipe { epochs: 6, learning_rate: 0.2, seed: 3, ..recipe() },

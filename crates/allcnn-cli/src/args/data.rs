@@ -1,9 +1,10 @@
 //! The flags of `allcnn data`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use allcnn::data::Holdout;
 use allcnn::data::fetch::FetchTarget;
+use allcnn::data::{Holdout, SplitNames};
 use clap::{Args, Subcommand};
 
 use super::TEMPLATE;
@@ -43,10 +44,13 @@ pub enum DataCommand {
 #[derive(Debug, Args)]
 pub struct DataInfoArgs {
     /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files
-    pub data: String,
+    pub data: OsString,
     /// Without test images: keep the last N or P% images of each class, by name, for testing [default: 10%]
     #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
     pub holdout: Option<Holdout>,
+    /// Which of the data's folders or files are the splits, where their names do not tell
+    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>)]
+    pub splits: Option<SplitNames>,
     /// Do not load the photographs of a folder: `info` counts them, `verify` decodes one after the other
     #[arg(long)]
     pub on_disk: bool,
@@ -76,7 +80,10 @@ pub struct DataFetchArgs {
 #[derive(Debug, Args)]
 pub struct DataConvertArgs {
     /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files
-    pub data: String,
+    pub data: OsString,
+    /// Which of the data's folders or files are the splits, where their names do not tell
+    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>)]
+    pub splits: Option<SplitNames>,
     /// The archive to write
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,

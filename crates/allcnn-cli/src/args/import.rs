@@ -10,7 +10,7 @@ use crate::values::{image_size, scaling};
 /// `allcnn import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The weights: safetensors with PyTorch's names, or a .caffemodel
+    /// The weights: a state dict of PyTorch, as safetensors or .pt, or a .caffemodel; the content tells which
     pub weights: PathBuf,
     /// The network that they belong to: a name (see `allcnn models`) or a TOML file of layers
     #[arg(long, value_name = "NAME|FILE")]
@@ -18,7 +18,7 @@ pub struct ImportArgs {
     /// Plan the network for pictures of this size, where its layers allow it [default: the network's own]
     #[arg(long, value_name = "HxW", value_parser = image_size)]
     pub input: Option<(usize, usize)>,
-    /// A text file with the name of a class a line, in the order of the outputs [default: class 0, class 1, ...]
+    /// A text file with the name of a class a line, in the order of the outputs; blank lines at its end are none [default: class 0, class 1, ...]
     #[arg(long, value_name = "FILE")]
     pub classes_file: Option<PathBuf>,
     /// What the network takes for a pixel: none (value / 255), imagenet (torchvision's mean and deviation), caffe (value -

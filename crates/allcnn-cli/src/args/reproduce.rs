@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use allcnn::data::Holdout;
+use allcnn::data::{Holdout, SplitNames};
 
 use super::{Common, SplitChoice, TEMPLATE};
 use crate::values::{count, learning_rate, range};
@@ -117,6 +117,9 @@ pub struct TableArgs {
     /// Keep the last N or P% images of each class, by name, for testing; needed without a test split
     #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
     pub holdout: Option<Holdout>,
+    /// Which of the data's folders or files are the splits, where their names do not tell
+    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>)]
+    pub splits: Option<SplitNames>,
     /// Use only the first N training images, spread over the classes
     #[arg(long, value_name = "N", value_parser = count::<usize>(usize::MAX))]
     pub limit: Option<usize>,
@@ -160,6 +163,9 @@ pub struct PatchFigureArgs {
     /// Other images than the run's
     #[arg(long)]
     pub data: Option<String>,
+    /// Which of the data's folders or files are the splits, where their names do not tell
+    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>, requires = "data")]
+    pub splits: Option<SplitNames>,
     /// Which images of the data [default: train, or test where there are no others]
     #[arg(long, value_enum)]
     pub split: Option<SplitChoice>,
@@ -183,6 +189,9 @@ pub struct ImageFigureArgs {
     /// Other images than the run's
     #[arg(long, conflicts_with = "images")]
     pub data: Option<String>,
+    /// Which of the data's folders or files are the splits, where their names do not tell
+    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>, requires = "data")]
+    pub splits: Option<SplitNames>,
     /// How many images
     #[arg(long, value_name = "N", default_value = "4", value_parser = count::<usize>(1000))]
     pub count: usize,

@@ -1,9 +1,10 @@
 //! `allcnn data`: looks at data, fetches, converts and verifies it.
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use allcnn::data::verify::{Summary, Verification, verify};
-use allcnn::data::{self, DataSet, Framing, Kind, Options, convert, fetch};
+use allcnn::data::{self, DataSet, Framing, Ignored, Kind, Options, convert, fetch};
 use allcnn::shown::{PathText, escaped};
 
 use crate::args::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs};
@@ -29,14 +30,15 @@ pub fn run(command: &DataCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn open(data: &str, options: &Options, quiet: bool) -> anyhow::Result<DataSet> {
+fn open(data: &OsStr, options: &Options, quiet: bool) -> anyhow::Result<DataSet> {
     let mut loading = LoadingProgress::new(Progress::new(quiet));
     Ok(data::open(data, options, &mut |at| loading.show(at))?)
 }
 
 /// How data is read to be looked at.
 fn options(arguments: &DataInfoArgs) -> Options {
-    let options = Options { holdout: arguments.holdout, ..Options::default() };
+    let splits = arguments.splits.clone().unwrap_or_default();
+    let options = Options { holdout: arguments.holdout, splits, one_class: true, ..Options::default() };
     if !arguments.on_disk {
         return options;
     }
@@ -78,12 +80,19 @@ fn fetch_archive(arguments: &DataFetchArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn convert_data(arguments: &DataConvertArgs) -> anyhow::Result<ExitCode> {
-    let set = open(&arguments.data, &Options::default(), arguments.quiet)?;
+    let splits = arguments.splits.clone().unwrap_or_default();
+    let set = open(&arguments.data, &Options { splits, ..Options::default() }, arguments.quiet)?;
     let mut loading = LoadingProgress::new(Progress::new(arguments.quiet));
     convert::convert(&set, &arguments.to, &mut |at| loading.show(at))?;
     loading.end();
-    let (train, test) = (thousands(set.train.len() as u64), thousands(set.test.len() as u64));
-    output::text(&format!("{}: {train} training images, {test} test images\n", arguments.to.shown()))?;
+    let [train, validation, test] =
+        [&set.train, &set.validation, &set.test].map(|split| thousands(split.len() as u64));
+    let validation =
+        if set.validation.is_empty() { String::new() } else { format!("{validation} validation images, ") };
+    output::text(&format!(
+        "{}: {train} training images, {validation}{test} test images\n",
+        arguments.to.shown()
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -98,29 +107,53 @@ fn kind(kind: Kind) -> &'static str {
 }
 
 fn words(summary: &Summary) -> String {
+    let validates = summary.validation > 0;
     let mut text = format!(
-        "{}: {}, {} classes, {}x{}, {} training images, {} test images\n\n",
+        "{}: {}, {} class{}, {}x{}, {} training images, {}{} test images\n\n",
         escaped(&summary.name),
         kind(summary.kind),
         summary.classes.len(),
+        if summary.classes.len() == 1 { "" } else { "es" },
         summary.height,
         summary.width,
         thousands(summary.train as u64),
+        if validates {
+            format!("{} validation images, ", thousands(summary.validation as u64))
+        } else {
+            String::new()
+        },
         thousands(summary.test as u64)
     );
-    let mut table = Table::new(&[("class", Align::Left), ("training", Align::Right), ("test", Align::Right)]);
+    let mut columns = vec![("class", Align::Left), ("training", Align::Right)];
+    columns.extend(validates.then_some(("validation", Align::Right)));
+    columns.push(("test", Align::Right));
+    let mut table = Table::new(&columns);
     for class in &summary.classes {
-        table.row([class.name.clone(), class.train.to_string(), class.test.to_string()]);
+        let mut row = vec![class.name.clone(), class.train.to_string()];
+        row.extend(validates.then(|| class.validation.to_string()));
+        row.push(class.test.to_string());
+        table.row(row);
     }
     text += &format!("{table}\nfingerprint {}\n", summary.fingerprint);
     for note in &summary.notes {
         text += &format!("note: {}\n", escaped(&note.to_string()));
     }
+    text += &ignored(&summary.ignored);
     if !summary.skipped.is_empty() {
         text += &format!("left out: {} that cannot be read\n", summary.skipped.len());
         for file in summary.skipped.iter().take(MOST_LISTED) {
             text += &format!("  {}: {}\n", escaped(&file.file), escaped(&file.reason));
         }
+    }
+    text
+}
+
+/// A line for each reason why files were left out; for kinds of pictures that are not read one for each folder.
+fn ignored(ignored: &[Ignored]) -> String {
+    let line = |one: &Ignored| format!("{}\n", escaped(&one.to_string()));
+    let mut text: String = ignored.iter().take(MOST_LISTED).map(line).collect();
+    if let Some(more) = ignored.len().checked_sub(MOST_LISTED).filter(|more| *more > 0) {
+        text += &format!("... and {more} more such lines; --json has all\n");
     }
     text
 }
@@ -137,6 +170,8 @@ fn findings(found: &Verification) -> String {
     };
     line(found.summary.skipped.len(), "files cannot be read");
     line(found.test_images_in_train, "test images are among the training images too");
+    line(found.validation_images_in_train, "validation images are among the training images too");
+    line(found.test_images_in_validation, "test images are among the validation images too");
     line(found.repeated_in_train, "training images are there more than once");
     line(found.contradicting_labels, "equal images have different classes");
     for (earlier, later) in found.equal.iter().take(MOST_LISTED) {

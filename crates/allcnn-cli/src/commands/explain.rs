@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use allcnn::predict::image_files;
 use allcnn::run::RunFolder;
 use allcnn::shown::{PathText, escaped};
 use allcnn::visualise::render::Shading;
 use allcnn::visualise::{Coloring, Entry, Explained, FileExplainer, Place, Request, Unit, plate};
 use allcnn_device::Device;
-use anyhow::{Context, anyhow, bail};
+use anyhow::Context;
 
 use super::picture;
 use crate::args::{ExplainArgs, MapChoice};
@@ -29,11 +28,7 @@ pub fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
     }
     let request = request(arguments)?;
     let run = RunFolder::open(&arguments.run)?;
-    let files = image_files(&arguments.images)
-        .map_err(|(path, error)| anyhow!("cannot list the folder {}: {error}", path.shown()))?;
-    if files.is_empty() {
-        bail!("no pictures in {}: expected .jpg, .png and the like", arguments.images[0].shown());
-    }
+    let files = picture::given(&arguments.images, arguments.common.quiet)?;
     on_device!(device::open(&arguments.common)?, |device| {
         explain(arguments, FileExplainer::new(&device, &run, &request, files.len())?, &files)
     })

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use allcnn::data::SplitNames;
+use allcnn::data_place::GivenData;
 use allcnn::examine::Split;
 use allcnn::run::RunFolder;
 use allcnn::shown::PathText;
@@ -35,7 +37,8 @@ fn explore<D: Device>(
         return draw(arguments, explorer, choice);
     }
     let progress = Progress::new(arguments.common.quiet);
-    let scanned = open(explorer, arguments.data.as_ref(), arguments.split, progress)?;
+    let data = (arguments.data.as_deref(), arguments.splits.as_ref());
+    let scanned = open(explorer, data, arguments.split, progress)?;
     let methods = picture::methods(arguments.method);
     let filters = scan(explorer, &choice, &scanned, (arguments.patches, &methods), progress)?;
     let sheet = explorer.patch_sheet(&choice, &scanned, &filters, (arguments.patches, &methods));
@@ -52,7 +55,7 @@ fn explore<D: Device>(
 /// Opens the images, with their progress.
 pub fn open<D: Device>(
     explorer: &FeatureExplorer<'_, D>,
-    data: Option<&String>,
+    (data, splits): (Option<&str>, Option<&SplitNames>),
     split: Option<SplitChoice>,
     progress: Progress,
 ) -> anyhow::Result<Scanned> {
@@ -62,7 +65,9 @@ pub fn open<D: Device>(
         Event::Warning(text) => streams::warning(text),
         _ => {}
     };
-    Ok(explorer.open(data.map(String::as_str), split.map(Split::from), &mut observer)?)
+    let own_names = SplitNames::default();
+    let data = data.map(|place| GivenData { place, splits: splits.unwrap_or(&own_names) });
+    Ok(explorer.open(data, split.map(Split::from), &mut observer)?)
 }
 
 /// Scans the images, with a bar.

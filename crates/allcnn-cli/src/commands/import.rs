@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use allcnn::import::{Import, Imported};
+use allcnn::import::{Container, Form, Import, Imported, Note};
 use allcnn::shown::{PathText, escaped};
 use serde::Serialize;
 
 use crate::args::ImportArgs;
 use crate::output::{self, thousands};
+use crate::streams;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
@@ -18,6 +19,7 @@ struct Document {
     classes: usize,
     parameters: usize,
     preprocess: String,
+    notes: Vec<Note>,
 }
 
 /// Imports and tells what was found.
@@ -29,19 +31,23 @@ pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
         class_names: arguments.classes_file.clone(),
         scaling: arguments.preprocess.clone(),
     };
-    let Imported { run, form, network, scaling } = import.into_run(&arguments.out)?;
+    let Imported { run, container, form, network, scaling, notes } = import.into_run(&arguments.out)?;
     let document = Document {
         run: run.path().text(),
         model: network.name().to_owned(),
-        form: form.to_string(),
+        form: form_text(container, form),
         classes: network.classes(),
         parameters: network.info().parameters,
         preprocess: scaling.to_string(),
+        notes,
     };
+    for note in &document.notes {
+        streams::message(&format!("note: {}", escaped(&note.text)));
+    }
     if arguments.json {
         output::json(&document)?;
     } else {
-        let Document { run, model, form, classes, parameters, preprocess } = document;
+        let Document { run, model, form, classes, parameters, preprocess, .. } = document;
         let parameters = thousands(parameters as u64);
         output::text(&format!(
             "weights     {form}\nnetwork     {model}, {parameters} parameters, {classes} classes\n\
@@ -50,4 +56,12 @@ pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
         ))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The file in words.
+fn form_text(container: Container, form: Form) -> String {
+    match form {
+        Form::Caffe => container.to_string(),
+        form => format!("{container} {form}"),
+    }
 }

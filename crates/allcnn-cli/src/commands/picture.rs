@@ -1,15 +1,32 @@
-//! Sheets of pictures as files.
+//! Pictures that are given, and sheets of pictures as files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use allcnn::atomic_file::write_atomically_with;
-use allcnn::shown::PathText;
+use allcnn::data::{Ignored, Pictures, pictures};
+use allcnn::shown::{PathText, escaped};
 use allcnn::visualise::Method;
 use allcnn::visualise::render::Sheet;
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::args::MethodChoice;
 use crate::failure::WrongUsage;
+use crate::progress::Progress;
+
+/// The pictures that are given, by themselves or by their folders, of which there must be some; what else lies in the
+/// folders is told.
+pub fn given(paths: &[PathBuf], quiet: bool) -> anyhow::Result<Vec<PathBuf>> {
+    let Pictures { files, ignored } = pictures(paths)?;
+    for ignored in Ignored::by_reason(&ignored) {
+        Progress::new(quiet).note(&escaped(&ignored.to_string()));
+    }
+    match paths.first() {
+        Some(path) if files.is_empty() => {
+            bail!("no pictures in {}: expected JPEG, PNG and the like", path.shown())
+        }
+        _ => Ok(files),
+    }
+}
 
 /// Refuses, before anything is done, a name that says another kind of file.
 pub fn check_name(flag: &str, path: &Path, kind: &str) -> Result<(), WrongUsage> {

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use allcnn::predict::{Prediction, Predictor, image_files};
+use allcnn::predict::{Prediction, Predictor};
 use allcnn::run::RunFolder;
-use allcnn::shown::{PathText, escaped};
+use allcnn::shown::escaped;
 use allcnn_device::Device;
-use anyhow::{anyhow, bail};
 
+use super::picture;
 use crate::args::PredictArgs;
 use crate::device::{self, on_device};
 use crate::failure::EXIT_FAILED;
@@ -23,11 +23,7 @@ const BATCH: usize = 32;
 pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
     let run = RunFolder::open(&arguments.run)?;
     let checkpoint = run.read_best()?;
-    let files = image_files(&arguments.images)
-        .map_err(|(path, error)| anyhow!("cannot list the folder {}: {error}", path.shown()))?;
-    if files.is_empty() {
-        bail!("no pictures in {}: expected .jpg, .png and the like", arguments.images[0].shown());
-    }
+    let files = picture::given(&arguments.images, arguments.common.quiet)?;
     let device = device::open(&arguments.common)?;
     let predictions = on_device!(device, |device| {
         predict(arguments, Predictor::new(&device, &run, checkpoint, BATCH.min(files.len()))?, &files)

@@ -9,11 +9,25 @@ use crate::error::Error;
 use crate::options::{Labels, Options};
 use crate::progress::Progress;
 use crate::source::{Entry, Source};
+use crate::text;
 
 /// A list of class names has at most so many bytes.
 const MAX_LIST: u64 = 1 << 20;
 
-pub(super) const FORMAT: Format = Format { recognizes: |source| source.entries.iter().any(is_batch), load };
+pub(super) const FORMAT: Format = Format {
+    name: "CIFAR binary batches",
+    recognizes: |source| source.entries.iter().any(is_batch),
+    uses: is_used,
+    images,
+    load,
+};
+
+/// The lists of class names, where the official archives have them.
+const LISTS: [&str; 3] = ["batches.meta.txt", "fine_label_names.txt", "coarse_label_names.txt"];
+
+fn is_used(entry: &Entry) -> bool {
+    is_batch(entry) || LISTS.contains(&entry.file_name())
+}
 
 /// True for what may be a CIFAR binary batch: its size and first label fit, or it is named like one.
 fn is_batch(entry: &Entry) -> bool {
@@ -23,6 +37,15 @@ fn is_batch(entry: &Entry) -> bool {
     };
     let named = entry.name.to_ascii_lowercase().ends_with(".bin");
     named || fits(Variant::Cifar10, 10) || fits(Variant::Cifar100, 20)
+}
+
+/// How many images the whole batches hold.
+fn images(source: &Source, _: &Options) -> Result<usize, Error> {
+    let records = |entry: &Entry| {
+        let record = guess_variant(entry).record() as u64;
+        if entry.size.is_multiple_of(record) { (entry.size / record) as usize } else { 0 }
+    };
+    Ok(source.entries.iter().filter(|entry| is_batch(entry)).map(records).sum())
 }
 
 fn load(source: &Source, options: &Options, _: &mut dyn FnMut(Progress)) -> Result<Loaded, Error> {
@@ -61,10 +84,13 @@ fn class_names(source: &Source, variant: Variant, labels: Labels) -> Result<Name
     let Some(list) = source.entries.iter().position(|entry| entry.file_name() == listed) else {
         return Ok(None);
     };
-    let text = source.read_one(list, MAX_LIST)?;
-    let text = String::from_utf8_lossy(&text);
-    let names: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(nfc).collect();
-    Ok((!names.is_empty()).then(|| (source.entries[list].name.clone(), names)))
+    let file = source.entries[list].name.clone();
+    let text = match text::decode(&source.read_one(list, MAX_LIST)?) {
+        Ok(text) => text,
+        Err(error) => return Err(Error::List { file, what: error.to_string() }),
+    };
+    let names: Vec<String> = text::lines(&text).map(|(_, name)| nfc(text::unquoted(name))).collect();
+    Ok((!names.is_empty()).then_some((file, names)))
 }
 
 /// Guesses the set of a batch by its size; a size that fits neither is taken by its name.

@@ -13,11 +13,32 @@ use crate::progress::Progress;
 use crate::source::{Entry, Source};
 use std::collections::HashMap;
 
-pub(super) const FORMAT: Format = Format { recognizes: |source| source.entries.iter().any(is_pickle), load };
+pub(super) const FORMAT: Format = Format {
+    name: "CIFAR python batches",
+    recognizes: |source| source.entries.iter().any(is_pickle),
+    uses: is_pickle,
+    images,
+    load,
+};
 
-/// True for what starts like a pickle of a protocol that is read.
+/// True for what starts like a pickle; the oldest protocols have no mark, but begin with a dictionary.
 fn is_pickle(entry: &Entry) -> bool {
-    matches!(entry.head.as_slice(), [0x80, 2..=5, ..])
+    matches!(
+        entry.head.as_slice(),
+        [0x80, 2..=5, ..] | [b'(', b'd', b'p', b'0'..=b'9', ..] | [b'}', b'q', 0..=1, ..]
+    )
+}
+
+/// How many images the batches hold.
+fn images(source: &Source, options: &Options) -> Result<usize, Error> {
+    let mut images = 0;
+    for pickle in source.select(is_pickle) {
+        let file = source.read_one(pickle, MAX_BATCH)?;
+        if let Ok(PythonFile::Batch(batch, _)) = read(&source.entries[pickle].name, &file, options.labels) {
+            images += batch.len();
+        }
+    }
+    Ok(images)
 }
 
 fn load(source: &Source, options: &Options, _: &mut dyn FnMut(Progress)) -> Result<Loaded, Error> {

@@ -3,9 +3,9 @@ use super::class_name::nfc;
 use super::lists::Lists;
 use super::split_folders::{Belongs, Folders, Image};
 use super::split_name::{SplitName, is_no_class};
-use crate::dataset::{Ignored, Skipped};
-use crate::decode::{has_image_extension, recognize};
+use crate::dataset::Skipped;
 use crate::error::Error;
+use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::Options;
 use crate::source::{Entry, Source};
@@ -24,18 +24,13 @@ pub(super) struct Layout {
     pub notes: Vec<Note>,
 }
 
-/// True when an entry is an image, or claims to be one.
-pub(super) fn is_image(entry: &Entry) -> bool {
-    recognize(&entry.head).is_some() || has_image_extension(&entry.name)
-}
-
 /// Finds splits and classes in the names of the images, in the lists beside them, and in what the options say.
 pub(super) fn lay_out(source: &Source, options: &Options) -> Result<Layout, Error> {
     let mut images: Vec<Image> = source
         .entries
         .iter()
         .enumerate()
-        .filter(|(_, entry)| is_image(entry))
+        .filter(|(_, entry)| entry.is_picture())
         .map(|(index, entry)| (index, entry.name.split('/').collect()))
         .collect();
     images.sort_by(|a, b| a.1.cmp(&b.1));
@@ -168,18 +163,18 @@ impl<'s> Found<'s> {
 
     /// A folder in the place of a class folder whose files are no images that can be read.
     fn check_lost_classes(&mut self) -> Result<(), Error> {
-        let mut lost: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for entry in self.source.entries.iter().filter(|entry| !is_image(entry)) {
+        let mut lost: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
+        for entry in self.source.entries.iter().filter(|entry| !entry.is_picture()) {
             let parts: Vec<&str> = entry.name.split('/').collect();
             if let Belongs::Class(_, class) = self.folders.place(&parts)
                 && !self.splits.iter().any(|split| split.contains_key(&nfc(class)))
             {
-                lost.entry(nfc(class)).or_default().push(&entry.name);
+                lost.entry(nfc(class)).or_default().push(entry);
             }
         }
         for (class, files) in lost {
-            if let Some(picture) = files.iter().find(|file| is_foreign_picture(file)) {
-                let example = picture.to_string();
+            if let Some(picture) = files.iter().find(|entry| entry.kind.may_be_a_class()) {
+                let example = format!("{} ({})", picture.name, picture.kind.reason());
                 let path = self.source.path().to_path_buf();
                 return Err(Error::LostClass { path, class, files: files.len(), example });
             }
@@ -277,15 +272,4 @@ impl<'s> Found<'s> {
         }
         ignored
     }
-}
-
-/// Whether a name ends like a picture's of a form that is not read.
-fn is_foreign_picture(name: &str) -> bool {
-    let Some((_, extension)) = name.rsplit_once('.') else { return false };
-    let known = [
-        "heic", "heif", "avif", "jxl", "jp2", "j2k", "jpx", "svg", "psd", "ico", "tga", "dds", "exr", "hdr",
-        "pcx", "dng", "cr2", "cr3", "nef", "arw", "raf", "orf", "rw2", "raw", "ppm", "pgm", "pbm", "pnm",
-        "pam", "dcm", "eps", "xcf", "fits", "npy", "mat",
-    ];
-    known.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }

@@ -1,10 +1,11 @@
 //! What a format is, and what it hands over.
-use crate::dataset::{Ignored, Images, Kind, Skipped};
+use crate::dataset::{Images, Kind, Skipped};
 use crate::error::Error;
+use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::Options;
 use crate::progress::Progress;
-use crate::source::Source;
+use crate::source::{Entry, Source};
 
 /// A batch or a parquet file in an archive has at most so many bytes.
 pub(super) const MAX_BATCH: u64 = 4 << 30;
@@ -14,8 +15,14 @@ type Load = fn(&Source, &Options, &mut dyn FnMut(Progress)) -> Result<Loaded, Er
 
 /// A format of data.
 pub(super) struct Format {
+    /// Its name for people.
+    pub name: &'static str,
     /// Whether a source holds it, told by names, sizes and first bytes.
     pub recognizes: fn(&Source) -> bool,
+    /// Which files it may read; the others are counted.
+    pub uses: fn(&Entry) -> bool,
+    /// How many images it would read; asked where several formats recognize a source.
+    pub images: fn(&Source, &Options) -> Result<usize, Error>,
     /// Reads a source that it recognizes.
     pub load: Load,
 }

@@ -1,6 +1,7 @@
 //! Image folders: `train/CLASS/*.jpg` with `test/` or `val/`, or class folders alone; on disk or in an archive.
-use super::class_folders::{Layout, is_image, lay_out};
+use super::class_folders::{Layout, lay_out};
 use super::format::{Format, Loaded};
+use super::lists::is_list;
 use super::split_name::SplitName;
 use crate::collect::{Collector, Item};
 use crate::dataset::{Images, Kind};
@@ -9,7 +10,7 @@ use crate::error::Error;
 use crate::note::Note;
 use crate::options::Options;
 use crate::progress::Progress;
-use crate::source::Source;
+use crate::source::{Entry, Source};
 use crate::split::{Part, divide};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -17,10 +18,21 @@ use std::ops::ControlFlow;
 /// A single image file has at most so many bytes.
 const MAX_IMAGE_FILE: u64 = 256 << 20;
 
-pub(super) const FORMAT: Format = Format { recognizes: |source| source.entries.iter().any(is_image), load };
+pub(super) const FORMAT: Format = Format {
+    name: "an image folder",
+    recognizes: |source| source.entries.iter().any(Entry::is_picture),
+    uses: |entry| entry.is_picture() || is_list(entry),
+    images,
+    load,
+};
 
 /// For each split the entries with their labels.
 type Splits = [Vec<(usize, u32)>; 3];
+
+/// How many pictures lie in folders: those beside other data may be samples or drawings.
+fn images(source: &Source, _: &Options) -> Result<usize, Error> {
+    Ok(source.entries.iter().filter(|entry| entry.is_picture() && entry.name.contains('/')).count())
+}
 
 /// Reads an image folder.
 fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Loaded, Error> {
@@ -93,7 +105,7 @@ fn on_disk(
     for (images, places) in splits.iter_mut().zip(places) {
         for &(entry, label) in places {
             let file = source.file(entry).ok_or_else(|| Error::NotOnDisk(source.path().to_path_buf()))?;
-            images.files.push(file.to_path_buf());
+            images.files.push(file);
             images.labels.push(label);
             images.names.push(source.entries[entry].name.clone());
         }

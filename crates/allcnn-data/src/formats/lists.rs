@@ -3,6 +3,7 @@
 //! (`n01440764`).
 use crate::error::Error;
 use crate::source::{Entry, Source};
+use crate::text;
 use csv::StringRecord;
 use std::collections::{BTreeSet, HashMap};
 
@@ -202,8 +203,17 @@ impl ClassList {
 fn find(source: &Source, names: &[&str]) -> Result<Option<(String, String)>, Error> {
     let is_named = |entry: &Entry| names.contains(&entry.file_name());
     let Some(place) = source.entries.iter().position(is_named) else { return Ok(None) };
-    let text = source.read_one(place, MAX_LIST)?;
-    Ok(Some((source.entries[place].name.clone(), String::from_utf8_lossy(&text).into_owned())))
+    let file = source.entries[place].name.clone();
+    match text::decode(&source.read_one(place, MAX_LIST)?) {
+        Ok(text) => Ok(Some((file, text))),
+        Err(error) => Err(Error::List { file, what: error.to_string() }),
+    }
+}
+
+/// Whether a file is one of the lists.
+pub(super) fn is_list(entry: &Entry) -> bool {
+    let lists = [&LABEL_FILES[..], &CLASS_FILES, &FOLDER_FILES, &NAME_FILES];
+    lists.iter().any(|names| names.contains(&entry.file_name()))
 }
 
 /// An image's name without folder and extension.

@@ -9,13 +9,17 @@ mod format;
 mod image_folder;
 mod lists;
 pub(crate) mod parquet;
-pub(crate) mod pickle;
+pub mod pickle;
+mod pickle_text;
 pub mod shapes;
 mod split_files;
 mod split_folders;
 mod split_name;
 
 use crate::error::Error;
+use crate::file_kind::FileKind;
+use crate::ignored::Ignored;
+use crate::note::Note;
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::source::Source;
@@ -27,15 +31,48 @@ pub(crate) use split_name::SplitName;
 const FORMATS: [Format; 4] =
     [parquet::FORMAT, image_folder::FORMAT, cifar_python::FORMAT, cifar_binary::FORMAT];
 
+/// Of several forms of data, one with so many times as many images as any other is what is meant.
+const CLEAR: usize = 20;
+
 /// Loads a source.
 pub(crate) fn load(
     source: &Source,
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Loaded, Error> {
-    match FORMATS.iter().find(|format| (format.recognizes)(source)) {
-        Some(format) => (format.load)(source, options, progress),
-        None => Err(unknown(source)),
+    let (format, beside) = choose(source, options)?;
+    let mut loaded = (format.load)(source, options, progress)?;
+    let mut left_out = source.ignored.clone();
+    left_out.append(source.left_out(format.uses));
+    loaded.ignored.extend(left_out.list());
+    loaded.notes.extend(beside);
+    Ok(loaded)
+}
+
+/// The format of a source. Where several recognize it, a stray file does not decide: it is the one with by far the most images,
+/// and what else there is, is told.
+fn choose(source: &Source, options: &Options) -> Result<(&'static Format, Option<Note>), Error> {
+    let found: Vec<&Format> = FORMATS.iter().filter(|format| (format.recognizes)(source)).collect();
+    let (Some(first), true) = (found.first(), found.len() > 1) else {
+        return found.first().map(|format| (*format, None)).ok_or_else(|| unknown(source));
+    };
+    let mut counted = Vec::new();
+    for format in &found {
+        counted.push(((format.images)(source, options)?, *format));
+    }
+    counted.retain(|(images, _)| *images > 0);
+    counted.sort_by_key(|(images, _)| std::cmp::Reverse(*images));
+    let words = |counted: &[(usize, &Format)]| {
+        let forms = counted.iter().map(|(images, format)| format!("{} ({images} images)", format.name));
+        forms.collect::<Vec<_>>().join(" and ")
+    };
+    match counted.as_slice() {
+        [] => Ok((first, None)),
+        [(_, only)] => Ok((only, None)),
+        [(most, format), others @ ..] if *most >= CLEAR * others[0].0 => {
+            Ok((format, Some(Note::OtherForm { what: words(others) })))
+        }
+        _ => Err(Error::Mixed { path: source.path().to_path_buf(), forms: words(&counted) }),
     }
 }
 
@@ -43,6 +80,10 @@ pub(crate) fn load(
 fn unknown(source: &Source) -> Error {
     let names: Vec<&str> = source.entries.iter().take(5).map(|entry| entry.name.as_str()).collect();
     let more = if source.entries.len() > names.len() { ", ..." } else { "" };
-    let found = format!("{} files: {}{more}", source.entries.len(), names.join(", "));
+    let mut found = format!("{} files: {}{more}", source.entries.len(), names.join(", "));
+    let foreign = source.left_out(|entry| !matches!(entry.kind, FileKind::Foreign(_))).list();
+    for Ignored { reason, files, .. } in Ignored::by_reason(&foreign) {
+        found += &format!("; {files} of them {reason}");
+    }
     Error::UnknownKind { path: source.path().to_path_buf(), found }
 }

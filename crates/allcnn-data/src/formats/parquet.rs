@@ -4,8 +4,9 @@ use super::format::{Format, Loaded, MAX_BATCH};
 use super::split_files::{self, SplitFiles};
 use super::split_name::SplitName;
 use crate::collect::{Collector, Item};
-use crate::dataset::{Ignored, Images, Kind};
+use crate::dataset::{Images, Kind};
 use crate::error::Error;
+use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::{Labels, Options};
 use crate::progress::Progress;
@@ -15,10 +16,44 @@ use parquet::record::{Field, Row};
 use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub(super) const FORMAT: Format = Format { recognizes: |source| source.entries.iter().any(is_parquet), load };
+pub(super) const FORMAT: Format = Format {
+    name: "parquet files",
+    recognizes: |source| source.entries.iter().any(is_parquet),
+    uses: is_parquet,
+    images,
+    load,
+};
+
+/// What a column of images may be called.
+const IMAGE_COLUMNS: [&str; 2] = ["image", "img"];
 
 fn is_parquet(entry: &Entry) -> bool {
     entry.head.starts_with(b"PAR1")
+}
+
+/// How many rows the files with a column of images have.
+fn images(source: &Source, _: &Options) -> Result<usize, Error> {
+    let mut images = 0;
+    for table in source.select(is_parquet) {
+        let rows = match source.file(table) {
+            Some(path) => std::fs::File::open(&path).map_err(Error::io("read", path)).map(rows)?,
+            None => rows(bytes::Bytes::from(source.read_one(table, MAX_BATCH)?)),
+        };
+        images += rows;
+    }
+    Ok(images)
+}
+
+/// The rows of a file with a column of images; none of one that is damaged.
+fn rows<R: ChunkReader + 'static>(file: R) -> usize {
+    let rows = || {
+        let reader = SerializedFileReader::new(file).ok()?;
+        let metadata = reader.metadata().file_metadata();
+        let fields = metadata.schema_descr().root_schema().get_fields();
+        let has_images = fields.iter().any(|field| IMAGE_COLUMNS.contains(&field.name()));
+        has_images.then(|| usize::try_from(metadata.num_rows()).unwrap_or(0))
+    };
+    catch_unwind(AssertUnwindSafe(rows)).ok().flatten().unwrap_or(0)
 }
 
 fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Loaded, Error> {
@@ -46,7 +81,7 @@ fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) 
         let held_out = split != SplitName::Train;
         let found = match source.file(table) {
             Some(path) => {
-                let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
+                let file = std::fs::File::open(&path).map_err(Error::io("read", path))?;
                 read(name, file, options.labels, held_out, &mut each)?
             }
             None => {
@@ -210,7 +245,7 @@ fn read_rows<R: ChunkReader + 'static>(
         |wanted: &[&str]| wanted.iter().find_map(|name| columns.iter().position(|column| column == name));
     let missing =
         |what: &str| wrong(format!("it has no column {what} (its columns: {})", columns.join(", ")));
-    let image = find(&["image", "img"]).ok_or_else(|| missing("'image' or 'img'"))?;
+    let image = find(&IMAGE_COLUMNS).ok_or_else(|| missing("'image' or 'img'"))?;
     let wanted = match labels {
         Labels::Fine => ["label", "fine_label", "labels"],
         Labels::Coarse => ["coarse_label", "label", "labels"],

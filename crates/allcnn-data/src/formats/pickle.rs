@@ -1,9 +1,11 @@
-//! Reads the pickles of CIFAR python batches, and nothing else: data, never code.
+//! Reads pickles of plain data, CIFAR's python batches and PyTorch's tensors, and nothing else: data, never code.
 //!
 //! A pickle is a program for a small stack machine, which may call any function of Python. This reader knows
-//! the instructions that build plain data (protocols 2 to 5), and the few names by which NumPy writes arrays;
-//! those are understood, not called. Any other name is refused. Nothing is copied for a length that the file
+//! the instructions that build plain data (protocols 0 to 5), and the few names by which NumPy writes arrays;
+//! those are understood, not called. A caller may allow other names ([`Names::These`]): what is made with them is
+//! kept as it is written, for the caller to understand ([`Value`]). Any other name is refused. Nothing is copied for a length that the file
 //! declares, so memory is bounded by a small multiple of the file's size.
+use super::pickle_text;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -14,9 +16,7 @@ pub enum PickleError {
     #[error("it wants to use '{0}', which data has no need of (a malicious file?); nothing was run")]
     Refused(String),
     /// An instruction outside the known ones.
-    #[error(
-        "it uses the pickle instruction {0:#04x}, which is not supported (write it with pickle protocol 2 to 5)"
-    )]
+    #[error("it uses the pickle instruction {0:#04x}, which data has no need of")]
     Instruction(u8),
     /// The file ends in the middle.
     #[error("it ends early: the file is truncated")]
@@ -29,10 +29,50 @@ pub enum PickleError {
     TooLarge,
 }
 
-type Result<T> = std::result::Result<T, PickleError>;
+pub(super) type Result<T> = std::result::Result<T, PickleError>;
+
+/// No function or class of Python has a longer name, with its module.
+const LONGEST_NAME: usize = 250;
 
 /// A value's place among all values of a pickle.
-pub(super) type Id = usize;
+pub type Id = usize;
+
+/// The names of Python that a pickle may use.
+#[derive(Debug, Clone, Copy)]
+pub enum Names {
+    /// Those by which NumPy writes arrays.
+    NumPy,
+    /// Those of a module for which this is true.
+    These(fn(module: &str, name: &str) -> bool),
+}
+
+/// A value as a caller sees it who allowed names of its own.
+#[derive(Debug, Clone, Copy)]
+pub enum Value<'p> {
+    /// A whole number or a truth value.
+    Int(i64),
+    /// A text or a byte string.
+    Bytes(&'p [u8]),
+    /// A list or a tuple.
+    Sequence(&'p [Id]),
+    /// A dictionary, ordered or not; a later entry of the same key counts.
+    Dict(&'p [(Id, Id)]),
+    /// An allowed name, behind that of its module and a dot.
+    Global(&'p str),
+    /// What a call of `function` would have made.
+    Call {
+        /// The function or class.
+        function: Id,
+        /// A tuple.
+        arguments: Id,
+        /// What was set afterwards: the attributes of an object.
+        state: Option<Id>,
+    },
+    /// Something that lies outside of the pickle.
+    Persistent(Id),
+    /// Anything else.
+    Other,
+}
 
 /// One value. Containers hold the places of their items.
 #[derive(Debug, Clone)]
@@ -41,7 +81,7 @@ enum Node {
     Int(i64),
     /// A part of the file.
     Bytes(Range<usize>),
-    /// Text that Python 3 wrote for the bytes of Python 2.
+    /// Bytes that stand in the file in another form: with escapes, or as text that Python 3 wrote for bytes.
     Decoded(Vec<u8>),
     Text(Range<usize>),
     List(Vec<Id>),
@@ -54,6 +94,13 @@ enum Node {
         shape: Vec<usize>,
         data: Option<Id>,
     },
+    Global(String),
+    Call {
+        function: Id,
+        arguments: Id,
+        state: Option<Id>,
+    },
+    Persistent(Id),
 }
 
 /// The names that are understood.
@@ -65,6 +112,7 @@ enum Name {
     Ndarray,
     Dtype,
     Encode,
+    OrderedDict,
 }
 
 /// The element types of arrays that are understood.
@@ -75,23 +123,37 @@ enum Dtype {
 }
 
 /// A read pickle.
-pub(super) struct Pickle<'a> {
+pub struct Pickle<'a> {
     file: &'a [u8],
     nodes: Vec<Node>,
     root: Id,
 }
 
 /// An array of unsigned bytes in row-major order.
-pub(super) struct ByteArray<'a> {
+pub struct ByteArray<'a> {
+    /// Its sides.
     pub shape: &'a [usize],
+    /// Its elements.
     pub data: &'a [u8],
 }
 
 impl<'a> Pickle<'a> {
-    /// Reads a whole pickle.
+    /// Reads a whole pickle of plain data and NumPy's arrays.
+    ///
+    /// # Errors
+    /// [`PickleError`].
     pub fn read(file: &'a [u8]) -> Result<Self> {
+        Self::read_with(file, Names::NumPy)
+    }
+
+    /// Reads a whole pickle that may use these names.
+    ///
+    /// # Errors
+    /// [`PickleError`].
+    pub fn read_with(file: &'a [u8], names: Names) -> Result<Self> {
         let machine = Machine {
             file,
+            names,
             at: 0,
             nodes: vec![],
             stack: vec![],
@@ -100,6 +162,24 @@ impl<'a> Pickle<'a> {
             decoded: 0,
         };
         machine.run()
+    }
+
+    /// The outermost value.
+    pub fn root(&self) -> Id {
+        self.root
+    }
+
+    /// What lies at a place.
+    pub fn value(&self, id: Id) -> Value<'_> {
+        match &self.nodes[id] {
+            Node::Int(value) => Value::Int(*value),
+            Node::List(items) | Node::Tuple(items) => Value::Sequence(items),
+            Node::Dict(items) => Value::Dict(items),
+            Node::Global(name) => Value::Global(name),
+            &Node::Call { function, arguments, state } => Value::Call { function, arguments, state },
+            Node::Persistent(id) => Value::Persistent(*id),
+            _ => self.bytes(id).map_or(Value::Other, Value::Bytes),
+        }
     }
 
     /// The value under `key` in the outermost dictionary.
@@ -194,6 +274,7 @@ fn bytes_of<'b>(file: &'b [u8], nodes: &'b [Node], id: Id) -> Option<&'b [u8]> {
 /// The stack machine.
 struct Machine<'a> {
     file: &'a [u8],
+    names: Names,
     at: usize,
     nodes: Vec<Node>,
     stack: Vec<Id>,
@@ -239,25 +320,34 @@ impl<'a> Machine<'a> {
             b'}' => self.push(Node::Dict(vec![])),                     // EMPTY_DICT
             b')' => self.push(Node::Tuple(vec![])),                    // EMPTY_TUPLE
             0x85..=0x87 => self.tuple_of(usize::from(instruction - 0x84)), // TUPLE1 to TUPLE3
+            b'I' | b'L' => self.decimal(),                             // INT, with booleans, LONG
+            b'F' => self.line().and_then(|_| self.push(Node::None)),   // FLOAT
+            b'S' => self.quoted(),                                     // STRING
+            b'V' => self.unicode_line(),                               // UNICODE
             b'(' => {
                 self.marks.push(self.stack.len());
                 Ok(())
             }
+            b'l' => self.above_mark().and_then(|items| self.push(Node::List(items))), // LIST
+            b'd' => self.dict(),                                                      // DICT
+            b'p' => self.place_line().and_then(|place| self.remember(place)),         // PUT
+            b'g' => self.place_line().and_then(|place| self.recall(place)),           // GET
             b't' => self.above_mark().and_then(|items| self.push(Node::Tuple(items))), // TUPLE
-            b'a' => self.pop().and_then(|item| self.append(vec![item])),               // APPEND
-            b'e' => self.above_mark().and_then(|items| self.append(items)),            // APPENDS
-            b's' => self.set_item(),                                                   // SETITEM
-            b'u' => self.above_mark().and_then(|items| self.set_items(&items)),        // SETITEMS
-            b'0' => self.pop().map(drop),                                              // POP
-            b'q' => self.length(1).and_then(|place| self.remember(place)),             // BINPUT
-            b'r' => self.length(4).and_then(|place| self.remember(place)),             // LONG_BINPUT
-            0x94 => self.remember(self.memo.len()),                                    // MEMOIZE
-            b'h' => self.length(1).and_then(|place| self.recall(place)),               // BINGET
-            b'j' => self.length(4).and_then(|place| self.recall(place)),               // LONG_BINGET
-            b'c' => self.global(),                                                     // GLOBAL
-            0x93 => self.stack_global(),                                               // STACK_GLOBAL
-            b'R' => self.reduce(),                                                     // REDUCE
-            b'b' => self.build(),                                                      // BUILD
+            b'a' => self.pop().and_then(|item| self.append(vec![item])),              // APPEND
+            b'e' => self.above_mark().and_then(|items| self.append(items)),           // APPENDS
+            b's' => self.set_item(),                                                  // SETITEM
+            b'u' => self.above_mark().and_then(|items| self.set_items(&items)),       // SETITEMS
+            b'0' => self.pop().map(drop),                                             // POP
+            b'q' => self.length(1).and_then(|place| self.remember(place)),            // BINPUT
+            b'r' => self.length(4).and_then(|place| self.remember(place)),            // LONG_BINPUT
+            0x94 => self.remember(self.memo.len()),                                   // MEMOIZE
+            b'h' => self.length(1).and_then(|place| self.recall(place)),              // BINGET
+            b'j' => self.length(4).and_then(|place| self.recall(place)),              // LONG_BINGET
+            b'c' => self.global(),                                                    // GLOBAL
+            0x93 => self.stack_global(),                                              // STACK_GLOBAL
+            b'R' | 0x81 => self.reduce(),                                             // REDUCE, NEWOBJ
+            b'Q' => self.pop().and_then(|id| self.push(Node::Persistent(id))),        // BINPERSID
+            b'b' => self.build(),                                                     // BUILD
             other => Err(PickleError::Instruction(other)),
         }
     }
@@ -394,23 +484,68 @@ impl<'a> Machine<'a> {
         Ok(&rest[..end])
     }
 
+    /// A place among the remembered values, as a line.
+    fn place_line(&mut self) -> Result<usize> {
+        let place = pickle_text::decimal(self.line()?)?.and_then(|place| usize::try_from(place).ok());
+        place.ok_or(PickleError::Damaged("a reference to nothing"))
+    }
+
+    /// A whole number as a line; larger ones than 64 bits are nothing we look at.
+    fn decimal(&mut self) -> Result<()> {
+        let number = pickle_text::decimal(self.line()?)?;
+        self.push(number.map_or(Node::None, Node::Int))
+    }
+
+    fn quoted(&mut self) -> Result<()> {
+        let bytes = pickle_text::quoted(self.line()?)?;
+        self.push(Node::Decoded(bytes))
+    }
+
+    fn unicode_line(&mut self) -> Result<()> {
+        let text = pickle_text::unicode(self.line()?)?;
+        self.push(Node::Decoded(text.into_bytes()))
+    }
+
+    fn dict(&mut self) -> Result<()> {
+        let items = self.above_mark()?;
+        self.push(Node::Dict(items.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()))
+    }
+
     fn global(&mut self) -> Result<()> {
         let (module, name) = (self.line()?, self.line()?);
-        let name = known_name(module, name)?;
-        self.push(Node::Name(name))
+        let node = self.named(module, name)?;
+        self.push(node)
     }
 
     fn stack_global(&mut self) -> Result<()> {
         let (name, module) = (self.pop()?, self.pop()?);
         let text =
             |id| bytes_of(self.file, &self.nodes, id).ok_or(PickleError::Damaged("a name that is no text"));
-        let name = known_name(text(module)?, text(name)?)?;
-        self.push(Node::Name(name))
+        let node = self.named(text(module)?, text(name)?)?;
+        self.push(node)
+    }
+
+    /// An allowed name, or the refusal of any other.
+    fn named(&self, module: &[u8], name: &[u8]) -> Result<Node> {
+        let Names::These(allowed) = self.names else { return known_name(module, name).map(Node::Name) };
+        if module.len() + name.len() > LONGEST_NAME {
+            return Err(refused(module, name)); // each use of an allowed one is kept
+        }
+        match (std::str::from_utf8(module), std::str::from_utf8(name)) {
+            (Ok(module), Ok(name)) if allowed(module, name) => Ok(match (module, name) {
+                ("collections", "OrderedDict") => Node::Name(Name::OrderedDict),
+                _ => Node::Global(format!("{module}.{name}")),
+            }),
+            _ => Err(refused(module, name)),
+        }
     }
 
     /// What a call of a known name with its arguments yields, without calling anything.
     fn reduce(&mut self) -> Result<()> {
         let (arguments, function) = (self.pop()?, self.pop()?);
+        if let (Node::Tuple(_), Node::Global(_)) = (&self.nodes[arguments], &self.nodes[function]) {
+            return self.push(Node::Call { function, arguments, state: None });
+        }
         let (Node::Tuple(arguments), Node::Name(name)) = (&self.nodes[arguments], &self.nodes[function])
         else {
             return Err(PickleError::Damaged("a call of something that is no function"));
@@ -439,6 +574,8 @@ impl<'a> Machine<'a> {
                 _ => return Err(PickleError::Damaged("a number that is none")),
             },
             Name::Ndarray => return Err(PickleError::Damaged("an array made in an unknown way")),
+            Name::OrderedDict if arguments.is_empty() => Node::Dict(vec![]),
+            Name::OrderedDict => return Err(PickleError::Damaged("a dictionary made in an unknown way")),
         };
         self.push(node)
     }
@@ -447,6 +584,7 @@ impl<'a> Machine<'a> {
     fn latin1(&mut self, text: Id) -> Result<Vec<u8>> {
         let bytes = match &self.nodes[text] {
             Node::Text(range) => &self.file[range.clone()],
+            Node::Decoded(text) => text.as_slice(),
             _ => return Err(PickleError::Damaged("text that is none")),
         };
         self.decoded += bytes.len();
@@ -481,12 +619,17 @@ impl<'a> Machine<'a> {
         Ok(Node::Array { dtype: Some(*dtype), shape, data: Some(data) })
     }
 
-    /// Gives an array or an element type its state.
+    /// Gives an array, an element type or what a call made its state. Attributes of a dictionary, PyTorch's
+    /// `_metadata`, are nothing we look at.
     fn build(&mut self) -> Result<()> {
         let state = self.pop()?;
         let object = self.top()?;
+        if let Node::Call { state: place, .. } = &mut self.nodes[object] {
+            *place = Some(state);
+            return Ok(());
+        }
         match (&self.nodes[object], &self.nodes[state]) {
-            (Node::Dtype(_), Node::Tuple(_)) => {}
+            (Node::Dtype(_), Node::Tuple(_)) | (Node::Dict(_), Node::Dict(_)) => {}
             (Node::Array { .. }, Node::Tuple(state)) => {
                 let &[_, shape, dtype, column_major, data] = state.as_slice() else {
                     return Err(PickleError::Damaged("an array with an unknown state"));
@@ -509,11 +652,14 @@ fn known_name(module: &[u8], name: &[u8]) -> Result<Name> {
         (b"numpy", b"ndarray") => Ok(Name::Ndarray),
         (b"numpy", b"dtype") => Ok(Name::Dtype),
         (b"_codecs", b"encode") => Ok(Name::Encode),
-        _ => {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
-            Err(PickleError::Refused(format!("{}.{}", text(module), text(name))))
-        }
+        _ => Err(refused(module, name)),
     }
+}
+
+fn refused(module: &[u8], name: &[u8]) -> PickleError {
+    let text =
+        |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).escape_debug().to_string();
+    PickleError::Refused(format!("{}.{}", text(module), text(name)))
 }
 
 #[cfg(test)]
@@ -530,12 +676,44 @@ mod tests {
     }
 
     #[test]
+    fn data_of_the_oldest_protocols_is_read() {
+        let file = b"(dp0\nVlabels\np1\n(lp2\nI3\naI-1\naL7L\naI01\nasS'data'\np3\nS'a\\n\\x80\\'b'\np4\nsVt\\u0041\xe9\ng1\ns.";
+        let pickle = Pickle::read(file).unwrap();
+        assert_eq!(pickle.integers(pickle.get("labels").unwrap()), Some(vec![3, -1, 7, 1]));
+        assert_eq!(pickle.bytes(pickle.get("data").unwrap()), Some(&b"a\n\x80'b"[..]));
+        assert_eq!(pickle.bytes(pickle.get("tA\u{e9}").unwrap()), Some(&b"labels"[..]));
+        for bad in [&b"I1x\n."[..], b"S'a\n.", b"S'\\x8'\n.", b"V\\u00\n.", b"px\n.", b"I\n."] {
+            assert!(matches!(Pickle::read(bad).err(), Some(PickleError::Damaged(_))), "{bad:?}");
+        }
+        assert_eq!(
+            Pickle::read(b"cos\nsystem\n(S'ls'\ntR.").err(),
+            Some(PickleError::Refused("os.system".into()))
+        );
+    }
+
+    #[test]
     fn functions_are_refused_by_name() {
         let error = Pickle::read(b"\x80\x02cos\nsystem\nU\x02ls\x85R.").err();
         assert_eq!(error, Some(PickleError::Refused("os.system".to_string())));
         let error = Pickle::read(b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93.").err();
         assert_eq!(error, Some(PickleError::Refused("builtins.eval".to_string())));
         assert_eq!(Pickle::read(b"\x80\x02(i").err(), Some(PickleError::Instruction(b'i')));
+    }
+
+    #[test]
+    fn allowed_names_are_kept_as_they_are_written() {
+        let names = Names::These(|module, name| module == "torch" && name == "Size");
+        let file = b"\x80\x02ctorch\nSize\nK\x07\x85R}b.";
+        let pickle = Pickle::read_with(file, names).unwrap();
+        let Value::Call { function, arguments, state: Some(_) } = pickle.value(pickle.root()) else {
+            panic!("no call")
+        };
+        assert!(matches!(pickle.value(function), Value::Global("torch.Size")));
+        let Value::Sequence([seven]) = pickle.value(arguments) else { panic!("no tuple") };
+        assert!(matches!(pickle.value(*seven), Value::Int(7)));
+        assert_eq!(Pickle::read(file).err(), Some(PickleError::Refused("torch.Size".to_string())));
+        let numpy = Pickle::read_with(b"cnumpy\nndarray\n.", names).err();
+        assert_eq!(numpy, Some(PickleError::Refused("numpy.ndarray".to_string())));
     }
 
     #[test]

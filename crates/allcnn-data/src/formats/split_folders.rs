@@ -2,6 +2,7 @@
 //!
 //! The split folders are the splits, whatever lies beside them. Where the names allow two readings that differ in what is
 //! trained or tested on, nothing is guessed: [`Error::Readings`] shows both, and `--splits` chooses.
+use super::CLEAR;
 use super::split_name::{SplitName, given, in_name, locate, of_folder};
 use crate::error::Error;
 use crate::note::Note;
@@ -11,9 +12,6 @@ use std::path::Path;
 
 /// An image: its place in the source and the parts of its name.
 pub(super) type Image<'s> = (usize, Vec<&'s str>);
-
-/// Of folders beside each other that each hold images, one with so many times as many as all others is what is meant.
-const CLEAR: usize = 20;
 
 /// A folder that holds a split.
 struct Root<'s> {

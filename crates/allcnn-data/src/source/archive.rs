@@ -1,10 +1,18 @@
-//! Archives: what they are told by, and a visit of their files in order. Nothing is unpacked to disk.
-use super::names::{clean, is_hidden};
+//! Archives: what they are told by, and a visit of their members in order. Nothing is unpacked to disk.
 use crate::error::Error;
+use crate::names::{clean, readable_bytes};
 use flate2::read::MultiGzDecoder;
+use std::borrow::Cow;
 use std::io::{self, Read, Seek};
 use std::ops::ControlFlow;
 use std::path::Path;
+
+/// The part of a Unix mode that tells files from links, as zip archives keep it; and what it tells.
+const FILE_TYPE: u32 = 0o170_000;
+const REGULAR: u32 = 0o100_000;
+const SYMBOLIC_LINK: u32 = 0o120_000;
+/// No path that a link names is longer.
+const MAX_TARGET: u64 = 4096;
 
 /// How an archive is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +40,22 @@ impl ArchiveFormat {
     }
 }
 
-/// What a visitor of files gets: the file's place in the list, its name, its size as declared, and its bytes.
-pub(crate) type Visit<'v> =
-    &'v mut dyn FnMut(usize, &str, u64, &mut dyn Read) -> Result<ControlFlow<()>, Error>;
+/// A member of an archive.
+pub(crate) enum Member<'m> {
+    /// A file: its size as declared, and its bytes.
+    File(u64, &'m mut dyn Read),
+    /// A symbolic link: what it names, seen from its own folder.
+    Link(String),
+    /// A hard link: the member that it names.
+    HardLink(String),
+    /// A pipe or a device.
+    Special,
+}
 
-/// Visits the files of an archive that are not hidden.
+/// What visits members: it is handed the name of each, and the member.
+pub(crate) type Visit<'v> = &'v mut dyn FnMut(&str, Member) -> Result<ControlFlow<()>, Error>;
+
+/// Visits the members of an archive that are no folders.
 pub(crate) fn visit<R: Read + Seek>(
     path: &Path,
     format: ArchiveFormat,
@@ -56,18 +75,29 @@ pub(crate) fn visit<R: Read + Seek>(
 
 fn visit_tar(path: &Path, reader: impl Read, each: Visit) -> Result<(), Error> {
     let mut archive = tar::Archive::new(reader);
-    let mut place = 0;
     for entry in archive.entries().map_err(|error| damaged(path, &error))? {
         let mut entry = entry.map_err(|error| damaged(path, &error))?;
-        let name = clean(&String::from_utf8_lossy(&entry.path_bytes()));
-        if !entry.header().entry_type().is_file() || is_hidden(&name) {
-            continue;
-        }
+        let name = clean(&readable_bytes(&entry.path_bytes()));
+        let kind = entry.header().entry_type();
+        let is_folder = entry.path_bytes().ends_with(b"/");
+        let target = |entry: &tar::Entry<_>| {
+            entry.link_name_bytes().map(|target| readable_bytes(&target).into_owned()).unwrap_or_default()
+        };
         let size = entry.size();
-        if each(place, &name, size, &mut entry)?.is_break() {
+        let member = if kind.is_hard_link() {
+            Member::HardLink(target(&entry))
+        } else if kind.is_symlink() {
+            Member::Link(target(&entry))
+        } else if kind.is_character_special() || kind.is_block_special() || kind.is_fifo() {
+            Member::Special
+        } else if (kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse()) && !is_folder {
+            Member::File(size, &mut entry)
+        } else {
+            continue;
+        };
+        if !name.is_empty() && each(&name, member)?.is_break() {
             break;
         }
-        place += 1;
     }
     Ok(())
 }
@@ -76,18 +106,26 @@ fn visit_zip<R: Read + Seek>(path: &Path, file: R, each: Visit) -> Result<(), Er
     let zip_error =
         |error: zip::result::ZipError| Error::Archive { path: path.to_path_buf(), what: error.to_string() };
     let mut archive = zip::ZipArchive::new(file).map_err(zip_error)?;
-    let mut place = 0;
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).map_err(zip_error)?;
-        let name = clean(&entry.name().replace('\\', "/"));
-        if !entry.is_file() || is_hidden(&name) {
-            continue;
-        }
+        // Most packers write UTF-8 without saying so; what is none is in the character set of old PCs.
+        let name = std::str::from_utf8(entry.name_raw()).map_or_else(|_| entry.name().into(), Cow::Borrowed);
+        let name = clean(&name.replace('\\', "/"));
         let size = entry.size();
-        if each(place, &name, size, &mut entry)?.is_break() {
+        let member = match entry.unix_mode().unwrap_or(0) & FILE_TYPE {
+            _ if entry.is_dir() || name.is_empty() => continue,
+            SYMBOLIC_LINK => {
+                let mut target = Vec::new();
+                let read = (&mut entry).take(MAX_TARGET).read_to_end(&mut target);
+                read.map_err(|error| damaged(path, &error))?;
+                Member::Link(readable_bytes(&target).into_owned())
+            }
+            REGULAR | 0 => Member::File(size, &mut entry),
+            _ => Member::Special,
+        };
+        if each(&name, member)?.is_break() {
             break;
         }
-        place += 1;
     }
     Ok(())
 }

@@ -1,38 +1,198 @@
-//! The files of a folder.
-use super::names::is_hidden;
+//! The files of a folder: found by a walk that follows links, then looked at on all threads.
+use super::entry::Entry;
+use super::file_id::{FileId, has_hard_links};
+use super::{MAX_FILES, start_of};
 use crate::error::Error;
-use std::collections::HashSet;
-use std::fs;
+use crate::file_kind::TELLING;
+use crate::ignored::{Counts, Reason};
+use crate::names::{hidden, readable};
+use rayon::prelude::*;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs::{self, File, FileType, Metadata};
+use std::io;
 use std::path::{Path, PathBuf};
 
-/// The files below `folder` that are not hidden, sorted.
-pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut files = Vec::new();
-    walk(folder, &mut HashSet::new(), &mut files)?;
-    files.sort();
-    Ok(files)
+/// What a walk through a folder finds.
+#[derive(Default)]
+pub(super) struct Walk {
+    /// The names of the files, sorted part by part.
+    pub names: Vec<String>,
+    /// Where those files are whose names do not spell it.
+    pub odd: HashMap<usize, PathBuf>,
+    /// What was left out.
+    pub ignored: Counts,
+    /// Hidden files and folders.
+    hidden: Vec<(Reason, String, PathBuf)>,
+    /// What links led to.
+    linked: HashSet<FileId>,
+    /// Folders that were listed.
+    folders: usize,
 }
 
-/// Collects the files below `folder`, each real folder once (links may form circles).
-fn walk(folder: &Path, seen: &mut HashSet<PathBuf>, files: &mut Vec<PathBuf>) -> Result<(), Error> {
-    let real = fs::canonicalize(folder).map_err(Error::io("read", folder))?;
-    if !seen.insert(real) {
-        return Ok(());
+/// A folder on the way of the walk.
+struct Place<'p> {
+    path: &'p Path,
+    /// Its name in the source; empty for the root.
+    name: &'p str,
+    /// Whether the name spells the path.
+    spelt: bool,
+    /// It and the folders above it.
+    above: &'p [FileId],
+}
+
+/// A file, folder or link in a folder.
+struct Item<'n> {
+    path: PathBuf,
+    name: String,
+    spelt: bool,
+    above: &'n [FileId],
+}
+
+impl Walk {
+    /// Walks through `root`.
+    pub fn through(root: &Path) -> Result<Walk, Error> {
+        let mut walk = Walk::default();
+        let id = FileId::of(root, &fs::metadata(root).map_err(Error::io("read", root))?);
+        walk.list(&Place { path: root, name: "", spelt: true, above: &[id] })?;
+        for (reason, name, path) in std::mem::take(&mut walk.hidden) {
+            walk.count_hidden(reason, &name, &path);
+        }
+        Ok(walk)
     }
-    let mut items = Vec::new();
-    for item in fs::read_dir(folder).map_err(Error::io("read", folder))? {
-        let item = item.map_err(Error::io("read", folder))?;
-        if !is_hidden(&item.file_name().to_string_lossy()) {
-            items.push(item.path());
+
+    /// Whether a link was followed.
+    pub fn followed_links(&self) -> bool {
+        !self.linked.is_empty()
+    }
+
+    fn list(&mut self, place: &Place) -> Result<(), Error> {
+        self.folders += 1;
+        if self.names.len() + self.folders > MAX_FILES {
+            return Err(Error::TooManyFiles { path: place.path.to_path_buf(), most: MAX_FILES });
+        }
+        for (file_name, kind) in items(place.path).map_err(Error::io("read", place.path))? {
+            let part = readable(&file_name);
+            let name =
+                if place.name.is_empty() { part.to_string() } else { format!("{}/{part}", place.name) };
+            let (path, spelt) = (place.path.join(&file_name), place.spelt && *file_name == *part);
+            match hidden(&part) {
+                Some(reason) => self.hidden.push((reason, name, path)),
+                None => self.add(Item { path, name, spelt, above: place.above }, kind)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, item: Item, kind: FileType) -> Result<(), Error> {
+        if kind.is_file() {
+            self.add_file(item);
+        } else if kind.is_dir() {
+            let data = fs::metadata(&item.path).map_err(Error::io("read", &item.path))?;
+            let id = FileId::of(&item.path, &data);
+            self.enter(&item, id)?;
+        } else if kind.is_symlink() {
+            self.follow(item)?;
+        } else {
+            self.ignored.add(Reason::Special, &item.name);
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, item: Item) {
+        if !item.spelt {
+            self.odd.insert(self.names.len(), item.path);
+        }
+        self.names.push(item.name);
+    }
+
+    fn enter(&mut self, item: &Item, id: FileId) -> Result<(), Error> {
+        let above = [item.above, &[id]].concat();
+        self.list(&Place { path: &item.path, name: &item.name, spelt: item.spelt, above: &above })
+    }
+
+    /// A link counts as what it leads to.
+    fn follow(&mut self, item: Item) -> Result<(), Error> {
+        let target = match fs::metadata(&item.path) {
+            Ok(target) => target,
+            Err(error) => {
+                self.ignored.add(refusal(&error), &item.name);
+                return Ok(());
+            }
+        };
+        let id = FileId::of(&item.path, &target);
+        if target.is_dir() && item.above.contains(&id) {
+            self.ignored.add(Reason::LinkLoop, &item.name);
+        } else if target.is_dir() {
+            self.linked.insert(id);
+            self.enter(&item, id)?;
+        } else if target.is_file() {
+            self.linked.insert(id);
+            self.add_file(item);
+        } else {
+            self.ignored.add(Reason::Special, &item.name);
+        }
+        Ok(())
+    }
+
+    /// Counts a hidden file, or the files of a hidden folder, but for what links led to: that is there under another name.
+    fn count_hidden(&mut self, reason: Reason, name: &str, path: &Path) {
+        let Ok(data) = fs::symlink_metadata(path) else { return };
+        if self.linked.contains(&FileId::of(path, &data)) {
+            return;
+        }
+        if !data.is_dir() {
+            return self.ignored.add(reason, name);
+        }
+        let Ok(items) = items(path) else { return self.ignored.add(Reason::Unopened, name) };
+        for (file_name, _) in items {
+            self.count_hidden(reason, &format!("{name}/{}", readable(&file_name)), &path.join(&file_name));
         }
     }
-    items.sort();
-    for path in items {
-        match fs::metadata(&path) {
-            Ok(data) if data.is_dir() => walk(&path, seen, files)?,
-            Ok(data) if !data.is_file() => {} // a pipe or a device
-            _ => files.push(path),            // a broken link is reported when it is read
-        }
+}
+
+/// What a folder holds, sorted.
+fn items(folder: &Path) -> io::Result<Vec<(OsString, FileType)>> {
+    let item =
+        |item: io::Result<fs::DirEntry>| item.and_then(|item| Ok((item.file_name(), item.file_type()?)));
+    let mut items = fs::read_dir(folder)?.map(item).collect::<io::Result<Vec<_>>>()?;
+    items.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(items)
+}
+
+/// Why a link cannot be followed.
+fn refusal(error: &io::Error) -> Reason {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Reason::BrokenLink,
+        io::ErrorKind::PermissionDenied => Reason::Unopened,
+        _ => Reason::LinkLoop,
     }
-    Ok(())
+}
+
+/// Looks at files: each one's entry and, where `linked` or hard links make other names for it, which file it is.
+pub(super) fn look(
+    names: Vec<String>,
+    linked: bool,
+    path: impl Fn(usize, &str) -> PathBuf + Sync,
+) -> (Vec<Entry>, Vec<FileId>) {
+    let (mut entries, mut ids) = (Vec::new(), Vec::new());
+    let look = |(place, name): (usize, String)| {
+        let path = path(place, &name);
+        let mut room = [0; TELLING];
+        match open(&path, &mut room) {
+            Ok((data, head)) if linked || has_hard_links(&data) => {
+                (Entry::new(name, data.len(), head), FileId::of(&path, &data))
+            }
+            Ok((data, head)) => (Entry::new(name, data.len(), head), FileId::UNKNOWN),
+            Err(_) => (Entry::unopened(name), FileId::UNKNOWN),
+        }
+    };
+    names.into_par_iter().enumerate().map(look).unzip_into_vecs(&mut entries, &mut ids);
+    (entries, ids)
+}
+
+/// What the system tells of a file, and its first bytes.
+fn open<'r>(path: &Path, room: &'r mut [u8]) -> io::Result<(Metadata, &'r [u8])> {
+    let mut file = File::open(path)?;
+    Ok((file.metadata()?, start_of(&mut file, room)?))
 }

@@ -1,55 +1,65 @@
 //! The files of a folder, or of a tar, tar.gz, tar.zst or zip archive: listed, then read one after the other.
 //!
+//! Every file is an entry or is counted as ignored: hidden ones, pipes and devices (which are never opened), links that
+//! lead nowhere or in a circle. All other links count as the files that they lead to, in an archive as in a folder.
 //! Nothing is unpacked to disk. The kind of an archive is told from its first bytes, never from its name.
 pub(crate) mod archive;
+mod entry;
+mod file_id;
 mod folder;
-mod names;
+mod links;
+mod members;
 
+use crate::dataset::Images;
 use crate::error::Error;
-use archive::{ArchiveFormat, Visit, damaged};
-use std::collections::HashSet;
+use crate::ignored::Counts;
+use crate::note::Note;
+use archive::{ArchiveFormat, Member, damaged};
+pub(crate) use entry::Entry;
+use file_id::FileId;
+use folder::Walk;
+use members::Members;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-/// How many bytes of a file's start are kept for telling its kind.
-const HEAD: usize = 32;
 /// An archive or a folder with more files is refused: their names alone would fill the memory.
 const MAX_FILES: usize = 16_000_000;
-
-/// One file of a source.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    /// Its path in the source, with `/` between the parts.
-    pub name: String,
-    /// Its bytes, as declared.
-    pub size: u64,
-    /// Its first bytes.
-    pub head: Vec<u8>,
-}
-
-impl Entry {
-    /// The last part of its path.
-    pub fn file_name(&self) -> &str {
-        self.name.rsplit('/').next().unwrap_or(&self.name)
-    }
-}
 
 /// The files of a folder or an archive.
 pub(crate) struct Source {
     path: PathBuf,
-    /// `None`: a folder, or a single file.
-    archive: Option<ArchiveFormat>,
-    /// Where the files of a folder are, in the order of `entries`.
-    files: Vec<PathBuf>,
-    /// All files but hidden ones. For an archive in its own order, for a folder sorted by name.
+    files: Files,
+    /// Which file each entry is; empty where none has another name.
+    ids: Vec<FileId>,
+    /// The files. For an archive in its own order, for a folder sorted by name.
     pub entries: Vec<Entry>,
+    /// What was left out.
+    pub ignored: Counts,
+}
+
+/// Where the bytes of the entries are.
+enum Files {
+    /// In files below a folder; of those whose name does not spell it, the path is kept.
+    Folder { root: PathBuf, odd: HashMap<usize, PathBuf> },
+    /// In these members of an archive.
+    Archive { format: ArchiveFormat, members: Vec<u32> },
 }
 
 impl Source {
-    /// Lists the files at `path`.
+    /// Lists the files at `path`, of which there must be some.
     pub fn open(path: &Path) -> Result<Source, Error> {
+        let source = Source::list(path)?;
+        if source.entries.is_empty() {
+            return Err(Error::Empty(path.to_path_buf()));
+        }
+        Ok(source)
+    }
+
+    /// Lists the files at `path`.
+    pub fn list(path: &Path) -> Result<Source, Error> {
         let data = match fs::metadata(path) {
             Ok(data) => data,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -57,19 +67,49 @@ impl Source {
             }
             Err(error) => return Err(Error::io("read", path)(error)),
         };
-        let mut source = Source { path: path.to_path_buf(), archive: None, files: vec![], entries: vec![] };
         if data.is_dir() {
-            source.files = folder::files(path)?;
-        } else {
-            source.archive = ArchiveFormat::recognize(&head_of(path, 512)?);
-            source.files.push(path.to_path_buf());
+            return Source::of_folder(path);
         }
-        source.entries =
-            if source.archive.is_some() { source.list_archive()? } else { source.list_files()? };
-        if source.entries.is_empty() {
-            return Err(Error::Empty(path.to_path_buf()));
+        if !data.is_file() {
+            return Err(Error::Special(path.to_path_buf()));
         }
-        Ok(source)
+        match ArchiveFormat::recognize(&head_of(path)?) {
+            Some(format) => Source::of_archive(path, format),
+            None => Ok(Source::of_file(path)),
+        }
+    }
+
+    fn of_folder(path: &Path) -> Result<Source, Error> {
+        let walk = Walk::through(path)?;
+        let (linked, Walk { names, odd, ignored, .. }) = (walk.followed_links(), walk);
+        let place = |place, name: &str| path_of(path, &odd, place, name);
+        let (entries, mut ids) = folder::look(names, linked, place);
+        if ids.iter().all(|&id| id == FileId::UNKNOWN) {
+            ids = Vec::new();
+        }
+        let files = Files::Folder { root: path.to_path_buf(), odd };
+        Ok(Source { path: path.to_path_buf(), files, ids, entries, ignored })
+    }
+
+    fn of_file(path: &Path) -> Source {
+        let name = crate::names::readable(path.file_name().unwrap_or_default()).into_owned();
+        let (entries, _) = folder::look(vec![name], false, |_, _| path.to_path_buf());
+        let odd = HashMap::from([(0, path.to_path_buf())]);
+        let files = Files::Folder { root: PathBuf::new(), odd };
+        Source { path: path.to_path_buf(), files, ids: vec![], entries, ignored: Counts::default() }
+    }
+
+    fn of_archive(path: &Path, format: ArchiveFormat) -> Result<Source, Error> {
+        let mut members = Members::default();
+        visit(path, format, &mut |name, member| {
+            members.add(name, member).map_err(|error| damaged(path, &error))?;
+            members.check(path)
+        })?;
+        let (entries, members, linked, ignored) = members.finish(path)?;
+        let id = |&member: &u32| FileId::member(member as usize);
+        let ids = if linked { members.iter().map(id).collect() } else { vec![] };
+        let files = Files::Archive { format, members };
+        Ok(Source { path: path.to_path_buf(), files, ids, entries, ignored })
     }
 
     /// The path that was opened.
@@ -85,8 +125,40 @@ impl Source {
     }
 
     /// The file behind an entry, when it is not in an archive.
-    pub fn file(&self, entry: usize) -> Option<&Path> {
-        if self.archive.is_some() { None } else { Some(&self.files[entry]) }
+    pub fn file(&self, entry: usize) -> Option<PathBuf> {
+        match &self.files {
+            Files::Folder { root, odd } => Some(path_of(root, odd, entry, &self.entries[entry].name)),
+            Files::Archive { .. } => None,
+        }
+    }
+
+    /// Counts the entries that are not `used`.
+    pub fn left_out(&self, used: impl Fn(&Entry) -> bool) -> Counts {
+        let mut counts = Counts::default();
+        for entry in self.entries.iter().filter(|entry| !used(entry)) {
+            counts.add(entry.kind.reason(), &entry.name);
+        }
+        counts
+    }
+
+    /// What is to be said where splits have images that are one file, by links.
+    pub fn shared_images(&self, splits: &[&Images]) -> Option<Note> {
+        let known = self.entries.iter().zip(&self.ids).filter(|(_, id)| **id != FileId::UNKNOWN);
+        let ids: HashMap<&str, FileId> = known.map(|(entry, id)| (entry.name.as_str(), *id)).collect();
+        let mut first: HashMap<FileId, (usize, &str)> = HashMap::new();
+        let (mut images, mut example) = (0, None);
+        for (split, names) in splits.iter().map(|split| &split.names).enumerate() {
+            for name in names {
+                let Some(id) = ids.get(name.as_str()) else { continue };
+                let (other, earlier) = *first.entry(*id).or_insert((split, name));
+                if other != split {
+                    images += 1;
+                    example.get_or_insert((earlier, name));
+                }
+            }
+        }
+        let (earlier, later) = example?;
+        Some(Note::SharedImages { images, earlier: earlier.to_string(), later: later.clone() })
     }
 
     /// Reads the entries at `wanted` in the order of the source. Files above `limit` bytes, and single files
@@ -97,32 +169,69 @@ impl Source {
         limit: u64,
         each: &mut dyn FnMut(usize, Result<Vec<u8>, Error>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        let wanted: HashSet<usize> = wanted.iter().copied().collect();
-        let mut left = wanted.len();
-        let Some(format) = self.archive else {
-            for (place, file) in self.files.iter().enumerate().filter(|(place, _)| wanted.contains(place)) {
-                let bytes = File::open(file).map_err(Error::io("read", file)).and_then(|mut opened| {
-                    let entry = &self.entries[place];
-                    read_limited(&entry.name, entry.size, limit, &mut opened)?
-                        .map_err(Error::io("read", file))
-                });
-                if each(place, bytes).is_break() {
-                    break;
+        match &self.files {
+            Files::Folder { .. } => self.read_files(wanted, limit, each),
+            Files::Archive { format, members } => {
+                let mut of_member: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+                for &entry in wanted {
+                    of_member.entry(members[entry] as usize).or_default().push(entry);
+                }
+                self.read_members(*format, of_member, limit, each)
+            }
+        }
+    }
+
+    fn read_files(
+        &self,
+        wanted: &[usize],
+        limit: u64,
+        each: &mut dyn FnMut(usize, Result<Vec<u8>, Error>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let mut wanted = wanted.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        for entry in wanted {
+            let Some(file) = self.file(entry) else { continue };
+            let bytes = File::open(&file).map_err(Error::io("read", &file)).and_then(|mut opened| {
+                let Entry { name, size, .. } = &self.entries[entry];
+                read_limited(name, *size, limit, &mut opened)?.map_err(Error::io("read", &file))
+            });
+            if each(entry, bytes).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the members of an archive, each for all entries that are it.
+    fn read_members(
+        &self,
+        format: ArchiveFormat,
+        mut wanted: BTreeMap<usize, Vec<usize>>,
+        limit: u64,
+        each: &mut dyn FnMut(usize, Result<Vec<u8>, Error>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let mut place = 0;
+        visit(&self.path, format, &mut |name, member| {
+            let Member::File(size, reader) = member else { return Ok(ControlFlow::Continue(())) };
+            place += 1;
+            let Some(entries) = wanted.remove(&(place - 1)) else { return Ok(ControlFlow::Continue(())) };
+            let mut flow = ControlFlow::Continue(());
+            match read_limited(name, size, limit, reader) {
+                Ok(Ok(bytes)) => {
+                    for &entry in &entries {
+                        flow = flow.is_continue().then(|| each(entry, Ok(bytes.clone()))).unwrap_or(flow);
+                    }
+                }
+                Ok(Err(error)) => return Err(damaged(&self.path, &error)),
+                Err(_) => {
+                    for &entry in &entries {
+                        let file = self.entries[entry].name.clone();
+                        flow = each(entry, Err(Error::TooLarge { file, size, limit }));
+                    }
                 }
             }
-            return Ok(());
-        };
-        self.visit(format, &mut |place, name, size, reader| {
-            if !wanted.contains(&place) {
-                return Ok(ControlFlow::Continue(()));
-            }
-            left -= 1;
-            let flow = match read_limited(name, size, limit, reader) {
-                Ok(Ok(bytes)) => each(place, Ok(bytes)),
-                Ok(Err(error)) => return Err(damaged(&self.path, &error)),
-                Err(too_large) => each(place, Err(too_large)),
-            };
-            Ok(if left == 0 { ControlFlow::Break(()) } else { flow })
+            Ok(if wanted.is_empty() { ControlFlow::Break(()) } else { flow })
         })
     }
 
@@ -137,46 +246,16 @@ impl Source {
             Err(Error::Archive { path: self.path.clone(), what: "it changed while being read".into() })
         })
     }
+}
 
-    fn list_files(&self) -> Result<Vec<Entry>, Error> {
-        let root = if self.path.is_dir() {
-            self.path.as_path()
-        } else {
-            self.path.parent().unwrap_or(Path::new(""))
-        };
-        let mut entries = Vec::with_capacity(self.files.len());
-        for file in &self.files {
-            let name = file.strip_prefix(root).unwrap_or(file).to_string_lossy().replace('\\', "/");
-            let size = fs::metadata(file).map(|data| data.len()).unwrap_or(0);
-            // A file that cannot be opened is reported when its turn to be read comes.
-            let head = head_of(file, HEAD as u64).unwrap_or_default();
-            entries.push(Entry { name, size, head });
-        }
-        Ok(entries)
-    }
+fn visit(path: &Path, format: ArchiveFormat, each: archive::Visit) -> Result<(), Error> {
+    let file = BufReader::with_capacity(1 << 17, File::open(path).map_err(Error::io("read", path))?);
+    archive::visit(path, format, file, each)
+}
 
-    fn list_archive(&self) -> Result<Vec<Entry>, Error> {
-        let Some(format) = self.archive else { return Ok(vec![]) };
-        let mut entries = Vec::new();
-        self.visit(format, &mut |_, name, size, reader| {
-            if entries.len() >= MAX_FILES {
-                let what = format!("it holds more than {MAX_FILES} files");
-                return Err(Error::Archive { path: self.path.clone(), what });
-            }
-            let mut head = Vec::with_capacity(HEAD);
-            let read = reader.take(HEAD as u64).read_to_end(&mut head);
-            read.map_err(|error| damaged(&self.path, &error))?;
-            entries.push(Entry { name: name.to_string(), size, head });
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(entries)
-    }
-
-    fn visit(&self, format: ArchiveFormat, each: Visit) -> Result<(), Error> {
-        let file =
-            BufReader::with_capacity(1 << 17, File::open(&self.path).map_err(Error::io("read", &self.path))?);
-        archive::visit(&self.path, format, file, each)
-    }
+/// The file behind an entry of a folder.
+fn path_of(root: &Path, odd: &HashMap<usize, PathBuf>, entry: usize, name: &str) -> PathBuf {
+    odd.get(&entry).cloned().unwrap_or_else(|| root.join(name))
 }
 
 /// Reads a file that may have `limit` bytes, whatever size it declares. The outer error is that of the limit.
@@ -200,9 +279,22 @@ fn read_limited(
 }
 
 /// The first bytes of a file.
-fn head_of(path: &Path, bytes: u64) -> Result<Vec<u8>, Error> {
-    let mut head = Vec::new();
-    let file = File::open(path).map_err(Error::io("read", path))?;
-    file.take(bytes).read_to_end(&mut head).map_err(Error::io("read", path))?;
-    Ok(head)
+fn head_of(path: &Path) -> Result<Vec<u8>, Error> {
+    let mut room = [0; crate::file_kind::TELLING];
+    let start = File::open(path).and_then(|mut file| Ok(start_of(&mut file, &mut room)?.to_vec()));
+    start.map_err(Error::io("read", path))
+}
+
+/// Reads as many first bytes as there is room for.
+fn start_of<'r>(reader: &mut dyn Read, room: &'r mut [u8]) -> io::Result<&'r [u8]> {
+    let mut filled = 0;
+    while filled < room.len() {
+        match reader.read(&mut room[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(&room[..filled])
 }

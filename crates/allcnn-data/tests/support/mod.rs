@@ -4,8 +4,13 @@
 use allcnn_data::{DataSet, Error, Options, open};
 use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
+use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A picture whose pixels tell its seed, `[side, side, 3]`.
 pub fn picture(seed: usize, side: usize) -> Vec<u8> {
@@ -88,6 +93,44 @@ pub fn class_folders(prefix: &str, per_class: usize) -> Vec<(String, Vec<u8>)> {
     cats.chain((0..per_class).map(|number| file("dog", number, 100 + number))).collect()
 }
 
+/// A parquet file as Hugging Face's `datasets` lays it out.
+pub fn parquet_file(images: &[(Vec<u8>, i64)], names: Option<&str>) -> Vec<u8> {
+    let schema = "message schema { optional group image { optional binary bytes; optional binary path (UTF8); } \
+                  optional int64 label; }";
+    let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
+    let metadata = names.map(|names| vec![KeyValue::new("huggingface".to_string(), names.to_string())]);
+    let properties = WriterProperties::builder()
+        .set_key_value_metadata(metadata)
+        .set_compression(parquet::basic::Compression::SNAPPY)
+        .build();
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let bytes: Vec<ByteArray> = images.iter().map(|(file, _)| ByteArray::from(file.clone())).collect();
+    let paths: Vec<ByteArray> = images.iter().map(|_| ByteArray::from("x.png")).collect();
+    for values in [bytes, paths] {
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(&values, Some(&vec![2; values.len()]), None).unwrap();
+        column.close().unwrap();
+    }
+    let labels: Vec<i64> = images.iter().map(|(_, label)| *label).collect();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<Int64Type>().write_batch(&labels, Some(&vec![1; labels.len()]), None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.into_inner().unwrap()
+}
+
+/// A parquet file of pictures of the classes 0 and 1, in turn, with the names cat and dog.
+pub fn pets(images: usize, seed: usize) -> Vec<u8> {
+    let rows: Vec<_> = (0..images).map(|n| (png(seed + n, 16), (n % 2) as i64)).collect();
+    parquet_file(&rows, Some(&names_of("\"cat\", \"dog\"")))
+}
+
+/// What Hugging Face notes of the names of classes.
+pub fn names_of(names: &str) -> String {
+    format!(r#"{{"info": {{"features": {{"label": {{"names": [{names}]}}}}}}}}"#)
+}
+
 /// Opens with the default options.
 pub fn open_path(path: &Path) -> Result<DataSet, Error> {
     open_with(path, &Options::default())
@@ -113,4 +156,21 @@ pub fn shared(file: &str) -> Option<PathBuf> {
         return None;
     }
     Some(path)
+}
+
+/// A folder with these files.
+pub fn folder_of(files: Vec<(String, Vec<u8>)>) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write_folder(folder.path(), &files);
+    folder
+}
+
+/// The images of each split, validation in the middle, and the classes.
+pub fn sizes(set: &DataSet) -> ([usize; 3], String) {
+    ([set.train.len(), set.validation.len(), set.test.len()], set.classes.join(" "))
+}
+
+/// The kinds of its notes.
+pub fn kinds(set: &DataSet) -> Vec<&'static str> {
+    set.notes.iter().map(allcnn_data::Note::kind).collect()
 }

@@ -2,7 +2,9 @@
 
 use prost::Message;
 
-use super::{Form, Layer, Weights};
+use super::Layer;
+use super::note::check_name;
+use super::stored::volume;
 use crate::parameters::Tensor;
 
 /// `NetParameter`.
@@ -66,18 +68,20 @@ struct BlobShape {
     dim: Vec<i64>,
 }
 
+const NEITHER: &str = "it is neither safetensors nor a file of PyTorch nor a caffemodel";
+
 /// Takes the file apart. The layers come in its order; the channels of the first are turned from BGR to RGB.
-pub fn read(bytes: &[u8]) -> Result<Weights, String> {
-    let net = NetParameter::decode(bytes).map_err(|_| "it is neither safetensors nor a caffemodel")?;
+pub(super) fn read(bytes: &[u8]) -> Result<Vec<Layer>, String> {
+    let net = NetParameter::decode(bytes).map_err(|_| NEITHER)?;
     let since = net.layer.into_iter().map(|layer| (layer.name, layer.kind, layer.blobs));
     let until = net.layers.into_iter().map(|layer| (layer.name, v1_kind(layer.kind), layer.blobs));
     let layers = since.chain(until).filter(|(_, _, blobs)| !blobs.is_empty());
     let mut layers = layers.map(read_layer).collect::<Result<Vec<_>, String>>()?;
     let Some(first) = layers.first_mut() else {
-        return Err("it is neither safetensors nor a caffemodel with weights".into());
+        return Err(format!("{NEITHER} with weights"));
     };
     turn_channels(&mut first.weight);
-    Ok(Weights { form: Form::Caffe, layers })
+    Ok(layers)
 }
 
 /// The type of a layer in today's words.
@@ -90,6 +94,8 @@ fn v1_kind(kind: i32) -> String {
 }
 
 fn read_layer((name, kind, blobs): (String, String, Vec<BlobProto>)) -> Result<Layer, String> {
+    check_name(&name)?;
+    check_name(&kind)?;
     let dimensions = match kind.as_str() {
         "Convolution" => 4,
         "InnerProduct" => 2,
@@ -101,37 +107,39 @@ fn read_layer((name, kind, blobs): (String, String, Vec<BlobProto>)) -> Result<L
         }
     };
     let count = blobs.len();
-    let Ok([weight, bias]) = <[BlobProto; 2]>::try_from(blobs) else {
+    let mut blobs = blobs.into_iter();
+    let (Some(weight), bias, None) = (blobs.next(), blobs.next(), blobs.next()) else {
         return Err(format!("its layer {name} has {count} arrays; expected weights and biases"));
     };
     let weight = tensor(format!("{name}.weight"), weight, dimensions)?;
-    let bias = tensor(format!("{name}.bias"), bias, 1)?;
+    let bias = bias.map(|bias| tensor(format!("{name}.bias"), bias, 1)).transpose()?;
     Ok(Layer { name, weight, bias })
 }
 
 /// The array as a tensor of so many dimensions; an old file has ones before them.
 fn tensor(name: String, blob: BlobProto, dimensions: usize) -> Result<Tensor, String> {
     let old = [blob.num, blob.channels, blob.height, blob.width].map(|side| i64::from(side.unwrap_or(0)));
-    let mut shape = blob.shape.map_or_else(|| old.to_vec(), |shape| shape.dim);
-    while shape.len() > dimensions && shape[0] == 1 {
-        shape.remove(0);
-    }
-    let values = if blob.data.is_empty() {
+    let sides = blob.shape.map_or_else(|| old.to_vec(), |shape| shape.dim);
+    let surplus = sides.len().saturating_sub(dimensions);
+    let ones = sides.iter().take(surplus).take_while(|&&side| side == 1).count();
+    let shape = sides[ones..].iter().map(|&side| {
+        usize::try_from(side)
+            .map_err(|_| format!("its array {name} has a side of {side}; expected 1 or more"))
+    });
+    let shape = shape.collect::<Result<Vec<usize>, String>>()?;
+    let values: Vec<f32> = if blob.data.is_empty() {
         blob.double_data.into_iter().map(|value| value as f32).collect()
     } else {
         blob.data
     };
-    let sides = shape.iter().map(|&side| usize::try_from(side).ok()).collect::<Option<Vec<usize>>>();
-    let length = sides.as_ref().and_then(|sides| sides.iter().try_fold(1usize, |a, &b| a.checked_mul(b)));
-    match sides {
-        Some(shape) if shape.len() == dimensions && length == Some(values.len()) => {
-            Ok(Tensor { name, shape, values })
-        }
-        _ => Err(format!(
+    let volume = volume(&shape).map_err(|problem| format!("its array {name} {problem}"))?;
+    if shape.len() != dimensions || volume != values.len() {
+        return Err(format!(
             "its array {name} has {} values in shape {shape:?}; expected {dimensions} dimensions that agree",
             values.len()
-        )),
+        ));
     }
+    Ok(Tensor { name, shape, values })
 }
 
 /// Reverses the input channels of a convolution that takes three.
@@ -173,15 +181,14 @@ mod tests {
             layer("relu1", "ReLU", vec![]),
             layer("fc8", "InnerProduct", vec![blob(&[1, 3], 7.0), blob(&[1], 9.0)]),
         ]);
-        let weights = read(&bytes).unwrap();
-        let [conv, fc] = weights.layers.as_slice() else { panic!("{weights:?}") };
+        let layers = read(&bytes).unwrap();
+        let [conv, fc] = layers.as_slice() else { panic!("{layers:?}") };
         assert_eq!((conv.name.as_str(), fc.name.as_str()), ("conv1", "fc8"));
         assert_eq!(conv.weight.values, [4.0, 5.0, 2.0, 3.0, 0.0, 1.0, 10.0, 11.0, 8.0, 9.0, 6.0, 7.0]);
         assert_eq!(
             (fc.weight.shape.as_slice(), fc.weight.values.as_slice()),
             (&[1, 3][..], &[7.0, 8.0, 9.0][..])
         );
-        assert_eq!((weights.classes(), weights.form), (1, Form::Caffe));
     }
 
     #[test]
@@ -206,17 +213,18 @@ mod tests {
                 blobs: vec![old([1, 1, 5, 4]), old([1, 1, 1, 5])],
             },
         ];
-        let weights = read(&NetParameter { layers, layer: vec![] }.encode_to_vec()).unwrap();
+        let layers = read(&NetParameter { layers, layer: vec![] }.encode_to_vec()).unwrap();
         let shapes: Vec<_> =
-            weights.layers.iter().flat_map(|layer| [&layer.weight.shape, &layer.bias.shape]).collect();
-        assert_eq!(shapes, [&vec![4, 2, 3, 3], &vec![4], &vec![5, 4], &vec![5]]);
+            layers.iter().map(|layer| (&layer.weight.shape, &layer.bias.as_ref().unwrap().shape)).collect();
+        assert_eq!(shapes, [(&vec![4, 2, 3, 3], &vec![4]), (&vec![5, 4], &vec![5])]);
     }
 
     #[test]
     fn what_is_no_layer_of_these_networks_is_refused() {
         let said = |layer| read(&net(vec![layer])).unwrap_err();
         assert!(said(layer("prelu", "PReLU", vec![blob(&[3], 0.0)])).contains("prelu is of type PReLU"));
-        assert!(said(layer("c", "Convolution", vec![blob(&[1, 1, 1, 1], 0.0)])).contains("c has 1 arrays"));
+        let three = vec![blob(&[1], 0.0); 3];
+        assert!(said(layer("c", "Convolution", three)).contains("c has 3 arrays"));
         let odd = blob(&[2, 2], 0.0);
         assert!(
             said(layer("c", "Convolution", vec![odd, blob(&[2], 0.0)])).contains("4 values in shape [2, 2]")
@@ -229,7 +237,18 @@ mod tests {
         );
         let mut huge = blob(&[1, 1], 0.0);
         huge.shape = Some(BlobShape { dim: vec![i64::MAX, i64::MAX] });
-        assert!(said(layer("f", "InnerProduct", vec![huge, blob(&[2], 0.0)])).contains("that agree"));
+        assert!(said(layer("f", "InnerProduct", vec![huge, blob(&[2], 0.0)])).contains("no memory holds"));
+        let mut empty = blob(&[1, 3, 1, 1], 0.0);
+        (empty.shape, empty.data) = (Some(BlobShape { dim: vec![0, 3, 0, 42] }), vec![]);
+        assert!(said(layer("c", "Convolution", vec![empty])).contains("holds no values"));
+        let mut long = blob(&[1, 1], 0.0);
+        long.shape = Some(BlobShape { dim: vec![1; 300_000] });
+        long.shape.as_mut().unwrap().dim.push(-1);
+        assert!(said(layer("f", "InnerProduct", vec![long])).contains("side of -1"));
+        long = blob(&[1, 1], 0.0);
+        long.shape = Some(BlobShape { dim: vec![2; 300_000] });
+        let said = said(layer("f", "InnerProduct", vec![long]));
+        assert!(said.contains("300000 dimensions") && said.len() < 200, "{said}");
         assert!(read(b"").unwrap_err().contains("neither"));
         assert!(read(b"just words, no numbers").unwrap_err().contains("neither"));
     }

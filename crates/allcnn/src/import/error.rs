@@ -19,7 +19,7 @@ pub enum Error {
     },
     /// A damaged or foreign file.
     #[error(
-        "cannot use the weights in {path}: {problem}\nexpected safetensors with PyTorch's names, or a .caffemodel",
+        "cannot use the weights in {path}: {problem}\nexpected safetensors or a .pt file with a state dict of PyTorch, or a .caffemodel",
         path = .path.shown()
     )]
     Unreadable {
@@ -37,6 +37,36 @@ pub enum Error {
         /// The network that was asked for.
         network: String,
         /// What differs.
+        problem: String,
+    },
+    /// Names and shapes that leave more than one way.
+    #[error(
+        "it is not clear which layer of {network} is which: {choices}\n\
+         call the layers of the file as `allcnn models {network}` does (conv1, conv2, ...)"
+    )]
+    Ambiguous {
+        /// The network that was asked for.
+        network: String,
+        /// The layers of the file in question, each with two of the network's that it could be.
+        choices: String,
+    },
+    /// A value that is no number, or none that a training leaves.
+    #[error(
+        "tensor {tensor} holds {value}\n\
+         expected finite weights: the training that made them went astray, or the file is damaged"
+    )]
+    NotFinite {
+        /// As the file calls it.
+        tensor: String,
+        /// NaN or an infinity.
+        value: f32,
+    },
+    /// A file of names that cannot be read.
+    #[error("cannot use the names of classes in {path}: {problem}", path = .path.shown())]
+    ClassFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
         problem: String,
     },
     /// Another number of names than of classes.

@@ -1,9 +1,8 @@
 //! Imported weights as a run folder.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Form, Scaling, Weights};
+use super::{Container, Error, Form, Note, NoteKind, Scaling, Weights, class_names};
 use crate::data::Labels;
 use crate::net::Network;
 use crate::preprocess::{Geometry, Preprocessor};
@@ -31,12 +30,16 @@ pub struct Import {
 pub struct Imported {
     /// The run folder.
     pub run: RunFolder,
-    /// The form of the file.
+    /// The kind of the file.
+    pub container: Container,
+    /// How its layers are named.
     pub form: Form,
     /// The network.
     pub network: Network,
     /// What the network takes.
     pub scaling: Scaling,
+    /// What was decided.
+    pub notes: Vec<Note>,
 }
 
 impl Import {
@@ -48,40 +51,49 @@ impl Import {
         RunFolder::refuse_occupied(out)?;
         let sketch = network(&self.model, 2, self.input)?; // a wrong model is told before a large file is read
         let weights = Weights::read(&self.weights)?;
-        let form = weights.form();
-        let classes = self.classes(weights.classes())?;
-        let scaling = self.scaling.clone().unwrap_or_else(|| Scaling::usual(form));
-        let preprocessor = scaling.preprocessor(geometry(&sketch))?;
-        let network = network(&self.model, classes.len(), self.input)?;
-        let values = weights.fit(&network)?;
+        let (container, form) = (weights.container(), weights.form());
+        let mut fitted = weights.fit(&sketch)?;
+        let network = network(&self.model, fitted.classes, self.input)?;
+        fitted.expect(&network)?;
+        let mut notes = std::mem::take(&mut fitted.notes);
+        let classes = self.classes(fitted.classes, &mut notes)?;
+        let scaling = self.scaling(form, &mut notes);
+        let preprocessor = scaling.preprocessor(geometry(&network))?;
         let run = RunFolder::create(out)?;
         preprocessor.save(&run.preprocessing())?;
         let progress = Progress { epoch_steps: 1, ..Progress::default() };
+        let values = fitted.tensors;
         let checkpoint =
             Checkpoint { network: network.clone(), classes, values, velocities: vec![], progress };
         checkpoint.write(&run.last())?;
-        run.write_manifest(&self.manifest(&network, &preprocessor))?;
-        Ok(Imported { run, form, network, scaling })
+        run.write_manifest(&self.manifest(&network, &preprocessor, &notes))?;
+        Ok(Imported { run, container, form, network, scaling, notes })
     }
 
     /// The names of `count` classes.
-    fn classes(&self, count: usize) -> Result<Vec<String>, Error> {
-        let Some(path) = &self.class_names else {
-            return Ok((0..count).map(|class| format!("class {class}")).collect());
-        };
-        let text = fs::read_to_string(path).map_err(|source| Error::Io { path: path.clone(), source })?;
-        let names: Vec<String> = text.lines().map(|line| line.trim().to_owned()).collect();
-        if names.len() != count {
-            return Err(Error::ClassNames { path: path.clone(), given: names.len(), expected: count });
+    fn classes(&self, count: usize, notes: &mut Vec<Note>) -> Result<Vec<String>, Error> {
+        match &self.class_names {
+            Some(path) => class_names::read(path, count, notes),
+            None => Ok((0..count).map(|class| format!("class {class}")).collect()),
         }
-        Ok(names)
     }
 
-    fn manifest(&self, network: &Network, preprocessor: &Preprocessor) -> Manifest {
+    /// What the network takes for a pixel.
+    fn scaling(&self, form: Form, notes: &mut Vec<Note>) -> Scaling {
+        self.scaling.clone().unwrap_or_else(|| {
+            let usual = Scaling::usual(form);
+            let text = format!("took {usual} as the network's input, which is usual for such a file; --preprocess says otherwise");
+            notes.push(Note::new(NoteKind::Preprocess, text));
+            usual
+        })
+    }
+
+    fn manifest(&self, network: &Network, preprocessor: &Preprocessor, notes: &[Note]) -> Manifest {
         Manifest {
             program: PROGRAM.into(),
             model: self.model.clone(),
             imported: Some(self.weights.text()),
+            import_notes: notes.iter().map(|note| note.text.clone()).collect(),
             input: self.input.map(|(height, width)| [height, width]),
             total_steps: 0,
             epoch_steps: 1,
@@ -90,6 +102,7 @@ impl Import {
                 absolute: None,
                 relative: None,
                 holdout: None,
+                splits: None,
                 labels: Labels::Fine,
                 limit: None,
                 fingerprint: String::new(),

@@ -47,7 +47,7 @@ impl Scaling {
     /// What networks that come in this form usually take.
     pub fn usual(form: Form) -> Self {
         match form {
-            Form::Convolutions | Form::Sequential => Self::Unit,
+            Form::Convolutions | Form::Sequential | Form::Other => Self::Unit,
             Form::FeaturesClassifier => Self::IMAGENET,
             Form::Caffe => Self::CAFFE,
         }

@@ -1,170 +1,184 @@
-//! A PyTorch state dict in a safetensors file: which layers it has, and in which order.
+//! The tensors of a PyTorch state dict as layers: what is no weight is left out, a prefix of all names is dropped.
 
 use std::collections::BTreeMap;
 
-use half::{bf16, f16};
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
-
-use super::{Form, Layer, Weights};
+use super::Layer;
+use super::note::{Note, NoteKind, check_name, counted, list};
+use super::stored::{Element, Stored};
 use crate::parameters::Tensor;
 
-/// What the velocities of this program's own checkpoints begin with.
-const VELOCITY: &str = "velocity.";
 const EXPECTED: &str = "expected conv1.weight, conv1.bias, ..., or 0.weight, ... of an nn.Sequential, \
                         or features.0.weight, ..., classifier.1.weight, ... as torchvision's AlexNet has them";
 
-/// Takes the file apart.
-pub fn read(bytes: &[u8]) -> Result<Weights, String> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| format!("its header is damaged ({error})"))?;
-    let mut parts: BTreeMap<&str, [Option<Tensor>; 2]> = BTreeMap::new();
-    for name in file.names().into_iter().filter(|name| !name.starts_with(VELOCITY)) {
-        let (layer, part) = match name.rsplit_once('.') {
-            Some((layer, "weight")) => (layer, 0),
-            Some((layer, "bias")) => (layer, 1),
-            _ => return Err(format!("its tensor {name} is neither a weight nor a bias; {EXPECTED}")),
-        };
-        let view = file.tensor(name).map_err(|error| error.to_string())?;
-        parts.entry(layer).or_default()[part] = Some(tensor(name, &view)?);
+/// The layers by name. All tensors together may have `most` values: those of a file may lie over one another.
+pub(super) fn layers(
+    tensors: Vec<Stored<'_>>,
+    most: usize,
+    notes: &mut Vec<Note>,
+) -> Result<Vec<Layer>, String> {
+    let tensors = without_leftovers(tensors, notes)?;
+    if tensors.is_empty() {
+        return Err(format!("it holds no weights; {EXPECTED}"));
     }
-    let layers = parts.into_iter().map(|(name, [weight, bias])| {
-        let lacks = |part| format!("it has no {name}.{part}; expected a weight and a bias for each layer");
-        let (weight, bias) = (weight.ok_or_else(|| lacks("weight"))?, bias.ok_or_else(|| lacks("bias"))?);
-        Ok(Layer { name: name.into(), weight, bias })
-    });
-    ordered(layers.collect::<Result<_, String>>()?)
+    let mut total = 0usize;
+    let mut parts: BTreeMap<String, [Option<Tensor>; 2]> = BTreeMap::new();
+    for stored in &tensors {
+        let (layer, part) = split(&stored.name)?;
+        total = total.saturating_add(stored.len()?);
+        if total > most {
+            return Err("its tensors have more values than the file has bytes".into());
+        }
+        let twice = parts.entry(layer.into()).or_default()[part].replace(stored.values()?);
+        if twice.is_some() {
+            return Err(format!("it has two tensors {}", stored.name));
+        }
+    }
+    let names: Vec<&str> = parts.keys().map(String::as_str).collect();
+    let prefix = shared_prefix(&names).to_owned();
+    if !prefix.is_empty() {
+        notes
+            .push(Note::new(NoteKind::Prefix, format!("dropped {prefix} from the names: all begin with it")));
+    }
+    parts
+        .into_iter()
+        .map(|(name, [weight, bias])| {
+            let lacks = || format!("it has no {name}.weight; expected a weight for each layer");
+            Ok(Layer { name: name[prefix.len()..].into(), weight: weight.ok_or_else(lacks)?, bias })
+        })
+        .collect()
 }
 
-/// Finds out how the layers are named, and puts them into their order.
-fn ordered(mut layers: Vec<Layer>) -> Result<Weights, String> {
-    if layers.is_empty() {
-        return Err(format!("it holds no tensors; {EXPECTED}"));
+/// The layer of a tensor, and whether it is the weight (0) or the bias (1).
+fn split(name: &str) -> Result<(&str, usize), String> {
+    match name.rsplit_once('.') {
+        Some((layer, "weight")) => Ok((layer, 0)),
+        Some((layer, "bias")) => Ok((layer, 1)),
+        Some((_, "running_mean" | "running_var")) => Err(format!(
+            "its tensor {name} is neither a weight nor a bias: the networks here have no batch normalization; fold it \
+             into the convolutions first (torch.nn.utils.fusion.fuse_conv_bn_eval)"
+        )),
+        _ => Err(format!("its tensor {name} is neither a weight nor a bias; {EXPECTED}")),
     }
-    let number = |text: &str| text.parse::<u32>().ok();
-    let convolution = |layer: &Layer| layer.name.strip_prefix("conv").and_then(number);
-    if layers.iter().all(|layer| convolution(layer).is_some()) {
-        layers.sort_by_key(convolution);
-        return Ok(Weights { form: Form::Convolutions, layers });
-    }
-    let place = |layer: &Layer| {
-        let (group, place) = layer.name.rsplit_once('.').unwrap_or(("", &layer.name));
-        Some((group.to_owned(), number(place)?))
-    };
-    if let Some(odd) = layers.iter().find(|layer| place(layer).is_none()) {
-        return Err(format!("it has a layer {}; {EXPECTED}", odd.name));
-    }
-    let mut groups: Vec<String> = layers.iter().filter_map(place).map(|(group, _)| group).collect();
-    groups.sort();
-    groups.dedup();
-    let last = |group: &str| group.rsplit('.').next().unwrap_or_default().to_owned();
-    let form = match groups.iter().map(|group| last(group)).collect::<Vec<_>>().as_slice() {
-        [_] => Form::Sequential,
-        [classifier, features] if classifier == "classifier" && features == "features" => {
-            Form::FeaturesClassifier
-        }
-        _ => return Err(format!("its layers are in groups {}; {EXPECTED}", groups.join(", "))),
-    };
-    let is_classifier = |group: &str| form == Form::FeaturesClassifier && last(group) == "classifier";
-    layers.sort_by_key(|layer| place(layer).map(|(group, number)| (is_classifier(&group), number)));
-    Ok(Weights { form, layers })
 }
 
-/// A tensor as f32 values.
-fn tensor(name: &str, view: &TensorView<'_>) -> Result<Tensor, String> {
-    let bytes = view.data();
-    let values: Vec<f32> = match view.dtype() {
-        Dtype::F32 => bytes.as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)).collect(),
-        Dtype::F64 => bytes.as_chunks().0.iter().map(|&value| f64::from_le_bytes(value) as f32).collect(),
-        Dtype::F16 => bytes.as_chunks().0.iter().map(|&value| f16::from_le_bytes(value).into()).collect(),
-        Dtype::BF16 => bytes.as_chunks().0.iter().map(|&value| bf16::from_le_bytes(value).into()).collect(),
-        other => {
-            return Err(format!("its tensor {name} is of type {other:?}; expected F32, F64, F16 or BF16"));
+/// Leaves out what a training keeps beside the weights, and says so.
+fn without_leftovers<'a>(tensors: Vec<Stored<'a>>, notes: &mut Vec<Note>) -> Result<Vec<Stored<'a>>, String> {
+    let mut left_out: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut kept = Vec::new();
+    for tensor in tensors {
+        check_name(&tensor.name)?;
+        match leftover(&tensor) {
+            Some(reason) => left_out.entry(reason).or_default().push(tensor.name),
+            None => kept.push(tensor),
         }
-    };
-    Ok(Tensor { name: name.into(), shape: view.shape().to_vec(), values })
+    }
+    notes.extend(left_out.into_iter().map(|(reason, mut names)| {
+        names.sort();
+        let count = counted(names.len(), "tensor");
+        Note::new(NoteKind::LeftOut, format!("left out {count}, {reason}: {}", list(names)))
+    }));
+    Ok(kept)
+}
+
+/// Why a tensor is no weight.
+fn leftover(tensor: &Stored<'_>) -> Option<&'static str> {
+    let name = tensor.name.as_str();
+    if name.starts_with("velocity.") || name.starts_with("optimizer.") {
+        return Some("the state of an optimizer");
+    }
+    match name.rsplit('.').next() {
+        Some("num_batches_tracked" | "n_averaged") => Some("counters of a training"),
+        Some("weight" | "bias") => None,
+        _ if matches!(tensor.element, Element::Whole(_)) => Some("whole numbers and neither weight nor bias"),
+        _ => None,
+    }
+}
+
+/// The longest beginning up to a dot that all names share, so that something is left of each.
+fn shared_prefix<'a>(names: &[&'a str]) -> &'a str {
+    let Some((first, rest)) = names.split_first() else { return "" };
+    let shared = |end: usize| rest.iter().all(|name| name.starts_with(&first[..end]));
+    let ends = first.match_indices('.').map(|(place, _)| place + 1).take_while(|&end| shared(end));
+    &first[..ends.last().unwrap_or(0)]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
-    /// A file with a weight `[2, 3]` and a bias `[2]` for each of these layers; the weights count the layers.
-    fn file(layers: &[&str]) -> Vec<u8> {
-        let floats =
-            |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-        let bias = floats(&[0.0, 1.0]);
-        let weights: Vec<Vec<u8>> = (0..layers.len()).map(|place| floats(&[place as f32; 6])).collect();
-        let view = |shape: &[usize], data| TensorView::new(Dtype::F32, shape.to_vec(), data).unwrap();
-        let tensors = layers.iter().zip(&weights).flat_map(|(layer, weight)| {
-            [(format!("{layer}.weight"), view(&[2, 3], weight)), (format!("{layer}.bias"), view(&[2], &bias))]
-        });
-        safetensors::serialize(tensors, None).unwrap()
+    const VALUES: [u8; 64] = [0; 64];
+
+    fn read(tensors: &[(&str, Element)]) -> Result<(Vec<String>, Vec<String>), String> {
+        let stored =
+            |(name, element): &(&str, Element)| Stored::row_major(name, element.clone(), &[2], &VALUES[..]);
+        let mut notes = Vec::new();
+        let layers = layers(tensors.iter().map(stored).collect(), 100, &mut notes)?;
+        Ok((
+            layers.into_iter().map(|layer| layer.name).collect(),
+            notes.into_iter().map(|note| note.text).collect(),
+        ))
     }
 
-    fn order(layers: &[&str]) -> Result<(Form, Vec<usize>), String> {
-        let weights = read(&file(layers))?;
-        Ok((weights.form, weights.layers.iter().map(|layer| layer.weight.values[0] as usize).collect()))
-    }
-
-    #[test]
-    fn layers_are_ordered_by_number_and_not_by_letter() {
-        assert_eq!(order(&["conv10", "conv2", "conv1"]), Ok((Form::Convolutions, vec![2, 1, 0])));
-        assert_eq!(order(&["0", "10", "3"]), Ok((Form::Sequential, vec![0, 2, 1])));
-        assert_eq!(order(&["net.12", "net.4"]), Ok((Form::Sequential, vec![1, 0])));
-        let torchvision = ["classifier.6", "classifier.1", "features.10", "features.3"];
-        assert_eq!(order(&torchvision), Ok((Form::FeaturesClassifier, vec![3, 2, 1, 0])));
-        let parallel = ["module.features.0", "module.classifier.1"];
-        assert_eq!(order(&parallel), Ok((Form::FeaturesClassifier, vec![0, 1])));
+    fn floats(names: &[&str]) -> Result<(Vec<String>, Vec<String>), String> {
+        read(&names.iter().map(|&name| (name, Element::F32)).collect::<Vec<_>>())
     }
 
     #[test]
-    fn names_that_say_no_order_are_refused() {
-        for (layers, said) in [
-            (vec!["layer1.0.conv1", "fc"], "layer fc"),
-            (vec!["a.0", "b.0"], "groups a, b"),
-            (vec!["conv1", "3"], "layer conv1"),
+    fn a_prefix_of_all_names_is_dropped_however_long() {
+        for (names, prefix, left) in [
+            (&["conv1.weight", "conv2.weight"][..], "", &["conv1", "conv2"][..]),
+            (&["module.conv1.weight", "module.conv2.weight"], "module.", &["conv1", "conv2"]),
+            (&["a.b.0.weight", "a.b.0.bias", "a.b.3.weight"], "a.b.", &["0", "3"]),
+            (&["net.features.0.weight", "net.fc.weight"], "net.", &["fc", "features.0"]),
+            (&["module.fc.weight"], "module.", &["fc"]),
+            (&["net1.a.weight", "net10.b.weight"], "", &["net1.a", "net10.b"]),
         ] {
-            let problem = order(&layers).unwrap_err();
-            assert!(problem.contains(said) && problem.contains("expected conv1.weight"), "{problem}");
+            let (given, notes) = floats(names).unwrap();
+            assert_eq!(given, left);
+            assert_eq!(notes.is_empty(), prefix.is_empty(), "{notes:?}");
+            assert!(notes.iter().all(|note| note.contains(&format!("dropped {prefix} "))), "{notes:?}");
         }
-        assert!(read(&file(&[])).unwrap_err().contains("no tensors"));
     }
 
     #[test]
-    fn a_layer_is_a_weight_and_a_bias() {
-        let one = |name: &str, dtype, data: &[u8]| {
-            let view = TensorView::new(dtype, vec![1], data).unwrap();
-            read(&safetensors::serialize([(name, view)], None).unwrap()).unwrap_err()
+    fn leftovers_of_a_training_are_counted_and_hide_no_prefix() {
+        let whole = Element::Whole("I64".into());
+        let (given, notes) = read(&[
+            ("m.conv1.weight", Element::F32),
+            ("n_averaged", whole.clone()),
+            ("m.bn.num_batches_tracked", whole.clone()),
+            ("m.seen", whole.clone()),
+            ("velocity.conv1.weight", Element::F32),
+        ])
+        .unwrap();
+        assert_eq!(given, ["conv1"]);
+        assert_eq!(notes.len(), 4, "{notes:?}");
+        assert!(notes[0].contains("2 tensors, counters of a training: m.bn.num_batches_tracked, n_averaged"));
+        assert!(read(&[("conv1.weight", whole)]).unwrap_err().contains("conv1.weight is of type I64"));
+    }
+
+    #[test]
+    fn what_is_neither_weight_nor_leftover_is_named() {
+        assert!(floats(&["a.weight", "1.running_mean"]).unwrap_err().contains("no batch normalization"));
+        assert!(floats(&["a.weight", "a.scale"]).unwrap_err().contains("a.scale is neither"));
+        assert!(floats(&["a.weight", "b.bias"]).unwrap_err().contains("no b.weight"));
+        assert!(floats(&["a.weight", "a.weight"]).unwrap_err().contains("two tensors a.weight"));
+        assert!(floats(&["a\u{1b}[2J.weight"]).unwrap_err().contains("control characters"));
+        assert!(floats(&[]).unwrap_err().contains("no weights"));
+    }
+
+    #[test]
+    fn tensors_over_one_another_take_no_more_memory_than_the_file() {
+        let strides = vec![0];
+        let wide = Stored {
+            name: "a.weight".into(),
+            element: Element::F32,
+            shape: vec![1 << 40],
+            strides,
+            bytes: &VALUES,
         };
-        assert!(one("0.weight", Dtype::F32, &[0; 4]).contains("no 0.bias"));
-        assert!(one("1.running_mean", Dtype::F32, &[0; 4]).contains("1.running_mean is neither"));
-        assert!(one("0.weight", Dtype::I8, &[0]).contains("type I8; expected F32"));
-    }
-
-    #[test]
-    fn every_float_type_becomes_f32() {
-        for (dtype, bytes) in [
-            (Dtype::F64, (-1.5f64).to_le_bytes().to_vec()),
-            (Dtype::F16, f16::from_f32(-1.5).to_le_bytes().to_vec()),
-            (Dtype::BF16, bf16::from_f32(-1.5).to_le_bytes().to_vec()),
-        ] {
-            let view = TensorView::new(dtype, vec![1], &bytes).unwrap();
-            assert_eq!(tensor("x", &view).unwrap().values, [-1.5]);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_it_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), place in 0usize..600) {
-            let _ = Weights::from_bytes(&bytes);
-            let mut real = file(&["0", "2"]);
-            let end = real.len();
-            if let Some(byte) = bytes.pop() {
-                real[place % end] = byte;
-            }
-            let _ = Weights::from_bytes(&real);
-            let _ = Weights::from_bytes(&real[..place % end]);
-        }
+        assert!(
+            layers(vec![wide], 64, &mut vec![]).unwrap_err().contains("more values than the file has bytes")
+        );
     }
 }

@@ -30,6 +30,9 @@ pub struct Plan {
     /// What is held out for testing, as `--holdout` says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdout: Option<String>,
+    /// Which of the data's own splits are what, as `--splits` says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub splits: Option<String>,
     /// The most training images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
@@ -79,6 +82,7 @@ impl Plan {
             data: "cifar10".into(),
             cifar100: "cifar100".into(),
             holdout: None,
+            splits: None,
             limit: None,
             recipe: Recipe::paper(),
         }
@@ -145,6 +149,12 @@ impl Plan {
         }
     }
 
+    /// Which of the data's own splits are what.
+    pub(super) fn split_names(&self) -> Result<crate::data::SplitNames, Error> {
+        let names = self.splits.as_deref().map(str::parse).transpose().map_err(train::Error::Data)?;
+        Ok(names.unwrap_or_default())
+    }
+
     fn request(&self, entry: &Entry, learning_rate: f64) -> Result<Request, Error> {
         let augment = entry.augment.parse().map_err(|error: crate::augment::UnknownAugment| {
             Error::Choice(format!("{} cannot be trained: {error}\nleave it out with --models", entry.name))
@@ -157,6 +167,7 @@ impl Plan {
             input: None,
             data: self.data_of(entry).into(),
             holdout,
+            splits: self.split_names()?,
             labels: crate::data::Labels::Fine,
             limit: self.limit,
             recipe,

@@ -9,6 +9,8 @@ use crate::preprocess::Method;
 pub enum Event<'a> {
     /// The data is being read.
     Loading(data::Progress),
+    /// Files of the data were left out.
+    LeftOut(&'a data::Ignored),
     /// The preprocessing is being fitted.
     Fitting(Method),
     /// The length of the training was chosen to fit the time limit.

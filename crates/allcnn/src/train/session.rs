@@ -41,6 +41,8 @@ pub struct Request {
     pub data: String,
     /// What is held out for testing.
     pub holdout: Option<data::Holdout>,
+    /// Which of the data's own splits are what, where their names do not tell.
+    pub splits: data::SplitNames,
     /// Which labels of CIFAR-100.
     pub labels: Labels,
     /// The most training images.
@@ -70,6 +72,7 @@ impl Request {
             input: manifest.input.map(|[height, width]| (height, width)),
             data: manifest.data.source.clone(),
             holdout: manifest.data.holdout.as_deref().map(str::parse).transpose()?,
+            splits: manifest.data.split_names()?,
             labels: manifest.data.labels,
             limit: manifest.data.limit,
             recipe: manifest.recipe.clone(),
@@ -84,6 +87,7 @@ impl Request {
             program: PROGRAM.into(),
             model: self.model.clone(),
             imported: None,
+            import_notes: vec![],
             input: self.input.map(|(height, width)| [height, width]),
             total_steps,
             epoch_steps,
@@ -92,6 +96,7 @@ impl Request {
                 absolute: None,
                 relative: None,
                 holdout: self.holdout.map(|holdout| holdout.to_string()),
+                splits: Some(self.splits.to_string()).filter(|splits| !splits.is_empty()),
                 labels: self.labels,
                 limit: self.limit,
                 fingerprint: data.fingerprint.clone(),
@@ -286,6 +291,7 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
     let options = data::Options {
         size: (augment != Augment::Heavy).then_some((input.height, input.width)),
         holdout: request.holdout,
+        splits: request.splits.clone(),
         labels: request.labels,
         limit: request.limit,
         framing: augment.framing(),
@@ -294,9 +300,10 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
     };
     let data =
         data::open(&request.data, &options, &mut |progress| observer.observe(Event::Loading(progress)))?;
-    for note in &data.notes {
+    for note in data.notes.iter().filter(|note| note.is_warning()) {
         observer.observe(Event::Warning(&note.to_string()));
     }
+    tell_left_out(&data, observer);
     if !data.skipped.is_empty() {
         observer.observe(Event::Warning(&skipped(&data)));
     }
@@ -314,6 +321,13 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
         return Err(Error::Mismatch(format!("{} has a test split only: nothing to train on", data.name)));
     }
     Ok(data)
+}
+
+/// Tells which files of the data were left out, a line a reason.
+fn tell_left_out(data: &DataSet, observer: &mut dyn Observer) {
+    for ignored in data::Ignored::by_reason(&data.ignored) {
+        observer.observe(Event::LeftOut(&ignored));
+    }
 }
 
 /// What is told of the images that could not be read: their number, and the first of them by name.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::augment::Augment;
 use crate::data::{self, DataSet, Identities, Images, Skipped};
-use crate::data_place::Opened;
+use crate::data_place::{GivenData, Opened};
 use crate::examine::{self, Split};
 use crate::input::InputTransform;
 use crate::net::{Network, Rectangle};
@@ -73,7 +73,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
     /// Data that cannot be read, or has no images in the split.
     pub fn open(
         &self,
-        data: Option<&str>,
+        data: Option<GivenData<'_>>,
         split: Option<Split>,
         observer: &mut dyn Observer,
     ) -> Result<Scanned, train::Error> {
@@ -81,12 +81,12 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         let opened = examine::open(data, run, self.transform.pictures(), true, observer);
         let mut opened = match (opened, data) {
             (Err(train::Error::Data(data::Error::NoClasses(_))), Some(data)) => {
-                return self.open_loose(Path::new(data), observer);
+                return self.open_loose(Path::new(data.place), observer);
             }
             (opened, _) => opened?,
         };
         if let (None, Some(data)) = (split, data.filter(|_| are_loose(&opened))) {
-            return self.open_loose(Path::new(data), observer);
+            return self.open_loose(Path::new(data.place), observer);
         }
         let split = match split {
             None if opened.data.train.is_empty() => Split::Test,

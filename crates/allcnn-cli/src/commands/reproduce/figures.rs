@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use allcnn::net::{LayerKind, Network};
-use allcnn::predict::image_files;
 use allcnn::run::RunFolder;
 use allcnn::shown::{PathText, escaped};
 use allcnn::visualise::render::{Shading, Sheet};
@@ -11,7 +10,7 @@ use allcnn::visualise::{
     Coloring, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, Request, plate,
 };
 use allcnn_device::Device;
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 
 use crate::args::{FigureArgs, ImageFigureArgs, PatchFigureArgs, SplitChoice};
 use crate::commands::{features, picture};
@@ -68,7 +67,12 @@ fn patches(device: &impl Device, arguments: &PatchFigureArgs) -> anyhow::Result<
         )?);
     }
     let progress = Progress::new(figure.common.quiet);
-    let scanned = features::open(&explorer, arguments.data.as_ref(), arguments.split, progress)?;
+    let scanned = features::open(
+        &explorer,
+        (arguments.data.as_deref(), arguments.splits.as_ref()),
+        arguments.split,
+        progress,
+    )?;
     for choice in choices {
         let wanted = (arguments.patches, methods.as_slice());
         let filters = features::scan(&explorer, &choice, &scanned, wanted, progress)?;
@@ -139,12 +143,8 @@ fn given_images(
     arguments: &ImageFigureArgs,
     explainer: &mut FileExplainer<'_, impl Device>,
 ) -> anyhow::Result<Vec<Explained>> {
-    let files = image_files(&arguments.images)
-        .map_err(|(path, error)| anyhow!("cannot list the folder {}: {error}", path.shown()))?;
+    let files = picture::given(&arguments.images, arguments.figure.common.quiet)?;
     let files: Vec<PathBuf> = files.into_iter().take(arguments.count).collect();
-    if files.is_empty() {
-        bail!("no pictures in {}: expected .jpg, .png and the like", arguments.images[0].shown());
-    }
     let answers = explainer.explain(&files)?.into_iter();
     answers
         .map(|answer| {
@@ -168,7 +168,12 @@ fn own_images(
 ) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let explorer = FeatureExplorer::new(device, run)?;
     let progress = Progress::new(arguments.figure.common.quiet);
-    let scanned = features::open(&explorer, arguments.data.as_ref(), Some(SplitChoice::Test), progress)?;
+    let scanned = features::open(
+        &explorer,
+        (arguments.data.as_deref(), arguments.splits.as_ref()),
+        Some(SplitChoice::Test),
+        progress,
+    )?;
     let (images, classes) = (&scanned.images, scanned.classes.len());
     let count = arguments.count.min(classes);
     let first =

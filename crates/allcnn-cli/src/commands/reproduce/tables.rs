@@ -98,6 +98,7 @@ fn plan(table: PaperTable, found: Option<&Sweep>, arguments: &TableArgs) -> anyh
         (plan.recipe.epochs, plan.recipe.iterations) = (epochs, None);
     }
     plan.holdout = arguments.holdout.map(|holdout| holdout.to_string()).or(plan.holdout);
+    plan.splits = arguments.splits.as_ref().map(ToString::to_string).or(plan.splits);
     plan.limit = arguments.limit.or(plan.limit);
     Ok(plan)
 }

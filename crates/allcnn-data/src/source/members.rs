@@ -1,0 +1,83 @@
+//! The listing of an archive: its members as they are met, then what links between them lead to.
+use super::archive::Member;
+use super::entry::Entry;
+use super::links::{Link, resolve};
+use super::{MAX_FILES, start_of};
+use crate::error::Error;
+use crate::file_kind::TELLING;
+use crate::ignored::{Counts, Reason};
+use crate::names::hidden_path;
+use std::collections::HashSet;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// What an archive holds.
+#[derive(Default)]
+pub(super) struct Members {
+    /// All files, hidden ones too.
+    files: Vec<Entry>,
+    links: Vec<Link>,
+    ignored: Counts,
+}
+
+impl Members {
+    /// Takes down a member.
+    pub fn add(&mut self, name: &str, member: Member) -> io::Result<()> {
+        match member {
+            Member::File(size, reader) => {
+                let mut room = [0; TELLING];
+                let head = start_of(reader, &mut room)?;
+                self.files.push(Entry::new(name.to_string(), size, head));
+            }
+            Member::Link(target) => self.links.push(Link { name: name.to_string(), target, hard: false }),
+            Member::HardLink(target) => self.links.push(Link { name: name.to_string(), target, hard: true }),
+            Member::Special => self.ignored.add(Reason::Special, name),
+        }
+        Ok(())
+    }
+
+    /// Refuses an archive of too many files.
+    pub fn check(&self, path: &Path) -> Result<ControlFlow<()>, Error> {
+        if self.files.len() + self.links.len() > MAX_FILES {
+            return Err(Error::TooManyFiles { path: path.to_path_buf(), most: MAX_FILES });
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The files that are not hidden and those that links lead to, each with its member; whether there are links; and
+    /// what was left out.
+    pub fn finish(self, path: &Path) -> Result<(Vec<Entry>, Vec<u32>, bool, Counts), Error> {
+        let Members { files, links, mut ignored } = self;
+        let mut linked = Vec::new();
+        if !links.is_empty() {
+            let names = files.iter().map(|file| file.name.as_str());
+            linked = resolve(names, &links, MAX_FILES, &mut ignored)
+                .ok_or_else(|| Error::TooManyFiles { path: path.to_path_buf(), most: MAX_FILES })?;
+        }
+        let led_to: HashSet<usize> = linked.iter().map(|linked| linked.member).collect();
+        let of_links: Vec<(Entry, u32)> = linked
+            .into_iter()
+            .map(|linked| {
+                let member = &files[linked.member];
+                (member.named(linked.name), linked.member as u32)
+            })
+            .collect();
+        let (mut entries, mut members) = (Vec::with_capacity(files.len()), Vec::with_capacity(files.len()));
+        for (place, file) in files.into_iter().enumerate() {
+            match hidden_path(&file.name) {
+                None => {
+                    entries.push(file);
+                    members.push(place as u32);
+                }
+                Some(_) if led_to.contains(&place) => {}
+                Some(reason) => ignored.add(reason, &file.name),
+            }
+        }
+        for (entry, member) in of_links {
+            entries.push(entry);
+            members.push(member);
+        }
+        Ok((entries, members, !links.is_empty(), ignored))
+    }
+}

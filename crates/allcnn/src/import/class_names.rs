@@ -1,0 +1,124 @@
+//! The names of classes, one a line, in a text file of any system.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::note::counted;
+use super::{Error, Note, NoteKind};
+
+/// No list of classes is larger.
+const LARGEST_FILE: u64 = 16 << 20;
+
+/// The names of `count` classes. Empty lines at the end are none, quotes around a name do not belong to it.
+pub(super) fn read(path: &Path, count: usize, notes: &mut Vec<Note>) -> Result<Vec<String>, Error> {
+    let io = |source| Error::Io { path: path.into(), source };
+    let wrong = |problem: String| Error::ClassFile { path: path.into(), problem };
+    let mut bytes = Vec::new();
+    File::open(path).map_err(io)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(wrong(format!("it is larger than {} MiB", LARGEST_FILE >> 20)));
+    }
+    let text = decode(&bytes).map_err(|problem| wrong(problem.into()))?;
+    let (names, text_notes) = names(&text).map_err(wrong)?;
+    if names.len() != count {
+        return Err(Error::ClassNames { path: path.into(), given: names.len(), expected: count });
+    }
+    notes.extend(text_notes.into_iter().map(|text| Note::new(NoteKind::Classes, text)));
+    Ok(names)
+}
+
+/// UTF-8 with or without a byte order mark, or UTF-16 with one.
+fn decode(bytes: &[u8]) -> Result<String, &'static str> {
+    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes.as_chunks();
+        let units: Vec<u16> = pairs.iter().map(|&pair| unit(pair)).collect();
+        if rest.is_empty() { String::from_utf16(&units).ok() } else { None }
+    };
+    let text = match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.into()).ok(),
+        _ => String::from_utf8(bytes.into()).ok(),
+    };
+    match text {
+        Some(text) if text.contains('\0') => Err("it holds zero bytes; save it as UTF-8"),
+        Some(text) => Ok(text),
+        None => Err("it is neither UTF-8 nor UTF-16; save it as UTF-8"),
+    }
+}
+
+/// The names, and what was decided about them.
+fn names(text: &str) -> Result<(Vec<String>, Vec<String>), String> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let end = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
+    let mut notes = Vec::new();
+    if end < lines.len() {
+        notes.push(format!(
+            "left out {} at the end of the names of classes",
+            counted(lines.len() - end, "blank line")
+        ));
+    }
+    let mut names: Vec<String> = Vec::new();
+    let mut quoted = 0;
+    for (number, line) in lines[..end].iter().enumerate() {
+        let name = unquoted(line);
+        if name.is_empty() {
+            return Err(format!("line {} names no class", number + 1));
+        }
+        quoted += usize::from(name.len() < line.len());
+        names.push(name.into());
+    }
+    if quoted > 0 {
+        notes.push(format!("left out the quotes around {} of classes", counted(quoted, "name")));
+    }
+    Ok((names, notes))
+}
+
+/// The text between two quotes of the same kind.
+fn unquoted(line: &str) -> &str {
+    let between = |quote| line.strip_prefix(quote)?.strip_suffix(quote);
+    between('"').or_else(|| between('\'')).map_or(line, str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<Vec<String>, String> {
+        Ok(names(&decode(bytes)?)?.0)
+    }
+
+    fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(bytes).collect()
+    }
+
+    #[test]
+    fn a_list_of_any_system_is_read() {
+        let expected = Ok(vec!["ant".to_owned(), "bée".to_owned()]);
+        let windows = "\u{feff}\"ant\"\r\n 'bée' \t\r\n\r\n";
+        assert_eq!(read("ant\nbée".as_bytes()), expected);
+        assert_eq!(read("ant\nbée\n\n \n".as_bytes()), expected);
+        assert_eq!(read(windows.as_bytes()), expected);
+        assert_eq!(read(&utf16(windows, u16::to_le_bytes)), expected);
+        assert_eq!(read(&utf16(windows, u16::to_be_bytes)), expected);
+        assert_eq!(read(b""), Ok(vec![]));
+        assert_eq!(names("dog's\n\"\n").unwrap().0, ["dog's", "\""]);
+    }
+
+    #[test]
+    fn what_is_no_list_of_names_is_refused() {
+        assert!(read(b"ant\n\nbee\n").unwrap_err().contains("line 2 names no class"));
+        assert!(read(b"ant\n\"\"\n").unwrap_err().contains("line 2 names no class"));
+        assert!(read(b"b\xe9e\n").unwrap_err().contains("save it as UTF-8"));
+        assert!(read(b"\xff\xfea").unwrap_err().contains("save it as UTF-8"));
+        assert!(read(&utf16("ant", u16::to_le_bytes)).unwrap_err().contains("zero bytes"));
+    }
+
+    #[test]
+    fn what_was_left_out_is_said() {
+        let (_, notes) = names("\"a\"\nb\n\n").unwrap();
+        assert_eq!(notes.len(), 2);
+        assert!(names("a\nb\n").unwrap().1.is_empty());
+    }
+}

@@ -1,0 +1,34 @@
+//! The tensors of a safetensors file.
+
+use safetensors::SafeTensors;
+use safetensors::tensor::Dtype;
+
+use super::stored::{Element, Stored};
+
+/// Takes the file apart.
+pub(super) fn read(bytes: &[u8]) -> Result<Vec<Stored<'_>>, String> {
+    let file = SafeTensors::deserialize(bytes).map_err(|error| format!("its header is damaged ({error})"))?;
+    let tensors = file
+        .iter()
+        .map(|(name, view)| Stored::row_major(name, element(view.dtype()), view.shape(), view.data()));
+    Ok(tensors.collect())
+}
+
+fn element(dtype: Dtype) -> Element {
+    match dtype {
+        Dtype::F32 => Element::F32,
+        Dtype::F64 => Element::F64,
+        Dtype::F16 => Element::F16,
+        Dtype::BF16 => Element::Bf16,
+        Dtype::BOOL
+        | Dtype::U8
+        | Dtype::I8
+        | Dtype::U16
+        | Dtype::I16
+        | Dtype::U32
+        | Dtype::I32
+        | Dtype::U64
+        | Dtype::I64 => Element::Whole(format!("{dtype:?}")),
+        other => Element::Other(format!("{other:?}")),
+    }
+}

@@ -1,0 +1,92 @@
+//! How chains of layers can be interleaved so that every layer finds a convolution of its shape.
+
+use std::collections::HashSet;
+
+use super::fit::Place;
+use super::order::Chain;
+
+/// So many layers are tried before a file is given up whose names tell next to nothing.
+const MOST_TRIES: usize = 200_000;
+
+/// The ways that were found; each names the chain whose next layer takes a place, for all places.
+#[derive(Debug, PartialEq)]
+pub(super) enum Found {
+    None,
+    One(Vec<usize>),
+    Several(Vec<usize>, Vec<usize>),
+    TooMany,
+}
+
+/// Tries with every layer that has the name of a convolution in that place, then without that.
+pub(super) fn ways(chains: &[Chain], places: &[Place]) -> Found {
+    match search(chains, places, true) {
+        Found::None => search(chains, places, false),
+        found => found,
+    }
+}
+
+fn search(chains: &[Chain], places: &[Place], by_name: bool) -> Found {
+    let given = chains.iter().flat_map(|chain| &chain.layers).map(|layer| layer.name.as_str());
+    let mut search = Search {
+        chains,
+        places,
+        shared: HashSet::new(),
+        taken: vec![0; chains.len()],
+        way: Vec::new(),
+        found: Vec::new(),
+        tries: 0,
+    };
+    if by_name {
+        let given: HashSet<&str> = given.collect();
+        let names = places.iter().map(|place| place.name.as_str());
+        search.shared = names.filter(|name| given.contains(name)).collect();
+    }
+    search.go_on();
+    let tries = search.tries;
+    let mut found = search.found.into_iter();
+    match (found.next(), found.next()) {
+        (Some(one), Some(another)) => Found::Several(one, another),
+        _ if tries > MOST_TRIES => Found::TooMany,
+        (Some(one), None) => Found::One(one),
+        (None, _) => Found::None,
+    }
+}
+
+struct Search<'a> {
+    chains: &'a [Chain],
+    places: &'a [Place],
+    /// Names that layers and places have in common and that decide.
+    shared: HashSet<&'a str>,
+    /// How many layers of each chain have a place.
+    taken: Vec<usize>,
+    way: Vec<usize>,
+    found: Vec<Vec<usize>>,
+    tries: usize,
+}
+
+impl Search<'_> {
+    /// Fills the places from the next one on in every way, until two ways are found.
+    fn go_on(&mut self) {
+        let Some(place) = self.places.get(self.way.len()) else {
+            self.found.push(self.way.clone());
+            return;
+        };
+        for (number, chain) in self.chains.iter().enumerate() {
+            self.tries += 1;
+            if self.found.len() == 2 || self.tries > MOST_TRIES {
+                return;
+            }
+            let Some(layer) = chain.layers.get(self.taken[number]) else { continue };
+            let (layer_name, place_name) = (layer.name.as_str(), place.name.as_str());
+            let decided = self.shared.contains(layer_name) || self.shared.contains(place_name);
+            if (decided && layer_name != place_name) || !place.fits(layer) {
+                continue;
+            }
+            self.taken[number] += 1;
+            self.way.push(number);
+            self.go_on();
+            self.way.pop();
+            self.taken[number] -= 1;
+        }
+    }
+}

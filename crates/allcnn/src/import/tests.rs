@@ -1,0 +1,42 @@
+//! What holds for every file of weights.
+
+use ::safetensors::tensor::{Dtype, TensorView};
+use proptest::prelude::*;
+
+use super::*;
+
+/// A file with a weight `[2, 3]` and a bias `[2]` for each of these layers.
+fn file(layers: &[&str]) -> Vec<u8> {
+    let values = [0; 24];
+    let view = |shape: &[usize]| {
+        let len = 4 * shape.iter().product::<usize>();
+        TensorView::new(Dtype::F32, shape.to_vec(), &values[..len]).unwrap()
+    };
+    let tensors = layers.iter().flat_map(|layer| {
+        [(format!("{layer}.weight"), view(&[2, 3])), (format!("{layer}.bias"), view(&[2]))]
+    });
+    ::safetensors::serialize(tensors, None).unwrap()
+}
+
+#[test]
+fn the_content_tells_the_kind() {
+    let weights = Weights::from_bytes(&file(&["0", "2"])).unwrap();
+    assert_eq!((weights.container(), weights.form()), (Container::Safetensors, Form::Sequential));
+    assert!(Weights::from_bytes(b"\x80\x02\x8a\x0al\xfc\x9c").unwrap_err().contains("before version 1.6"));
+    assert!(Weights::from_bytes(b"").unwrap_err().contains("neither"));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), place in 0usize..600) {
+        let _ = Weights::from_bytes(&bytes);
+        fuzz::pytorch_pickle(&bytes);
+        let mut real = file(&["0", "2"]);
+        let end = real.len();
+        if let Some(byte) = bytes.pop() {
+            real[place % end] = byte;
+        }
+        let _ = Weights::from_bytes(&real);
+        let _ = Weights::from_bytes(&real[..place % end]);
+    }
+}
