@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, absolute};
 
 use crate::augment::Augment;
-use crate::data::{self, DataSet, Images, Options, Progress, SplitNames, is_named};
+use crate::data::{self, DataSet, Options, Progress, SplitNames, is_named};
 use crate::preprocess::Geometry;
 use crate::run::{DataRecord, Manifest};
 use crate::shown::escaped;
@@ -94,19 +94,8 @@ impl DataRecord {
     }
 
     /// `data` as the run knows it, or nothing where it is other data.
-    fn recognized(&self, mut data: DataSet) -> Result<DataSet, DataSet> {
-        if self.fingerprint_of(&data) != self.fingerprint {
-            return Err(data);
-        }
-        self.forget_validation(&mut data);
-        Ok(data)
-    }
-
-    /// Leaves out validation images that the run does not know.
-    fn forget_validation(&self, data: &mut DataSet) {
-        if self.validation_images == 0 {
-            data.validation = Images::new(data.test.height, data.test.width);
-        }
+    fn recognized(&self, data: DataSet) -> Result<DataSet, DataSet> {
+        if self.fingerprint_of(&data) == self.fingerprint { Ok(data) } else { Err(data) }
     }
 
     /// Opens the data of the run in `run` at `given`, or where it may be, and says where it was.
@@ -185,12 +174,8 @@ pub fn open(
         let given = given.map(|given| given.place);
         // The fingerprint is of the images as they were trained on, in memory or on disk.
         let found = record.find(run, given, &mut |place| Ok(data::open(place, &trained, progress)?));
-        found.and_then(|(place, mut data)| {
-            if wanted != trained {
-                data = data::open(&place, &wanted, progress)?;
-                record.forget_validation(&mut data);
-            }
-            Ok(data)
+        found.and_then(|(place, data)| {
+            Ok(if wanted == trained { data } else { data::open(&place, &wanted, progress)? })
         })
     };
     match (own, given) {
