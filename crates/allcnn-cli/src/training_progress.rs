@@ -134,6 +134,7 @@ impl Observer for TrainingProgress {
             }
             Event::Epoch { row, best } => self.epoch_done(row, best),
             Event::Saved { .. } => {}
+            Event::Note(text) => self.progress.note(&format!("note: {text}")),
             // Not progress: told even with --quiet.
             Event::Warning(text) => match &self.epoch {
                 Some((_, task)) => task.warn(text),

@@ -6,9 +6,11 @@ mod support;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use support::{
-    Outcome, allcnn, assert_same_weights, command, finish, image_folder, picture, train_arguments, workspace,
+    Outcome, allcnn, assert_same_weights, command, finish, image_folder, outcome, picture, signal, start,
+    train_arguments, wait_for_checkpoint, workspace,
 };
 
 /// Of each class.
@@ -128,7 +130,7 @@ fn the_own_data_is_found_after_a_move() {
     // Run and data, as they lay to each other.
     fs::create_dir(other.path().join("x")).unwrap();
     fs::rename(trained.path("both/run"), other.path().join("x/run")).unwrap();
-    fs::rename(trained.path("elsewhere"), other.path().join("pictures")).unwrap();
+    fs::rename(trained.path("elsewhere"), other.path().join("x/pictures")).unwrap();
     fs::create_dir(trained.path("pictures")).unwrap(); // what is here now is nothing of the run
     let moved = other.path().join("x/run").display().to_string();
     trained.is_own(&allcnn(Path::new("/"), &["eval", &moved, "--json"]).done());
@@ -297,9 +299,11 @@ fn photographs_on_disk_are_known_by_their_files() {
         }
     }
     fs::rename(&held, folder.path().join("photos/test")).unwrap();
-    let more =
-        ["--data", "photos", "--augment", "crop-flip", "--epochs", "3", "--time-limit", "1ms", "--quiet"];
-    allcnn(folder.path(), &train_arguments("run", &more)).done();
+    let more = ["--data", "photos", "--augment", "crop-flip", "--epochs", "60", "--quiet"];
+    let mut child = start(folder.path(), &train_arguments("run", &more));
+    wait_for_checkpoint(&folder.path().join("run"), &mut child);
+    signal(&child, Signal::INT);
+    outcome(child);
     allcnn(folder.path(), &["train", "--resume", "run", "--quiet"]).done();
     let heldout = fs::read_to_string(folder.path().join("run/heldout.txt")).unwrap();
     assert_eq!(heldout.lines().count(), 4, "{heldout}");

@@ -184,6 +184,20 @@ pub struct Skipped {
     pub reason: String,
 }
 
+impl Skipped {
+    const NO_CLASS: &str = "in no class folder";
+
+    /// An image beside class folders.
+    pub(crate) fn without_class(file: String) -> Self {
+        Self { file, reason: Self::NO_CLASS.into() }
+    }
+
+    /// Whether it may well be read, but has no class.
+    pub fn has_no_class(&self) -> bool {
+        self.reason == Self::NO_CLASS
+    }
+}
+
 /// A data set: its classes and its splits, all images of one size.
 #[derive(Clone, Debug)]
 pub struct DataSet {

@@ -3,7 +3,6 @@ use crate::ignored::Reason;
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fmt::Write;
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// What systems and programs leave beside the files of a person: previews, waste baskets, caches. In lower case.
 const LEFT_BEHIND: [&str; 21] = [
@@ -83,15 +82,6 @@ fn escaped(name: &[u8]) -> String {
     text
 }
 
-/// The form in which names are the same that read the same: Unicode's NFC. macOS writes `é` as two characters.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the formats, which compare the names of classes"))]
-pub(crate) fn canonical(name: &str) -> Cow<'_, str> {
-    match is_nfc_quick(name.chars()) {
-        IsNormalized::Yes => Cow::Borrowed(name),
-        _ => Cow::Owned(name.nfc().collect()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,12 +109,6 @@ mod tests {
         assert_eq!(readable_bytes(b"a\\b\\xyz.png"), "a\\b\\xyz.png");
         assert_eq!(readable_bytes(b"caf\xe9\\1"), "caf\\xe9\\\\1");
         assert_eq!(readable_bytes(b"caf\\xe9"), "caf\\\\xe9");
-    }
-
-    #[test]
-    fn one_name_has_one_canonical_form() {
-        assert_eq!(canonical("cafe\u{301}"), "café");
-        assert!(matches!(canonical("café"), Cow::Borrowed("café")));
     }
 
     proptest! {

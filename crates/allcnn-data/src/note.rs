@@ -140,6 +140,11 @@ impl Note {
         )
     }
 
+    /// Whether it matters only where there is something to be trained.
+    pub fn is_of_training(&self) -> bool {
+        matches!(self, Note::TestOnly | Note::OneClass { .. })
+    }
+
     /// Its name for programs; it never changes.
     pub fn kind(&self) -> &'static str {
         match self {

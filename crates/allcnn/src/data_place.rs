@@ -1,11 +1,12 @@
 //! Where a run's data is. It is found again from any working folder and after a move, and told from other data by its
 //! fingerprint, never by the spelling of its path.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, absolute};
 
 use crate::augment::Augment;
-use crate::data::{self, DataSet, Images, Options, Progress, SplitNames, is_named};
+use crate::data::{self, DataSet, Options, Progress, SplitNames, is_named};
 use crate::preprocess::Geometry;
 use crate::run::{DataRecord, Manifest};
 use crate::shown::escaped;
@@ -93,53 +94,44 @@ impl DataRecord {
     }
 
     /// `data` as the run knows it, or nothing where it is other data.
-    fn recognized(&self, mut data: DataSet) -> Result<DataSet, DataSet> {
-        if self.fingerprint_of(&data) != self.fingerprint {
-            return Err(data);
-        }
-        self.forget_validation(&mut data);
-        Ok(data)
-    }
-
-    /// Leaves out validation images that the run does not know.
-    fn forget_validation(&self, data: &mut DataSet) {
-        if self.validation_images == 0 {
-            data.validation = Images::new(data.test.height, data.test.width);
-        }
+    fn recognized(&self, data: DataSet) -> Result<DataSet, DataSet> {
+        if self.fingerprint_of(&data) == self.fingerprint { Ok(data) } else { Err(data) }
     }
 
     /// Opens the data of the run in `run` at `given`, or where it may be, and says where it was.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is other data or none; what `open` says where that is all there is.
-    pub fn find<E: From<Error>>(
+    /// [`Error::NotFound`] where there is other data or none; what `open` says where there is one place to look at.
+    pub fn find<E: From<Error> + Display>(
         &self,
         run: &Path,
         given: Option<&str>,
         open: &mut dyn FnMut(&str) -> Result<DataSet, E>,
     ) -> Result<(String, DataSet), E> {
-        let (mut looked, mut refused) = (Vec::new(), None);
-        for place in given.map_or_else(|| self.places(run), |given| vec![given.to_owned()]) {
-            if given.is_none() && !is_named(&place) && !Path::new(&place).exists() {
-                looked.push(format!("nothing is at {}", escaped(&place)));
+        let places = given.map_or_else(|| self.places(run), |given| vec![given.to_owned()]);
+        let (only, mut looked) = (places.len() == 1, Vec::new());
+        for place in places {
+            let shown = escaped(&place);
+            if !only && !Path::new(&place).exists() {
+                looked.push(format!("nothing is at {shown}"));
                 continue;
             }
             match open(&place).map(|data| self.recognized(data)) {
                 Ok(Ok(data)) => return Ok((place, data)),
                 Ok(Err(data)) => looked.push(format!(
-                    "at {} the fingerprint is {} ({} training and {} test images)",
-                    escaped(&place),
+                    "at {shown} the fingerprint is {} ({} training and {} test images)",
                     self.fingerprint_of(&data),
                     data.train.len(),
                     data.test.len()
                 )),
-                Err(error) => refused = refused.or(Some(error)),
+                Err(error) if only => return Err(error),
+                Err(error) => {
+                    let problem = error.to_string();
+                    looked.push(format!("at {shown}: {}", problem.lines().next().unwrap_or_default()));
+                }
             }
         }
-        match refused {
-            Some(error) => Err(error),
-            None => Err(Error::NotFound { expected: self.fingerprint.clone(), looked }.into()),
-        }
+        Err(Error::NotFound { expected: self.fingerprint.clone(), looked }.into())
     }
 }
 
@@ -182,12 +174,8 @@ pub fn open(
         let given = given.map(|given| given.place);
         // The fingerprint is of the images as they were trained on, in memory or on disk.
         let found = record.find(run, given, &mut |place| Ok(data::open(place, &trained, progress)?));
-        found.and_then(|(place, mut data)| {
-            if wanted != trained {
-                data = data::open(&place, &wanted, progress)?;
-                record.forget_validation(&mut data);
-            }
-            Ok(data)
+        found.and_then(|(place, data)| {
+            Ok(if wanted == trained { data } else { data::open(&place, &wanted, progress)? })
         })
     };
     match (own, given) {

@@ -242,7 +242,8 @@ pub fn open(
 ) -> Result<Opened, Error> {
     let mut progress = |progress| observer.observe(Event::Loading(progress));
     let opened = data_place::open((run.path(), manifest), geometry, data, in_memory, &mut progress)?;
-    for note in opened.data.notes.iter().filter(|note| note.is_warning()) {
+    let told = |note: &&data::Note| note.is_warning() && (opened.own || !note.is_of_training());
+    for note in opened.data.notes.iter().filter(told) {
         observer.observe(Event::Warning(&note.to_string()));
     }
     Ok(opened)

@@ -120,8 +120,7 @@ impl<'s> Found<'s> {
                 Belongs::Copy => self.copied.push(entry),
                 Belongs::Elsewhere(Some(folder)) => self.elsewhere.entry(folder).or_default().push(entry),
                 Belongs::Straight(_) | Belongs::Elsewhere(None) => {
-                    let (file, reason) = (self.name(entry).to_string(), "in no class folder".to_string());
-                    self.skipped.push(Skipped { file, reason });
+                    self.skipped.push(Skipped::without_class(self.name(entry).to_string()));
                 }
             }
         }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::note::counted;
 use super::{Error, Note, NoteKind};
+use crate::data::text::{decode, unquoted};
 
 /// No list of classes is larger.
 const LARGEST_FILE: u64 = 16 << 20;
@@ -19,33 +20,13 @@ pub(super) fn read(path: &Path, count: usize, notes: &mut Vec<Note>) -> Result<V
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(wrong(format!("it is larger than {} MiB", LARGEST_FILE >> 20)));
     }
-    let text = decode(&bytes).map_err(|problem| wrong(problem.into()))?;
+    let text = decode(&bytes).map_err(|problem| wrong(problem.to_string()))?;
     let (names, text_notes) = names(&text).map_err(wrong)?;
     if names.len() != count {
         return Err(Error::ClassNames { path: path.into(), given: names.len(), expected: count });
     }
     notes.extend(text_notes.into_iter().map(|text| Note::new(NoteKind::Classes, text)));
     Ok(names)
-}
-
-/// UTF-8 with or without a byte order mark, or UTF-16 with one.
-fn decode(bytes: &[u8]) -> Result<String, &'static str> {
-    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
-        let (pairs, rest) = bytes.as_chunks();
-        let units: Vec<u16> = pairs.iter().map(|&pair| unit(pair)).collect();
-        if rest.is_empty() { String::from_utf16(&units).ok() } else { None }
-    };
-    let text = match bytes {
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.into()).ok(),
-        _ => String::from_utf8(bytes.into()).ok(),
-    };
-    match text {
-        Some(text) if text.contains('\0') => Err("it holds zero bytes; save it as UTF-8"),
-        Some(text) => Ok(text),
-        None => Err("it is neither UTF-8 nor UTF-16; save it as UTF-8"),
-    }
 }
 
 /// The names, and what was decided about them.
@@ -75,18 +56,12 @@ fn names(text: &str) -> Result<(Vec<String>, Vec<String>), String> {
     Ok((names, notes))
 }
 
-/// The text between two quotes of the same kind.
-fn unquoted(line: &str) -> &str {
-    let between = |quote| line.strip_prefix(quote)?.strip_suffix(quote);
-    between('"').or_else(|| between('\'')).map_or(line, str::trim)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<Vec<String>, String> {
-        Ok(names(&decode(bytes)?)?.0)
+        Ok(names(&decode(bytes).map_err(|problem| problem.to_string())?)?.0)
     }
 
     fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
@@ -112,7 +87,7 @@ mod tests {
         assert!(read(b"ant\n\"\"\n").unwrap_err().contains("line 2 names no class"));
         assert!(read(b"b\xe9e\n").unwrap_err().contains("save it as UTF-8"));
         assert!(read(b"\xff\xfea").unwrap_err().contains("save it as UTF-8"));
-        assert!(read(&utf16("ant", u16::to_le_bytes)).unwrap_err().contains("zero bytes"));
+        assert!(read(b"ant\0bee").unwrap_err().contains("zero bytes"));
     }
 
     #[test]

@@ -176,8 +176,8 @@ fn render(report: &Report) -> io::Result<String> {
     Ok(html::page(&title, &report.evaluated, &body, &report.program))
 }
 
-/// A figure with its name and a line below it.
-type Card = (&'static str, String, Option<String>);
+/// A figure with its name and the lines below it.
+type Card = (&'static str, String, Vec<String>);
 
 /// The figures that a reader looks for first.
 fn figures(report: &Report) -> String {
@@ -186,18 +186,18 @@ fn figures(report: &Report) -> String {
         let loss =
             if last.train_loss.is_finite() { format!("{:.4}", last.train_loss) } else { "not finite".into() };
         let detail = format!("after {} epoch{}", last.epoch, if last.epoch == 1 { "" } else { "s" });
-        cards.push(("Training loss", loss, Some(detail)));
+        cards.push(("Training loss", loss, vec![detail]));
     }
     let classes = format!("{} classes", report.classes.len());
-    cards.push(("Parameters", thousands(report.parameters as f64), Some(classes)));
+    cards.push(("Parameters", thousands(report.parameters as f64), vec![classes]));
     if report.seconds > 0.0 {
         let speed = format!("{} images/s", thousands(report.images_per_s));
-        cards.push(("Training time", duration(report.seconds), Some(speed)));
+        cards.push(("Training time", duration(report.seconds), vec![speed]));
     }
-    let cards = cards.into_iter().map(|(name, value, detail)| {
-        let detail =
-            detail.map_or(String::new(), |detail| format!(r#"<dd class="detail">{}</dd>"#, text(&detail)));
-        format!(r#"<div class="card"><dt>{name}</dt><dd>{}</dd>{detail}</div>"#, text(&value))
+    let cards = cards.into_iter().map(|(name, value, details)| {
+        let details = details.iter().map(|detail| format!(r#"<dd class="detail">{}</dd>"#, text(detail)));
+        let details: String = details.collect();
+        format!(r#"<div class="card"><dt>{name}</dt><dd>{}</dd>{details}</div>"#, text(&value))
     });
     format!("<dl class=\"figures\">{}</dl>\n", cards.collect::<String>())
 }
@@ -212,22 +212,21 @@ fn errors(report: &Report) -> Vec<Card> {
         let classes = report.classes.len() as f64;
         format!("guessing: {}", percent(100.0 * (1.0 - 1.0 / classes)))
     });
-    let lines = |parts: [Option<String>; 3]| {
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        (!parts.is_empty()).then(|| parts.join(" · "))
-    };
+    let lines = |parts: [Option<String>; 3]| parts.into_iter().flatten().collect();
     let choosing = |row: &EpochRow| Some(format!("epoch {}, chosen on these images", row.epoch));
     if let Some((row, validation)) = chosen.and_then(|row| Some((row, finite(row.validation_error_pct)?))) {
         let test = confusion::error_pct(&report.confusion).map_or("not tested".to_owned(), percent);
         let once = Some(format!("epoch {}, measured once", row.epoch));
         return vec![
             ("Test error", test, lines([once, top5, chance])),
-            ("Validation error", percent(validation), choosing(row)),
+            ("Validation error", percent(validation), lines([choosing(row), None, None])),
         ];
     }
     let last = report.history.last().and_then(|row| Some((row, finite(row.test_error_pct)?)));
-    let Some((last, error)) = last else { return vec![("Test error", "not tested".to_owned(), chance)] };
-    let after = Some(format!("after the last epoch, {}", last.epoch));
+    let Some((last, error)) = last else {
+        return vec![("Test error", "not tested".to_owned(), lines([chance, None, None]))];
+    };
+    let after = Some(format!("after the last epoch ({})", last.epoch));
     let mut cards = vec![("Test error", percent(error), lines([after, chance, None]))];
     if let Some((row, best)) = chosen.and_then(|row| Some((row, finite(row.test_error_pct)?))) {
         cards.push(("Best epoch", percent(best), lines([choosing(row), top5, None])));

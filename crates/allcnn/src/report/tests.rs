@@ -166,7 +166,7 @@ fn the_last_epoch_comes_before_the_best_one() {
     report.history[4].test_error_pct = Some(7.25);
     let page = render(&report).unwrap();
     let place = |part: &str| page.find(part).unwrap_or_else(|| panic!("{part} is missing"));
-    assert!(place("after the last epoch, 12 · guessing: 66.67 %") < place("epoch 5, chosen on these images"));
+    assert!(place("after the last epoch (12)") < place("epoch 5, chosen on these images"));
     assert!(place("<dd>7.58 %</dd>") < place("<dd>7.25 %</dd>"));
     assert!(place("Epoch 5 is the best on the test images") < place("The best checkpoint. Rows are"));
 }
@@ -181,7 +181,8 @@ fn validation_images_have_the_curves_and_the_test_images_one_figure() {
     }
     let page = render(&report).unwrap();
     for part in [
-        "<dt>Test error</dt><dd>10.00 %</dd><dd class=\"detail\">epoch 5, measured once · guessing: 66.67 %</dd>",
+        "<dt>Test error</dt><dd>10.00 %</dd><dd class=\"detail\">epoch 5, measured once</dd>\
+         <dd class=\"detail\">guessing: 66.67 %</dd>",
         "<dt>Validation error</dt><dd>18.20 %</dd><dd class=\"detail\">epoch 5, chosen on these images</dd>",
         "</i>validation</span>",
         "epoch 12: train 7.500, validation 7.583",

@@ -69,6 +69,8 @@ pub enum Event<'a> {
         /// The steps that it holds.
         step: u64,
     },
+    /// How the data was read, where that is as it should be.
+    Note(&'a str),
     /// Something that a person should know: the training goes on.
     Warning(&'a str),
 }

@@ -235,13 +235,11 @@ fn find(
     observer: &mut dyn Observer,
 ) -> Result<DataSet, Error> {
     let given = Some(request.data.as_str()).filter(|given| *given != manifest.data.source);
-    let mut unused = false;
-    let (place, data) = manifest.data.find(run.path(), given, &mut |place| -> Result<DataSet, Error> {
-        let data = load(&Request { data: place.into(), ..request.clone() }, network, observer)?;
-        unused = manifest.data.validation_images == 0 && !data.validation.is_empty();
-        Ok(data)
+    let (place, mut data) = manifest.data.find(run.path(), given, &mut |place| {
+        load(&Request { data: place.into(), ..request.clone() }, network, observer)
     })?;
-    if unused {
+    if manifest.data.validation_images == 0 && !data.validation.is_empty() {
+        data.validation = Images::default();
         observer
             .observe(Event::Warning("the validation images are not used: this run was begun without them"));
     }
@@ -300,8 +298,9 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
     };
     let data =
         data::open(&request.data, &options, &mut |progress| observer.observe(Event::Loading(progress)))?;
-    for note in data.notes.iter().filter(|note| note.is_warning()) {
-        observer.observe(Event::Warning(&note.to_string()));
+    for note in &data.notes {
+        let text = note.to_string();
+        observer.observe(if note.is_warning() { Event::Warning(&text) } else { Event::Note(&text) });
     }
     tell_left_out(&data, observer);
     if !data.skipped.is_empty() {

@@ -11,8 +11,8 @@ use super::{
     drawing_rows, drawing_sheet, explain_patches, patch_rows, patch_tile_side, strongest_patches,
 };
 use crate::augment::Augment;
-use crate::data::{self, DataSet, Identities, Images};
-use crate::data_place::GivenData;
+use crate::data::{self, DataSet, Identities, Images, Skipped};
+use crate::data_place::{GivenData, Opened};
 use crate::examine::{self, Split};
 use crate::input::InputTransform;
 use crate::net::{Network, Rectangle};
@@ -85,6 +85,9 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
             }
             (opened, _) => opened?,
         };
+        if let (None, Some(data)) = (split, data.filter(|_| are_loose(&opened))) {
+            return self.open_loose(Path::new(data.place), observer);
+        }
         let split = match split {
             None if opened.data.train.is_empty() => Split::Test,
             None => Split::Train,
@@ -229,6 +232,13 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
     fn class_of(&self, choice: &FilterChoice, filter: usize) -> Option<String> {
         choice.is_of_classes().then(|| self.classes()[filter].clone())
     }
+}
+
+/// Whether pictures without a class lie beside those that have one: then none of them counts for more than the others.
+fn are_loose(opened: &Opened) -> bool {
+    let DataSet { train, validation, test, skipped, .. } = &opened.data;
+    let splits = [train, validation, test].iter().filter(|images| !images.is_empty()).count();
+    !opened.own && splits < 2 && skipped.iter().any(Skipped::has_no_class)
 }
 
 /// A filter and its patches in JSON.
