@@ -254,6 +254,8 @@ fn features_looks_at_loose_pictures() {
         assert!(patches.iter().all(|patch| patch.get("class").is_none()), "{patches:?}");
         assert!(patches.iter().any(|patch| patch["image"].as_str().unwrap().ends_with("known.png")));
     }
+    trained.eval(&["--data", "loose"]).fails(1, &["does not know", "deeper"]);
+    fs::remove_dir_all(loose.join("deeper")).unwrap();
     trained.eval(&["--data", "loose"]).fails(1, &["class folders"]);
 }
 
