@@ -175,6 +175,22 @@ and in the run's run.toml."
     Bench(BenchArgs),
 }
 
+impl Command {
+    /// The flags that commands with a device share; nothing for the others.
+    pub fn common(&self) -> Option<&Common> {
+        match self {
+            Command::Train(arguments) => Some(&arguments.common),
+            Command::Eval(arguments) => Some(&arguments.common),
+            Command::Predict(arguments) => Some(&arguments.common),
+            Command::Explain(arguments) => Some(&arguments.common),
+            Command::Features(arguments) => Some(&arguments.common),
+            Command::Reproduce(command) => Some(command.common()),
+            Command::Bench(arguments) => Some(&arguments.common),
+            Command::Import(_) | Command::Models(_) | Command::Data(_) => None,
+        }
+    }
+}
+
 /// Flags of every command that computes.
 #[derive(Debug, Args)]
 pub struct Common {

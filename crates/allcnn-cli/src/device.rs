@@ -26,14 +26,13 @@ macro_rules! on_device {
 }
 pub(crate) use on_device;
 
-/// Opens the device for work in f32, and gives everything beside it as many threads.
+/// Opens the device for work in f32.
 pub fn open(common: &Common) -> anyhow::Result<Opened> {
     open_in(common, Precision::F32)
 }
 
 /// The same for products of convolutions in `precision`.
 pub fn open_in(common: &Common, precision: Precision) -> anyhow::Result<Opened> {
-    use_threads(common.threads)?;
     let cpu = || {
         let options = CpuOptions { threads: common.threads, precision, ..CpuOptions::default() };
         Cpu::new(options).map(Opened::Cpu).context("cannot open the CPU device")
@@ -77,8 +76,8 @@ impl Opened {
     }
 }
 
-/// Lets reading, preprocessing and the like use so many threads; all cores without a number.
-fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
+/// Lets reading, preprocessing and the like use so many threads; all cores without a number. Once, before any of it.
+pub fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
     let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0));
     builder.build_global().context("cannot start the threads")
 }

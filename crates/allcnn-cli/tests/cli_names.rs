@@ -53,7 +53,7 @@ fn nothing_in_a_name_reaches_the_terminal() {
     assert!(trained.stderr.contains(&format!("{SHOWN}.jpg")), "{trained:#?}");
     assert!(trained.stdout.contains(&format!("run         {SHOWN}\n")), "{trained:#?}");
     let evaluated = run(&["eval", NASTY]).done();
-    assert!(evaluated.stdout.starts_with(&format!("{SHOWN} on ")), "{evaluated:#?}");
+    assert!(evaluated.stdout.starts_with(&format!("{SHOWN} (best checkpoint")), "{evaluated:#?}");
     assert!(evaluated.stdout.lines().any(|line| line.starts_with(&format!("{SHOWN}  "))), "{evaluated:#?}");
     let predicted = run(&["predict", NASTY, &image, &unreadable]);
     assert!(predicted.stdout.contains(&format!("{SHOWN}.png")), "{predicted:#?}");
@@ -123,7 +123,7 @@ fn files_and_folders_need_not_be_named_in_utf8() {
     assert!(trained.stdout.contains("run         r\\xfcn\n"), "{trained:#?}");
     assert_eq!(run(&[b"train", b"--resume", b"r\xfcn", b"--json"]).json()["run"], r"r\xfcn");
     with_bytes(folder.path(), &train).fails(1, &[r"r\xfcn already holds a run"]);
-    assert!(run(&[b"eval", b"r\xfcn"]).stdout.starts_with(r"r\xfcn on "));
+    assert!(run(&[b"eval", b"r\xfcn"]).stdout.starts_with(r"r\xfcn (best checkpoint"));
 
     let predicted = run(&[b"predict", b"r\xfcn", b"caf\xe9.png", b"caf\xe8.png"]);
     assert!(predicted.stdout.contains(r"caf\xe9.png") && predicted.stdout.contains(r"caf\xe8.png"));

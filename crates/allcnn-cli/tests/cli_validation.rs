@@ -9,13 +9,13 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde_json::Value;
 use support::{
-    allcnn, assert_same_weights, outcome, picture, signal, start, tensors, train_arguments,
+    allcnn, assert_same_weights, keys, outcome, picture, signal, start, tensors, train_arguments,
     wait_for_checkpoint, workspace,
 };
 
 const BLUE: [u8; 3] = [10, 20, 150];
 const RED: [u8; 3] = [150, 20, 10];
-const TRAINING: &[&str] = &["--data", "pictures", "--epochs", "12", "--lr", "0.1", "--augment", "none"];
+const TRAINING: &[&str] = &["--data", "pictures", "--epochs", "12", "--lr", "0.003", "--augment", "none"];
 
 /// A split of pictures of both colors, `images` of each.
 fn draw_split(split: &Path, images: u8, salt: u8, colors: [[u8; 3]; 2]) {
@@ -62,7 +62,7 @@ fn val_chooses_and_test_is_measured_once() {
     assert!(rows.iter().all(|row| row[4..6] == ["", ""]), "no test image is looked at: {rows:?}");
     let errors: Vec<f64> = rows.iter().map(|row| row[9].parse().unwrap()).collect();
     let best = errors.iter().position(|&error| error == errors.iter().copied().fold(f64::MAX, f64::min));
-    assert!(best.unwrap() < 11 && errors[11] > 50.0, "{errors:?}");
+    assert!(errors[best.unwrap()] < errors[11], "{errors:?}");
     assert!(tensors(&run.join("best.safetensors")) != tensors(&run.join("last.safetensors")));
 
     let error = |arguments: &[&str]| {
@@ -87,7 +87,9 @@ fn val_chooses_and_test_is_measured_once() {
     // A finished run has its figures and is not measured again.
     let report = fs::metadata(run.join("report.html")).unwrap().modified().unwrap();
     let again = allcnn(folder.path(), &["train", "--resume", "run", "--json"]).done().json();
-    assert_eq!(again, trained);
+    for key in keys(&trained).into_iter().filter(|&key| key != "seconds") {
+        assert_eq!(again[key], trained[key], "{key}");
+    }
     assert_eq!(fs::metadata(run.join("report.html")).unwrap().modified().unwrap(), report);
 }
 

@@ -61,7 +61,10 @@ fn equal_images_and_contradictions_are_found() {
     assert_eq!((found.test_images_in_train, found.repeated_in_train, found.contradicting_labels), (2, 1, 1));
     assert!(!found.clean && found.equal.contains(&("train/cat/003.png".into(), "test/cat/leak.png".into())));
     let json = serde_json::to_value(&found).unwrap();
-    assert_eq!(json["classes"][0], serde_json::json!({"name": "cat", "train": 6, "test": 2}));
+    assert_eq!(
+        json["classes"][0],
+        serde_json::json!({"name": "cat", "train": 6, "validation": 0, "test": 2})
+    );
     assert_eq!(
         (&json["skipped"][0]["file"], &json["kind"]),
         (&"test/dog/broken.png".into(), &"image-folder".into())

@@ -77,6 +77,18 @@ pub enum ReproduceCommand {
     Fig6(ImageFigureArgs),
 }
 
+impl ReproduceCommand {
+    /// The flags of every command with a device.
+    pub fn common(&self) -> &Common {
+        match self {
+            Self::Table3(arguments) | Self::Table4(arguments) => &arguments.common,
+            Self::Fig2(arguments) => &arguments.common,
+            Self::Fig3(arguments) => &arguments.figure.common,
+            Self::Fig4(arguments) | Self::Fig5(arguments) | Self::Fig6(arguments) => &arguments.figure.common,
+        }
+    }
+}
+
 const SHARED: &str = "\
 The same command in other terminals, or in each task of a Slurm array, shares the work; stopped, or killed, it
 goes on where it was. The first process writes the settings to plan.toml; later ones may leave them out.

@@ -17,9 +17,11 @@ mod train;
 use std::process::ExitCode;
 
 use crate::args::Command;
+use crate::device;
 
 /// Runs a command.
 pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    device::use_threads(command.common().and_then(|common| common.threads))?;
     match command {
         Command::Train(arguments) => train::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
