@@ -28,8 +28,9 @@ pub fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
     }
     let request = request(arguments)?;
     let run = RunFolder::open(&arguments.run)?;
+    let device = device::open(&arguments.common)?;
     let files = picture::given(&arguments.images, arguments.common.quiet)?;
-    on_device!(device::open(&arguments.common)?, |device| {
+    on_device!(device, |device| {
         explain(arguments, FileExplainer::new(&device, &run, &request, files.len())?, &files)
     })
 }

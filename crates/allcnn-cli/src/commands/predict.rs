@@ -23,8 +23,8 @@ const BATCH: usize = 32;
 pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
     let run = RunFolder::open(&arguments.run)?;
     let checkpoint = run.read_best()?;
-    let files = picture::given(&arguments.images, arguments.common.quiet)?;
     let device = device::open(&arguments.common)?;
+    let files = picture::given(&arguments.images, arguments.common.quiet)?;
     let predictions = on_device!(device, |device| {
         predict(arguments, Predictor::new(&device, &run, checkpoint, BATCH.min(files.len()))?, &files)
     })?;
