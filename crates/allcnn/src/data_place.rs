@@ -112,7 +112,7 @@ impl DataRecord {
         let (only, mut looked) = (places.len() == 1, Vec::new());
         for place in places {
             let shown = escaped(&place);
-            if !only && !Path::new(&place).exists() {
+            if given.is_none() && !is_named(&place) && !Path::new(&place).exists() {
                 looked.push(format!("nothing is at {shown}"));
                 continue;
             }
@@ -247,5 +247,10 @@ mod tests {
         let error = found(None).1.unwrap_err();
         assert!(error.contains(&own.fingerprint) && error.contains(&other.fingerprint), "{error}");
         assert!(error.contains("--data") && error.lines().count() == 3, "{error}");
+        // A run of an earlier version knows the place as it was given only.
+        (record.relative, record.absolute, record.source) = (None, None, "gone".into());
+        let open = &mut |_: &str| -> Result<DataSet, Error> { unreachable!("nothing is there") };
+        let error = record.find(folder.path(), None, open).unwrap_err().to_string();
+        assert!(error.contains("nothing is at gone") && error.contains("--data"), "{error}");
     }
 }
