@@ -60,13 +60,13 @@ struct Child {
 impl<'s> Folders<'s> {
     /// Finds the splits that a person names, or those that the names of the folders tell.
     pub fn find(path: &Path, images: &[Image<'s>], names: &SplitNames) -> Result<Self, Error> {
-        let mut found = if *names == SplitNames::default() {
-            Self::by_words(path, images)?
-        } else {
-            Self::by_names(path, images, names)?
-        };
+        let by_words = *names == SplitNames::default();
+        let mut found =
+            if by_words { Self::by_words(path, images)? } else { Self::by_names(path, images, names)? };
         found.wrap(images);
-        found.leave_copies_out(images);
+        if by_words {
+            found.leave_copies_out(images);
+        }
         Ok(found)
     }
 
@@ -74,8 +74,9 @@ impl<'s> Folders<'s> {
     pub fn place(&self, parts: &[&'s str]) -> Belongs<'s> {
         let below = |folder: &[&str]| parts.len() > folder.len() && parts.starts_with(folder);
         let elsewhere = || {
-            let folder = parts.get(self.outer.len()).filter(|_| parts.len() > self.outer.len() + 1);
-            Belongs::Elsewhere(folder.copied())
+            // The outermost folder that holds not everything.
+            let shared = parts.iter().zip(&self.outer).take_while(|(part, outer)| part == outer).count();
+            Belongs::Elsewhere(parts.get(shared).filter(|_| parts.len() > shared + 1).copied())
         };
         if self.copies.iter().any(|copy| below(copy)) {
             return Belongs::Copy;
