@@ -93,9 +93,9 @@ impl DataRecord {
         places
     }
 
-    /// `data` as the run knows it, or nothing where it is other data.
-    fn recognized(&self, data: DataSet) -> Result<DataSet, DataSet> {
-        if self.fingerprint_of(&data) == self.fingerprint { Ok(data) } else { Err(data) }
+    /// Whether `data` is the run's.
+    fn knows(&self, data: &DataSet) -> bool {
+        self.fingerprint_of(data) == self.fingerprint
     }
 
     /// Opens the data of the run in `run` at `given`, or where it may be, and says where it was.
@@ -112,13 +112,13 @@ impl DataRecord {
         let (only, mut looked) = (places.len() == 1, Vec::new());
         for place in places {
             let shown = escaped(&place);
-            if !only && !Path::new(&place).exists() {
+            if given.is_none() && !is_named(&place) && !Path::new(&place).exists() {
                 looked.push(format!("nothing is at {shown}"));
                 continue;
             }
-            match open(&place).map(|data| self.recognized(data)) {
-                Ok(Ok(data)) => return Ok((place, data)),
-                Ok(Err(data)) => looked.push(format!(
+            match open(&place) {
+                Ok(data) if self.knows(&data) => return Ok((place, data)),
+                Ok(data) => looked.push(format!(
                     "at {shown} the fingerprint is {} ({} training and {} test images)",
                     self.fingerprint_of(&data),
                     data.train.len(),
@@ -193,6 +193,7 @@ pub fn open(
 mod tests {
     use super::*;
     use crate::data::shapes;
+    use crate::shown::PathText;
 
     fn record(data: &DataSet) -> DataRecord {
         DataRecord {
@@ -226,7 +227,7 @@ mod tests {
     #[test]
     fn data_is_looked_for_from_the_run_folder_first_and_must_be_the_same() {
         let folder = tempfile::tempdir().unwrap();
-        let places = ["near", "far", "here"].map(|name| folder.path().join(name).display().to_string());
+        let places = ["near", "far", "here"].map(|name| folder.path().join(name).text());
         places.iter().for_each(|place| fs::create_dir(place).unwrap());
         let (own, other) = (shapes::draw(0, 2, 1), shapes::draw(1, 2, 1));
         let mut record = record(&own);
@@ -241,11 +242,16 @@ mod tests {
             });
             (tried.len(), found.map(|(place, _)| place).map_err(|error| error.to_string()))
         };
-        for right in 0..3 {
-            assert_eq!(found(Some(right)), (right + 1, Ok(places[right].clone())));
+        for (right, place) in places.iter().enumerate() {
+            assert_eq!(found(Some(right)), (right + 1, Ok(place.clone())));
         }
         let error = found(None).1.unwrap_err();
         assert!(error.contains(&own.fingerprint) && error.contains(&other.fingerprint), "{error}");
         assert!(error.contains("--data") && error.lines().count() == 3, "{error}");
+        // A run of an earlier version knows the place as it was given only.
+        (record.relative, record.absolute, record.source) = (None, None, "gone".into());
+        let open = &mut |_: &str| -> Result<DataSet, Error> { unreachable!("nothing is there") };
+        let error = record.find(folder.path(), None, open).unwrap_err().to_string();
+        assert!(error.contains("nothing is at gone") && error.contains("--data"), "{error}");
     }
 }
