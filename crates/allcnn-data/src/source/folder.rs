@@ -53,8 +53,11 @@ impl Walk {
     /// Walks through `root`.
     pub fn through(root: &Path) -> Result<Walk, Error> {
         let mut walk = Walk::default();
-        let id = FileId::of(root, &fs::metadata(root).map_err(Error::io("read", root))?);
-        walk.list(&Place { path: root, name: "", spelt: true, above: &[id] })?;
+        // A link to a folder that holds the root leads in a circle as well.
+        let real = fs::canonicalize(root).map_err(Error::io("read", root))?;
+        let above =
+            real.ancestors().filter_map(|folder| Some(FileId::of(folder, &fs::metadata(folder).ok()?)));
+        walk.list(&Place { path: root, name: "", spelt: true, above: &above.collect::<Vec<_>>() })?;
         for (reason, name, path) in std::mem::take(&mut walk.hidden) {
             walk.count_hidden(reason, &name, &path);
         }
