@@ -71,3 +71,18 @@ fn equal_images_and_contradictions_are_found() {
     );
     assert!(verify(&shapes::draw(0, 20, 20)).clean);
 }
+
+#[test]
+fn held_out_images_are_compared_across_splits() {
+    let mut files: Vec<(String, Vec<u8>)> = class_folders("train/", 4);
+    files.push(("val/cat/seen.png".into(), png(1, 32)));
+    files.push(("val/cat/new.png".into(), png(60, 32)));
+    files.push(("val/dog/new.png".into(), png(61, 32)));
+    files.push(("test/cat/chosen_by.png".into(), png(60, 32)));
+    files.push(("test/dog/own.png".into(), png(62, 32)));
+    let folder = folder_of(files);
+    let found = verify(&open_path(folder.path()).unwrap());
+    let counts =
+        (found.validation_images_in_train, found.test_images_in_validation, found.test_images_in_train);
+    assert_eq!((counts, found.clean), ((1, 1, 0), false));
+}
