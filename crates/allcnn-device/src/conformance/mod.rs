@@ -2,7 +2,7 @@
 //! and, for the gradients, with finite differences of the device's own forward pass.
 //!
 //! ```
-//! let report = allcnn_device::conformance::Suite::new().run(&allcnn_device::Reference);
+//! let report = allcnn_device::conformance::Suite::within(10_000).run(&allcnn_device::Reference);
 //! assert!(report.failures().is_empty(), "{}", report.failures().join("\n"));
 //! ```
 
