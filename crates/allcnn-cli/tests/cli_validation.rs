@@ -15,7 +15,8 @@ use support::{
 
 const BLUE: [u8; 3] = [10, 20, 150];
 const RED: [u8; 3] = [150, 20, 10];
-const TRAINING: &[&str] = &["--data", "pictures", "--epochs", "12", "--lr", "0.003", "--augment", "none"];
+const TRAINING: &[&str] =
+    &["--data", "pictures", "--epochs", "12", "--lr", "0.003", "--augment", "none", "--threads", "1"];
 
 /// A split of pictures of both colors, `images` of each.
 fn draw_split(split: &Path, images: u8, salt: u8, colors: [[u8; 3]; 2]) {
@@ -113,7 +114,7 @@ fn the_closing_lines_and_the_report_say_what_was_chosen_on_what() {
 #[test]
 fn interrupted_it_says_nothing_of_the_test_and_resumed_it_is_the_same() {
     let folder = contradicted();
-    let long = ["--data", "pictures", "--epochs", "60", "--lr", "0.1", "--json"];
+    let long = ["--data", "pictures", "--epochs", "60", "--lr", "0.1", "--threads", "1", "--json"];
     let whole = allcnn(folder.path(), &train_arguments("whole", &long)).done().json();
     let run = folder.path().join("stopped");
     let mut child = start(folder.path(), &train_arguments("stopped", &long));
