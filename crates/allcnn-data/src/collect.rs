@@ -2,9 +2,9 @@
 use crate::dataset::{Images, Skipped};
 use crate::decode::{decode, decode_for};
 use crate::error::Error;
-use crate::formats::SplitName;
 use crate::picture::{Framing, Picture};
 use crate::progress::{Progress, Stage};
+use crate::split::SplitName;
 use rayon::prelude::*;
 
 /// A block is decoded when it has so many files ...

@@ -2,10 +2,10 @@
 use crate::collect::{Collector, Item};
 use crate::dataset::{Images, Skipped};
 use crate::error::Error;
-use crate::formats::SplitName;
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::source::{Entry, Source};
+use crate::split::SplitName;
 use std::ops::ControlFlow;
 use std::path::Path;
 

@@ -13,6 +13,40 @@ pub enum Holdout {
     Percent(f64),
 }
 
+/// A split of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum SplitName {
+    /// The images to train on.
+    Train,
+    /// The images that choose the best checkpoint.
+    Validation,
+    /// The images to test on.
+    Test,
+}
+
+impl SplitName {
+    /// All of them, each at the place of its number.
+    pub const ALL: [SplitName; 3] = [SplitName::Train, SplitName::Validation, SplitName::Test];
+
+    /// Its name in `--splits`.
+    pub fn flag(self) -> &'static str {
+        match self {
+            SplitName::Train => "train",
+            SplitName::Validation => "val",
+            SplitName::Test => "test",
+        }
+    }
+
+    /// Its name for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            SplitName::Train => "training",
+            SplitName::Validation => "validation",
+            SplitName::Test => "test",
+        }
+    }
+}
+
 /// Names of folders or files that hold the data's own splits, as a person gives them: `train=NAME,val=NAME,test=NAME`, each
 /// at most once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,12 +5,12 @@ use super::class_name::nfc;
 use super::format::{Format, Loaded, MAX_BATCH};
 use super::pickle::Pickle;
 use super::split_files;
-use super::split_name::SplitName;
 use crate::dataset::{Images, Kind};
 use crate::error::Error;
 use crate::options::{Labels, Options};
 use crate::progress::Progress;
 use crate::source::{Entry, Source};
+use crate::split::SplitName;
 use std::collections::HashMap;
 
 pub(super) const FORMAT: Format = Format {

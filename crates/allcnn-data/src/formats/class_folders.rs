@@ -2,13 +2,14 @@
 use super::class_name::nfc;
 use super::lists::Lists;
 use super::split_folders::{Belongs, Folders, Image};
-use super::split_name::{SplitName, is_no_class};
+use super::split_name::is_no_class;
 use crate::dataset::Skipped;
 use crate::error::Error;
 use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::Options;
 use crate::source::{Entry, Source};
+use crate::split::SplitName;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where the images of a folder belong.

@@ -2,7 +2,6 @@
 use super::class_folders::{Layout, lay_out};
 use super::format::{Format, Loaded};
 use super::lists::is_list;
-use super::split_name::SplitName;
 use crate::collect::{Collector, Item};
 use crate::dataset::{Images, Kind};
 use crate::decode::decode;
@@ -11,6 +10,7 @@ use crate::note::Note;
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::source::{Entry, Source};
+use crate::split::SplitName;
 use crate::split::{Part, divide};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

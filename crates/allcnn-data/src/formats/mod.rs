@@ -25,7 +25,6 @@ use crate::progress::Progress;
 use crate::source::Source;
 use format::Format;
 pub(crate) use format::Loaded;
-pub(crate) use split_name::SplitName;
 
 /// The surest first: images may lie beside lists and scripts of any kind, and a binary batch is told by its size only.
 const FORMATS: [Format; 4] =

@@ -2,7 +2,6 @@
 use super::class_name::nfc;
 use super::format::{Format, Loaded, MAX_BATCH};
 use super::split_files::{self, SplitFiles};
-use super::split_name::SplitName;
 use crate::collect::{Collector, Item};
 use crate::dataset::{Images, Kind};
 use crate::error::Error;
@@ -11,6 +10,7 @@ use crate::note::Note;
 use crate::options::{Labels, Options};
 use crate::progress::Progress;
 use crate::source::{Entry, Source};
+use crate::split::SplitName;
 use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use std::collections::{BTreeSet, HashMap};

@@ -1,10 +1,11 @@
 //! The splits of files that hold many images each: parquet files and CIFAR batches.
-use super::split_name::{SplitName, given, lies_in, locate, of_file, outer};
+use super::split_name::{given, lies_in, locate, of_file, outer};
 use crate::error::Error;
 use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::Options;
 use crate::source::Source;
+use crate::split::SplitName;
 
 /// Files by split.
 pub(super) struct SplitFiles {

@@ -1,39 +1,5 @@
 //! What the names of folders and files say of the split that they hold, in one place for every format.
-use crate::split::SplitNames;
-
-/// A split of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum SplitName {
-    /// The images to train on.
-    Train,
-    /// The images that choose the best checkpoint.
-    Validation,
-    /// The images to test on.
-    Test,
-}
-
-impl SplitName {
-    /// All of them, each at the place of its number.
-    pub const ALL: [SplitName; 3] = [SplitName::Train, SplitName::Validation, SplitName::Test];
-
-    /// Its name in `--splits`.
-    pub fn flag(self) -> &'static str {
-        match self {
-            SplitName::Train => "train",
-            SplitName::Validation => "val",
-            SplitName::Test => "test",
-        }
-    }
-
-    /// Its name for people.
-    pub fn word(self) -> &'static str {
-        match self {
-            SplitName::Train => "training",
-            SplitName::Validation => "validation",
-            SplitName::Test => "test",
-        }
-    }
-}
+use crate::split::{SplitName, SplitNames};
 
 /// The split that one lower-case word names.
 fn of_word(word: &str) -> Option<SplitName> {
