@@ -4,6 +4,7 @@ mod data;
 mod explain;
 mod features;
 mod import;
+mod reading;
 mod reproduce;
 
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use allcnn::augment::Augment;
-use allcnn::data::{Holdout, Labels, SplitNames};
+use allcnn::data::{Holdout, Labels};
 use allcnn::examine::Split;
 use allcnn::net::Init;
 use allcnn::preprocess::Method;
@@ -22,6 +23,7 @@ pub use data::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs};
 pub use explain::{ExplainArgs, MapChoice, MethodChoice};
 pub use features::FeaturesArgs;
 pub use import::ImportArgs;
+pub use reading::ReadingArgs;
 pub use reproduce::{FigureArgs, ImageFigureArgs, PatchFigureArgs, ReproduceCommand, TableArgs};
 
 use crate::values::{DeviceChoice, count, duration, image_size, non_negative, positive, share};
@@ -253,9 +255,9 @@ pub struct TrainArgs {
     /// Without test images: keep the last N or P% images of each class, by name, for testing [default: 10%]
     #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
     pub holdout: Option<Holdout>,
-    /// Which of the data's folders or files are the splits, where their names do not tell
-    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>)]
-    pub splits: Option<SplitNames>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub reading: ReadingArgs,
     /// Classes of CIFAR-100: fine (100) or coarse (20)
     #[arg(
         long,
@@ -284,7 +286,7 @@ pub struct TrainArgs {
     /// Go on with the run of this folder, with its own settings (--data where its images are now, if not found)
     #[arg(long, value_name = "DIR", conflicts_with_all = [
         "model", "input", "recipe", "epochs", "iterations", "batch", "lr", "weight_decay", "momentum", "init", "preprocess",
-        "augment", "holdout", "splits", "labels", "limit", "precision", "seed", "out",
+        "augment", "holdout", "reading", "labels", "limit", "precision", "seed", "out",
     ])]
     pub resume: Option<PathBuf>,
     /// Print one JSON document at the end instead of words
@@ -351,9 +353,9 @@ pub struct EvalArgs {
     /// Where the run's data is now, or other data with the same classes; that is measured whole
     #[arg(long)]
     pub data: Option<String>,
-    /// Which of the data's folders or files are the splits, where their names do not tell
-    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>, requires = "data")]
-    pub splits: Option<SplitNames>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub reading: ReadingArgs,
     /// Which images of the data, where it has splits
     #[arg(long, value_enum, default_value = "test")]
     pub split: SplitChoice,

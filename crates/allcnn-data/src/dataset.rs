@@ -171,6 +171,8 @@ pub enum Kind {
     CifarPython,
     /// Class folders of image files.
     ImageFolder,
+    /// Image files that a table names.
+    Table,
     /// Hugging Face parquet files.
     Parquet,
 }

@@ -43,14 +43,16 @@ fn fits(format: ImageFormat, head: &[u8]) -> bool {
     }
 }
 
+/// How names of images end, the most usual first.
+pub(crate) const IMAGE_EXTENSIONS: [&str; 16] = [
+    "jpg", "png", "jpeg", "jpe", "jfif", "gif", "bmp", "dib", "webp", "tif", "tiff", "ppm", "pgm", "pbm",
+    "pnm", "pam",
+];
+
 /// True for names that end like an image's.
 pub fn has_image_extension(name: &str) -> bool {
     let Some((_, extension)) = name.rsplit_once('.') else { return false };
-    let known = [
-        "jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "webp", "tif", "tiff", "ppm", "pgm", "pbm",
-        "pnm", "pam",
-    ];
-    known.iter().any(|known| extension.eq_ignore_ascii_case(known))
+    IMAGE_EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// Decodes an image file. The error says, in a few words, what is wrong with it.

@@ -154,6 +154,51 @@ pub enum Error {
         /// What is wrong, what to do.
         what: String,
     },
+    /// A table without a column that a person named.
+    #[error("table '{file}' has no column '{column}': its columns are {columns}")]
+    NoColumn {
+        /// The table.
+        file: String,
+        /// As given.
+        column: String,
+        /// Those that there are.
+        columns: String,
+    },
+    /// A table that names no image of the data.
+    #[error(
+        "table '{file}' names no image that is there (its columns: {columns}).\nIt was looked for them beside it and below; give the folder that holds them with --image-root, or the column with --image-column."
+    )]
+    NoImageColumn {
+        /// The table.
+        file: String,
+        /// Its columns.
+        columns: String,
+    },
+    /// A table of which it is open where the classes are.
+    #[error("table '{file}' does not tell which of its columns holds the classes: {columns}.\nGive its name with --label-column.")]
+    NoLabelColumn {
+        /// The table.
+        file: String,
+        /// Its columns.
+        columns: String,
+    },
+    /// Two columns of a table that may be meant.
+    #[error("table '{file}': both '{one}' and '{other}' {what}: give one of them with {flag}")]
+    SeveralColumns {
+        /// The table.
+        file: String,
+        /// A column.
+        one: String,
+        /// Another.
+        other: String,
+        /// What both are.
+        what: String,
+        /// The flag that chooses.
+        flag: &'static str,
+    },
+    /// Columns were named for data that is no table.
+    #[error("'{0}' holds no table (CSV, TSV or parquet), as --image-column and --label-column need one")]
+    NoTable(PathBuf),
     /// A holdout that leaves nothing to train on.
     #[error(
         "a holdout of {holdout} leaves class '{class}', which has {images} images, none to train on: give a smaller --holdout"

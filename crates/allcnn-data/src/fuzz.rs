@@ -38,6 +38,6 @@ pub fn pickle(file: &[u8], labels: Labels) -> bool {
 
 /// Reads a parquet file.
 pub fn parquet(file: &[u8]) {
-    let file = bytes::Bytes::copy_from_slice(file);
-    let _ = parquet::read("fuzz", file, Labels::Fine, true, &mut |_, _, _| Ok(()));
+    let file = parquet::ParquetFile::Memory(bytes::Bytes::copy_from_slice(file));
+    let _ = parquet::read("fuzz", file, &parquet::Wanted::default(), true, &mut |_, _, _| Ok(()));
 }

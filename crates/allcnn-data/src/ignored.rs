@@ -1,11 +1,11 @@
 //! What is left out of data, and why: every reason that there is, and how often it was found.
 use crate::file_kind::Foreign;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// Files that were left out for one reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ignored {
     /// Why.
     pub reason: String,

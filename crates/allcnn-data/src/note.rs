@@ -75,6 +75,17 @@ pub enum Note {
         /// The list.
         file: String,
     },
+    /// A table tells the classes of images.
+    Table {
+        /// The table.
+        file: String,
+        /// The column of the images.
+        image: String,
+        /// The column of the classes.
+        label: String,
+        /// The column of the splits.
+        split: Option<String>,
+    },
     /// The names of the classes stand in a file.
     ClassNames {
         /// The file.
@@ -135,6 +146,7 @@ impl Note {
             Note::Splits { .. }
                 | Note::SplitsInClasses
                 | Note::LabelsOfList { .. }
+                | Note::Table { .. }
                 | Note::ClassNames { .. }
                 | Note::CifarNames { .. }
         )
@@ -161,6 +173,7 @@ impl Note {
             Note::FolderWithoutImages { .. } => "folder-without-images",
             Note::Unlabeled { .. } => "unlabeled",
             Note::LabelsOfList { .. } => "labels-of-list",
+            Note::Table { .. } => "table",
             Note::ClassNames { .. } => "class-names",
             Note::CifarNames { .. } => "cifar-names",
             Note::NumberedClasses => "numbered-classes",
@@ -213,6 +226,10 @@ impl fmt::Display for Note {
                 write!(f, "{images} {split} images have no labels and are left out")
             }
             Note::LabelsOfList { file } => write!(f, "the validation images have the classes of '{file}'"),
+            Note::Table { file, image, label, split } => {
+                write!(f, "table '{file}': images are column '{image}', classes column '{label}'")?;
+                split.iter().try_for_each(|split| write!(f, ", splits column '{split}'"))
+            }
             Note::ClassNames { file } => write!(f, "the classes have the names of '{file}'"),
             Note::CifarNames { set } => {
                 write!(f, "no file names the classes: they have the names of {set}, whose form this is")

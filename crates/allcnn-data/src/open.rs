@@ -9,7 +9,8 @@ use crate::options::Options;
 use crate::picture::{Picture, resize};
 use crate::progress::{Progress, Stage};
 use crate::source::Source;
-use crate::split::{Holdout, Part, SplitNames, divide};
+use crate::reading::Reading;
+use crate::split::{Holdout, Part, divide};
 use rayon::prelude::*;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,7 @@ pub fn is_named(data: &str) -> bool {
 /// As [`open`], but for unreadable images.
 pub fn has_test_split(
     data: impl AsRef<OsStr>,
-    splits: &SplitNames,
+    reading: &Reading,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<bool, Error> {
     let size = Some((cifar::SIDE, cifar::SIDE));
@@ -61,7 +62,7 @@ pub fn has_test_split(
         size,
         holdout,
         limit: Some(1),
-        splits: splits.clone(),
+        reading: reading.clone(),
         max_bad_percent: 100.0,
         ..Options::default()
     };
@@ -94,9 +95,7 @@ fn fetched(data: &str) -> Result<PathBuf, Error> {
 fn load(path: &Path, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Loaded, Error> {
     progress(Progress { stage: Stage::Listing, done: 0, total: None });
     let source = Source::open(path)?;
-    let mut loaded = formats::load(&source, options, progress)?;
-    loaded.notes.extend(source.shared_images(&[&loaded.train, &loaded.validation, &loaded.test]));
-    Ok(loaded)
+    formats::load(&source, options, progress)
 }
 
 /// Checks what was read, divides it and takes its fingerprint.

@@ -1,6 +1,7 @@
 //! How a data set is read.
 use crate::picture::Framing;
-use crate::split::{Holdout, SplitNames};
+use crate::reading::Reading;
+use crate::split::Holdout;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -28,8 +29,8 @@ pub struct Options {
     pub whole: bool,
     /// Data to be looked at: one class is enough.
     pub one_class: bool,
-    /// Which of the data's own splits are what, where their names do not tell.
-    pub splits: SplitNames,
+    /// What is said of the data where it does not tell itself.
+    pub reading: Reading,
     /// The labels of CIFAR-100.
     pub labels: Labels,
     /// The share of images, in percent, that may be unreadable before that is an error.
@@ -46,7 +47,7 @@ impl Default for Options {
             limit: None,
             whole: false,
             one_class: false,
-            splits: SplitNames::default(),
+            reading: Reading::default(),
             labels: Labels::Fine,
             max_bad_percent: 5.0,
         }

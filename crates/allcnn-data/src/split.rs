@@ -1,6 +1,7 @@
 //! Choosing images: the holdout that becomes the test split, and `--limit`.
 use crate::error::Error;
 use crate::options::Options;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
@@ -49,7 +50,8 @@ impl SplitName {
 
 /// Names of folders or files that hold the data's own splits, as a person gives them: `train=NAME,val=NAME,test=NAME`, each
 /// at most once.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct SplitNames {
     /// Of the training images.
     pub train: Option<String>,
@@ -79,6 +81,21 @@ impl FromStr for SplitNames {
             }
         }
         Ok(names)
+    }
+}
+
+impl TryFrom<String> for SplitNames {
+    type Error = Error;
+
+    /// As `--splits` takes it; nothing named by an empty text.
+    fn try_from(text: String) -> Result<Self, Error> {
+        if text.is_empty() { Ok(Self::default()) } else { text.parse() }
+    }
+}
+
+impl From<SplitNames> for String {
+    fn from(names: SplitNames) -> String {
+        names.to_string()
     }
 }
 

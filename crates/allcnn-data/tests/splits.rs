@@ -15,7 +15,7 @@ fn opened(sets: &[(&str, usize)]) -> ([usize; 3], String) {
 }
 
 fn with_splits(splits: &str) -> Options {
-    Options { splits: splits.parse().unwrap(), ..Options::default() }
+    Options { reading: reading(splits), ..Options::default() }
 }
 
 fn refused(folder: &Path, words: &[&str]) {
@@ -163,7 +163,7 @@ fn places_are_given_with_or_without_the_outer_folder() {
     let archive = folder.path().join("x.tar");
     std::fs::write(&archive, tar(&class_sets(&[("set/a/", 4), ("set/b/", 3)]))).unwrap();
     assert_eq!(sizes(&open_with(&archive, &with_splits("train=a,test=b")).unwrap()).0, [8, 0, 6]);
-    let names = "train=a,test=b".parse().unwrap();
+    let names = reading("train=a,test=b");
     assert!(has_test_split(&archive, &names, &mut |_| {}).unwrap());
 }
 

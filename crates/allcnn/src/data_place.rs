@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, absolute};
 
 use crate::augment::Augment;
-use crate::data::{self, DataSet, Options, Progress, SplitNames, is_named};
+use crate::data::{self, DataSet, Options, Progress, Reading, is_named};
 use crate::preprocess::Geometry;
 use crate::run::{DataRecord, Manifest};
 use crate::shown::escaped;
@@ -38,8 +38,8 @@ pub enum Error {
 pub struct GivenData<'a> {
     /// Where it is.
     pub place: &'a str,
-    /// Which of its splits are what, where their names do not tell.
-    pub splits: &'a SplitNames,
+    /// What is said of it where it does not tell itself.
+    pub reading: &'a Reading,
 }
 
 /// Data that was opened for a run.
@@ -141,7 +141,7 @@ fn as_trained(manifest: &Manifest, geometry: Geometry) -> Result<Options, Error>
     Ok(Options {
         size: Some((geometry.height, geometry.width)),
         holdout: record.holdout.as_deref().map(str::parse).transpose()?,
-        splits: record.split_names()?,
+        reading: record.reading.clone(),
         labels: record.labels,
         limit: record.limit,
         framing: augment.framing(),
@@ -164,10 +164,17 @@ pub fn open(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Opened, Error> {
     let record = &manifest.data;
-    let trained = as_trained(manifest, geometry)?;
+    let mut trained = as_trained(manifest, geometry)?;
+    // The named files may have moved with the data.
+    if let Some(root) = given.and_then(|given| given.reading.image_root.clone()) {
+        trained.reading.image_root = Some(root);
+    }
     let wanted = Options { on_disk: trained.on_disk && !in_memory, ..trained.clone() };
-    // Other splits of the same images are other data.
-    let other = |given: GivenData| *given.splits != SplitNames::default() && *given.splits != trained.splits;
+    // The same images read otherwise are other data.
+    let other = |given: GivenData| {
+        let given = given.reading.anywhere();
+        !given.is_default() && given != trained.reading.anywhere()
+    };
     let own = if manifest.imported.is_some() || given.is_some_and(other) {
         Err(Error::Imported)
     } else {
@@ -182,8 +189,8 @@ pub fn open(
         (Ok(data), _) => Ok(Opened { data, own: true }),
         (Err(error), None) => Err(error),
         (Err(_), Some(given)) => {
-            let splits = given.splits.clone();
-            let whole = Options { holdout: None, limit: None, splits, whole: true, ..wanted };
+            let reading = given.reading.clone();
+            let whole = Options { holdout: None, limit: None, reading, whole: true, ..wanted };
             Ok(Opened { data: data::open(given.place, &whole, progress)?, own: false })
         }
     }
@@ -201,13 +208,15 @@ mod tests {
             absolute: None,
             relative: None,
             holdout: None,
-            splits: None,
             labels: data::Labels::Fine,
             limit: None,
             fingerprint: data.fingerprint.clone(),
             train_images: data.train.len(),
             validation_images: 0,
             test_images: data.test.len(),
+            reading: Reading::default(),
+            notes: vec![],
+            ignored: vec![],
         }
     }
 

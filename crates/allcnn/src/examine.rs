@@ -50,7 +50,7 @@ pub struct Examination {
     /// Other data than that of the run.
     pub data: Option<String>,
     /// Which splits of other data are what, where their names do not tell.
-    pub splits: data::SplitNames,
+    pub reading: data::Reading,
     /// Which images.
     pub split: Split,
     /// Which checkpoint.
@@ -106,7 +106,7 @@ pub fn examine<D: Device>(
     let manifest = run.manifest()?;
     let checkpoint = wanted.checkpoint.read(run)?;
     let preprocessor = run.read_preprocessing()?;
-    let given = wanted.data.as_deref().map(|place| GivenData { place, splits: &wanted.splits });
+    let given = wanted.data.as_deref().map(|place| GivenData { place, reading: &wanted.reading });
     let mut opened = open(given, (run, &manifest), preprocessor.geometry(), false, observer)?;
     let split = if opened.own { wanted.split } else { wanted.split.or_only(&opened.data) };
     let images = relabelled(&mut opened.data, split, &checkpoint.classes)?;

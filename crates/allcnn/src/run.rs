@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic_file::write_atomically;
-use crate::data::{self, DataSet, Labels, SplitNames};
+use crate::data::{DataSet, Ignored, Labels, Reading};
 use crate::net::Network;
 use crate::preprocess::Preprocessor;
 use crate::shown::PathText;
@@ -91,9 +91,6 @@ pub struct DataRecord {
     /// What was held out for testing, as it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdout: Option<String>,
-    /// Which of the data's own splits are what, as it was given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub splits: Option<String>,
     /// Which labels of CIFAR-100.
     #[serde(default, skip_serializing_if = "Labels::are_fine")]
     pub labels: Labels,
@@ -109,6 +106,15 @@ pub struct DataRecord {
     pub validation_images: usize,
     /// Test images.
     pub test_images: usize,
+    /// What was said of the data where it does not tell itself.
+    #[serde(default, skip_serializing_if = "Reading::is_default")]
+    pub reading: Reading,
+    /// What was decided while it was read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Files that were left out, by reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<Ignored>,
 }
 
 /// Whether a number is left out of a file.
@@ -117,14 +123,6 @@ fn is_zero(number: &usize) -> bool {
 }
 
 impl DataRecord {
-    /// Which of the data's own splits are what; none named where none were given.
-    ///
-    /// # Errors
-    /// Names that are not understood.
-    pub fn split_names(&self) -> Result<SplitNames, data::Error> {
-        Ok(self.splits.as_deref().map(str::parse).transpose()?.unwrap_or_default())
-    }
-
     /// The split whose images choose the best epoch of a training; none where every image is trained on.
     pub fn selected_on(&self) -> Option<Split> {
         match (self.validation_images, self.test_images) {
@@ -209,9 +207,11 @@ impl Manifest {
         note("model", self.model.clone(), request.model.clone());
         note("input", size(self.input), size(request.input.map(|(height, width)| [height, width])));
         note("holdout", self.data.holdout.clone().unwrap_or_else(default), holdout.unwrap_or_else(default));
-        let own = |splits: Option<String>| splits.unwrap_or_else(|| "the data's own".into());
-        let splits = Some(request.splits.to_string()).filter(|splits| !splits.is_empty());
-        note("splits", own(self.data.splits.clone()), own(splits));
+        let words = |reading: &Reading| match reading.anywhere().to_string() {
+            none if none.is_empty() => "as the data tells".to_string(),
+            flags => flags,
+        };
+        note("reading", words(&self.data.reading), words(&request.reading));
         note("labels", self.data.labels.to_string(), request.labels.to_string());
         note("limit", limit(self.data.limit), limit(request.limit));
         let settings = |recipe: &Recipe| toml::Table::try_from(recipe).unwrap_or_default();
@@ -431,13 +431,15 @@ mod tests {
                 absolute: None,
                 relative: None,
                 holdout: None,
-                splits: None,
                 labels: Labels::Fine,
                 limit: Some(500),
                 fingerprint: "ab12".into(),
                 train_images: 450,
                 validation_images: 0,
                 test_images: 50,
+                reading: Reading::default(),
+                notes: vec![],
+                ignored: vec![],
             },
             session: Session { device: "cpu".into(), time_limit_s: None },
             recipe: Recipe::quick(),

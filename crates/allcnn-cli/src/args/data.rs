@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use allcnn::data::fetch::FetchTarget;
-use allcnn::data::{Holdout, SplitNames};
+use allcnn::data::Holdout;
 use clap::{Args, Subcommand};
 
-use super::TEMPLATE;
+use super::{ReadingArgs, TEMPLATE};
 
 /// `allcnn data`.
 #[derive(Debug, Subcommand)]
@@ -48,9 +48,9 @@ pub struct DataInfoArgs {
     /// Without test images: keep the last N or P% images of each class, by name, for testing [default: 10%]
     #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
     pub holdout: Option<Holdout>,
-    /// Which of the data's folders or files are the splits, where their names do not tell
-    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>)]
-    pub splits: Option<SplitNames>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub reading: ReadingArgs,
     /// Do not load the photographs of a folder: `info` counts them, `verify` decodes one after the other
     #[arg(long)]
     pub on_disk: bool,
@@ -81,9 +81,9 @@ pub struct DataFetchArgs {
 pub struct DataConvertArgs {
     /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files
     pub data: OsString,
-    /// Which of the data's folders or files are the splits, where their names do not tell
-    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>)]
-    pub splits: Option<SplitNames>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub reading: ReadingArgs,
     /// The archive to write
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,

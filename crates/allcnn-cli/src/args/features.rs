@@ -3,10 +3,9 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use allcnn::data::SplitNames;
 use clap::Args;
 
-use super::{Common, MethodChoice, SplitChoice};
+use super::{Common, MethodChoice, ReadingArgs, SplitChoice};
 use crate::values::{count, range};
 
 /// `allcnn features`.
@@ -26,9 +25,9 @@ pub struct FeaturesArgs {
     /// Other images than the run's; their classes do not matter, and loose pictures have none
     #[arg(long)]
     pub data: Option<String>,
-    /// Which of the data's folders or files are the splits, where their names do not tell
-    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>, requires = "data")]
-    pub splits: Option<SplitNames>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub reading: ReadingArgs,
     /// Which images of the data [default: train, or test where there are no others]
     #[arg(long, value_enum)]
     pub split: Option<SplitChoice>,
@@ -36,7 +35,7 @@ pub struct FeaturesArgs {
     #[arg(long, value_enum, default_value = "guided")]
     pub method: MethodChoice,
     /// Draw what single units send back without any image, by the deconvnet's rule; for layers below any pooling
-    #[arg(long, conflicts_with_all = ["patches", "data", "splits", "split", "method"])]
+    #[arg(long, conflicts_with_all = ["patches", "data", "reading", "split", "method"])]
     pub without_image: bool,
     /// The sheet of pictures to write; a file of this name is replaced
     #[arg(long, value_name = "FILE.png", default_value = "features.png")]

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use allcnn::data::{Holdout, SplitNames};
+use allcnn::data::Holdout;
 
-use super::{Common, SplitChoice, TEMPLATE};
+use super::{Common, ReadingArgs, SplitChoice, TEMPLATE};
 use crate::values::{count, learning_rate, range};
 
 /// `allcnn reproduce`.
@@ -129,9 +129,9 @@ pub struct TableArgs {
     /// Keep the last N or P% images of each class, by name, for testing; needed without a test split
     #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
     pub holdout: Option<Holdout>,
-    /// Which of the data's folders or files are the splits, where their names do not tell
-    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>)]
-    pub splits: Option<SplitNames>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub reading: ReadingArgs,
     /// Use only the first N training images, spread over the classes
     #[arg(long, value_name = "N", value_parser = count::<usize>(usize::MAX))]
     pub limit: Option<usize>,
@@ -175,9 +175,9 @@ pub struct PatchFigureArgs {
     /// Other images than the run's
     #[arg(long)]
     pub data: Option<String>,
-    /// Which of the data's folders or files are the splits, where their names do not tell
-    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>, requires = "data")]
-    pub splits: Option<SplitNames>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub reading: ReadingArgs,
     /// Which images of the data [default: train, or test where there are no others]
     #[arg(long, value_enum)]
     pub split: Option<SplitChoice>,
@@ -201,9 +201,9 @@ pub struct ImageFigureArgs {
     /// Other images than the run's
     #[arg(long, conflicts_with = "images")]
     pub data: Option<String>,
-    /// Which of the data's folders or files are the splits, where their names do not tell
-    #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>, requires = "data")]
-    pub splits: Option<SplitNames>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub reading: ReadingArgs,
     /// How many images
     #[arg(long, value_name = "N", default_value = "4", value_parser = count::<usize>(1000))]
     pub count: usize,

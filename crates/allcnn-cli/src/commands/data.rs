@@ -37,8 +37,8 @@ fn open(data: &OsStr, options: &Options, quiet: bool) -> anyhow::Result<DataSet>
 
 /// How data is read to be looked at.
 fn options(arguments: &DataInfoArgs) -> Options {
-    let splits = arguments.splits.clone().unwrap_or_default();
-    let options = Options { holdout: arguments.holdout, splits, one_class: true, ..Options::default() };
+    let reading = arguments.reading.reading();
+    let options = Options { holdout: arguments.holdout, reading, one_class: true, ..Options::default() };
     if !arguments.on_disk {
         return options;
     }
@@ -80,8 +80,8 @@ fn fetch_archive(arguments: &DataFetchArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn convert_data(arguments: &DataConvertArgs) -> anyhow::Result<ExitCode> {
-    let splits = arguments.splits.clone().unwrap_or_default();
-    let set = open(&arguments.data, &Options { splits, ..Options::default() }, arguments.quiet)?;
+    let reading = arguments.reading.reading();
+    let set = open(&arguments.data, &Options { reading, ..Options::default() }, arguments.quiet)?;
     let mut loading = LoadingProgress::new(Progress::new(arguments.quiet));
     convert::convert(&set, &arguments.to, &mut |at| loading.show(at))?;
     loading.end();
@@ -102,6 +102,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::CifarBinary => "CIFAR binary batches",
         Kind::CifarPython => "CIFAR python batches",
         Kind::ImageFolder => "image folder",
+        Kind::Table => "a table of image files",
         Kind::Parquet => "parquet files",
     }
 }

@@ -36,7 +36,7 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     let device = device::open(&arguments.common)?;
     let wanted = Examination {
         data: arguments.data.clone(),
-        splits: arguments.splits.clone().unwrap_or_default(),
+        reading: arguments.reading.reading(),
         split: arguments.split.into(),
         checkpoint: match arguments.checkpoint {
             CheckpointChoice::Best => Which::Best,

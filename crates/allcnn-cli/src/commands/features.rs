@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use allcnn::data::SplitNames;
+use allcnn::data::Reading;
 use allcnn::data_place::GivenData;
 use allcnn::examine::Split;
 use allcnn::run::RunFolder;
@@ -37,7 +37,7 @@ fn explore<D: Device>(
         return draw(arguments, explorer, choice);
     }
     let progress = Progress::new(arguments.common.quiet);
-    let data = (arguments.data.as_deref(), arguments.splits.as_ref());
+    let data = (arguments.data.as_deref(), &arguments.reading.reading());
     let scanned = open(explorer, data, arguments.split, progress)?;
     let methods = picture::methods(arguments.method);
     let filters = scan(explorer, &choice, &scanned, (arguments.patches, &methods), progress)?;
@@ -55,7 +55,7 @@ fn explore<D: Device>(
 /// Opens the images, with their progress.
 pub fn open<D: Device>(
     explorer: &FeatureExplorer<'_, D>,
-    (data, splits): (Option<&str>, Option<&SplitNames>),
+    (data, reading): (Option<&str>, &Reading),
     split: Option<SplitChoice>,
     progress: Progress,
 ) -> anyhow::Result<Scanned> {
@@ -65,8 +65,7 @@ pub fn open<D: Device>(
         Event::Warning(text) => streams::warning(text),
         _ => {}
     };
-    let own_names = SplitNames::default();
-    let data = data.map(|place| GivenData { place, splits: splits.unwrap_or(&own_names) });
+    let data = data.map(|place| GivenData { place, reading });
     Ok(explorer.open(data, split.map(Split::from), &mut observer)?)
 }
 

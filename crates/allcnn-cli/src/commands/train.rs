@@ -94,7 +94,7 @@ fn request(arguments: &TrainArgs) -> anyhow::Result<Request> {
         input: arguments.input,
         data: arguments.data.clone().unwrap_or_else(|| DEFAULT_DATA.into()),
         holdout: arguments.holdout,
-        splits: arguments.splits.clone().unwrap_or_default(),
+        reading: arguments.reading.reading(),
         labels: arguments.labels.into(),
         limit: arguments.limit,
         recipe,

@@ -1,5 +1,6 @@
 //! Which images of an image folder belong to which split and class.
 use super::class_name::nfc;
+use super::labelled_files::{ByClass, Layout, number_classes};
 use super::lists::Lists;
 use super::split_folders::{Belongs, Folders, Image};
 use super::split_name::is_no_class;
@@ -12,19 +13,6 @@ use crate::source::{Entry, Source};
 use crate::split::SplitName;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where the images of a folder belong.
-pub(super) struct Layout {
-    pub classes: Vec<String>,
-    /// For each split, in the order of [`SplitName`], the entries with their labels, sorted by name. Where the data has one
-    /// held-out split, it is the test split.
-    pub splits: [Vec<(usize, u32)>; 3],
-    /// Images in no class folder.
-    pub skipped: Vec<Skipped>,
-    /// Images that belong to no split.
-    pub ignored: Vec<Ignored>,
-    pub notes: Vec<Note>,
-}
-
 /// Finds splits and classes in the names of the images, in the lists beside them, and in what the options say.
 pub(super) fn lay_out(source: &Source, options: &Options) -> Result<Layout, Error> {
     let mut images: Vec<Image> = source
@@ -35,7 +23,7 @@ pub(super) fn lay_out(source: &Source, options: &Options) -> Result<Layout, Erro
         .map(|(index, entry)| (index, entry.name.split('/').collect()))
         .collect();
     images.sort_by(|a, b| a.1.cmp(&b.1));
-    let folders = Folders::find(source.path(), &images, &options.splits)?;
+    let folders = Folders::find(source.path(), &images, &options.reading.splits)?;
     let mut found = Found::new(source, folders, Lists::read(source)?);
     found.add_all(&images, options)?;
     found.check_lost_classes()?;
@@ -48,7 +36,7 @@ struct Found<'s> {
     folders: Folders<'s>,
     lists: Lists,
     /// The entries of each class, by the class's name in NFC.
-    splits: [BTreeMap<String, Vec<usize>>; 3],
+    splits: ByClass<String>,
     /// The folders of each class.
     spellings: BTreeMap<String, BTreeSet<&'s str>>,
     skipped: Vec<Skipped>,
@@ -189,45 +177,13 @@ impl<'s> Found<'s> {
             let sizes = self.splits.each_ref().map(BTreeMap::len);
             self.notes.extend(Note::splits(self.folders.names(), sizes));
         }
-        let [_, validation, test] = &mut self.splits;
-        if test.is_empty() {
-            std::mem::swap(validation, test);
-        }
-        let classes = self.classes(options)?;
+        let (classes, splits) = number_classes(self.source, &mut self.splits, options)?;
         self.note_decisions(options);
         let ignored = self.ignored();
-        let list = |split: &BTreeMap<String, Vec<usize>>| {
-            let mut items = Vec::new();
-            for (label, class) in classes.iter().enumerate() {
-                items.extend(split.get(class).into_iter().flatten().map(|&entry| (entry, label as u32)));
-            }
-            items.sort_by_key(|&(entry, _)| self.name(entry));
-            items
-        };
-        let splits = [&self.splits[0], &self.splits[1], &self.splits[2]].map(list);
         let (classes, named_by) = self.lists.names(classes)?;
         self.notes.extend(named_by.map(|file| Note::ClassNames { file }));
-        Ok(Layout { classes, splits, skipped: self.skipped, ignored, notes: self.notes })
-    }
-
-    /// The classes: those of the training images, where there are any.
-    fn classes(&self, options: &Options) -> Result<Vec<String>, Error> {
-        let path = || self.source.path().to_path_buf();
-        let [train, validation, test] = &self.splits;
-        let named_by = [train, test, validation].into_iter().find(|split| !split.is_empty());
-        let Some(named_by) = named_by else { return Err(Error::NoClasses(path())) };
-        for (split, word) in [(test, "test"), (validation, "validation")] {
-            if let Some(class) = split.keys().find(|class| !named_by.contains_key(*class)) {
-                return Err(Error::UnknownClass { path: path(), class: class.clone(), split: word });
-            }
-        }
-        let classes: Vec<String> = named_by.keys().cloned().collect();
-        match classes.as_slice() {
-            [class] if !options.whole && !options.one_class => {
-                Err(Error::OneClass { path: path(), class: class.clone() })
-            }
-            _ => Ok(classes),
-        }
+        let Self { skipped, notes, .. } = self;
+        Ok(Layout { classes, splits, skipped, missing: vec![], ignored, notes })
     }
 
     fn note_decisions(&mut self, options: &Options) {

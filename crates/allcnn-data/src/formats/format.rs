@@ -39,6 +39,8 @@ pub(crate) struct Loaded {
     pub validation: Images,
     /// The test images; none where the holdout is still to be taken.
     pub test: Images,
+    /// Tables that were read beside the files which the format always reads.
+    pub tables: Vec<String>,
     /// What could not be read.
     pub skipped: Vec<Skipped>,
     /// Other files that were left out.
@@ -68,6 +70,7 @@ impl Loaded {
             train,
             validation,
             test,
+            tables: vec![],
             skipped,
             ignored,
             bad: 0,

@@ -1,22 +1,14 @@
-//! Image folders: `train/CLASS/*.jpg` with `test/` or `val/`, or class folders alone; on disk or in an archive.
-use super::class_folders::{Layout, lay_out};
+//! Image folders: `train/CLASS/*.jpg` with `test/` or `val/`, or class folders alone; or images in any folders with a table of
+//! their classes beside them. On disk or in an archive.
+use super::class_folders;
 use super::format::{Format, Loaded};
+use super::labelled_files;
 use super::lists::is_list;
-use crate::collect::{Collector, Item};
-use crate::dataset::{Images, Kind};
-use crate::decode::decode;
+use super::tables;
 use crate::error::Error;
-use crate::note::Note;
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::source::{Entry, Source};
-use crate::split::SplitName;
-use crate::split::{Part, divide};
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
-
-/// A single image file has at most so many bytes.
-const MAX_IMAGE_FILE: u64 = 256 << 20;
 
 pub(super) const FORMAT: Format = Format {
     name: "an image folder",
@@ -26,146 +18,42 @@ pub(super) const FORMAT: Format = Format {
     load,
 };
 
-/// For each split the entries with their labels.
-type Splits = [Vec<(usize, u32)>; 3];
-
 /// How many pictures lie in folders: those beside other data may be samples or drawings.
 fn images(source: &Source, _: &Options) -> Result<usize, Error> {
     Ok(source.entries.iter().filter(|entry| entry.is_picture() && entry.name.contains('/')).count())
 }
 
-/// Reads an image folder.
+/// Reads images as their folders say, or as a table beside them does.
 fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Loaded, Error> {
-    let mut layout = lay_out(source, options)?;
-    let places = choose(&mut layout, options)?;
-    let total = places.iter().map(Vec::len).sum();
-    let size = match options.size {
-        Some(size) if options.on_disk => return on_disk(source, layout, &places, size),
-        Some(size) => Some(size),
-        None => first_size(source, &places)?,
-    };
-    let mut belongs = BTreeMap::new();
-    for (split, entries) in SplitName::ALL.into_iter().zip(&places) {
-        belongs.extend(entries.iter().map(|&(entry, label)| (entry, (split, label))));
+    let found = tables::beside_pictures(source, options);
+    if tables::are_asked_for(&found, source, options) {
+        return tables::load(source, tables::label(source, found, options)?, options, progress);
     }
-    let wanted: Vec<usize> = belongs.keys().copied().collect();
-    let mut collector = Collector::new(size, options.framing, Some(total as u64), progress);
-    if let Some((height, width)) = size {
-        for (images, places) in collector.splits.iter_mut().zip(&places) {
-            images.pixels = Images::reserve(places.len(), height, width)?;
+    let folders = class_folders::lay_out(source, options);
+    let chosen = options.reading.splits != Default::default();
+    if found.is_empty() || chosen {
+        return labelled_files::load(source, folders?, options, progress);
+    }
+    match (folders, tables::label(source, found, options)) {
+        // A table of something else does not matter.
+        (folders, Err(Error::NoImageColumn { .. })) => {
+            labelled_files::load(source, folders?, options, progress)
         }
-    }
-    let mut failure = None;
-    source.read(&wanted, MAX_IMAGE_FILE, &mut |entry, file| {
-        let (split, label) = belongs[&entry];
-        let (name, file) = (source.entries[entry].name.clone(), file.map_err(|error| error.to_string()));
-        match collector.push(Item { split, label, name, file }) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
+        (Ok(folders), Err(_)) if folders.classes.len() > 1 => {
+            labelled_files::load(source, folders, options, progress)
         }
-    })?;
-    failure.map_or(Ok(()), Err)?;
-    collector.finish()?;
-    if options.size.is_none() && collector.resized > 0 {
-        let Images { height, width, .. } = collector.splits[0];
-        layout.notes.push(Note::Resized { images: collector.resized, height, width });
-    }
-    let bad = collector.skipped.len();
-    if options.max_bad_percent < 100.0 {
-        check_lost_classes(source, &layout, &places[0], &collector.splits[0])?;
-    }
-    let Collector { splits: [train, validation, test], skipped, .. } = collector;
-    layout.skipped.extend(skipped);
-    Ok(Loaded {
-        kind: Kind::ImageFolder,
-        classes: layout.classes,
-        train: sorted(train),
-        validation: sorted(validation),
-        test: sorted(test),
-        skipped: layout.skipped,
-        ignored: layout.ignored,
-        bad,
-        total,
-        notes: layout.notes,
-        divided: true,
-    })
-}
-
-/// The images as files to be read later, in the order of their names.
-fn on_disk(
-    source: &Source,
-    layout: Layout,
-    places: &Splits,
-    (height, width): (usize, usize),
-) -> Result<Loaded, Error> {
-    let mut splits = [0; 3].map(|_| Images::new(height, width));
-    for (images, places) in splits.iter_mut().zip(places) {
-        for &(entry, label) in places {
-            let file = source.file(entry).ok_or_else(|| Error::NotOnDisk(source.path().to_path_buf()))?;
-            images.files.push(file);
-            images.labels.push(label);
-            images.names.push(source.entries[entry].name.clone());
+        (Ok(folders), Ok(labelling)) if labelling.agrees(&folders) => {
+            labelled_files::load(source, folders, options, progress)
         }
+        (Ok(folders), Ok(labelling)) if folders.classes.len() > 1 => Err(Error::Readings {
+            path: source.path().to_path_buf(),
+            first: format!(
+                "by its class folders ({} classes; --splits train=. and the like)",
+                folders.classes.len()
+            ),
+            second: labelling.words(),
+        }),
+        (_, Ok(labelling)) => tables::load(source, labelling, options, progress),
+        (_, Err(error)) => Err(error),
     }
-    let Layout { classes, skipped, ignored, notes, .. } = layout;
-    Ok(Loaded { skipped, ignored, notes, divided: true, ..Loaded::whole(Kind::ImageFolder, classes, splits) })
-}
-
-/// The chosen entries of each split: holdout and limit need only names, so nothing is decoded in vain.
-fn choose(layout: &mut Layout, options: &Options) -> Result<Splits, Error> {
-    let [train, validation, test] = std::mem::take(&mut layout.splits);
-    let labels = |items: &[(usize, u32)]| items.iter().map(|item| item.1).collect::<Vec<u32>>();
-    let (parts, replaced) = divide([&labels(&train), &labels(&test)], &layout.classes, options)?;
-    if replaced {
-        layout.notes.push(Note::HoldoutReplacesTest);
-    }
-    let found = [train, test];
-    let [train, test] = parts.map(|Part { of, places }| match places {
-        None => found[of].clone(),
-        Some(places) => places.into_iter().map(|place| found[of][place]).collect(),
-    });
-    Ok([train, validation, test])
-}
-
-/// A class of which there were images to train on, and none can be read.
-fn check_lost_classes(
-    source: &Source,
-    layout: &Layout,
-    wanted: &[(usize, u32)],
-    train: &Images,
-) -> Result<(), Error> {
-    let read = train.class_counts(layout.classes.len());
-    let Some(&(first, label)) = wanted.iter().find(|(_, label)| read[*label as usize] == 0) else {
-        return Ok(());
-    };
-    let files = wanted.iter().filter(|item| item.1 == label).count();
-    let (path, class) = (source.path().to_path_buf(), layout.classes[label as usize].clone());
-    Err(Error::LostClass { path, class, files, example: source.entries[first].name.clone() })
-}
-
-/// The size of the first image by name that can be read, among the first few of what is trained or tested on.
-fn first_size(source: &Source, [train, validation, test]: &Splits) -> Result<Option<(usize, usize)>, Error> {
-    let first: Vec<usize> =
-        [train, test, validation].into_iter().flatten().take(16).map(|item| item.0).collect();
-    let mut sizes = BTreeMap::new();
-    source.read(&first, MAX_IMAGE_FILE, &mut |entry, file| {
-        if let Some(picture) = file.ok().and_then(|file| decode(&file).ok()) {
-            sizes.insert(first.iter().position(|&place| place == entry), (picture.height, picture.width));
-        }
-        ControlFlow::Continue(())
-    })?;
-    Ok(sizes.into_values().next())
-}
-
-/// The images in the order of their names.
-fn sorted(images: Images) -> Images {
-    if images.names.is_sorted() {
-        return images;
-    }
-    let mut order: Vec<usize> = (0..images.len()).collect();
-    order.sort_by(|&a, &b| images.names[a].cmp(&images.names[b]));
-    images.select(&order)
 }

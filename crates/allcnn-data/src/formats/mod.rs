@@ -7,6 +7,7 @@ mod class_folders;
 mod class_name;
 mod format;
 mod image_folder;
+mod labelled_files;
 mod lists;
 pub(crate) mod parquet;
 pub mod pickle;
@@ -14,7 +15,11 @@ mod pickle_text;
 pub mod shapes;
 mod split_files;
 mod split_folders;
+mod named_files;
 mod split_name;
+mod table;
+mod table_columns;
+mod tables;
 
 use crate::error::Error;
 use crate::file_kind::FileKind;
@@ -22,13 +27,18 @@ use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::Options;
 use crate::progress::Progress;
-use crate::source::Source;
+use crate::source::{Entry, Source};
 use format::Format;
 pub(crate) use format::Loaded;
 
 /// The surest first: images may lie beside lists and scripts of any kind, and a binary batch is told by its size only.
-const FORMATS: [Format; 4] =
-    [parquet::FORMAT, image_folder::FORMAT, cifar_python::FORMAT, cifar_binary::FORMAT];
+const FORMATS: [Format; 5] = [
+    parquet::FORMAT,
+    image_folder::FORMAT,
+    tables::FORMAT,
+    cifar_python::FORMAT,
+    cifar_binary::FORMAT,
+];
 
 /// Of several forms of data, one with so many times as many images as any other is what is meant.
 const CLEAR: usize = 20;
@@ -42,7 +52,11 @@ pub(crate) fn load(
     let (format, beside) = choose(source, options)?;
     let mut loaded = (format.load)(source, options, progress)?;
     let mut left_out = source.ignored.clone();
-    left_out.append(source.left_out(format.uses));
+    // Where tables were read, they have counted the pictures.
+    let of_tables = |entry: &Entry| {
+        !loaded.tables.is_empty() && (entry.is_picture() || loaded.tables.contains(&entry.name))
+    };
+    left_out.append(source.left_out(|entry| (format.uses)(entry) || of_tables(entry)));
     loaded.ignored.extend(left_out.list());
     loaded.notes.extend(beside);
     Ok(loaded)
@@ -52,6 +66,9 @@ pub(crate) fn load(
 /// and what else there is, is told.
 fn choose(source: &Source, options: &Options) -> Result<(&'static Format, Option<Note>), Error> {
     let found: Vec<&Format> = FORMATS.iter().filter(|format| (format.recognizes)(source)).collect();
+    if found.len() > 1 && parquet::name_images(source, options)? {
+        return Ok((&parquet::FORMAT, None));
+    }
     let (Some(first), true) = (found.first(), found.len() > 1) else {
         return found.first().map(|format| (*format, None)).ok_or_else(|| unknown(source));
     };

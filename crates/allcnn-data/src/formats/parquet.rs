@@ -1,19 +1,27 @@
-//! Hugging Face parquet files: a column of images (`struct { bytes, path }`, or plain bytes) and one of labels.
+//! Hugging Face parquet files: a column of images (`struct { bytes, path }`, plain bytes, or the paths of files) and one of
+//! labels (numbers, texts, or true and false).
 use super::class_name::nfc;
 use super::format::{Format, Loaded, MAX_BATCH};
 use super::split_files::{self, SplitFiles};
+use super::table::Table;
+use super::tables;
 use crate::collect::{Collector, Item};
 use crate::dataset::{Images, Kind};
 use crate::error::Error;
 use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::{Labels, Options};
+use crate::reading::Reading;
 use crate::progress::Progress;
 use crate::source::{Entry, Source};
 use crate::split::SplitName;
-use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
+use csv::StringRecord;
+use bytes::Bytes;
+use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 use parquet::record::{Field, Row};
 use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(super) const FORMAT: Format = Format {
@@ -31,21 +39,59 @@ fn is_parquet(entry: &Entry) -> bool {
     entry.head.starts_with(b"PAR1")
 }
 
+/// A file on disk, or a member of an archive in memory: one kind of reader, so that the parquet library is compiled once.
+pub(crate) enum ParquetFile {
+    Disk(File),
+    Memory(Bytes),
+}
+
+impl ParquetFile {
+    fn open(source: &Source, entry: usize) -> Result<Self, Error> {
+        match source.file(entry) {
+            Some(path) => File::open(&path).map(Self::Disk).map_err(Error::io("read", path)),
+            None => Ok(Self::Memory(source.read_one(entry, MAX_BATCH)?.into())),
+        }
+    }
+}
+
+impl Length for ParquetFile {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Disk(file) => Length::len(file),
+            Self::Memory(bytes) => Length::len(bytes),
+        }
+    }
+}
+
+impl ChunkReader for ParquetFile {
+    type T = Box<dyn Read>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        Ok(match self {
+            Self::Disk(file) => Box::new(file.get_read(start)?),
+            Self::Memory(bytes) => Box::new(bytes.get_read(start)?),
+        })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        match self {
+            Self::Disk(file) => file.get_bytes(start, length),
+            Self::Memory(bytes) => bytes.get_bytes(start, length),
+        }
+    }
+}
+
 /// How many rows the files with a column of images have.
 fn images(source: &Source, _: &Options) -> Result<usize, Error> {
     let mut images = 0;
     for table in source.select(is_parquet) {
-        let rows = match source.file(table) {
-            Some(path) => std::fs::File::open(&path).map_err(Error::io("read", path)).map(rows)?,
-            None => rows(bytes::Bytes::from(source.read_one(table, MAX_BATCH)?)),
-        };
-        images += rows;
+        images += rows(ParquetFile::open(source, table)?);
     }
     Ok(images)
 }
 
 /// The rows of a file with a column of images; none of one that is damaged.
-fn rows<R: ChunkReader + 'static>(file: R) -> usize {
+fn rows(file: ParquetFile) -> usize {
     let rows = || {
         let reader = SerializedFileReader::new(file).ok()?;
         let metadata = reader.metadata().file_metadata();
@@ -57,6 +103,10 @@ fn rows<R: ChunkReader + 'static>(file: R) -> usize {
 }
 
 fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Loaded, Error> {
+    if let Some(tables) = path_tables(source, options)? {
+        let loaded = tables::load(source, tables::label_by(source, tables, options)?, options, progress)?;
+        return Ok(Loaded { kind: Kind::Parquet, ..loaded });
+    }
     let SplitFiles { files, mut ignored, mut notes, names } =
         split_files::divide(source, &source.select(is_parquet), options)?;
     let mut rows = Rows::default();
@@ -79,16 +129,8 @@ fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) 
             collector.push(item)
         };
         let held_out = split != SplitName::Train;
-        let found = match source.file(table) {
-            Some(path) => {
-                let file = std::fs::File::open(&path).map_err(Error::io("read", path))?;
-                read(name, file, options.labels, held_out, &mut each)?
-            }
-            None => {
-                let file = bytes::Bytes::from(source.read_one(table, MAX_BATCH)?);
-                read(name, file, options.labels, held_out, &mut each)?
-            }
-        };
+        let file = ParquetFile::open(source, table)?;
+        let found = read(name, file, &Wanted::of(options), held_out, &mut each)?;
         rows.take_classes(name, found)?;
     }
     collector.finish()?;
@@ -212,25 +254,70 @@ impl RowLabel {
 pub(crate) type VisitRow<'v> =
     &'v mut dyn FnMut(usize, Option<Vec<u8>>, Option<RowLabel>) -> Result<(), Error>;
 
+/// Which columns are read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted<'o> {
+    image: Option<&'o str>,
+    label: Option<&'o str>,
+    labels: Labels,
+}
+
+impl<'o> Wanted<'o> {
+    /// What a person says.
+    fn of(options: &'o Options) -> Self {
+        let Reading { image_column, label_column, .. } = &options.reading;
+        Self { image: image_column.as_deref(), label: label_column.as_deref(), labels: options.labels }
+    }
+
+    /// The places of the columns of images and labels among all.
+    fn find(&self, file: &str, columns: &[&str]) -> Result<(usize, Option<usize>), Error> {
+        let place = |name: &str| columns.iter().position(|column| *column == name);
+        let given = |name: &str| {
+            place(name).ok_or_else(|| Error::NoColumn {
+                file: file.to_string(),
+                column: name.to_string(),
+                columns: columns.join(", "),
+            })
+        };
+        let image = match self.image {
+            Some(name) => given(name)?,
+            None => IMAGE_COLUMNS.into_iter().find_map(place).ok_or_else(|| {
+                let all = columns.join(", ");
+                let what = format!("it has no column 'image' or 'img' (its columns: {all}): name it with --image-column");
+                Error::Parquet { file: file.to_string(), what }
+            })?,
+        };
+        let usual = match self.labels {
+            Labels::Fine => ["label", "fine_label", "labels"],
+            Labels::Coarse => ["coarse_label", "label", "labels"],
+        };
+        let label = match self.label {
+            Some(name) => Some(given(name)?),
+            None => usual.into_iter().find_map(place),
+        };
+        Ok((image, label))
+    }
+}
+
 /// The names of the classes, where the file has them, after all rows have been visited. A file of held-out images may lack the
 /// column of labels.
-pub(crate) fn read<R: ChunkReader + 'static>(
+pub(crate) fn read(
     name: &str,
-    file: R,
-    labels: Labels,
+    file: ParquetFile,
+    wanted: &Wanted,
     may_lack_labels: bool,
     each: VisitRow,
 ) -> Result<Option<Vec<String>>, Error> {
     let wrong = |what: String| Error::Parquet { file: name.to_string(), what };
     // The parquet reader panics on some damaged files; that must not end the program.
-    catch_unwind(AssertUnwindSafe(|| read_rows(name, file, labels, may_lack_labels, each)))
+    catch_unwind(AssertUnwindSafe(|| read_rows(name, file, wanted, may_lack_labels, each)))
         .unwrap_or_else(|_| Err(wrong("it is damaged (the reader failed)".to_string())))
 }
 
-fn read_rows<R: ChunkReader + 'static>(
+fn read_rows(
     name: &str,
-    file: R,
-    labels: Labels,
+    file: ParquetFile,
+    wanted: &Wanted,
     may_lack_labels: bool,
     each: VisitRow,
 ) -> Result<Option<Vec<String>>, Error> {
@@ -238,26 +325,14 @@ fn read_rows<R: ChunkReader + 'static>(
     let damaged =
         |error: parquet::errors::ParquetError| wrong(format!("it is damaged or truncated ({error})"));
     let reader = SerializedFileReader::new(file).map_err(damaged)?;
-    let metadata = reader.metadata().file_metadata();
-    let columns: Vec<&str> =
-        metadata.schema_descr().root_schema().get_fields().iter().map(|f| f.name()).collect();
-    let find =
-        |wanted: &[&str]| wanted.iter().find_map(|name| columns.iter().position(|column| column == name));
-    let missing =
-        |what: &str| wrong(format!("it has no column {what} (its columns: {})", columns.join(", ")));
-    let image = find(&IMAGE_COLUMNS).ok_or_else(|| missing("'image' or 'img'"))?;
-    let wanted = match labels {
-        Labels::Fine => ["label", "fine_label", "labels"],
-        Labels::Coarse => ["coarse_label", "label", "labels"],
-    };
-    let label = find(&wanted);
+    let columns = column_names(&reader);
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let (image, label) = wanted.find(name, &columns)?;
     if label.is_none() && !may_lack_labels {
-        return Err(missing(&format!("'{}'", wanted.join("', '"))));
+        let all = columns.join(", ");
+        return Err(wrong(format!("it has no column 'label' or 'labels' (its columns: {all}): name it with --label-column")));
     }
-    let classes = metadata
-        .key_value_metadata()
-        .and_then(|pairs| pairs.iter().find(|pair| pair.key == "huggingface"))
-        .and_then(|pair| class_names(pair.value.as_deref()?, columns[label?]));
+    let classes = label.and_then(|label| class_names(&reader, columns[label]));
     for (index, row) in reader.get_row_iter(None).map_err(damaged)?.enumerate() {
         let row = row.map_err(damaged)?;
         let label = label
@@ -266,6 +341,83 @@ fn read_rows<R: ChunkReader + 'static>(
         each(index, row_image(row, image), label)?;
     }
     Ok(classes)
+}
+
+fn column_names(reader: &SerializedFileReader<ParquetFile>) -> Vec<String> {
+    let schema = reader.metadata().file_metadata().schema_descr().root_schema();
+    schema.get_fields().iter().map(|field| field.name().to_string()).collect()
+}
+
+/// Whether the files name images instead of holding them: then pictures beside them are theirs.
+pub(super) fn name_images(source: &Source, options: &Options) -> Result<bool, Error> {
+    let Some(&first) = source.select(is_parquet).first() else { return Ok(false) };
+    let file = ParquetFile::open(source, first)?;
+    let name = &source.entries[first].name;
+    let found = || Some(names_images(&SerializedFileReader::new(file).ok()?, name, &Wanted::of(options)));
+    Ok(catch_unwind(AssertUnwindSafe(found)).ok().flatten().unwrap_or(false))
+}
+
+/// Whether the first row names an image and does not hold it.
+fn names_images(reader: &SerializedFileReader<ParquetFile>, name: &str, wanted: &Wanted) -> bool {
+    let columns = column_names(reader);
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let first = || reader.get_row_iter(None).ok()?.next()?.ok();
+    wanted.find(name, &columns).is_ok_and(|(image, _)| first().is_some_and(|row| row_path(&row, image).is_some()))
+}
+
+/// The files as tables, where they name images instead of holding them.
+fn path_tables(source: &Source, options: &Options) -> Result<Option<Vec<(usize, Table)>>, Error> {
+    let mut tables = Vec::new();
+    for file in source.select(is_parquet) {
+        let name = &source.entries[file].name;
+        let wanted = Wanted::of(options);
+        let opened = ParquetFile::open(source, file)?;
+        // What is wrong with a file is told when its images are read.
+        match catch_unwind(AssertUnwindSafe(|| path_table(name, opened, &wanted))).ok().flatten() {
+            Some(table) => tables.push((file, table)),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(tables))
+}
+
+/// The paths and labels of a file that names images.
+fn path_table(name: &str, file: ParquetFile, wanted: &Wanted) -> Option<Table> {
+    let reader = SerializedFileReader::new(file).ok()?;
+    let columns = column_names(&reader);
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let (image, label) = wanted.find(name, &columns).ok().filter(|_| names_images(&reader, name, wanted))?;
+    let classes = label.and_then(|label| class_names(&reader, columns[label])).unwrap_or_default();
+    let mut rows = Vec::new();
+    for row in reader.get_row_iter(None).ok()? {
+        let row = row.ok()?;
+        let class = match label.map_or(Some(None), |label| row_label(&row, label))? {
+            Some(RowLabel::Name(name)) => name,
+            Some(RowLabel::Number(number)) => {
+                let named = usize::try_from(number).ok().and_then(|number| classes.get(number).cloned());
+                named.unwrap_or_else(|| number.to_string())
+            }
+            None => String::new(),
+        };
+        rows.push(StringRecord::from(vec![row_path(&row, image).unwrap_or_default(), class]));
+    }
+    let columns = vec![columns[image].to_string(), label.map_or("label", |label| columns[label]).to_string()];
+    Some(Table { name: name.to_string(), columns, rows, first: 0 })
+}
+
+/// The path of an image that a row names and does not hold.
+fn row_path(row: &Row, column: usize) -> Option<String> {
+    match row.get_column_iter().nth(column)?.1 {
+        Field::Str(path) => Some(path.clone()),
+        Field::Group(group) => {
+            let part = |wanted: &str| group.get_column_iter().find(|(name, _)| *name == wanted).map(|(_, field)| field);
+            match (part("bytes"), part("path")) {
+                (None | Some(Field::Null), Some(Field::Str(path))) => Some(path.clone()),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 /// The image file in a row.
@@ -295,6 +447,8 @@ fn row_label(row: &Row, column: usize) -> Option<Option<RowLabel>> {
             Field::UInt(value) => RowLabel::Number(i64::from(*value)),
             Field::ULong(value) => RowLabel::Number(i64::try_from(*value).ok()?),
             Field::Str(text) => RowLabel::Name(nfc(text)),
+            Field::Bytes(text) => RowLabel::Name(nfc(std::str::from_utf8(text.data()).ok()?)),
+            Field::Bool(value) => RowLabel::Name(value.to_string()),
             Field::Null => return Some(None),
             _ => return None,
         })
@@ -303,7 +457,9 @@ fn row_label(row: &Row, column: usize) -> Option<Option<RowLabel>> {
 }
 
 /// The names that Hugging Face keeps in the file's metadata: `info.features.COLUMN.names`.
-fn class_names(metadata: &str, column: &str) -> Option<Vec<String>> {
+fn class_names(reader: &SerializedFileReader<ParquetFile>, column: &str) -> Option<Vec<String>> {
+    let pairs = reader.metadata().file_metadata().key_value_metadata()?;
+    let metadata = pairs.iter().find(|pair| pair.key == "huggingface")?.value.as_deref()?;
     let json: serde_json::Value = serde_json::from_str(metadata).ok()?;
     let names = json.pointer("/info/features")?.get(column)?.get("names")?.as_array()?;
     names.iter().map(|name| name.as_str().map(nfc)).collect()

@@ -22,7 +22,7 @@ pub(super) struct SplitFiles {
 /// others say that they are.
 pub(super) fn divide(source: &Source, files: &[usize], options: &Options) -> Result<SplitFiles, Error> {
     let names = || files.iter().map(|&file| source.entries[file].name.as_str());
-    let splits: Vec<Option<SplitName>> = if options.splits == Default::default() {
+    let splits: Vec<Option<SplitName>> = if options.reading.splits == Default::default() {
         // A folder that holds everything counts only where nothing below it tells.
         let shared = outer(names()).iter().map(|folder| folder.len() + 1).sum();
         let below: Vec<Option<SplitName>> = names().map(|name| of_file(&name[shared..])).collect();
@@ -33,7 +33,7 @@ pub(super) fn divide(source: &Source, files: &[usize], options: &Options) -> Res
     } else {
         let outer = outer(names());
         let mut places = Vec::new();
-        for (split, name) in SplitName::ALL.into_iter().zip(given(&options.splits)) {
+        for (split, name) in SplitName::ALL.into_iter().zip(given(&options.reading.splits)) {
             let Some(name) = name else { continue };
             let place =
                 locate(name, &outer, names()).ok_or_else(|| Error::no_split(source.path(), name, names()))?;

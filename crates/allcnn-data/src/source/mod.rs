@@ -96,6 +96,13 @@ impl Source {
         Ok(Source { path: path.to_path_buf(), files, ids, entries, ignored })
     }
 
+    /// The files of a folder that have these names.
+    pub fn of_files(root: &Path, names: Vec<String>) -> Source {
+        let (entries, ids) = folder::look(names, false, |_, name| root.join(name));
+        let files = Files::Folder { root: root.to_path_buf(), odd: HashMap::new() };
+        Source { path: root.to_path_buf(), files, ids, entries, ignored: Counts::default() }
+    }
+
     fn of_file(path: &Path) -> Source {
         let name = crate::names::readable(path.file_name().unwrap_or_default()).into_owned();
         let (entries, _) = folder::look(vec![name], false, |_, _| path.to_path_buf());

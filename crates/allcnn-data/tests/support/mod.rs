@@ -1,10 +1,10 @@
 //! Data in every form, made from generated pictures.
 #![allow(dead_code)] // each test file uses a part
 #![allow(clippy::unwrap_used)]
-use allcnn_data::{DataSet, Error, Options, open};
+use allcnn_data::{DataSet, Error, Options, Reading, open};
 use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
-use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, Int64Type};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -129,6 +129,36 @@ pub fn pets(images: usize, seed: usize) -> Vec<u8> {
 /// What Hugging Face notes of the names of classes.
 pub fn names_of(names: &str) -> String {
     format!(r#"{{"info": {{"features": {{"label": {{"names": [{names}]}}}}}}}}"#)
+}
+
+/// What `--splits` says.
+pub fn reading(splits: &str) -> Reading {
+    Reading { splits: splits.parse().unwrap(), ..Reading::default() }
+}
+
+/// What `--label-column` says.
+pub fn label_column(name: &str) -> Options {
+    let reading = Reading { label_column: Some(name.to_string()), ..Reading::default() };
+    Options { reading, ..Options::default() }
+}
+
+/// A parquet file of paths in the place of images, and labels that are true or false.
+pub fn parquet_of_paths(rows: &[(&str, bool)]) -> Vec<u8> {
+    let schema = "message schema { required binary photo (UTF8); required boolean ripe; }";
+    let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
+    let properties = Arc::new(WriterProperties::builder().build());
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let paths: Vec<ByteArray> = rows.iter().map(|(path, _)| ByteArray::from(*path)).collect();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<ByteArrayType>().write_batch(&paths, None, None).unwrap();
+    column.close().unwrap();
+    let labels: Vec<bool> = rows.iter().map(|(_, label)| *label).collect();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<BoolType>().write_batch(&labels, None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.into_inner().unwrap()
 }
 
 /// Opens with the default options.

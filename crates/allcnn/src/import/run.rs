@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Container, Error, Form, Note, NoteKind, Scaling, Weights, class_names};
-use crate::data::Labels;
+use crate::data::{Labels, Reading};
 use crate::net::Network;
 use crate::preprocess::{Geometry, Preprocessor};
 use crate::run::{DataRecord, Manifest, PROGRAM, RunFolder, Session};
@@ -102,13 +102,15 @@ impl Import {
                 absolute: None,
                 relative: None,
                 holdout: None,
-                splits: None,
                 labels: Labels::Fine,
                 limit: None,
                 fingerprint: String::new(),
                 train_images: 0,
                 validation_images: 0,
                 test_images: 0,
+                reading: Reading::default(),
+                notes: vec![],
+                ignored: vec![],
             },
             session: Session::default(),
             recipe: Recipe { preprocess: preprocessor.method(), ..Recipe::quick() },

@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::atomic_file::write_atomically;
+use crate::data::Ignored;
 use crate::shown::PathText;
 use html::{duration, percent, text, thousands};
 
@@ -51,8 +52,12 @@ pub struct Report {
     pub filters: Option<Filters>,
     /// Further pictures, such as explanations; each gallery is a section of its own.
     pub galleries: Vec<Gallery>,
-    /// Files that were left out of the data, each with the reason.
+    /// Images that could not be read, each with the reason.
     pub skipped: Vec<(String, String)>,
+    /// What was decided while the data was read.
+    pub notes: Vec<String>,
+    /// Other files that were left out of it.
+    pub ignored: Vec<Ignored>,
 }
 
 /// Mistakes on a page.
@@ -169,6 +174,7 @@ fn render(report: &Report) -> io::Result<String> {
         pictures::mistakes(&report.classes, &report.mistakes)?,
         pictures::filters(report.filters.as_ref())?,
         report.galleries.iter().map(pictures::gallery).collect::<io::Result<String>>()?,
+        data_notes(&report.notes, &report.ignored),
         skipped(&report.skipped),
     ];
     let title = format!("{} on {}", report.model, report.data);
@@ -240,6 +246,13 @@ fn settings(settings: &[(String, String)]) -> String {
         .map(|(name, value)| format!("<div><dt>{}</dt><dd>{}</dd></div>\n", text(name), text(value)));
     let table = format!("<dl class=\"card settings\">{}</dl>", rows.collect::<String>());
     html::section(settings.is_empty(), "Settings", "", &table)
+}
+
+/// What was decided while the data was read, and which files were left out for what reason.
+fn data_notes(notes: &[String], ignored: &[Ignored]) -> String {
+    let notes = notes.iter().cloned().chain(ignored.iter().map(ToString::to_string));
+    let items: String = notes.map(|note| format!("<li>{}</li>\n", text(&note))).collect();
+    html::section(items.is_empty(), "How the data was read", "", &format!("<ul class=\"card notes\">{items}</ul>"))
 }
 
 fn skipped(files: &[(String, String)]) -> String {

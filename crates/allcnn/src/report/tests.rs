@@ -49,6 +49,8 @@ fn full(classes: usize) -> Report {
             pictures: vec![(vec![picture.clone(), picture], "conv6".into())],
         }],
         skipped: vec![("broken.jpg".into(), "ends too early".into())],
+        notes: vec!["training is 'train'".into()],
+        ignored: vec![Ignored { reason: "hidden".into(), files: 2, example: ".a".into() }],
     }
 }
 

@@ -71,9 +71,8 @@ impl Sweep {
             self.plan.entries().iter().map(|entry| self.plan.data_of(entry).to_owned()).collect();
         all.sort();
         all.dedup();
-        let splits = self.plan.split_names()?;
         for name in all {
-            if !data::has_test_split(&name, &splits, progress)? && self.plan.holdout.is_none() {
+            if !data::has_test_split(&name, &self.plan.reading, progress)? && self.plan.holdout.is_none() {
                 return Err(Error::NoTestSplit(name));
             }
         }

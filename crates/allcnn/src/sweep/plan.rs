@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::published::{Benchmark, Entry, PaperTable};
+use crate::data::Reading;
 use crate::train::{self, Recipe, Request};
 
 /// How far the seeds of an experiment that is begun again lie from each other: more than anybody asks seeds for.
@@ -30,9 +31,9 @@ pub struct Plan {
     /// What is held out for testing, as `--holdout` says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdout: Option<String>,
-    /// Which of the data's own splits are what, as `--splits` says it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub splits: Option<String>,
+    /// What is said of the data where it does not tell itself.
+    #[serde(default, skip_serializing_if = "Reading::is_default")]
+    pub reading: Reading,
     /// The most training images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
@@ -82,7 +83,7 @@ impl Plan {
             data: "cifar10".into(),
             cifar100: "cifar100".into(),
             holdout: None,
-            splits: None,
+            reading: Reading::default(),
             limit: None,
             recipe: Recipe::paper(),
         }
@@ -149,12 +150,6 @@ impl Plan {
         }
     }
 
-    /// Which of the data's own splits are what.
-    pub(super) fn split_names(&self) -> Result<crate::data::SplitNames, Error> {
-        let names = self.splits.as_deref().map(str::parse).transpose().map_err(train::Error::Data)?;
-        Ok(names.unwrap_or_default())
-    }
-
     fn request(&self, entry: &Entry, learning_rate: f64) -> Result<Request, Error> {
         let augment = entry.augment.parse().map_err(|error: crate::augment::UnknownAugment| {
             Error::Choice(format!("{} cannot be trained: {error}\nleave it out with --models", entry.name))
@@ -167,7 +162,7 @@ impl Plan {
             input: None,
             data: self.data_of(entry).into(),
             holdout,
-            splits: self.split_names()?,
+            reading: self.reading.clone(),
             labels: crate::data::Labels::Fine,
             limit: self.limit,
             recipe,

@@ -11,7 +11,7 @@ use super::final_test;
 use super::summary::write_report;
 use super::{Cost, End, Error, Event, Limits, Observer, Outcome, Recipe, Task, Trainer};
 use crate::augment::{Augment, LEAST_ROOM};
-use crate::data::{self, DataSet, Images, Labels};
+use crate::data::{self, DataSet, Ignored, Images, Labels};
 use crate::known_images;
 use crate::net::Network;
 use crate::preprocess::{Cache, Geometry, Preprocessor};
@@ -41,8 +41,8 @@ pub struct Request {
     pub data: String,
     /// What is held out for testing.
     pub holdout: Option<data::Holdout>,
-    /// Which of the data's own splits are what, where their names do not tell.
-    pub splits: data::SplitNames,
+    /// What is said of the data where it does not tell itself.
+    pub reading: data::Reading,
     /// Which labels of CIFAR-100.
     pub labels: Labels,
     /// The most training images.
@@ -72,7 +72,7 @@ impl Request {
             input: manifest.input.map(|[height, width]| (height, width)),
             data: manifest.data.source.clone(),
             holdout: manifest.data.holdout.as_deref().map(str::parse).transpose()?,
-            splits: manifest.data.split_names()?,
+            reading: manifest.data.reading.clone(),
             labels: manifest.data.labels,
             limit: manifest.data.limit,
             recipe: manifest.recipe.clone(),
@@ -96,13 +96,15 @@ impl Request {
                 absolute: None,
                 relative: None,
                 holdout: self.holdout.map(|holdout| holdout.to_string()),
-                splits: Some(self.splits.to_string()).filter(|splits| !splits.is_empty()),
                 labels: self.labels,
                 limit: self.limit,
                 fingerprint: data.fingerprint.clone(),
                 train_images: data.train.len(),
                 validation_images: data.validation.len(),
                 test_images: data.test.len(),
+                reading: self.reading.clone(),
+                notes: data.notes.iter().map(ToString::to_string).collect(),
+                ignored: Ignored::by_reason(&data.ignored),
             },
             session: Session { device, time_limit_s: self.time_limit.map(|limit| limit.as_secs_f64()) },
             recipe: self.recipe.clone(),
@@ -289,7 +291,7 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
     let options = data::Options {
         size: (augment != Augment::Heavy).then_some((input.height, input.width)),
         holdout: request.holdout,
-        splits: request.splits.clone(),
+        reading: request.reading.clone(),
         labels: request.labels,
         limit: request.limit,
         framing: augment.framing(),

@@ -7,7 +7,7 @@ use allcnn_device::Device;
 
 use super::explained::{Explained, examples, mistakes};
 use super::{Checkpoint, Error, final_test};
-use crate::data::DataSet;
+use crate::data::{DataSet, Ignored};
 use crate::evaluate::Scores;
 use crate::parameters::Tensor;
 use crate::report::{self, Filters, Report};
@@ -51,6 +51,8 @@ pub fn write_report<D: Device>(
         classes: best.classes.clone(),
         filters: best.values.iter().find(|tensor| tensor.name == "conv1.weight").and_then(filters),
         skipped: data.skipped.iter().map(|file| (file.file.clone(), file.reason.clone())).collect(),
+        notes: data.notes.iter().map(ToString::to_string).collect(),
+        ignored: Ignored::by_reason(&data.ignored),
         ..Report::default()
     };
     if let Some(scores) = scores {

@@ -69,7 +69,7 @@ fn patches(device: &impl Device, arguments: &PatchFigureArgs) -> anyhow::Result<
     let progress = Progress::new(figure.common.quiet);
     let scanned = features::open(
         &explorer,
-        (arguments.data.as_deref(), arguments.splits.as_ref()),
+        (arguments.data.as_deref(), &arguments.reading.reading()),
         arguments.split,
         progress,
     )?;
@@ -170,7 +170,7 @@ fn own_images(
     let progress = Progress::new(arguments.figure.common.quiet);
     let scanned = features::open(
         &explorer,
-        (arguments.data.as_deref(), arguments.splits.as_ref()),
+        (arguments.data.as_deref(), &arguments.reading.reading()),
         Some(SplitChoice::Test),
         progress,
     )?;

@@ -98,7 +98,10 @@ fn plan(table: PaperTable, found: Option<&Sweep>, arguments: &TableArgs) -> anyh
         (plan.recipe.epochs, plan.recipe.iterations) = (epochs, None);
     }
     plan.holdout = arguments.holdout.map(|holdout| holdout.to_string()).or(plan.holdout);
-    plan.splits = arguments.splits.as_ref().map(ToString::to_string).or(plan.splits);
+    let reading = arguments.reading.reading();
+    if !reading.is_default() {
+        plan.reading = reading;
+    }
     plan.limit = arguments.limit.or(plan.limit);
     Ok(plan)
 }
