@@ -33,7 +33,9 @@ fn a_table_is_trained_on_and_its_columns_are_noted() {
     let trained = allcnn(folder.path(), &train_arguments("run", &named)).done();
     assert!(trained.stderr.contains("images are column 'id', classes column 'color'"), "{}", trained.stderr);
     let manifest = fs::read_to_string(folder.path().join("run/run.toml")).unwrap();
-    for part in ["[data.reading]", "label_column = \"color\"", "classes column 'color'", "reason = \"left behind"] {
+    for part in
+        ["[data.reading]", "label_column = \"color\"", "classes column 'color'", "reason = \"left behind"]
+    {
         assert!(manifest.contains(part), "{part}: {manifest}");
     }
     let report = fs::read_to_string(folder.path().join("run/report.html")).unwrap();
@@ -54,15 +56,19 @@ fn files_elsewhere_need_their_folder() {
     let folder = workspace();
     draw(&folder.path().join("set"), 20);
     let text = fs::read_to_string(folder.path().join("set/labels.csv")).unwrap();
-    fs::write(folder.path().join("list.csv"), text.replace("\n0", "\n../photos/0").replace("\n1", "\n../photos/1"))
-        .unwrap();
+    fs::write(
+        folder.path().join("list.csv"),
+        text.replace("\n0", "\n../photos/0").replace("\n1", "\n../photos/1"),
+    )
+    .unwrap();
     let info = ["data", "info", "list.csv", "--label-column", "color"];
     allcnn(folder.path(), &info).fails(1, &["row 2", "a path out of the table's folder", "--image-root"]);
     let root = ["--image-root", "set/photos", "--json"];
     let told = allcnn(folder.path(), &[&info[..], &root].concat()).done().json();
     assert_eq!((&told["train"], &told["test"], &told["kind"]), (&18.into(), &2.into(), &"table".into()));
     // A run finds them from any folder.
-    let named = ["--data", "list.csv", "--epochs", "1", "--label-column", "color", "--image-root", "set/photos"];
+    let named =
+        ["--data", "list.csv", "--epochs", "1", "--label-column", "color", "--image-root", "set/photos"];
     allcnn(folder.path(), &train_arguments("run", &named)).done();
     let other = workspace();
     let run = folder.path().join("run");
@@ -77,7 +83,11 @@ fn tables_that_do_not_fit_are_told() {
         fs::write(folder.path().join("set/labels.csv"), text).unwrap();
         allcnn(folder.path(), &["data", "info", "set"]).fails(code, parts);
     };
-    with("file,label\ngone.png,a\nlost.png,b\n", 1, &["none of the 2 files that it names", "'gone.png'", "--image-root"]);
+    with(
+        "file,label\ngone.png,a\nlost.png,b\n",
+        1,
+        &["none of the 2 files that it names", "'gone.png'", "--image-root"],
+    );
     with("file,label\n00.png,a\n01.png", 1, &["line 3 has 1 fields"]);
     with("file,label\n00.png,a\nhttp://a.b/c.png,b\n", 1, &["nothing is downloaded"]);
     with("", 1, &["'labels.csv': it is empty"]);

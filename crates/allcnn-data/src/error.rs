@@ -175,7 +175,9 @@ pub enum Error {
         columns: String,
     },
     /// A table of which it is open where the classes are.
-    #[error("table '{file}' does not tell which of its columns holds the classes: {columns}.\nGive its name with --label-column.")]
+    #[error(
+        "table '{file}' does not tell which of its columns holds the classes: {columns}.\nGive its name with --label-column."
+    )]
     NoLabelColumn {
         /// The table.
         file: String,

@@ -74,6 +74,11 @@ mod tests {
         assert_eq!(serde_json::from_str::<Reading>(&text).unwrap(), reading);
         assert_eq!(reading.to_string(), "--splits train=a,test=b c --label-column breed");
         assert!(!reading.is_default() && Reading::default().to_string().is_empty());
-        assert!(serde_json::from_str::<Reading>(r#"{"splits":"a"}"#).unwrap_err().to_string().contains("train=NAME"));
+        assert!(
+            serde_json::from_str::<Reading>(r#"{"splits":"a"}"#)
+                .unwrap_err()
+                .to_string()
+                .contains("train=NAME")
+        );
     }
 }

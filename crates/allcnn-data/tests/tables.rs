@@ -45,8 +45,11 @@ fn a_table_beside_the_pictures_tells_their_classes() {
 fn tables_of_splits_and_samples_of_submissions_are_told_apart() {
     let train = rows("image_id,label", numbered("N.png", 12));
     let made_up = "image_id,label\n0.png,cat\n1.png,cat\n2.png,cat\n";
-    let tables =
-        [("train.csv", &*train), ("test.csv", "image_id\n0.png\n1.png\n"), ("sample_submission.csv", made_up)];
+    let tables = [
+        ("train.csv", &*train),
+        ("test.csv", "image_id\n0.png\n1.png\n"),
+        ("sample_submission.csv", made_up),
+    ];
     let both = [pictures("train_images/", 12), pictures("test_images/", 4)].concat();
     let set = open_path(folder_of(with_tables(both.clone(), &tables)).path()).unwrap();
     assert_eq!(sizes(&set), ([10, 0, 2], "cat dog".into()));
@@ -158,12 +161,16 @@ fn what_is_wrong_with_a_row_is_told() {
     let names = numbered("N.png", 40).chain(numbered("goneN.png", 9));
     let folder = folder_of(with_tables(pictures("", 40), &[("l.csv", &rows("file,label", names))]));
     let error = error_of(folder.path());
-    assert!(error.contains("9 of 49 images cannot be read") && error.contains("gone0.png (no such file"), "{error}");
+    assert!(
+        error.contains("9 of 49 images cannot be read") && error.contains("gone0.png (no such file"),
+        "{error}"
+    );
 }
 
 #[test]
 fn parquet_files_may_name_images_and_have_any_labels() {
-    let rows: Vec<(String, bool)> = numbered("fruit/N.png", 10).zip((0..10).map(|number| number % 2 == 0)).collect();
+    let rows: Vec<(String, bool)> =
+        numbered("fruit/N.png", 10).zip((0..10).map(|number| number % 2 == 0)).collect();
     let rows: Vec<(&str, bool)> = rows.iter().map(|(name, label)| (name.as_str(), *label)).collect();
     let mut files = pictures("fruit/", 10);
     files.push(("ripe.parquet".into(), parquet_of_paths(&rows)));
@@ -176,7 +183,12 @@ fn parquet_files_may_name_images_and_have_any_labels() {
     let options = Options { reading, ..Options::default() };
     for path in [folder.path().to_path_buf(), folder.path().join("ripe.parquet")] {
         let set = open_with(&path, &options).unwrap();
-        assert_eq!((sizes(&set), set.kind), (([8, 0, 2], "false true".into()), Kind::Parquet), "{}", path.display());
+        assert_eq!(
+            (sizes(&set), set.kind),
+            (([8, 0, 2], "false true".into()), Kind::Parquet),
+            "{}",
+            path.display()
+        );
     }
     let error = error_of(&folder.path().join("ripe.parquet"));
     assert!(error.contains("no column 'image'") && error.contains("--image-column"), "{error}");

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use allcnn::data::fetch::FetchTarget;
 use allcnn::data::Holdout;
+use allcnn::data::fetch::FetchTarget;
 use clap::{Args, Subcommand};
 
 use super::{ReadingArgs, TEMPLATE};

@@ -32,7 +32,9 @@ impl ReadingArgs {
             image_column: image_column.clone(),
             label_column: label_column.clone(),
             // From any folder the same.
-            image_root: image_root.as_ref().map(|root| std::path::absolute(root).unwrap_or_else(|_| root.clone())),
+            image_root: image_root
+                .as_ref()
+                .map(|root| std::path::absolute(root).unwrap_or_else(|_| root.clone())),
         }
     }
 }

@@ -9,13 +9,13 @@ mod format;
 mod image_folder;
 mod labelled_files;
 mod lists;
+mod named_files;
 pub(crate) mod parquet;
 pub mod pickle;
 mod pickle_text;
 pub mod shapes;
 mod split_files;
 mod split_folders;
-mod named_files;
 mod split_name;
 mod table;
 mod table_columns;
@@ -32,13 +32,8 @@ use format::Format;
 pub(crate) use format::Loaded;
 
 /// The surest first: images may lie beside lists and scripts of any kind, and a binary batch is told by its size only.
-const FORMATS: [Format; 5] = [
-    parquet::FORMAT,
-    image_folder::FORMAT,
-    tables::FORMAT,
-    cifar_python::FORMAT,
-    cifar_binary::FORMAT,
-];
+const FORMATS: [Format; 5] =
+    [parquet::FORMAT, image_folder::FORMAT, tables::FORMAT, cifar_python::FORMAT, cifar_binary::FORMAT];
 
 /// Of several forms of data, one with so many times as many images as any other is what is meant.
 const CLEAR: usize = 20;

@@ -128,9 +128,11 @@ impl Folder {
         if let Some(place) = self.places.get(&name) {
             return Ok(*place);
         }
-        let endings = IMAGE_EXTENSIONS.iter().flat_map(|ending| [ending.to_string(), ending.to_ascii_uppercase()]);
+        let endings =
+            IMAGE_EXTENSIONS.iter().flat_map(|ending| [ending.to_string(), ending.to_ascii_uppercase()]);
         let with_endings = endings.map(|ending| format!("{name}.{ending}"));
-        let mut names = std::iter::once(name.clone()).chain(with_endings.filter(|_| !has_image_extension(&name)));
+        let mut names =
+            std::iter::once(name.clone()).chain(with_endings.filter(|_| !has_image_extension(&name)));
         let found = names.find(|name| self.root.join(name).is_file()).ok_or(Unnamed::Missing)?;
         let place = *self.places.entry(found.clone()).or_insert_with(|| {
             self.names.push(found);
@@ -155,7 +157,9 @@ impl Folder {
 fn inside(given: &str) -> Result<String, Unnamed> {
     let drive = matches!(given.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
     if given.starts_with('/') || drive {
-        return Err(Unnamed::Outside("an absolute path: give the folder that holds the images with --image-root"));
+        return Err(Unnamed::Outside(
+            "an absolute path: give the folder that holds the images with --image-root",
+        ));
     }
     let parts: Vec<&str> = given.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     if parts.contains(&"..") {

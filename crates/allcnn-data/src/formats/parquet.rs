@@ -11,12 +11,12 @@ use crate::error::Error;
 use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::{Labels, Options};
-use crate::reading::Reading;
 use crate::progress::Progress;
+use crate::reading::Reading;
 use crate::source::{Entry, Source};
 use crate::split::SplitName;
-use csv::StringRecord;
 use bytes::Bytes;
+use csv::StringRecord;
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 use parquet::record::{Field, Row};
 use std::collections::{BTreeSet, HashMap};
@@ -283,7 +283,9 @@ impl<'o> Wanted<'o> {
             Some(name) => given(name)?,
             None => IMAGE_COLUMNS.into_iter().find_map(place).ok_or_else(|| {
                 let all = columns.join(", ");
-                let what = format!("it has no column 'image' or 'img' (its columns: {all}): name it with --image-column");
+                let what = format!(
+                    "it has no column 'image' or 'img' (its columns: {all}): name it with --image-column"
+                );
                 Error::Parquet { file: file.to_string(), what }
             })?,
         };
@@ -330,7 +332,9 @@ fn read_rows(
     let (image, label) = wanted.find(name, &columns)?;
     if label.is_none() && !may_lack_labels {
         let all = columns.join(", ");
-        return Err(wrong(format!("it has no column 'label' or 'labels' (its columns: {all}): name it with --label-column")));
+        return Err(wrong(format!(
+            "it has no column 'label' or 'labels' (its columns: {all}): name it with --label-column"
+        )));
     }
     let classes = label.and_then(|label| class_names(&reader, columns[label]));
     for (index, row) in reader.get_row_iter(None).map_err(damaged)?.enumerate() {
@@ -362,7 +366,9 @@ fn names_images(reader: &SerializedFileReader<ParquetFile>, name: &str, wanted: 
     let columns = column_names(reader);
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     let first = || reader.get_row_iter(None).ok()?.next()?.ok();
-    wanted.find(name, &columns).is_ok_and(|(image, _)| first().is_some_and(|row| row_path(&row, image).is_some()))
+    wanted
+        .find(name, &columns)
+        .is_ok_and(|(image, _)| first().is_some_and(|row| row_path(&row, image).is_some()))
 }
 
 /// The files as tables, where they name images instead of holding them.
@@ -410,7 +416,9 @@ fn row_path(row: &Row, column: usize) -> Option<String> {
     match row.get_column_iter().nth(column)?.1 {
         Field::Str(path) => Some(path.clone()),
         Field::Group(group) => {
-            let part = |wanted: &str| group.get_column_iter().find(|(name, _)| *name == wanted).map(|(_, field)| field);
+            let part = |wanted: &str| {
+                group.get_column_iter().find(|(name, _)| *name == wanted).map(|(_, field)| field)
+            };
             match (part("bytes"), part("path")) {
                 (None | Some(Field::Null), Some(Field::Str(path))) => Some(path.clone()),
                 _ => None,

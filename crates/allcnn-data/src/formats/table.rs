@@ -92,9 +92,11 @@ mod tests {
 
     #[test]
     fn fields_are_told_apart_as_they_are_written() {
-        for text in
-            ["id,breed\na, big dog\n\nb,\"x, y\"\n", "id\tbreed\na\tbig dog\nb\tx, y\n", "id;breed\na;big dog\nb;x, y\n"]
-        {
+        for text in [
+            "id,breed\na, big dog\n\nb,\"x, y\"\n",
+            "id\tbreed\na\tbig dog\nb\tx, y\n",
+            "id;breed\na;big dog\nb;x, y\n",
+        ] {
             let (columns, rows) = rows(text);
             assert_eq!(columns, ["id", "breed"]);
             assert_eq!(rows, [["a", "big dog"], ["b", "x, y"]], "{text}");

@@ -75,7 +75,12 @@ pub(super) fn find(table: Table, reading: &Reading, lookup: Lookup) -> Result<(T
 pub(super) fn class(field: &str) -> &str {
     let mut words = field.split(' ');
     match words.next() {
-        Some(first) if words.clone().count() >= 4 && words.all(|word| word.parse::<f64>().is_ok() || word == first) => first,
+        Some(first)
+            if words.clone().count() >= 4
+                && words.all(|word| word.parse::<f64>().is_ok() || word == first) =>
+        {
+            first
+        }
         _ => field,
     }
 }
@@ -102,7 +107,8 @@ fn images(table: &Table, lookup: Lookup) -> Vec<usize> {
     let columns: Vec<usize> = (0..table.columns.len()).filter(may_be).collect();
     let mut most = |wanted: fn(Named) -> bool| -> Vec<usize> {
         let mut fits = |column: &usize| {
-            let fields = sample.iter().filter(|row| row.get(*column).is_some_and(|field| wanted(lookup(field))));
+            let fields =
+                sample.iter().filter(|row| row.get(*column).is_some_and(|field| wanted(lookup(field))));
             2 * fields.count() >= sample.len()
         };
         columns.iter().copied().filter(&mut fits).collect()
@@ -149,7 +155,10 @@ fn label(table: &Table, free: &[usize]) -> Result<Option<usize>, Error> {
             }
             // Names before their numbers.
             let is_text = |column: &&usize| {
-                table.sample().iter().any(|row| row.get(**column).is_some_and(|field| field.parse::<i64>().is_err()))
+                table
+                    .sample()
+                    .iter()
+                    .any(|row| row.get(**column).is_some_and(|field| field.parse::<i64>().is_err()))
             };
             Ok(headed.iter().find(is_text).or(Some(first)).copied())
         }
@@ -167,7 +176,8 @@ fn pair_up(table: &Table, one: usize, other: usize) -> bool {
 }
 
 fn holds_splits(table: &Table, column: usize) -> bool {
-    let is_split = |row: &StringRecord| table.field(row, column).is_some_and(|field| of_folder(field).is_some());
+    let is_split =
+        |row: &StringRecord| table.field(row, column).is_some_and(|field| of_folder(field).is_some());
     !table.rows.is_empty() && table.rows.iter().all(is_split)
 }
 
@@ -239,6 +249,9 @@ mod tests {
     fn boxes_behind_a_class_are_left_out() {
         assert_eq!(class("n01 1 2 3 4"), "n01");
         assert_eq!(class("n01 1 2 3 4 n01 5 6 7 8"), "n01");
-        assert_eq!((class("a big dog"), class("a dog that is very old")), ("a big dog", "a dog that is very old"));
+        assert_eq!(
+            (class("a big dog"), class("a dog that is very old")),
+            ("a big dog", "a dog that is very old")
+        );
     }
 }

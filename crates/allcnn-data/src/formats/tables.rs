@@ -67,7 +67,10 @@ pub(super) fn are_asked_for(tables: &[usize], source: &Source, options: &Options
     let all = outer(source.entries.iter().map(|entry| entry.name.as_str()));
     let is_table = |name: &str| {
         let place = locate(name, &all, names());
-        name != "." && place.is_some_and(|place| names().any(|name| !name.starts_with(&format!("{place}/")) && lies_in(name, &place)))
+        name != "."
+            && place.is_some_and(|place| {
+                names().any(|name| !name.starts_with(&format!("{place}/")) && lies_in(name, &place))
+            })
     };
     reading.names_columns() || given(&reading.splits).into_iter().flatten().any(is_table)
 }
@@ -128,7 +131,8 @@ impl Labelling {
         let (ours, theirs) = (listed(&self.layout), listed(folders));
         let both = || ours.iter().filter_map(|(entry, our)| Some((*our, *theirs.get(entry)?)));
         let pairs: BTreeSet<(u32, u32)> = both().map(|((_, our), (_, their))| (our, their)).collect();
-        let alone = |of: fn(&(u32, u32)) -> u32| pairs.iter().map(of).collect::<BTreeSet<u32>>().len() == pairs.len();
+        let alone =
+            |of: fn(&(u32, u32)) -> u32| pairs.iter().map(of).collect::<BTreeSet<u32>>().len() == pairs.len();
         let same = alone(|pair| pair.0) && alone(|pair| pair.1) && both().all(|((a, _), (b, _))| a == b);
         self.files.is_some() || 2 * both().count() < theirs.len() || same
     }
@@ -204,7 +208,9 @@ impl<'s> Rows<'s> {
             match find(table, &options.reading, &mut lookup) {
                 Ok((table, columns)) => of_images.push((entry, table, columns)),
                 // A table of something else lies beside those of the images.
-                Err(error @ (Error::NoImageColumn { .. } | Error::NoColumn { .. })) => _ = problem.get_or_insert(error),
+                Err(error @ (Error::NoImageColumn { .. } | Error::NoColumn { .. })) => {
+                    _ = problem.get_or_insert(error)
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -233,7 +239,10 @@ impl<'s> Rows<'s> {
                 }
                 Err(Unnamed::Outside(what)) => return Err(wrong(number, format!("'{given}' is {what}"))),
                 Err(Unnamed::Several(one, other)) => {
-                    return Err(wrong(number, format!("'{given}' may be '{one}' or '{other}': name it with its folders")));
+                    return Err(wrong(
+                        number,
+                        format!("'{given}' may be '{one}' or '{other}': name it with its folders"),
+                    ));
                 }
             };
             let column = columns.split.and_then(|column| of_folder(table.field(row, column)?));
@@ -255,7 +264,8 @@ impl<'s> Rows<'s> {
             match self.found.get(&place) {
                 None => _ = self.found.insert(place, (split, label, place_of_row)),
                 Some((_, other, first)) if *other != label => {
-                    let word = |label: &Option<String>| label.clone().unwrap_or_else(|| "no class".to_string());
+                    let word =
+                        |label: &Option<String>| label.clone().unwrap_or_else(|| "no class".to_string());
                     let (label, other) = (word(&label), word(other));
                     return Err(wrong(
                         number,
@@ -264,7 +274,10 @@ impl<'s> Rows<'s> {
                 }
                 Some((other, _, first)) if *other != split => {
                     let (split, other) = (split.word(), other.word());
-                    return Err(wrong(number, format!("'{given}' is a {split} image, but a {other} image in {first}")));
+                    return Err(wrong(
+                        number,
+                        format!("'{given}' is a {split} image, but a {other} image in {first}"),
+                    ));
                 }
                 Some(_) => self.repeated.push(given.to_string()),
             }
@@ -304,19 +317,26 @@ impl<'s> Rows<'s> {
         let unnamed = self.count_unnamed();
         if let Some(first) = self.repeated.first() {
             let files = self.repeated.len();
-            self.ignored.push(Ignored { reason: "named in two rows".to_string(), files, example: first.clone() });
+            self.ignored.push(Ignored {
+                reason: "named in two rows".to_string(),
+                files,
+                example: first.clone(),
+            });
         }
         if let Some(Skipped { file, .. }) = self.missing.first().filter(|_| self.found.is_empty()) {
             let (table, rows) = (self.tables.first().cloned().unwrap_or_default(), self.missing.len());
             return Err(Error::List {
                 file: table,
-                what: format!("none of the {rows} files that it names is there, the first: '{file}'. Give their folder with --image-root"),
+                what: format!(
+                    "none of the {rows} files that it names is there, the first: '{file}'. Give their folder with --image-root"
+                ),
             });
         }
         let sizes = by_class.each_ref().map(BTreeMap::len);
         let (tables, column, images) = (self.tables, self.column, self.found.len());
         let files = self.files.source();
-        let (classes, splits) = number_classes(files.as_ref().unwrap_or(self.source), &mut by_class, options)?;
+        let (classes, splits) =
+            number_classes(files.as_ref().unwrap_or(self.source), &mut by_class, options)?;
         if splits[0].is_empty() && options.holdout.is_none() && !options.whole {
             self.notes.push(Note::TestOnly);
         } else if classes.iter().all(|class| class.0.is_some()) {
@@ -334,13 +354,17 @@ impl<'s> Rows<'s> {
 
     /// The files of each split by class, and those without one. Numbers that measure something are no classes.
     fn by_class(&self) -> Result<(ByClass<ClassName>, [Vec<usize>; 3]), Error> {
-        let labels: BTreeSet<&str> = self.found.values().filter_map(|(_, label, _)| label.as_deref()).collect();
+        let labels: BTreeSet<&str> =
+            self.found.values().filter_map(|(_, label, _)| label.as_deref()).collect();
         let number = |label: &&str| label.parse::<f64>().ok().filter(|number| number.abs() < 1e9);
         let numbers: Option<Vec<f64>> = labels.iter().map(|label| number(label)).collect();
-        let whole = numbers.as_ref().is_some_and(|numbers| numbers.iter().all(|number| number.fract() == 0.0));
+        let whole =
+            numbers.as_ref().is_some_and(|numbers| numbers.iter().all(|number| number.fract() == 0.0));
         if numbers.is_some() && !whole && 2 * labels.len() > self.found.len() {
             let (file, column) = self.column.clone();
-            let what = format!("column '{column}' holds measures, not classes: give another one with --label-column");
+            let what = format!(
+                "column '{column}' holds measures, not classes: give another one with --label-column"
+            );
             return Err(Error::List { file, what });
         }
         let class = |label: &String| {
@@ -350,7 +374,9 @@ impl<'s> Rows<'s> {
         let (mut by_class, mut unlabeled) = (ByClass::default(), <[Vec<usize>; 3]>::default());
         for (&place, (split, label, _)) in &self.found {
             match label {
-                Some(label) => by_class[*split as usize].entry(class(label)).or_insert_with(Vec::new).push(place),
+                Some(label) => {
+                    by_class[*split as usize].entry(class(label)).or_insert_with(Vec::new).push(place)
+                }
                 None => unlabeled[*split as usize].push(place),
             }
         }
@@ -358,7 +384,11 @@ impl<'s> Rows<'s> {
     }
 
     /// A held-out split may have no classes at all; a part of a split may not lack them.
-    fn check_unlabeled(&self, by_class: &ByClass<ClassName>, unlabeled: &[Vec<usize>; 3]) -> Result<(), Error> {
+    fn check_unlabeled(
+        &self,
+        by_class: &ByClass<ClassName>,
+        unlabeled: &[Vec<usize>; 3],
+    ) -> Result<(), Error> {
         for split in SplitName::ALL {
             let places = &unlabeled[split as usize];
             let Some(first) = places.iter().map(|&place| self.files.name(place)).min() else { continue };
@@ -379,7 +409,8 @@ impl<'s> Rows<'s> {
         if !matches!(self.files, NamedFiles::Within(_)) {
             return 0;
         }
-        let unnamed = |place: &usize| self.source.entries[*place].is_picture() && !self.found.contains_key(place);
+        let unnamed =
+            |place: &usize| self.source.entries[*place].is_picture() && !self.found.contains_key(place);
         let places = (0..self.source.entries.len()).filter(unnamed);
         let names: Vec<&str> = places.map(|place| self.source.entries[place].name.as_str()).collect();
         if !names.is_empty() {

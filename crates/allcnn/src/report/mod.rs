@@ -252,7 +252,12 @@ fn settings(settings: &[(String, String)]) -> String {
 fn data_notes(notes: &[String], ignored: &[Ignored]) -> String {
     let notes = notes.iter().cloned().chain(ignored.iter().map(ToString::to_string));
     let items: String = notes.map(|note| format!("<li>{}</li>\n", text(&note))).collect();
-    html::section(items.is_empty(), "How the data was read", "", &format!("<ul class=\"card notes\">{items}</ul>"))
+    html::section(
+        items.is_empty(),
+        "How the data was read",
+        "",
+        &format!("<ul class=\"card notes\">{items}</ul>"),
+    )
 }
 
 fn skipped(files: &[(String, String)]) -> String {
