@@ -80,6 +80,9 @@ fn decode_unguarded(file: &[u8], least: Option<[usize; 2]>) -> Result<Picture, S
     };
     let damaged = |error: image::ImageError| match error {
         image::ImageError::Limits(_) => format!("too large (at most {MAX_SIDE} pixels a side)"),
+        image::ImageError::Unsupported(error) => {
+            format!("of a kind that cannot be read: convert to PNG ({error})")
+        }
         error => format!("damaged ({error})"),
     };
     if format == ImageFormat::Jpeg {
