@@ -86,6 +86,16 @@ pub struct Tensor {
     pub values: Vec<f32>,
 }
 
+/// No weight of a network that learned is larger: beyond it the products of a few layers are infinite.
+const LARGEST_VALUE: f32 = 1e15;
+
+impl Tensor {
+    /// The first value that no training leaves: NaN, infinite or beyond all measure.
+    pub(crate) fn absurd(&self) -> Option<f32> {
+        self.values.iter().copied().find(|value| value.is_nan() || value.abs() > LARGEST_VALUE)
+    }
+}
+
 /// Weights and biases of a network on a device, with their gradients and velocities.
 pub struct Parameters<D: Device> {
     names: Vec<String>,
