@@ -70,7 +70,10 @@ fn too_large(limit: u64) -> io::Error {
         limit if limit >= 1 << 20 => format!("{} MiB", limit >> 20),
         limit => format!("{limit} bytes"),
     };
-    io::Error::new(ErrorKind::FileTooLarge, format!("larger than {limit}, which is more than such a file has"))
+    io::Error::new(
+        ErrorKind::FileTooLarge,
+        format!("larger than {limit}, which is more than such a file has"),
+    )
 }
 
 #[cfg(test)]
@@ -87,7 +90,9 @@ mod tests {
         let refused = read(&path, 11).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::FileTooLarge);
         assert!(refused.to_string().contains("larger than 11 bytes"));
-        assert!(matches!(read_opened(File::open(&path).unwrap(), 11), Err(error) if error.kind() == ErrorKind::FileTooLarge));
+        assert!(
+            matches!(read_opened(File::open(&path).unwrap(), 11), Err(error) if error.kind() == ErrorKind::FileTooLarge)
+        );
         fs::write(&path, b"caf\xe9").unwrap();
         assert_eq!(read_text(&path, 100).unwrap_err().kind(), ErrorKind::InvalidData);
         assert_eq!(read(&folder.path().join("b"), 1).unwrap_err().kind(), ErrorKind::NotFound);

@@ -108,7 +108,8 @@ impl Claims {
         let mut newest = 0;
         for entry in entries {
             let file = entry?.file_name();
-            let number = file.to_str().and_then(|file| file.strip_prefix(name)?.strip_prefix('.')?.parse().ok());
+            let number =
+                file.to_str().and_then(|file| file.strip_prefix(name)?.strip_prefix('.')?.parse().ok());
             newest = newest.max(number.unwrap_or(0));
         }
         Ok(newest)
@@ -169,7 +170,8 @@ impl Holder {
     /// What stands in a claim: kernel, process, machine, time.
     fn text(&self, kernel: Option<&str>) -> String {
         let word = |text: Option<String>| text.unwrap_or_else(|| "-".into());
-        let [process, since] = [self.process.map(u64::from), self.since].map(|n| word(n.map(|n| n.to_string())));
+        let [process, since] =
+            [self.process.map(u64::from), self.since].map(|n| word(n.map(|n| n.to_string())));
         format!("{} {process} {} {since}\n", kernel.unwrap_or("-"), word(self.host.clone()))
     }
 

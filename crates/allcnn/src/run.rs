@@ -222,7 +222,9 @@ impl Manifest {
         }
         if self.epoch_steps == 0 || self.total_steps >= 1 << 56 {
             let Self { total_steps, epoch_steps, .. } = self;
-            return Some(format!("total_steps = {total_steps}, epoch_steps = {epoch_steps}; expected numbers of a training"));
+            return Some(format!(
+                "total_steps = {total_steps}, epoch_steps = {epoch_steps}; expected numbers of a training"
+            ));
         }
         None
     }
@@ -418,7 +420,8 @@ impl RunFolder {
     /// # Errors
     /// As [`RunFolder::write_metrics`].
     pub(crate) fn write_checkpoint(&self, path: &Path, checkpoint: &Checkpoint) -> Result<(), RunError> {
-        let wrong = |problem| RunError::Io { action: "write", path: path.into(), source: io::Error::other(problem) };
+        let wrong =
+            |problem| RunError::Io { action: "write", path: path.into(), source: io::Error::other(problem) };
         self.write(path, &checkpoint.to_bytes().map_err(wrong)?)
     }
 
@@ -505,7 +508,9 @@ fn not_owned(path: &Path, fault: Fault) -> RunError {
     match fault {
         Fault::Held(holder) => RunError::Held { path: path.into(), holder },
         Fault::TakenOver => RunError::TakenOver(path.into()),
-        Fault::Io(source) => RunError::Io { action: "make or write the run folder", path: path.into(), source },
+        Fault::Io(source) => {
+            RunError::Io { action: "make or write the run folder", path: path.into(), source }
+        }
     }
 }
 
@@ -601,7 +606,7 @@ mod tests {
         let names: std::collections::BTreeSet<_> = runs.iter().map(RunFolder::path).collect();
         assert_eq!(names.len(), 3);
         assert!(names.iter().all(|name| name.to_string_lossy().contains("-mine")), "{names:?}");
-        drop(runs);
+        runs.into_iter().rev().for_each(drop);
         assert!(!folder.path().join("runs").exists(), "nothing was written");
     }
 }

@@ -52,7 +52,7 @@ pub enum Error {
     },
     /// A value that is no number, or none that a training leaves.
     #[error(
-        "tensor {tensor} holds {value}\n\
+        "tensor {tensor} holds {value:?}\n\
          expected finite weights of usual size: the training that made them went astray, or the file is damaged"
     )]
     NotFinite {

@@ -13,9 +13,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::contrast::{self, Contrast};
 use super::product::SymmetricMatrix;
-use super::{
-    Error, Fitted, Geometry, LEAST_DEVIATION, Method, Preprocessor, Whitening, ZCA_LIMIT, zca,
-};
+use super::{Error, Fitted, Geometry, LEAST_DEVIATION, Method, Preprocessor, Whitening, ZCA_LIMIT, zca};
 use crate::atomic_file::write_atomically;
 use crate::data::open_file;
 use crate::shown::PathText;
@@ -198,7 +196,7 @@ impl File<'_> {
         let values: Vec<f32> =
             tensor.data().as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)).collect();
         match values.iter().find(|value| value.is_nan() || value.abs() > LARGEST_VALUE) {
-            Some(value) => Err(format!("its tensor `{name}` holds {value}")),
+            Some(value) => Err(format!("its tensor `{name}` holds {value:?}")),
             None => Ok(values),
         }
     }
@@ -234,7 +232,7 @@ impl File<'_> {
 
 fn checked_deviations(values: Vec<f32>) -> Result<Vec<f32>, String> {
     match values.iter().find(|&&value| value < LEAST_DEVIATION) {
-        Some(value) => Err(format!("its tensor `std` holds {value}; expected {LEAST_DEVIATION} or more")),
+        Some(value) => Err(format!("its tensor `std` holds {value:?}; expected {LEAST_DEVIATION:?} or more")),
         None => Ok(values),
     }
 }

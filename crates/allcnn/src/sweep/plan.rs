@@ -277,7 +277,8 @@ mod tests {
         assert!(with(|plan| plan.recipe = Recipe::imagenet()).contains("give --epochs"));
         assert!(with(|plan| plan.learning_rates = vec![-0.1]).contains("learning rate is -0.1"));
         for seeds in [1000, i64::MAX as u64, u64::MAX] {
-            let error = Plan { seeds, ..Plan::paper(PaperTable::Table3) }.experiments().unwrap_err().to_string();
+            let error =
+                Plan { seeds, ..Plan::paper(PaperTable::Table3) }.experiments().unwrap_err().to_string();
             assert!(error.contains("expected at most 10000"), "{error}");
         }
     }

@@ -201,7 +201,7 @@ fn read_tensor(tensors: &SafeTensors<'_>, name: &str) -> Result<Tensor, String> 
     let values = view.data().chunks_exact(4).map(number).collect();
     let tensor = Tensor { name: name.into(), shape: view.shape().to_vec(), values };
     match tensor.absurd() {
-        Some(value) => Err(format!("tensor {name} holds {value}, which no training leaves")),
+        Some(value) => Err(format!("tensor {name} holds {value:?}, which no training leaves")),
         None => Ok(tensor),
     }
 }
