@@ -304,7 +304,7 @@ fn plans_and_networks_beyond_all_measure_are_refused_at_once() {
         fs::write(folder.path().join("deep.toml"), text).unwrap();
     };
     deep(16_382);
-    allcnn(folder.path(), &["models", "deep.toml", "--json"]).done();
+    support::allcnn(folder.path(), &["models", "deep.toml", "--json"]).done(); // it says more than a pipe holds
     deep(16_383);
     allcnn(folder.path(), &["models", "deep.toml"]).fails(1, &["16385 layers", "at most 16384"]);
 }

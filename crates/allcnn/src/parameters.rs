@@ -7,6 +7,7 @@ use allcnn_device::random::{Purpose, Stream};
 use allcnn_device::{Activation, ConvShape, Device, Parameter};
 
 use crate::net::{Init, LayerKind, Network, Operation};
+use crate::shown::first_of;
 
 /// Values that do not belong to the network, or a device that failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +21,7 @@ pub enum Error {
         expected: Vec<usize>,
     },
     /// A tensor that the network does not have.
-    #[error("tensor {name} of shape {given:?} is none of the network's; expected {}", .expected.join(", "))]
+    #[error("tensor {name} of shape {given:?} is none of the network's; expected {}", first_of(.expected))]
     Extra {
         /// The tensor.
         name: String,

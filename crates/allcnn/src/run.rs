@@ -326,6 +326,11 @@ impl RunFolder {
         if run.is_begun() { Ok(run) } else { Err(RunError::NotARun(run.path)) }
     }
 
+    /// The same run to be read: it is owned no longer.
+    pub(crate) fn given_back(self) -> Self {
+        Self { owner: None, ..self }
+    }
+
     /// Owns a folder, whatever it holds.
     pub(crate) fn owned(path: &Path) -> Result<Self, RunError> {
         let owner = Owner::of(path).map_err(|fault| not_owned(path, fault))?;

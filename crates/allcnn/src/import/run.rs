@@ -66,7 +66,7 @@ impl Import {
             Checkpoint { network: network.clone(), classes, values, velocities: vec![], progress };
         run.write_checkpoint(&run.last(), &checkpoint)?;
         run.write_manifest(&self.manifest(&network, &preprocessor, &notes))?;
-        Ok(Imported { run, container, form, network, scaling, notes })
+        Ok(Imported { run: run.given_back(), container, form, network, scaling, notes })
     }
 
     /// The names of `count` classes.

@@ -13,7 +13,9 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::contrast::{self, Contrast};
 use super::product::SymmetricMatrix;
-use super::{Error, Fitted, Geometry, LEAST_DEVIATION, Method, Preprocessor, Whitening, ZCA_LIMIT, zca};
+use super::{
+    Error, Fitted, Geometry, LARGEST_VALUE, LEAST_DEVIATION, Method, Preprocessor, Whitening, ZCA_LIMIT, zca,
+};
 use crate::atomic_file::write_atomically;
 use crate::data::open_file;
 use crate::shown::PathText;
@@ -21,8 +23,6 @@ use crate::shown::PathText;
 const FORMAT: &str = "allcnn preprocessing 1";
 /// No file is larger: the matrix of the largest images, and room for the rest.
 const LARGEST_FILE: u64 = (ZCA_LIMIT * ZCA_LIMIT * 4) as u64 + (1 << 20);
-/// No mean and no element of a whitening of 8-bit pictures is larger.
-const LARGEST_VALUE: f32 = 1e6;
 
 /// What the cache did for a fit.
 #[derive(Clone, Debug, PartialEq, Eq)]

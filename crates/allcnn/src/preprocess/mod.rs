@@ -30,6 +30,9 @@ pub const ZCA_LIMIT: usize = 64 * 64 * 3;
 /// hundred million differs by one have a larger one.
 pub const LEAST_DEVIATION: f32 = 1e-9;
 
+/// No mean, no deviation and no element of a whitening of 8-bit pictures is larger.
+pub const LARGEST_VALUE: f32 = 1e6;
+
 /// How images become the network's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {

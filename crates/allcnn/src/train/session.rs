@@ -123,6 +123,13 @@ pub struct Finished {
     pub report: Option<PathBuf>,
 }
 
+impl Finished {
+    /// The run is owned no longer.
+    fn given_back(self) -> Self {
+        Self { run: self.run.given_back(), ..self }
+    }
+}
+
 /// The network called `model`, or read from the file `model`, for `classes` classes and, if given, another input size.
 ///
 /// # Errors
@@ -196,7 +203,7 @@ pub fn start_in<D: Device>(
         run.write_manifest(&manifest)?;
     }
     let finished = Finished { run, manifest, outcome, report: None };
-    finish(device, finished, &data, &splits, stop, observer)
+    finish(device, finished, &data, &splits, stop, observer).map(Finished::given_back)
 }
 
 /// Goes on with the run in `folder`. `request` is that of the run ([`Request::of`]) with what the user gave anew; only
@@ -249,7 +256,8 @@ pub fn resume_in<D: Device>(
     limits.deadline = request.time_limit.and_then(|limit| began.checked_add(limit));
     let outcome = trainer.run(&run, &limits, observer)?;
     drop(trainer);
-    finish(device, Finished { run, manifest, outcome, report: None }, &data, &splits, stop, observer)
+    let finished = Finished { run, manifest, outcome, report: None };
+    finish(device, finished, &data, &splits, stop, observer).map(Finished::given_back)
 }
 
 /// Finds the data of a run that is resumed, and notes its place where that is a new one.
