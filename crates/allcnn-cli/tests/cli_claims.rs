@@ -133,7 +133,7 @@ fn what_a_killed_training_held_and_left_is_taken_over_at_once() {
 #[test]
 fn a_folder_that_cannot_be_made_is_told_before_anything_is_read() {
     let folder = workspace();
-    let parts = ["tiny.toml/run", "cannot make or write the run folder"];
+    let parts = ["tiny.toml/run", "cannot make the run folder"];
     allcnn(folder.path(), &train_arguments("tiny.toml/run", &["--data", "nowhere"])).fails(1, &parts);
     let import = ["import", "nowhere.pt", "--model", "tiny.toml", "--out", "tiny.toml/run"];
     allcnn(folder.path(), &import).fails(1, &parts);

@@ -514,7 +514,8 @@ fn not_owned(path: &Path, fault: Fault) -> RunError {
         Fault::Held(holder) => RunError::Held { path: path.into(), holder },
         Fault::TakenOver => RunError::TakenOver(path.into()),
         Fault::Io(source) => {
-            RunError::Io { action: "make or write the run folder", path: path.into(), source }
+            let action = if path.exists() { "write into the run folder" } else { "make the run folder" };
+            RunError::Io { action, path: path.into(), source }
         }
     }
 }

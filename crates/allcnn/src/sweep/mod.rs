@@ -1,7 +1,7 @@
 //! Sweeps: the many trainings of one of the paper's tables, shared by any number of processes.
 //!
 //! A sweep is a folder. Its `plan.toml` ([`Plan`]) says all that is to be done; a run folder in `runs/` holds each
-//! experiment, `claims/` who is at it ([`crate::claim`]), and `results.md`, `results.csv` and `results.html` the table so far. A process
+//! experiment, `claims/` who is at it, and `results.md`, `results.csv` and `results.html` the table so far. A process
 //! that works on it ([`Sweep::work`]) takes one experiment after the other, goes on with those that another left, and
 //! needs to know nothing of the others. As a resumed training ends as one that was never stopped, so does the table.
 
