@@ -50,26 +50,49 @@ fn contents(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files(run).into_iter().filter(|(path, _)| !hidden(path)).collect()
 }
 
-/// Ends a training that is to save.
-#[track_caller]
-fn end(child: Child) {
-    signal(&child, Signal::TERM);
-    let stopped = outcome(child);
-    assert_eq!(stopped.code, Some(130), "{stopped:#?}");
+/// A training that ends with the test at the latest.
+struct Training(Option<Child>);
+
+impl Training {
+    fn begin(folder: &Path, arguments: &[&str]) -> Self {
+        Self(Some(start(folder, arguments)))
+    }
+
+    fn child(&mut self) -> &mut Child {
+        self.0.as_mut().unwrap()
+    }
+
+    /// Has it save and end.
+    #[track_caller]
+    fn end(mut self) {
+        let child = self.0.take().unwrap();
+        signal(&child, Signal::TERM);
+        let stopped = outcome(child);
+        assert_eq!(stopped.code, Some(130), "{stopped:#?}");
+    }
+}
+
+impl Drop for Training {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
 }
 
 #[test]
 fn a_second_training_in_a_folder_is_told_who_is_there() {
     let folder = workspace();
-    let mut first = start(folder.path(), &train_arguments("run", LONG));
-    wait_for_checkpoint(&folder.path().join("run"), &mut first);
-    let who = format!("process {}", first.id());
+    let mut first = Training::begin(folder.path(), &train_arguments("run", LONG));
+    wait_for_checkpoint(&folder.path().join("run"), first.child());
+    let who = format!("process {}", first.child().id());
     let parts = ["run is being written by", who.as_str(), " since 20", "let it end", "another folder"];
     allcnn(folder.path(), &train_arguments("run", LONG)).fails(1, &parts);
     allcnn(folder.path(), &["train", "--resume", "run"]).fails(1, &parts);
     allcnn(folder.path(), &["import", "x.pt", "--model", "tiny.toml", "--out", "run"]).fails(1, &parts);
     allcnn(folder.path(), &["eval", "run"]).done();
-    end(first);
+    first.end();
     allcnn(folder.path(), &train_arguments("run", LONG)).fails(1, &["run already holds a run"]);
 }
 
@@ -77,18 +100,16 @@ fn a_second_training_in_a_folder_is_told_who_is_there() {
 fn of_two_that_go_on_with_a_run_one_does() {
     let folder = workspace();
     let run = folder.path().join("run");
-    let mut first = start(folder.path(), &train_arguments("run", LONG));
-    wait_for_checkpoint(&run, &mut first);
-    end(first);
-    let mut second = start(folder.path(), &["train", "--resume", "run"]);
-    wait_for(&run.join(".claims/owner.2"), &mut second);
+    let mut first = Training::begin(folder.path(), &train_arguments("run", LONG));
+    wait_for_checkpoint(&run, first.child());
+    first.end();
+    let mut second = Training::begin(folder.path(), &["train", "--resume", "run"]);
+    wait_for(&run.join(".claims/owner.2"), second.child());
     allcnn(folder.path(), &["train", "--resume", "run"]).fails(1, &["run is being written by"]);
-    wait_for_listening(&run, &mut second);
-    end(second);
-    let mut third = start(folder.path(), &["train", "--resume", "run"]);
-    wait_for(&run.join(".claims/owner.3"), &mut third);
-    third.kill().unwrap();
-    third.wait().unwrap();
+    wait_for_listening(&run, second.child());
+    second.end();
+    let mut third = Training::begin(folder.path(), &["train", "--resume", "run"]);
+    wait_for(&run.join(".claims/owner.3"), third.child());
 }
 
 /// Waits until a training that goes on has made another epoch: then it listens to signals.
