@@ -162,6 +162,7 @@ fn files(run: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(run)
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file()) // the claims tell who was there
         .map(|path| (path.clone(), fs::read(path).unwrap()))
         .collect();
     files.sort();

@@ -332,7 +332,7 @@ mod tests {
             ("base = \"fast\"", "expected \"quick\", \"paper\" or \"imagenet\""),
             ("init = \"she\"", "she"),
             ("schedule = { kind = \"one-cycle\", warm_up = 2.0, decay = \"linear\" }", "warm_up is 2"),
-            ("epochs = [", "TOML"),
+            ("epochs = [", "line 1: "),
         ] {
             let error = Recipe::from_toml(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");
