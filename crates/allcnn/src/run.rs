@@ -578,7 +578,7 @@ mod tests {
         for (error, expected) in [
             (refused(|manifest| manifest.recipe.batch = 0), "batch is 0, expected 1 to"),
             (refused(|manifest| manifest.epoch_steps = 0), "epoch_steps = 0"),
-            (refused(|manifest| manifest.network.insert_str(9, "\n")), "its network: "),
+            (refused(|manifest| manifest.network.insert(9, '\n')), "its network: "),
             (refused(|manifest| manifest.recipe.learning_rate = f64::NAN), "learning rate is NaN"),
         ] {
             assert!(error.contains("run.toml") && error.contains(expected), "{error}");
