@@ -117,7 +117,7 @@ pub fn report_panic() -> ExitCode {
     if let Some((_, backtrace)) =
         seen.filter(|(_, backtrace)| backtrace.status() == BacktraceStatus::Captured)
     {
-        streams::message(backtrace.to_string().trim_end());
+        streams::long_message(backtrace.to_string().trim_end());
     }
     ExitCode::from(EXIT_FAILED)
 }

@@ -14,7 +14,13 @@ const EXIT_INTERRUPTED: u8 = 130;
 /// From now on the first signal to end (Ctrl-C, SIGTERM, the terminal's SIGHUP) sets `stop`, and a second one ends the
 /// program.
 pub fn listen(stop: &Arc<AtomicBool>) -> io::Result<()> {
-    platform::listen(Arc::clone(stop))
+    platform::listen(Arc::clone(stop), Arc::default())
+}
+
+/// The same, but while `at_rest` is set, because there is nothing to save and nobody looks at `stop`, the first signal ends
+/// the program.
+pub fn listen_beside(stop: &Arc<AtomicBool>, at_rest: &Arc<AtomicBool>) -> io::Result<()> {
+    platform::listen(Arc::clone(stop), Arc::clone(at_rest))
 }
 
 /// The exit code of work that saves, once its result was `shown` or could not be. An interrupted one says that it is
@@ -34,13 +40,14 @@ pub fn exit_code(interrupted: bool, shown: anyhow::Result<()>) -> anyhow::Result
 
 #[cfg(unix)]
 mod platform {
-    use std::fs;
     use std::io;
+    use std::path::Path;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
     use std::time::{Duration, Instant};
 
+    use allcnn::data::open_file;
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
     use signal_hook::low_level;
@@ -51,7 +58,7 @@ mod platform {
     /// a shell whose terminal closes sends SIGHUP before the system does.
     const ONE_WISH: Duration = Duration::from_millis(500);
 
-    pub fn listen(stop: Arc<AtomicBool>) -> io::Result<()> {
+    pub fn listen(stop: Arc<AtomicBool>, at_rest: Arc<AtomicBool>) -> io::Result<()> {
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         if hangup_ends() {
             signals.add_signal(SIGHUP)?;
@@ -59,7 +66,8 @@ mod platform {
         let wait = move || {
             let mut first: Option<Instant> = None;
             for _ in signals.forever() {
-                if first.get_or_insert_with(Instant::now).elapsed() >= ONE_WISH {
+                let is_second = first.get_or_insert_with(Instant::now).elapsed() >= ONE_WISH;
+                if is_second || at_rest.load(Ordering::Relaxed) {
                     low_level::exit(EXIT_INTERRUPTED.into());
                 }
                 stop.store(true, Ordering::Relaxed);
@@ -71,7 +79,7 @@ mod platform {
     /// Whether SIGHUP ends the program, as it does unless the program was started with it ignored, by `nohup` say.
     /// Where that cannot be found out SIGHUP is left as it is.
     fn hangup_ends() -> bool {
-        fs::read_to_string("/proc/self/status")
+        open_file::read_text(Path::new("/proc/self/status"), open_file::SETTINGS)
             .is_ok_and(|status| ignored(&status) & (1 << (SIGHUP - 1)) == 0)
     }
 
@@ -107,10 +115,11 @@ mod platform {
 
     use super::EXIT_INTERRUPTED;
 
-    pub fn listen(stop: Arc<AtomicBool>) -> io::Result<()> {
+    pub fn listen(stop: Arc<AtomicBool>, at_rest: Arc<AtomicBool>) -> io::Result<()> {
         for signal in [SIGINT, SIGTERM] {
             // The order matters: the exit sees the flag of an earlier signal, then this one sets it.
             flag::register_conditional_shutdown(signal, EXIT_INTERRUPTED.into(), Arc::clone(&stop))?;
+            flag::register_conditional_shutdown(signal, EXIT_INTERRUPTED.into(), Arc::clone(&at_rest))?;
             flag::register(signal, Arc::clone(&stop))?;
         }
         Ok(())

@@ -2,12 +2,21 @@
 //!
 //! The contents go to a temporary file in the same folder, are flushed to the disk, and take the final name by a
 //! rename; then the folder itself is flushed, so that the rename survives a loss of power.
+//!
+//! A temporary file is called `.writing-XXXXXX`, or `.writing-OWNER-XXXXXX` where its folder has owners, by number
+//! ([`Unpublished`]). A killed process leaves its own behind; [`sweep`] takes it away.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use tempfile::{Builder, NamedTempFile};
+
+/// What the name of a temporary file begins with.
+const PREFIX: &str = ".writing-";
+/// A temporary file without an owner belongs to a process that is at work, or was killed; it writes no longer than this.
+const LONGEST_WRITE: Duration = Duration::from_secs(3600);
 
 /// Writes `contents` to `path`, replacing what is there. On an error the old file is untouched.
 pub fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
@@ -22,13 +31,72 @@ pub fn write_atomically_with(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    prepared(path, write)?.persist(path).map_err(|error| error.error)?;
+    publish(prepared(path, PREFIX, write)?, path)
+}
+
+/// A file that is written, but not yet under its name. Dropped, it vanishes.
+#[derive(Debug)]
+pub struct Unpublished {
+    temporary: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Unpublished {
+    /// Writes `contents` beside `path`, for the owner of that number.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn new(path: &Path, owner: u32, contents: &[u8]) -> io::Result<Self> {
+        let temporary = prepared(path, &format!("{PREFIX}{owner}-"), |file| file.write_all(contents))?;
+        Ok(Self { temporary, path: path.into() })
+    }
+
+    /// Gives the file its name, replacing what is there.
+    ///
+    /// # Errors
+    /// The system's; `NotFound` where a later owner has swept the file away.
+    pub fn publish(self) -> io::Result<()> {
+        publish(self.temporary, &self.path)
+    }
+}
+
+/// Takes away the temporary files that earlier owners than number `owner` left in `folder`, wherever they stopped; of
+/// files without an owner those that nobody has written to for an hour.
+///
+/// # Errors
+/// The system's.
+pub fn sweep(folder: &Path, owner: u32) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
+        let is_left = match rest.split_once('-') {
+            Some((number, _)) => number.parse::<u32>().is_ok_and(|number| number < owner),
+            None => is_old(&entry),
+        };
+        if is_left {
+            match fs::remove_file(entry.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_old(entry: &fs::DirEntry) -> bool {
+    let written = entry.metadata().and_then(|data| data.modified());
+    written.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > LONGEST_WRITE))
+}
+
+fn publish(temporary: NamedTempFile, path: &Path) -> io::Result<()> {
+    temporary.persist(path).map_err(|error| error.error)?;
     sync_folder(folder_of(path))
 }
 
 /// Writes `contents` to `path` where nothing is, and says whether it did: of several processes that try, one does.
 pub fn create_atomically(path: &Path, contents: &[u8]) -> io::Result<bool> {
-    match prepared(path, |file| file.write_all(contents))?.persist_noclobber(path) {
+    match prepared(path, PREFIX, |file| file.write_all(contents))?.persist_noclobber(path) {
         Ok(_) => sync_folder(folder_of(path)).map(|()| true),
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error.error),
@@ -43,9 +111,13 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// A temporary file beside `path`, wholly on the disk.
-fn prepared(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<NamedTempFile> {
+fn prepared(
+    path: &Path,
+    prefix: &str,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<NamedTempFile> {
     let mut builder = Builder::new();
-    builder.prefix(".writing-");
+    builder.prefix(prefix);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the user's umask
     let mut temporary = builder.tempfile_in(folder_of(path))?;
@@ -99,6 +171,27 @@ mod tests {
         assert_eq!(failed.unwrap_err().to_string(), "the disk is full");
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_what_earlier_owners_left_is_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        let [earlier, own, later] = [1, 2, 10].map(|owner| Unpublished::new(&path, owner, b"x").unwrap());
+        for name in [".writing-aB3dE6", ".writing-old", ".writing-x-aB3dE6", ".writing"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        let long_ago = SystemTime::now() - 2 * LONGEST_WRITE;
+        let old = File::options().write(true).open(folder.path().join(".writing-old")).unwrap();
+        old.set_modified(long_ago).unwrap();
+        sweep(folder.path(), 2).unwrap();
+        assert_eq!(earlier.publish().unwrap_err().kind(), io::ErrorKind::NotFound);
+        own.publish().unwrap();
+        later.publish().unwrap();
+        let mut left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".writing", ".writing-aB3dE6", ".writing-x-aB3dE6", "a.txt"]);
     }
 
     #[test]

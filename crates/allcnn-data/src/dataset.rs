@@ -3,6 +3,7 @@ use crate::decode::decode_for;
 use crate::error::Error;
 use crate::ignored::Ignored;
 use crate::note::Note;
+use crate::open_file;
 use crate::picture::{Crop, cut};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -148,7 +149,8 @@ impl Images {
 /// # Errors
 /// A file that cannot be read or decoded.
 pub fn read_photo(file: &Path, crop: Crop, height: usize, width: usize) -> Result<Vec<u8>, String> {
-    cut_photo(&std::fs::read(file).map_err(|error| error.to_string())?, crop, height, width)
+    let file = open_file::read(file, open_file::PICTURE).map_err(|error| error.to_string())?;
+    cut_photo(&file, crop, height, width)
 }
 
 /// The same of a photograph whose file was read.

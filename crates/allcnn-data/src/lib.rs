@@ -32,6 +32,7 @@ mod loose;
 mod names;
 mod note;
 mod open;
+pub mod open_file;
 mod options;
 mod picture;
 mod pictures;

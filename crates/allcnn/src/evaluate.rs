@@ -184,6 +184,17 @@ pub(crate) fn probabilities(logits: &[f32]) -> Vec<f32> {
     sums.into_iter().map(|probability| probability as f32).collect()
 }
 
+/// Refuses logits that say nothing, which no network that was trained gives.
+pub(crate) fn expect_finite(logits: &[f32]) -> Result<(), Error> {
+    match logits.iter().find(|logit| !logit.is_finite()) {
+        None => Ok(()),
+        Some(logit) => Err(Error::Mismatch(format!(
+            "the network answers {logit}, which is no probability: its weights or its preprocessing are absurd\n\
+             put the run's own files back, or train again"
+        ))),
+    }
+}
+
 impl Scores {
     /// Takes over the summed probabilities of the images at `places`.
     fn take(&mut self, places: &[u32], sums: &[f64], views: f64) {

@@ -10,7 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::augment::{Augment, MAX_SHIFT};
 use crate::data::{self, DataSet, Identities, Identity, IdentitySet, Images};
 use crate::data_place::{self, GivenData, Opened};
-use crate::evaluate::{Evaluation, Scores, TestSet, Views, score};
+use crate::evaluate::{Evaluation, Scores, TestSet, Views, expect_finite, score};
 use crate::known_images;
 use crate::plan::{Plan, PlanPurpose};
 use crate::predict::trained;
@@ -105,6 +105,7 @@ pub fn examine<D: Device>(
 ) -> Result<Option<Examined>, Error> {
     let manifest = run.manifest()?;
     let checkpoint = wanted.checkpoint.read(run)?;
+    run.expect_own(&manifest, &checkpoint)?;
     let preprocessor = run.read_preprocessing()?;
     let given = wanted.data.as_deref().map(|place| GivenData { place, reading: &wanted.reading });
     let mut opened = open(given, (run, &manifest), preprocessor.geometry(), false, observer)?;
@@ -128,6 +129,7 @@ pub fn examine<D: Device>(
     let mut shown = TestSet::new(device, &samples)?;
     let scores = score(&mut plan, &parameters, &mut shown, views, stop, &mut |images| done(images, total))?;
     let Some(scores) = scores else { return Ok(None) };
+    expect_finite(&[scores.loss() as f32])?;
     let identities = samples.identities();
     drop(shown);
     drop(samples);

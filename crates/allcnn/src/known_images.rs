@@ -5,10 +5,9 @@
 //! bytes, noted when each is first read: what a checkpoint has seen is written before the checkpoint is.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io::ErrorKind;
 
-use crate::data::{DataSet, Identities, Identity, IdentitySet, Images};
+use crate::data::{DataSet, Identities, Identity, IdentitySet, Images, open_file};
 use crate::run::{RunError, RunFolder};
 use crate::samples::Samples;
 use crate::shown::escaped;
@@ -78,7 +77,7 @@ fn write_heldout(run: &RunFolder, heldout: &[(&Images, Identities)]) -> Result<(
 /// [`RunError::Io`], [`RunError::Identities`].
 pub fn trained(run: &RunFolder) -> Result<Option<IdentitySet>, RunError> {
     let path = run.trained_images();
-    match fs::read(&path) {
+    match open_file::read(&path, open_file::LIST) {
         Ok(bytes) => IdentitySet::from_bytes(&bytes).map(Some).ok_or(RunError::Identities(path)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(source) => Err(RunError::Io { action: "read", path, source }),
@@ -95,7 +94,7 @@ pub fn changed(run: &RunFolder, images: &Images, now: &Identities) -> Result<Vec
     if !path.exists() {
         return Ok(vec![]);
     }
-    let text = fs::read_to_string(&path).map_err(|source| RunError::Io {
+    let text = open_file::read_text(&path, open_file::LIST).map_err(|source| RunError::Io {
         action: "read",
         path: path.clone(),
         source,

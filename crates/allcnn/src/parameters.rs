@@ -7,6 +7,7 @@ use allcnn_device::random::{Purpose, Stream};
 use allcnn_device::{Activation, ConvShape, Device, Parameter};
 
 use crate::net::{Init, LayerKind, Network, Operation};
+use crate::shown::first_of;
 
 /// Values that do not belong to the network, or a device that failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +21,7 @@ pub enum Error {
         expected: Vec<usize>,
     },
     /// A tensor that the network does not have.
-    #[error("tensor {name} of shape {given:?} is none of the network's; expected {}", .expected.join(", "))]
+    #[error("tensor {name} of shape {given:?} is none of the network's; expected {}", first_of(.expected))]
     Extra {
         /// The tensor.
         name: String,
@@ -84,6 +85,16 @@ pub struct Tensor {
     pub shape: Vec<usize>,
     /// The values, the last dimension running fastest.
     pub values: Vec<f32>,
+}
+
+/// No weight of a network that learned is larger: beyond it the products of a few layers are infinite.
+const LARGEST_VALUE: f32 = 1e15;
+
+impl Tensor {
+    /// The first value that no training leaves: NaN, infinite or beyond all measure.
+    pub(crate) fn absurd(&self) -> Option<f32> {
+        self.values.iter().copied().find(|value| value.is_nan() || value.abs() > LARGEST_VALUE)
+    }
 }
 
 /// Weights and biases of a network on a device, with their gradients and velocities.

@@ -1,16 +1,14 @@
 //! What a trained network says about image files.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use allcnn_device::Device;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::data::Framing;
 use crate::data::decode::decode_for;
-use crate::evaluate::{probabilities, ranked};
+use crate::data::{Framing, open_file};
+use crate::evaluate::{expect_finite, probabilities, ranked};
 use crate::input::InputTransform;
 use crate::parameters::{Kind, Parameters};
 use crate::plan::{Mode, Plan, PlanPurpose};
@@ -18,9 +16,6 @@ use crate::preprocess::Geometry;
 use crate::run::RunFolder;
 use crate::shown::PathText;
 use crate::train::{Checkpoint, Error};
-
-/// An image file larger than this is not read.
-const LARGEST_FILE: u64 = 1 << 30;
 
 /// A class and its probability.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -113,6 +108,7 @@ impl<'d, D: Device> Predictor<'d, D> {
         self.plan.upload(&images, &vec![0.0; rows * classes])?;
         self.plan.forward(&self.parameters, Mode::Evaluate);
         self.plan.logits(&mut logits)?;
+        expect_finite(&logits[..pictures.len() * classes])?;
         let rows = logits.chunks_exact(classes).take(pictures.len());
         Ok(rows.map(probabilities).collect())
     }
@@ -138,18 +134,7 @@ pub fn trained<D: Device>(device: &D, checkpoint: &Checkpoint) -> Result<Paramet
 /// The pixels of a file in that size; the error says in a few words what is wrong with it.
 pub(crate) fn picture(path: &Path, geometry: Geometry, framing: Framing) -> Result<Vec<u8>, String> {
     let Geometry { height, width, .. } = geometry;
-    let picture = decode_for(&read(path).map_err(|error| error.to_string())?, height, width)?;
+    let file = open_file::read(path, open_file::PICTURE).map_err(|error| error.to_string())?;
+    let picture = decode_for(&file, height, width)?;
     Ok(framing.apply(picture, height, width)?.pixels)
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    if !path.metadata()?.is_file() {
-        return Err(io::Error::other("a pipe, a socket or a device")); // to open it could take for ever
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(io::Error::other("larger than 1 GiB"));
-    }
-    Ok(bytes)
 }

@@ -1,18 +1,21 @@
 //! The run folder: what a training leaves behind, and what `eval`, `predict` and the others begin from.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::atomic_file::write_atomically;
-use crate::data::{DataSet, Ignored, Labels, Reading};
+pub use crate::claim::Holder;
+use crate::data::{DataSet, Ignored, Labels, Reading, open_file};
+use crate::date;
 use crate::net::Network;
+use crate::owner::{Fault, Owner};
 use crate::preprocess::Preprocessor;
-use crate::shown::PathText;
+use crate::shown::{PathText, first_of};
 use crate::split::Split;
+use crate::toml_text;
 use crate::train::{Checkpoint, CheckpointError, EpochRow, Recipe, Request, csv};
 
 /// What is wrong with a run folder.
@@ -21,6 +24,23 @@ pub enum RunError {
     /// The folder for a new run has one already.
     #[error("{path} already holds a run: give another --out, or continue it with --resume {path}", path = .0.shown())]
     Occupied(PathBuf),
+    /// Another process writes into the folder.
+    #[error(
+        "{path} is being written by {holder}\n{advice}, or give another folder",
+        path = .path.shown(), advice = .holder.advice()
+    )]
+    Held {
+        /// The folder.
+        path: PathBuf,
+        /// The process.
+        holder: Holder,
+    },
+    /// Another process took the folder over, since this one gave no sign of life.
+    #[error(
+        "{path} was taken over by another process, since this one gave no sign of life for two minutes\n\
+         nothing more was written there; what the other one makes of the run is not touched", path = .0.shown()
+    )]
+    TakenOver(PathBuf),
     /// No run is there.
     #[error("{path} is no run folder: it has no run.toml\nexpected a folder that `allcnn train` made", path = .0.shown())]
     NotARun(PathBuf),
@@ -36,7 +56,7 @@ pub enum RunError {
     #[error(
         "a resumed training keeps its settings, but these differ from {path}: {changes}\n\
          leave them out, or begin a new run; only the threads and the time limit may change",
-        path = .path.shown(), changes = .changes.join(", ")
+        path = .path.shown(), changes = first_of(.changes)
     )]
     Changed {
         /// The folder.
@@ -190,6 +210,23 @@ pub struct Manifest {
 pub const PROGRAM: &str = concat!("allcnn ", env!("CARGO_PKG_VERSION"));
 
 impl Manifest {
+    /// What is wrong with the settings of a stored run, where something is: a file can hold anything.
+    fn fault(&self) -> Option<String> {
+        if let Err(error) = Network::from_toml(&self.network) {
+            return Some(format!("its network: {error}"));
+        }
+        if let Err(error) = self.recipe.clone().checked() {
+            return Some(format!("its {error}"));
+        }
+        if self.epoch_steps == 0 || self.total_steps >= 1 << 56 {
+            let Self { total_steps, epoch_steps, .. } = self;
+            return Some(format!(
+                "total_steps = {total_steps}, epoch_steps = {epoch_steps}; expected numbers of a training"
+            ));
+        }
+        None
+    }
+
     /// The settings of a request that differ and would change the result, each with both values.
     pub fn changes(&self, request: &Request) -> Vec<String> {
         let mut changes = Vec::new();
@@ -226,53 +263,83 @@ impl Manifest {
 }
 
 /// The folder of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Whoever opens it may read it. Only its one owner writes into it, from the moment that it creates the folder or goes on
+/// with its run until it is dropped.
+#[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    owner: Option<Arc<Owner>>,
 }
 
 impl RunFolder {
-    /// An error where `path` holds a run already, so that this is said before anything long is done.
+    /// Owns the folder for a new run, made where there is none, and makes sure that it can be written to.
     ///
     /// # Errors
-    /// [`RunError::Occupied`].
-    pub fn refuse_occupied(path: &Path) -> Result<(), RunError> {
-        let run = Self { path: path.into() };
-        let occupied = [run.manifest_path(), run.last(), run.best()].iter().any(|file| file.exists());
-        if occupied { Err(RunError::Occupied(run.path)) } else { Ok(()) }
-    }
-
-    /// Makes the folder for a new run, where there is none, and makes sure that it can be written to.
-    ///
-    /// # Errors
-    /// [`RunError::Occupied`] when a run is there already, [`RunError::Io`] when it cannot be made or written to.
+    /// [`RunError::Held`] when another process owns it, [`RunError::Occupied`] when a run is there already,
+    /// [`RunError::Io`] when it cannot be made or written to.
     pub fn create(path: &Path) -> Result<Self, RunError> {
-        Self::refuse_occupied(path)?;
-        let wrong = |source| RunError::Io { action: "make the run folder", path: path.into(), source };
-        fs::create_dir_all(path).map_err(wrong)?;
-        tempfile::Builder::new().prefix(".writing-").tempfile_in(path).map_err(wrong)?;
-        Ok(Self { path: path.into() })
+        let run = Self::owned(path)?;
+        let occupied = [run.manifest_path(), run.last(), run.best()].iter().any(|file| file.exists());
+        if occupied { Err(RunError::Occupied(run.path)) } else { Ok(run) }
     }
 
-    /// A run that was made before.
+    /// Owns a new folder for a run of `model` now: `runs/DATE-TIME-MODEL` in `parent`, in UTC, with a number at its end
+    /// where there is one already.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] when it cannot be made or written to.
+    pub fn create_unused(parent: &Path, model: &str) -> Result<Self, RunError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let stem = Path::new(model).file_stem().map_or_else(|| model.into(), |stem| stem.to_string_lossy());
+        let name = format!("{}-{stem}", date::compact(now));
+        let mut number = 1;
+        loop {
+            let path = parent.join("runs").join(match number {
+                1 => name.clone(),
+                _ => format!("{name}-{number}"),
+            });
+            match Owner::of_new(&path) {
+                Ok(Some(owner)) => return Ok(Self { path, owner: Some(Arc::new(owner)) }),
+                Ok(None) => number += 1,
+                Err(fault) => return Err(not_owned(&path, fault)),
+            }
+        }
+    }
+
+    /// A run that was made before, to be read.
     ///
     /// # Errors
     /// [`RunError::NotARun`].
     pub fn open(path: &Path) -> Result<Self, RunError> {
-        let run = Self { path: path.into() };
-        if run.manifest_path().is_file() { Ok(run) } else { Err(RunError::NotARun(run.path)) }
+        let run = Self { path: path.into(), owner: None };
+        if run.is_begun() { Ok(run) } else { Err(RunError::NotARun(run.path)) }
     }
 
-    /// A folder for a new run of `model` now: `runs/DATE-TIME-MODEL` in `parent`, in UTC, not yet made.
-    pub fn unused(parent: &Path, model: &str) -> PathBuf {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let stem = Path::new(model).file_stem().map_or_else(|| model.into(), |stem| stem.to_string_lossy());
-        let name = format!("{}-{stem}", date_time(now));
-        let candidates = (1u32..).map(|number| match number {
-            1 => parent.join("runs").join(&name),
-            _ => parent.join("runs").join(format!("{name}-{number}")),
-        });
-        candidates.into_iter().find(|path| !path.exists()).unwrap_or_default()
+    /// Owns a run that was made before, to go on with it.
+    ///
+    /// # Errors
+    /// [`RunError::NotARun`], [`RunError::Held`], [`RunError::Io`].
+    pub fn go_on(path: &Path) -> Result<Self, RunError> {
+        Self::open(path)?;
+        let run = Self::owned(path)?;
+        if run.is_begun() { Ok(run) } else { Err(RunError::NotARun(run.path)) }
+    }
+
+    /// The same run to be read: it is owned no longer.
+    pub(crate) fn given_back(self) -> Self {
+        Self { owner: None, ..self }
+    }
+
+    /// Owns a folder, whatever it holds.
+    pub(crate) fn owned(path: &Path) -> Result<Self, RunError> {
+        let owner = Owner::of(path).map_err(|fault| not_owned(path, fault))?;
+        Ok(Self { path: path.into(), owner: Some(Arc::new(owner)) })
+    }
+
+    /// Whether a run was begun here, so that it can be read and gone on with.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.manifest_path().is_file()
     }
 
     /// The folder.
@@ -323,7 +390,7 @@ impl RunFolder {
     /// Writes `metrics.csv`.
     ///
     /// # Errors
-    /// [`RunError::Io`].
+    /// [`RunError::Io`], [`RunError::TakenOver`].
     pub fn write_metrics(&self, rows: &[EpochRow]) -> Result<(), RunError> {
         self.write(&self.metrics(), csv(rows).as_bytes())
     }
@@ -339,24 +406,56 @@ impl RunFolder {
         self.write(&path, text.as_bytes())
     }
 
-    /// Writes one of its files.
+    /// Writes one of its files, as its owner; of a folder that was opened to be read it is owned for that long.
     pub(crate) fn write(&self, path: &Path, contents: &[u8]) -> Result<(), RunError> {
-        let wrong = |source| RunError::Io { action: "write", path: path.into(), source };
-        write_atomically(path, contents).map_err(wrong)
+        let written = match &self.owner {
+            Some(owner) => owner.write(path, contents),
+            None => Owner::of(&self.path).and_then(|owner| owner.write(path, contents)),
+        };
+        let folder = self.path.clone();
+        written.map_err(|fault| match fault {
+            Fault::Held(holder) => RunError::Held { path: folder, holder },
+            Fault::TakenOver => RunError::TakenOver(folder),
+            Fault::Io(source) => RunError::Io { action: "write", path: path.into(), source },
+        })
     }
 
-    /// Reads `run.toml`.
+    /// Writes a checkpoint: the file is wholly the old or wholly the new one, whatever happens.
+    ///
+    /// # Errors
+    /// As [`RunFolder::write_metrics`].
+    pub(crate) fn write_checkpoint(&self, path: &Path, checkpoint: &Checkpoint) -> Result<(), RunError> {
+        let wrong =
+            |problem| RunError::Io { action: "write", path: path.into(), source: io::Error::other(problem) };
+        self.write(path, &checkpoint.to_bytes().map_err(wrong)?)
+    }
+
+    /// Writes the fitted preprocessing.
+    ///
+    /// # Errors
+    /// As [`RunFolder::write_metrics`].
+    pub(crate) fn write_preprocessing(&self, preprocessor: &Preprocessor) -> Result<(), RunError> {
+        let path = self.preprocessing();
+        let wrong = |source| RunError::Io { action: "write", path: path.clone(), source };
+        self.write(&path, &preprocessor.to_bytes().map_err(wrong)?)
+    }
+
+    /// Reads `run.toml`, whose settings are those of a training.
     ///
     /// # Errors
     /// [`RunError::Io`], [`RunError::Manifest`].
     pub fn manifest(&self) -> Result<Manifest, RunError> {
         let path = self.manifest_path();
-        let text = fs::read_to_string(&path).map_err(|source| RunError::Io {
+        let text = open_file::read_text(&path, open_file::SETTINGS).map_err(|source| RunError::Io {
             action: "read",
             path: path.clone(),
             source,
         })?;
-        toml::from_str(&text).map_err(|error| RunError::Manifest { path, problem: error.to_string() })
+        let read = toml_text::parse(&text);
+        match read.and_then(|manifest: Manifest| manifest.fault().map_or(Ok(manifest), Err)) {
+            Ok(manifest) => Ok(manifest),
+            Err(problem) => Err(RunError::Manifest { path, problem }),
+        }
     }
 
     /// The newest checkpoint, or nothing where the run was stopped before there was one.
@@ -382,12 +481,22 @@ impl RunFolder {
     /// As [`RunFolder::manifest`] and [`RunFolder::read_best`]; [`RunError::OtherNetwork`].
     pub fn trained(&self) -> Result<(Manifest, Checkpoint), crate::train::Error> {
         let (manifest, checkpoint) = (self.manifest()?, self.read_best()?);
-        let network = Network::from_toml(&manifest.network)?;
-        if network != checkpoint.network {
-            let (path, given) = (self.path.clone(), checkpoint.network.name().into());
-            return Err(RunError::OtherNetwork { path, given, expected: network.name().into() }.into());
-        }
+        self.expect_own(&manifest, &checkpoint)?;
         Ok((manifest, checkpoint))
+    }
+
+    /// Refuses the weights of another network than that of the run.
+    pub(crate) fn expect_own(
+        &self,
+        manifest: &Manifest,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), crate::train::Error> {
+        let network = Network::from_toml(&manifest.network)?;
+        if network == checkpoint.network {
+            return Ok(());
+        }
+        let (path, given) = (self.path.clone(), checkpoint.network.name().into());
+        Err(RunError::OtherNetwork { path, given, expected: network.name().into() }.into())
     }
 
     /// The preprocessing that was fitted for the run.
@@ -399,18 +508,16 @@ impl RunFolder {
     }
 }
 
-/// `YYYYMMDD-HHMMSS` of a Unix time, in UTC (Hinnant, "chrono-compatible low-level date algorithms").
-fn date_time(seconds: u64) -> String {
-    let (days, time) = (seconds / 86_400, seconds % 86_400);
-    let shifted = days + 719_468; // days since 0000-03-01
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}{month:02}{day:02}-{:02}{:02}{:02}", time / 3600, time / 60 % 60, time % 60)
+/// Why a folder cannot be owned.
+fn not_owned(path: &Path, fault: Fault) -> RunError {
+    match fault {
+        Fault::Held(holder) => RunError::Held { path: path.into(), holder },
+        Fault::TakenOver => RunError::TakenOver(path.into()),
+        Fault::Io(source) => {
+            let action = if path.exists() { "write into the run folder" } else { "make the run folder" };
+            RunError::Io { action, path: path.into(), source }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -443,17 +550,8 @@ mod tests {
             },
             session: Session { device: "cpu".into(), time_limit_s: None },
             recipe: Recipe::quick(),
-            network: "name = \"x\"\n[[layer]]\n".into(),
+            network: Network::named("all-cnn-c", 10).unwrap().to_toml(),
         }
-    }
-
-    #[test]
-    fn dates_are_those_of_the_calendar() {
-        assert_eq!(date_time(0), "19700101-000000");
-        assert_eq!(date_time(951_782_399), "20000228-235959");
-        assert_eq!(date_time(951_868_800), "20000301-000000");
-        assert_eq!(date_time(1_735_689_599), "20241231-235959");
-        assert_eq!(date_time(4_107_542_400), "21000301-000000");
     }
 
     #[test]
@@ -463,7 +561,30 @@ mod tests {
         assert!(matches!(RunFolder::open(run.path()), Err(RunError::NotARun(_))));
         run.write_manifest(&manifest()).unwrap();
         assert_eq!(RunFolder::open(run.path()).unwrap().manifest().unwrap(), manifest());
-        assert!(matches!(RunFolder::create(run.path()), Err(RunError::Occupied(_))));
+        assert!(matches!(RunFolder::create(run.path()), Err(RunError::Held { .. })));
+        let path = run.path().to_owned();
+        drop(run);
+        assert!(matches!(RunFolder::create(&path), Err(RunError::Occupied(_))));
+    }
+
+    #[test]
+    fn a_manifest_that_is_no_training_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(&folder.path().join("a")).unwrap();
+        let refused = |change: fn(&mut Manifest)| {
+            let mut manifest = manifest();
+            change(&mut manifest);
+            run.write_manifest(&manifest).unwrap();
+            run.manifest().unwrap_err().to_string()
+        };
+        for (error, expected) in [
+            (refused(|manifest| manifest.recipe.batch = 0), "batch is 0, expected 1 to"),
+            (refused(|manifest| manifest.epoch_steps = 0), "epoch_steps = 0"),
+            (refused(|manifest| manifest.network.insert(9, '\n')), "its network: "),
+            (refused(|manifest| manifest.recipe.learning_rate = f64::NAN), "learning rate is NaN"),
+        ] {
+            assert!(error.contains("run.toml") && error.contains(expected), "{error}");
+        }
     }
 
     #[test]
@@ -487,11 +608,13 @@ mod tests {
     }
 
     #[test]
-    fn a_new_folder_is_named_after_the_model_and_does_not_exist() {
+    fn two_new_folders_of_one_second_have_two_names() {
         let folder = tempfile::tempdir().unwrap();
-        let first = RunFolder::unused(folder.path(), "nets/mine.toml");
-        assert!(first.to_string_lossy().ends_with("-mine"), "{first:?}");
-        fs::create_dir_all(&first).unwrap();
-        assert_ne!(RunFolder::unused(folder.path(), "nets/mine.toml"), first);
+        let runs = [(); 3].map(|()| RunFolder::create_unused(folder.path(), "nets/mine.toml").unwrap());
+        let names: std::collections::BTreeSet<_> = runs.iter().map(RunFolder::path).collect();
+        assert_eq!(names.len(), 3);
+        assert!(names.iter().all(|name| name.to_string_lossy().contains("-mine")), "{names:?}");
+        runs.into_iter().rev().for_each(drop);
+        assert!(!folder.path().join("runs").exists(), "nothing was written");
     }
 }

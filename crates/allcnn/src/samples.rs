@@ -1,13 +1,12 @@
 //! Images as a network takes them: preprocessed f32 values, filled batch by batch.
 
 use std::borrow::Cow;
-use std::fs;
 
 use allcnn_device::{Device, ImageSet, ImageValues, Shape};
 use rayon::prelude::*;
 
 use crate::augment::Look;
-use crate::data::{self, Identities, Images};
+use crate::data::{self, Identities, Images, open_file};
 use crate::preprocess::{Error, Geometry, Preprocessor, look_up};
 use crate::read_ahead::ReadAhead;
 
@@ -132,7 +131,7 @@ impl<'a> Samples<'a> {
         let Images { height, width, ref files, .. } = *self.images;
         let (file, crop, read) = (files[place as usize].clone(), look.crop(place), self.read.clone());
         move || {
-            let file = fs::read(&file).map_err(|error| error.to_string())?;
+            let file = open_file::read(&file, open_file::PICTURE).map_err(|error| error.to_string())?;
             read.note(place as usize, &file);
             data::cut_photo(&file, crop, height, width)
         }

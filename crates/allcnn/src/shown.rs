@@ -28,6 +28,16 @@ pub fn escaped_except(text: &str, kept: &[char]) -> String {
     shown
 }
 
+/// The first of many texts of a sentence, and how many more there are.
+pub fn first_of(texts: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let shown = texts[..texts.len().min(SHOWN)].join(", ");
+    match texts.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} ... and {more} more"),
+    }
+}
+
 /// A path as text. Unlike [`Path::display`], two paths that differ in bytes that are no UTF-8 do so here too.
 pub trait PathText {
     /// The path for documents, which have their own escapes: bytes that are no UTF-8 are written `\xe9`.
@@ -61,6 +71,14 @@ mod tests {
         assert_eq!(escaped_except("one\ttwo\n\u{7}", &['\n', '\t']), "one\ttwo\n\\u{7}");
         let plain = r"Käse 猫 עברית 👩‍🔬 C:\photos\u{1b} 'x'";
         assert_eq!(escaped(plain), plain);
+    }
+
+    #[test]
+    fn of_many_texts_the_first_are_shown() {
+        let texts: Vec<String> = (1..=14).map(|number| number.to_string()).collect();
+        assert_eq!(first_of(&texts[..2]), "1, 2");
+        assert_eq!(first_of(&texts[..12]), "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12");
+        assert!(first_of(&texts).ends_with("11, 12 ... and 2 more"));
     }
 
     #[cfg(unix)]

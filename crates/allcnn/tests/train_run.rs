@@ -49,7 +49,7 @@ impl Place {
             input: None,
             data: self.path("images").display().to_string(),
             holdout: None,
-            splits: Default::default(),
+            reading: Default::default(),
             labels: allcnn::data::Labels::Fine,
             limit: None,
             recipe: Recipe { epochs: 8, learning_rate: 0.05, seed: 3, ..recipe() },

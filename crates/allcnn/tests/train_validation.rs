@@ -107,7 +107,7 @@ impl Place {
             input: None,
             data: self.path("images").display().to_string(),
             holdout: None,
-            splits: Default::default(),
+            reading: Default::default(),
             labels: allcnn::data::Labels::Fine,
             limit: None,
             recipe: Recipe { epochs: 6, learning_rate: 0.2, seed: 3, ..recipe() },
@@ -162,6 +162,7 @@ fn files(run: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(run)
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file()) // the claims tell who was there
         .map(|path| (path.clone(), fs::read(path).unwrap()))
         .collect();
     files.sort();

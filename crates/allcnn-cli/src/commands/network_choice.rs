@@ -1,5 +1,8 @@
 //! The network that `models` and `bench` are asked for, with a number of classes where no data says one.
 
+use std::path::Path;
+
+use allcnn::data::open_file;
 use allcnn::net::Network;
 use allcnn::train::network;
 use anyhow::Context;
@@ -13,7 +16,9 @@ const IMAGENET_CLASSES: usize = 1000;
 pub fn choose(model: &str, classes: Option<usize>) -> anyhow::Result<Network> {
     let imagenet = matches!(model, "imagenet-all-cnn-b" | "caffenet" | "alexnet");
     let usual = if imagenet { IMAGENET_CLASSES } else { CLASSES };
-    if let (None, Ok(text)) = (classes, std::fs::read_to_string(model))
+    let text = || open_file::read_text(Path::new(model), open_file::SETTINGS);
+    if classes.is_none()
+        && let Ok(text) = text()
         && let Ok(network) = Network::from_toml(&text)
     {
         return Ok(network); // the file says itself for how many classes it is

@@ -22,7 +22,7 @@ const BATCH: usize = 32;
 /// Predicts and shows. Pictures that cannot be read are told, the others done, and the exit code is that of failure.
 pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
     let run = RunFolder::open(&arguments.run)?;
-    let checkpoint = run.read_best()?;
+    let (_, checkpoint) = run.trained()?;
     let device = device::open(&arguments.common)?;
     let files = picture::given(&arguments.images, arguments.common.quiet)?;
     let predictions = on_device!(device, |device| {

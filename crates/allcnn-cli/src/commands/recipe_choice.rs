@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use allcnn::data::open_file;
 use allcnn::shown::PathText;
 use allcnn::train::Recipe;
 use anyhow::Context;
@@ -14,6 +15,7 @@ pub fn choose(given: &Path) -> anyhow::Result<Recipe> {
     if given.extension().is_none_or(|extension| extension != "toml") {
         return given.to_str().and_then(Recipe::named).ok_or_else(|| UnknownRecipe(shown).into());
     }
-    let text = std::fs::read_to_string(given).with_context(|| format!("cannot read the recipe {shown}"))?;
+    let text = open_file::read_text(given, open_file::SETTINGS);
+    let text = text.with_context(|| format!("cannot read the recipe {shown}"))?;
     Recipe::from_toml(&text).with_context(|| format!("the recipe {shown} cannot be used"))
 }

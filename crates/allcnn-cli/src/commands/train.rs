@@ -46,24 +46,26 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
     let mut observer = TrainingProgress::new(Progress::new(arguments.common.quiet), Arc::clone(&stop));
     let finished = match &arguments.resume {
         Some(folder) => {
-            let manifest = RunFolder::open(folder)?.manifest()?;
+            let run = RunFolder::go_on(folder)?;
+            let manifest = run.manifest()?;
             let mut request = Request::of(&manifest)?;
             request.time_limit = arguments.time_limit;
             if let Some(data) = &arguments.data {
                 request.data.clone_from(data);
             }
             let device = device::open_in(&arguments.common, request.recipe.precision)?;
-            on_device!(device, |device| train::resume(&device, folder, &request, &stop, &mut observer))?
+            on_device!(device, |device| train::resume_in(&device, run, &request, &stop, &mut observer))?
         }
         None => {
             let request = request(arguments)?;
             planned(&request.model, 2, request.input)?; // a wrong model is told before anything else is done
-            let device = device::open_in(&arguments.common, request.recipe.precision)?;
-            let out = match &arguments.out {
-                Some(out) => out.clone(),
-                None => RunFolder::unused(Path::new(""), &request.model),
+            // Then the folder: one that is taken or cannot be written is told before anything is loaded.
+            let run = match &arguments.out {
+                Some(out) => RunFolder::create(out)?,
+                None => RunFolder::create_unused(Path::new(""), &request.model)?,
             };
-            on_device!(device, |device| train::start(&device, &request, &out, &stop, &mut observer))?
+            let device = device::open_in(&arguments.common, request.recipe.precision)?;
+            on_device!(device, |device| train::start_in(&device, &request, run, &stop, &mut observer))?
         }
     };
     drop(observer);

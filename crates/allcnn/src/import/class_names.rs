@@ -1,25 +1,17 @@
 //! The names of classes, one a line, in a text file of any system.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use super::note::counted;
 use super::{Error, Note, NoteKind};
+use crate::data::open_file;
 use crate::data::text::{decode, unquoted};
-
-/// No list of classes is larger.
-const LARGEST_FILE: u64 = 16 << 20;
 
 /// The names of `count` classes. Empty lines at the end are none, quotes around a name do not belong to it.
 pub(super) fn read(path: &Path, count: usize, notes: &mut Vec<Note>) -> Result<Vec<String>, Error> {
     let io = |source| Error::Io { path: path.into(), source };
     let wrong = |problem: String| Error::ClassFile { path: path.into(), problem };
-    let mut bytes = Vec::new();
-    File::open(path).map_err(io)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(wrong(format!("it is larger than {} MiB", LARGEST_FILE >> 20)));
-    }
+    let bytes = open_file::read(path, open_file::TEXT).map_err(io)?;
     let text = decode(&bytes).map_err(|problem| wrong(problem.to_string()))?;
     let (names, text_notes) = names(&text).map_err(wrong)?;
     if names.len() != count {

@@ -52,13 +52,13 @@ pub enum Error {
     },
     /// A value that is no number, or none that a training leaves.
     #[error(
-        "tensor {tensor} holds {value}\n\
-         expected finite weights: the training that made them went astray, or the file is damaged"
+        "tensor {tensor} holds {value:?}\n\
+         expected finite weights of usual size: the training that made them went astray, or the file is damaged"
     )]
     NotFinite {
         /// As the file calls it.
         tensor: String,
-        /// NaN or an infinity.
+        /// NaN, an infinity, or a number beyond all measure.
         value: f32,
     },
     /// A file of names that cannot be read.

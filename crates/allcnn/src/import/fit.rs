@@ -111,7 +111,7 @@ impl Place {
 /// Refuses weights that no training leaves, by the name of their tensor in the file.
 fn expect_finite(layer: &Layer) -> Result<(), Error> {
     for tensor in std::iter::once(&layer.weight).chain(&layer.bias) {
-        if let Some(&value) = tensor.values.iter().find(|value| !value.is_finite()) {
+        if let Some(value) = tensor.absurd() {
             return Err(Error::NotFinite { tensor: tensor.name.clone(), value });
         }
     }

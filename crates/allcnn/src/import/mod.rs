@@ -31,8 +31,6 @@ mod search;
 mod state_dict;
 mod stored;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 pub use error::Error;
@@ -48,10 +46,8 @@ pub mod fuzz {
 
 use order::{Chain, arrange, as_given};
 
+use crate::data::open_file;
 use crate::parameters::Tensor;
-
-/// A file larger than this is not read: ten times the largest network of the paper.
-const LARGEST_FILE: u64 = 8 << 30;
 
 /// What kind of file holds the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,14 +132,8 @@ impl Weights {
     /// [`Error`]: a missing, damaged or foreign file. It never panics, whatever the file holds.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let wrong = |source| Error::Io { path: path.into(), source };
-        let mut bytes = Vec::new();
-        File::open(path).map_err(wrong)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(wrong)?;
-        let read = if bytes.len() as u64 > LARGEST_FILE {
-            Err(format!("it is larger than {} GiB", LARGEST_FILE >> 30))
-        } else {
-            Self::from_bytes(&bytes)
-        };
-        read.map_err(|problem| Error::Unreadable { path: path.into(), problem })
+        let bytes = open_file::read(path, open_file::WEIGHTS).map_err(wrong)?;
+        Self::from_bytes(&bytes).map_err(|problem| Error::Unreadable { path: path.into(), problem })
     }
 
     /// Reads the contents of a file; the error says what is wrong with it.

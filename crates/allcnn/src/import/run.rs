@@ -48,7 +48,7 @@ impl Import {
     /// # Errors
     /// [`Error`]; then no folder was made, unless it could not be written whole.
     pub fn into_run(&self, out: &Path) -> Result<Imported, Error> {
-        RunFolder::refuse_occupied(out)?;
+        let run = RunFolder::create(out)?;
         let sketch = network(&self.model, 2, self.input)?; // a wrong model is told before a large file is read
         let weights = Weights::read(&self.weights)?;
         let (container, form) = (weights.container(), weights.form());
@@ -59,15 +59,14 @@ impl Import {
         let classes = self.classes(fitted.classes, &mut notes)?;
         let scaling = self.scaling(form, &mut notes);
         let preprocessor = scaling.preprocessor(geometry(&network))?;
-        let run = RunFolder::create(out)?;
-        preprocessor.save(&run.preprocessing())?;
+        run.write_preprocessing(&preprocessor)?;
         let progress = Progress { epoch_steps: 1, ..Progress::default() };
         let values = fitted.tensors;
         let checkpoint =
             Checkpoint { network: network.clone(), classes, values, velocities: vec![], progress };
-        checkpoint.write(&run.last())?;
+        run.write_checkpoint(&run.last(), &checkpoint)?;
         run.write_manifest(&self.manifest(&network, &preprocessor, &notes))?;
-        Ok(Imported { run, container, form, network, scaling, notes })
+        Ok(Imported { run: run.given_back(), container, form, network, scaling, notes })
     }
 
     /// The names of `count` classes.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::Form;
-use crate::preprocess::{self, Geometry, Method, Preprocessor};
+use crate::preprocess::{self, Geometry, LARGEST_VALUE, LEAST_DEVIATION, Method, Preprocessor};
 use crate::shown::PathText;
 
 /// From a pixel's value 0..=255 to the network's input.
@@ -96,7 +96,7 @@ impl FromStr for Scaling {
             _ => {
                 let (mean, std) = text.split_once('/').ok_or(ScalingError)?;
                 let (mean, std) = (three(mean)?, three(std)?);
-                if std.iter().all(|&std| std > 0.0) {
+                if std.iter().all(|&std| std >= LEAST_DEVIATION) {
                     Ok(Self::MeanStd { mean, std })
                 } else {
                     Err(ScalingError)
@@ -107,7 +107,8 @@ impl FromStr for Scaling {
 }
 
 fn three(text: &str) -> Result<[f32; 3], ScalingError> {
-    let numbers = text.split(',').map(|number| number.trim().parse::<f32>().ok().filter(|x| x.is_finite()));
+    let numbers =
+        text.split(',').map(|number| number.trim().parse::<f32>().ok().filter(|x| x.abs() <= LARGEST_VALUE));
     let numbers: Vec<f32> = numbers.collect::<Option<_>>().ok_or(ScalingError)?;
     numbers.try_into().map_err(|_| ScalingError)
 }
@@ -122,7 +123,16 @@ mod tests {
         let own: Scaling = "0.5, 0.25,0/1,2,3".parse().unwrap();
         assert_eq!(own, Scaling::MeanStd { mean: [0.5, 0.25, 0.0], std: [1.0, 2.0, 3.0] });
         assert!(matches!("run/preprocess.safetensors".parse(), Ok(Scaling::File(_))));
-        for text in ["", "gcn-zca", "1,2,3", "1,2/3,4", "1,2,3/1,2,0", "1,2,nan/1,2,3"] {
+        for text in [
+            "",
+            "gcn-zca",
+            "1,2,3",
+            "1,2/3,4",
+            "1,2,3/1,2,0",
+            "1,2,nan/1,2,3",
+            "1,2,3/1,2,1e-45",
+            "1,2,1e30/1,2,3",
+        ] {
             assert!(text.parse::<Scaling>().is_err(), "{text}");
         }
     }

@@ -97,7 +97,7 @@ fn step(operation: &Operation) -> (f64, usize) {
 
 /// How many of an input's `size` rows `units` neighboring units see together, its border not regarded.
 fn extent(operation: &Operation, units: usize, size: usize) -> usize {
-    let windows = |kernel: usize, stride: usize| kernel + (units - 1) * stride;
+    let windows = |kernel: usize, stride: usize| kernel.saturating_add((units - 1).saturating_mul(stride));
     match operation {
         Operation::Conv(conv) => windows(conv.kernel, conv.stride),
         Operation::Pool(pool) => match pool.windows {

@@ -1,5 +1,6 @@
 //! A network: a checked chain of layers.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use allcnn_device::{Activation, ConvShape, Fractional, Grid, LrnShape, PoolKind, PoolShape, Shape, Windows};
@@ -10,6 +11,9 @@ use super::Error;
 const LARGEST_SIZE: usize = 1 << 16;
 /// No layer may have more values an image, or more weights, than this.
 const MOST_VALUES: u128 = 1 << 31;
+
+/// No network may have more layers: deeper than any chain that was ever trained.
+pub(super) const MOST_LAYERS: usize = 16_384;
 
 /// The pictures that a network takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -353,6 +357,9 @@ impl Network {
         input_dropout: f32,
         layers: Vec<LayerKind>,
     ) -> Result<Self, Error> {
+        if layers.len() > MOST_LAYERS {
+            return Err(Error::Network { name: name.into(), problem: too_many(layers.len()) });
+        }
         let names = names_of(&layers);
         let layers = names.into_iter().zip(layers).map(|(name, kind)| Layer { name, kind }).collect();
         let network = Self { name: name.into(), input, classes, input_dropout, layers };
@@ -476,14 +483,21 @@ impl Network {
     }
 }
 
+/// What is wrong with a network of so many layers.
+pub(super) fn too_many(layers: usize) -> String {
+    format!("{layers} layers; expected at most {MOST_LAYERS}")
+}
+
 /// The names of a list of layers.
 pub(super) fn names_of(kinds: &[LayerKind]) -> Vec<String> {
-    let name = |(index, kind): (usize, &LayerKind)| {
-        let number = 1 + kinds[..index].iter().filter(|before| before.word() == kind.word()).count();
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let name = |kind: &LayerKind| {
+        let number = numbers.entry(kind.word()).or_default();
+        *number += 1;
         match kind {
             LayerKind::GlobalAverage => "global_pool".into(),
             _ => format!("{}{number}", kind.word()),
         }
     };
-    kinds.iter().enumerate().map(name).collect()
+    kinds.iter().map(name).collect()
 }

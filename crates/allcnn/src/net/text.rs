@@ -6,6 +6,7 @@ use allcnn_device::{Activation, Fractional, Grid, PoolKind, RegionSequence, Wind
 use serde::de::{Deserialize, Deserializer, Unexpected, Visitor};
 use toml::Spanned;
 
+use super::network::{MOST_LAYERS, too_many};
 use super::{Conv, Error, Input, LayerKind, Lrn, Network, Pool};
 
 #[derive(serde::Deserialize)]
@@ -146,7 +147,10 @@ impl Network {
                 problem: "it does not say how many; expected classes = N".into(),
             });
         };
-        let lines: Vec<usize> = layers.iter().map(|layer| line_of(layer.span().start)).collect();
+        if layers.len() > MOST_LAYERS {
+            return Err(Error::Network { name, problem: too_many(layers.len()) });
+        }
+        let lines = lines_of(text, layers.iter().map(|layer| layer.span().start));
         let mut kinds = Vec::with_capacity(layers.len());
         for (index, layer) in layers.into_iter().enumerate() {
             let kind = layer.into_inner().layer(classes).map_err(|problem| Error::Layer {
@@ -194,6 +198,18 @@ impl Network {
         }
         text + "]\n"
     }
+}
+
+/// The lines of places, each of which is behind the one before.
+fn lines_of(text: &str, places: impl Iterator<Item = usize>) -> Vec<usize> {
+    let (mut line, mut seen) = (1, 0);
+    let line_of = |place: usize| {
+        let between = text.as_bytes().get(seen..place).unwrap_or_default();
+        line += between.iter().filter(|&&byte| byte == b'\n').count();
+        seen = seen.max(place);
+        line
+    };
+    places.map(line_of).collect()
 }
 
 fn conv_text(conv: &Conv, logits: bool) -> String {

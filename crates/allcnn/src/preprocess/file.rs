@@ -13,11 +13,16 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::contrast::{self, Contrast};
 use super::product::SymmetricMatrix;
-use super::{Error, Fitted, Geometry, Method, Preprocessor, Whitening, ZCA_LIMIT, zca};
+use super::{
+    Error, Fitted, Geometry, LARGEST_VALUE, LEAST_DEVIATION, Method, Preprocessor, Whitening, ZCA_LIMIT, zca,
+};
 use crate::atomic_file::write_atomically;
+use crate::data::open_file;
 use crate::shown::PathText;
 
 const FORMAT: &str = "allcnn preprocessing 1";
+/// No file is larger: the matrix of the largest images, and room for the rest.
+const LARGEST_FILE: u64 = (ZCA_LIMIT * ZCA_LIMIT * 4) as u64 + (1 << 20);
 
 /// What the cache did for a fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,11 +71,16 @@ impl Preprocessor {
 
     /// Writes the preprocessing to `path`, atomically.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        self.serialize(None).and_then(|bytes| write_atomically(path, &bytes)).map_err(|source| Error::Io {
+        self.to_bytes().and_then(|bytes| write_atomically(path, &bytes)).map_err(|source| Error::Io {
             action: "write",
             path: path.to_owned(),
             source,
         })
+    }
+
+    /// What [`Preprocessor::save`] writes.
+    pub(crate) fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        self.serialize(None)
     }
 
     /// Reads what [`Preprocessor::save`] wrote. It then gives the same bits as the saved one.
@@ -127,7 +137,7 @@ fn cache_path(cache_dir: &Path, fingerprint: &str) -> PathBuf {
 
 /// Reads a file: the preprocessing and the fingerprint it was stored under.
 fn read(path: &Path) -> Result<(Preprocessor, Option<String>), Error> {
-    let bytes = fs::read(path).map_err(|source| match source.kind() {
+    let bytes = open_file::read(path, LARGEST_FILE).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => Error::Missing { path: path.to_owned() },
         _ => Error::Io { action: "read", path: path.to_owned(), source },
     })?;
@@ -154,7 +164,7 @@ fn parse(bytes: &[u8]) -> Result<(Preprocessor, Option<String>), String> {
         Method::GcnZca => Fitted::GcnZca(file.whitening(geometry.len())?),
         Method::MeanStd => Fitted::MeanStd {
             mean: file.tensor("mean", &[geometry.channels])?,
-            std: file.positive(file.tensor("std", &[geometry.channels])?)?,
+            std: checked_deviations(file.tensor("std", &[geometry.channels])?)?,
         },
         Method::None => Fitted::None,
     };
@@ -185,15 +195,8 @@ impl File<'_> {
         }
         let values: Vec<f32> =
             tensor.data().as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)).collect();
-        match values.iter().find(|value| !value.is_finite()) {
-            Some(value) => Err(format!("its `{name}` holds {value}")),
-            None => Ok(values),
-        }
-    }
-
-    fn positive(&self, values: Vec<f32>) -> Result<Vec<f32>, String> {
-        match values.iter().find(|&&value| value <= 0.0) {
-            Some(value) => Err(format!("it holds a standard deviation of {value}")),
+        match values.iter().find(|value| value.is_nan() || value.abs() > LARGEST_VALUE) {
+            Some(value) => Err(format!("its tensor `{name}` holds {value:?}")),
             None => Ok(values),
         }
     }
@@ -212,6 +215,11 @@ impl File<'_> {
         }
         let typical =
             Contrast { mean: self.number("typical_mean")?, divisor: self.number("typical_divisor")? };
+        let in_range = |value: f64| value.abs() <= f64::from(LARGEST_VALUE); // NaN is not
+        if !(in_range(typical.mean) && in_range(typical.divisor) && typical.divisor > 0.0) {
+            let Contrast { mean, divisor } = typical;
+            return Err(format!("its `typical_mean` is {mean} and its `typical_divisor` {divisor}"));
+        }
         let matrix = self.tensor("zca", &[size, size])?;
         Ok(Whitening {
             mean: self.tensor("mean", &[size])?,
@@ -219,5 +227,12 @@ impl File<'_> {
             typical,
             inverse: OnceLock::new(),
         })
+    }
+}
+
+fn checked_deviations(values: Vec<f32>) -> Result<Vec<f32>, String> {
+    match values.iter().find(|&&value| value < LEAST_DEVIATION) {
+        Some(value) => Err(format!("its tensor `std` holds {value:?}; expected {LEAST_DEVIATION:?} or more")),
+        None => Ok(values),
     }
 }

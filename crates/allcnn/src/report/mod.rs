@@ -153,9 +153,13 @@ pub struct Error {
 /// Panics when the parts do not fit together: a confusion matrix that is not classes x classes, pictures or weights
 /// of another length than their size says.
 pub fn write(report: &Report, path: &Path) -> Result<(), Error> {
-    render(report)
-        .and_then(|page| write_atomically(path, page.as_bytes()))
-        .map_err(|source| Error { path: path.to_owned(), source })
+    let page = page(report, path)?;
+    write_atomically(path, page.as_bytes()).map_err(|source| Error { path: path.to_owned(), source })
+}
+
+/// The page for `path`. Panics as [`write`].
+pub(crate) fn page(report: &Report, path: &Path) -> Result<String, Error> {
+    render(report).map_err(|source| Error { path: path.to_owned(), source })
 }
 
 /// The page.

@@ -4,10 +4,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::claim::Claims;
 use super::{Error, Experiment, Fate, Plan, Record, Table, page, text};
 use crate::atomic_file::{create_atomically, write_atomically};
-use crate::data;
+use crate::claim::Claims;
+use crate::data::{self, open_file};
+use crate::run::RunFolder;
+use crate::toml_text;
 
 /// A sweep's folder.
 #[derive(Clone, Debug)]
@@ -24,13 +26,16 @@ impl Sweep {
     /// A plan that cannot be read.
     pub fn find(path: &Path) -> Result<Option<Self>, Error> {
         let file = path.join("plan.toml");
-        let text = match fs::read_to_string(&file) {
+        let text = match open_file::read_text(&file, open_file::SETTINGS) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             read => read.map_err(Error::io("read", &file))?,
         };
-        let plan: Plan = toml::from_str(&text)
-            .map_err(|error| Error::BadPlan { path: file, problem: error.to_string() })?;
-        let experiments = plan.experiments()?;
+        let plan: Plan =
+            toml_text::parse(&text).map_err(|problem| Error::BadPlan { path: file.clone(), problem })?;
+        let experiments = plan.experiments().map_err(|error| match error {
+            Error::Choice(problem) => Error::BadPlan { path: file, problem },
+            other => other,
+        })?;
         Ok(Some(Self { path: path.into(), plan, experiments }))
     }
 
@@ -111,27 +116,13 @@ impl Sweep {
         let mut records = Vec::new();
         loop {
             let path = record_file(&self.run_folder(experiment, records.len()));
-            let text = match fs::read_to_string(&path) {
+            let text = match open_file::read_text(&path, open_file::TEXT) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(records),
                 read => read.map_err(Error::io("read", &path))?,
             };
             let problem = |error: serde_json::Error| Error::BadPlan { path, problem: error.to_string() };
             records.push(serde_json::from_str(&text).map_err(problem)?);
         }
-    }
-
-    /// Writes how an experiment ended.
-    pub(super) fn write_record(
-        &self,
-        experiment: &Experiment,
-        again: usize,
-        record: &Record,
-    ) -> Result<(), Error> {
-        let folder = self.run_folder(experiment, again);
-        fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
-        let text = serde_json::to_string_pretty(record).map_err(std::io::Error::other);
-        let path = record_file(&folder);
-        text.and_then(|text| write_atomically(&path, text.as_bytes())).map_err(Error::io("write", path))
     }
 
     /// The table so far.
@@ -168,6 +159,13 @@ pub(super) fn due(records: &[Record], reseed: usize) -> Option<usize> {
     let again = records.len();
     let failed = records.last().is_none_or(|record| record.fate != Fate::Finished);
     (failed && again <= reseed).then_some(again)
+}
+
+/// Writes how an experiment ended into the folder of its run.
+pub(super) fn write_record(run: &RunFolder, record: &Record) -> Result<(), Error> {
+    let path = record_file(run.path());
+    let text = serde_json::to_string_pretty(record).map_err(std::io::Error::other);
+    Ok(run.write(&path, text.map_err(Error::io("write", &path))?.as_bytes())?)
 }
 
 fn record_file(run: &Path) -> PathBuf {

@@ -5,7 +5,6 @@
 //! that works on it ([`Sweep::work`]) takes one experiment after the other, goes on with those that another left, and
 //! needs to know nothing of the others. As a resumed training ends as one that was never stopped, so does the table.
 
-mod claim;
 mod folder;
 mod page;
 mod plan;
@@ -19,7 +18,8 @@ mod worker;
 use std::io;
 use std::path::PathBuf;
 
-use crate::shown::PathText;
+use crate::run::RunError;
+use crate::shown::{PathText, first_of};
 use crate::{data, train};
 
 pub use folder::Sweep;
@@ -42,7 +42,7 @@ pub enum Error {
     /// The folder of another plan.
     #[error(
         "{path} holds another plan: {changes}\nleave these settings out to work on that plan, or give another --out",
-        path = .path.shown(), changes = .changes.join(", ")
+        path = .path.shown(), changes = first_of(.changes)
     )]
     OtherPlan {
         /// The folder.
@@ -86,6 +86,9 @@ pub enum Error {
          give the same command again to go on with others"
     )]
     TakenOver(String),
+    /// The folder of an experiment's run.
+    #[error(transparent)]
+    Run(#[from] RunError),
     /// The system refused.
     #[error("cannot {action} {path}: {source}\nnothing that was saved is lost: make room or give access, and give the same command again", path = .path.shown())]
     Io {

@@ -11,6 +11,8 @@ use crate::train::{self, Recipe, Request};
 
 /// How far the seeds of an experiment that is begun again lie from each other: more than anybody asks seeds for.
 const RESEED_STRIDE: u64 = 1_000_000;
+/// No table has more trainings: the paper's has 48.
+const MOST_EXPERIMENTS: u64 = 10_000;
 
 /// The settings of a sweep. Everything in the table follows from them and the images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -128,6 +130,15 @@ impl Plan {
         if self.recipe.iterations.is_some() {
             let counts = format!("the recipe {} counts iterations, a table counts epochs", self.recipe.name);
             return Err(Error::Choice(format!("{counts}\ngive --epochs, or another --recipe")));
+        }
+        let [models, rates] = [self.models.len(), self.learning_rates.len()].map(|len| len as u64);
+        let trainings = models.saturating_mul(rates).saturating_mul(self.seeds);
+        if trainings > MOST_EXPERIMENTS {
+            return Err(Error::Choice(format!(
+                "{models} networks at {rates} learning rates with {} seeds make {trainings} trainings; expected at most \
+                 {MOST_EXPERIMENTS}\ngive fewer seeds, learning rates or networks",
+                self.seeds
+            )));
         }
         let mut experiments = Vec::new();
         for seed in 0..self.seeds {
@@ -260,5 +271,10 @@ mod tests {
         assert!(with(|plan| plan.learning_rates = vec![0.1, 0.1]).contains("twice"));
         assert!(with(|plan| plan.recipe = Recipe::imagenet()).contains("give --epochs"));
         assert!(with(|plan| plan.learning_rates = vec![-0.1]).contains("learning rate is -0.1"));
+        for seeds in [1000, i64::MAX as u64, u64::MAX] {
+            let error =
+                Plan { seeds, ..Plan::paper(PaperTable::Table3) }.experiments().unwrap_err().to_string();
+            assert!(error.contains("expected at most 10000"), "{error}");
+        }
     }
 }

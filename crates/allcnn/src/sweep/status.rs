@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::folder::due;
 use super::{Error, Sweep};
+use crate::data::open_file;
 use crate::run::RunFolder;
 use crate::train;
 
@@ -81,7 +82,7 @@ impl Sweep {
 
 /// Epochs and seconds of a run, from the last line of its `metrics.csv`.
 fn so_far(run: &RunFolder) -> Option<(u32, f64)> {
-    let text = std::fs::read_to_string(run.metrics()).ok()?;
+    let text = open_file::read_text(&run.metrics(), open_file::TEXT).ok()?;
     let (head, last) = (text.lines().next()?, text.lines().last()?);
     let field = |name| last.split(',').nth(head.split(',').position(|column| column == name)?);
     Some((field("epoch")?.parse().ok()?, field("seconds")?.parse().ok()?))

@@ -1,17 +1,16 @@
 //! A process that works on a sweep: claims an experiment, carries it out, records it, and looks for the next.
 
 use std::cell::Cell;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use allcnn_device::Device;
 
-use super::claim::Claim;
-use super::folder::due;
+use super::folder::{due, write_record};
 use super::{Error, Experiment, Fate, Record, Sweep};
+use crate::claim::Claim;
 use crate::net::Network;
-use crate::run::RunFolder;
+use crate::run::{RunError, RunFolder};
 use crate::train::{self, Checkpoint, End, Event, Health, Progress, Request};
 
 /// How often a process without work looks for some, and for a wish to stop.
@@ -60,6 +59,16 @@ pub enum Ended {
     Interrupted,
 }
 
+/// How the work on an experiment ended.
+enum Carried {
+    /// It is done and recorded.
+    Out(Record),
+    /// It was stopped.
+    Interrupted,
+    /// Another process is at its run: one that goes on with it by itself, or that lost the claim and does not know yet.
+    Held,
+}
+
 /// What a look for work found.
 enum Found<'a> {
     Work(&'a Experiment, usize, Claim),
@@ -88,26 +97,25 @@ impl Sweep {
                     return Ok(Ended::AllDone);
                 }
                 Found::Others if !terms.wait => return Ok(Ended::OthersAtWork),
-                Found::Others => {
-                    if !waits {
-                        notify(Notice::Waits);
-                    }
-                    waits = true;
-                    std::thread::sleep(POLL);
-                }
+                Found::Others => wait(&mut waits, notify),
                 Found::Work(experiment, again, claim) => {
-                    waits = false;
-                    let lost = AtomicBool::new(false);
-                    let record = claim
-                        .hold(&lost, || self.carry_out(device, experiment, again, [stop, &lost], notify));
-                    if claim.is_lost() {
-                        return Err(Error::TakenOver(experiment.run_name(again)));
+                    match self.carry_out(device, experiment, again, [stop, claim.lost()], notify)? {
+                        Carried::Held if !terms.wait => return Ok(Ended::OthersAtWork),
+                        Carried::Held => {
+                            drop(claim);
+                            wait(&mut waits, notify);
+                        }
+                        Carried::Interrupted if claim.is_lost().is_ok_and(|lost| lost) => {
+                            return Err(Error::TakenOver(experiment.run_name(again)));
+                        }
+                        Carried::Interrupted => return Ok(Ended::Interrupted),
+                        Carried::Out(record) => {
+                            waits = false;
+                            drop(claim);
+                            self.write_results()?;
+                            notify(Notice::Ended { name: &experiment.run_name(again), record: &record });
+                        }
                     }
-                    let Some(record) = record? else { return Ok(Ended::Interrupted) };
-                    self.write_record(experiment, again, &record)?;
-                    drop(claim);
-                    self.write_results()?;
-                    notify(Notice::Ended { name: &experiment.run_name(again), record: &record });
                 }
             }
         }
@@ -123,7 +131,7 @@ impl Sweep {
                 continue;
             }
             let name = &experiment.name;
-            let claim = claims.acquire(name).map_err(Error::io("claim", claims.path(name, 1)))?;
+            let claim = claims.acquire(name).map_err(Error::io("claim", claims.path(name, 1)))?.ok();
             // It may have ended between the two looks.
             match (claim, due(&self.records(experiment)?, terms.reseed)) {
                 (Some(claim), Some(again)) => return Ok(Found::Work(experiment, again, claim)),
@@ -134,7 +142,7 @@ impl Sweep {
         Ok(found)
     }
 
-    /// Trains to the end; nothing where that was interrupted.
+    /// Trains to the end and records it, as the owner of the run's folder all the while.
     fn carry_out<D: Device>(
         &self,
         device: &D,
@@ -142,31 +150,48 @@ impl Sweep {
         again: usize,
         stops: [&AtomicBool; 2],
         notify: &mut dyn FnMut(Notice<'_>),
-    ) -> Result<Option<Record>, Error> {
+    ) -> Result<Carried, Error> {
         let (name, folder) = (experiment.run_name(again), self.run_folder(experiment, again));
+        let wrong = |source| match source {
+            train::Error::Run(RunError::TakenOver(_)) => Error::TakenOver(name.clone()),
+            source => Error::Training { name: name.clone(), source },
+        };
+        let run = match RunFolder::owned(&folder) {
+            Err(RunError::Held { .. }) => return Ok(Carried::Held),
+            owned => owned.map_err(|error| wrong(error.into()))?,
+        };
         let request = experiment.request(again);
-        let resumed = RunFolder::open(&folder).is_ok();
-        notify(Notice::Begins { name: &name, resumed });
-        let trained = train_to_end(device, &folder, &request, resumed, stops, notify);
-        let trained = trained.map_err(|source| Error::Training { name, source })?;
-        Ok(trained.map(|(fate, checkpoint)| {
-            let progress = checkpoint.map(|checkpoint| checkpoint.progress).unwrap_or_default();
-            let Progress { seconds, history, tested, .. } = progress;
-            Record { fate, seed: request.recipe.seed, seconds, history, tested }
-        }))
+        notify(Notice::Begins { name: &name, resumed: run.is_begun() });
+        let trained = train_to_end(device, &run, &request, stops, notify).map_err(wrong)?;
+        let Some((fate, checkpoint)) = trained else { return Ok(Carried::Interrupted) };
+        let progress = checkpoint.map(|checkpoint| checkpoint.progress).unwrap_or_default();
+        let Progress { seconds, history, tested, .. } = progress;
+        let record = Record { fate, seed: request.recipe.seed, seconds, history, tested };
+        match write_record(&run, &record) {
+            Err(Error::Run(RunError::TakenOver(_))) => Err(Error::TakenOver(name)),
+            written => written.map(|()| Carried::Out(record)),
+        }
     }
+}
+
+/// Waits a little, and says so the first time.
+fn wait(waits: &mut bool, notify: &mut dyn FnMut(Notice<'_>)) {
+    if !*waits {
+        notify(Notice::Waits);
+    }
+    *waits = true;
+    std::thread::sleep(POLL);
 }
 
 /// How a training ended, with its last checkpoint; nothing where it was interrupted.
 fn train_to_end<D: Device>(
     device: &D,
-    folder: &Path,
+    run: &RunFolder,
     request: &Request,
-    resumed: bool,
     stops: [&AtomicBool; 2],
     notify: &mut dyn FnMut(Notice<'_>),
 ) -> Result<Option<(Fate, Option<Checkpoint>)>, train::Error> {
-    if resumed && let Some(checkpoint) = given_up(folder)? {
+    if let Some(checkpoint) = given_up(run)? {
         return Ok(Some((Fate::Dead, Some(checkpoint))));
     }
     let (halt, is_dead) = (AtomicBool::new(false), Cell::new(false));
@@ -183,12 +208,12 @@ fn train_to_end<D: Device>(
         halt.store(stopped || is_dead.get(), Ordering::Relaxed);
         notify(Notice::Training(event));
     };
-    let trained = if resumed {
-        train::resume(device, folder, request, &halt, &mut observer)
+    let trained = if run.is_begun() {
+        train::resume_in(device, run.clone(), request, &halt, &mut observer)
     } else {
-        train::start(device, request, folder, &halt, &mut observer)
+        train::start_in(device, request, run.clone(), &halt, &mut observer)
     };
-    let last = || RunFolder::open(folder)?.read_last().map_err(train::Error::from);
+    let last = || run.read_last().map_err(train::Error::from);
     match trained {
         Err(train::Error::Diverged { step, .. }) => Ok(Some((Fate::Diverged { step }, last()?))),
         Err(error) => Err(error),
@@ -202,8 +227,8 @@ fn train_to_end<D: Device>(
 }
 
 /// The last checkpoint of a run that was found dead, where it was killed before that was recorded.
-fn given_up(folder: &Path) -> Result<Option<Checkpoint>, train::Error> {
-    let last = RunFolder::open(folder)?.read_last()?;
+fn given_up(run: &RunFolder) -> Result<Option<Checkpoint>, train::Error> {
+    let last = if run.is_begun() { run.read_last()? } else { None };
     Ok(last.filter(|last| {
         let at_epochs_end = last.progress.images == 0;
         at_epochs_end && Health::of(&last.progress.history, last.classes.len()) == Health::Dead

@@ -6,8 +6,6 @@
 //! `input` (JSON `[height, width, channels]`), `progress` (JSON of [`Progress`]).
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
@@ -15,6 +13,7 @@ use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 
 use super::Progress;
 use crate::atomic_file::write_atomically;
+use crate::data::open_file;
 use crate::net::Network;
 use crate::parameters::Tensor;
 
@@ -24,8 +23,6 @@ const FORMAT: &str = "allcnn-checkpoint";
 const VERSION: &str = "1";
 /// What the name of a velocity begins with.
 const VELOCITY: &str = "velocity.";
-/// A file larger than this is no checkpoint: ten times the largest network of the paper.
-const LARGEST_FILE: u64 = 8 << 30;
 
 /// A network, its trained values and the place in its training.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,7 +112,7 @@ impl Checkpoint {
     }
 
     /// The contents of the file.
-    fn to_bytes(&self) -> Result<Vec<u8>, String> {
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, String> {
         let say = |error: &dyn std::fmt::Display| error.to_string();
         let input = self.network.input();
         let metadata = HashMap::from([
@@ -187,17 +184,11 @@ impl Checkpoint {
 
 /// The bytes of a file that may be a checkpoint.
 fn read_file(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    let wrong = |source| CheckpointError::Io { action: "read", path: path.into(), source };
-    let file = File::open(path).map_err(wrong)?;
-    let length = file.metadata().map_err(wrong)?.len().min(LARGEST_FILE);
-    let mut bytes = Vec::new();
-    let _ = bytes.try_reserve(length as usize + 1); // so that it does not grow, and copy, on the way
-    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(wrong)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        let problem = format!("it is larger than {} GiB", LARGEST_FILE >> 30);
-        return Err(CheckpointError::NotACheckpoint { path: path.into(), problem });
-    }
-    Ok(bytes)
+    open_file::read(path, open_file::WEIGHTS).map_err(|source| CheckpointError::Io {
+        action: "read",
+        path: path.into(),
+        source,
+    })
 }
 
 /// A tensor of f32 values.
@@ -208,7 +199,11 @@ fn read_tensor(tensors: &SafeTensors<'_>, name: &str) -> Result<Tensor, String> 
     }
     let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     let values = view.data().chunks_exact(4).map(number).collect();
-    Ok(Tensor { name: name.into(), shape: view.shape().to_vec(), values })
+    let tensor = Tensor { name: name.into(), shape: view.shape().to_vec(), values };
+    match tensor.absurd() {
+        Some(value) => Err(format!("tensor {name} holds {value:?}, which no training leaves")),
+        None => Ok(tensor),
+    }
 }
 
 /// The strings beside the tensors.

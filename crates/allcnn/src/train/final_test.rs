@@ -49,6 +49,6 @@ pub(super) fn measure<D: Device>(
     progress.tested = Some(Tested { loss: scores.loss(), error_pct: scores.error_pct(1) });
     let mut last = Checkpoint::read(&run.last())?;
     last.progress.tested = progress.tested;
-    last.write(&run.last())?;
+    run.write_checkpoint(&run.last(), &last)?;
     Ok(Some(scores))
 }

@@ -30,7 +30,7 @@ pub use observer::{Event, Observer};
 pub use progress::{Progress, Tested};
 pub use recipe::{DropoutRates, Recipe};
 pub use schedule::{Decay, Schedule};
-pub use session::{Finished, Request, network, resume, start};
+pub use session::{Finished, Request, network, resume, resume_in, start, start_in};
 pub use summary::write_report;
 pub use task::Task;
 pub use trainer::Trainer;

@@ -7,6 +7,7 @@ use super::{Decay, Error, Schedule};
 use crate::augment::{Augment, MAX_SHIFT};
 use crate::net::{Init, Network};
 use crate::preprocess::Method;
+use crate::toml_text;
 
 /// Dropout rates that replace the network's own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -156,15 +157,15 @@ impl Recipe {
     /// # Errors
     /// [`Error::Recipe`] for a text that is no TOML, an unknown key, or a value that [`Recipe::checked`] refuses.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
-        let wrong = |error: &dyn std::fmt::Display| Error::Recipe(error.to_string());
-        let mut given: toml::Table = toml::from_str(text).map_err(|error| wrong(&error))?;
+        let wrong = |error: &toml::de::Error| Error::Recipe(error.message().trim().replace('\n', " "));
+        let mut given: toml::Table = toml_text::parse(text).map_err(Error::Recipe)?;
         let base = match given.remove("base") {
             None => Recipe::quick(),
             Some(value) => value.as_str().and_then(Recipe::named).ok_or_else(|| {
                 Error::Recipe(format!("base is {value}, expected \"quick\", \"paper\" or \"imagenet\""))
             })?,
         };
-        let mut merged = toml::Table::try_from(base).map_err(|error| wrong(&error))?;
+        let mut merged = toml::Table::try_from(base).map_err(|error| Error::Recipe(error.to_string()))?;
         merged.insert("name".into(), "custom".into());
         if given.contains_key("epochs") {
             merged.remove("iterations");
@@ -331,7 +332,7 @@ mod tests {
             ("base = \"fast\"", "expected \"quick\", \"paper\" or \"imagenet\""),
             ("init = \"she\"", "she"),
             ("schedule = { kind = \"one-cycle\", warm_up = 2.0, decay = \"linear\" }", "warm_up is 2"),
-            ("epochs = [", "TOML"),
+            ("epochs = [", "line 1: "),
         ] {
             let error = Recipe::from_toml(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");

@@ -1,6 +1,5 @@
 //! A training from the user's request to the finished run folder: data, preprocessing, network, loop, report.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use super::final_test;
 use super::summary::write_report;
 use super::{Cost, End, Error, Event, Limits, Observer, Outcome, Recipe, Task, Trainer};
 use crate::augment::{Augment, LEAST_ROOM};
-use crate::data::{self, DataSet, Ignored, Images, Labels};
+use crate::data::{self, DataSet, Ignored, Images, Labels, open_file};
 use crate::known_images;
 use crate::net::Network;
 use crate::preprocess::{Cache, Geometry, Preprocessor};
@@ -126,6 +125,13 @@ pub struct Finished {
     pub report: Option<PathBuf>,
 }
 
+impl Finished {
+    /// The run is owned no longer.
+    fn given_back(self) -> Self {
+        Self { run: self.run.given_back(), ..self }
+    }
+}
+
 /// The network called `model`, or read from the file `model`, for `classes` classes and, if given, another input size.
 ///
 /// # Errors
@@ -134,7 +140,8 @@ pub struct Finished {
 pub fn network(model: &str, classes: usize, input: Option<(usize, usize)>) -> Result<Network, Error> {
     let network = if model.ends_with(".toml") {
         let wrong = |source| Error::Model { path: model.into(), source };
-        Network::from_toml_for(&fs::read_to_string(model).map_err(wrong)?, classes)?
+        let text = open_file::read_text(Path::new(model), open_file::SETTINGS).map_err(wrong)?;
+        Network::from_toml_for(&text, classes)?
     } else {
         Network::named(model, classes)?
     };
@@ -155,19 +162,29 @@ pub fn start<D: Device>(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<Finished, Error> {
+    start_in(device, request, RunFolder::create(out)?, stop, observer)
+}
+
+/// The same in a run folder that this process owns ([`RunFolder::create`], [`RunFolder::create_unused`]).
+///
+/// # Errors
+/// As [`start`].
+pub fn start_in<D: Device>(
+    device: &D,
+    request: &Request,
+    run: RunFolder,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Finished, Error> {
     let began = Instant::now();
     let recipe = request.recipe.clone().checked()?;
-    RunFolder::refuse_occupied(out)?;
     let sketch = network(&request.model, 2, request.input)?; // for the input size: the classes come with the data
     let data = load(request, &sketch, observer)?;
     let network = recipe.with_dropout(&network(&request.model, data.classes.len(), request.input)?)?;
     let preprocessor = fit(&recipe, &data, observer)?;
-    let run = RunFolder::create(out)?;
-    preprocessor.save(&run.preprocessing())?;
     let splits = Splits::of(&data, &preprocessor, &network)?;
     let mut manifest = request.manifest(&network, &data, device.description());
     manifest.data.note_place(&request.data, run.path());
-    known_images::begin(&run, &data)?;
     let mut trainer = Trainer::new(device, &SingleProcess, splits.task(&network, &data.classes, &recipe))?;
     let mut limits = Limits::until(stop);
     match request.time_limit {
@@ -179,6 +196,8 @@ pub fn start<D: Device>(
         }
         limit => limits.deadline = limit.and_then(|limit| began.checked_add(limit)),
     }
+    run.write_preprocessing(&preprocessor)?;
+    known_images::begin(&run, &data)?;
     run.write_manifest(&manifest)?; // from here on the run can be resumed
     let outcome = trainer.run(&run, &limits, observer)?;
     drop(trainer);
@@ -186,7 +205,7 @@ pub fn start<D: Device>(
         run.write_manifest(&manifest)?;
     }
     let finished = Finished { run, manifest, outcome, report: None };
-    finish(device, finished, &data, &splits, stop, observer)
+    finish(device, finished, &data, &splits, stop, observer).map(Finished::given_back)
 }
 
 /// Goes on with the run in `folder`. `request` is that of the run ([`Request::of`]) with what the user gave anew; only
@@ -201,15 +220,28 @@ pub fn resume<D: Device>(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<Finished, Error> {
+    resume_in(device, RunFolder::go_on(folder)?, request, stop, observer)
+}
+
+/// The same of a run that this process owns ([`RunFolder::go_on`]).
+///
+/// # Errors
+/// As [`resume`].
+pub fn resume_in<D: Device>(
+    device: &D,
+    run: RunFolder,
+    request: &Request,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Finished, Error> {
     let began = Instant::now();
-    let run = RunFolder::open(folder)?;
     let mut manifest = run.manifest()?;
     let network = Network::from_toml(&manifest.network)?;
     let checkpoint = run.read_last()?;
     let recipe = manifest.recipe.clone().checked()?;
     let changes = manifest.changes(request);
     if !changes.is_empty() {
-        return Err(RunError::Changed { path: folder.into(), changes }.into());
+        return Err(RunError::Changed { path: run.path().into(), changes }.into());
     }
     let data = find(&run, &mut manifest, request, &network, observer)?;
     known_images::resume(&run, &data, checkpoint.is_some())?;
@@ -218,6 +250,7 @@ pub fn resume<D: Device>(
     let mut trainer = Trainer::new(device, &SingleProcess, splits.task(&network, &data.classes, &recipe))?;
     trainer.set_total_steps(manifest.total_steps);
     if let Some(checkpoint) = checkpoint {
+        run.expect_own(&manifest, &checkpoint)?;
         trainer.resume(&checkpoint)?;
         run.write_metrics(&checkpoint.progress.history)?;
     }
@@ -225,7 +258,8 @@ pub fn resume<D: Device>(
     limits.deadline = request.time_limit.and_then(|limit| began.checked_add(limit));
     let outcome = trainer.run(&run, &limits, observer)?;
     drop(trainer);
-    finish(device, Finished { run, manifest, outcome, report: None }, &data, &splits, stop, observer)
+    let finished = Finished { run, manifest, outcome, report: None };
+    finish(device, finished, &data, &splits, stop, observer).map(Finished::given_back)
 }
 
 /// Finds the data of a run that is resumed, and notes its place where that is a new one.
@@ -426,6 +460,7 @@ fn finish<D: Device>(
     };
     match write_report(device, run, manifest, scores, data, test) {
         Ok(path) => *report = Some(path),
+        Err(error @ Error::Run(RunError::TakenOver(_))) => return Err(error),
         // The training is done and safe; a page that cannot be written does not undo that.
         Err(error) => observer.observe(Event::Warning(&format!("no report was written: {error}"))),
     }

@@ -63,7 +63,7 @@ pub fn write_report<D: Device>(
         report.mistakes = mistakes(&scores, &data.test, &mut explained)?;
         report.galleries.extend(examples(&scores, &data.test, &best.classes, &mut explained)?);
     }
-    report::write(&report, &run.report())?;
+    run.write(&run.report(), report::page(&report, &run.report())?.as_bytes())?;
     Ok(run.report())
 }
 

@@ -445,15 +445,16 @@ impl<'a, D: Device> Trainer<'a, D> {
             progress: self.progress.clone(),
         };
         // The loss of a step is that before its update: this update may have been the fatal one.
-        if let Some(value) = not_finite(&checkpoint.values).or_else(|| not_finite(&checkpoint.velocities)) {
+        let mut tensors = checkpoint.values.iter().chain(&checkpoint.velocities);
+        if let Some(value) = tensors.find_map(Tensor::absurd) {
             return Err(self.diverged(run, f64::from(value)));
         }
         let heldout = self.task.validation.into_iter().chain([self.task.test]);
         known_images::update(run, self.task.train, heldout)?;
         if best {
-            checkpoint.write(&run.best())?;
+            run.write_checkpoint(&run.best(), &checkpoint)?;
         }
-        checkpoint.write(&run.last())?;
+        run.write_checkpoint(&run.last(), &checkpoint)?;
         run.write_metrics(&self.progress.history)?;
         Ok(())
     }
@@ -493,8 +494,4 @@ fn turn(step: u64) -> usize {
 fn step_images(images: usize, batch: usize, step_in_epoch: u64) -> std::ops::Range<usize> {
     let begin = (step_in_epoch as usize * batch).min(images);
     begin..(begin + batch).min(images)
-}
-
-fn not_finite(tensors: &[Tensor]) -> Option<f32> {
-    tensors.iter().flat_map(|tensor| &tensor.values).copied().find(|value| !value.is_finite())
 }

@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
+use crate::shown::first_of;
 use crate::train;
 
 /// Something that the network does not have, or a run that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A layer that the network does not have.
-    #[error("the network {network} has no layer \"{given}\"; expected {}", .known.join(", "))]
+    #[error("the network {network} has no layer \"{given}\"; expected {}", first_of(.known))]
     UnknownLayer {
         /// The name.
         given: String,

@@ -3,7 +3,7 @@
 use allcnn_device::Device;
 
 use super::{Error, Found, Method, Target, Unit};
-use crate::evaluate::probabilities;
+use crate::evaluate::{expect_finite, probabilities};
 use crate::net::{Network, Operation};
 use crate::parameters::Parameters;
 use crate::plan::{Mode, Plan, PlanPurpose};
@@ -129,6 +129,7 @@ impl<'d, D: Device> Explainer<'d, D> {
         explanations: &mut Vec<Explanation>,
     ) -> Result<Vec<f32>, Error> {
         self.plan.logits(&mut self.logits)?;
+        expect_finite(&self.logits[..pairs.len() * self.plan.network().classes()])?;
         let length = target.shape().len();
         let mut outputs = vec![0.0; self.plan.batch() * length];
         self.plan.output(target.layer(), &mut outputs)?;

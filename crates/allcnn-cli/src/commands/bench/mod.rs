@@ -4,8 +4,10 @@ mod layers;
 mod steps;
 mod timing;
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use allcnn::data::open_file;
 use allcnn::plan::{Plan, PlanPurpose};
 use allcnn_device::Device;
 use serde::Serialize;
@@ -121,7 +123,7 @@ fn measure<D: Device>(
 
 /// The largest resident set that this process ever had, in MiB; unknown where there is no /proc.
 fn peak_memory_mb() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let status = open_file::read_text(Path::new("/proc/self/status"), open_file::SETTINGS).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib / 1024.0)

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use allcnn::examine::Split;
 use allcnn::shown::PathText;
 use allcnn::sweep::{Ended, Error, Notice, PaperTable, Plan, Row, Status, Sweep, Table, Terms};
-use allcnn::train::Observer;
+use allcnn::train::{Event, Observer};
 use allcnn_device::Device;
 use anyhow::Context;
 use serde::Serialize;
@@ -114,15 +114,23 @@ fn work(
     progress: Progress,
 ) -> anyhow::Result<Ended> {
     let stop = Arc::new(AtomicBool::new(false));
-    interrupt::listen(&stop).context("cannot listen to Ctrl-C")?;
+    // While data is loaded there is nothing to save, and it may take for ever.
+    let loading = Arc::new(AtomicBool::new(true));
+    interrupt::listen_beside(&stop, &loading).context("cannot listen to Ctrl-C")?;
     let terms = Terms { reseed: arguments.reseed.into(), wait: !arguments.no_wait };
     let mut training = TrainingProgress::without_interrupt(progress);
     let ended = sweep.work(device, terms, &stop, &mut |notice| match notice {
         Notice::Begins { name, resumed } => {
+            loading.store(true, Ordering::Relaxed);
             training = TrainingProgress::without_interrupt(progress);
             progress.note(&format!("{name}{}", if resumed { ": goes on" } else { "" }));
         }
-        Notice::Training(event) => training.observe(event),
+        Notice::Training(event) => {
+            if matches!(event, Event::Started { .. }) {
+                loading.store(false, Ordering::Relaxed);
+            }
+            training.observe(event);
+        }
         Notice::Ended { name, record } => {
             let epoch = match record.selected_on() {
                 Some(Split::Validation) => "in the epoch that is best on the validation images",
@@ -133,7 +141,10 @@ fn work(
                 .map_or_else(String::new, |error| format!(", test error {error:.2} % {epoch}"));
             progress.note(&format!("{name}: {}{error}", record.fate.word()));
         }
-        Notice::Waits => progress.note("waiting for trainings that other processes are at"),
+        Notice::Waits => {
+            loading.store(false, Ordering::Relaxed);
+            progress.note("waiting for trainings that other processes are at");
+        }
     })?;
     Ok(ended)
 }

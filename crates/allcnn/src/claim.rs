@@ -1,0 +1,390 @@
+//! Who does what: claims by files, so that any number of processes share a folder.
+//!
+//! The claims on a thing are numbered: `NAME.1`, `NAME.2`, ... The one with the highest number counts. To claim is to
+//! create the next number, which the system lets exactly one process do. A claim may be followed by the next when
+//!
+//! - its holder gave it back (the file says so), or
+//! - its holder ran under the same kernel and is gone: then the lock that it held on the file is open. A process that was
+//!   only stopped still has its lock, so nobody of its machine takes anything from it; or
+//! - the file was not written to for [`EXPIRY`], where no lock tells: the holder is on another machine, or the file system
+//!   has no locks. A holder writes every [`HEARTBEAT`]. The times compared are both those of the file system, so clocks need
+//!   not agree.
+//!
+//! A holder that was asleep for longer finds a higher number when it wakes, and knows that it lost its claim. How its
+//! last write is kept from doing harm is told in [`crate::owner`].
+//!
+//! Assumed of a file system: that of several processes which create a name one succeeds, and that whoever lists a folder
+//! sees what was created before, as local file systems and NFS (since version 3) do. Where NFS may tell a folder's contents
+//! late (`acdirmax`, a minute), [`EXPIRY`] is longer.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::data::open_file;
+use crate::date;
+use crate::shown::escaped;
+
+/// How often a holder shows that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long a holder on another machine may be silent.
+pub(crate) const EXPIRY: Duration = Duration::from_secs(120);
+/// What stands in a claim that was given back.
+const FREE: &str = "free\n";
+/// A claim is a line.
+const LONGEST: u64 = 1 << 12;
+
+/// The claims in a folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Claims {
+    folder: PathBuf,
+}
+
+impl Claims {
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// The file of a claim.
+    pub fn path(&self, name: &str, number: u32) -> PathBuf {
+        self.folder.join(format!("{name}.{number}"))
+    }
+
+    /// Claims `name`, unless another process holds it: then the holder. Makes the folder where there is none.
+    pub fn acquire(&self, name: &str) -> io::Result<Result<Claim, Holder>> {
+        const TRIES: u32 = 10;
+        for _ in 1..TRIES {
+            match self.try_acquire(name) {
+                // Somebody removed the folder meanwhile, as one does whose training did not begin.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                done => return done,
+            }
+        }
+        self.try_acquire(name)
+    }
+
+    fn try_acquire(&self, name: &str) -> io::Result<Result<Claim, Holder>> {
+        fs::create_dir_all(&self.folder)?;
+        let newest = self.newest(name)?;
+        if newest > 0
+            && let Some(holder) = self.holder_of(&self.path(name, newest))?
+        {
+            return Ok(Err(holder));
+        }
+        let (number, path) = (newest + 1, self.path(name, newest + 1));
+        let file = match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(Err(Holder::default())),
+            opened => opened?,
+        };
+        // Without a lock, as on some network file systems, the heartbeat alone counts.
+        let kernel = kernel().filter(|_| file.try_lock().is_ok());
+        let text = Holder::this(kernel.is_some()).text(kernel.as_deref());
+        write(&file, &text)?;
+        if self.newest(name)? > number {
+            // Another was faster, and what lay between was given up and removed.
+            return Ok(Err(Holder::default()));
+        }
+        Claim::begin(self.clone(), name.into(), number, file, text).map(Ok)
+    }
+
+    /// Whether a living process holds `name`.
+    pub fn is_held(&self, name: &str) -> io::Result<bool> {
+        let newest = self.newest(name)?;
+        Ok(newest > 0 && self.holder_of(&self.path(name, newest))?.is_some())
+    }
+
+    /// The highest number of a claim on `name`, 0 where there is none.
+    fn newest(&self, name: &str) -> io::Result<u32> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+            entries => entries?,
+        };
+        let mut newest = 0;
+        for entry in entries {
+            let file = entry?.file_name();
+            let number =
+                file.to_str().and_then(|file| file.strip_prefix(name)?.strip_prefix('.')?.parse().ok());
+            newest = newest.max(number.unwrap_or(0));
+        }
+        Ok(newest)
+    }
+
+    /// Who holds the claim in a file, where that is somebody who lives.
+    fn holder_of(&self, path: &Path) -> io::Result<Option<Holder>> {
+        let file = open_file::open(path, LONGEST)?;
+        let mut text = String::new();
+        (&file).take(LONGEST).read_to_string(&mut text)?;
+        if text == FREE {
+            return Ok(None);
+        }
+        let (holder, its_kernel) = Holder::parse(&text);
+        if its_kernel.is_some() && its_kernel == kernel().as_deref() {
+            match file.try_lock_shared() {
+                Ok(()) => return Ok(None),
+                Err(TryLockError::WouldBlock) => return Ok(Some(Holder { is_local: true, ..holder })),
+                Err(TryLockError::Error(_)) => {} // no locks here: the silence tells
+            }
+        }
+        let silent = self.now().duration_since(file.metadata()?.modified()?).unwrap_or_default();
+        Ok((silent <= EXPIRY).then_some(holder))
+    }
+
+    /// The time of the file system; the system's own where a file cannot be made.
+    fn now(&self) -> SystemTime {
+        let fresh = tempfile::tempfile_in(&self.folder).and_then(|file| file.metadata()?.modified());
+        fresh.unwrap_or_else(|_| SystemTime::now())
+    }
+}
+
+/// A process that holds a claim, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holder {
+    /// Its number on its machine.
+    process: Option<u32>,
+    /// Its machine's name.
+    host: Option<String>,
+    /// Since when, in seconds since 1970.
+    since: Option<u64>,
+    /// Whether it runs under this kernel and is sure to live.
+    is_local: bool,
+}
+
+impl Holder {
+    /// This process, from now on.
+    fn this(is_local: bool) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            process: Some(std::process::id()),
+            host: host(),
+            since: now.ok().map(|since| since.as_secs()),
+            is_local,
+        }
+    }
+
+    /// What stands in a claim: kernel, process, machine, time.
+    fn text(&self, kernel: Option<&str>) -> String {
+        let word = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+        let [process, since] =
+            [self.process.map(u64::from), self.since].map(|n| word(n.map(|n| n.to_string())));
+        format!("{} {process} {} {since}\n", kernel.unwrap_or("-"), word(self.host.clone()))
+    }
+
+    /// The holder and its kernel.
+    fn parse(text: &str) -> (Self, Option<&str>) {
+        let mut words = text.split_whitespace().map(|word| Some(word).filter(|word| *word != "-"));
+        let mut next = || words.next().flatten();
+        let (kernel, process, host, since) = (next(), next(), next(), next());
+        let holder = Self {
+            process: process.and_then(|number| number.parse().ok()),
+            host: host.map(str::to_owned),
+            since: since.and_then(|number| number.parse().ok()),
+            is_local: false,
+        };
+        (holder, kernel)
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.process {
+            Some(process) => write!(f, "process {process}")?,
+            None => f.write_str("another process")?,
+        }
+        if let Some(host) = &self.host {
+            write!(f, " on {}", escaped(host))?;
+        }
+        if let Some(since) = self.since {
+            write!(f, " since {} UTC", date::readable(since))?;
+        }
+        Ok(())
+    }
+}
+
+impl Holder {
+    /// What can be done about it.
+    pub fn advice(&self) -> String {
+        if self.is_local {
+            return "let it end, or end it (it may be stopped: then `kill -CONT` or `kill`)".into();
+        }
+        format!("let it end, or end it; one that died is followed after {} seconds", EXPIRY.as_secs())
+    }
+}
+
+/// The boot of the kernel that this process runs under, where the system tells: file locks hold among its processes.
+fn kernel() -> Option<String> {
+    system_word("/proc/sys/kernel/random/boot_id")
+}
+
+/// The name of this machine, where the system tells.
+fn host() -> Option<String> {
+    system_word("/proc/sys/kernel/hostname").or_else(|| std::env::var("HOSTNAME").ok())
+}
+
+fn system_word(path: &str) -> Option<String> {
+    let text = open_file::read_text(Path::new(path), LONGEST).ok()?;
+    text.split_whitespace().next().map(str::to_owned)
+}
+
+/// A claim that this process holds. It is given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    claims: Claims,
+    name: String,
+    number: u32,
+    file: Arc<File>,
+    lost: Arc<AtomicBool>,
+    heart: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl Claim {
+    /// Holds the claim, and shows from now on that this process lives.
+    fn begin(claims: Claims, name: String, number: u32, file: File, text: String) -> io::Result<Self> {
+        let (file, lost) = (Arc::new(file), Arc::new(AtomicBool::new(false)));
+        let mut claim = Self { claims, name, number, file, lost, heart: None };
+        let (end, ended) = mpsc::channel::<()>();
+        let (claims, name) = (claim.claims.clone(), claim.name.clone());
+        let (file, lost) = (Arc::clone(&claim.file), Arc::clone(&claim.lost));
+        let beat = move || {
+            while ended.recv_timeout(HEARTBEAT) == Err(RecvTimeoutError::Timeout) {
+                if claims.newest(&name).is_ok_and(|newest| newest > number) {
+                    lost.store(true, Ordering::Relaxed);
+                    return;
+                }
+                let _ = write(&file, &text); // where that failed, the next one may succeed
+            }
+        };
+        claim.heart = Some((end, thread::Builder::new().name("claim".into()).spawn(beat)?));
+        Ok(claim)
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Becomes true soon after another process took over.
+    pub fn lost(&self) -> &AtomicBool {
+        &self.lost
+    }
+
+    /// Whether another process took over by now.
+    pub fn is_lost(&self) -> io::Result<bool> {
+        Ok(self.claims.newest(&self.name)? > self.number)
+    }
+
+    /// Its file.
+    pub fn path(&self) -> PathBuf {
+        self.claims.path(&self.name, self.number)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some((end, beating)) = self.heart.take() {
+            drop(end);
+            let _ = beating.join();
+        }
+        // Where this fails, the open lock or the silence tells.
+        let _ = self.file.set_len(0).and_then(|()| write(&self.file, FREE));
+    }
+}
+
+fn write(mut file: &File, text: &str) -> io::Result<()> {
+    file.rewind()?;
+    file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    fn claims() -> (tempfile::TempDir, Claims) {
+        let folder = tempfile::tempdir().unwrap();
+        let claims = Claims::new(folder.path().into());
+        (folder, claims)
+    }
+
+    #[test]
+    fn a_claim_is_exclusive_until_it_is_given_back() {
+        let (_folder, claims) = claims();
+        let first = claims.acquire("a").unwrap().unwrap();
+        assert!(claims.acquire("a").unwrap().is_err());
+        assert!(claims.is_held("a").unwrap() && !claims.is_held("b").unwrap());
+        assert!(claims.acquire("b").unwrap().is_ok());
+        drop(first);
+        assert!(!claims.is_held("a").unwrap());
+        assert_eq!(claims.acquire("a").unwrap().unwrap().number, 2);
+    }
+
+    #[test]
+    fn of_many_at_once_one_gets_it() {
+        let (_folder, claims) = claims();
+        let got = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| got.lock().unwrap().extend(claims.acquire("a").unwrap().ok()));
+            }
+        });
+        assert_eq!(got.into_inner().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_dead_process_of_this_kernel_holds_nothing() {
+        let (_folder, claims) = claims();
+        let Some(kernel) = kernel() else { return };
+        fs::write(claims.path("a", 1), format!("{kernel} 1\n")).unwrap(); // nobody has it locked
+        assert!(claims.acquire("a").unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_silent_process_elsewhere_loses_its_claim_and_notices() {
+        let (_folder, claims) = claims();
+        let asleep = claims.acquire("a").unwrap().unwrap();
+        fs::write(claims.path("a", 1), "another-kernel 1\n").unwrap();
+        assert!(claims.acquire("a").unwrap().is_err(), "it was heard of just now");
+        asleep.file.set_modified(SystemTime::now() - EXPIRY - Duration::from_secs(10)).unwrap();
+        assert!(!asleep.is_lost().unwrap());
+        let taken = claims.acquire("a").unwrap().unwrap();
+        assert!(asleep.is_lost().unwrap() && !taken.is_lost().unwrap());
+        drop(asleep);
+        assert!(claims.acquire("a").unwrap().is_err(), "the loser does not give back what it lost");
+    }
+
+    #[test]
+    fn claims_of_before_are_understood_and_numbers_never_begin_anew() {
+        let (_folder, claims) = claims();
+        fs::write(claims.path("a", 1), "another-kernel 7\n").unwrap();
+        let holder = claims.acquire("a").unwrap().unwrap_err();
+        assert_eq!(holder.to_string(), "process 7");
+        assert!(holder.advice().contains("120 seconds"));
+        fs::write(claims.path("a", 9), FREE).unwrap();
+        fs::write(claims.path("a.b", 20), FREE).unwrap();
+        assert_eq!(claims.acquire("a").unwrap().unwrap().number(), 10);
+    }
+
+    #[test]
+    fn a_holder_is_told_with_its_machine_and_its_time() {
+        let (_folder, claims) = claims();
+        let _held = claims.acquire("a").unwrap().unwrap();
+        let holder = claims.acquire("a").unwrap().unwrap_err().to_string();
+        assert!(holder.starts_with(&format!("process {}", std::process::id())), "{holder}");
+        assert!(holder.contains(" since 20") && holder.ends_with(" UTC"), "{holder}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_no_claim() {
+        let (_folder, claims) = claims();
+        std::os::unix::fs::symlink("/dev/zero", claims.path("a", 1)).unwrap();
+        assert!(claims.acquire("a").unwrap_err().to_string().contains("device"));
+        std::os::unix::fs::symlink("/dev/zero", claims.path("b", 1)).unwrap();
+        assert!(claims.is_held("b").is_err());
+    }
+}
