@@ -3,7 +3,7 @@ use crate::decode::decode_for;
 use crate::error::Error;
 use crate::ignored::Ignored;
 use crate::note::Note;
-use crate::picture::{Crop, cut};
+use crate::picture::{Crop, Picture, cut, fitted};
 use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -68,6 +68,22 @@ impl Images {
             Some(file) => read_photo(file, Crop::CENTER, self.height, self.width).map(Cow::from),
             None => Ok(self.image(index).into()),
         }
+    }
+
+    /// Image `index`, the whole of it where it is on disk, so small that its longer side is at most `side`.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn thumbnail(&self, index: usize, side: usize) -> Result<Picture, Error> {
+        let made = match self.files.get(index) {
+            Some(file) => read_whole(file, side),
+            None => {
+                let pixels = self.image(index).to_vec();
+                Ok(Picture { height: self.height, width: self.width, pixels })
+            }
+        };
+        let unreadable = |reason| Error::Unreadable { file: self.names[index].clone().into(), reason };
+        made.and_then(|picture| fitted(picture, side)).map_err(unreadable)
     }
 
     /// The pixels of all images in memory, or of at most `most` of those on disk, evenly spread.
@@ -149,6 +165,11 @@ impl Images {
 /// A file that cannot be read or decoded.
 pub fn read_photo(file: &Path, crop: Crop, height: usize, width: usize) -> Result<Vec<u8>, String> {
     cut_photo(&std::fs::read(file).map_err(|error| error.to_string())?, crop, height, width)
+}
+
+/// The whole picture in a file, large JPEG files at a part of their size of which `side` x `side` can be made.
+pub(crate) fn read_whole(file: &Path, side: usize) -> Result<Picture, String> {
+    decode_for(&std::fs::read(file).map_err(|error| error.to_string())?, side, side)
 }
 
 /// The same of a photograph whose file was read.

@@ -30,6 +30,7 @@ mod ignored;
 mod jpeg;
 mod loose;
 mod names;
+pub mod near;
 mod note;
 mod open;
 mod options;
