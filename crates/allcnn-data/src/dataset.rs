@@ -136,10 +136,11 @@ impl Images {
         self.names.push(name);
     }
 
-    /// Adds all images of `other`, which have the same size.
-    pub(crate) fn append(&mut self, mut other: Images) {
+    /// Adds all images of `other`, which have the same size and are on disk or in memory as these.
+    pub fn append(&mut self, mut other: Images) {
         debug_assert_eq!((self.height, self.width), (other.height, other.width));
         self.pixels.append(&mut other.pixels);
+        self.files.append(&mut other.files);
         self.labels.append(&mut other.labels);
         self.names.append(&mut other.names);
     }

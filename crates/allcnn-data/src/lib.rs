@@ -51,7 +51,7 @@ pub use formats::pickle::{self, PickleError};
 pub use formats::shapes;
 pub use identity::{BadIdentity, Identities, Identity, IdentitySet};
 pub use ignored::Ignored;
-pub use loose::open_loose;
+pub use loose::{open_loose, open_loose_set};
 pub use names::readable;
 pub use note::Note;
 pub use open::{has_test_split, is_named, open};

@@ -1,7 +1,7 @@
 //! Images that are nearly the same are found, others are not: drawn pictures, and CIFAR-10 where it lies beside the project.
 #![allow(clippy::unwrap_used)] // in helpers too
 
-use std::path::Path;
+mod support;
 
 use allcnn_data::near::{LEAST_SIMILARITY, Near, find};
 use allcnn_data::{DataSet, Images, Options, decode, open, shapes};
@@ -51,8 +51,12 @@ fn with_copies(images: &Images, classes: &[String], change: &dyn Fn(usize, &[u8]
 fn found(near: &Near) -> (usize, usize) {
     let (mut copies, mut others) = (0, 0);
     for group in &near.groups {
-        let originals: Vec<&str> =
-            group.images.iter().filter(|image| image.split == "train").map(|image| image.file.as_str()).collect();
+        let originals: Vec<&str> = group
+            .images
+            .iter()
+            .filter(|image| image.split == "train")
+            .map(|image| image.file.as_str())
+            .collect();
         let has_copy = |original: &&&str| {
             let copy = format!("copy of {original}");
             group.images.iter().any(|image| image.file == copy)
@@ -89,9 +93,14 @@ fn assert_found(images: &Images, classes: &[String], most_others: f64) {
         assert!(copies * 100 >= count * 95, "{what}: {copies} of {count}");
         let pairs = (count * (count - 1) / 2) as f64;
         assert!(others as f64 <= most_others * pairs, "{what}: {others} of {pairs} others");
-        assert_eq!(near.test_images_near_train, near.groups.iter().filter(|group| group.across_splits).map(|group| {
-            group.images.iter().filter(|image| image.split == "test").count()
-        }).sum::<usize>());
+        assert_eq!(
+            near.test_images_near_train,
+            near.groups
+                .iter()
+                .filter(|group| group.across_splits)
+                .map(|group| { group.images.iter().filter(|image| image.split == "test").count() })
+                .sum::<usize>()
+        );
     }
 }
 
@@ -107,12 +116,7 @@ fn near_copies_of_drawn_pictures_are_found_and_others_are_not() {
 
 #[test]
 fn near_copies_of_two_thousand_photographs_are_found_and_others_are_not() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/cifar10-train-jpeg.tar.gz");
-    let file = std::env::var_os("ALLCNN_TEST_CIFAR").map_or(file, Into::into);
-    if !file.exists() {
-        eprintln!("skipped: {} is not there", file.display());
-        return;
-    }
+    let Some(file) = support::shared("cifar10-train-jpeg.tar.gz") else { return };
     let options = Options { limit: Some(2000), ..Options::default() };
     let set = open(&file, &options, &mut |_| ()).unwrap();
     assert_eq!(set.train.len(), 2000);

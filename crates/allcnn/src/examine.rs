@@ -251,7 +251,7 @@ pub fn open(
 
 /// The images of the split, labelled by the place of their class among the network's. Names that are written alike are the
 /// same, in whatever Unicode form.
-fn relabelled(data: &mut DataSet, split: Split, known: &[String]) -> Result<Images, Error> {
+pub(crate) fn relabelled(data: &mut DataSet, split: Split, known: &[String]) -> Result<Images, Error> {
     let mut images = split.take(data)?;
     let alike = |name: &str| name.nfc().collect::<String>();
     let known_alike: Vec<String> = known.iter().map(|class| alike(class)).collect();

@@ -155,7 +155,8 @@ mod tests {
 
     /// Random hashes of 128 bits.
     fn hashes(count: u32) -> Vec<[u64; 2]> {
-        let word = |numbers: &mut Sequence| u64::from(numbers.next_u32()) << 32 | u64::from(numbers.next_u32());
+        let word =
+            |numbers: &mut Sequence| u64::from(numbers.next_u32()) << 32 | u64::from(numbers.next_u32());
         let hash = |thing| {
             let mut numbers = Sequence::new(7, 0, thing);
             [word(&mut numbers), word(&mut numbers)]
@@ -182,11 +183,13 @@ mod tests {
     fn what_the_closer_look_refuses_is_not_joined() {
         let hashes = [[0u64]; 6];
         // 0, 2 and 4 are alike, 1 and 3, and 5 is like nothing.
-        let look = |a: usize, b: usize| {
-            ((a + b).is_multiple_of(2) && b < 5).then_some(1.0 - (a + b) as f32 / 100.0)
-        };
+        let look =
+            |a: usize, b: usize| ((a + b).is_multiple_of(2) && b < 5).then_some(1.0 - (a + b) as f32 / 100.0);
         let found = groups(&hashes, 0, look, &mut |_| ());
-        assert_eq!(found.iter().map(|group| &group.members[..]).collect::<Vec<_>>(), [&[0, 2, 4][..], &[1, 3]]);
+        assert_eq!(
+            found.iter().map(|group| &group.members[..]).collect::<Vec<_>>(),
+            [&[0, 2, 4][..], &[1, 3]]
+        );
         assert_eq!(found[1].similarity, 0.96);
     }
 

@@ -18,7 +18,7 @@ use crate::atomic_file::write_atomically;
 use crate::shown::PathText;
 use html::{duration, percent, text, thousands};
 pub use near::write_near;
-pub use suspects::{SuspectPage, SuspectPicture, write_suspects};
+pub use suspects::{SuspectPicture, write_suspects};
 
 /// What a page tells. Empty parts are left out of it.
 #[derive(Clone, Debug, Default)]
