@@ -15,8 +15,9 @@ use crate::run::RunFolder;
 use crate::train::Error;
 use crate::visualise::FilterChoice;
 
-/// From this cosine on, two images are nearly the same to a network.
-pub const LEAST_SIMILARITY: f32 = 0.97;
+/// From this cosine on, two images are nearly the same to a network. Images of one class are much alike to it: of 6,000
+/// different ones of `shapes`, 1,587 are in groups from 0.97 on, 233 from 0.99 on.
+pub const LEAST_SIMILARITY: f32 = 0.99;
 /// Images that are shown to the network at a time.
 const BATCH: usize = 128;
 /// 64-bit words of the hash by which pairs are found.

@@ -69,7 +69,7 @@ pub struct DataVerifyArgs {
     /// Compare what this run's network makes of the pictures, instead of the pictures
     #[arg(long, value_name = "RUN", requires = "near")]
     pub run: Option<PathBuf>,
-    /// From this similarity on, two pictures are nearly the same (1: equal) [default: 0.97]
+    /// From this similarity on, two pictures are nearly the same (1: equal) [default: 0.97, with --run 0.99]
     #[arg(long, value_name = "X", value_parser = similarity, requires = "near", allow_negative_numbers = true)]
     pub similarity: Option<f32>,
     /// Write a page that shows them side by side

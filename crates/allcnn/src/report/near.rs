@@ -16,7 +16,7 @@ const MOST_PICTURES: usize = 24;
 /// The longest side of a picture, in pixels.
 const SIDE: usize = 128;
 /// More pictures than this take the page's whole width.
-const BESIDE: usize = 2;
+const BESIDE: usize = 4;
 
 /// Writes the page of what was found in `set` to `path`, atomically: at most 200 groups, at most 24 pictures of each.
 ///
