@@ -88,7 +88,7 @@ fn planted_wrong_labels_come_first() {
     assert_eq!((planted.len(), listed.len()), (20, 20));
     let found = listed.iter().filter(|suspect| planted.contains(suspect["file"].as_str().unwrap())).count();
     eprintln!("{found} of {} planted labels are among the first 5 %", planted.len());
-    assert!(found * 100 >= planted.len() * 70, "{found} of {}: {listed:#?}", planted.len());
+    assert!(found * 100 >= planted.len() * 80, "{found} of {}: {listed:#?}", planted.len());
 
     let expected = ["file", "label", "label_probability", "predicted", "predicted_probability", "split"];
     let mut before = 0.0;
@@ -101,13 +101,18 @@ fn planted_wrong_labels_come_first() {
         let file = suspect["file"].as_str().unwrap();
         assert!(file.starts_with(&format!("test/{}/", suspect["label"].as_str().unwrap())), "{suspect}");
     }
-    for count in ["predicted_otherwise", "confident_otherwise"] {
-        assert!(told[count].as_u64().unwrap() >= found as u64, "{count}: {told}");
-    }
+    assert!(told["predicted_otherwise"].as_u64().unwrap() >= found as u64, "{told}");
+    let confident = told["confident_otherwise"].as_u64().unwrap();
+    assert!((10..=40).contains(&confident), "20 labels are wrong: {confident}");
 
     let page = fs::read_to_string(folder.path().join("suspects.html")).unwrap();
     assert_eq!(page.matches("<img").count(), 40, "each with its explanation");
-    assert!(page.contains("was-") && !page.contains("http") && !page.contains("<script"));
+    assert!(
+        page.contains("was-")
+            && !page.contains("http:")
+            && !page.contains("https:")
+            && !page.contains("<script")
+    );
     let words = suspects(folder.path(), &["--top", "5"]).done().stdout;
     assert!(words.contains("on 400 test images of shapes") && words.lines().count() == 9, "{words}");
 }

@@ -138,7 +138,12 @@ mod tests {
         let page = render(&near, &set).unwrap();
         assert!(page.contains("200 of 250 groups are shown") && page.contains("0 of 1 groups are shown"));
         assert_eq!(page.matches("<img").count(), 400);
-        assert!(!page.contains("<script>") && page.contains("&lt;script&gt;") && !page.contains("http"));
+        assert!(
+            !page.contains("<script>")
+                && page.contains("&lt;script&gt;")
+                && !page.contains("http:")
+                && !page.contains("https:")
+        );
         let group = |members: Vec<usize>| vec![Group { members, similarity: 1.0 }];
         let near = Near::of(&set, Compared::Pictures, 0.97, &places, group((400..430).collect()));
         let page = render(&near, &set).unwrap();
