@@ -19,7 +19,7 @@ use allcnn::net::Init;
 use allcnn::preprocess::Method;
 use allcnn_device::Precision;
 
-pub use data::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs};
+pub use data::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs, DataSuspectsArgs, DataVerifyArgs};
 pub use explain::{ExplainArgs, MapChoice, MethodChoice};
 pub use features::FeaturesArgs;
 pub use import::ImportArgs;
@@ -162,7 +162,8 @@ and in the run's run.toml."
   allcnn data info photos.zip
   allcnn data fetch cifar10
   allcnn data convert photos/ --to photos.tar
-  allcnn data verify photos/"
+  allcnn data verify photos/ --near
+  allcnn data suspects runs/NAME"
     )]
     Data(DataCommand),
     /// Measure how fast a network trains, infers and explains on this machine
@@ -178,6 +179,14 @@ and in the run's run.toml."
 }
 
 impl Command {
+    /// The threads to use, where that was said.
+    pub fn threads(&self) -> Option<usize> {
+        match self {
+            Command::Data(DataCommand::Verify(arguments)) => arguments.threads,
+            other => other.common().and_then(|common| common.threads),
+        }
+    }
+
     /// The flags that commands with a device share; nothing for the others.
     pub fn common(&self) -> Option<&Common> {
         match self {
@@ -188,6 +197,7 @@ impl Command {
             Command::Features(arguments) => Some(&arguments.common),
             Command::Reproduce(command) => Some(command.common()),
             Command::Bench(arguments) => Some(&arguments.common),
+            Command::Data(DataCommand::Suspects(arguments)) => Some(&arguments.common),
             Command::Import(_) | Command::Models(_) | Command::Data(_) => None,
         }
     }

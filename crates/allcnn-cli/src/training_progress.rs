@@ -187,6 +187,7 @@ impl LoadingProgress {
                 Stage::Reading => ("reading images", Unit::Things),
                 Stage::Downloading => ("downloading", Unit::Bytes),
                 Stage::Writing => ("writing images", Unit::Things),
+                Stage::Comparing => ("comparing images", Unit::Things),
             };
             self.end();
             self.task = Some((at.stage, at.total, self.progress.task(label, at.total.unwrap_or(0), unit)));

@@ -74,6 +74,13 @@ pub fn share(text: &str) -> Result<f32, String> {
         .ok_or_else(|| "expected a number of at least 0 and below 1".to_owned())
 }
 
+/// A similarity: above 0, at most 1.
+pub fn similarity(text: &str) -> Result<f32, String> {
+    real(text)
+        .filter(|&number| number > 0.0 && number <= 1.0)
+        .ok_or_else(|| "expected a number above 0 and at most 1".to_owned())
+}
+
 fn real(text: &str) -> Option<f32> {
     text.parse().ok().filter(|number: &f32| number.is_finite())
 }

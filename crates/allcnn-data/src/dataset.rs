@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::open_file;
-use crate::picture::{Crop, cut};
+use crate::picture::{Crop, Picture, cut, fitted};
 use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -71,6 +71,22 @@ impl Images {
         }
     }
 
+    /// Image `index`, the whole of it where it is on disk, so small that its longer side is at most `side`.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn thumbnail(&self, index: usize, side: usize) -> Result<Picture, Error> {
+        let made = match self.files.get(index) {
+            Some(file) => read_whole(file, side),
+            None => {
+                let pixels = self.image(index).to_vec();
+                Ok(Picture { height: self.height, width: self.width, pixels })
+            }
+        };
+        let unreadable = |reason| Error::Unreadable { file: self.names[index].clone().into(), reason };
+        made.and_then(|picture| fitted(picture, side)).map_err(unreadable)
+    }
+
     /// The pixels of all images in memory, or of at most `most` of those on disk, evenly spread.
     ///
     /// # Errors
@@ -121,10 +137,11 @@ impl Images {
         self.names.push(name);
     }
 
-    /// Adds all images of `other`, which have the same size.
-    pub(crate) fn append(&mut self, mut other: Images) {
+    /// Adds all images of `other`, which have the same size and are on disk or in memory as these.
+    pub fn append(&mut self, mut other: Images) {
         debug_assert_eq!((self.height, self.width), (other.height, other.width));
         self.pixels.append(&mut other.pixels);
+        self.files.append(&mut other.files);
         self.labels.append(&mut other.labels);
         self.names.append(&mut other.names);
     }
@@ -151,6 +168,12 @@ impl Images {
 pub fn read_photo(file: &Path, crop: Crop, height: usize, width: usize) -> Result<Vec<u8>, String> {
     let file = open_file::read(file, open_file::PICTURE).map_err(|error| error.to_string())?;
     cut_photo(&file, crop, height, width)
+}
+
+/// The whole picture in a file, large JPEG files at a part of their size of which `side` x `side` can be made.
+pub(crate) fn read_whole(file: &Path, side: usize) -> Result<Picture, String> {
+    let file = open_file::read(file, open_file::PICTURE).map_err(|error| error.to_string())?;
+    decode_for(&file, side, side)
 }
 
 /// The same of a photograph whose file was read.

@@ -1,6 +1,6 @@
 //! Pictures without classes: every image of a folder or an archive, whatever the folders in it are called.
 use crate::collect::{Collector, Item};
-use crate::dataset::{Images, Skipped};
+use crate::dataset::{DataSet, Images, Kind, Skipped, fingerprint};
 use crate::error::Error;
 use crate::options::Options;
 use crate::progress::Progress;
@@ -40,4 +40,30 @@ pub fn open_loose(
     let mut order: Vec<usize> = (0..images.len()).collect();
     order.sort_by(|&a, &b| images.names[a].cmp(&images.names[b]));
     Ok((images.select(&order), skipped))
+}
+
+/// The same as the training images of a data set, to be looked at; their class has no name.
+///
+/// # Errors
+/// As [`open_loose`].
+pub fn open_loose_set(
+    path: &Path,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<DataSet, Error> {
+    let (train, skipped) = open_loose(path, options, progress)?;
+    let none = Images::new(train.height, train.width);
+    let classes = vec![String::new()];
+    Ok(DataSet {
+        name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+        fingerprint: fingerprint(&classes, &train, &none, &none),
+        classes,
+        train,
+        validation: none.clone(),
+        test: none,
+        skipped,
+        ignored: vec![],
+        notes: vec![],
+        kind: Kind::ImageFolder,
+    })
 }

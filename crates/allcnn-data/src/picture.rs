@@ -86,6 +86,23 @@ pub fn cut(picture: Picture, crop: Crop, height: usize, width: usize) -> Result<
     resample(picture, part, crop, FilterType::Bilinear, height, width)
 }
 
+/// Makes the whole picture `height` x `width`, whatever its proportions.
+pub(crate) fn squash(picture: Picture, height: usize, width: usize) -> Result<Picture, String> {
+    if (picture.height, picture.width) == (height, width) {
+        return Ok(picture);
+    }
+    let whole = [picture.height, picture.width].map(|side| side as f64);
+    resample(picture, whole, Crop::CENTER, FilterType::Bilinear, height, width)
+}
+
+/// The picture in its proportions, its longer side at most `side`.
+pub(crate) fn fitted(picture: Picture, side: usize) -> Result<Picture, String> {
+    let (rows, columns) = (picture.height, picture.width);
+    let longest = rows.max(columns).max(side);
+    let [height, width] = [rows, columns].map(|length| (length * side / longest).max(1));
+    squash(picture, height, width)
+}
+
 /// Height and width of the largest part of the picture that has the proportions of `height` x `width`.
 fn largest_part(picture: &Picture, height: usize, width: usize) -> [f64; 2] {
     let (rows, columns) = (picture.height as f64, picture.width as f64);

@@ -22,4 +22,6 @@ pub enum Stage {
     Downloading,
     /// Converting; images.
     Writing,
+    /// Comparing with each other; images.
+    Comparing,
 }

@@ -227,6 +227,11 @@ impl Scores {
         ranked(self.of(image), 1)[0] as u32
     }
 
+    /// How many images are taken for another class.
+    pub fn wrong(&self) -> usize {
+        (0..self.labels.len()).filter(|&image| self.predicted(image) != self.labels[image]).count()
+    }
+
     /// The mean cross-entropy.
     pub fn loss(&self) -> f64 {
         self.losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / self.losses.len().max(1) as f64

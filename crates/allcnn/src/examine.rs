@@ -49,7 +49,7 @@ impl Which {
 pub struct Examination {
     /// Other data than that of the run.
     pub data: Option<String>,
-    /// Which splits of other data are what, where their names do not tell.
+    /// What is said of other data where it does not tell itself.
     pub reading: data::Reading,
     /// Which images.
     pub split: Split,
@@ -253,7 +253,7 @@ pub fn open(
 
 /// The images of the split, labelled by the place of their class among the network's. Names that are written alike are the
 /// same, in whatever Unicode form.
-fn relabelled(data: &mut DataSet, split: Split, known: &[String]) -> Result<Images, Error> {
+pub(crate) fn relabelled(data: &mut DataSet, split: Split, known: &[String]) -> Result<Images, Error> {
     let mut images = split.take(data)?;
     let alike = |name: &str| name.nfc().collect::<String>();
     let known_alike: Vec<String> = known.iter().map(|class| alike(class)).collect();

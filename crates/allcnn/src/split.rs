@@ -43,6 +43,18 @@ impl Split {
         }
     }
 
+    /// All of them, in order.
+    pub const ALL: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
+
+    /// Its images.
+    pub fn of(self, data: &DataSet) -> &Images {
+        match self {
+            Split::Train => &data.train,
+            Split::Validation => &data.validation,
+            Split::Test => &data.test,
+        }
+    }
+
     /// Takes its images out of a data set.
     ///
     /// # Errors

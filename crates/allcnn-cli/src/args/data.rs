@@ -7,7 +7,8 @@ use allcnn::data::Holdout;
 use allcnn::data::fetch::FetchTarget;
 use clap::{Args, Subcommand};
 
-use super::{ReadingArgs, TEMPLATE};
+use super::{Common, ReadingArgs, TEMPLATE};
+use crate::values::{DeviceChoice, count, similarity};
 
 /// `allcnn data`.
 #[derive(Debug, Subcommand)]
@@ -35,12 +36,79 @@ pub enum DataCommand {
     /// Decode every image and name the bad ones
     #[command(
         help_template = TEMPLATE,
-        before_help = "Examples:\n  allcnn data verify photos/\n  allcnn data verify images.tar.gz --json\n  allcnn data verify ILSVRC2012/ --on-disk"
+        before_help = "Examples:
+  allcnn data verify photos/
+  allcnn data verify images.tar.gz --json
+  allcnn data verify ILSVRC2012/ --on-disk
+  allcnn data verify photos/ --near --out near.html        pictures that are nearly the same, side by side
+  allcnn data verify photos/ --near --run runs/NAME        nearly the same to a network"
     )]
-    Verify(DataInfoArgs),
+    Verify(DataVerifyArgs),
+    /// Name the images whose labels a trained network doubts most
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn data suspects runs/NAME                           of the images that were kept from its training
+  allcnn data suspects runs/NAME --out suspects.html       with pictures and what in them speaks for another class
+  allcnn data suspects runs/NAME --data more/ --top 500 --json",
+        after_help = "The less probability the network gives to an image's class, the earlier the image comes (self-confidence:
+Northcutt et al. 2021, Confident learning). Images that it was trained on are left out."
+    )]
+    Suspects(DataSuspectsArgs),
 }
 
-/// `allcnn data info` and `allcnn data verify`.
+/// `allcnn data verify`.
+#[derive(Debug, Args)]
+pub struct DataVerifyArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub look: DataInfoArgs,
+    /// Find pictures that are nearly the same too: compressed again, brightened, scaled, moved by a little
+    #[arg(long)]
+    pub near: bool,
+    /// Compare what this run's network makes of the pictures, instead of the pictures
+    #[arg(long, value_name = "RUN", requires = "near")]
+    pub run: Option<PathBuf>,
+    /// From this similarity on, two pictures are nearly the same (1: equal) [default: 0.97, with --run 0.99]
+    #[arg(long, value_name = "X", value_parser = similarity, requires = "near", allow_negative_numbers = true)]
+    pub similarity: Option<f32>,
+    /// Write a page that shows them side by side
+    #[arg(long, value_name = "FILE.html", requires = "near")]
+    pub out: Option<PathBuf>,
+    /// Where to compute with --run: cpu, cuda, cuda:N or auto
+    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = str::parse::<DeviceChoice>)]
+    pub device: DeviceChoice,
+    /// Threads to use; the result does not depend on it [default: all]
+    #[arg(long, value_name = "N", value_parser = count::<usize>(1024))]
+    pub threads: Option<usize>,
+}
+
+/// `allcnn data suspects`.
+#[derive(Debug, Args)]
+pub struct DataSuspectsArgs {
+    /// A run folder
+    pub run: PathBuf,
+    /// Where the run's data is now, or other data with the same classes; of that all images are looked at
+    #[arg(long)]
+    pub data: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub reading: ReadingArgs,
+    /// How many are named and shown
+    #[arg(long, value_name = "N", default_value = "100", value_parser = count::<usize>(100_000))]
+    pub top: usize,
+    /// Write a page that shows them, with what in each speaks for the class that the network says
+    #[arg(long, value_name = "FILE.html")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+}
+
+/// `allcnn data info`, and how `allcnn data verify` reads.
 #[derive(Debug, Args)]
 pub struct DataInfoArgs {
     /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files

@@ -21,7 +21,7 @@ use crate::device;
 
 /// Runs a command.
 pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
-    device::use_threads(command.common().and_then(|common| common.threads))?;
+    device::use_threads(command.threads())?;
     match command {
         Command::Train(arguments) => train::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),

@@ -7,7 +7,9 @@ mod confusion;
 pub(crate) mod curves;
 pub(crate) mod dots;
 pub(crate) mod html;
+mod near;
 mod pictures;
+mod suspects;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use crate::atomic_file::write_atomically;
 use crate::data::Ignored;
 use crate::shown::PathText;
 use html::{duration, percent, text, thousands};
+pub use near::write_near;
+pub use suspects::{SuspectPicture, write_suspects};
 
 /// What a page tells. Empty parts are left out of it.
 #[derive(Clone, Debug, Default)]
@@ -153,13 +157,18 @@ pub struct Error {
 /// Panics when the parts do not fit together: a confusion matrix that is not classes x classes, pictures or weights
 /// of another length than their size says.
 pub fn write(report: &Report, path: &Path) -> Result<(), Error> {
-    let page = page(report, path)?;
-    write_atomically(path, page.as_bytes()).map_err(|source| Error { path: path.to_owned(), source })
+    write_page(render(report), path)
 }
 
 /// The page for `path`. Panics as [`write`].
 pub(crate) fn page(report: &Report, path: &Path) -> Result<String, Error> {
     render(report).map_err(|source| Error { path: path.to_owned(), source })
+}
+
+/// Writes a page that was made.
+fn write_page(page: io::Result<String>, path: &Path) -> Result<(), Error> {
+    page.and_then(|page| write_atomically(path, page.as_bytes()))
+        .map_err(|source| Error { path: path.to_owned(), source })
 }
 
 /// The page.
@@ -204,6 +213,11 @@ fn figures(report: &Report) -> String {
         let speed = format!("{} images/s", thousands(report.images_per_s));
         cards.push(("Training time", duration(report.seconds), vec![speed]));
     }
+    figure_cards(cards)
+}
+
+/// Figures beside each other, where the page begins.
+fn figure_cards(cards: Vec<Card>) -> String {
     let cards = cards.into_iter().map(|(name, value, details)| {
         let details = details.iter().map(|detail| format!(r#"<dd class="detail">{}</dd>"#, text(detail)));
         let details: String = details.collect();

@@ -27,7 +27,7 @@ pub fn png(pixels: &[u8], height: usize, width: usize, color: ColorType) -> io::
 }
 
 /// Pictures beside each other over a caption; `caption` is safe already, `title` is not.
-fn figure(pictures: &[&Picture], title: &str, caption: &str) -> io::Result<String> {
+pub(super) fn figure(pictures: &[&Picture], title: &str, caption: &str) -> io::Result<String> {
     let title = text(title);
     let smooth = pictures.iter().any(|picture| picture.width >= SMOOTH);
     let class = if smooth { "card smooth" } else { "card" };
@@ -41,8 +41,18 @@ fn figure(pictures: &[&Picture], title: &str, caption: &str) -> io::Result<Strin
     ))
 }
 
+/// A picture over its caption, in a card that is there already; `caption` is safe already, `title` is not.
+pub(super) fn tile(picture: &Picture, title: &str, caption: &str) -> io::Result<String> {
+    let title = text(title);
+    let address = png(&picture.rgb, picture.height, picture.width, ColorType::Rgb)?;
+    let class = if picture.width >= SMOOTH { " class=\"smooth\"" } else { "" };
+    Ok(format!(
+        "<figure{class} title=\"{title}\"><img alt=\"{title}\" src=\"{address}\"><figcaption>{caption}</figcaption></figure>\n"
+    ))
+}
+
 /// Figures in as many columns as fit; wider ones where pictures stand beside each other.
-fn figures(most_together: usize, figures: &str) -> String {
+pub(super) fn figures(most_together: usize, figures: &str) -> String {
     let class = if most_together > 1 { "gallery pairs" } else { "gallery" };
     format!("<div class=\"{class}\">\n{figures}</div>")
 }

@@ -36,7 +36,7 @@ impl<'a, D: Device> Explained<'a, D> {
     }
 
     /// What spoke for a class in each image: (image, class).
-    fn pictures(&mut self, wanted: &[(usize, usize)]) -> Result<Vec<Picture>, Error> {
+    pub fn pictures(&mut self, wanted: &[(usize, usize)]) -> Result<Vec<Picture>, Error> {
         let geometry = self.samples.geometry();
         let places: Vec<u32> = wanted.iter().map(|&(image, _)| image as u32).collect();
         let mut images = vec![0.0; wanted.len() * geometry.len()];
@@ -67,7 +67,7 @@ fn plain(error: visualise::Error) -> Error {
 }
 
 /// An image as it was before preprocessing.
-fn original(images: &Images, image: usize) -> Result<Picture, Error> {
+pub fn original(images: &Images, image: usize) -> Result<Picture, Error> {
     let rgb = images.read(image)?.into_owned();
     Ok(Picture { rgb, height: images.height, width: images.width })
 }

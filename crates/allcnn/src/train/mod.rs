@@ -5,7 +5,7 @@ mod budget;
 mod checkpoint;
 mod clock;
 mod error;
-mod explained;
+pub(crate) mod explained;
 mod figures;
 mod final_test;
 mod health;

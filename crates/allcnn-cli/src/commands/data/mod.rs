@@ -1,14 +1,16 @@
-//! `allcnn data`: looks at data, fetches, converts and verifies it.
+//! `allcnn data`: looks at data, fetches, converts and verifies it, and looks for suspect labels.
+
+mod suspects;
+mod verify;
 
 use std::ffi::OsStr;
 use std::process::ExitCode;
 
-use allcnn::data::verify::{Summary, Verification, verify};
+use allcnn::data::verify::Summary;
 use allcnn::data::{self, DataSet, Framing, Ignored, Kind, Options, convert, fetch};
 use allcnn::shown::{PathText, escaped};
 
 use crate::args::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs};
-use crate::failure::EXIT_FAILED;
 use crate::output::{self, Align, Table, thousands};
 use crate::progress::Progress;
 use crate::training_progress::LoadingProgress;
@@ -26,7 +28,8 @@ pub fn run(command: &DataCommand) -> anyhow::Result<ExitCode> {
         DataCommand::Info(arguments) => info(arguments),
         DataCommand::Fetch(arguments) => fetch_archive(arguments),
         DataCommand::Convert(arguments) => convert_data(arguments),
-        DataCommand::Verify(arguments) => verify_data(arguments),
+        DataCommand::Verify(arguments) => verify::run(arguments),
+        DataCommand::Suspects(arguments) => suspects::run(arguments),
     }
 }
 
@@ -53,17 +56,6 @@ fn info(arguments: &DataInfoArgs) -> anyhow::Result<ExitCode> {
         output::text(&words(&summary))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn verify_data(arguments: &DataInfoArgs) -> anyhow::Result<ExitCode> {
-    let options = Options { max_bad_percent: 100.0, ..options(arguments) };
-    let found = verify(&open(&arguments.data, &options, arguments.quiet)?);
-    if arguments.json {
-        output::json(&found)?;
-    } else {
-        output::text(&format!("{}\n{}", words(&found.summary), findings(&found)))?;
-    }
-    Ok(if found.clean { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
 }
 
 fn fetch_archive(arguments: &DataFetchArgs) -> anyhow::Result<ExitCode> {
@@ -155,28 +147,6 @@ fn ignored(ignored: &[Ignored]) -> String {
     let mut text: String = ignored.iter().take(MOST_LISTED).map(line).collect();
     if let Some(more) = ignored.len().checked_sub(MOST_LISTED).filter(|more| *more > 0) {
         text += &format!("... and {more} more such lines; --json has all\n");
-    }
-    text
-}
-
-fn findings(found: &Verification) -> String {
-    if found.clean && found.repeated_in_train == 0 {
-        return "every image can be read, and none is there twice\n".to_owned();
-    }
-    let mut text = String::new();
-    let mut line = |count: usize, what: &str| {
-        if count > 0 {
-            text += &format!("{} {what}\n", thousands(count as u64));
-        }
-    };
-    line(found.summary.skipped.len(), "files cannot be read");
-    line(found.test_images_in_train, "test images are among the training images too");
-    line(found.validation_images_in_train, "validation images are among the training images too");
-    line(found.test_images_in_validation, "test images are among the validation images too");
-    line(found.repeated_in_train, "training images are there more than once");
-    line(found.contradicting_labels, "equal images have different classes");
-    for (earlier, later) in found.equal.iter().take(MOST_LISTED) {
-        text += &format!("  {} = {}\n", escaped(earlier), escaped(later));
     }
     text
 }

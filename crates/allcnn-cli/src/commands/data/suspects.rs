@@ -1,0 +1,108 @@
+//! `allcnn data suspects`: the images whose labels a run's network doubts most.
+
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+
+use allcnn::report;
+use allcnn::run::RunFolder;
+use allcnn::shown::{PathText, escaped};
+use allcnn::suspects::{Search, Suspects, find};
+use allcnn::train::Event;
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::args::DataSuspectsArgs;
+use crate::commands::picture;
+use crate::device::{self, on_device};
+use crate::output::{self, Align, Table, thousands};
+use crate::progress::{Progress, Unit};
+use crate::streams;
+use crate::training_progress::LoadingProgress;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    run: String,
+    #[serde(flatten)]
+    suspects: &'a Suspects,
+}
+
+/// Looks for suspects and shows them.
+pub fn run(arguments: &DataSuspectsArgs) -> anyhow::Result<ExitCode> {
+    if let Some(page) = &arguments.out {
+        picture::check_name("--out", page, "html")?;
+    }
+    let run = RunFolder::open(&arguments.run)?;
+    let device = device::open(&arguments.common)?;
+    let search = Search {
+        data: arguments.data.clone(),
+        reading: arguments.reading.reading(),
+        top: arguments.top,
+        pictures: arguments.out.is_some(),
+    };
+    let progress = Progress::new(arguments.common.quiet);
+    let mut loading = LoadingProgress::new(progress);
+    let mut observer = |event: Event<'_>| match event {
+        Event::Loading(at) => loading.show(at),
+        Event::Warning(text) => streams::warning(text),
+        _ => {}
+    };
+    let mut task = None;
+    let mut done = |done: usize, total: usize| {
+        let task = task.get_or_insert_with(|| progress.task("looking", total as u64, Unit::Things));
+        task.set(done as u64, String::new);
+    };
+    let never = AtomicBool::new(false); // there is nothing to save: Ctrl-C simply ends the program
+    let found = on_device!(device, |device| find(&device, &run, &search, &never, &mut observer, &mut done))?
+        .context("the search was stopped")?;
+    drop((task, loading));
+    if let Some(page) = &arguments.out {
+        report::write_suspects(&found, &run.path().shown(), page)?;
+    }
+    if arguments.json {
+        output::json(&Document { run: run.path().text(), suspects: &found })?;
+    } else {
+        output::text(&words(&found, &run))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was looked at, and the suspects, the most suspect first.
+fn words(found: &Suspects, run: &RunFolder) -> String {
+    let number = |count: usize| thousands(count as u64);
+    let splits = found.splits.iter().map(|counted| format!("{} {}", number(counted.images), counted.split));
+    let mut text = format!(
+        "{} on {} images of {}\n",
+        run.path().shown(),
+        splits.collect::<Vec<_>>().join(" and "),
+        escaped(&found.data)
+    );
+    if found.trained_on > 0 {
+        text += &format!("{} images are left out: they were trained on\n", number(found.trained_on));
+    }
+    text += &format!(
+        "{} are taken for another class, {} confidently (by confident learning)\n\n",
+        number(found.predicted_otherwise),
+        number(found.confident_otherwise)
+    );
+    let mut table = Table::new(&[
+        ("given", Align::Left),
+        ("probability", Align::Right),
+        ("says", Align::Left),
+        ("probability", Align::Right),
+        ("split", Align::Left),
+        ("file", Align::Left),
+    ]);
+    let percent = |probability: f32| format!("{:.2} %", 100.0 * probability);
+    for suspect in &found.suspects {
+        table.row([
+            suspect.label.clone(),
+            percent(suspect.label_probability),
+            suspect.predicted.clone(),
+            percent(suspect.predicted_probability),
+            suspect.split.to_string(),
+            suspect.file.clone(),
+        ]);
+    }
+    text + &table.to_string()
+}

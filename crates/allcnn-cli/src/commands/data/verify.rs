@@ -1,0 +1,165 @@
+//! `allcnn data verify`: decodes every image, finds equal ones, and with `--near` those that are nearly the same.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use allcnn::data::near::{self, Compared, Near, NearGroup};
+use allcnn::data::verify::{Verification, verify};
+use allcnn::data::{self, DataSet, Error, Options};
+use allcnn::run::RunFolder;
+use allcnn::shown::escaped;
+use allcnn::{near_features, report};
+use serde::Serialize;
+
+use super::{MOST_LISTED, open, options, words};
+use crate::args::{Common, DataVerifyArgs};
+use crate::commands::picture;
+use crate::device::{self, on_device};
+use crate::failure::EXIT_FAILED;
+use crate::output::{self, thousands};
+use crate::progress::Progress;
+use crate::training_progress::LoadingProgress;
+
+/// Height and width at which pictures without classes are compared.
+const LOOSE: (usize, usize) = (96, 96);
+/// Images of one group that are listed.
+const MOST_OF_GROUP: usize = 10;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    found: &'a Verification,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    near: Option<&'a Near>,
+}
+
+/// Verifies and shows. The exit code is that of failure where files cannot be read, images of one split are in another, or
+/// equal ones have different classes; images that are nearly the same do not change it.
+pub fn run(arguments: &DataVerifyArgs) -> anyhow::Result<ExitCode> {
+    let look = &arguments.look;
+    if let Some(page) = &arguments.out {
+        picture::check_name("--out", page, "html")?;
+    }
+    let run = arguments.run.as_deref().map(RunFolder::open).transpose()?;
+    let set = open_any(arguments)?;
+    let found = verify(&set);
+    let near = arguments.near.then(|| find_near(arguments, run.as_ref(), &set)).transpose()?;
+    if let (Some(page), Some(near)) = (&arguments.out, &near) {
+        report::write_near(near, &set, page)?;
+    }
+    if look.json {
+        output::json(&Document { found: &found, near: near.as_ref() })?;
+    } else {
+        let near = near.as_ref().map(near_words).unwrap_or_default();
+        output::text(&format!("{}\n{}{near}", words(&found.summary), findings(&found)))?;
+    }
+    Ok(if found.clean { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
+}
+
+/// Opens the data. Where pictures are to be compared, they need no classes.
+fn open_any(arguments: &DataVerifyArgs) -> anyhow::Result<DataSet> {
+    let look = &arguments.look;
+    let wanted = Options { max_bad_percent: 100.0, ..options(look) };
+    let opened = open(&look.data, &wanted, look.quiet);
+    let without_classes = |error: &anyhow::Error| {
+        arguments.near && matches!(error.downcast_ref::<Error>(), Some(Error::NoClasses(_)))
+    };
+    match opened {
+        Err(error) if without_classes(&error) => {
+            let progress = Progress::new(look.quiet);
+            let mut loading = LoadingProgress::new(progress);
+            let wanted = Options { size: Some(LOOSE), ..wanted };
+            let set = data::open_loose_set(Path::new(&look.data), &wanted, &mut |at| loading.show(at))?;
+            loading.end();
+            progress.note("note: there are no class folders; all pictures are compared, without classes");
+            Ok(set)
+        }
+        opened => opened,
+    }
+}
+
+fn find_near(arguments: &DataVerifyArgs, run: Option<&RunFolder>, set: &DataSet) -> anyhow::Result<Near> {
+    let quiet = arguments.look.quiet;
+    let mut loading = LoadingProgress::new(Progress::new(quiet));
+    let mut show = |at| loading.show(at);
+    let Some(run) = run else {
+        return Ok(near::find(set, arguments.similarity.unwrap_or(near::LEAST_SIMILARITY), &mut show));
+    };
+    let least = arguments.similarity.unwrap_or(near_features::LEAST_SIMILARITY);
+    let common = Common { device: arguments.device, threads: arguments.threads, quiet, verbose: false };
+    let device = device::open(&common)?;
+    Ok(on_device!(device, |device| near_features::find(&device, run, set, least, &mut show))?)
+}
+
+fn findings(found: &Verification) -> String {
+    if found.clean && found.repeated_in_train == 0 {
+        return "every image can be read, and none is there twice\n".to_owned();
+    }
+    let mut text = String::new();
+    let mut line = |count: usize, what: &str| {
+        if count > 0 {
+            text += &format!("{} {what}\n", thousands(count as u64));
+        }
+    };
+    line(found.summary.skipped.len(), "files cannot be read");
+    line(found.test_images_in_train, "test images are among the training images too");
+    line(found.validation_images_in_train, "validation images are among the training images too");
+    line(found.test_images_in_validation, "test images are among the validation images too");
+    line(found.repeated_in_train, "training images are there more than once");
+    line(found.contradicting_labels, "equal images have different classes");
+    for (earlier, later) in found.equal.iter().take(MOST_LISTED) {
+        text += &format!("  {} = {}\n", escaped(earlier), escaped(later));
+    }
+    text
+}
+
+/// What was found nearly the same, and the first groups of it.
+fn near_words(near: &Near) -> String {
+    let what = match near.compared {
+        Compared::Pictures => "nearly the same",
+        Compared::Features => "nearly the same to the network",
+    };
+    let number = |count: usize| thousands(count as u64);
+    let left_out = match near.left_out {
+        0 => String::new(),
+        left_out => format!("; {} that cannot be read are left out", number(left_out)),
+    };
+    let mut text = format!(
+        "\n{what}, from a similarity of {} on, among {} images{left_out}\n",
+        near.least_similarity,
+        number(near.images)
+    );
+    if near.groups.is_empty() {
+        return text + "no two images\n";
+    }
+    for (count, what) in [
+        (near.test_images_near_train, "test images are near training images"),
+        (near.validation_images_near_train, "validation images are near training images"),
+        (near.test_images_near_validation, "test images are near validation images"),
+        (near.groups_across_splits, "groups are across splits"),
+        (near.groups_within_split, "groups are within a split"),
+        (near.groups_with_different_labels, "groups have images of different classes"),
+    ] {
+        if count > 0 {
+            text += &format!("{} {what}\n", number(count));
+        }
+    }
+    text.extend(near.groups.iter().take(MOST_LISTED).map(group_line));
+    if let Some(more) = near.groups.len().checked_sub(MOST_LISTED).filter(|more| *more > 0) {
+        text += &format!("... and {} more groups; --json has all\n", number(more));
+    }
+    text
+}
+
+/// A group in a line.
+fn group_line(group: &NearGroup) -> String {
+    let image = |image: &near::NearImage| {
+        format!("{} ({}, {})", escaped(&image.file), image.split, escaped(&image.class))
+    };
+    let mut images: Vec<String> = group.images.iter().take(MOST_OF_GROUP).map(image).collect();
+    if let Some(more) = group.images.len().checked_sub(MOST_OF_GROUP).filter(|more| *more > 0) {
+        images.push(format!("{} more", thousands(more as u64)));
+    }
+    format!("  {:.3}  {}\n", group.similarity, images.join(" ~ "))
+}

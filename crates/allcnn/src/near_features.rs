@@ -1,0 +1,203 @@
+//! Images that are nearly the same to a run's network: by the cosine of its last hidden features.
+
+use allcnn_device::Device;
+use rayon::prelude::*;
+
+use crate::data::decode::{Picture, resize};
+use crate::data::near::{Compared, Near, Place, groups};
+use crate::data::{DataSet, Progress, Stage};
+use crate::input::InputTransform;
+use crate::net::Network;
+use crate::plan::{Mode, Plan, PlanPurpose};
+use crate::predict::trained;
+use crate::preprocess::Geometry;
+use crate::run::RunFolder;
+use crate::train::Error;
+use crate::visualise::FilterChoice;
+
+/// From this cosine on, two images are nearly the same to a network. Images of one class are much alike to it: of 6,000
+/// different ones of `shapes`, 1,587 are in groups from 0.97 on, 233 from 0.99 on.
+pub const LEAST_SIMILARITY: f32 = 0.99;
+/// Images that are shown to the network at a time.
+const BATCH: usize = 128;
+/// 64-bit words of the hash by which pairs are found.
+const WORDS: usize = 4;
+/// The hashes of vectors at an angle differ in a share of angle / 180 degrees of their bits, on the average (Charikar 2002,
+/// "Similarity estimation techniques from rounding algorithms"). Pairs are looked at up to so many deviations above it.
+const DEVIATIONS: f64 = 3.0;
+
+/// Finds the images of `set` whose features have a cosine of at least `least`: the outputs of the layer below the last one
+/// with weights, averaged over the image, less their mean over all images. Images on disk that cannot be read are left out and
+/// counted.
+///
+/// # Errors
+/// A damaged run; a network without hidden layers; failures of the device.
+pub fn find<D: Device>(
+    device: &D,
+    run: &RunFolder,
+    set: &DataSet,
+    least: f32,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Near, Error> {
+    let all = Place::all(set);
+    let (places, mut features) = features(device, run, set, &all, progress)?;
+    normalize(&mut features);
+    let hashes: Vec<[u64; WORDS]> = features.par_iter().map(|features| hash(features)).collect();
+    let similarity = |one: usize, other: usize| {
+        let products = features[one].iter().zip(&features[other]).map(|(a, b)| a * b);
+        Some(products.sum::<f32>()).filter(|cosine| *cosine >= least)
+    };
+    let total = Some(all.len() as u64);
+    let mut done = |done: usize| progress(Progress { stage: Stage::Comparing, done: done as u64, total });
+    let groups = groups(&hashes, most_bits(least), similarity, &mut done);
+    let left_out = all.len() - places.len();
+    Ok(Near { left_out, ..Near::of(set, Compared::Features, least, &places, groups) })
+}
+
+/// In how many bits the hashes of vectors with this cosine differ at most.
+fn most_bits(cosine: f32) -> u32 {
+    let bits = (64 * WORDS) as f64;
+    let share = f64::from(cosine).clamp(-1.0, 1.0).acos() / std::f64::consts::PI;
+    (bits * share + DEVIATIONS * (bits * share * (1.0 - share)).sqrt()).ceil() as u32
+}
+
+/// The network up to its last hidden layer, averaged over the image.
+fn hidden(network: &Network) -> Result<Network, Error> {
+    let layers = network.layers();
+    let last = layers.iter().rposition(|layer| layer.kind().is_conv()).unwrap_or(0);
+    let Some(below) = last.checked_sub(1) else {
+        let name = network.name();
+        return Err(Error::Mismatch(format!(
+            "the network {name} has no hidden layer whose features could be compared\n\
+             leave out --run to compare the pictures, or give another run"
+        )));
+    };
+    let choice = FilterChoice::new(network, layers[below].name(), None);
+    choice.map(|choice| choice.network().clone()).map_err(|error| Error::Mismatch(error.to_string()))
+}
+
+/// The features of the images that can be read, and which these are.
+fn features<D: Device>(
+    device: &D,
+    run: &RunFolder,
+    set: &DataSet,
+    all: &[Place],
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Vec<Place>, Vec<Vec<f32>>), Error> {
+    let checkpoint = run.read_best()?;
+    let transform = InputTransform::of(run, &checkpoint.network)?;
+    let parameters = trained(device, &checkpoint)?;
+    let network = hidden(&checkpoint.network)?;
+    let (batch, channels) = (BATCH.min(all.len().max(1)), network.classes());
+    let mut plan = Plan::new(device, &network, batch, PlanPurpose::Inference)?;
+    plan.fix_weights(&parameters)?;
+    let mut inputs = vec![0.0; batch * transform.input().len()];
+    let (targets, mut outputs) = (vec![0.0; batch * channels], vec![0.0; batch * channels]);
+    let (mut places, mut features) = (Vec::with_capacity(all.len()), Vec::with_capacity(all.len()));
+    for block in all.chunks(batch) {
+        let read: Vec<Option<Vec<u8>>> =
+            block.par_iter().map(|place| pixels(set, *place, transform.pictures())).collect();
+        places.extend(block.iter().zip(&read).filter(|(_, read)| read.is_some()).map(|(place, _)| *place));
+        let read: Vec<Vec<u8>> = read.into_iter().flatten().collect();
+        transform.apply(&read.concat(), &mut inputs[..read.len() * transform.input().len()]);
+        plan.upload(&inputs, &targets)?;
+        plan.forward(&parameters, Mode::Evaluate);
+        plan.logits(&mut outputs)?;
+        features.extend(outputs.chunks_exact(channels).take(read.len()).map(<[f32]>::to_vec));
+        let total = Some(all.len() as u64);
+        progress(Progress { stage: Stage::Reading, done: features.len() as u64, total });
+    }
+    Ok((places, features))
+}
+
+/// An image in the size that the network takes; nothing where it cannot be read.
+fn pixels(set: &DataSet, place: Place, geometry: Geometry) -> Option<Vec<u8>> {
+    let (images, index) = place.of(set);
+    let picture =
+        Picture { height: images.height, width: images.width, pixels: images.read(index).ok()?.into_owned() };
+    Some(resize(picture, geometry.height, geometry.width).ok()?.pixels)
+}
+
+/// Takes the mean over all from each vector and makes its length 1. One that is the mean stays 0 and is like no other.
+fn normalize(vectors: &mut [Vec<f32>]) {
+    let Some(length) = vectors.first().map(Vec::len) else { return };
+    let mut mean = vec![0f64; length];
+    for vector in vectors.iter() {
+        mean.iter_mut().zip(vector).for_each(|(mean, value)| *mean += f64::from(*value));
+    }
+    let count = vectors.len() as f64;
+    vectors.par_iter_mut().for_each(|vector| {
+        vector.iter_mut().zip(&mean).for_each(|(value, mean)| *value -= (mean / count) as f32);
+        let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+        if norm > 0.0 {
+            vector.iter_mut().for_each(|value| *value /= norm);
+        }
+    });
+}
+
+/// On which side of each of 256 fixed hyperplanes a vector lies.
+fn hash(vector: &[f32]) -> [u64; WORDS] {
+    let mut hash = [0; WORDS];
+    for plane in 0..64 * WORDS {
+        let mut sum = 0.0;
+        for (place, value) in vector.iter().enumerate() {
+            sum += if side(plane as u32, place as u32) { *value } else { -value };
+        }
+        hash[plane / 64] |= u64::from(sum > 0.0) << (plane % 64);
+    }
+    hash
+}
+
+/// The sign of a hyperplane's normal at a place: fixed, and as if drawn (the last steps of MurmurHash3).
+fn side(plane: u32, place: u32) -> bool {
+    let mut bits = plane.wrapping_mul(0x9E37_79B9) ^ place.wrapping_mul(0x85EB_CA6B).wrapping_add(1);
+    bits = (bits ^ bits >> 16).wrapping_mul(0x85EB_CA6B);
+    bits = (bits ^ bits >> 13).wrapping_mul(0xC2B2_AE35);
+    (bits ^ bits >> 16) & 1 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_tell_angles() {
+        let vector = |angle: f32| {
+            let mut vector = vec![0.0; 192];
+            (vector[3], vector[100]) = (angle.cos(), angle.sin());
+            vector[7] = 2.0 * angle.cos();
+            vector[150] = -2.0 * angle.sin();
+            vector
+        };
+        // The two vectors of four places are at right angles, so the angle between any two is the difference.
+        let one = hash(&vector(0.0));
+        for degrees in [5f32, 20.0, 60.0, 90.0] {
+            let other = hash(&vector(degrees.to_radians()));
+            let differ: u32 = one.iter().zip(&other).map(|(a, b)| (a ^ b).count_ones()).sum();
+            assert!(differ <= most_bits(degrees.to_radians().cos()), "{degrees}: {differ}");
+            let expected = 256.0 * degrees / 180.0;
+            assert!((differ as f32) > expected / 2.0 - 4.0, "{degrees}: {differ}");
+        }
+    }
+
+    #[test]
+    fn vectors_lose_their_mean_and_length() {
+        let mut vectors =
+            vec![vec![1.0, 5.0], vec![3.0, 5.0], vec![2.0, 8.0], vec![2.0, 2.0], vec![2.0, 5.0]];
+        normalize(&mut vectors);
+        assert_eq!(vectors, [[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, -1.0], [0.0, 0.0]]);
+    }
+
+    #[test]
+    fn a_network_of_one_layer_has_no_features() {
+        let network = |layers: &str| {
+            let text = format!("name = \"one\"\ninput = [8, 8, 3]\nclasses = 2\nlayers = [{layers}]");
+            Network::from_toml(&text).unwrap()
+        };
+        let last = r#"{ conv = "classes", kernel = 1 }, { global_average = true }"#;
+        let error = hidden(&network(last)).unwrap_err().to_string();
+        assert!(error.contains("one") && error.contains("--run"), "{error}");
+        let hidden = hidden(&network(&format!("{{ conv = 5, kernel = 3 }}, {last}"))).unwrap();
+        assert_eq!(hidden.classes(), 5);
+    }
+}

@@ -1,0 +1,154 @@
+//! The page of images that are nearly the same.
+
+use std::io;
+use std::path::Path;
+
+use super::html::{self, text, thousands};
+use super::{Error, Picture, figure_cards, pictures, write_page};
+use crate::data::DataSet;
+use crate::data::near::{Compared, Near, NearGroup, NearImage};
+use crate::run::PROGRAM;
+
+/// Groups on a page.
+const MOST_GROUPS: usize = 200;
+/// Pictures of one group on a page.
+const MOST_PICTURES: usize = 24;
+/// The longest side of a picture, in pixels.
+const SIDE: usize = 128;
+/// More pictures than this take the page's whole width.
+const BESIDE: usize = 4;
+
+/// Writes the page of what was found in `set` to `path`, atomically: at most 200 groups, at most 24 pictures of each.
+///
+/// # Errors
+/// A place that cannot be written; a picture on disk that cannot be read any more.
+pub fn write_near(near: &Near, set: &DataSet, path: &Path) -> Result<(), Error> {
+    write_page(render(near, set), path)
+}
+
+fn render(near: &Near, set: &DataSet) -> io::Result<String> {
+    let shown = near.groups.len().min(MOST_GROUPS);
+    let (across, within) = near.groups[..shown].split_at(near.groups_across_splits.min(shown));
+    let body = figures(near)
+        + &section("Across splits", across, near.groups_across_splits, set)?
+        + &section("Within a split", within, near.groups_within_split, set)?
+        + &html::section(!near.groups.is_empty(), "Nothing found", "No two images are nearly the same.", "");
+    let below = format!("{} images of {}, {}", thousands(near.images as f64), set.name, compared(near));
+    Ok(html::page("Nearly the same", &below, &body, PROGRAM))
+}
+
+/// What was compared and from where on images are near.
+fn compared(near: &Near) -> String {
+    let what = match near.compared {
+        Compared::Pictures => "the pictures compared",
+        Compared::Features => "a network's features compared",
+    };
+    let left_out = match near.left_out {
+        0 => String::new(),
+        left_out => format!("; {} that cannot be read are left out", thousands(left_out as f64)),
+    };
+    format!("{what}; near from a similarity of {} on{left_out}", near.least_similarity)
+}
+
+fn figures(near: &Near) -> String {
+    let number = |count: usize| thousands(count as f64);
+    let groups = |count: usize| if count == 1 { "group" } else { "groups" }.to_owned();
+    let mut cards = vec![
+        ("Across splits", number(near.groups_across_splits), vec![groups(near.groups_across_splits)]),
+        ("Within a split", number(near.groups_within_split), vec![groups(near.groups_within_split)]),
+        (
+            "Different classes",
+            number(near.groups_with_different_labels),
+            vec![groups(near.groups_with_different_labels)],
+        ),
+    ];
+    for (name, images, other) in [
+        ("Test images", near.test_images_near_train, "near a training image"),
+        ("Validation images", near.validation_images_near_train, "near a training image"),
+        ("Test images", near.test_images_near_validation, "near a validation image"),
+    ] {
+        if images > 0 {
+            cards.push((name, number(images), vec![other.to_owned()]));
+        }
+    }
+    figure_cards(cards)
+}
+
+/// A section of those of its `total` groups that are shown.
+fn section(title: &str, groups: &[NearGroup], total: usize, set: &DataSet) -> io::Result<String> {
+    let cards: String = groups.iter().map(|shown| group(shown, set)).collect::<io::Result<_>>()?;
+    let note = match total - groups.len() {
+        0 => String::new(),
+        _ => format!(
+            "{} of {} groups are shown; --json lists all.",
+            thousands(groups.len() as f64),
+            thousands(total as f64)
+        ),
+    };
+    Ok(html::section(total == 0, title, &note, &format!("<div class=\"groups\">\n{cards}</div>")))
+}
+
+/// The pictures of a group beside each other.
+fn group(group: &NearGroup, set: &DataSet) -> io::Result<String> {
+    let shown = group.images.iter().take(MOST_PICTURES);
+    let tiles: String = shown.map(|image| tile(image, set)).collect::<io::Result<_>>()?;
+    let class = if group.images.len() > BESIDE { "card group wide" } else { "card group" };
+    let differ = if group.labels_differ { "<b>different classes</b>" } else { "" };
+    let more = match group.images.len().saturating_sub(MOST_PICTURES) {
+        0 => String::new(),
+        more => format!("<div class=\"said\">and {} more; --json lists all</div>", thousands(more as f64)),
+    };
+    Ok(format!(
+        "<div class=\"{class}\"><div class=\"said\"><span>similarity {:.3}</span>{differ}</div>\
+         <div class=\"tiles\">\n{tiles}</div>{more}</div>\n",
+        group.similarity
+    ))
+}
+
+fn tile(image: &NearImage, set: &DataSet) -> io::Result<String> {
+    let (images, index) = image.place.of(set);
+    let picture = images.thumbnail(index, SIDE).map_err(io::Error::other)?;
+    let picture = Picture { rgb: picture.pixels, height: picture.height, width: picture.width };
+    let caption = format!(
+        "<div>{}, {}</div><div class=\"file\">{}</div>",
+        text(image.split),
+        text(&image.class),
+        text(&image.file)
+    );
+    pictures::tile(&picture, &image.file, &caption)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::near::{Group, Place};
+    use crate::data::shapes;
+
+    #[test]
+    fn what_is_shown_is_limited_and_what_there_is_is_told() {
+        let mut set = shapes::draw(0, 50, 50);
+        set.classes[0] = "<script>".into();
+        let places = Place::all(&set);
+        let pair = |first: usize| Group { members: vec![first, first + 500], similarity: 0.98 };
+        let mut groups: Vec<Group> = (0..250).map(pair).collect();
+        groups.push(Group { members: (400..430).collect(), similarity: 0.99 });
+        let near = Near::of(&set, Compared::Pictures, 0.97, &places, groups);
+        assert_eq!((near.groups_across_splits, near.groups_within_split), (250, 1));
+        assert_eq!(near.test_images_near_train, 250);
+        let page = render(&near, &set).unwrap();
+        assert!(page.contains("200 of 250 groups are shown") && page.contains("0 of 1 groups are shown"));
+        assert_eq!(page.matches("<img").count(), 400);
+        assert!(
+            !page.contains("<script>")
+                && page.contains("&lt;script&gt;")
+                && !page.contains("http:")
+                && !page.contains("https:")
+        );
+        let group = |members: Vec<usize>| vec![Group { members, similarity: 1.0 }];
+        let near = Near::of(&set, Compared::Pictures, 0.97, &places, group((400..430).collect()));
+        let page = render(&near, &set).unwrap();
+        assert!(page.contains("and 6 more; --json lists all") && page.matches("<img").count() == 24);
+        let none = Near::of(&set, Compared::Pictures, 0.97, &places, vec![]);
+        assert!(render(&none, &set).unwrap().contains("No two images are nearly the same."));
+    }
+}

@@ -1,0 +1,116 @@
+//! The page of images whose labels a network doubts.
+
+use std::io;
+use std::path::Path;
+
+use super::html::{self, text, thousands};
+use super::pictures::{figure, figures};
+use super::{Error, Picture, figure_cards, write_page};
+use crate::run::PROGRAM;
+use crate::suspects::{Suspect, Suspects};
+
+/// A suspect as it is shown.
+#[derive(Clone, Debug)]
+pub struct SuspectPicture {
+    /// The image.
+    pub picture: Picture,
+    /// What in it spoke for the class that the network says.
+    pub explanation: Picture,
+}
+
+/// Writes the page of the suspects that `run` found to `path`, atomically. Panics unless there is a picture of each.
+///
+/// # Errors
+/// A place that cannot be written.
+pub fn write_suspects(suspects: &Suspects, run: &str, path: &Path) -> Result<(), Error> {
+    write_page(render(suspects, run), path)
+}
+
+fn render(suspects: &Suspects, run: &str) -> io::Result<String> {
+    assert_eq!(suspects.suspects.len(), suspects.pictures.len(), "suspects and pictures");
+    let shown: String = suspects
+        .suspects
+        .iter()
+        .zip(&suspects.pictures)
+        .map(|(suspect, picture)| card(suspect, picture))
+        .collect::<io::Result<_>>()?;
+    let note = format!(
+        "The {} of {} images whose given class has the least probability, the least first. They were not trained on. Beside \
+         each image is what in it spoke for the class that the network says (guided backpropagation). A doubt is not yet a \
+         wrong label: look at the image.",
+        thousands(suspects.suspects.len() as f64),
+        thousands(suspects.images as f64)
+    );
+    let body = numbers(suspects) + &html::section(shown.is_empty(), "Suspects", &note, &figures(2, &shown));
+    Ok(html::page("Suspect labels", &format!("{}, looked at by {run}", suspects.data), &body, PROGRAM))
+}
+
+fn numbers(suspects: &Suspects) -> String {
+    let splits = suspects.splits.iter();
+    let splits = splits.map(|counted| format!("{} {}", thousands(counted.images as f64), counted.split));
+    let mut looked_at: Vec<String> = splits.collect();
+    if suspects.trained_on > 0 {
+        looked_at.push(format!("{} left out: trained on", thousands(suspects.trained_on as f64)));
+    }
+    let number = |count: usize| thousands(count as f64);
+    figure_cards(vec![
+        ("Images", number(suspects.images), looked_at),
+        ("Another class said", number(suspects.predicted_otherwise), vec![]),
+        ("Confidently so", number(suspects.confident_otherwise), vec!["by confident learning".to_owned()]),
+    ])
+}
+
+fn card(suspect: &Suspect, SuspectPicture { picture, explanation }: &SuspectPicture) -> io::Result<String> {
+    let percent = |probability: f32| format!("{:.1} %", 100.0 * probability);
+    let caption = format!(
+        "<div class=\"said\"><span>given {}</span><span>{}</span></div>\
+         <div class=\"said\"><b>says {}</b><span>{}</span></div><div class=\"file\">{}, {}</div>",
+        text(&suspect.label),
+        percent(suspect.label_probability),
+        text(&suspect.predicted),
+        percent(suspect.predicted_probability),
+        suspect.split,
+        text(&suspect.file)
+    );
+    figure(&[picture, explanation], &suspect.file, &caption)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::split::Split;
+    use crate::suspects::SplitImages;
+
+    #[test]
+    fn the_page_shows_every_suspect_and_nothing_from_outside() {
+        let suspect = |label: &str| Suspect {
+            file: "a & b.png".into(),
+            split: Split::Test,
+            label: label.into(),
+            label_probability: 0.012,
+            predicted: "dog".into(),
+            predicted_probability: 0.95,
+        };
+        let picture = Picture { rgb: vec![9; 12], height: 2, width: 2 };
+        let picture = SuspectPicture { picture: picture.clone(), explanation: picture };
+        let suspects = Suspects {
+            data: "pets".into(),
+            images: 1200,
+            splits: vec![SplitImages { split: Split::Test, images: 1200 }],
+            trained_on: 3,
+            predicted_otherwise: 40,
+            confident_otherwise: 30,
+            suspects: vec![suspect("cat"), suspect("<script>")],
+            pictures: vec![picture.clone(), picture],
+        };
+        let page = render(&suspects, "runs/a").unwrap();
+        for part in ["given cat", "1.2 %", "says dog", "95.0 %", "a &amp; b.png", "3 left out", "1,200 test"]
+        {
+            assert!(page.contains(part), "{part}");
+        }
+        assert_eq!(page.matches("<img").count(), 4);
+        for outside in ["<script>", "http:", "https:"] {
+            assert!(!page.contains(outside), "{outside}");
+        }
+    }
+}

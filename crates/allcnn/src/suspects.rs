@@ -1,0 +1,275 @@
+//! The images whose labels a trained network doubts most.
+//!
+//! Confident learning (Northcutt, Jiang, Chuang 2021, "Confident learning: estimating uncertainty in dataset labels", Journal
+//! of Artificial Intelligence Research 70): an image is the more suspect, the less probability the network gives to its label
+//! (their self-confidence). That says something of images that the network was not trained on only.
+
+use std::sync::atomic::AtomicBool;
+
+use allcnn_device::Device;
+use serde::Serialize;
+
+use crate::data::{Identity, IdentitySet, Images, Reading};
+use crate::data_place::GivenData;
+use crate::evaluate::{Scores, TestSet, Views, score};
+use crate::examine::{known, open, relabelled};
+use crate::plan::{Plan, PlanPurpose};
+use crate::predict::trained;
+use crate::report::SuspectPicture;
+use crate::run::{Manifest, RunFolder};
+use crate::samples::Samples;
+use crate::shown::escaped;
+use crate::split::Split;
+use crate::train::explained::{Explained, original};
+use crate::train::{Checkpoint, Error, Observer};
+
+/// Images that are explained at a time.
+const EXPLAINED: usize = 64;
+
+/// What is looked at.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Search {
+    /// Other data than that of the run.
+    pub data: Option<String>,
+    /// What is said of other data where it does not tell itself.
+    pub reading: Reading,
+    /// How many suspects are named.
+    pub top: usize,
+    /// Whether they are shown: image and explanation.
+    pub pictures: bool,
+}
+
+/// The images whose labels a network doubts most, as `allcnn data suspects --json` prints them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Suspects {
+    /// The data.
+    pub data: String,
+    /// The images that were looked at: none of them was trained on.
+    pub images: usize,
+    /// How many of each split.
+    pub splits: Vec<SplitImages>,
+    /// Images that were left out, because the network was trained on them.
+    pub trained_on: usize,
+    /// Images for which another class is the most probable.
+    pub predicted_otherwise: usize,
+    /// Images that the network is confident to be of another class: the sum beside the diagonal of the confident joint.
+    pub confident_otherwise: usize,
+    /// The most suspect first.
+    pub suspects: Vec<Suspect>,
+    /// The same as pictures, where they were wanted.
+    #[serde(skip)]
+    pub pictures: Vec<SuspectPicture>,
+}
+
+/// A split that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SplitImages {
+    /// The split.
+    pub split: Split,
+    /// Its images.
+    pub images: usize,
+}
+
+/// An image whose label is doubted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Suspect {
+    /// Where it came from.
+    pub file: String,
+    /// Its split.
+    pub split: Split,
+    /// The class that it is given.
+    pub label: String,
+    /// The probability of that class.
+    pub label_probability: f32,
+    /// The most probable class.
+    pub predicted: String,
+    /// The probability of that class.
+    pub predicted_probability: f32,
+}
+
+/// Looks for suspects among the held-out images of a run's own data (validation and test), or among those of other data that
+/// were not trained on. Gives nothing when `stop` became true meanwhile; `done` is told how many images are done, and of how
+/// many.
+///
+/// # Errors
+/// Data that cannot be read, has classes that the network does not know, or no images that were not trained on; a damaged
+/// run; failures of the device.
+pub fn find<D: Device>(
+    device: &D,
+    run: &RunFolder,
+    search: &Search,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+    done: &mut dyn FnMut(usize, usize),
+) -> Result<Option<Suspects>, Error> {
+    let (manifest, checkpoint) = run.trained()?;
+    let preprocessor = run.read_preprocessing()?;
+    let HeldOut { data, images, splits, known } = held_out((run, &manifest), &checkpoint, search, observer)?;
+    let samples = Samples::new(&images, &preprocessor)?.on_canvas(checkpoint.network.input().into());
+    let batch = manifest.recipe.batch.min(images.len());
+    let parameters = trained(device, &checkpoint)?;
+    let mut plan = Plan::new(device, &checkpoint.network, batch, PlanPurpose::Inference)?;
+    plan.fix_weights(&parameters)?;
+    let mut shown = TestSet::new(device, &samples)?;
+    let mut done = |images| done(images, splits.len());
+    let Some(scores) = score(&mut plan, &parameters, &mut shown, Views::ONE, stop, &mut done)? else {
+        return Ok(None);
+    };
+    drop((plan, shown));
+    // What images on disk are is known once they were read.
+    let identities = samples.identities();
+    let is_new = |identity: Option<&Identity>| identity.is_none_or(|identity| !known.contains(identity));
+    let new: Vec<usize> =
+        identities.iter().enumerate().filter(|(_, is)| is_new(*is)).map(|(image, _)| image).collect();
+    let trained_on = images.len() - new.len();
+    if new.is_empty() {
+        return Err(Error::Mismatch(format!(
+            "all {trained_on} images of {} were trained on: a network knows the labels that it was trained on\n\
+             give other images of these classes with --data",
+            escaped(&data)
+        )));
+    }
+    let scores_of_new = scores.select(&new);
+    let order: Vec<usize> = ranked(&scores_of_new, search.top).into_iter().map(|place| new[place]).collect();
+    let classes = &checkpoint.classes;
+    let suspect = |&image: &usize| {
+        let (label, predicted) = (scores.labels[image] as usize, scores.predicted(image) as usize);
+        Suspect {
+            file: images.names[image].clone(),
+            split: splits[image],
+            label: classes[label].clone(),
+            label_probability: scores.of(image)[label],
+            predicted: classes[predicted].clone(),
+            predicted_probability: scores.of(image)[predicted],
+        }
+    };
+    let images_of = |split: Split| new.iter().filter(|&&image| splits[image] == split).count();
+    let counts = Split::ALL.map(|split| SplitImages { split, images: images_of(split) });
+    let mut pictures = Vec::new();
+    if search.pictures {
+        let mut explained = Explained::new(device, &checkpoint, &samples)?;
+        for order in order.chunks(EXPLAINED) {
+            let wanted: Vec<_> =
+                order.iter().map(|&image| (image, scores.predicted(image) as usize)).collect();
+            for (&image, explanation) in order.iter().zip(explained.pictures(&wanted)?) {
+                pictures.push(SuspectPicture { picture: original(&images, image)?, explanation });
+            }
+        }
+    }
+    Ok(Some(Suspects {
+        data,
+        images: new.len(),
+        splits: counts.into_iter().filter(|counted| counted.images > 0).collect(),
+        trained_on,
+        predicted_otherwise: scores_of_new.wrong(),
+        confident_otherwise: confident_otherwise(&scores_of_new),
+        suspects: order.iter().map(suspect).collect(),
+        pictures,
+    }))
+}
+
+/// Images that were kept from a training, or other ones.
+struct HeldOut {
+    data: String,
+    /// With labels in the order of the checkpoint's classes.
+    images: Images,
+    /// The split of each.
+    splits: Vec<Split>,
+    /// The images that the run was trained on, which may be among them.
+    known: IdentitySet,
+}
+
+fn held_out(
+    (run, manifest): (&RunFolder, &Manifest),
+    checkpoint: &Checkpoint,
+    search: &Search,
+    observer: &mut dyn Observer,
+) -> Result<HeldOut, Error> {
+    let geometry = run.read_preprocessing()?.geometry();
+    let given = search.data.as_deref().map(|place| GivenData { place, reading: &search.reading });
+    let mut opened = open(given, (run, manifest), geometry, false, observer)?;
+    let own = Some(&opened.data).filter(|_| opened.own);
+    let known = known((run, manifest), geometry, own, observer)?.unwrap_or_default();
+    let wanted = if opened.own { &Split::ALL[1..] } else { &Split::ALL[..] };
+    let data = opened.data.name.clone();
+    let (mut images, mut splits) = (Images::new(geometry.height, geometry.width), vec![]);
+    for &split in wanted {
+        if split.of(&opened.data).is_empty() {
+            continue;
+        }
+        let more = relabelled(&mut opened.data, split, &checkpoint.classes)?;
+        splits.extend(std::iter::repeat_n(split, more.len()));
+        images.append(more);
+    }
+    if images.is_empty() {
+        return Err(Error::Mismatch(format!(
+            "{} has no images that were kept from the training: a network knows the labels that it was trained on\n\
+             train with --holdout, or give other images of these classes with --data",
+            escaped(&data)
+        )));
+    }
+    Ok(HeldOut { data, images, splits, known })
+}
+
+/// The `top` images whose label has the least probability, of equals that first whose other class has the most.
+fn ranked(scores: &Scores, top: usize) -> Vec<usize> {
+    let label = |image: usize| scores.of(image)[scores.labels[image] as usize];
+    let predicted = |image: usize| scores.of(image)[scores.predicted(image) as usize];
+    let mut order: Vec<usize> = (0..scores.labels.len()).collect();
+    order.sort_by(|&a, &b| {
+        label(a).total_cmp(&label(b)).then(predicted(b).total_cmp(&predicted(a))).then(a.cmp(&b))
+    });
+    order.truncate(top);
+    order
+}
+
+/// How many images the confident joint counts beside its diagonal (equations 1 and 2 of the paper): the most probable of
+/// those classes whose probability reaches the mean that it has on the images given that class is not the label.
+fn confident_otherwise(scores: &Scores) -> usize {
+    let images = 0..scores.labels.len();
+    let mut sums = vec![(0.0f64, 0u32); scores.classes];
+    for image in images.clone() {
+        let label = scores.labels[image] as usize;
+        sums[label].0 += f64::from(scores.of(image)[label]);
+        sums[label].1 += 1;
+    }
+    let threshold: Vec<f64> = sums
+        .iter()
+        .map(|&(sum, count)| if count == 0 { f64::INFINITY } else { sum / f64::from(count) })
+        .collect();
+    let confident = |image: usize| {
+        let row = scores.of(image);
+        let reached = (0..scores.classes).filter(|&class| f64::from(row[class]) >= threshold[class]);
+        reached.max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a)))
+    };
+    images
+        .filter(|&image| confident(image).is_some_and(|class| class != scores.labels[image] as usize))
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scores() -> Scores {
+        let probabilities = vec![0.9, 0.1, 0.2, 0.8, 0.6, 0.4, 0.1, 0.9, 0.9, 0.1];
+        Scores { classes: 2, labels: vec![0, 0, 0, 1, 1], probabilities, losses: vec![0.0; 5] }
+    }
+
+    #[test]
+    fn the_least_probable_label_comes_first() {
+        assert_eq!(ranked(&scores(), 3), [4, 1, 2]);
+        assert_eq!(ranked(&scores(), 10), [4, 1, 2, 0, 3]);
+    }
+
+    #[test]
+    fn the_confident_joint_is_counted_by_hand() {
+        // Mean probability of the label: class 0 (0.9 + 0.2 + 0.6) / 3 = 0.567, class 1 (0.9 + 0.1) / 2 = 0.5. Image 1 is
+        // of class 1 with 0.8, image 4 of class 0 with 0.9; the others are what they are given.
+        assert_eq!(confident_otherwise(&scores()), 2);
+        assert_eq!(scores().wrong(), 2);
+        // With a label that the network is never sure of, nothing reaches the other's threshold.
+        let all_one = Scores { labels: vec![0; 5], ..scores() };
+        assert_eq!(confident_otherwise(&all_one), 0);
+    }
+}
