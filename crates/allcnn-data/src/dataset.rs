@@ -173,6 +173,8 @@ pub enum Kind {
     ImageFolder,
     /// Hugging Face parquet files.
     Parquet,
+    /// Files of numpy's arrays.
+    Npz,
 }
 
 /// A file that was left out, and why.

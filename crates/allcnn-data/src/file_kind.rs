@@ -18,6 +18,8 @@ pub(crate) enum FileKind {
     Foreign(Foreign),
     /// An archive.
     Archive,
+    /// A file of numpy's arrays, which is an archive in itself.
+    Arrays,
     /// Anything else: a list, a table, a batch.
     Other,
     /// The system refuses to open it.
@@ -31,6 +33,8 @@ impl FileKind {
             FileKind::Foreign(foreign)
         } else if recognize(head).is_some() {
             FileKind::Picture
+        } else if holds_arrays(head) {
+            FileKind::Arrays
         } else if has_image_extension(name) {
             FileKind::ClaimedPicture
         } else if is_archive(head) {
@@ -59,7 +63,7 @@ impl FileKind {
     /// Why such a file is left out where no format reads it.
     pub fn reason(self) -> Reason {
         match self {
-            FileKind::Picture | FileKind::ClaimedPicture => Reason::OtherData,
+            FileKind::Picture | FileKind::ClaimedPicture | FileKind::Arrays => Reason::OtherData,
             FileKind::Foreign(foreign) => Reason::Foreign(foreign),
             FileKind::Archive => Reason::Archive,
             FileKind::Other => Reason::NotAPicture,
@@ -197,6 +201,15 @@ fn is_svg(name: &str, head: &[u8]) -> bool {
 
 fn extension(name: &str) -> Option<&str> {
     name.rsplit_once('.').map(|(_, extension)| extension)
+}
+
+/// True for a zip archive whose first member is an array file.
+pub(crate) fn holds_arrays(head: &[u8]) -> bool {
+    let name = |head: &[u8]| {
+        let len = u16::from_le_bytes([*head.get(26)?, *head.get(27)?]);
+        head.get(30..30 + usize::from(len)).map(<[u8]>::to_vec)
+    };
+    head.starts_with(b"PK\x03\x04") && name(head).is_some_and(|name| name.ends_with(b".npy"))
 }
 
 /// True for what the usual packers write.

@@ -27,6 +27,7 @@ mod formats;
 pub mod fuzz;
 mod identity;
 mod ignored;
+mod inflation;
 mod jpeg;
 mod loose;
 mod names;

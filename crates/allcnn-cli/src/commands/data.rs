@@ -103,6 +103,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::CifarPython => "CIFAR python batches",
         Kind::ImageFolder => "image folder",
         Kind::Parquet => "parquet files",
+        Kind::Npz => "numpy arrays",
     }
 }
 

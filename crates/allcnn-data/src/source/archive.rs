@@ -3,7 +3,8 @@ use crate::error::Error;
 use crate::names::{clean, readable_bytes};
 use flate2::read::MultiGzDecoder;
 use std::borrow::Cow;
-use std::io::{self, Read, Seek};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -128,6 +129,13 @@ fn visit_zip<R: Read + Seek>(path: &Path, file: R, each: Visit) -> Result<(), Er
         }
     }
     Ok(())
+}
+
+/// Whether all members of a zip archive are array files of numpy; or it is damaged, which is told where it is read.
+pub(super) fn holds_only_arrays(path: &Path) -> bool {
+    let archive =
+        File::open(path).map_err(Into::into).and_then(|file| zip::ZipArchive::new(BufReader::new(file)));
+    archive.map_or(true, |archive| archive.file_names().all(|name| name.ends_with(".npy")))
 }
 
 /// The error of an archive whose reading failed.

@@ -12,6 +12,7 @@ mod members;
 
 use crate::dataset::Images;
 use crate::error::Error;
+use crate::file_kind::holds_arrays;
 use crate::ignored::Counts;
 use crate::note::Note;
 use archive::{ArchiveFormat, Member, damaged};
@@ -78,7 +79,11 @@ impl Source {
         if !data.is_file() {
             return Err(Error::Special(path.to_path_buf()));
         }
-        match ArchiveFormat::recognize(&head_of(path)?) {
+        let head = head_of(path)?;
+        match ArchiveFormat::recognize(&head) {
+            Some(ArchiveFormat::Zip) if holds_arrays(&head) && archive::holds_only_arrays(path) => {
+                Ok(Source::of_file(path))
+            }
             Some(format) => Source::of_archive(path, format),
             None => Ok(Source::of_file(path)),
         }
