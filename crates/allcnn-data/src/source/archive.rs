@@ -1,10 +1,11 @@
-//! Archives: what they are told by, and a visit of their members in order. Nothing is unpacked to disk.
+//! Archives: a visit of their members in order. Nothing is unpacked to disk.
 use crate::error::Error;
+use crate::inflation::{Inflation, Refusal};
 use crate::names::{clean, readable_bytes};
-use flate2::read::MultiGzDecoder;
+use crate::packing::ArchiveFormat;
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -14,32 +15,6 @@ const REGULAR: u32 = 0o100_000;
 const SYMBOLIC_LINK: u32 = 0o120_000;
 /// No path that a link names is longer.
 const MAX_TARGET: u64 = 4096;
-
-/// How an archive is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ArchiveFormat {
-    /// A tar archive.
-    Tar,
-    /// A tar archive, compressed by gzip.
-    TarGz,
-    /// A tar archive, compressed by Zstandard.
-    TarZst,
-    /// A zip archive.
-    Zip,
-}
-
-impl ArchiveFormat {
-    /// Tells an archive by its first bytes (at least 262 for a plain tar).
-    pub fn recognize(head: &[u8]) -> Option<ArchiveFormat> {
-        match head {
-            [0x1f, 0x8b, ..] => Some(ArchiveFormat::TarGz),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(ArchiveFormat::TarZst),
-            [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some(ArchiveFormat::Zip),
-            _ if head.get(257..262) == Some(b"ustar") => Some(ArchiveFormat::Tar),
-            _ => None,
-        }
-    }
-}
 
 /// A member of an archive.
 pub(crate) enum Member<'m> {
@@ -57,7 +32,7 @@ pub(crate) enum Member<'m> {
 pub(crate) type Visit<'v> = &'v mut dyn FnMut(&str, Member) -> Result<ControlFlow<()>, Error>;
 
 /// Visits the members of an archive that are no folders.
-pub(crate) fn visit<R: Read + Seek>(
+pub(crate) fn visit<R: BufRead + Seek>(
     path: &Path,
     format: ArchiveFormat,
     file: R,
@@ -65,9 +40,8 @@ pub(crate) fn visit<R: Read + Seek>(
 ) -> Result<(), Error> {
     match format {
         ArchiveFormat::Tar => visit_tar(path, file, each),
-        ArchiveFormat::TarGz => visit_tar(path, MultiGzDecoder::new(file), each),
-        ArchiveFormat::TarZst => {
-            let decoder = zstd::Decoder::new(file).map_err(|error| damaged(path, &error))?;
+        ArchiveFormat::CompressedTar(compression) => {
+            let decoder = compression.decoder(file).map_err(|error| damaged(path, &error))?;
             visit_tar(path, decoder, each)
         }
         ArchiveFormat::Zip => visit_zip(path, file, each),
@@ -112,7 +86,8 @@ fn visit_zip<R: Read + Seek>(path: &Path, file: R, each: Visit) -> Result<(), Er
         // Most packers write UTF-8 without saying so; what is none is in the character set of old PCs.
         let name = std::str::from_utf8(entry.name_raw()).map_or_else(|_| entry.name().into(), Cow::Borrowed);
         let name = clean(&name.replace('\\', "/"));
-        let size = entry.size();
+        let (size, packed) = (entry.size(), entry.compressed_size());
+        let mut unpacked;
         let member = match entry.unix_mode().unwrap_or(0) & FILE_TYPE {
             _ if entry.is_dir() || name.is_empty() => continue,
             SYMBOLIC_LINK => {
@@ -121,7 +96,10 @@ fn visit_zip<R: Read + Seek>(path: &Path, file: R, each: Visit) -> Result<(), Er
                 read.map_err(|error| damaged(path, &error))?;
                 Member::Link(readable_bytes(&target).into_owned())
             }
-            REGULAR | 0 => Member::File(size, &mut entry),
+            REGULAR | 0 => {
+                unpacked = Inflation::of_size(&mut entry, packed);
+                Member::File(size, &mut unpacked)
+            }
             _ => Member::Special,
         };
         if each(&name, member)?.is_break() {
@@ -140,6 +118,11 @@ pub(super) fn holds_only_arrays(path: &Path) -> bool {
 
 /// The error of an archive whose reading failed.
 pub(super) fn damaged(path: &Path, error: &io::Error) -> Error {
-    let what = format!("it is damaged, truncated or no archive of files ({error}).\nFetch or pack it again.");
+    let what = match Refusal::behind(error) {
+        Some(refusal) => refusal.to_string(),
+        None => {
+            format!("it is damaged, truncated or no archive of files ({error}).\nFetch or pack it again.")
+        }
+    };
     Error::Archive { path: path.to_path_buf(), what }
 }
