@@ -1,7 +1,8 @@
 //! How much may come out of compressed data: a small file that unpacks to more than any data is a trap.
 //!
-//! Deflate makes at most 1,032 bytes of one, the other compressions many thousands. Photographs give 1 to 2, flat drawings that
-//! lie uncompressed in an archive a few hundred. What a single picture file may have, comes out of any.
+//! Deflate makes at most 1,032 bytes of one, the other compressions many thousands. Photographs give 1 to 2. Pictures of a single
+//! color each, uncompressed, give 170 to 460 where they have 32x32 pixels, and more where they are larger; so what a single
+//! picture file may have comes out of anything.
 use std::cell::Cell;
 use std::error::Error as Cause;
 use std::io::{self, BufRead, Read};
