@@ -119,6 +119,18 @@ fn of_members_with_one_name_the_last_one_counts() {
     assert_eq!(found, [(2, "replaced by a later member of the same name", "cat/003.png")]);
     assert_eq!(set.train.names.iter().filter(|name| *name == "cat/003.png").count(), 1);
 
+    // In a zip too: two names that differ become one.
+    let mut files = old.clone();
+    files.insert(0, ("cat/00X.png".to_string(), png(200, 32)));
+    let mut bytes = zip(&files);
+    while let Some(place) = bytes.windows(7).position(|bytes| bytes == b"cat/00X") {
+        bytes[place + 6] = b'3';
+    }
+    let set = open_path(&file("set.zip", &bytes).1).unwrap();
+    let found: Vec<_> = set.ignored.iter().map(|one| (one.files, one.reason.as_str(), one.example.as_str())).collect();
+    assert_eq!(found, [(1, "replaced by a later member of the same name", "cat/003.png")]);
+    assert_eq!(set.fingerprint, expected);
+
     // A link replaces a file, a file replaces a link.
     let mut archive = tar::Builder::new(tar(&old)[..tar(&old).len() - 1024].to_vec());
     let mut link = |name: &str, target: &str| {

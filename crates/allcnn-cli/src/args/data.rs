@@ -43,7 +43,7 @@ pub enum DataCommand {
 /// `allcnn data info` and `allcnn data verify`.
 #[derive(Debug, Args)]
 pub struct DataInfoArgs {
-    /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files
+    /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst, .xz, .bz2) or zip of images, or parquet or .npz files
     pub data: OsString,
     /// Without test images: keep the last N or P% images of each class, by name, for testing [default: 10%]
     #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
@@ -79,7 +79,7 @@ pub struct DataFetchArgs {
 /// `allcnn data convert`.
 #[derive(Debug, Args)]
 pub struct DataConvertArgs {
-    /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst) or zip of images, or parquet files
+    /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst, .xz, .bz2) or zip of images, or parquet or .npz files
     pub data: OsString,
     /// Which of the data's folders or files are the splits, where their names do not tell
     #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>)]

@@ -5,7 +5,7 @@ use crate::names::{clean, readable_bytes};
 use crate::packing::ArchiveFormat;
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -26,6 +26,8 @@ pub(crate) enum Member<'m> {
     HardLink(String),
     /// A pipe or a device.
     Special,
+    /// A file that a later one of the same name replaces, where the archive's own directory leaves it out.
+    Replaced,
 }
 
 /// What visits members: it is handed the name of each, and the member.
@@ -77,7 +79,7 @@ fn visit_tar(path: &Path, reader: impl Read, each: Visit) -> Result<(), Error> {
     Ok(())
 }
 
-fn visit_zip<R: Read + Seek>(path: &Path, file: R, each: Visit) -> Result<(), Error> {
+fn visit_zip<R: BufRead + Seek>(path: &Path, file: R, each: Visit) -> Result<(), Error> {
     let zip_error =
         |error: zip::result::ZipError| Error::Archive { path: path.to_path_buf(), what: error.to_string() };
     let mut archive = zip::ZipArchive::new(file).map_err(zip_error)?;
@@ -103,10 +105,34 @@ fn visit_zip<R: Read + Seek>(path: &Path, file: R, each: Visit) -> Result<(), Er
             _ => Member::Special,
         };
         if each(&name, member)?.is_break() {
-            break;
+            return Ok(());
+        }
+    }
+    let (directory, known) = (archive.central_directory_start(), archive.len());
+    let mut names = zip_names(archive.into_inner(), directory).map_err(|error| damaged(path, &error))?;
+    if names.len() > known {
+        names.sort_unstable();
+        for pair in names.windows(2).filter(|pair| pair[0] == pair[1]) {
+            if each(&clean(&readable_bytes(&pair[0])), Member::Replaced)?.is_break() {
+                break;
+            }
         }
     }
     Ok(())
+}
+
+/// All names in the directory of a zip archive; its reader keeps the last one of equal names.
+fn zip_names<R: BufRead + Seek>(mut file: R, directory: u64) -> io::Result<Vec<Vec<u8>>> {
+    file.seek(SeekFrom::Start(directory))?;
+    let (mut names, mut head) = (Vec::new(), [0; 46]);
+    while file.read_exact(&mut head).is_ok() && head.starts_with(b"PK\x01\x02") {
+        let len = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
+        let mut name = vec![0; usize::from(len(28))];
+        file.read_exact(&mut name)?;
+        io::copy(&mut file.by_ref().take(u64::from(len(30)) + u64::from(len(32))), &mut io::sink())?;
+        names.push(name);
+    }
+    Ok(names)
 }
 
 /// Whether all members of a zip archive are array files of numpy; or it is damaged, which is told where it is read.

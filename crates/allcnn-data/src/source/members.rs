@@ -40,6 +40,7 @@ impl Members {
             Member::Link(target) => self.add_link(name, target, false),
             Member::HardLink(target) => self.add_link(name, target, true),
             Member::Special => self.ignored.add(Reason::Special, name),
+            Member::Replaced => self.ignored.add(Reason::Replaced, name),
         }
         Ok(())
     }
