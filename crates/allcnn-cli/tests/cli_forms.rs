@@ -148,7 +148,7 @@ fn truncated_files_are_told() {
     for (name, pack) in PACKERS {
         info(name, &cut(pack(&plain))).fails(1, &[name, "damaged, truncated", "pack it again"]);
     }
-    info("set.npz", &cut(medmnist())).fails(1, &["set.npz", "cannot be read", "Zip"]);
+    info("set.npz", &cut(medmnist())).fails(1, &["set.npz", "damaged", "np.savez"]);
     let [x, y] = arrays(4);
     let torn = zip(&[("x.npy", cut(x)), ("y.npy", y)]);
     info("set.npz", &torn).fails(1, &["set.npz/x", "uint8 [4, 32, 32, 3]", "truncated", "np.savez"]);

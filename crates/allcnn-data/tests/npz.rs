@@ -86,7 +86,8 @@ fn a_file_of_arrays_is_data_wherever_it_lies() {
     assert_eq!(open_path(folder.path()).unwrap().fingerprint, direct.fingerprint);
     // Files of arrays beside images are left out and counted.
     let mut files = class_folders("", 30);
-    files.push(("features.npz".into(), npz(&[("features", npy("'<f4'", false, &[1], &[0; 4]))])));
+    files.push(("features.npz".into(), npz(&[("x", npy("'<f4'", false, &[100, 1], &[0; 400]))])));
+    files.push(("torn.npz".into(), keras()[..500].to_vec()));
     let set = open_path(folder_of(files).path()).unwrap();
     assert_eq!(
         (set.kind, set.ignored[0].reason.as_str()),

@@ -127,7 +127,8 @@ fn of_members_with_one_name_the_last_one_counts() {
         bytes[place + 6] = b'3';
     }
     let set = open_path(&file("set.zip", &bytes).1).unwrap();
-    let found: Vec<_> = set.ignored.iter().map(|one| (one.files, one.reason.as_str(), one.example.as_str())).collect();
+    let found: Vec<_> =
+        set.ignored.iter().map(|one| (one.files, one.reason.as_str(), one.example.as_str())).collect();
     assert_eq!(found, [(1, "replaced by a later member of the same name", "cat/003.png")]);
     assert_eq!(set.fingerprint, expected);
 

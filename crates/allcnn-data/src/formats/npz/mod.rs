@@ -36,13 +36,18 @@ fn is_arrays(entry: &Entry) -> bool {
     entry.kind == FileKind::Arrays
 }
 
-/// How many images the arrays that are named like images hold.
+/// How many images the arrays hold that are images by name and shape; none in a file that is damaged.
 fn images(source: &Source, _: &Options) -> Result<usize, Error> {
-    let mut images = 0;
+    let mut images = 0usize;
     for entry in source.select(is_arrays) {
-        let file = ArrayFile::open(source, entry)?;
+        let file = match ArrayFile::open(source, entry) {
+            Err(Error::Arrays { .. }) => continue,
+            file => file?,
+        };
         let named = file.arrays.iter().filter(|array| roles::of_array(&array.name).1 == Some(Role::Images));
-        images += named.filter_map(|array| array.head.shape.first()).sum::<usize>();
+        for layout in named.filter_map(|array| Layout::of(&array.head).ok()) {
+            images = images.saturating_add(layout.images);
+        }
     }
     Ok(images)
 }
