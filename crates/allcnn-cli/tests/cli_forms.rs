@@ -170,11 +170,14 @@ fn names_that_say_something_else_change_nothing() {
     info("a.tar.xz", &xz(b"words")).fails(1, &["a.tar.xz", "no archive of files"]);
 }
 
+/// Two arrays with their names, and parts of the error that they give.
+type Case = (&'static str, Vec<u8>, &'static str, Vec<u8>, &'static [&'static str]);
+
 #[test]
 fn arrays_that_do_not_fit_are_told() {
     let [x, y] = arrays(6);
     let [other, _] = arrays(4);
-    let cases: [(&str, Vec<u8>, &str, Vec<u8>, &[&str]); 6] = [
+    let cases: [Case; 6] = [
         (
             "x",
             other,

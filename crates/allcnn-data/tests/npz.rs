@@ -162,6 +162,9 @@ fn test_images_without_labels_are_left_out_and_counted() {
     }
 }
 
+/// Arrays by name, and parts of the error that they give.
+type Case = (Vec<(&'static str, Vec<u8>)>, &'static [&'static str]);
+
 #[test]
 fn what_is_wrong_is_told_with_arrays_and_shapes() {
     let x = || ("x_train", picture_array(0, 10, 8));
@@ -177,7 +180,7 @@ fn what_is_wrong_is_told_with_arrays_and_shapes() {
         )
     };
     let texts = npy("'|S1'", false, &[10], b"ababababab");
-    let cases: Vec<(Vec<(&str, Vec<u8>)>, &[&str])> = vec![
+    let cases: Vec<Case> = vec![
         (vec![("arr_0", picture_array(0, 2, 8))], &["'arr_0' (uint8 [2, 8, 8, 3])", "x_train=..."]),
         (vec![x()], &["set.npz/x_train", "no array holds its labels"]),
         (

@@ -196,7 +196,7 @@ mod tests {
                 let shape = if channels_first { vec![n, channels, h, w] } else { vec![n, h, w, channels] };
                 for fortran in [false, true] {
                     let mut bytes = vec![0; n * h * w * channels];
-                    for at in 0..bytes.len() {
+                    for (at, byte) in bytes.iter_mut().enumerate() {
                         let (mut rest, mut index) = (at, [0; 4]);
                         let axes: Vec<usize> =
                             if fortran { (0..4).collect() } else { (0..4).rev().collect() };
@@ -205,7 +205,7 @@ mod tests {
                             rest /= shape[axis];
                         }
                         let [i, a, b, c] = index;
-                        bytes[at] = if channels_first { value(i, b, c, a) } else { value(i, a, b, c) };
+                        *byte = if channels_first { value(i, b, c, a) } else { value(i, a, b, c) };
                     }
                     let layout = Layout::of(&head(&shape, fortran)).unwrap();
                     let mut images = Images::new(h, w);
