@@ -11,7 +11,6 @@ use crate::dataset::{DataSet, Images};
 use crate::error::Error;
 use crate::formats::cifar;
 use crate::progress::{Progress, Stage};
-use crate::source::archive::ArchiveFormat;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use rayon::prelude::*;
@@ -43,22 +42,31 @@ pub fn convert(set: &DataSet, to: &Path, progress: &mut dyn FnMut(Progress)) -> 
 /// What is written.
 struct Form {
     cifar: bool,
-    packing: ArchiveFormat,
+    packing: Packing,
+}
+
+/// How the archive is packed.
+#[derive(Clone, Copy, PartialEq)]
+enum Packing {
+    Tar,
+    TarGz,
+    TarZst,
+    Zip,
 }
 
 impl Form {
     fn of(name: &str) -> Option<Form> {
         let endings = [
-            (".tar", ArchiveFormat::Tar),
-            (".tar.gz", ArchiveFormat::TarGz),
-            (".tgz", ArchiveFormat::TarGz),
-            (".tar.zst", ArchiveFormat::TarZst),
-            (".zip", ArchiveFormat::Zip),
+            (".tar", Packing::Tar),
+            (".tar.gz", Packing::TarGz),
+            (".tgz", Packing::TarGz),
+            (".tar.zst", Packing::TarZst),
+            (".zip", Packing::Zip),
         ];
         let (stem, packing) =
             endings.iter().find_map(|(ending, packing)| Some((name.strip_suffix(ending)?, *packing)))?;
         let cifar = stem.ends_with(".cifar");
-        (!cifar || packing != ArchiveFormat::Zip).then_some(Form { cifar, packing })
+        (!cifar || packing != Packing::Zip).then_some(Form { cifar, packing })
     }
 }
 
@@ -97,13 +105,13 @@ fn write(
 ) -> io::Result<()> {
     let mut members = Members { set, cifar: form.cifar, progress };
     match form.packing {
-        ArchiveFormat::Tar => write_tar(&mut members, file).map(drop),
-        ArchiveFormat::TarGz => {
+        Packing::Tar => write_tar(&mut members, file).map(drop),
+        Packing::TarGz => {
             let encoder = flate2::write::GzEncoder::new(file, flate2::Compression::default());
             write_tar(&mut members, encoder)?.finish().map(drop)
         }
-        ArchiveFormat::TarZst => write_tar(&mut members, zstd::Encoder::new(file, 0)?)?.finish().map(drop),
-        ArchiveFormat::Zip => {
+        Packing::TarZst => write_tar(&mut members, zstd::Encoder::new(file, 0)?)?.finish().map(drop),
+        Packing::Zip => {
             let mut archive = zip::ZipWriter::new_stream(file);
             let stored =
                 zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);

@@ -200,6 +200,8 @@ pub enum Kind {
     Table,
     /// Hugging Face parquet files.
     Parquet,
+    /// Files of numpy's arrays.
+    Npz,
 }
 
 /// A file that was left out, and why.

@@ -3,6 +3,8 @@
 //! Grey and CMYK become RGB, 16 bits become 8, what is transparent is laid on white, and the orientation that a
 //! camera noted (EXIF) is applied. Sizes are checked before anything is decoded.
 use crate::jpeg;
+#[cfg(feature = "jxl")]
+use crate::jxl;
 pub use crate::picture::{MAX_PIXELS, MAX_SIDE, Picture, cut, resize};
 use crate::picture::{check_size, least_size};
 use crate::png;
@@ -48,11 +50,20 @@ pub(crate) const IMAGE_EXTENSIONS: [&str; 16] = [
     "jpg", "png", "jpeg", "jpe", "jfif", "gif", "bmp", "dib", "webp", "tif", "tiff", "ppm", "pgm", "pbm",
     "pnm", "pam",
 ];
+/// Whether a file begins like a picture of a kind that is read.
+pub(crate) fn is_picture(head: &[u8]) -> bool {
+    #[cfg(feature = "jxl")]
+    if jxl::recognizes(head) {
+        return true;
+    }
+    recognize(head).is_some()
+}
 
 /// True for names that end like an image's.
 pub fn has_image_extension(name: &str) -> bool {
     let Some((_, extension)) = name.rsplit_once('.') else { return false };
-    IMAGE_EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+    let is = |known: &str| extension.eq_ignore_ascii_case(known);
+    IMAGE_EXTENSIONS.into_iter().any(is) || cfg!(feature = "jxl") && is("jxl")
 }
 
 /// Decodes an image file. The error says, in a few words, what is wrong with it.
@@ -73,6 +84,10 @@ fn decode_guarded(file: &[u8], least: Option<[usize; 2]>) -> Result<Picture, Str
 }
 
 fn decode_unguarded(file: &[u8], least: Option<[usize; 2]>) -> Result<Picture, String> {
+    #[cfg(feature = "jxl")]
+    if jxl::recognizes(file) {
+        return jxl::decode(file).map(of_image);
+    }
     let Some(format) = recognize(file) else {
         return Err(
             if file.is_empty() { "an empty file" } else { "not an image that can be read" }.to_string()
@@ -101,7 +116,11 @@ fn decode_unguarded(file: &[u8], least: Option<[usize; 2]>) -> Result<Picture, S
     let orientation = decoder.orientation().map_err(damaged)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     image.apply_orientation(orientation);
-    Ok(Picture { height: image.height() as usize, width: image.width() as usize, pixels: rgb(image) })
+    Ok(of_image(image))
+}
+
+fn of_image(image: DynamicImage) -> Picture {
+    Picture { height: image.height() as usize, width: image.width() as usize, pixels: rgb(image) }
 }
 
 /// The pixels as 8-bit RGB, what is transparent laid on white.

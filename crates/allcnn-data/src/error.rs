@@ -27,7 +27,7 @@ pub enum Error {
     NoDataFolder,
     /// A folder or an archive without a single file.
     #[error(
-        "'{0}' holds no files.\nExpected an image folder (train/CLASS/*.jpg, or CLASS/*.jpg), CIFAR batches or parquet files."
+        "'{0}' holds no files.\nExpected an image folder (train/CLASS/*.jpg, or CLASS/*.jpg), CIFAR batches, parquet files or numpy files (.npz)."
     )]
     Empty(PathBuf),
     /// Files that are all left out.
@@ -53,7 +53,7 @@ pub enum Error {
     },
     /// Files, but none of a kind that can be read.
     #[error(
-        "'{path}' holds nothing that can be read as a data set (found {found}).\nExpected an image folder (train/CLASS/*.jpg, or CLASS/*.jpg), CIFAR binary or python batches, or Hugging Face parquet files."
+        "'{path}' holds nothing that can be read as a data set (found {found}).\nExpected an image folder (train/CLASS/*.jpg, or CLASS/*.jpg), CIFAR binary or python batches, Hugging Face parquet files, or numpy files (.npz) of images and labels."
     )]
     UnknownKind {
         /// What was opened.
@@ -330,6 +330,14 @@ pub enum Error {
     #[error("parquet file '{file}': {what}")]
     Parquet {
         /// The file.
+        file: String,
+        /// What is wrong, what was expected.
+        what: String,
+    },
+    /// A file of numpy's arrays that cannot be used.
+    #[error("numpy file '{file}': {what}")]
+    Arrays {
+        /// The file, or an array in it.
         file: String,
         /// What is wrong, what was expected.
         what: String,

@@ -1,6 +1,7 @@
 //! What a file is, told by its first bytes, and by its name where these leave it open.
-use crate::decode::{has_image_extension, recognize};
+use crate::decode::{has_image_extension, is_picture, recognize};
 use crate::ignored::Reason;
+use crate::packing::ArchiveFormat;
 use image::ImageFormat;
 use std::fmt;
 
@@ -18,6 +19,8 @@ pub(crate) enum FileKind {
     Foreign(Foreign),
     /// An archive.
     Archive,
+    /// A file of numpy's arrays, which is an archive in itself.
+    Arrays,
     /// Anything else: a list, a table, a batch.
     Other,
     /// The system refuses to open it.
@@ -29,8 +32,10 @@ impl FileKind {
     pub fn of(name: &str, head: &[u8]) -> FileKind {
         if let Some(foreign) = Foreign::of(name, head) {
             FileKind::Foreign(foreign)
-        } else if recognize(head).is_some() {
+        } else if is_picture(head) {
             FileKind::Picture
+        } else if holds_arrays(head) {
+            FileKind::Arrays
         } else if has_image_extension(name) {
             FileKind::ClaimedPicture
         } else if is_archive(head) {
@@ -59,7 +64,7 @@ impl FileKind {
     /// Why such a file is left out where no format reads it.
     pub fn reason(self) -> Reason {
         match self {
-            FileKind::Picture | FileKind::ClaimedPicture => Reason::OtherData,
+            FileKind::Picture | FileKind::ClaimedPicture | FileKind::Arrays => Reason::OtherData,
             FileKind::Foreign(foreign) => Reason::Foreign(foreign),
             FileKind::Archive => Reason::Archive,
             FileKind::Other => Reason::NotAPicture,
@@ -73,6 +78,7 @@ impl FileKind {
 pub(crate) enum Foreign {
     Heic,
     Avif,
+    #[cfg(not(feature = "jxl"))]
     JpegXl,
     Jpeg2000,
     Raw,
@@ -95,6 +101,7 @@ impl fmt::Display for Foreign {
         f.write_str(match self {
             Foreign::Heic => "HEIC, which cannot be read: convert to JPEG or PNG",
             Foreign::Avif => "AVIF, which cannot be read: convert to JPEG or PNG",
+            #[cfg(not(feature = "jxl"))]
             Foreign::JpegXl => "JPEG XL, which cannot be read: convert to JPEG or PNG",
             Foreign::Jpeg2000 => "JPEG 2000, which cannot be read: convert to JPEG or PNG",
             Foreign::Raw => "a camera's raw file, which cannot be read: develop to JPEG or PNG",
@@ -115,8 +122,10 @@ impl fmt::Display for Foreign {
 }
 
 /// First bytes that tell a kind by themselves.
-const SIGNATURES: [(&[u8], Foreign); 24] = [
+const SIGNATURES: &[(&[u8], Foreign)] = &[
+    #[cfg(not(feature = "jxl"))]
     (b"\xff\x0a", Foreign::JpegXl),
+    #[cfg(not(feature = "jxl"))]
     (b"\0\0\0\x0cJXL \r\n\x87\n", Foreign::JpegXl),
     (b"\0\0\0\x0cjP  \r\n\x87\n", Foreign::Jpeg2000),
     (b"\xff\x4f\xff\x51", Foreign::Jpeg2000),
@@ -199,20 +208,19 @@ fn extension(name: &str) -> Option<&str> {
     name.rsplit_once('.').map(|(_, extension)| extension)
 }
 
+/// True for a zip archive whose first member is an array file.
+pub(crate) fn holds_arrays(head: &[u8]) -> bool {
+    let name = |head: &[u8]| {
+        let len = u16::from_le_bytes([*head.get(26)?, *head.get(27)?]);
+        head.get(30..30 + usize::from(len)).map(<[u8]>::to_vec)
+    };
+    head.starts_with(b"PK\x03\x04") && name(head).is_some_and(|name| name.ends_with(b".npy"))
+}
+
 /// True for what the usual packers write.
 fn is_archive(head: &[u8]) -> bool {
-    let signatures: [&[u8]; 9] = [
-        b"PK\x03\x04",
-        b"PK\x05\x06",
-        b"\x1f\x8b",
-        b"\x28\xb5\x2f\xfd",
-        b"\xfd7zXZ\0",
-        b"BZh",
-        b"7z\xbc\xaf\x27\x1c",
-        b"Rar!",
-        b"\x04\x22\x4d\x18",
-    ];
-    signatures.iter().any(|signature| head.starts_with(signature)) || head.get(257..262) == Some(b"ustar")
+    let unread: [&[u8]; 3] = [b"7z\xbc\xaf\x27\x1c", b"Rar!", b"\x04\x22\x4d\x18"];
+    ArchiveFormat::recognize(head).is_some() || unread.iter().any(|signature| head.starts_with(signature))
 }
 
 #[cfg(test)]

@@ -59,6 +59,8 @@ pub(crate) enum Reason {
     NotAPicture,
     /// Such files are read, but these do not belong to the data that was found.
     OtherData,
+    /// A member of an archive that has another one of its name behind it.
+    Replaced,
     /// A link to nothing.
     BrokenLink,
     /// A link to a folder that holds the link.
@@ -81,6 +83,7 @@ impl fmt::Display for Reason {
             Reason::Archive => "an archive within the data: unpack it",
             Reason::NotAPicture => "not a picture",
             Reason::OtherData => "not of the kind of data that was found",
+            Reason::Replaced => "replaced by a later member of the same name",
             Reason::BrokenLink => "a broken link",
             Reason::LinkLoop => "a link that leads in a circle",
             Reason::OutsideLink => "a link out of the archive",

@@ -1,8 +1,9 @@
 //! Image data sets: read from any form that `allcnn` knows, drawn (`shapes`), fetched, converted and verified.
 //!
 //! Everything ends in a [`DataSet`]: 8-bit RGB images of one size in memory, with labels, in two or three splits.
-//! [`open`] tells the form from the content: class folders of images, CIFAR binary or python batches, or Hugging Face
-//! parquet files, each in a folder or in a tar, tar.gz, tar.zst or zip archive.
+//! [`open`] tells the form from the content: class folders of images, CIFAR binary or python batches, Hugging Face
+//! parquet files, or numpy's arrays (`.npz`), each in a folder or in a tar (gz, zst, xz, bz2) or zip archive. The feature `jxl`,
+//! which is on by default, reads pictures in JPEG XL.
 //!
 //! ```
 //! use allcnn_data::{Holdout, Options, open};
@@ -27,7 +28,10 @@ mod formats;
 pub mod fuzz;
 mod identity;
 mod ignored;
+mod inflation;
 mod jpeg;
+#[cfg(feature = "jxl")]
+mod jxl;
 mod loose;
 mod names;
 pub mod near;
@@ -35,6 +39,7 @@ mod note;
 mod open;
 pub mod open_file;
 mod options;
+mod packing;
 mod picture;
 mod pictures;
 mod png;

@@ -98,6 +98,13 @@ pub enum Note {
     },
     /// No file has names of the classes.
     NumberedClasses,
+    /// The channels of the pictures in an array come before their rows.
+    ChannelsFirst {
+        /// The array.
+        array: String,
+        /// Its shape.
+        shape: String,
+    },
     /// Folders whose names differ in their Unicode form only are one class.
     UnicodeForms {
         /// The class.
@@ -149,6 +156,7 @@ impl Note {
                 | Note::Table { .. }
                 | Note::ClassNames { .. }
                 | Note::CifarNames { .. }
+                | Note::ChannelsFirst { .. }
         )
     }
 
@@ -177,6 +185,7 @@ impl Note {
             Note::ClassNames { .. } => "class-names",
             Note::CifarNames { .. } => "cifar-names",
             Note::NumberedClasses => "numbered-classes",
+            Note::ChannelsFirst { .. } => "channels-first",
             Note::UnicodeForms { .. } => "unicode-forms",
             Note::SharedImages { .. } => "shared-images",
             Note::Resized { .. } => "resized",
@@ -236,6 +245,9 @@ impl fmt::Display for Note {
             }
             Note::NumberedClasses => {
                 f.write_str("no file names the classes: they are called by their numbers")
+            }
+            Note::ChannelsFirst { array, shape } => {
+                write!(f, "'{array}' of shape {shape} was read with its channels before rows and columns")
             }
             Note::UnicodeForms { class } => {
                 write!(f, "folders '{class}' whose names differ in their Unicode form only are one class")

@@ -161,6 +161,14 @@ impl<'s> Found<'s> {
                 lost.entry(nfc(class)).or_default().push(entry);
             }
         }
+        for folder in &self.source.empty_folders {
+            let parts: Vec<&str> = folder.split('/').chain([""]).collect();
+            if let Belongs::Class(_, class) = self.folders.place(&parts)
+                && !self.splits.iter().any(|split| split.contains_key(&nfc(class)))
+            {
+                lost.entry(nfc(class)).or_default();
+            }
+        }
         for (class, files) in lost {
             if let Some(picture) = files.iter().find(|entry| entry.kind.may_be_a_class()) {
                 let example = format!("{} ({})", picture.name, picture.kind.reason());

@@ -10,6 +10,8 @@ mod image_folder;
 mod labelled_files;
 mod lists;
 mod named_files;
+mod npy;
+mod npz;
 pub(crate) mod parquet;
 pub mod pickle;
 mod pickle_text;
@@ -32,8 +34,14 @@ use format::Format;
 pub(crate) use format::Loaded;
 
 /// The surest first: images may lie beside lists and scripts of any kind, and a binary batch is told by its size only.
-const FORMATS: [Format; 5] =
-    [parquet::FORMAT, image_folder::FORMAT, tables::FORMAT, cifar_python::FORMAT, cifar_binary::FORMAT];
+const FORMATS: [Format; 6] = [
+    parquet::FORMAT,
+    npz::FORMAT,
+    image_folder::FORMAT,
+    tables::FORMAT,
+    cifar_python::FORMAT,
+    cifar_binary::FORMAT,
+];
 
 /// Of several forms of data, one with so many times as many images as any other is what is meant.
 const CLEAR: usize = 20;

@@ -6,6 +6,7 @@ use crate::note::Note;
 use crate::options::Options;
 use crate::source::Source;
 use crate::split::SplitName;
+use std::path::Path;
 
 /// Files by split.
 pub(super) struct SplitFiles {
@@ -21,7 +22,18 @@ pub(super) struct SplitFiles {
 /// Divides files by what a person says of them, else by their names. A file whose name tells nothing is for training, unless
 /// others say that they are.
 pub(super) fn divide(source: &Source, files: &[usize], options: &Options) -> Result<SplitFiles, Error> {
-    let names = || files.iter().map(|&file| source.entries[file].name.as_str());
+    let names: Vec<&str> = files.iter().map(|&file| source.entries[file].name.as_str()).collect();
+    divide_names(source.path(), &names, files, options)
+}
+
+/// Divides parts of the data at `path` by their names; `files` has the number of each, by which it is known.
+pub(super) fn divide_names(
+    path: &Path,
+    names: &[&str],
+    files: &[usize],
+    options: &Options,
+) -> Result<SplitFiles, Error> {
+    let names = || names.iter().copied();
     let splits: Vec<Option<SplitName>> = if options.reading.splits == Default::default() {
         // A folder that holds everything counts only where nothing below it tells.
         let shared = outer(names()).iter().map(|folder| folder.len() + 1).sum();
@@ -35,8 +47,7 @@ pub(super) fn divide(source: &Source, files: &[usize], options: &Options) -> Res
         let mut places = Vec::new();
         for (split, name) in SplitName::ALL.into_iter().zip(given(&options.reading.splits)) {
             let Some(name) = name else { continue };
-            let place =
-                locate(name, &outer, names()).ok_or_else(|| Error::no_split(source.path(), name, names()))?;
+            let place = locate(name, &outer, names()).ok_or_else(|| Error::no_split(path, name, names()))?;
             places.push((split, place));
         }
         // The innermost place counts: `train=.,test=test`.
@@ -51,16 +62,15 @@ pub(super) fn divide(source: &Source, files: &[usize], options: &Options) -> Res
         notes.push(Note::OtherFiles { files: left.len(), example: first.to_string() });
         ignored.push(Ignored::new("in no split", &left));
     }
-    let files: Vec<(usize, SplitName)> =
-        files.iter().zip(splits).filter_map(|(&file, split)| Some((file, split?))).collect();
     let name = |wanted| {
-        let mut of = files.iter().filter(|(_, split)| *split == wanted);
-        let first = source.entries[of.next()?.0].name.as_str();
+        let mut of = names().zip(&splits).filter(|(_, split)| **split == Some(wanted));
+        let (first, _) = of.next()?;
         Some(match of.count() {
             0 => first.to_string(),
             more => format!("{first} and {more} more"),
         })
     };
     let names = SplitName::ALL.map(name);
+    let files = files.iter().zip(&splits).filter_map(|(&file, split)| Some((file, (*split)?))).collect();
     Ok(SplitFiles { files, ignored, notes, names })
 }

@@ -42,7 +42,7 @@ fn is_neutral(word: &str) -> bool {
 }
 
 /// The words of a name in lower case: they end where letters or digits do, between both, and before a capital.
-fn words(name: &str) -> Vec<String> {
+pub(super) fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';
     for letter in name.chars() {

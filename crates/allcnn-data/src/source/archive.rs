@@ -1,9 +1,11 @@
-//! Archives: what they are told by, and a visit of their members in order. Nothing is unpacked to disk.
+//! Archives: a visit of their members in order. Nothing is unpacked to disk.
 use crate::error::Error;
+use crate::inflation::{Inflation, Refusal};
 use crate::names::{clean, readable_bytes};
-use flate2::read::MultiGzDecoder;
+use crate::packing::ArchiveFormat;
 use std::borrow::Cow;
-use std::io::{self, Read, Seek};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -13,32 +15,6 @@ const REGULAR: u32 = 0o100_000;
 const SYMBOLIC_LINK: u32 = 0o120_000;
 /// No path that a link names is longer.
 const MAX_TARGET: u64 = 4096;
-
-/// How an archive is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ArchiveFormat {
-    /// A tar archive.
-    Tar,
-    /// A tar archive, compressed by gzip.
-    TarGz,
-    /// A tar archive, compressed by Zstandard.
-    TarZst,
-    /// A zip archive.
-    Zip,
-}
-
-impl ArchiveFormat {
-    /// Tells an archive by its first bytes (at least 262 for a plain tar).
-    pub fn recognize(head: &[u8]) -> Option<ArchiveFormat> {
-        match head {
-            [0x1f, 0x8b, ..] => Some(ArchiveFormat::TarGz),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(ArchiveFormat::TarZst),
-            [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some(ArchiveFormat::Zip),
-            _ if head.get(257..262) == Some(b"ustar") => Some(ArchiveFormat::Tar),
-            _ => None,
-        }
-    }
-}
 
 /// A member of an archive.
 pub(crate) enum Member<'m> {
@@ -50,13 +26,15 @@ pub(crate) enum Member<'m> {
     HardLink(String),
     /// A pipe or a device.
     Special,
+    /// A file that a later one of the same name replaces, where the archive's own directory leaves it out.
+    Replaced,
 }
 
 /// What visits members: it is handed the name of each, and the member.
 pub(crate) type Visit<'v> = &'v mut dyn FnMut(&str, Member) -> Result<ControlFlow<()>, Error>;
 
 /// Visits the members of an archive that are no folders.
-pub(crate) fn visit<R: Read + Seek>(
+pub(crate) fn visit<R: BufRead + Seek>(
     path: &Path,
     format: ArchiveFormat,
     file: R,
@@ -64,9 +42,8 @@ pub(crate) fn visit<R: Read + Seek>(
 ) -> Result<(), Error> {
     match format {
         ArchiveFormat::Tar => visit_tar(path, file, each),
-        ArchiveFormat::TarGz => visit_tar(path, MultiGzDecoder::new(file), each),
-        ArchiveFormat::TarZst => {
-            let decoder = zstd::Decoder::new(file).map_err(|error| damaged(path, &error))?;
+        ArchiveFormat::CompressedTar(compression) => {
+            let decoder = compression.decoder(file).map_err(|error| damaged(path, &error))?;
             visit_tar(path, decoder, each)
         }
         ArchiveFormat::Zip => visit_zip(path, file, each),
@@ -102,7 +79,7 @@ fn visit_tar(path: &Path, reader: impl Read, each: Visit) -> Result<(), Error> {
     Ok(())
 }
 
-fn visit_zip<R: Read + Seek>(path: &Path, file: R, each: Visit) -> Result<(), Error> {
+fn visit_zip<R: BufRead + Seek>(path: &Path, file: R, each: Visit) -> Result<(), Error> {
     let zip_error =
         |error: zip::result::ZipError| Error::Archive { path: path.to_path_buf(), what: error.to_string() };
     let mut archive = zip::ZipArchive::new(file).map_err(zip_error)?;
@@ -111,7 +88,8 @@ fn visit_zip<R: Read + Seek>(path: &Path, file: R, each: Visit) -> Result<(), Er
         // Most packers write UTF-8 without saying so; what is none is in the character set of old PCs.
         let name = std::str::from_utf8(entry.name_raw()).map_or_else(|_| entry.name().into(), Cow::Borrowed);
         let name = clean(&name.replace('\\', "/"));
-        let size = entry.size();
+        let (size, packed) = (entry.size(), entry.compressed_size());
+        let mut unpacked;
         let member = match entry.unix_mode().unwrap_or(0) & FILE_TYPE {
             _ if entry.is_dir() || name.is_empty() => continue,
             SYMBOLIC_LINK => {
@@ -120,18 +98,57 @@ fn visit_zip<R: Read + Seek>(path: &Path, file: R, each: Visit) -> Result<(), Er
                 read.map_err(|error| damaged(path, &error))?;
                 Member::Link(readable_bytes(&target).into_owned())
             }
-            REGULAR | 0 => Member::File(size, &mut entry),
+            REGULAR | 0 => {
+                unpacked = Inflation::of_size(&mut entry, packed);
+                Member::File(size, &mut unpacked)
+            }
             _ => Member::Special,
         };
         if each(&name, member)?.is_break() {
-            break;
+            return Ok(());
+        }
+    }
+    let (directory, known) = (archive.central_directory_start(), archive.len());
+    let mut names = zip_names(archive.into_inner(), directory).map_err(|error| damaged(path, &error))?;
+    if names.len() > known {
+        names.sort_unstable();
+        for pair in names.windows(2).filter(|pair| pair[0] == pair[1]) {
+            if each(&clean(&readable_bytes(&pair[0])), Member::Replaced)?.is_break() {
+                break;
+            }
         }
     }
     Ok(())
 }
 
+/// All names in the directory of a zip archive; its reader keeps the last one of equal names.
+fn zip_names<R: BufRead + Seek>(mut file: R, directory: u64) -> io::Result<Vec<Vec<u8>>> {
+    file.seek(SeekFrom::Start(directory))?;
+    let (mut names, mut head) = (Vec::new(), [0; 46]);
+    while file.read_exact(&mut head).is_ok() && head.starts_with(b"PK\x01\x02") {
+        let len = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
+        let mut name = vec![0; usize::from(len(28))];
+        file.read_exact(&mut name)?;
+        io::copy(&mut file.by_ref().take(u64::from(len(30)) + u64::from(len(32))), &mut io::sink())?;
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// Whether all members of a zip archive are array files of numpy; or it is damaged, which is told where it is read.
+pub(super) fn holds_only_arrays(path: &Path) -> bool {
+    let archive =
+        File::open(path).map_err(Into::into).and_then(|file| zip::ZipArchive::new(BufReader::new(file)));
+    archive.map_or(true, |archive| archive.file_names().all(|name| name.ends_with(".npy")))
+}
+
 /// The error of an archive whose reading failed.
 pub(super) fn damaged(path: &Path, error: &io::Error) -> Error {
-    let what = format!("it is damaged, truncated or no archive of files ({error}).\nFetch or pack it again.");
+    let what = match Refusal::behind(error) {
+        Some(refusal) => refusal.to_string(),
+        None => {
+            format!("it is damaged, truncated or no archive of files ({error}).\nFetch or pack it again.")
+        }
+    };
     Error::Archive { path: path.to_path_buf(), what }
 }

@@ -35,7 +35,7 @@ impl Entry {
     /// The same file by another name.
     pub fn named(&self, name: String) -> Self {
         let kind = match self.kind {
-            FileKind::Picture | FileKind::Foreign(_) | FileKind::Archive => self.kind,
+            FileKind::Picture | FileKind::Foreign(_) | FileKind::Archive | FileKind::Arrays => self.kind,
             FileKind::ClaimedPicture | FileKind::Other | FileKind::Unopened => {
                 FileKind::of(&name, &self.head)
             }

@@ -22,6 +22,8 @@ pub(super) struct Walk {
     pub odd: HashMap<usize, PathBuf>,
     /// What was left out.
     pub ignored: Counts,
+    /// Folders in which there is nothing that is not hidden.
+    pub empty: Vec<String>,
     /// Hidden files and folders.
     hidden: Vec<(Reason, String, PathBuf)>,
     /// What links led to.
@@ -74,7 +76,11 @@ impl Walk {
         if self.names.len() + self.folders > MAX_FILES {
             return Err(Error::TooManyFiles { path: place.path.to_path_buf(), most: MAX_FILES });
         }
-        for (file_name, kind) in items(place.path).map_err(Error::io("read", place.path))? {
+        let items = items(place.path).map_err(Error::io("read", place.path))?;
+        if items.iter().all(|(file_name, _)| hidden(&readable(file_name)).is_some()) {
+            self.empty.push(place.name.to_string());
+        }
+        for (file_name, kind) in items {
             let part = readable(&file_name);
             let name =
                 if place.name.is_empty() { part.to_string() } else { format!("{}/{part}", place.name) };

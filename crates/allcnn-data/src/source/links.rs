@@ -14,6 +14,8 @@ pub(super) struct Link {
     pub target: String,
     /// Whether it is a hard link.
     pub hard: bool,
+    /// How many files come before it in the archive.
+    pub after: usize,
 }
 
 /// A file that links lead to.
@@ -160,7 +162,7 @@ mod tests {
     use super::*;
 
     fn soft(name: &str, target: &str) -> Link {
-        Link { name: name.into(), target: target.into(), hard: false }
+        Link { name: name.into(), target: target.into(), hard: false, after: 0 }
     }
 
     /// The names that links lead to, with the members, and what was counted.
@@ -180,7 +182,7 @@ mod tests {
             soft("set/val", "train"),
             soft("set/train/cat/2", "../../.store/2"),
             soft("set/train/dog/3", "../cat/2"),
-            Link { name: "set/train/dog/4".into(), target: "./set/train/cat/1".into(), hard: true },
+            Link { name: "set/train/dog/4".into(), target: "./set/train/cat/1".into(), hard: true, after: 0 },
         ];
         let (found, ignored) = resolved(&members, &links);
         let expected = [

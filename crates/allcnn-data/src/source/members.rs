@@ -21,6 +21,13 @@ pub(super) struct Members {
     ignored: Counts,
 }
 
+/// The places of members of which a later one has the name.
+#[derive(Default)]
+struct Replaced {
+    files: HashSet<usize>,
+    links: HashSet<usize>,
+}
+
 impl Members {
     /// Takes down a member.
     pub fn add(&mut self, name: &str, member: Member) -> io::Result<()> {
@@ -30,11 +37,16 @@ impl Members {
                 let head = start_of(reader, &mut room)?;
                 self.files.push(Entry::new(name.to_string(), size, head));
             }
-            Member::Link(target) => self.links.push(Link { name: name.to_string(), target, hard: false }),
-            Member::HardLink(target) => self.links.push(Link { name: name.to_string(), target, hard: true }),
+            Member::Link(target) => self.add_link(name, target, false),
+            Member::HardLink(target) => self.add_link(name, target, true),
             Member::Special => self.ignored.add(Reason::Special, name),
+            Member::Replaced => self.ignored.add(Reason::Replaced, name),
         }
         Ok(())
+    }
+
+    fn add_link(&mut self, name: &str, target: String, hard: bool) {
+        self.links.push(Link { name: name.to_string(), target, hard, after: self.files.len() });
     }
 
     /// Refuses an archive of too many files.
@@ -45,10 +57,42 @@ impl Members {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// The members that a later one of the same name replaces, as unpacking does.
+    fn replaced(&self) -> Replaced {
+        let mut replaced = Replaced::default();
+        if self.links.is_empty() && self.files.is_sorted_by(|one, next| one.name < next.name) {
+            return replaced;
+        }
+        // By name, then by place: links that come after some files lie before the next one.
+        let files =
+            self.files.iter().enumerate().map(|(place, file)| (file.name.as_str(), place, usize::MAX));
+        let links =
+            self.links.iter().enumerate().map(|(place, link)| (link.name.as_str(), link.after, place));
+        let mut members: Vec<(&str, usize, usize)> = files.chain(links).collect();
+        members.sort_unstable();
+        for pair in members.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+            match pair[0] {
+                (_, file, usize::MAX) => replaced.files.insert(file),
+                (_, _, link) => replaced.links.insert(link),
+            };
+        }
+        replaced
+    }
+
     /// The files that are not hidden and those that links lead to, each with its member; whether there are links; and
     /// what was left out.
     pub fn finish(self, path: &Path) -> Result<(Vec<Entry>, Vec<u32>, bool, Counts), Error> {
-        let Members { files, links, mut ignored } = self;
+        let replaced = self.replaced();
+        let Members { files, mut links, mut ignored } = self;
+        let mut place = 0;
+        links.retain(|link| {
+            place += 1;
+            let stays = !replaced.links.contains(&(place - 1));
+            if !stays {
+                ignored.add(Reason::Replaced, &link.name);
+            }
+            stays
+        });
         let mut linked = Vec::new();
         if !links.is_empty() {
             let names = files.iter().map(|file| file.name.as_str());
@@ -66,6 +110,7 @@ impl Members {
         let (mut entries, mut members) = (Vec::with_capacity(files.len()), Vec::with_capacity(files.len()));
         for (place, file) in files.into_iter().enumerate() {
             match hidden_path(&file.name) {
+                None if replaced.files.contains(&place) => ignored.add(Reason::Replaced, &file.name),
                 None => {
                     entries.push(file);
                     members.push(place as u32);

@@ -1,4 +1,4 @@
-//! The files of a folder, or of a tar, tar.gz, tar.zst or zip archive: listed, then read one after the other.
+//! The files of a folder, or of a tar (compressed by gzip, zstd, xz, bzip2 or not) or zip archive: listed, then read one after the other.
 //!
 //! Every file is an entry or is counted as ignored: hidden ones, pipes and devices (which are never opened), links that
 //! lead nowhere or in a circle. All other links count as the files that they lead to, in an archive as in a folder.
@@ -12,9 +12,11 @@ mod members;
 
 use crate::dataset::Images;
 use crate::error::Error;
+use crate::file_kind::holds_arrays;
 use crate::ignored::Counts;
 use crate::note::Note;
-use archive::{ArchiveFormat, Member, damaged};
+use crate::packing::ArchiveFormat;
+use archive::{Member, damaged};
 pub(crate) use entry::Entry;
 use file_id::FileId;
 use folder::Walk;
@@ -38,6 +40,8 @@ pub(crate) struct Source {
     pub entries: Vec<Entry>,
     /// What was left out.
     pub ignored: Counts,
+    /// Folders without a file that is not hidden, where the source is a folder.
+    pub empty_folders: Vec<String>,
 }
 
 /// Where the bytes of the entries are.
@@ -78,7 +82,11 @@ impl Source {
         if !data.is_file() {
             return Err(Error::Special(path.to_path_buf()));
         }
-        match ArchiveFormat::recognize(&head_of(path)?) {
+        let head = head_of(path)?;
+        match ArchiveFormat::recognize(&head) {
+            Some(ArchiveFormat::Zip) if holds_arrays(&head) && archive::holds_only_arrays(path) => {
+                Ok(Source::of_file(path))
+            }
             Some(format) => Source::of_archive(path, format),
             None => Ok(Source::of_file(path)),
         }
@@ -86,21 +94,28 @@ impl Source {
 
     fn of_folder(path: &Path) -> Result<Source, Error> {
         let walk = Walk::through(path)?;
-        let (linked, Walk { names, odd, ignored, .. }) = (walk.followed_links(), walk);
+        let (linked, Walk { names, odd, ignored, empty: empty_folders, .. }) = (walk.followed_links(), walk);
         let place = |place, name: &str| path_of(path, &odd, place, name);
         let (entries, mut ids) = folder::look(names, linked, place);
         if ids.iter().all(|&id| id == FileId::UNKNOWN) {
             ids = Vec::new();
         }
         let files = Files::Folder { root: path.to_path_buf(), odd };
-        Ok(Source { path: path.to_path_buf(), files, ids, entries, ignored })
+        Ok(Source { path: path.to_path_buf(), files, ids, entries, ignored, empty_folders })
     }
 
     /// The files of a folder that have these names.
     pub fn of_files(root: &Path, names: Vec<String>) -> Source {
         let (entries, ids) = folder::look(names, false, |_, name| root.join(name));
         let files = Files::Folder { root: root.to_path_buf(), odd: HashMap::new() };
-        Source { path: root.to_path_buf(), files, ids, entries, ignored: Counts::default() }
+        Source {
+            path: root.to_path_buf(),
+            files,
+            ids,
+            entries,
+            ignored: Counts::default(),
+            empty_folders: vec![],
+        }
     }
 
     fn of_file(path: &Path) -> Source {
@@ -108,7 +123,8 @@ impl Source {
         let (entries, _) = folder::look(vec![name], false, |_, _| path.to_path_buf());
         let odd = HashMap::from([(0, path.to_path_buf())]);
         let files = Files::Folder { root: PathBuf::new(), odd };
-        Source { path: path.to_path_buf(), files, ids: vec![], entries, ignored: Counts::default() }
+        let (ids, empty_folders, ignored) = Default::default();
+        Source { path: path.to_path_buf(), files, ids, entries, ignored, empty_folders }
     }
 
     fn of_archive(path: &Path, format: ArchiveFormat) -> Result<Source, Error> {
@@ -121,7 +137,7 @@ impl Source {
         let id = |&member: &u32| FileId::member(member as usize);
         let ids = if linked { members.iter().map(id).collect() } else { vec![] };
         let files = Files::Archive { format, members };
-        Ok(Source { path: path.to_path_buf(), files, ids, entries, ignored })
+        Ok(Source { path: path.to_path_buf(), files, ids, entries, ignored, empty_folders: vec![] })
     }
 
     /// The path that was opened.

@@ -204,3 +204,34 @@ pub fn sizes(set: &DataSet) -> ([usize; 3], String) {
 pub fn kinds(set: &DataSet) -> Vec<&'static str> {
     set.notes.iter().map(allcnn_data::Note::kind).collect()
 }
+
+/// An array file of numpy.
+pub fn npy(descr: &str, fortran: bool, shape: &[usize], bytes: &[u8]) -> Vec<u8> {
+    let (fortran, shape) = (
+        if fortran { "True" } else { "False" },
+        shape.iter().map(|side| format!("{side}, ")).collect::<String>(),
+    );
+    let head = format!("{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': ({shape}), }}\n");
+    [b"\x93NUMPY\x01\0".as_slice(), &(head.len() as u16).to_le_bytes(), head.as_bytes(), bytes].concat()
+}
+
+/// An array of pictures that tell their seeds, [images, side, side, 3].
+pub fn picture_array(seed: usize, images: usize, side: usize) -> Vec<u8> {
+    let pixels: Vec<u8> = (0..images).flat_map(|image| picture(seed + image, side)).collect();
+    npy("'|u1'", false, &[images, side, side, 3], &pixels)
+}
+
+/// An array of labels, 0 and 1 in turn.
+pub fn label_array(images: usize) -> Vec<u8> {
+    npy(
+        "'<i8'",
+        false,
+        &[images],
+        &(0..images).flat_map(|image| (image as i64 % 2).to_le_bytes()).collect::<Vec<u8>>(),
+    )
+}
+
+/// A file of arrays.
+pub fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    zip(&arrays.iter().map(|(name, array)| (format!("{name}.npy"), array.clone())).collect::<Vec<_>>())
+}

@@ -96,6 +96,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::ImageFolder => "image folder",
         Kind::Table => "a table of image files",
         Kind::Parquet => "parquet files",
+        Kind::Npz => "numpy arrays",
     }
 }
 
