@@ -146,7 +146,7 @@ fn what_is_wrong_with_a_row_is_told() {
         ("file,label\n0.png,0.5\n1.png,0.25\n2.png,0.75\n3.png,1\n", "holds measures, not classes"),
         ("file,label\n0.png,cat\n1.png,do", "'cat'"),
         ("file,label\n0.png,cat\n1.png", "line 3 has 1 fields"),
-        ("file,label\nx.png,cat\ny.png,dog\n", "names no image that is there"),
+        ("file,label\nx.png,cat\ny.png,dog\n", "none of the 2 files that it names is there"),
     ] {
         let text = if words == "'cat'" { text.replace("do", "") } else { text.to_string() };
         let error = with(&text);

@@ -40,14 +40,16 @@ impl Table {
     /// Reads the text of a table; its first row is taken for the head until [`Table::without_head`] says otherwise.
     pub fn parse(name: String, text: &str) -> Result<Table, Error> {
         let wrong = |what: String| Error::List { file: name.clone(), what };
-        let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let first = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
         let count = |delimiter: u8| first.bytes().filter(|byte| *byte == delimiter).count();
         let delimiter = DELIMITERS.into_iter().find(|&delimiter| count(delimiter) > 0).unwrap_or(b',');
         let mut reader = ReaderBuilder::new();
         reader.delimiter(delimiter).has_headers(false).flexible(true).trim(Trim::All);
         let records = reader.from_reader(text.as_bytes()).into_records();
         let mut rows = records.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(error.to_string()))?;
-        let Some(head) = rows.first().cloned() else { return Err(wrong("it is empty".to_string())) };
+        let Some(head) = rows.first().cloned().filter(|_| !first.is_empty()) else {
+            return Err(wrong("it is empty".to_string()));
+        };
         if let Some(row) = rows.iter().find(|row| row.len() != head.len()) {
             let line = row.position().map_or(0, csv::Position::line);
             let (fields, expected) = (row.len(), head.len());

@@ -102,7 +102,7 @@ fn images(table: &Table, lookup: Lookup) -> Vec<usize> {
     let sample = table.sample();
     let may_be = |column: &usize| {
         let fields: BTreeSet<&str> = sample.iter().filter_map(|row| row.get(*column)).collect();
-        2 * fields.len() >= sample.len() && !is_label(&table.columns[*column])
+        (2 * fields.len() > sample.len() || sample.len() < 3) && !is_label(&table.columns[*column])
     };
     let columns: Vec<usize> = (0..table.columns.len()).filter(may_be).collect();
     let mut most = |wanted: fn(Named) -> bool| -> Vec<usize> {
@@ -232,7 +232,7 @@ mod tests {
     fn what_is_not_told_is_asked_for() {
         let own = Reading::default();
         for (text, words) in [
-            ("id,healthy,rust\n1,0,1\n", "--label-column"),
+            ("id,healthy,rust\n1,0,0\n2,1,0\n", "--label-column"),
             ("file,label\nx,cat\n", "names no image"),
             ("front,back,label\n1.png,2.png,cat\n", "--image-column"),
             ("id,label,category\n1,cat,pet\n2,dog,pet\n", "--label-column"),
