@@ -229,7 +229,7 @@ pub struct TrainArgs {
     /// Plan the network for pictures of this size, where its layers allow it [default: the network's own]
     #[arg(long, value_name = "HxW", value_parser = image_size)]
     pub input: Option<(usize, usize)>,
-    /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst, .xz, .bz2) or zip of images, or parquet or .npz files [default: shapes]
+    /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst, .xz, .bz2) or zip of images, or parquet, .npz or .csv files [default: shapes]
     #[arg(long)]
     pub data: Option<String>,
     /// quick, paper, imagenet, or a TOML file of settings [default: quick]

@@ -53,7 +53,7 @@ pub enum Error {
     },
     /// Files, but none of a kind that can be read.
     #[error(
-        "'{path}' holds nothing that can be read as a data set (found {found}).\nExpected an image folder (train/CLASS/*.jpg, or CLASS/*.jpg), CIFAR binary or python batches, Hugging Face parquet files, or numpy files (.npz) of images and labels."
+        "'{path}' holds nothing that can be read as a data set (found {found}).\nExpected an image folder (train/CLASS/*.jpg, or CLASS/*.jpg), CIFAR binary or python batches, Hugging Face parquet files, numpy files (.npz) of images and labels, or a table of image files (CSV, TSV)."
     )]
     UnknownKind {
         /// What was opened.

@@ -119,6 +119,11 @@ pub enum Note {
         /// ... and in the other.
         later: String,
     },
+    /// Held-out images are of classes that no training image has.
+    UntrainedClasses {
+        /// The classes.
+        classes: Vec<String>,
+    },
     /// Images of several sizes, and no wanted size.
     Resized {
         /// Images of other sizes.
@@ -188,6 +193,7 @@ impl Note {
             Note::ChannelsFirst { .. } => "channels-first",
             Note::UnicodeForms { .. } => "unicode-forms",
             Note::SharedImages { .. } => "shared-images",
+            Note::UntrainedClasses { .. } => "untrained-classes",
             Note::Resized { .. } => "resized",
         }
     }
@@ -259,6 +265,9 @@ impl fmt::Display for Note {
                     "images are the same files as some"
                 };
                 write!(f, "{images} {are} of another split, by links ({later} = {earlier})")
+            }
+            Note::UntrainedClasses { classes } => {
+                write!(f, "held-out images are of classes without a training image: {}", quoted(classes))
             }
             Note::Resized { images, height, width } => {
                 write!(f, "{images} images of other sizes were resized to {height}x{width}")

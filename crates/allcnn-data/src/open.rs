@@ -124,6 +124,7 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
     if total == 0 {
         return Err(Error::Empty(path.to_path_buf()));
     }
+    notes.extend(untrained(&classes, &train, [&validation, &test]));
     if !divided {
         let (parts, replaced) = divide([&train.labels, &test.labels], &classes, options)?;
         notes.extend(replaced.then_some(Note::HoldoutReplacesTest));
@@ -135,6 +136,16 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
     }
     let fingerprint = fingerprint(&classes, &train, &validation, &test);
     Ok(DataSet { name, classes, train, validation, test, skipped, ignored, notes, fingerprint, kind })
+}
+
+/// What is to be said where classes of held-out images have no training image.
+fn untrained(classes: &[String], train: &Images, held_out: [&Images; 2]) -> Option<Note> {
+    let trained = train.class_counts(classes.len());
+    let held: Vec<Vec<usize>> = held_out.iter().map(|images| images.class_counts(classes.len())).collect();
+    let is_untrained = |class: &usize| trained[*class] == 0 && held.iter().any(|counts| counts[*class] > 0);
+    let classes: Vec<String> =
+        (0..classes.len()).filter(is_untrained).map(|class| classes[class].clone()).collect();
+    (!train.is_empty() && !classes.is_empty()).then_some(Note::UntrainedClasses { classes })
 }
 
 /// What becomes of the training and the test images.

@@ -243,3 +243,20 @@ fn a_file_that_is_cut_or_altered_is_told() {
     let error = opened(&altered).map(|set| set.kind).unwrap_err();
     assert!(error.contains("set.npz/images") && error.contains("damaged"), "{error}");
 }
+
+#[test]
+fn classes_without_a_training_image_are_told() {
+    let labels = npy("'|u1'", false, &[4], &[0, 1, 1, 5]);
+    let arrays = [
+        ("x_train", picture_array(0, 12, 8)),
+        ("y_train", label_array(12)),
+        ("x_test", picture_array(50, 4, 8)),
+        ("y_test", labels),
+    ];
+    let set = opened(&npz(&arrays)).unwrap();
+    assert!(
+        set.notes.contains(&Note::UntrainedClasses { classes: vec!["5".to_string()] }),
+        "{:?}",
+        set.notes
+    );
+}

@@ -111,7 +111,7 @@ pub struct DataSuspectsArgs {
 /// `allcnn data info`, and how `allcnn data verify` reads.
 #[derive(Debug, Args)]
 pub struct DataInfoArgs {
-    /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst, .xz, .bz2) or zip of images, or parquet or .npz files
+    /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst, .xz, .bz2) or zip of images, or parquet, .npz or .csv files
     pub data: OsString,
     /// Without test images: keep the last N or P% images of each class, by name, for testing [default: 10%]
     #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
@@ -147,7 +147,7 @@ pub struct DataFetchArgs {
 /// `allcnn data convert`.
 #[derive(Debug, Args)]
 pub struct DataConvertArgs {
-    /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst, .xz, .bz2) or zip of images, or parquet or .npz files
+    /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst, .xz, .bz2) or zip of images, or parquet, .npz or .csv files
     pub data: OsString,
     #[command(flatten)]
     #[allow(missing_docs)]

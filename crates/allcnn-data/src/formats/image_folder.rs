@@ -42,7 +42,10 @@ fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) 
         (Ok(folders), Err(_)) if folders.classes.len() > 1 => {
             labelled_files::load(source, folders, options, progress)
         }
-        (Ok(folders), Ok(labelling)) if labelling.agrees(&folders) => {
+        (Ok(folders), Ok(labelling))
+            if labelling.is_of_few(&folders)
+                || folders.classes.len() > 1 && labelling.says_the_same_as(&folders) =>
+        {
             labelled_files::load(source, folders, options, progress)
         }
         (Ok(folders), Ok(labelling)) if folders.classes.len() > 1 => Err(Error::Readings {

@@ -120,21 +120,21 @@ pub(super) fn label_by(
 }
 
 impl Labelling {
-    /// Whether class folders say the same of the images, or the tables are of few of them.
-    pub fn agrees(&self, folders: &Layout) -> bool {
-        let listed = |layout: &Layout| -> BTreeMap<usize, (usize, u32)> {
-            let of = |(split, items): (usize, &Vec<(usize, u32)>)| {
-                items.iter().map(move |&(entry, label)| (entry, (split, label))).collect::<Vec<_>>()
-            };
-            layout.splits.iter().enumerate().flat_map(of).collect()
-        };
-        let (ours, theirs) = (listed(&self.layout), listed(folders));
+    /// Whether the tables are of fewer than half of the images in class folders, or of none of them.
+    pub fn is_of_few(&self, folders: &Layout) -> bool {
+        let (ours, theirs) = (places(&self.layout), places(folders));
+        self.files.is_some()
+            || 2 * ours.keys().filter(|entry| theirs.contains_key(entry)).count() < theirs.len()
+    }
+
+    /// Whether class folders say the same of the images, classes being called as they may.
+    pub fn says_the_same_as(&self, folders: &Layout) -> bool {
+        let (ours, theirs) = (places(&self.layout), places(folders));
         let both = || ours.iter().filter_map(|(entry, our)| Some((*our, *theirs.get(entry)?)));
         let pairs: BTreeSet<(u32, u32)> = both().map(|((_, our), (_, their))| (our, their)).collect();
         let alone =
             |of: fn(&(u32, u32)) -> u32| pairs.iter().map(of).collect::<BTreeSet<u32>>().len() == pairs.len();
-        let same = alone(|pair| pair.0) && alone(|pair| pair.1) && both().all(|((a, _), (b, _))| a == b);
-        self.files.is_some() || 2 * both().count() < theirs.len() || same
+        alone(|pair| pair.0) && alone(|pair| pair.1) && both().all(|((a, _), (b, _))| a == b)
     }
 
     /// What it is, for people, with the flag that chooses it.
@@ -147,6 +147,14 @@ impl Labelling {
             if self.unnamed > 0 { format!(", {} without a row", self.unnamed) } else { String::new() }
         )
     }
+}
+
+/// The split and the class of each entry.
+fn places(layout: &Layout) -> BTreeMap<usize, (usize, u32)> {
+    let of = |(split, items): (usize, &Vec<(usize, u32)>)| {
+        items.iter().map(move |&(entry, label)| (entry, (split, label))).collect::<Vec<_>>()
+    };
+    layout.splits.iter().enumerate().flat_map(of).collect()
 }
 
 /// A class, in the order of people: numbers by their size.
