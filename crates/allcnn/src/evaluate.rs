@@ -6,6 +6,7 @@ use allcnn_device::Device;
 use serde::Serialize;
 
 use crate::augment::{Augment, Look};
+use crate::confusion::Confusion;
 use crate::parameters::Parameters;
 use crate::plan::{Mode, Plan};
 use crate::samples::Samples;
@@ -72,10 +73,42 @@ pub struct Scores {
     pub classes: usize,
     /// The class of each image.
     pub labels: Vec<u32>,
-    /// `[images, classes]`.
-    pub probabilities: Vec<f32>,
     /// The cross-entropy of each image.
     pub losses: Vec<f32>,
+    answers: Vec<Answer>,
+    /// `[images, classes]`; empty where these would be more than [`MOST_KEPT`].
+    probabilities: Vec<f32>,
+}
+
+/// Probabilities that are kept of all images: 256 MiB.
+const MOST_KEPT: usize = 1 << 26;
+
+/// What is said of one image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Answer {
+    /// The most probable class, the first of equals.
+    predicted: u32,
+    probability: f32,
+    /// The probability of the image's class.
+    own: f32,
+    /// How many classes come before it.
+    rank: u32,
+}
+
+impl Answer {
+    fn of(row: &[f32], label: u32) -> Self {
+        let best = row
+            .iter()
+            .enumerate()
+            .fold(0, |best, (class, value)| if value.total_cmp(&row[best]).is_gt() { class } else { best });
+        let label = label as usize;
+        let before = |(class, value): (usize, &f32)| {
+            let order = value.total_cmp(&row[label]);
+            order.is_gt() || order.is_eq() && class < label
+        };
+        let rank = row.iter().enumerate().filter(|&at| before(at)).count() as u32;
+        Self { predicted: best as u32, probability: row[best], own: row[label], rank }
+    }
 }
 
 /// An image taken for another class.
@@ -104,8 +137,23 @@ pub struct Evaluation {
     pub loss: f64,
     /// Each class on its own.
     pub classes: Vec<ClassError>,
-    /// `confusion[t][p]`: images of class t that were taken for class p.
-    pub confusion: Vec<Vec<u64>>,
+    /// Images by true and predicted class: `confusion`, rows of true classes, and null above 1,000 classes, where
+    /// `confusion_sparse` lists the pairs that were seen: `[true, predicted, images]`.
+    #[serde(flatten, serialize_with = "confusion_fields")]
+    pub confusion: Confusion,
+}
+
+/// The fields that `allcnn eval --json` has of a confusion.
+fn confusion_fields<S: serde::Serializer>(confusion: &Confusion, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Fields {
+        confusion: Option<Vec<Vec<u64>>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        confusion_sparse: Option<Vec<(usize, usize, u64)>>,
+    }
+    let rows = confusion.rows();
+    let confusion_sparse = rows.is_none().then(|| confusion.pairs().collect());
+    Fields { confusion: rows, confusion_sparse }.serialize(serializer)
 }
 
 /// The error on one class.
@@ -136,12 +184,7 @@ pub fn score<D: Device>(
     let (rows, classes) = (plan.batch(), plan.network().classes());
     let samples = images.samples;
     let mut logits = vec![0.0; rows * classes];
-    let mut scores = Scores {
-        classes,
-        labels: samples.labels().to_vec(),
-        probabilities: Vec::with_capacity(samples.len() * classes),
-        losses: Vec::with_capacity(samples.len()),
-    };
+    let mut scores = Scores::none(classes, samples.labels().to_vec());
     let places: Vec<u32> = (0..samples.len() as u32).collect();
     let mut work =
         places.chunks(rows).flat_map(|places| views.looks().map(move |look| (places, look))).peekable();
@@ -196,6 +239,22 @@ pub(crate) fn expect_finite(logits: &[f32]) -> Result<(), Error> {
 }
 
 impl Scores {
+    /// Nothing said yet of images with these labels.
+    fn none(classes: usize, labels: Vec<u32>) -> Self {
+        let (losses, answers) = (Vec::with_capacity(labels.len()), Vec::with_capacity(labels.len()));
+        Self { classes, labels, losses, answers, probabilities: vec![] }
+    }
+
+    /// What was said of images: `[images, classes]`. Panics where there are not as many.
+    pub fn new(classes: usize, labels: Vec<u32>, probabilities: &[f32]) -> Self {
+        assert_eq!(labels.len() * classes, probabilities.len(), "a probability of each class for each image");
+        let mut scores = Self::none(classes, labels);
+        let sums: Vec<f64> = probabilities.iter().copied().map(f64::from).collect();
+        let places: Vec<u32> = (0..scores.labels.len() as u32).collect();
+        scores.take(&places, &sums, 1.0);
+        scores
+    }
+
     /// Takes over the summed probabilities of the images at `places`.
     fn take(&mut self, places: &[u32], sums: &[f64], views: f64) {
         for (row, &place) in sums.chunks_exact(self.classes).zip(places) {
@@ -203,28 +262,44 @@ impl Scores {
             // Where the class got less than any number can say: the loss of the smallest such number, not infinity.
             let loss = if own.is_nan() { f64::NAN } else { -own.max(f64::MIN_POSITIVE).ln() };
             self.losses.push(loss as f32);
-            self.probabilities.extend(row.iter().map(|sum| (sum / views) as f32));
+            let row: Vec<f32> = row.iter().map(|sum| (sum / views) as f32).collect();
+            self.answers.push(Answer::of(&row, self.labels[place as usize]));
+            if self.labels.len().saturating_mul(self.classes) <= MOST_KEPT {
+                self.probabilities.extend(row);
+            }
         }
     }
 
     /// The answers to the images at `places` only. Panics when there is no such image.
     pub fn select(&self, places: &[usize]) -> Scores {
+        let probabilities = places.iter().filter_map(|&image| self.of(image)).flatten().copied().collect();
         Scores {
             classes: self.classes,
             labels: places.iter().map(|&image| self.labels[image]).collect(),
-            probabilities: places.iter().flat_map(|&image| self.of(image)).copied().collect(),
             losses: places.iter().map(|&image| self.losses[image]).collect(),
+            answers: places.iter().map(|&image| self.answers[image]).collect(),
+            probabilities,
         }
     }
 
-    /// The probabilities of image `image`.
-    pub fn of(&self, image: usize) -> &[f32] {
-        &self.probabilities[image * self.classes..][..self.classes]
+    /// The probabilities of image `image`, where they are kept: those of very many images and classes are not.
+    pub fn of(&self, image: usize) -> Option<&[f32]> {
+        self.probabilities.get(image * self.classes..(image + 1) * self.classes)
     }
 
     /// The most probable class of image `image`, the first of equals.
     pub fn predicted(&self, image: usize) -> u32 {
-        ranked(self.of(image), 1)[0] as u32
+        self.answers[image].predicted
+    }
+
+    /// The probability of that class.
+    pub fn probability(&self, image: usize) -> f32 {
+        self.answers[image].probability
+    }
+
+    /// The probability of the image's own class.
+    pub fn own_probability(&self, image: usize) -> f32 {
+        self.answers[image].own
     }
 
     /// How many images are taken for another class.
@@ -239,21 +314,18 @@ impl Scores {
 
     /// The share of images whose class is not among the `top` most probable, in percent.
     pub fn error_pct(&self, top: usize) -> f64 {
-        let wrong = (0..self.labels.len())
-            .filter(|&image| !ranked(self.of(image), top).contains(&(self.labels[image] as usize)))
-            .count();
+        let wrong = (0..self.labels.len()).filter(|&image| self.answers[image].rank as usize >= top).count();
         percent(wrong as f64, self.labels.len() as f64)
     }
 
     /// All figures, for classes of these names.
     pub fn evaluation(&self, names: &[String]) -> Evaluation {
-        let mut confusion = vec![vec![0u64; self.classes]; self.classes];
+        let mut confusion = Confusion::new(self.classes);
         for (image, &label) in self.labels.iter().enumerate() {
-            confusion[label as usize][self.predicted(image) as usize] += 1;
+            confusion.count(label, self.predicted(image), 1);
         }
-        let classes = names.iter().zip(&confusion).enumerate().map(|(class, (name, row))| {
-            let images: u64 = row.iter().sum();
-            let error = percent((images - row[class]) as f64, images as f64);
+        let classes = names.iter().zip(confusion.by_class()).map(|(name, (images, wrong))| {
+            let error = percent(wrong as f64, images as f64);
             ClassError { name: name.clone(), images, error_pct: (images > 0).then_some(error) }
         });
         Evaluation {
@@ -271,7 +343,7 @@ impl Scores {
         let mut mistakes: Vec<Mistake> = (0..self.labels.len())
             .map(|image| {
                 let predicted = self.predicted(image);
-                let probability = self.of(image)[predicted as usize];
+                let probability = self.probability(image);
                 Mistake { image, label: self.labels[image], predicted, probability }
             })
             .filter(|mistake| mistake.label != mistake.predicted)
@@ -335,8 +407,7 @@ mod tests {
     }
 
     fn scores() -> Scores {
-        let mut scores =
-            Scores { classes: 3, labels: vec![0, 1, 2, 1], probabilities: vec![], losses: vec![] };
+        let mut scores = Scores::none(3, vec![0, 1, 2, 1]);
         let sums = [0.5, 0.3, 0.2, 0.7, 0.1, 0.2, 0.2, 0.2, 0.6, 0.4, 0.4, 0.2];
         scores.take(&[0, 1, 2, 3], &sums.map(|p| 2.0 * p), 2.0);
         scores
@@ -346,13 +417,29 @@ mod tests {
     fn errors_loss_and_confusion_are_counted_by_hand() {
         let names: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
         let evaluation = scores().evaluation(&names);
-        assert_eq!(evaluation.confusion, [[1, 0, 0], [2, 0, 0], [0, 0, 1]]);
+        let rows = vec![vec![1, 0, 0], vec![2, 0, 0], vec![0, 0, 1]];
+        assert_eq!(evaluation.confusion.rows(), Some(rows));
         assert_eq!((evaluation.images, evaluation.top1_error_pct, evaluation.top5_error_pct), (4, 50.0, 0.0));
         let errors: Vec<_> = evaluation.classes.iter().map(|class| class.error_pct).collect();
         assert_eq!(errors, [Some(0.0), Some(100.0), Some(0.0)]);
         let expected = -(0.5f64.ln() + 0.1f64.ln() + 0.6f64.ln() + 0.4f64.ln()) / 4.0;
         assert!((evaluation.loss - expected).abs() < 1e-6);
         assert_eq!(scores().error_pct(2), 25.0);
+    }
+
+    #[test]
+    fn of_very_many_classes_no_square_is_made() {
+        let classes = 65_536;
+        let mut scores = Scores::none(classes, vec![7; 2000]); // 524 MiB of probabilities
+        let mut row = vec![0.0; classes];
+        (row[65_535], row[7]) = (0.75, 0.25);
+        (0..2000).for_each(|place| scores.take(&[place], &row, 1.0));
+        assert_eq!((scores.of(0), scores.predicted(0), scores.own_probability(0)), (None, 65_535, 0.25));
+        assert_eq!((scores.error_pct(1), scores.error_pct(2)), (100.0, 0.0));
+        let names: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
+        let json = serde_json::to_value(scores.evaluation(&names)).unwrap();
+        assert_eq!(json["confusion"], serde_json::Value::Null);
+        assert_eq!(json["confusion_sparse"], serde_json::json!([[7, 65_535, 2000]]));
     }
 
     #[test]
@@ -367,7 +454,7 @@ mod tests {
         let mut sums = vec![0.0; 3];
         add_softmax(&[1000.0, 1000.0, -1000.0], &mut sums);
         assert_eq!(sums, [0.5, 0.5, 0.0]);
-        let mut scores = Scores { classes: 3, labels: vec![2], probabilities: vec![], losses: vec![] };
+        let mut scores = Scores::none(3, vec![2]);
         scores.take(&[0], &sums, 1.0);
         assert!(scores.losses[0].is_finite() && scores.losses[0] > 700.0);
     }

@@ -49,6 +49,7 @@ pub use allcnn_data::atomic_file;
 
 pub mod augment;
 mod claim;
+pub mod confusion;
 pub mod data_place;
 mod date;
 pub mod evaluate;

@@ -52,8 +52,9 @@ pub struct Suspects {
     pub trained_on: usize,
     /// Images for which another class is the most probable.
     pub predicted_otherwise: usize,
-    /// Images that the network is confident to be of another class: the sum beside the diagonal of the confident joint.
-    pub confident_otherwise: usize,
+    /// Images that the network is confident to be of another class: the sum beside the diagonal of the confident joint. Not
+    /// known of so many images and classes that their probabilities are not kept.
+    pub confident_otherwise: Option<usize>,
     /// The most suspect first.
     pub suspects: Vec<Suspect>,
     /// The same as pictures, where they were wanted.
@@ -138,9 +139,9 @@ pub fn find<D: Device>(
             file: images.names[image].clone(),
             split: splits[image],
             label: classes[label].clone(),
-            label_probability: scores.of(image)[label],
+            label_probability: scores.own_probability(image),
             predicted: classes[predicted].clone(),
-            predicted_probability: scores.of(image)[predicted],
+            predicted_probability: scores.probability(image),
         }
     };
     let images_of = |split: Split| new.iter().filter(|&&image| splits[image] == split).count();
@@ -213,8 +214,7 @@ fn held_out(
 
 /// The `top` images whose label has the least probability, of equals that first whose other class has the most.
 fn ranked(scores: &Scores, top: usize) -> Vec<usize> {
-    let label = |image: usize| scores.of(image)[scores.labels[image] as usize];
-    let predicted = |image: usize| scores.of(image)[scores.predicted(image) as usize];
+    let (label, predicted) = (|image| scores.own_probability(image), |image| scores.probability(image));
     let mut order: Vec<usize> = (0..scores.labels.len()).collect();
     order.sort_by(|&a, &b| {
         label(a).total_cmp(&label(b)).then(predicted(b).total_cmp(&predicted(a))).then(a.cmp(&b))
@@ -225,26 +225,28 @@ fn ranked(scores: &Scores, top: usize) -> Vec<usize> {
 
 /// How many images the confident joint counts beside its diagonal (equations 1 and 2 of the paper): the most probable of
 /// those classes whose probability reaches the mean that it has on the images given that class is not the label.
-fn confident_otherwise(scores: &Scores) -> usize {
+fn confident_otherwise(scores: &Scores) -> Option<usize> {
     let images = 0..scores.labels.len();
     let mut sums = vec![(0.0f64, 0u32); scores.classes];
     for image in images.clone() {
         let label = scores.labels[image] as usize;
-        sums[label].0 += f64::from(scores.of(image)[label]);
+        sums[label].0 += f64::from(scores.own_probability(image));
         sums[label].1 += 1;
     }
     let threshold: Vec<f64> = sums
         .iter()
         .map(|&(sum, count)| if count == 0 { f64::INFINITY } else { sum / f64::from(count) })
         .collect();
-    let confident = |image: usize| {
-        let row = scores.of(image);
+    let confident = |row: &[f32]| {
         let reached = (0..scores.classes).filter(|&class| f64::from(row[class]) >= threshold[class]);
         reached.max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a)))
     };
-    images
-        .filter(|&image| confident(image).is_some_and(|class| class != scores.labels[image] as usize))
-        .count()
+    let mut otherwise = 0;
+    for image in images {
+        let class = confident(scores.of(image)?);
+        otherwise += usize::from(class.is_some_and(|class| class != scores.labels[image] as usize));
+    }
+    Some(otherwise)
 }
 
 #[cfg(test)]
@@ -252,8 +254,11 @@ mod tests {
     use super::*;
 
     fn scores() -> Scores {
-        let probabilities = vec![0.9, 0.1, 0.2, 0.8, 0.6, 0.4, 0.1, 0.9, 0.9, 0.1];
-        Scores { classes: 2, labels: vec![0, 0, 0, 1, 1], probabilities, losses: vec![0.0; 5] }
+        labelled(vec![0, 0, 0, 1, 1])
+    }
+
+    fn labelled(labels: Vec<u32>) -> Scores {
+        Scores::new(2, labels, &[0.9, 0.1, 0.2, 0.8, 0.6, 0.4, 0.1, 0.9, 0.9, 0.1])
     }
 
     #[test]
@@ -266,10 +271,9 @@ mod tests {
     fn the_confident_joint_is_counted_by_hand() {
         // Mean probability of the label: class 0 (0.9 + 0.2 + 0.6) / 3 = 0.567, class 1 (0.9 + 0.1) / 2 = 0.5. Image 1 is
         // of class 1 with 0.8, image 4 of class 0 with 0.9; the others are what they are given.
-        assert_eq!(confident_otherwise(&scores()), 2);
+        assert_eq!(confident_otherwise(&scores()), Some(2));
         assert_eq!(scores().wrong(), 2);
         // With a label that the network is never sure of, nothing reaches the other's threshold.
-        let all_one = Scores { labels: vec![0; 5], ..scores() };
-        assert_eq!(confident_otherwise(&all_one), 0);
+        assert_eq!(confident_otherwise(&labelled(vec![0; 5])), Some(0));
     }
 }

@@ -127,7 +127,7 @@ fn a_run_is_examined_on_its_own_and_on_other_data() {
     let row = finished.outcome.progress.history.last().unwrap();
     assert_eq!((Some(own.evaluation.top1_error_pct), warnings), (row.test_error_pct, 0));
     assert_eq!(Some(own.evaluation.loss), row.test_loss);
-    assert_eq!(own.evaluation.confusion.iter().flatten().sum::<u64>(), 12);
+    assert_eq!(own.evaluation.confusion.pairs().map(|(_, _, images)| images).sum::<u64>(), 12);
     let (train, _) = examined(&Examination { split: Split::Train, batch: 7, ..last.clone() }).unwrap();
     assert_eq!(train.evaluation.images, 48);
     let (many, _) = examined(&Examination { views: 4, ..last.clone() }).unwrap();

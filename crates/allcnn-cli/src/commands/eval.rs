@@ -90,9 +90,9 @@ fn words(examined: &Examined, wanted: &Examination, run: &RunFolder) -> anyhow::
         text += &format!("top-5 error  {:.2} %\n", evaluation.top5_error_pct);
     }
     text += &format!("loss         {:.4}\n\n{}", evaluation.loss, classes(evaluation));
-    if evaluation.classes.len() <= MOST_SHOWN_CLASSES {
-        text +=
-            &format!("\nconfusion (rows: true class, columns: predicted class)\n{}", confusion(evaluation));
+    if let Some(rows) = evaluation.confusion.rows().filter(|rows| rows.len() <= MOST_SHOWN_CLASSES) {
+        let table = confusion(evaluation, &rows);
+        text += &format!("\nconfusion (rows: true class, columns: predicted class)\n{table}");
     }
     Ok(text)
 }
@@ -123,12 +123,12 @@ fn classes(evaluation: &Evaluation) -> Table {
     table
 }
 
-fn confusion(evaluation: &Evaluation) -> Table {
+fn confusion(evaluation: &Evaluation, rows: &[Vec<u64>]) -> Table {
     let numbers: Vec<String> = (1..=evaluation.classes.len()).map(|number| number.to_string()).collect();
     let mut columns = vec![("", Align::Right), ("", Align::Left)];
     columns.extend(numbers.iter().map(|number| (number.as_str(), Align::Right)));
     let mut table = Table::new(&columns);
-    for ((number, class), row) in numbers.iter().zip(&evaluation.classes).zip(&evaluation.confusion) {
+    for ((number, class), row) in numbers.iter().zip(&evaluation.classes).zip(rows) {
         let head = [number.clone(), class.name.clone()];
         table.row(head.into_iter().chain(row.iter().map(u64::to_string)));
     }

@@ -4,49 +4,41 @@ use std::io;
 
 use super::html::{percent, section as make_section, text, thousands};
 use super::pictures::png;
+use crate::confusion::Confusion;
 
 /// Up to this many classes the whole matrix is a table.
 const TABLE: usize = 30;
 /// Rows of the lists that stand for a bigger matrix.
 const LISTED: usize = 15;
 
-/// The share of images off the diagonal, in percent; `None` without images.
-pub fn error_pct(confusion: &[Vec<u64>]) -> Option<f64> {
-    let total: u64 = confusion.iter().flatten().sum();
-    let right: u64 = confusion.iter().enumerate().map(|(class, row)| row[class]).sum();
-    (total > 0).then(|| 100.0 * (total - right) as f64 / total as f64)
-}
-
 /// The section, or nothing without images; `evaluated` says what was measured on what.
-pub fn section(classes: &[String], confusion: &[Vec<u64>], evaluated: &str) -> io::Result<String> {
-    let empty = error_pct(confusion).is_none();
-    if classes.len() <= TABLE {
+pub fn section(classes: &[String], confusion: &Confusion, evaluated: &str) -> io::Result<String> {
+    let empty = confusion.error_pct().is_none();
+    let rows = confusion.rows();
+    if let Some(rows) = rows.as_ref().filter(|_| classes.len() <= TABLE) {
         let note = format!(
             "The {evaluated}. Rows are the true classes, columns what the network said; the last column is the error of \
              the class."
         );
-        return Ok(make_section(empty, "Confusion", &note, &table(classes, confusion)));
+        return Ok(make_section(empty, "Confusion", &note, &table(classes, rows)));
     }
+    let by_class = confusion.by_class();
+    let picture = rows.as_deref().map(heat_map).transpose()?;
+    let (whole, picture) =
+        if picture.is_some() { (", and the whole matrix as a picture", picture) } else { ("", None) };
     let body = format!(
         "<div class=\"columns\">{}{}{}</div>",
-        pairs(classes, confusion),
-        hardest(classes, confusion),
-        heat_map(confusion)?
+        pairs(classes, confusion, &by_class),
+        hardest(classes, &by_class),
+        picture.unwrap_or_default()
     );
-    Ok(make_section(
-        empty,
-        "Confusion",
-        &format!(
-            "The {evaluated}: the classes most often taken for another, and the whole matrix as a picture."
-        ),
-        &body,
-    ))
+    let note = format!("The {evaluated}: the classes most often taken for another{whole}.");
+    Ok(make_section(empty, "Confusion", &note, &body))
 }
 
 /// The share of a class's images that are wrong, in percent; no number without images.
-fn class_error(class: usize, row: &[u64]) -> f64 {
-    let total: u64 = row.iter().sum();
-    100.0 * (total - row[class]) as f64 / total as f64
+fn class_error((images, wrong): (u64, u64)) -> f64 {
+    100.0 * wrong as f64 / images as f64
 }
 
 /// The largest share of a class that goes to one other class.
@@ -77,13 +69,13 @@ fn table(classes: &[String], confusion: &[Vec<u64>]) -> String {
         format!("<td class=\"{kind}{tone}\" style=\"--v:{shade:.2}\" title=\"{title}\">{count}</td>")
     };
     let row = |(truth, row): (usize, &Vec<u64>)| {
-        let total = row.iter().sum();
+        let total: u64 = row.iter().sum();
         let cells: String =
             row.iter().enumerate().map(|(said, &count)| cell(truth, said, count, total)).collect();
         let name = text(&classes[truth]);
         format!(
             "<tr><th scope=\"row\">{name}</th>{cells}<th class=\"error\">{}</th></tr>\n",
-            percent(class_error(truth, row))
+            percent(class_error((total, total - row[truth])))
         )
     };
     let rows: String = confusion.iter().enumerate().map(row).collect();
@@ -94,33 +86,25 @@ fn table(classes: &[String], confusion: &[Vec<u64>]) -> String {
 }
 
 /// The pairs of classes that are confused most often.
-fn pairs(classes: &[String], confusion: &[Vec<u64>]) -> String {
-    let mut pairs: Vec<(u64, usize, usize)> = Vec::new();
-    for (truth, row) in confusion.iter().enumerate() {
-        let wrong = row.iter().enumerate().filter(|&(said, &count)| said != truth && count > 0);
-        pairs.extend(wrong.map(|(said, &count)| (count, truth, said)));
-    }
-    pairs.sort_by_key(|&(count, truth, said)| (std::cmp::Reverse(count), truth, said));
-    let rows = pairs.iter().take(LISTED).map(|&(count, truth, said)| {
-        let total: u64 = confusion[truth].iter().sum();
-        [
-            text(&classes[truth]),
-            text(&classes[said]),
-            format!("{} of {}", thousands(count as f64), thousands(total as f64)),
-        ]
+fn pairs(classes: &[String], confusion: &Confusion, by_class: &[(u64, u64)]) -> String {
+    let mut pairs: Vec<_> = confusion.pairs().filter(|(truth, said, _)| truth != said).collect();
+    pairs.sort_by_key(|&(truth, said, count)| (std::cmp::Reverse(count), truth, said));
+    let rows = pairs.iter().take(LISTED).map(|&(truth, said, count)| {
+        let of = format!("{} of {}", thousands(count as f64), thousands(by_class[truth].0 as f64));
+        [text(&classes[truth]), text(&classes[said]), of]
     });
     list("Most confused", ["True class", "Taken for", "Images"], rows)
 }
 
 /// The classes with the highest error.
-fn hardest(classes: &[String], confusion: &[Vec<u64>]) -> String {
-    let errors = confusion.iter().enumerate().map(|(class, row)| (class_error(class, row), class));
-    let mut errors: Vec<_> = errors.filter(|(error, _)| error.is_finite()).collect();
+fn hardest(classes: &[String], by_class: &[(u64, u64)]) -> String {
+    let seen = by_class.iter().enumerate().filter(|(_, (images, _))| *images > 0);
+    let mut errors: Vec<_> = seen.map(|(class, &counted)| (class_error(counted), class)).collect();
     errors.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let rows = errors.iter().take(LISTED).map(|&(error, class)| {
-        let total: u64 = confusion[class].iter().sum();
-        [text(&classes[class]), thousands(total as f64), percent(error)]
-    });
+    let rows = errors
+        .iter()
+        .take(LISTED)
+        .map(|&(error, class)| [text(&classes[class]), thousands(by_class[class].0 as f64), percent(error)]);
     list("Hardest classes", ["Class", "Images", "Error"], rows)
 }
 

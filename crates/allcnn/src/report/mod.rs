@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::atomic_file::write_atomically;
+use crate::confusion::Confusion;
 use crate::data::Ignored;
 use crate::shown::PathText;
 use html::{duration, percent, text, thousands};
@@ -46,8 +47,8 @@ pub struct Report {
     pub seconds: f64,
     /// Class names, by index.
     pub classes: Vec<String>,
-    /// Test images counted by (true class, predicted class).
-    pub confusion: Vec<Vec<u64>>,
+    /// Test images counted by true and predicted class.
+    pub confusion: Confusion,
     /// Test images that are not among the five likeliest classes, in percent, where that was measured.
     pub top5_error_pct: Option<f64>,
     /// Wrong predictions; shown in the order of their probability, at most [`MAX_MISTAKES`].
@@ -154,7 +155,7 @@ pub struct Error {
 
 /// Writes the page to `path`, atomically.
 ///
-/// Panics when the parts do not fit together: a confusion matrix that is not classes x classes, pictures or weights
+/// Panics when the parts do not fit together: a confusion of another number of classes, pictures or weights
 /// of another length than their size says.
 pub fn write(report: &Report, path: &Path) -> Result<(), Error> {
     write_page(render(report), path)
@@ -173,13 +174,8 @@ fn write_page(page: io::Result<String>, path: &Path) -> Result<(), Error> {
 
 /// The page.
 fn render(report: &Report) -> io::Result<String> {
-    assert!(
-        report.confusion.is_empty()
-            || report.confusion.len() == report.classes.len()
-                && report.confusion.iter().all(|row| row.len() == report.classes.len()),
-        "the confusion matrix is not {0} x {0}",
-        report.classes.len()
-    );
+    let (counted, classes) = (report.confusion.classes(), report.classes.len());
+    assert!(counted == 0 || counted == classes, "the confusion is not of {classes} classes but of {counted}");
     let sections = [
         curves::section(&report.history, report.chosen),
         settings(&report.settings),
@@ -239,7 +235,7 @@ fn errors(report: &Report) -> Vec<Card> {
     let lines = |parts: [Option<String>; 3]| parts.into_iter().flatten().collect();
     let choosing = |row: &EpochRow| Some(format!("epoch {}, chosen on these images", row.epoch));
     if let Some((row, validation)) = chosen.and_then(|row| Some((row, finite(row.validation_error_pct)?))) {
-        let test = confusion::error_pct(&report.confusion).map_or("not tested".to_owned(), percent);
+        let test = report.confusion.error_pct().map_or("not tested".to_owned(), percent);
         let once = Some(format!("epoch {}, measured once", row.epoch));
         return vec![
             ("Test error", test, lines([once, top5, chance])),

@@ -53,10 +53,11 @@ fn numbers(suspects: &Suspects) -> String {
         looked_at.push(format!("{} left out: trained on", thousands(suspects.trained_on as f64)));
     }
     let number = |count: usize| thousands(count as f64);
+    let confident = suspects.confident_otherwise.map_or("not known".to_owned(), number);
     figure_cards(vec![
         ("Images", number(suspects.images), looked_at),
         ("Another class said", number(suspects.predicted_otherwise), vec![]),
-        ("Confidently so", number(suspects.confident_otherwise), vec!["by confident learning".to_owned()]),
+        ("Confidently so", confident, vec!["by confident learning".to_owned()]),
     ])
 }
 
@@ -99,7 +100,7 @@ mod tests {
             splits: vec![SplitImages { split: Split::Test, images: 1200 }],
             trained_on: 3,
             predicted_otherwise: 40,
-            confident_otherwise: 30,
+            confident_otherwise: Some(30),
             suspects: vec![suspect("cat"), suspect("<script>")],
             pictures: vec![picture.clone(), picture],
         };

@@ -39,7 +39,7 @@ fn full(classes: usize) -> Report {
         images_per_s: 1234.5,
         seconds: 185.0,
         classes: (0..classes).map(|class| format!("class{class}")).collect(),
-        confusion,
+        confusion: Confusion::from_rows(&confusion),
         top5_error_pct: None,
         mistakes: vec![mistake("doubtful.png", 0.51), mistake("sure.png", 0.98)],
         filters: Some(Filters { weights: vec![0.5; 2 * 3 * 9], count: 2, channels: 3, height: 3, width: 3 }),
@@ -126,7 +126,7 @@ fn names_cannot_become_markup() {
     report.skipped = vec![(evil.into(), evil.into())];
     for classes in [3, 40] {
         report.classes = vec![evil.into(); classes];
-        report.confusion = vec![vec![1; classes]; classes];
+        report.confusion = Confusion::from_rows(&vec![vec![1; classes]; classes]);
         let page = render(&report).unwrap();
         assert!(!page.contains("<script"), "markup got through");
         assert!(!page.contains("\">&lt;script") && page.contains("&quot;&gt;&lt;script&gt;"));
@@ -151,7 +151,9 @@ fn missing_and_infinite_values_are_left_out_of_the_curves() {
     report.history[5].train_loss = f64::NAN;
     report.history[6].train_loss = f64::INFINITY;
     report.history[11].train_loss = f64::NAN;
-    report.confusion[2] = vec![0; 4];
+    let mut rows = report.confusion.rows().unwrap();
+    rows[2] = vec![0; 4];
+    report.confusion = Confusion::from_rows(&rows);
     let page = render(&report).unwrap();
     assert!(!page.contains("NaN") && !page.contains("inf"));
     assert!(page.contains("not finite") && !page.contains("Best epoch"));
@@ -193,7 +195,7 @@ fn validation_images_have_the_curves_and_the_test_images_one_figure() {
         assert!(page.contains(part), "{part} is missing");
     }
     assert!(!page.contains("</i>test</span>") && !page.contains("Best epoch"));
-    report.confusion = vec![];
+    report.confusion = Confusion::default();
     assert!(render(&report).unwrap().contains("<dt>Test error</dt><dd>not tested</dd>"));
 }
 
@@ -208,9 +210,20 @@ fn the_surest_mistake_comes_first_and_the_number_is_limited() {
 }
 
 #[test]
+fn of_very_many_classes_only_the_worst_pairs_are_told() {
+    let mut report = Report { history: vec![EpochRow::default()], ..Report::default() };
+    report.classes = (0..65_536).map(|class| format!("class{class}")).collect();
+    report.confusion = Confusion::new(65_536);
+    report.confusion.count(65_535, 0, 3);
+    let page = render(&report).unwrap();
+    assert!(page.contains("<td>class65535</td><td>class0</td><td>3 of 3</td>") && !page.contains("matrix"));
+    assert!(page.len() < 100_000, "{}", page.len());
+}
+
+#[test]
 fn many_classes_are_told_by_their_worst_pairs() {
     let mut report = full(100);
-    report.confusion[42][7] = 55;
+    report.confusion.count(42, 7, 55);
     let page = render(&report).unwrap();
     assert!(page.contains("<td>class42</td><td>class7</td><td>55 of 155</td>"));
     assert!(page.contains("All 100 classes") && !page.contains("class=\"confusion\""));

@@ -1,6 +1,8 @@
 //! The report's test images with what in them spoke for the class that the network said: its worst mistakes, and one
 //! good example of each class.
 
+use std::collections::BTreeMap;
+
 use allcnn_device::Device;
 
 use super::{Checkpoint, Error};
@@ -101,19 +103,20 @@ pub fn examples<D: Device>(
     classes: &[String],
     explained: &mut Explained<'_, D>,
 ) -> Result<Option<Gallery>, Error> {
-    let right: Vec<usize> =
-        (0..scores.labels.len()).filter(|&image| scores.predicted(image) == scores.labels[image]).collect();
-    let best = |class: usize| {
-        let own = right.iter().copied().filter(|&image| scores.labels[image] as usize == class);
-        let best = own.max_by(|&a, &b| scores.of(a)[class].total_cmp(&scores.of(b)[class]).then(b.cmp(&a)));
-        best.map(|image| (image, class))
-    };
-    let wanted: Vec<(usize, usize)> = (0..classes.len()).filter_map(best).take(MOST_EXAMPLES).collect();
+    let mut best: BTreeMap<usize, usize> = BTreeMap::new();
+    for image in (0..scores.labels.len()).filter(|&image| scores.predicted(image) == scores.labels[image]) {
+        let best = best.entry(scores.labels[image] as usize).or_insert(image);
+        if scores.probability(image).total_cmp(&scores.probability(*best)).is_gt() {
+            *best = image;
+        }
+    }
+    let wanted: Vec<(usize, usize)> =
+        best.into_iter().map(|(class, image)| (image, class)).take(MOST_EXAMPLES).collect();
     if wanted.is_empty() {
         return Ok(None);
     }
     let pictures = wanted.iter().zip(explained.pictures(&wanted)?).map(|(&(image, class), explanation)| {
-        let caption = format!("{} {:.1} %", classes[class], 100.0 * scores.of(image)[class]);
+        let caption = format!("{} {:.1} %", classes[class], 100.0 * scores.probability(image));
         Ok((vec![original(images, image)?, explanation], caption))
     });
     Ok(Some(Gallery {

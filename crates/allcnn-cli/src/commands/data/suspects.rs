@@ -81,9 +81,12 @@ fn words(found: &Suspects, run: &RunFolder) -> String {
         text += &format!("{} images are left out: they were trained on\n", number(found.trained_on));
     }
     text += &format!(
-        "{} are taken for another class, {} confidently (by confident learning)\n\n",
+        "{} are taken for another class{}\n\n",
         number(found.predicted_otherwise),
-        number(found.confident_otherwise)
+        found.confident_otherwise.map_or_else(String::new, |images| format!(
+            ", {} confidently (by confident learning)",
+            number(images)
+        ))
     );
     let mut table = Table::new(&[
         ("given", Align::Left),
