@@ -125,13 +125,13 @@ fn prepared(
     Ok(temporary)
 }
 
-/// An empty file in `folder` that has no final name yet, for what cannot be written before it is locked. Dropped, it
+/// An empty file of the owner of that number that has no final name yet, for what is locked before it is seen. Dropped, it
 /// vanishes.
 ///
 /// # Errors
 /// The system's.
-pub fn unnamed_in(folder: &Path) -> io::Result<NamedTempFile> {
-    made_in(folder, PREFIX)
+pub fn unnamed_in(folder: &Path, owner: u32) -> io::Result<NamedTempFile> {
+    made_in(folder, &format!("{PREFIX}{owner}-"))
 }
 
 fn made_in(folder: &Path, prefix: &str) -> io::Result<NamedTempFile> {

@@ -79,9 +79,10 @@ impl Claims {
         {
             return Ok(Err(holder));
         }
-        let (number, path) = (newest + 1, self.path(name, newest + 1));
-        let Some((file, text)) = self.create(&path)? else { return Ok(Err(Holder::default())) };
-        let _ = sweep(&self.folder, 0); // a killed process's unnamed claim holds nothing
+        let number = newest + 1;
+        let Some((file, text)) = self.create(name, number)? else { return Ok(Err(Holder::default())) };
+        // Away with what killed processes left without a name. Who still is about to claim under a lower number looks again.
+        let _ = sweep(&self.folder, number + 1);
         if self.newest(name)? > number {
             // Another was faster, and what lay between was given up and removed.
             return Ok(Err(Holder::default()));
@@ -90,12 +91,13 @@ impl Claims {
     }
 
     /// Creates the file of a claim and says what stands in it; nothing where another was faster.
-    fn create(&self, path: &Path) -> io::Result<Option<(File, String)>> {
-        let unnamed = unnamed_in(&self.folder)?;
+    fn create(&self, name: &str, number: u32) -> io::Result<Option<(File, String)>> {
+        let (path, unnamed) = (&self.path(name, number), unnamed_in(&self.folder, number)?);
         let text = sign(unnamed.as_file())?;
         match unnamed.persist_noclobber(path) {
             Ok(file) => return Ok(Some((file, text))),
             Err(error) if error.error.kind() == ErrorKind::AlreadyExists => return Ok(None),
+            Err(error) if error.error.kind() == ErrorKind::NotFound => return Err(error.error), // it was swept
             Err(_) => {} // some file systems can give no name that way
         }
         let file = match OpenOptions::new().write(true).create_new(true).open(path) {
@@ -397,14 +399,16 @@ mod tests {
     fn a_claim_appears_with_its_holder_or_not_at_all() {
         let (folder, claims) = claims();
         let path = claims.path("a", 1);
-        let (file, text) = claims.create(&path).unwrap().unwrap();
+        let (file, text) = claims.create("a", 1).unwrap().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
-        assert!(claims.create(&path).unwrap().is_none());
+        assert!(claims.create("a", 1).unwrap().is_none());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a claim without a name is left");
         drop(file);
         // Killed before its claim had a name, a process holds nothing.
-        std::mem::forget(unnamed_in(folder.path()).unwrap());
-        assert!(!claims.is_held("a").unwrap() && claims.acquire("a").unwrap().is_ok());
+        std::mem::forget(unnamed_in(folder.path(), 2).unwrap());
+        assert!(!claims.is_held("a").unwrap());
+        let second = claims.acquire("a").unwrap().unwrap();
+        assert_eq!((second.number(), fs::read_dir(folder.path()).unwrap().count()), (2, 2), "it is swept");
     }
 
     #[test]
