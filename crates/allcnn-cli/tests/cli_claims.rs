@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::thread::sleep;
@@ -12,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use support::{
-    allcnn, assert_same_weights, outcome, picture, signal, start, train_arguments, wait_for_checkpoint,
-    workspace,
+    SmallDisk, allcnn, assert_same_weights, outcome, picture, signal, start, train_arguments,
+    wait_for_checkpoint, workspace,
 };
 
 const TRAINING: &[&str] = &["--limit", "1500", "--epochs", "8"];
@@ -152,6 +153,34 @@ fn what_a_killed_training_held_and_left_is_taken_over_at_once() {
 }
 
 #[test]
+fn a_full_disk_keeps_nobody_out_once_there_is_room() {
+    let folder = workspace();
+    let disk = folder.path().join("disk");
+    let Some(_mounted) = SmallDisk::mount(&disk, "2m") else {
+        eprintln!("skipped: only the superuser can mount a small disk");
+        return;
+    };
+    let fill = || {
+        let mut filler = fs::File::create(disk.join("filler")).unwrap();
+        while filler.write_all(&[0; 4096]).is_ok() {}
+    };
+    let training = train_arguments("disk/a/run", &["--limit", "100", "--epochs", "2"]);
+    fill();
+    allcnn(folder.path(), &training).fails(1, &["No space left"]);
+    assert!(!disk.join("a").exists(), "a training that did not begin leaves nothing");
+    fs::remove_file(disk.join("filler")).unwrap();
+    let mut begun = start(folder.path(), &train_arguments("disk/a/run", LONG));
+    wait_for_checkpoint(&disk.join("a/run"), &mut begun);
+    fill();
+    outcome(begun).fails(1, &["No space left"]);
+    allcnn(folder.path(), &["train", "--resume", "disk/a/run"]).fails(1, &["No space left"]);
+    fs::remove_file(disk.join("filler")).unwrap();
+    let mut resumed = Training::begin(folder.path(), &["train", "--resume", "disk/a/run"]);
+    wait_for_listening(&disk.join("a/run"), resumed.child());
+    resumed.end();
+}
+
+#[test]
 fn a_folder_that_cannot_be_made_is_told_before_anything_is_read() {
     let folder = workspace();
     let parts = ["tiny.toml/run", "cannot make the run folder"];
@@ -216,6 +245,7 @@ fn a_worker_of_a_sweep_that_slept_overwrites_nothing_either() {
     take_over(&sweep.join("claims"), NAME);
     let left = allcnn(folder.path(), &arguments).done();
     assert!(left.stdout.contains("0 of 1"), "{left:#?}");
+    assert!(!sweep.join("claims").join(format!("{NAME}.3")).exists(), "each look would leave a claim");
     take_over(&run.join(".claims"), "owner");
     let other = allcnn(folder.path(), &arguments).done();
     assert!(other.stdout.contains("1 of 1"), "{other:#?}");

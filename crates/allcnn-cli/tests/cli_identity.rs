@@ -372,3 +372,22 @@ fn a_run_of_version_0_1_0_is_evaluated_explained_and_resumed_as_it_was() {
     call(&["train", "--resume", "run"]);
     assert_same_weights(&run, &expected);
 }
+
+#[test]
+fn held_out_photographs_are_known_where_the_training_was_killed_after_its_last_epoch() {
+    let folder = workspace();
+    fs::create_dir(folder.path().join("photos")).unwrap();
+    for (split, images) in [("train", 6), ("val", 7), ("test", 8)] {
+        let data = image_folder(folder.path(), images);
+        fs::rename(&data, folder.path().join("photos").join(split)).unwrap();
+    }
+    let more = ["--data", "photos", "--augment", "crop-flip", "--epochs", "2", "--quiet"];
+    allcnn(folder.path(), &train_arguments("run", &more)).done();
+    let list = folder.path().join("run/heldout.txt");
+    let heldout = fs::read_to_string(&list).unwrap();
+    assert_eq!(heldout.lines().count(), 2 * (7 + 8));
+    fs::remove_file(&list).unwrap();
+    fs::remove_file(folder.path().join("run/report.html")).unwrap();
+    allcnn(folder.path(), &["train", "--resume", "run", "--quiet"]).done();
+    assert_eq!(fs::read_to_string(&list).unwrap(), heldout);
+}

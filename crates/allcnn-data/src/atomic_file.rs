@@ -116,17 +116,30 @@ fn prepared(
     prefix: &str,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<NamedTempFile> {
-    let mut builder = Builder::new();
-    builder.prefix(prefix);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the user's umask
-    let mut temporary = builder.tempfile_in(folder_of(path))?;
+    let mut temporary = made_in(folder_of(path), prefix)?;
     let mut buffered = BufWriter::with_capacity(1 << 18, temporary.as_file_mut());
     write(&mut buffered)?;
     buffered.flush()?;
     drop(buffered);
     temporary.as_file().sync_all()?;
     Ok(temporary)
+}
+
+/// An empty file of the owner of that number that has no final name yet, for what is locked before it is seen. Dropped, it
+/// vanishes.
+///
+/// # Errors
+/// The system's.
+pub fn unnamed_in(folder: &Path, owner: u32) -> io::Result<NamedTempFile> {
+    made_in(folder, &format!("{PREFIX}{owner}-"))
+}
+
+fn made_in(folder: &Path, prefix: &str) -> io::Result<NamedTempFile> {
+    let mut builder = Builder::new();
+    builder.prefix(prefix);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the user's umask
+    builder.tempfile_in(folder)
 }
 
 /// Flushes a folder's list of names to the disk. Windows has no such call: there the rename is left to the system.

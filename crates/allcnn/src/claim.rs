@@ -1,14 +1,15 @@
 //! Who does what: claims by files, so that any number of processes share a folder.
 //!
 //! The claims on a thing are numbered: `NAME.1`, `NAME.2`, ... The one with the highest number counts. To claim is to
-//! create the next number, which the system lets exactly one process do. A claim may be followed by the next when
+//! create the next number, which the system lets exactly one process do. The file appears with its holder in it and locked:
+//! whoever is killed while it claims, or finds the disk full, holds nothing. A claim may be followed by the next when
 //!
 //! - its holder gave it back (the file says so), or
 //! - its holder ran under the same kernel and is gone: then the lock that it held on the file is open. A process that was
 //!   only stopped still has its lock, so nobody of its machine takes anything from it; or
 //! - the file was not written to for [`EXPIRY`], where no lock tells: the holder is on another machine, or the file system
 //!   has no locks. A holder writes every [`HEARTBEAT`]. The times compared are both those of the file system, so clocks need
-//!   not agree.
+//!   not agree. A time that far in the future is as old: that clock was set back since.
 //!
 //! A holder that was asleep for longer finds a higher number when it wakes, and knows that it lost its claim. How its
 //! last write is kept from doing harm is told in [`crate::owner`].
@@ -27,6 +28,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::atomic_file::{sweep, unnamed_in};
 use crate::data::open_file;
 use crate::date;
 use crate::shown::escaped;
@@ -35,7 +37,7 @@ use crate::shown::escaped;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long a holder on another machine may be silent.
 pub(crate) const EXPIRY: Duration = Duration::from_secs(120);
-/// What stands in a claim that was given back.
+/// What a claim begins with that was given back. It is written over what stood there, which needs no room on a full disk.
 const FREE: &str = "free\n";
 /// A claim is a line.
 const LONGEST: u64 = 1 << 12;
@@ -77,20 +79,35 @@ impl Claims {
         {
             return Ok(Err(holder));
         }
-        let (number, path) = (newest + 1, self.path(name, newest + 1));
-        let file = match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(Err(Holder::default())),
-            opened => opened?,
-        };
-        // Without a lock, as on some network file systems, the heartbeat alone counts.
-        let kernel = kernel().filter(|_| file.try_lock().is_ok());
-        let text = Holder::this(kernel.is_some()).text(kernel.as_deref());
-        write(&file, &text)?;
+        let number = newest + 1;
+        let Some((file, text)) = self.create(name, number)? else { return Ok(Err(Holder::default())) };
+        // Away with what killed processes left without a name. Who still is about to claim under a lower number looks again.
+        let _ = sweep(&self.folder, number + 1);
         if self.newest(name)? > number {
             // Another was faster, and what lay between was given up and removed.
             return Ok(Err(Holder::default()));
         }
         Claim::begin(self.clone(), name.into(), number, file, text).map(Ok)
+    }
+
+    /// Creates the file of a claim and says what stands in it; nothing where another was faster.
+    fn create(&self, name: &str, number: u32) -> io::Result<Option<(File, String)>> {
+        let (path, unnamed) = (&self.path(name, number), unnamed_in(&self.folder, number)?);
+        let text = sign(unnamed.as_file())?;
+        match unnamed.persist_noclobber(path) {
+            Ok(file) => return Ok(Some((file, text))),
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => return Ok(None),
+            Err(error) if error.error.kind() == ErrorKind::NotFound => return Err(error.error), // it was swept
+            Err(_) => {} // some file systems can give no name that way
+        }
+        let file = match OpenOptions::new().write(true).create_new(true).open(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(None),
+            opened => opened?,
+        };
+        match sign(&file) {
+            Ok(text) => Ok(Some((file, text))),
+            Err(error) => fs::remove_file(path).and(Err(error)),
+        }
     }
 
     /// Whether a living process holds `name`.
@@ -120,7 +137,7 @@ impl Claims {
         let file = open_file::open(path, LONGEST)?;
         let mut text = String::new();
         (&file).take(LONGEST).read_to_string(&mut text)?;
-        if text == FREE {
+        if text.starts_with(FREE) {
             return Ok(None);
         }
         let (holder, its_kernel) = Holder::parse(&text);
@@ -131,7 +148,8 @@ impl Claims {
                 Err(TryLockError::Error(_)) => {} // no locks here: the silence tells
             }
         }
-        let silent = self.now().duration_since(file.metadata()?.modified()?).unwrap_or_default();
+        let silent = self.now().duration_since(file.metadata()?.modified()?);
+        let silent = silent.unwrap_or_else(|ahead| ahead.duration());
         Ok((silent <= EXPIRY).then_some(holder))
     }
 
@@ -278,9 +296,10 @@ impl Claim {
         Ok(self.claims.newest(&self.name)? > self.number)
     }
 
-    /// Its file.
-    pub fn path(&self) -> PathBuf {
-        self.claims.path(&self.name, self.number)
+    /// Takes the claim away. To be called before it is dropped, where nothing was done under it: nobody can need its
+    /// number then.
+    pub fn withdraw(&self) {
+        let _ = fs::remove_file(self.claims.path(&self.name, self.number));
     }
 }
 
@@ -291,8 +310,16 @@ impl Drop for Claim {
             let _ = beating.join();
         }
         // Where this fails, the open lock or the silence tells.
-        let _ = self.file.set_len(0).and_then(|()| write(&self.file, FREE));
+        let _ = write(&self.file, FREE).and_then(|()| self.file.set_len(FREE.len() as u64));
     }
+}
+
+/// Locks a new claim for this process, writes that it is the holder, and says what was written.
+fn sign(file: &File) -> io::Result<String> {
+    // Without a lock, as on some network file systems, the heartbeat alone counts.
+    let kernel = kernel().filter(|_| file.try_lock().is_ok());
+    let text = Holder::this(kernel.is_some()).text(kernel.as_deref());
+    write(file, &text).map(|()| text)
 }
 
 fn write(mut file: &File, text: &str) -> io::Result<()> {
@@ -355,6 +382,45 @@ mod tests {
         assert!(asleep.is_lost().unwrap() && !taken.is_lost().unwrap());
         drop(asleep);
         assert!(claims.acquire("a").unwrap().is_err(), "the loser does not give back what it lost");
+    }
+
+    #[test]
+    fn a_time_far_in_the_future_keeps_nobody_out() {
+        let (_folder, claims) = claims();
+        let asleep = claims.acquire("a").unwrap().unwrap();
+        fs::write(claims.path("a", 1), "another-kernel 1\n").unwrap();
+        asleep.file.set_modified(SystemTime::now() + EXPIRY / 2).unwrap();
+        assert!(claims.acquire("a").unwrap().is_err());
+        asleep.file.set_modified(SystemTime::now() + 10 * EXPIRY).unwrap();
+        assert!(claims.acquire("a").unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_claim_appears_with_its_holder_or_not_at_all() {
+        let (folder, claims) = claims();
+        let path = claims.path("a", 1);
+        let (file, text) = claims.create("a", 1).unwrap().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        assert!(claims.create("a", 1).unwrap().is_none());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a claim without a name is left");
+        drop(file);
+        // Killed before its claim had a name, a process holds nothing.
+        std::mem::forget(unnamed_in(folder.path(), 2).unwrap());
+        assert!(!claims.is_held("a").unwrap());
+        let second = claims.acquire("a").unwrap().unwrap();
+        assert_eq!((second.number(), fs::read_dir(folder.path()).unwrap().count()), (2, 2), "it is swept");
+    }
+
+    #[test]
+    fn a_claim_is_free_from_the_first_write_on_that_gives_it_back() {
+        let (_folder, claims) = claims();
+        let text = Holder::this(false).text(Some("another-kernel"));
+        fs::write(claims.path("a", 1), &text).unwrap();
+        assert!(claims.is_held("a").unwrap());
+        write(&OpenOptions::new().write(true).open(claims.path("a", 1)).unwrap(), FREE).unwrap();
+        assert!(!claims.is_held("a").unwrap());
+        drop(claims.acquire("a").unwrap().unwrap());
+        assert_eq!(fs::read_to_string(claims.path("a", 2)).unwrap(), FREE);
     }
 
     #[test]

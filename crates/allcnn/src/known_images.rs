@@ -59,6 +59,22 @@ pub fn update<'a>(
     write_heldout(run, &heldout)
 }
 
+/// The same when all is done. Where the training was killed after its last epoch, the held-out images that chose its best
+/// checkpoint were read by another process: they are read again.
+///
+/// # Errors
+/// As [`update`].
+pub fn complete<'a>(
+    run: &RunFolder,
+    train: &Samples<'_>,
+    heldout: impl IntoIterator<Item = &'a Samples<'a>> + Clone,
+) -> Result<(), RunError> {
+    if !run.heldout().exists() {
+        heldout.clone().into_iter().for_each(Samples::identify);
+    }
+    update(run, train, heldout)
+}
+
 /// Writes `heldout.txt` once every image of it is known: a line an image, its digest and its name, as `sha256sum` does.
 fn write_heldout(run: &RunFolder, heldout: &[(&Images, Identities)]) -> Result<(), RunError> {
     let mut text = String::new();

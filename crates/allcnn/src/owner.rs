@@ -77,7 +77,11 @@ impl Owner {
 
     fn claim(folder: &Path, made: Vec<PathBuf>) -> Result<Self, Fault> {
         let claims = Claims::new(folder.join(CLAIMS));
-        let claim = claims.acquire(OWNER).inspect_err(|_| remove(&made))?.map_err(Fault::Held)?;
+        let claim = claims.acquire(OWNER).inspect_err(|_| {
+            let _ = fs::remove_dir(folder.join(CLAIMS));
+            remove(&made);
+        });
+        let claim = claim?.map_err(Fault::Held)?;
         let owner = Self { folder: folder.into(), claim, made, wrote: AtomicBool::new(false) };
         sweep(folder, owner.claim.number())?;
         Ok(owner)
@@ -112,8 +116,7 @@ impl Drop for Owner {
         if self.wrote.load(Ordering::Relaxed) {
             return;
         }
-        // Nobody can need the number of an owner that left nothing.
-        let _ = fs::remove_file(self.claim.path());
+        self.claim.withdraw();
         let _ = fs::remove_dir(self.folder.join(CLAIMS));
         remove(&self.made);
     }

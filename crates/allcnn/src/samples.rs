@@ -88,6 +88,17 @@ impl<'a> Samples<'a> {
         if self.images.are_on_disk() { self.read.clone() } else { Identities::of(self.images) }
     }
 
+    /// Reads the images on disk that were not read, so that it is known what they are. One that cannot be read stays
+    /// unknown.
+    pub fn identify(&self) {
+        let unread = self.read.iter().enumerate().filter(|(_, identity)| identity.is_none());
+        unread.map(|(index, _)| index).collect::<Vec<_>>().into_par_iter().for_each(|index| {
+            if let Ok(file) = open_file::read(&self.images.files[index], open_file::PICTURE) {
+                self.read.note(index, &file);
+            }
+        });
+    }
+
     /// The size of an image as the network gets it.
     pub fn geometry(&self) -> Geometry {
         self.canvas

@@ -16,7 +16,7 @@ use super::product::SymmetricMatrix;
 use super::{
     Error, Fitted, Geometry, LARGEST_VALUE, LEAST_DEVIATION, Method, Preprocessor, Whitening, ZCA_LIMIT, zca,
 };
-use crate::atomic_file::write_atomically;
+use crate::atomic_file::{sweep, write_atomically};
 use crate::data::open_file;
 use crate::shown::PathText;
 
@@ -63,6 +63,7 @@ impl Preprocessor {
         }
         let fitted = Self::fit(method, pixels, geometry)?;
         let stored = fs::create_dir_all(cache_dir)
+            .and_then(|()| sweep(cache_dir, 0)) // what killed processes left, once it is old
             .and_then(|()| write_atomically(&path, &fitted.serialize(Some(fingerprint))?));
         let cache = stored
             .map_or_else(|why| Cache::NotStored(format!("{}: {why}", path.shown())), |()| Cache::Stored);

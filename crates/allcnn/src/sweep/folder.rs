@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{Error, Experiment, Fate, Plan, Record, Table, page, text};
-use crate::atomic_file::{create_atomically, write_atomically};
+use crate::atomic_file::{create_atomically, sweep, write_atomically};
 use crate::claim::Claims;
 use crate::data::{self, open_file};
 use crate::run::RunFolder;
@@ -140,6 +140,7 @@ impl Sweep {
     /// # Errors
     /// A record that cannot be read, a file that cannot be written.
     pub fn write_results(&self) -> Result<Table, Error> {
+        let _ = sweep(&self.path, 0); // what killed processes left, once it is old
         let table = self.table()?;
         for (name, contents) in [
             ("results.md", table.markdown()),

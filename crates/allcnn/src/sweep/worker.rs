@@ -100,9 +100,12 @@ impl Sweep {
                 Found::Others => wait(&mut waits, notify),
                 Found::Work(experiment, again, claim) => {
                     match self.carry_out(device, experiment, again, [stop, claim.lost()], notify)? {
-                        Carried::Held if !terms.wait => return Ok(Ended::OthersAtWork),
                         Carried::Held => {
+                            claim.withdraw();
                             drop(claim);
+                            if !terms.wait {
+                                return Ok(Ended::OthersAtWork);
+                            }
                             wait(&mut waits, notify);
                         }
                         Carried::Interrupted if claim.is_lost().is_ok_and(|lost| lost) => {

@@ -450,7 +450,7 @@ fn finish<D: Device>(
             }
             scores => {
                 // The test images were read for the first time.
-                known_images::update(run, &splits.train, splits.validation.iter().chain([test]))?;
+                known_images::complete(run, &splits.train, splits.validation.iter().chain([test]))?;
                 scores
             }
         }
