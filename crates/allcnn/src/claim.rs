@@ -176,7 +176,7 @@ impl Holder {
     }
 
     /// The holder and its kernel.
-    fn parse(text: &str) -> (Self, Option<&str>) {
+    pub(crate) fn parse(text: &str) -> (Self, Option<&str>) {
         let mut words = text.split_whitespace().map(|word| Some(word).filter(|word| *word != "-"));
         let mut next = || words.next().flatten();
         let (kernel, process, host, since) = (next(), next(), next(), next());
