@@ -3,10 +3,14 @@
 //! `scripts/fuzz.sh` begins.
 
 use std::fs;
+use std::panic::{catch_unwind, set_hook, take_hook};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
-/// How many changed files each target gets.
+/// How many changed files each target gets; `ALLCNN_FUZZ_CHANGED` is another number.
 const CHANGED: u64 = 1500;
+/// What the last panic said: those that the program catches, around decoders of foreign formats, are none of a test's.
+static LAST_PANIC: Mutex<String> = Mutex::new(String::new());
 /// What stands in for numbers and for pieces of text: the limits of types, and what ends or nests things.
 const WORDS: [&[u8]; 20] = [
     b"0",
@@ -36,28 +40,51 @@ pub type Seeds = (&'static str, Vec<Vec<u8>>);
 
 /// Runs all targets. Each must have seeds, and make something of one of them.
 pub fn run(targets: &[(&str, fn(&[u8]) -> bool)], seeds: &[Seeds]) {
-    for (name, target) in targets {
-        let found = seeds.iter().find(|(of, _)| of == name);
-        let (_, seeds) = found.unwrap_or_else(|| panic!("the target {name} has no seeds"));
-        write(name, seeds);
-        let read = seeds.iter().filter(|seed| target(seed)).count();
-        assert!(read > 0, "the target {name} makes nothing of its {} seeds", seeds.len());
-        // Large files take long: fewer of them are changed.
-        for number in 0..CHANGED {
-            let mut draw = Draw(number);
-            let seed = &seeds[draw.below(seeds.len())];
-            if draw.below(1 + seed.len() / 8192) > 0 {
-                continue;
-            }
-            let mut file = seed.clone();
-            for _ in 0..1 + draw.below(4) {
-                let other = &seeds[draw.below(seeds.len())];
-                change(&mut file, other, &mut draw);
-            }
-            target(&file);
-        }
-        eprintln!("{name}: {read} of {} seeds are read", seeds.len());
+    let changed = std::env::var("ALLCNN_FUZZ_CHANGED").map_or(CHANGED, |number| number.parse().unwrap());
+    let quiet = |panic: &std::panic::PanicHookInfo<'_>| {
+        *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = panic.to_string();
+    };
+    let usual = take_hook();
+    set_hook(Box::new(quiet));
+    let wrong = targets.iter().find_map(|(name, target)| run_one(name, *target, seeds, changed).err());
+    set_hook(usual);
+    assert_eq!(wrong, None);
+}
+
+/// Runs one target; the error says what went wrong.
+fn run_one(name: &str, target: fn(&[u8]) -> bool, seeds: &[Seeds], changed: u64) -> Result<(), String> {
+    let found = seeds.iter().find(|(of, _)| *of == name);
+    let (_, seeds) = found.ok_or_else(|| format!("the target {name} has no seeds"))?;
+    write(name, seeds);
+    let give = |file: &[u8], which: &str| {
+        catch_unwind(|| target(file)).map_err(|_| {
+            let panic = LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner);
+            format!("{name}, {which}: {panic}\n{:?}", String::from_utf8_lossy(&file[..file.len().min(500)]))
+        })
+    };
+    let mut read = 0;
+    for seed in seeds {
+        read += usize::from(give(seed, "a seed")?);
     }
+    if read == 0 {
+        return Err(format!("the target {name} makes nothing of its {} seeds", seeds.len()));
+    }
+    for number in 0..changed {
+        let mut draw = Draw(number);
+        let seed = &seeds[draw.below(seeds.len())];
+        // Large files take long: fewer of them are changed.
+        if draw.below(1 + seed.len() / 8192) > 0 {
+            continue;
+        }
+        let mut file = seed.clone();
+        for _ in 0..1 + draw.below(4) {
+            let other = &seeds[draw.below(seeds.len())];
+            change(&mut file, other, &mut draw);
+        }
+        give(&file, &format!("change {number}"))?;
+    }
+    eprintln!("{name}: {read} of {} seeds are read", seeds.len());
+    Ok(())
 }
 
 /// Keeps the seeds where a fuzzer begins from them.

@@ -42,15 +42,19 @@ fn archives() -> Vec<Vec<u8>> {
             .map(|name| (name.to_string(), png(name.len(), side)))
             .into()
     };
-    let mut linked = tar::Builder::new(tar(&folders(4)));
-    linked.get_mut().truncate(linked.get_ref().len() - 1024);
+    let mut open = tar(&folders(4));
+    open.truncate(open.len() - 1024); // the two empty blocks at its end
+    let end = open.len() as u64;
+    let mut room = std::io::Cursor::new(open);
+    room.set_position(end);
+    let mut linked = tar::Builder::new(room);
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Symlink);
     header.set_size(0);
     linked.append_link(&mut header, "dog/5.png", "../cat/1.png").unwrap();
     vec![
         tar(&folders(4)),
-        linked.into_inner().unwrap(),
+        linked.into_inner().unwrap().into_inner(),
         gz(&tar(&folders(4))),
         zstd::encode_all(tar(&folders(3)).as_slice(), 1).unwrap(),
         zip(&folders(4)),

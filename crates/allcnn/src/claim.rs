@@ -77,7 +77,13 @@ impl Claims {
         {
             return Ok(Err(holder));
         }
-        let (number, path) = (newest + 1, self.path(name, newest + 1));
+        let number = newest.checked_add(1).ok_or_else(|| {
+            let file = format!("{name}.{newest}");
+            io::Error::other(format!(
+                "the claim {file} has the highest number that there is: remove the file"
+            ))
+        })?;
+        let path = self.path(name, number);
         let file = match OpenOptions::new().write(true).create_new(true).open(&path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(Err(Holder::default())),
             opened => opened?,
@@ -367,6 +373,14 @@ mod tests {
         fs::write(claims.path("a", 9), FREE).unwrap();
         fs::write(claims.path("a.b", 20), FREE).unwrap();
         assert_eq!(claims.acquire("a").unwrap().unwrap().number(), 10);
+    }
+
+    #[test]
+    fn a_number_that_none_can_follow_is_told() {
+        let (folder, claims) = claims();
+        fs::write(claims.path("a", u32::MAX), FREE).unwrap();
+        assert!(claims.acquire("a").unwrap_err().to_string().contains("a.4294967295"));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was claimed");
     }
 
     #[test]

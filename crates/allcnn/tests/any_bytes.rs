@@ -165,8 +165,7 @@ fn seeds() -> Vec<Seeds> {
         "import/whole_model.pt",
         "import/harmful.pt",
     ]);
-    let plans =
-        [PaperTable::Table3, PaperTable::Table4].map(|table| Plan { models: vec![], ..Plan::paper(table) });
+    let plans = [PaperTable::Table3, PaperTable::Table4].map(Plan::paper);
     let few =
         Plan { models: vec!["model-a".into()], learning_rates: vec![0.1], ..Plan::paper(PaperTable::Table3) };
     vec![
