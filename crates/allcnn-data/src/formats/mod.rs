@@ -13,7 +13,7 @@ mod named_files;
 mod npy;
 mod npz;
 pub(crate) mod parquet;
-mod parquet_footer;
+mod parquet_promises;
 pub mod pickle;
 mod pickle_text;
 pub mod shapes;

@@ -2,7 +2,7 @@
 //! labels (numbers, texts, or true and false).
 use super::class_name::nfc;
 use super::format::{Format, Loaded, MAX_BATCH};
-use super::parquet_footer;
+use super::parquet_promises;
 use super::split_files::{self, SplitFiles};
 use super::table::Table;
 use super::tables;
@@ -55,6 +55,16 @@ impl ParquetFile {
     }
 }
 
+impl ParquetFile {
+    /// The same file once more.
+    fn try_clone(&self) -> std::io::Result<Self> {
+        Ok(match self {
+            Self::Disk(file) => Self::Disk(file.try_clone()?),
+            Self::Memory(bytes) => Self::Memory(bytes.clone()),
+        })
+    }
+}
+
 impl Length for ParquetFile {
     fn len(&self) -> u64 {
         match self {
@@ -82,10 +92,14 @@ impl ChunkReader for ParquetFile {
     }
 }
 
-/// The library's reader of a file whose footer is sound; the error says what is wrong with it.
+/// The library's reader of a file that promises no more than it holds; the error says what is wrong with it.
 fn reader(file: ParquetFile) -> Result<SerializedFileReader<ParquetFile>, String> {
-    parquet_footer::check(&file)?;
-    SerializedFileReader::new(file).map_err(|error| format!("it is damaged or truncated ({error})"))
+    parquet_promises::footer(&file)?;
+    let damaged = |error| format!("it is damaged or truncated ({error})");
+    let again = file.try_clone().map_err(|error| error.to_string())?;
+    let reader = SerializedFileReader::new(file).map_err(damaged)?;
+    parquet_promises::pages(&again, reader.metadata())?;
+    Ok(reader)
 }
 
 /// How many rows the files with a column of images have.

@@ -1,7 +1,9 @@
-//! What the end of a parquet file promises, looked at before the parquet library believes it: that takes memory for as many things
-//! as the file says there are, and goes as deep as its columns are nested, which ends the program where no error can be caught.
+//! What a parquet file promises, looked at before the parquet library believes it: that takes memory for as many things as the
+//! file says there are, and goes as deep as its columns are nested, which ends the program where no error can be caught.
 //!
-//! Source: Thrift's compact protocol, in which the Apache Parquet format writes its `FileMetaData`.
+//! Source: Thrift's compact protocol, in which the Apache Parquet format writes its `FileMetaData` and each `PageHeader`.
+use crate::inflation;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::ChunkReader;
 
 /// No footer of a data set of images is larger.
@@ -11,15 +13,23 @@ const MAX_DEPTH: usize = 64;
 /// A column, a row group or a part of one takes as many bytes at least.
 const LEAST_STRUCT: usize = 3;
 
+/// An image takes a byte at least; of names that are alike, several lie in one.
+const MOST_ROWS: u64 = 16;
+
 /// Of `FileMetaData`, the list of columns; of a column, the number of those in it.
 const SCHEMA: i64 = 2;
 const CHILDREN: i64 = 5;
+/// Of `PageHeader`, the bytes of the page unpacked and as they are, and the head of a dictionary; of that, how many values it has.
+const UNPACKED: i64 = 2;
+const PACKED: i64 = 3;
+const DICTIONARY: i64 = 7;
+const VALUES: i64 = 1;
 
 /// Kinds of values.
 const STRUCT: u8 = 12;
 
 /// Checks the footer of a file. What is no footer at all is left to the library, which says it better.
-pub(super) fn check(file: &impl ChunkReader) -> Result<(), String> {
+pub(super) fn footer(file: &impl ChunkReader) -> Result<(), String> {
     let Some(end) = file.len().checked_sub(8) else { return Ok(()) };
     let Ok(tail) = file.get_bytes(end, 8) else { return Ok(()) };
     let (Some(&length), true) = (tail.first_chunk(), tail.ends_with(b"PAR1")) else { return Ok(()) };
@@ -30,9 +40,9 @@ pub(super) fn check(file: &impl ChunkReader) -> Result<(), String> {
     let Some(start) = end.checked_sub(length) else { return Ok(()) };
     let Ok(bytes) = file.get_bytes(start, length as usize) else { return Ok(()) };
     let mut columns = Vec::new();
-    let sound = Footer { bytes: &bytes }.structure(0, &mut |footer, field, kind| match (field, kind) {
-        (SCHEMA, 9) => footer.columns(&mut columns),
-        _ => footer.value(kind, 1),
+    let sound = Thrift { bytes: &bytes }.structure(0, &mut |thrift, field, kind| match (field, kind) {
+        (SCHEMA, 9) => thrift.columns(&mut columns),
+        _ => thrift.value(kind, 1),
     });
     match sound {
         Some(()) if is_tree(&columns) => Ok(()),
@@ -40,15 +50,72 @@ pub(super) fn check(file: &impl ChunkReader) -> Result<(), String> {
     }
 }
 
-/// What takes the value of a field: its number and its kind.
-type TakeField<'f, 'b> = &'f mut dyn FnMut(&mut Footer<'b>, i64, u8) -> Option<()>;
+/// Checks the rows and the pages of a file whose footer was read. What is no page is left to the library.
+pub(super) fn pages(file: &impl ChunkReader, metadata: &ParquetMetaData) -> Result<(), String> {
+    let rows = metadata.file_metadata().num_rows();
+    if rows > 0 && rows as u64 > file.len().saturating_mul(MOST_ROWS) {
+        return Err(format!("it is damaged: {rows} rows do not fit into its {} bytes", file.len()));
+    }
+    for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+        let (mut at, length) = column.byte_range();
+        let end = at.saturating_add(length).min(file.len());
+        while let Some((head, page)) = page_at(file, at, end) {
+            inflation::check(page.unpacked, page.packed).map_err(|refusal| refusal.to_string())?;
+            // A value takes a bit at least.
+            if page.values > page.unpacked.saturating_mul(8) {
+                return Err("it is damaged: a dictionary promises more values than it has bytes for".into());
+            }
+            at = at.saturating_add(head).saturating_add(page.packed);
+        }
+    }
+    Ok(())
+}
 
-/// The rest of a footer.
-struct Footer<'b> {
+/// What the head of a page promises.
+struct PageHead {
+    unpacked: u64,
+    packed: u64,
+    /// Those of a dictionary.
+    values: u64,
+}
+
+/// The head of the page at a place, and its length.
+fn page_at(file: &impl ChunkReader, at: u64, end: u64) -> Option<(u64, PageHead)> {
+    // Most have some dozens of bytes, which statistics may make thousands.
+    [1 << 9, MAX_FOOTER].into_iter().find_map(|most| {
+        let bytes = file.get_bytes(at, end.checked_sub(at)?.min(most) as usize).ok()?;
+        let mut thrift = Thrift { bytes: &bytes };
+        let (mut unpacked, mut packed, mut values) = (None, None, 0);
+        let number = |thrift: &mut Thrift<'_>| thrift.signed().and_then(|number| u64::try_from(number).ok());
+        thrift.structure(0, &mut |thrift, field, kind| {
+            match (field, kind) {
+                (UNPACKED, 4..=6) => unpacked = Some(number(thrift)?),
+                (PACKED, 4..=6) => packed = Some(number(thrift)?),
+                (DICTIONARY, STRUCT) => thrift.structure(1, &mut |thrift, field, kind| {
+                    match (field, kind) {
+                        (VALUES, 4..=6) => values = number(thrift)?,
+                        _ => thrift.value(kind, 2)?,
+                    }
+                    Some(())
+                })?,
+                _ => thrift.value(kind, 1)?,
+            }
+            Some(())
+        })?;
+        let head = (bytes.len() - thrift.bytes.len()) as u64;
+        Some((head, PageHead { unpacked: unpacked?, packed: packed?, values }))
+    })
+}
+
+/// What takes the value of a field: its number and its kind.
+type TakeField<'f, 'b> = &'f mut dyn FnMut(&mut Thrift<'b>, i64, u8) -> Option<()>;
+
+/// What is left to read.
+struct Thrift<'b> {
     bytes: &'b [u8],
 }
 
-impl<'b> Footer<'b> {
+impl<'b> Thrift<'b> {
     fn byte(&mut self) -> Option<u8> {
         let (&byte, rest) = self.bytes.split_first()?;
         self.bytes = rest;
@@ -119,7 +186,7 @@ impl<'b> Footer<'b> {
                     self.item(kinds & 0xf, depth + 1)
                 })
             }
-            STRUCT => self.structure(depth, &mut |footer, _, kind| footer.value(kind, depth + 1)),
+            STRUCT => self.structure(depth, &mut |thrift, _, kind| thrift.value(kind, depth + 1)),
             _ => None,
         }
     }
@@ -156,12 +223,12 @@ impl<'b> Footer<'b> {
         }
         for _ in 0..count {
             let mut children = 0;
-            self.structure(1, &mut |footer, field, kind| match (field, kind) {
+            self.structure(1, &mut |thrift, field, kind| match (field, kind) {
                 (CHILDREN, 4..=6) => {
-                    children = footer.signed()?;
+                    children = thrift.signed()?;
                     Some(())
                 }
-                _ => footer.value(kind, 2),
+                _ => thrift.value(kind, 2),
             })?;
             columns.push(children);
         }
@@ -212,7 +279,7 @@ mod tests {
     #[test]
     fn what_promises_more_than_it_holds_is_refused() {
         let sound = footer(&[column(2), column(0), column(1), column(0)]);
-        assert_eq!(check(&file(&sound)), Ok(()));
+        assert_eq!(super::footer(&file(&sound)), Ok(()));
         // 2,147,483,647 columns, and as many row groups.
         let many = [0xff, 0xff, 0xff, 0xff, 0x07];
         let columns = [&[0x15, 2, 0x19, 0xfc][..], &many, &column(0), &[0]].concat();
@@ -229,18 +296,38 @@ mod tests {
             ("deep lists", [vec![0x19], [0x19].repeat(100_000)].concat()),
             ("nothing", vec![]),
         ] {
-            assert!(check(&file(&footer)).is_err_and(|error| error.contains("promises")), "{what}");
+            assert!(super::footer(&file(&footer)).is_err_and(|error| error.contains("promises")), "{what}");
         }
         let mut large = file(&sound).to_vec();
         let place = large.len() - 8;
         large[place..place + 4].fill(0xff);
-        assert!(check(&Bytes::from(large)).unwrap_err().contains("4294967295 bytes"));
+        assert!(super::footer(&Bytes::from(large)).unwrap_err().contains("4294967295 bytes"));
+    }
+
+    #[test]
+    fn the_head_of_a_page_is_found_whatever_its_length() {
+        // A dictionary of 3 values, 40 bytes unpacked and 30 as they are; statistics of many bytes.
+        let head = |statistics: usize| {
+            let text =
+                [vec![0x28, 0x80 | (statistics & 0x7f) as u8, (statistics >> 7) as u8], vec![7; statistics]]
+                    .concat();
+            [vec![0x15, 4, 0x15, 80, 0x15, 60, 0x1c], text, vec![0, 0x3c, 0x15, 6, 0x15, 0, 0, 0]].concat()
+        };
+        for statistics in [1, 400, 2000] {
+            let head = head(statistics);
+            let bytes = Bytes::from([&[9; 5][..], &head, &[9; 30]].concat());
+            let (length, page) = page_at(&bytes, 5, bytes.len() as u64).unwrap();
+            assert_eq!(length, head.len() as u64);
+            assert_eq!((page.unpacked, page.packed, page.values), (40, 30, 3));
+            assert!(page_at(&bytes, 5, 5 + length - 1).is_none(), "it is cut");
+        }
+        assert!(page_at(&Bytes::new(), 0, 0).is_none() && page_at(&Bytes::new(), 7, 3).is_none());
     }
 
     #[test]
     fn what_is_no_footer_is_left_to_the_library() {
         for bytes in [b"".as_slice(), b"PAR1", b"PAR1 and no end of any kind"] {
-            assert_eq!(check(&Bytes::copy_from_slice(bytes)), Ok(()));
+            assert_eq!(super::footer(&Bytes::copy_from_slice(bytes)), Ok(()));
         }
     }
 }
