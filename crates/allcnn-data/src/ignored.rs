@@ -59,6 +59,8 @@ pub(crate) enum Reason {
     NotAPicture,
     /// Such files are read, but these do not belong to the data that was found.
     OtherData,
+    /// Its path is longer than any system takes.
+    LongName,
     /// A member of an archive that has another one of its name behind it.
     Replaced,
     /// A link to nothing.
@@ -83,6 +85,7 @@ impl fmt::Display for Reason {
             Reason::Archive => "an archive within the data: unpack it",
             Reason::NotAPicture => "not a picture",
             Reason::OtherData => "not of the kind of data that was found",
+            Reason::LongName => "its path is longer than 4096 bytes",
             Reason::Replaced => "replaced by a later member of the same name",
             Reason::BrokenLink => "a broken link",
             Reason::LinkLoop => "a link that leads in a circle",

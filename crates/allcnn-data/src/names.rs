@@ -41,9 +41,20 @@ pub(crate) fn hidden(part: &str) -> Option<Reason> {
     LEFT_BEHIND.contains(&lower.as_str()).then_some(Reason::LeftBehind)
 }
 
-/// The same of a path: its first part that is hidden.
+/// No system opens a file by a longer path. Those of archives could be of any length, and folders in them of any depth.
+pub(crate) const LONGEST_PATH: usize = 4096;
+
+/// The same of a path: its first part that is hidden, or its length.
 pub(crate) fn hidden_path(name: &str) -> Option<Reason> {
-    name.split('/').find_map(hidden)
+    if name.len() > LONGEST_PATH { Some(Reason::LongName) } else { name.split('/').find_map(hidden) }
+}
+
+/// A path that fits in a line of an error, whatever its length.
+pub(crate) fn shortened(name: &str) -> Cow<'_, str> {
+    if name.len() <= LONGEST_PATH {
+        return name.into();
+    }
+    format!("{}...", name.chars().take(60).collect::<String>()).into()
 }
 
 /// A path in an archive without leading `./` and `/`.

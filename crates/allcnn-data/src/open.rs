@@ -11,6 +11,7 @@ use crate::progress::{Progress, Stage};
 use crate::reading::Reading;
 use crate::source::Source;
 use crate::split::{Holdout, Part, divide};
+use bytes::Bytes;
 use rayon::prelude::*;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,13 @@ pub fn open(
         }
     };
     finish(name, &path, loaded, options)
+}
+
+/// Opens an archive in memory as [`open`] does one on disk.
+pub(crate) fn open_bytes(archive: Bytes, options: &Options) -> Result<DataSet, Error> {
+    let path = Path::new("memory");
+    let loaded = formats::load(&Source::of_bytes(path, archive)?, options, &mut |_| {})?;
+    finish("memory".into(), path, loaded, options)
 }
 
 /// Whether DATA is the name of a data set, and not a path.

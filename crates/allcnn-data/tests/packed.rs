@@ -152,6 +152,32 @@ fn of_members_with_one_name_the_last_one_counts() {
 }
 
 #[test]
+fn folders_of_any_depth_are_left_out_where_no_system_opens_them() {
+    let deep = format!("{}1.png", "a/".repeat(300_000));
+    for linked in [false, true] {
+        let mut archive = tar::Builder::new(Vec::new());
+        for (name, bytes) in class_folders("", 3).into_iter().chain([(deep.clone(), png(1, 32))]) {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            archive.append_data(&mut header, name, bytes.as_slice()).unwrap();
+        }
+        if linked {
+            // Links make the archive a tree of folders, which is walked; one of them leads back to all.
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            archive.append_link(&mut header, "cat/link.png", "000.png").unwrap();
+            archive.append_link(&mut header, format!("{deep}.link.png"), "1.png").unwrap();
+        }
+        let set = open_path(&file("set.tar", &archive.into_inner().unwrap()).1).unwrap();
+        assert_eq!(set.train.len() + set.test.len(), 6 + usize::from(linked));
+        let left_out: Vec<_> = set.ignored.iter().map(|one| (one.reason.as_str(), one.files)).collect();
+        assert_eq!(left_out, [("its path is longer than 4096 bytes", 1 + usize::from(linked))]);
+        assert!(set.ignored[0].example.len() < 100);
+    }
+}
+
+#[test]
 fn an_empty_class_folder_is_noticed() {
     let folder =
         folder_of(class_folders("train/", 10).into_iter().chain(class_folders("test/", 2)).collect());

@@ -79,10 +79,15 @@ impl Claims {
         {
             return Ok(Err(holder));
         }
-        let number = newest + 1;
+        let number = newest.checked_add(1).ok_or_else(|| {
+            let file = format!("{name}.{newest}");
+            io::Error::other(format!(
+                "the claim {file} has the highest number that there is: remove the file"
+            ))
+        })?;
         let Some((file, text)) = self.create(name, number)? else { return Ok(Err(Holder::default())) };
         // Away with what killed processes left without a name. Who still is about to claim under a lower number looks again.
-        let _ = sweep(&self.folder, number + 1);
+        let _ = sweep(&self.folder, number.saturating_add(1));
         if self.newest(name)? > number {
             // Another was faster, and what lay between was given up and removed.
             return Ok(Err(Holder::default()));
@@ -194,7 +199,7 @@ impl Holder {
     }
 
     /// The holder and its kernel.
-    fn parse(text: &str) -> (Self, Option<&str>) {
+    pub(crate) fn parse(text: &str) -> (Self, Option<&str>) {
         let mut words = text.split_whitespace().map(|word| Some(word).filter(|word| *word != "-"));
         let mut next = || words.next().flatten();
         let (kernel, process, host, since) = (next(), next(), next(), next());
@@ -433,6 +438,14 @@ mod tests {
         fs::write(claims.path("a", 9), FREE).unwrap();
         fs::write(claims.path("a.b", 20), FREE).unwrap();
         assert_eq!(claims.acquire("a").unwrap().unwrap().number(), 10);
+    }
+
+    #[test]
+    fn a_number_that_none_can_follow_is_told() {
+        let (folder, claims) = claims();
+        fs::write(claims.path("a", u32::MAX), FREE).unwrap();
+        assert!(claims.acquire("a").unwrap_err().to_string().contains("a.4294967295"));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was claimed");
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub mod data_place;
 mod date;
 pub mod evaluate;
 pub mod examine;
+pub mod fuzz;
 pub mod import;
 pub mod input;
 pub mod known_images;

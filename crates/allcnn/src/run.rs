@@ -210,6 +210,12 @@ pub struct Manifest {
 pub const PROGRAM: &str = concat!("allcnn ", env!("CARGO_PKG_VERSION"));
 
 impl Manifest {
+    /// Reads the text of a `run.toml`, whose settings must be those of a training; the error is what is wrong with it.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let manifest: Self = toml_text::parse(text)?;
+        manifest.fault().map_or(Ok(manifest), Err)
+    }
+
     /// What is wrong with the settings of a stored run, where something is: a file can hold anything.
     fn fault(&self) -> Option<String> {
         if let Err(error) = Network::from_toml(&self.network) {
@@ -451,11 +457,7 @@ impl RunFolder {
             path: path.clone(),
             source,
         })?;
-        let read = toml_text::parse(&text);
-        match read.and_then(|manifest: Manifest| manifest.fault().map_or(Ok(manifest), Err)) {
-            Ok(manifest) => Ok(manifest),
-            Err(problem) => Err(RunError::Manifest { path, problem }),
-        }
+        Manifest::parse(&text).map_err(|problem| RunError::Manifest { path, problem })
     }
 
     /// The newest checkpoint, or nothing where the run was stopped before there was one.

@@ -29,8 +29,7 @@ const CLASS_HEADS: [&str; 8] =
 pub(super) struct Lists {
     labels: Option<LabelList>,
     classes: Option<ClassList>,
-    /// The folders of the classes in the order of their numbers.
-    order: Option<Vec<String>>,
+    order: Option<FolderList>,
     /// Names of many classes, which need not be all.
     names: Option<ClassList>,
 }
@@ -47,16 +46,26 @@ struct ClassList {
     names: Vec<(String, String)>,
 }
 
+/// The folders of the classes in the order of their numbers.
+struct FolderList {
+    file: String,
+    folders: Vec<String>,
+}
+
 impl Lists {
     /// Reads the lists that a source has.
     pub fn read(source: &Source) -> Result<Lists, Error> {
         let labels =
             find(source, &LABEL_FILES)?.map(|(file, text)| LabelList::parse(file, &text)).transpose()?;
-        let classes = find(source, &CLASS_FILES)?.map(|(file, text)| ClassList::parse(file, &text));
-        let names = find(source, &NAME_FILES)?.map(|(file, text)| ClassList::parse(file, &text));
-        let order = find(source, &FOLDER_FILES)?.map(|(_, text)| {
-            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_string).collect()
-        });
+        let list = |names: &[&str]| {
+            find(source, names)?.map(|(file, text)| ClassList::parse(file, &text)).transpose()
+        };
+        let (classes, names) = (list(&CLASS_FILES)?, list(&NAME_FILES)?);
+        let folders = |(file, text): (String, String)| {
+            let folders = text::lines(&text).map(|(_, folder)| folder.to_string());
+            FolderList { file, folders: folders.collect() }
+        };
+        let order = find(source, &FOLDER_FILES)?.map(folders);
         Ok(Lists { labels, classes, order, names })
     }
 
@@ -74,13 +83,20 @@ impl Lists {
     /// images. A class that is called by its folder keeps it, also where that is a number.
     pub fn resolve(&mut self, folders: &BTreeSet<String>) -> Result<(), Error> {
         let Some(LabelList { file, class_of }) = &mut self.labels else { return Ok(()) };
-        let order: Vec<&str> = match (&self.classes, &self.order) {
-            (Some(list), _) => list.names.iter().map(|(folder, _)| folder.as_str()).collect(),
-            (None, Some(order)) => order.iter().map(String::as_str).collect(),
-            (None, None) => folders.iter().map(String::as_str).collect(),
+        let (listed, order): (Option<&str>, Vec<&str>) = match (&self.classes, &self.order) {
+            (Some(list), _) => {
+                (Some(&list.file), list.names.iter().map(|(folder, _)| folder.as_str()).collect())
+            }
+            (None, Some(list)) => (Some(&list.file), list.folders.iter().map(String::as_str).collect()),
+            (None, None) => (None, folders.iter().map(String::as_str).collect()),
         };
+        let mut checked = false;
         for class in class_of.values_mut().filter(|class| !folders.contains(*class)) {
             let Ok(number) = class.parse::<usize>() else { continue };
+            if let Some(list) = listed.filter(|_| !checked) {
+                expect_once(list, &order)?;
+                checked = true;
+            }
             if order.is_empty() {
                 return Err(Error::NoClassList { file: file.clone(), expected: CLASS_FILES.join(" or ") });
             }
@@ -188,14 +204,38 @@ fn separated(file: &str, text: &str, delimiter: u8) -> Result<Vec<(String, Strin
     Ok(records.iter().skip(usize::from(has_head)).filter_map(pair).collect())
 }
 
+/// Refuses a list in which a folder stands twice, where the places of its lines are the numbers of the classes.
+fn expect_once(file: &str, order: &[&str]) -> Result<(), Error> {
+    let mut places = HashMap::new();
+    for (place, folder) in order.iter().enumerate() {
+        if let Some(earlier) = places.insert(folder, place) {
+            let what = format!(
+                "the class '{folder}' is there twice, so that its number is {earlier} and {place}: remove one of the lines"
+            );
+            return Err(Error::List { file: file.to_string(), what });
+        }
+    }
+    Ok(())
+}
+
 impl ClassList {
-    fn parse(file: String, text: &str) -> Self {
+    fn parse(file: String, text: &str) -> Result<Self, Error> {
         let line = |line: &str| {
             let (folder, names) = line.trim().split_once([' ', '\t'])?;
             let first = names.split(',').next().unwrap_or(names);
             Some((folder.to_string(), first.trim().to_string()))
         };
-        Self { file, names: text.lines().filter_map(line).collect() }
+        let names: Vec<(String, String)> = text.lines().filter_map(line).collect();
+        let mut name_of: HashMap<&str, &str> = HashMap::new();
+        for (folder, name) in &names {
+            if let Some(earlier) = name_of.insert(folder, name).filter(|earlier| earlier != name) {
+                let what = format!(
+                    "the class '{folder}' is there twice, as '{earlier}' and as '{name}': remove one of the lines"
+                );
+                return Err(Error::List { file, what });
+            }
+        }
+        Ok(Self { file, names })
     }
 }
 
@@ -251,6 +291,32 @@ mod tests {
         ] {
             assert_eq!(parsed(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_class_with_two_names_or_two_numbers_is_an_error() {
+        let parse = |text: &str| ClassList::parse("synset_words.txt".into(), text);
+        let error = parse("n01 ant\nn02 bee\nn01 cat, puss\n").err().unwrap().to_string();
+        assert!(error.contains("'synset_words.txt'") && error.contains("as 'ant' and as 'cat'"), "{error}");
+        let lists = |list: &str, folders: &str| Lists {
+            labels: Some(LabelList::parse("val.txt".into(), "a.png 1\n").unwrap()),
+            classes: Some(parse(list).unwrap()).filter(|list| !list.names.is_empty()),
+            order: Some(FolderList {
+                file: "wnids.txt".into(),
+                folders: folders.lines().map(str::to_string).collect(),
+            }),
+            names: None,
+        };
+        let found = BTreeSet::from(["n01".to_string(), "n02".to_string()]);
+        let resolved =
+            |mut lists: Lists| lists.resolve(&found).map(|()| lists.class_of("a.png").unwrap().to_string());
+        assert_eq!(resolved(lists("n01 ant\nn02 bee\n", "")).unwrap(), "n02");
+        assert_eq!(resolved(lists("", "n01\nn02\n")).unwrap(), "n02");
+        // The same line twice, which only numbers mind.
+        let error = resolved(lists("n01 ant\nn01 ant\nn02 bee\n", "")).unwrap_err().to_string();
+        assert!(error.contains("'synset_words.txt'") && error.contains("its number is 0 and 1"), "{error}");
+        let error = resolved(lists("", "n01\nn02\nn01\n")).unwrap_err().to_string();
+        assert!(error.contains("'wnids.txt'") && error.contains("its number is 0 and 2"), "{error}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod named_files;
 mod npy;
 mod npz;
 pub(crate) mod parquet;
+mod parquet_promises;
 pub mod pickle;
 mod pickle_text;
 pub mod shapes;

@@ -105,7 +105,8 @@ impl Members<'_> {
         let fits = |&place: &usize| {
             let (above, found) = name(place).rsplit_once('/').unwrap_or(("", name(place)));
             let ending = !has_image_extension(file) || found == file;
-            ending && (folder.is_empty() || above == folder || above.ends_with(&format!("/{folder}")))
+            let below = |above: &str| above.is_empty() || above.ends_with('/');
+            ending && (folder.is_empty() || above.strip_suffix(folder).is_some_and(below))
         };
         let mut found: Vec<usize> =
             self.by_stem.get(stem(file)).into_iter().flatten().copied().filter(fits).collect();

@@ -2,6 +2,7 @@
 //! labels (numbers, texts, or true and false).
 use super::class_name::nfc;
 use super::format::{Format, Loaded, MAX_BATCH};
+use super::parquet_promises;
 use super::split_files::{self, SplitFiles};
 use super::table::Table;
 use super::tables;
@@ -54,6 +55,16 @@ impl ParquetFile {
     }
 }
 
+impl ParquetFile {
+    /// The same file once more.
+    fn try_clone(&self) -> std::io::Result<Self> {
+        Ok(match self {
+            Self::Disk(file) => Self::Disk(file.try_clone()?),
+            Self::Memory(bytes) => Self::Memory(bytes.clone()),
+        })
+    }
+}
+
 impl Length for ParquetFile {
     fn len(&self) -> u64 {
         match self {
@@ -81,6 +92,16 @@ impl ChunkReader for ParquetFile {
     }
 }
 
+/// The library's reader of a file that promises no more than it holds; the error says what is wrong with it.
+fn reader(file: ParquetFile) -> Result<SerializedFileReader<ParquetFile>, String> {
+    parquet_promises::footer(&file)?;
+    let damaged = |error| format!("it is damaged or truncated ({error})");
+    let again = file.try_clone().map_err(|error| error.to_string())?;
+    let reader = SerializedFileReader::new(file).map_err(damaged)?;
+    parquet_promises::pages(&again, reader.metadata())?;
+    Ok(reader)
+}
+
 /// How many rows the files with a column of images have.
 fn images(source: &Source, _: &Options) -> Result<usize, Error> {
     let mut images = 0;
@@ -93,7 +114,7 @@ fn images(source: &Source, _: &Options) -> Result<usize, Error> {
 /// The rows of a file with a column of images; none of one that is damaged.
 fn rows(file: ParquetFile) -> usize {
     let rows = || {
-        let reader = SerializedFileReader::new(file).ok()?;
+        let reader = reader(file).ok()?;
         let metadata = reader.metadata().file_metadata();
         let fields = metadata.schema_descr().root_schema().get_fields();
         let has_images = fields.iter().any(|field| IMAGE_COLUMNS.contains(&field.name()));
@@ -324,9 +345,9 @@ fn read_rows(
     each: VisitRow,
 ) -> Result<Option<Vec<String>>, Error> {
     let wrong = |what: String| Error::Parquet { file: name.to_string(), what };
+    let reader = reader(file).map_err(wrong)?;
     let damaged =
         |error: parquet::errors::ParquetError| wrong(format!("it is damaged or truncated ({error})"));
-    let reader = SerializedFileReader::new(file).map_err(damaged)?;
     let columns = column_names(&reader);
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     let (image, label) = wanted.find(name, &columns)?;
@@ -357,7 +378,7 @@ pub(super) fn name_images(source: &Source, options: &Options) -> Result<bool, Er
     let Some(&first) = source.select(is_parquet).first() else { return Ok(false) };
     let file = ParquetFile::open(source, first)?;
     let name = &source.entries[first].name;
-    let found = || Some(names_images(&SerializedFileReader::new(file).ok()?, name, &Wanted::of(options)));
+    let found = || Some(names_images(&reader(file).ok()?, name, &Wanted::of(options)));
     Ok(catch_unwind(AssertUnwindSafe(found)).ok().flatten().unwrap_or(false))
 }
 
@@ -389,7 +410,7 @@ fn path_tables(source: &Source, options: &Options) -> Result<Option<Vec<(usize, 
 
 /// The paths and labels of a file that names images.
 fn path_table(name: &str, file: ParquetFile, wanted: &Wanted) -> Option<Table> {
-    let reader = SerializedFileReader::new(file).ok()?;
+    let reader = reader(file).ok()?;
     let columns = column_names(&reader);
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     let (image, label) = wanted.find(name, &columns).ok().filter(|_| names_images(&reader, name, wanted))?;

@@ -1,9 +1,10 @@
 //! Links in an archive: they lead to its members only, and count as the files that they lead to.
 use crate::ignored::{Counts, Reason};
-use crate::names::hidden;
+use crate::names::{LONGEST_PATH, hidden, shortened};
 use std::collections::BTreeMap;
 
-/// More links one after another lead nowhere.
+/// More links on the way to one file lead nowhere, as on Linux: links whose targets go by way of several links each would take for
+/// ever.
 const MAX_HOPS: usize = 40;
 
 /// A link in an archive.
@@ -55,11 +56,15 @@ pub(super) fn resolve<'a>(
     ignored: &mut Counts,
 ) -> Option<Vec<Linked>> {
     let mut tree = Tree { folders: vec![BTreeMap::new()], parents: vec![0] };
-    for (member, name) in names.enumerate() {
+    // What is left out keeps the walk from going as deep as a name is long.
+    for (member, name) in names.enumerate().filter(|(_, name)| name.len() <= LONGEST_PATH) {
         tree.insert(name, Node::Member(member));
     }
     for link in links {
-        tree.insert(&link.name, Node::Link(link));
+        match link.name.len() {
+            0..=LONGEST_PATH => tree.insert(&link.name, Node::Link(link)),
+            _ => ignored.add(Reason::LongName, &shortened(&link.name)),
+        }
     }
     let mut walk = Walk { tree: &tree, linked: Vec::new(), ignored, folders: 0, most };
     walk.list(0, "", &[0], false)?;
@@ -88,11 +93,9 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// What a link in `folder` leads to.
-    fn follow(&self, folder: usize, link: &Link, hops: usize) -> Result<Found, Reason> {
-        if hops == MAX_HOPS {
-            return Err(Reason::LinkLoop);
-        }
+    /// What a link in `folder` leads to, by way of at most so many other links.
+    fn follow(&self, folder: usize, link: &Link, hops: &mut usize) -> Result<Found, Reason> {
+        *hops = hops.checked_sub(1).ok_or(Reason::LinkLoop)?;
         if !link.hard && link.target.starts_with('/') {
             return Err(Reason::OutsideLink);
         }
@@ -105,7 +108,7 @@ impl<'a> Tree<'a> {
                 (_, None) => return Err(Reason::BrokenLink),
                 (_, Some(Node::Folder(folder))) => Found::Folder(*folder),
                 (_, Some(Node::Member(member))) => Found::Member(*member),
-                (_, Some(Node::Link(link))) => self.follow(folder, link, hops + 1)?,
+                (_, Some(Node::Link(link))) => self.follow(folder, link, hops)?,
             };
         }
         Ok(at)
@@ -130,6 +133,10 @@ impl Walk<'_, '_> {
         }
         for (part, node) in &self.tree.folders[folder] {
             let name = if path.is_empty() { part.to_string() } else { format!("{path}/{part}") };
+            if name.len() > LONGEST_PATH {
+                self.ignored.add(Reason::LongName, &shortened(&name));
+                continue;
+            }
             if let Some(reason) = hidden(part) {
                 if matches!(node, Node::Link(_)) && !linked {
                     self.ignored.add(reason, &name);
@@ -139,7 +146,10 @@ impl Walk<'_, '_> {
             let (found, linked) = match node {
                 Node::Folder(folder) => (Ok(Found::Folder(*folder)), linked),
                 Node::Member(member) => (Ok(Found::Member(*member)), linked),
-                Node::Link(link) => (self.tree.follow(folder, link, 0), true),
+                Node::Link(link) => {
+                    let mut hops = MAX_HOPS;
+                    (self.tree.follow(folder, link, &mut hops), true)
+                }
             };
             match found {
                 Ok(Found::Folder(folder)) if above.contains(&folder) => {
@@ -217,6 +227,16 @@ mod tests {
             "cat/out: 2 a link out of the archive",
         ];
         assert_eq!(ignored, expected);
+    }
+
+    #[test]
+    fn links_by_way_of_many_links_each_end() {
+        let way = |by: &str| [by].repeat(100).join("/");
+        let mut links = vec![soft("0", "."), soft("few", "0/0/0/cat/1")];
+        links.extend((1..9).map(|level: u32| soft(&level.to_string(), &way(&(level - 1).to_string()))));
+        let (found, ignored) = resolved(&["cat/1"], &links);
+        assert_eq!(found, ["few = cat/1"]);
+        assert_eq!(ignored, ["0: 9 a link that leads in a circle"]);
     }
 
     #[test]

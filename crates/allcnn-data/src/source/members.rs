@@ -6,7 +6,7 @@ use super::{MAX_FILES, start_of};
 use crate::error::Error;
 use crate::file_kind::TELLING;
 use crate::ignored::{Counts, Reason};
-use crate::names::hidden_path;
+use crate::names::{hidden_path, shortened};
 use std::collections::HashSet;
 use std::io;
 use std::ops::ControlFlow;
@@ -116,7 +116,7 @@ impl Members {
                     members.push(place as u32);
                 }
                 Some(_) if led_to.contains(&place) => {}
-                Some(reason) => ignored.add(reason, &file.name),
+                Some(reason) => ignored.add(reason, &shortened(&file.name)),
             }
         }
         for (entry, member) in of_links {

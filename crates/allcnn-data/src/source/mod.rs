@@ -17,13 +17,14 @@ use crate::ignored::Counts;
 use crate::note::Note;
 use crate::packing::ArchiveFormat;
 use archive::{Member, damaged};
+use bytes::Bytes;
 pub(crate) use entry::Entry;
 use file_id::FileId;
 use folder::Walk;
 use members::Members;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Cursor, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -49,7 +50,14 @@ enum Files {
     /// In files below a folder; of those whose name does not spell it, the path is kept.
     Folder { root: PathBuf, odd: HashMap<usize, PathBuf> },
     /// In these members of an archive.
-    Archive { format: ArchiveFormat, members: Vec<u32> },
+    Archive { packed: Packed, format: ArchiveFormat, members: Vec<u32> },
+}
+
+/// Where the bytes of an archive are.
+enum Packed {
+    /// In the file that the source is called after.
+    File,
+    Memory(Bytes),
 }
 
 impl Source {
@@ -87,7 +95,7 @@ impl Source {
             Some(ArchiveFormat::Zip) if holds_arrays(&head) && archive::holds_only_arrays(path) => {
                 Ok(Source::of_file(path))
             }
-            Some(format) => Source::of_archive(path, format),
+            Some(format) => Source::of_archive(path, Packed::File, format),
             None => Ok(Source::of_file(path)),
         }
     }
@@ -127,16 +135,24 @@ impl Source {
         Source { path: path.to_path_buf(), files, ids, entries, ignored, empty_folders }
     }
 
-    fn of_archive(path: &Path, format: ArchiveFormat) -> Result<Source, Error> {
+    /// Lists the files of an archive in memory, which is called `path`.
+    pub fn of_bytes(path: &Path, archive: Bytes) -> Result<Source, Error> {
+        match ArchiveFormat::recognize(&archive) {
+            Some(format) => Source::of_archive(path, Packed::Memory(archive), format),
+            None => Err(Error::Archive { path: path.to_path_buf(), what: "it is no archive".into() }),
+        }
+    }
+
+    fn of_archive(path: &Path, packed: Packed, format: ArchiveFormat) -> Result<Source, Error> {
         let mut members = Members::default();
-        visit(path, format, &mut |name, member| {
+        visit(path, &packed, format, &mut |name, member| {
             members.add(name, member).map_err(|error| damaged(path, &error))?;
             members.check(path)
         })?;
         let (entries, members, linked, ignored) = members.finish(path)?;
         let id = |&member: &u32| FileId::member(member as usize);
         let ids = if linked { members.iter().map(id).collect() } else { vec![] };
-        let files = Files::Archive { format, members };
+        let files = Files::Archive { packed, format, members };
         Ok(Source { path: path.to_path_buf(), files, ids, entries, ignored, empty_folders: vec![] })
     }
 
@@ -199,12 +215,12 @@ impl Source {
     ) -> Result<(), Error> {
         match &self.files {
             Files::Folder { .. } => self.read_files(wanted, limit, each),
-            Files::Archive { format, members } => {
+            Files::Archive { packed, format, members } => {
                 let mut of_member: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
                 for &entry in wanted {
                     of_member.entry(members[entry] as usize).or_default().push(entry);
                 }
-                self.read_members(*format, of_member, limit, each)
+                self.read_members(packed, *format, of_member, limit, each)
             }
         }
     }
@@ -234,13 +250,14 @@ impl Source {
     /// Reads the members of an archive, each for all entries that are it.
     fn read_members(
         &self,
+        packed: &Packed,
         format: ArchiveFormat,
         mut wanted: BTreeMap<usize, Vec<usize>>,
         limit: u64,
         each: &mut dyn FnMut(usize, Result<Vec<u8>, Error>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let mut place = 0;
-        visit(&self.path, format, &mut |name, member| {
+        visit(&self.path, packed, format, &mut |name, member| {
             let Member::File(size, reader) = member else { return Ok(ControlFlow::Continue(())) };
             place += 1;
             let Some(entries) = wanted.remove(&(place - 1)) else { return Ok(ControlFlow::Continue(())) };
@@ -276,9 +293,14 @@ impl Source {
     }
 }
 
-fn visit(path: &Path, format: ArchiveFormat, each: archive::Visit) -> Result<(), Error> {
-    let file = BufReader::with_capacity(1 << 17, File::open(path).map_err(Error::io("read", path))?);
-    archive::visit(path, format, file, each)
+fn visit(path: &Path, packed: &Packed, format: ArchiveFormat, each: archive::Visit) -> Result<(), Error> {
+    match packed {
+        Packed::File => {
+            let file = File::open(path).map_err(Error::io("read", path))?;
+            archive::visit(path, format, BufReader::with_capacity(1 << 17, file), each)
+        }
+        Packed::Memory(bytes) => archive::visit(path, format, Cursor::new(bytes), each),
+    }
 }
 
 /// The file behind an entry of a folder.

@@ -12,8 +12,7 @@ pub(super) fn read(path: &Path, count: usize, notes: &mut Vec<Note>) -> Result<V
     let io = |source| Error::Io { path: path.into(), source };
     let wrong = |problem: String| Error::ClassFile { path: path.into(), problem };
     let bytes = open_file::read(path, open_file::TEXT).map_err(io)?;
-    let text = decode(&bytes).map_err(|problem| wrong(problem.to_string()))?;
-    let (names, text_notes) = names(&text).map_err(wrong)?;
+    let (names, text_notes) = parse(&bytes).map_err(wrong)?;
     if names.len() != count {
         return Err(Error::ClassNames { path: path.into(), given: names.len(), expected: count });
     }
@@ -21,7 +20,11 @@ pub(super) fn read(path: &Path, count: usize, notes: &mut Vec<Note>) -> Result<V
     Ok(names)
 }
 
-/// The names, and what was decided about them.
+/// The names in a file, and what was decided about them.
+pub(super) fn parse(bytes: &[u8]) -> Result<(Vec<String>, Vec<String>), String> {
+    names(&decode(bytes).map_err(|problem| problem.to_string())?)
+}
+
 fn names(text: &str) -> Result<(Vec<String>, Vec<String>), String> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let end = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
@@ -53,7 +56,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<Vec<String>, String> {
-        Ok(names(&decode(bytes).map_err(|problem| problem.to_string())?)?.0)
+        Ok(parse(bytes)?.0)
     }
 
     fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {

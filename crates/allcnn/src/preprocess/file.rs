@@ -89,6 +89,11 @@ impl Preprocessor {
         Ok(read(path)?.0)
     }
 
+    /// Takes a file apart; the error is what is wrong with it.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        Ok(parse(bytes)?.0)
+    }
+
     fn serialize(&self, fingerprint: Option<&str>) -> io::Result<Vec<u8>> {
         let Geometry { height, width, channels } = self.geometry;
         let mut metadata: HashMap<String, String> = HashMap::new();

@@ -140,6 +140,12 @@ impl Plan {
                 self.seeds
             )));
         }
+        if trainings == 0 {
+            return Err(Error::Choice(format!(
+                "{models} networks at {rates} learning rates with {} seeds make no training; expected at least one of each",
+                self.seeds
+            )));
+        }
         let mut experiments = Vec::new();
         for seed in 0..self.seeds {
             for (row, entry) in self.entries().iter().enumerate() {
@@ -271,6 +277,14 @@ mod tests {
         assert!(with(|plan| plan.learning_rates = vec![0.1, 0.1]).contains("twice"));
         assert!(with(|plan| plan.recipe = Recipe::imagenet()).contains("give --epochs"));
         assert!(with(|plan| plan.learning_rates = vec![-0.1]).contains("learning rate is -0.1"));
+        // Of nothing, however often it is done.
+        for empty in [
+            Plan { models: vec![], seeds: u64::MAX, ..Plan::paper(PaperTable::Table3) },
+            Plan { learning_rates: vec![], seeds: u64::MAX, ..Plan::paper(PaperTable::Table3) },
+            Plan { seeds: 0, ..Plan::paper(PaperTable::Table3) },
+        ] {
+            assert!(empty.experiments().unwrap_err().to_string().contains("make no training"));
+        }
         for seeds in [1000, i64::MAX as u64, u64::MAX] {
             let error =
                 Plan { seeds, ..Plan::paper(PaperTable::Table3) }.experiments().unwrap_err().to_string();

@@ -59,12 +59,11 @@ fn is_script(name: &str) -> bool {
     name == "__torch__" || name.starts_with("__torch__.")
 }
 
-/// Reads any bytes as the pickle of an archive with a few storages: for fuzzing.
-pub fn fuzz_pickle(pickle: &[u8]) {
+/// Reads any bytes as the pickle of an archive with a few storages: for fuzzing. True where it holds layers.
+pub fn fuzz_pickle(pickle: &[u8]) -> bool {
     const STORAGE: [u8; 64] = [1; 64];
     let records = ["0", "1", "2"].map(|name| (name.to_owned(), &STORAGE[..]));
     let archive = Archive { pickle, records: records.into() };
-    if let Ok((_, tensors)) = read_archive(&archive, &mut vec![]) {
-        let _ = super::state_dict::layers(tensors, 4096, &mut vec![]);
-    }
+    let read = read_archive(&archive, &mut vec![]);
+    read.and_then(|(_, tensors)| super::state_dict::layers(tensors, 4096, &mut vec![])).is_ok()
 }

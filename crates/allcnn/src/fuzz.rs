@@ -1,0 +1,163 @@
+//! Entry points for fuzzing: each takes any bytes as what it is named after, must neither panic nor use much memory or time,
+//! and says whether it made anything of them. What is read and can be written again must then be read as the same.
+
+use std::path::Path;
+
+use crate::claim::Holder;
+use crate::data::fuzz::Target;
+use crate::import::{Weights, fuzz};
+use crate::net::{Network, Variant};
+use crate::preprocess::Preprocessor;
+use crate::run::Manifest;
+use crate::sweep::{Plan, Record};
+use crate::toml_text;
+use crate::train::{Checkpoint, Recipe, Request};
+
+/// All of them.
+pub const TARGETS: [Target; 13] = [
+    ("caffemodel", weights),
+    ("checkpoint", checkpoint),
+    ("claim", claim),
+    ("class-names", fuzz::class_names),
+    ("network", network),
+    ("plan", plan),
+    ("preprocess", preprocess),
+    ("pytorch", weights),
+    ("pytorch-pickle", fuzz::pytorch_pickle),
+    ("recipe", recipe),
+    ("record", record),
+    ("run", run),
+    ("safetensors", weights),
+];
+
+/// A network of three small convolutions, whose weights the seeds of the targets have.
+pub const SMALL: &str = r#"
+name = "small"
+input = [6, 6, 3]
+classes = 2
+layers = [
+  { conv = 2, kernel = 3 },
+  { conv = 2, kernel = 1, stride = 2 },
+  { conv = "classes", kernel = 1 },
+  { global_average = true },
+]
+"#;
+
+/// Reads a network, and asks it what `allcnn models` tells.
+pub fn network(text: &[u8]) -> bool {
+    let read = |text: &str| Network::from_toml(text).ok();
+    let Some(network) = str::from_utf8(text).ok().and_then(read) else { return false };
+    assert_eq!(read(&network.to_toml()).as_ref(), Some(&network), "written and read again");
+    let info = network.info();
+    if let Some(last) = info.layers.len().checked_sub(1) {
+        network.input_rectangle(last, 0, 0);
+    }
+    for variant in Variant::ALL {
+        let _ = network.derive(variant);
+    }
+    let _ = (network.with_switches(), network.planned_for(7, 5));
+    true
+}
+
+/// Reads a recipe, and follows its schedule.
+pub fn recipe(text: &[u8]) -> bool {
+    let read = |text: &str| Recipe::from_toml(text).ok();
+    let Some(recipe) = str::from_utf8(text).ok().and_then(read) else { return false };
+    let written = recipe.to_toml().ok();
+    assert_eq!(written.and_then(|text| read(&text)).as_ref(), Some(&recipe), "written and read again");
+    let (total, _) = recipe.steps(50_000);
+    for step in [0, total / 2, total.saturating_sub(1)] {
+        let factor = recipe.schedule.factor(step, total);
+        assert!(factor.is_finite(), "the schedule's factor is {factor} at step {step} of {total}");
+    }
+    if let Ok(network) = Network::from_toml(SMALL) {
+        let _ = recipe.with_dropout(&network);
+    }
+    true
+}
+
+/// Reads a `run.toml`, and what a resumed training asks of it.
+pub fn run(text: &[u8]) -> bool {
+    let read = |text: &str| Manifest::parse(text).ok();
+    let Some(manifest) = str::from_utf8(text).ok().and_then(read) else { return false };
+    let written = toml::to_string(&manifest).ok();
+    assert_eq!(written.and_then(|text| read(&text)).as_ref(), Some(&manifest), "written and read again");
+    if let Ok(request) = Request::of(&manifest) {
+        manifest.changes(&request);
+    }
+    true
+}
+
+/// Reads a checkpoint, or a file with any bytes for its head.
+pub fn checkpoint(bytes: &[u8]) -> bool {
+    let read = |bytes: &[u8]| Checkpoint::from_bytes(bytes, Path::new("memory")).ok();
+    let Some(checkpoint) = read(bytes).or_else(|| read(&file_of(bytes))) else { return false };
+    let written = checkpoint.to_bytes().ok();
+    assert_eq!(written.and_then(|bytes| read(&bytes)).as_ref(), Some(&checkpoint), "written and read again");
+    let progress = &checkpoint.progress;
+    let _ = (progress.epoch(), progress.epoch_is_full(), progress.best_epoch());
+    true
+}
+
+/// Reads a file of preprocessing, or one with any bytes for its head.
+pub fn preprocess(bytes: &[u8]) -> bool {
+    let read = |bytes: &[u8]| Preprocessor::from_bytes(bytes).ok();
+    let Some(found) = read(bytes).or_else(|| read(&file_of(bytes))) else { return false };
+    let written = found.to_bytes().ok();
+    assert!(written.as_deref().and_then(read).is_some(), "written and read again");
+    let geometry = found.geometry();
+    if geometry.len() < 1 << 12 {
+        let mut values = vec![0.0; geometry.len()];
+        found.apply(&vec![200; geometry.len()], &mut values);
+        assert!(values.iter().all(|value| value.is_finite()), "a picture becomes {values:?}");
+        found.invert(&values);
+    }
+    true
+}
+
+/// Reads weights of any program, or safetensors with any bytes for their head, and fits them to a network.
+pub fn weights(bytes: &[u8]) -> bool {
+    let read = |bytes: &[u8]| Weights::from_bytes(bytes).ok();
+    let Some(weights) = read(bytes).or_else(|| read(&file_of(bytes))) else { return false };
+    if let Ok(network) = Network::from_toml(SMALL) {
+        let _ = weights.fit(&network);
+    }
+    true
+}
+
+/// Reads the plan of a sweep, and lists its experiments.
+pub fn plan(text: &[u8]) -> bool {
+    let read = |text: &str| toml_text::parse::<Plan>(text).ok();
+    let Some(plan) = str::from_utf8(text).ok().and_then(read) else { return false };
+    // Files of networks are the target `network`'s.
+    if plan.models.iter().any(|model| model.ends_with(".toml")) {
+        return false;
+    }
+    plan.experiments().is_ok_and(|experiments| experiments.iter().map(|one| one.request(2)).count() > 0)
+}
+
+/// Reads how an experiment ended, and asks what its table tells.
+pub fn record(json: &[u8]) -> bool {
+    let Ok(record) = serde_json::from_slice::<Record>(json) else { return false };
+    let _ = (record.best_error_pct(), record.choosing_error_pct(), record.selected_on());
+    true
+}
+
+/// Reads a claim, and tells whose it is.
+pub fn claim(text: &[u8]) -> bool {
+    let Ok(text) = str::from_utf8(text) else { return false };
+    let (holder, kernel) = Holder::parse(text);
+    let told = format!("{holder} {}", holder.advice());
+    assert!(!told.contains(char::is_control), "a terminal would obey {told:?}");
+    kernel.is_some()
+}
+
+/// A safetensors file with these bytes for its head, and as many zeros behind it as the largest number of the head tells.
+fn file_of(head: &[u8]) -> Vec<u8> {
+    const MOST: usize = 1 << 16;
+    let numbers = head
+        .split(|byte| !byte.is_ascii_digit())
+        .filter_map(|digits| str::from_utf8(digits).ok()?.parse().ok());
+    let values = numbers.filter(|&number: &usize| number <= MOST).max().unwrap_or(0);
+    [&(head.len() as u64).to_le_bytes()[..], head, &vec![0; values]].concat()
+}

@@ -1,6 +1,0 @@
-//! Parquet files of any bytes.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    allcnn_data::fuzz::parquet(bytes);
-});

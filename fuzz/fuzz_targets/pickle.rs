@@ -1,6 +1,0 @@
-//! CIFAR python batches of any bytes.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    allcnn_data::fuzz::pickle(bytes, allcnn_data::Labels::Fine);
-});
