@@ -17,4 +17,4 @@ if ! python3 -c 'import sys; sys.exit(sys.platform != "linux" or sys.version_inf
     exit 0
 fi
 cargo build --release --locked -p allcnn-cli
-exec python3 scripts/torture "${CARGO_TARGET_DIR:-target}/release/allcnn" "$@"
+exec python3 -B scripts/torture "${CARGO_TARGET_DIR:-target}/release/allcnn" "$@"

@@ -1,7 +1,6 @@
 """Rounds of kills and races until the time is up; then the table."""
 
 import collections
-import os
 import random
 import shutil
 import sys
@@ -32,7 +31,7 @@ def main():
     if not has_disk:
         print("torture: SKIPPED full disks: this user cannot mount a small one", flush=True)
     if download.official() is None:
-        print(f"torture: no {download.FILE} in the data folder: a stand-in is served, which must never be kept", flush=True)
+        print(f"torture: no {download.FILE} in the data folder: a stand-in is served, never to be kept", flush=True)
     counts = {"training": collections.Counter(), "sweep": collections.Counter(), "download": collections.Counter()}
     began = time.monotonic()
     broken = play(binary, folder, seed, began + 60 * minutes, has_disk, counts)
@@ -84,5 +83,4 @@ def show(counts, minutes):
 
 
 if __name__ == "__main__":
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     sys.exit(main())

@@ -13,8 +13,14 @@ AGE_S = 600
 
 def claims_below(folder):
     """All claims of a run or a sweep."""
-    found = [path for path in folder.rglob("*") if path.parent.name in (".claims", "claims")]
+    places = [(place, names) for place, _, names in os.walk(folder) if Path(place).name in (".claims", "claims")]
+    found = [Path(place) / name for place, names in places for name in names]
     return [path for path in found if path.suffix[1:].isdigit()]
+
+
+def newest(run):
+    """The number of the newest owner of a run, 0 where there was none."""
+    return max((int(path.suffix[1:]) for path in claims_below(run)), default=0)
 
 
 def move_to_other_machine(folder, pid, age_s=AGE_S):

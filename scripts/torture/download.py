@@ -26,6 +26,8 @@ def official():
 class Server:
     """Answers each connection as its dice say, while `is_bad`."""
 
+    KINDS = ["cut", "cut", "stall", "garbage", "mixed", "elsewhere", "status", "noise", "whole", "ignore"]
+
     def __init__(self, dice, content):
         self.dice, self.content, self.is_bad = dice, content, True
         self.socket = socket.create_server(("127.0.0.1", 0))
@@ -59,9 +61,7 @@ class Server:
     def reply(self, connection, request):
         start = int(request.split("range: bytes=")[1].split("-")[0]) if "range: bytes=" in request else 0
         total, dice = len(self.content), self.dice
-        kind = dice.choice(["cut", "cut", "stall", "garbage", "mixed", "elsewhere", "status", "noise", "whole", "ignore"])
-        if not self.is_bad:
-            kind = "whole"
+        kind = dice.choice(self.KINDS) if self.is_bad else "whole"
         if kind == "noise":
             connection.sendall(dice.randbytes(dice.randint(0, 2000)))
             return
@@ -75,7 +75,8 @@ class Server:
             connection.sendall(b"HTTP/1.1 416 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             return
         told = dice.randrange(total) if kind == "elsewhere" else start
-        head = f"HTTP/1.1 206 Partial\r\nContent-Range: bytes {told}-{total - 1}/{total}\r\n" if start else "HTTP/1.1 200 OK\r\n"
+        part = f"206 Partial\r\nContent-Range: bytes {told}-{total - 1}/{total}"
+        head = f"HTTP/1.1 {part if start else '200 OK'}\r\n"
         connection.sendall(f"{head}Content-Length: {total - start}\r\nConnection: close\r\n\r\n".encode())
         body = self.content[start:]
         end = dice.randrange(len(body) + 1)

@@ -1,6 +1,5 @@
 """The program as a process that is started, signalled, and has to end in one of the ways that are documented."""
 
-import collections
 import os
 import random
 import shlex
@@ -141,7 +140,11 @@ class Process:
         self.send(signal.SIGSTOP)
         deadline = time.monotonic() + 5
         while self.is_alive() and time.monotonic() < deadline:
-            if Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T":
+            try:
+                state = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            except FileNotFoundError:
+                break
+            if state == "T":
                 self.scene.count("stops")
                 return True
             time.sleep(0.0005)
@@ -190,7 +193,3 @@ class Moment:
             return os.stat(self.folder / self.file).st_mtime_ns
         except OSError:
             return None
-
-
-def new_counts():
-    return collections.Counter()

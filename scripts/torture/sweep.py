@@ -50,7 +50,8 @@ class Sweep:
                 place = self.dice.randrange(WORKERS)
                 worker = workers[place]
                 worker.disturb(Moment(self.dice, self.some_run(), LONGEST_S))
-                self.dice.choice([self.kill, self.kill, self.end, self.pause, self.put_to_sleep, self.put_to_sleep])(worker)
+                actions = [self.kill, self.kill, self.end, self.pause, self.put_to_sleep, self.put_to_sleep]
+                self.dice.choice(actions)(worker)
                 self.look()
                 workers[place] = self.begin()
                 if self.asleep and self.dice.random() < 0.4:

@@ -50,7 +50,6 @@ class Training:
         self.disk = SmallDisk(scene.folder / "disk") if has_disk and self.dice.random() < 0.5 else None
         self.run = scene.folder / "disk" / "run" if self.disk else scene.folder / "run"
         self.step = 0
-        self.took_over = set()
 
     def play(self):
         try:
@@ -118,34 +117,27 @@ class Training:
         """The machine of one falls asleep, another takes the run over, the first one wakes up."""
         asleep = self.begin()
         asleep.disturb(self.moment())
-        if not asleep.stop():
+        if not asleep.stop() or not claims.move_to_other_machine(self.run, asleep.pid):
+            asleep.go_on()  # it has ended, or owns nothing
             self.let_go(asleep)
             return
-        if not claims.move_to_other_machine(self.run, asleep.pid):
-            asleep.go_on() # it owned nothing yet, or no more
-            self.let_go(asleep)
-            return
+        all_written, newest = self.is_done(), claims.newest(self.run)
         other = self.begin()
         other.disturb(self.moment())
-        took_over = self.owns(other) or other.said() and not other.is_alive()
-        self.scene.count("takeovers", bool(took_over))
-        early = self.dice.random()
-        if early < 0.3:
-            asleep.go_on()
-            self.let_go(other)
-        elif early < 0.6:
+        is_lost = claims.newest(self.run) > newest
+        self.scene.count("takeovers", is_lost)
+        wakes = self.dice.choice(["beside the other", "after its kill", "after its end", "after its end"])
+        if wakes == "after its kill":
             other.kill()
-        else:
-            self.let_go(other)
-        step = folders.check_whole(self.run)
+        elif wakes == "after its end":
+            other.expect("done")
+            is_lost = True
         asleep.go_on()
-        # Woken before the other had begun, it keeps the run.
-        how = asleep.expect("taken over", "done", "refused") if not took_over else asleep.expect("taken over", "done")
-        if how == "done" and took_over and not self.was_done(asleep):
+        # Of one that woke before the other had begun, either may get the run.
+        self.let_go(other, *([] if is_lost else ["refused"]))
+        how = asleep.expect("taken over", "done")
+        if how == "done" and is_lost and not all_written:
             raise Broken(f"process {asleep.pid} had lost the run and went on to its end")
-        self.step = max(self.step, step)
-        if other.is_alive():
-            self.let_go(other)
 
     def move_clock(self):
         """With nobody at it, the times of the claims say nothing that keeps anyone out."""
@@ -186,24 +178,18 @@ class Training:
     def is_done(self):
         return (self.run / "report.html").is_file()
 
-    def let_go(self, process):
+    def let_go(self, process, *others):
         """Lets it come to its end, or not."""
         if self.dice.random() < 0.5:
             process.disturb(self.moment())
             process.kill()
         else:
-            process.expect("done")
+            process.expect("done", "killed", *others)
 
     def owns(self, process):
         """Whether the newest claim on the run is that of a living process."""
-        found = claims.claims_below(self.run)
-        newest = max(found, key=lambda path: int(path.suffix[1:]), default=None)
-        words = claims.read(newest).split() if newest else []
+        words = claims.read(self.run / ".claims" / f"owner.{claims.newest(self.run)}").split()
         return len(words) > 1 and words[1] == str(process.pid) and process.is_alive()
-
-    def was_done(self, process):
-        """Whether it had written all and only had to say so."""
-        return "report " in process.said()
 
     def move_clocks(self, dead=False):
         for path in claims.claims_below(self.run):
