@@ -48,8 +48,8 @@ pub fn network(text: &[u8]) -> bool {
     let read = |text: &str| Network::from_toml(text).ok();
     let Some(network) = str::from_utf8(text).ok().and_then(read) else { return false };
     assert_eq!(read(&network.to_toml()).as_ref(), Some(&network), "written and read again");
-    let info = network.info();
-    if let Some(last) = info.layers.len().checked_sub(1) {
+    network.info();
+    if let Some(last) = network.layers().len().checked_sub(1) {
         network.input_rectangle(last, 0, 0);
     }
     for variant in Variant::ALL {

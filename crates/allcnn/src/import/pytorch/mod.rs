@@ -61,9 +61,9 @@ fn is_script(name: &str) -> bool {
 
 /// Reads any bytes as the pickle of an archive with a few storages: for fuzzing. True where it holds layers.
 pub fn fuzz_pickle(pickle: &[u8]) -> bool {
-    const STORAGE: [u8; 64] = [1; 64];
-    let records = ["0", "1", "2"].map(|name| (name.to_owned(), &STORAGE[..]));
-    let archive = Archive { pickle, records: records.into() };
+    const STORAGE: [u8; 1024] = [1; 1024];
+    let records = (0..16).map(|name: u32| (name.to_string(), &STORAGE[..]));
+    let archive = Archive { pickle, records: records.collect() };
     let read = read_archive(&archive, &mut vec![]);
-    read.and_then(|(_, tensors)| super::state_dict::layers(tensors, 4096, &mut vec![])).is_ok()
+    read.and_then(|(_, tensors)| super::state_dict::layers(tensors, 1 << 14, &mut vec![])).is_ok()
 }
