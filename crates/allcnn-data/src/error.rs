@@ -166,7 +166,7 @@ pub enum Error {
     },
     /// A table that names no image of the data.
     #[error(
-        "table '{file}' names no image that is there (its columns: {columns}).\nIt was looked for them beside it and below; give the folder that holds them with --image-root, or the column with --image-column."
+        "table '{file}' names no image that is there (its columns: {columns}).\nThey were looked for beside it and below: give the folder that holds them with --image-root, or the column with --image-column."
     )]
     NoImageColumn {
         /// The table.

@@ -25,7 +25,7 @@ fn images(source: &Source, _: &Options) -> Result<usize, Error> {
 
 /// Reads images as their folders say, or as a table beside them does.
 fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Loaded, Error> {
-    let found = tables::beside_pictures(source, options);
+    let found = tables::beside_pictures(source);
     if tables::are_asked_for(&found, source, options) {
         return tables::load(source, tables::label(source, found, options)?, options, progress);
     }

@@ -53,7 +53,7 @@ pub(super) struct Labelling {
 }
 
 /// The tables that may tell the classes of the pictures beside them; samples of what is to be handed in hold made up classes.
-pub(super) fn beside_pictures(source: &Source, _: &Options) -> Vec<usize> {
+pub(super) fn beside_pictures(source: &Source) -> Vec<usize> {
     source.select(|entry| {
         let name = entry.file_name().to_ascii_lowercase();
         is_table(entry) && !super::lists::is_list(entry) && !name.contains("submission")
