@@ -38,8 +38,11 @@ const WORDS: [&[u8]; 20] = [
 /// The valid files of a target.
 pub type Seeds = (&'static str, Vec<Vec<u8>>);
 
+/// A target: takes any bytes, and says whether it could make something of them.
+pub type Target = fn(&[u8]) -> bool;
+
 /// Runs all targets. Each must have seeds, and make something of one of them.
-pub fn run(targets: &[(&str, fn(&[u8]) -> bool)], seeds: &[Seeds]) {
+pub fn run(targets: &[(&str, Target)], seeds: &[Seeds]) {
     let changed = std::env::var("ALLCNN_FUZZ_CHANGED").map_or(CHANGED, |number| number.parse().unwrap());
     let quiet = |panic: &std::panic::PanicHookInfo<'_>| {
         *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = panic.to_string();

@@ -185,16 +185,14 @@ pub enum Error {
         columns: String,
     },
     /// Two columns of a table that may be meant.
-    #[error("table '{file}': both '{one}' and '{other}' {what}: give one of them with {flag}")]
+    #[error("table '{file}': both {columns} {what}: give one of them with {flag}")]
     SeveralColumns {
         /// The table.
         file: String,
-        /// A column.
-        one: String,
-        /// Another.
-        other: String,
+        /// Both.
+        columns: String,
         /// What both are.
-        what: String,
+        what: &'static str,
         /// The flag that chooses.
         flag: &'static str,
     },

@@ -181,9 +181,9 @@ fn holds_splits(table: &Table, column: usize) -> bool {
     !table.rows.is_empty() && table.rows.iter().all(is_split)
 }
 
-fn several(table: &Table, columns: [usize; 2], what: &str, flag: &'static str) -> Error {
-    let [one, other] = columns.map(|column| table.columns[column].clone());
-    Error::SeveralColumns { file: table.name.clone(), one, other, what: what.to_string(), flag }
+fn several(table: &Table, columns: [usize; 2], what: &'static str, flag: &'static str) -> Error {
+    let columns = columns.map(|column| format!("'{}'", table.columns[column])).join(" and ");
+    Error::SeveralColumns { file: table.name.clone(), columns, what, flag }
 }
 
 /// A head in small letters, without anything between them.

@@ -27,9 +27,7 @@ use std::path::Path;
 /// Tables without pictures beside them; those with pictures are the image folder's.
 pub(super) const FORMAT: Format = Format {
     name: "tables of image files",
-    recognizes: |source| {
-        source.entries.iter().any(|entry| is_table(entry)) && !source.entries.iter().any(Entry::is_picture)
-    },
+    recognizes: |source| source.entries.iter().any(is_table) && !source.entries.iter().any(Entry::is_picture),
     uses: |_| false,
     images: |_, _| Ok(0),
     load: |source, options, progress| {
@@ -365,7 +363,7 @@ impl<'s> Rows<'s> {
         let labels: BTreeSet<&str> =
             self.found.values().filter_map(|(_, label, _)| label.as_deref()).collect();
         let number = |label: &&str| label.parse::<f64>().ok().filter(|number| number.abs() < 1e9);
-        let numbers: Option<Vec<f64>> = labels.iter().map(|label| number(label)).collect();
+        let numbers: Option<Vec<f64>> = labels.iter().map(number).collect();
         let whole =
             numbers.as_ref().is_some_and(|numbers| numbers.iter().all(|number| number.fract() == 0.0));
         if numbers.is_some() && !whole && 2 * labels.len() > self.found.len() {

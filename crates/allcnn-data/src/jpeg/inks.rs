@@ -22,8 +22,8 @@ pub(super) fn to_rgb(raw: &RawImage, stretches: &[Stretch; 4], space: ColorSpace
         })
         .collect();
     let mut pixels = Vec::with_capacity(height * width * 3);
-    for place in 0..height * width {
-        let [a, b, c, black] = [0, 1, 2, 3].map(|plane: usize| planes[plane][place]);
+    let places = planes[0].iter().zip(&planes[1]).zip(planes[2].iter().zip(&planes[3]));
+    for ((&a, &b), (&c, &black)) in places {
         let inks = if space == ColorSpace::Ycck { inks_of([a, b, c]) } else { [a, b, c] };
         pixels.extend(inks.map(|ink| over_black(ink, black)));
     }
