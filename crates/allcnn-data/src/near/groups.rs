@@ -1,7 +1,7 @@
 //! Groups of things whose hashes differ in few bits and that a closer look finds alike.
 //!
-//! Every hash is compared with every other one: bits are counted at some billions of pairs a second, so that 50,000 things
-//! take a second and a million some minutes, and no pair is missed. The closer look is for the few pairs that are left.
+//! Every hash is compared with every other one, nearly a billion pairs a second and core: 50,000 things take a second or two, a
+//! million some minutes, and no pair is missed. The closer look is for the few pairs that are left.
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 

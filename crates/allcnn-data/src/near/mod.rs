@@ -83,6 +83,24 @@ pub struct NearImage {
     pub place: Place,
 }
 
+impl NearGroup {
+    /// At most `most` of its images, of each split as many as of the others where it has them.
+    pub fn some(&self, most: usize) -> Vec<&NearImage> {
+        let mut first = 0; // of the split; the images are in the order of their splits
+        let ranked = self.images.iter().enumerate().map(|(place, image)| {
+            if image.split != self.images[first].split {
+                first = place;
+            }
+            (place - first, place)
+        });
+        let mut places: Vec<(usize, usize)> = ranked.collect();
+        places.sort_unstable();
+        places.truncate(most);
+        places.sort_unstable_by_key(|(_, place)| *place);
+        places.into_iter().map(|(_, place)| &self.images[place]).collect()
+    }
+}
+
 /// The place of an image in a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {

@@ -90,7 +90,7 @@ fn section(title: &str, groups: &[NearGroup], total: usize, set: &DataSet) -> io
 
 /// The pictures of a group beside each other.
 fn group(group: &NearGroup, set: &DataSet) -> io::Result<String> {
-    let shown = group.images.iter().take(MOST_PICTURES);
+    let shown = group.some(MOST_PICTURES).into_iter();
     let tiles: String = shown.map(|image| tile(image, set)).collect::<io::Result<_>>()?;
     let class = if group.images.len() > BESIDE { "card group wide" } else { "card group" };
     let differ = if group.labels_differ { "<b>different classes</b>" } else { "" };
@@ -148,6 +148,11 @@ mod tests {
         let near = Near::of(&set, Compared::Pictures, 0.97, &places, group((400..430).collect()));
         let page = render(&near, &set).unwrap();
         assert!(page.contains("and 6 more; --json lists all") && page.matches("<img").count() == 24);
+        // Of a large group across splits, every split is shown.
+        let members = (400..430).chain(500..502).collect();
+        let near = Near::of(&set, Compared::Pictures, 0.97, &places, group(members));
+        let page = render(&near, &set).unwrap();
+        assert!(page.contains("and 8 more") && page.matches("<div>test, ").count() == 2);
         let none = Near::of(&set, Compared::Pictures, 0.97, &places, vec![]);
         assert!(render(&none, &set).unwrap().contains("No two images are nearly the same."));
     }

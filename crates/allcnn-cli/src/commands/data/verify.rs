@@ -157,7 +157,7 @@ fn group_line(group: &NearGroup) -> String {
     let image = |image: &near::NearImage| {
         format!("{} ({}, {})", escaped(&image.file), image.split, escaped(&image.class))
     };
-    let mut images: Vec<String> = group.images.iter().take(MOST_OF_GROUP).map(image).collect();
+    let mut images: Vec<String> = group.some(MOST_OF_GROUP).into_iter().map(image).collect();
     if let Some(more) = group.images.len().checked_sub(MOST_OF_GROUP).filter(|more| *more > 0) {
         images.push(format!("{} more", thousands(more as u64)));
     }
