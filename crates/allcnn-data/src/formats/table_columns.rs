@@ -232,7 +232,7 @@ mod tests {
     fn what_is_not_told_is_asked_for() {
         let own = Reading::default();
         for (text, words) in [
-            ("id,healthy,rust\n1,0,0\n2,1,0\n", "--label-column"),
+            ("id,healthy,rust\n1,yes,no\n2,no,yes\n", "--label-column"),
             ("file,label\nx,cat\n", "names no image"),
             ("front,back,label\n1.png,2.png,cat\n", "--image-column"),
             ("id,label,category\n1,cat,pet\n2,dog,pet\n", "--label-column"),
