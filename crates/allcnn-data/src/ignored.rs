@@ -1,5 +1,6 @@
 //! What is left out of data, and why: every reason that there is, and how often it was found.
-use crate::file_kind::Foreign;
+use crate::foreign::Foreign;
+use crate::split::SplitName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,6 +30,11 @@ impl Ignored {
     pub(crate) fn new(reason: impl Into<String>, files: &[&str]) -> Self {
         let example = files.first().copied().unwrap_or_default().to_string();
         Self { reason: reason.into(), files: files.len(), example }
+    }
+
+    /// Images of a split that have no labels.
+    pub(crate) fn unlabeled(split: SplitName, images: usize, first: impl Into<String>) -> Self {
+        Self { reason: format!("unlabeled {} image", split.word()), files: images, example: first.into() }
     }
 
     /// One for each reason, with all of its files.

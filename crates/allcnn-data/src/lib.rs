@@ -24,6 +24,7 @@ pub mod decode;
 mod error;
 pub mod fetch;
 mod file_kind;
+mod foreign;
 mod formats;
 pub mod fuzz;
 mod identity;

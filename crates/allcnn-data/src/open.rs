@@ -132,6 +132,8 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
     if total == 0 {
         return Err(Error::Empty(path.to_path_buf()));
     }
+    let test_only = train.is_empty() && options.holdout.is_none() && !options.whole;
+    notes.extend(test_only.then_some(Note::TestOnly));
     notes.extend(untrained(&classes, &train, [&validation, &test]));
     if !divided {
         let (parts, replaced) = divide([&train.labels, &test.labels], &classes, options)?;

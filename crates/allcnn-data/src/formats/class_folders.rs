@@ -186,7 +186,7 @@ impl<'s> Found<'s> {
             self.notes.extend(Note::splits(self.folders.names(), sizes));
         }
         let (classes, splits) = number_classes(self.source, &mut self.splits, options)?;
-        self.note_decisions(options);
+        self.note_decisions();
         let ignored = self.ignored();
         let (classes, named_by) = self.lists.names(classes)?;
         self.notes.extend(named_by.map(|file| Note::ClassNames { file }));
@@ -194,10 +194,7 @@ impl<'s> Found<'s> {
         Ok(Layout { classes, splits, skipped, missing: vec![], ignored, notes })
     }
 
-    fn note_decisions(&mut self, options: &Options) {
-        if self.splits[0].is_empty() && options.holdout.is_none() && !options.whole {
-            self.notes.push(Note::TestOnly);
-        }
+    fn note_decisions(&mut self) {
         for (class, _) in self.spellings.iter().filter(|(_, folders)| folders.len() > 1) {
             self.notes.push(Note::UnicodeForms { class: class.clone() });
         }
@@ -224,9 +221,9 @@ impl<'s> Found<'s> {
         let mut ignored = Vec::new();
         for split in [SplitName::Validation, SplitName::Test] {
             let images = &self.unlabeled[split as usize];
-            if !images.is_empty() {
-                ignored.push(Ignored::new(format!("unlabeled {} image", split.word()), &names(images)));
-            }
+            ignored.extend(
+                images.first().map(|&first| Ignored::unlabeled(split, images.len(), self.name(first))),
+            );
         }
         let elsewhere: Vec<usize> = self.elsewhere.values().flatten().copied().collect();
         if !elsewhere.is_empty() {

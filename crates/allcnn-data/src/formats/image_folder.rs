@@ -31,7 +31,7 @@ fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) 
     }
     let folders = class_folders::lay_out(source, options);
     let chosen = options.reading.splits != Default::default();
-    if found.is_empty() || chosen {
+    if found.is_empty() {
         return labelled_files::load(source, folders?, options, progress);
     }
     match (folders, tables::label(source, found, options)) {
@@ -43,7 +43,8 @@ fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) 
             labelled_files::load(source, folders, options, progress)
         }
         (Ok(folders), Ok(labelling))
-            if labelling.is_of_few(&folders)
+            if chosen
+                || labelling.is_of_few(&folders)
                 || folders.classes.len() > 1 && labelling.says_the_same_as(&folders) =>
         {
             labelled_files::load(source, folders, options, progress)

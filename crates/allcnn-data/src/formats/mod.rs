@@ -8,6 +8,7 @@ mod class_name;
 mod format;
 mod image_folder;
 mod labelled_files;
+mod labelling;
 mod lists;
 mod named_files;
 mod npy;
@@ -22,6 +23,7 @@ mod split_folders;
 mod split_name;
 mod table;
 mod table_columns;
+mod table_rows;
 mod tables;
 
 use crate::error::Error;

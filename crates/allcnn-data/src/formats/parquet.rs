@@ -163,9 +163,6 @@ fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) 
     for label in splits.iter_mut().flat_map(|split| &mut split.labels) {
         *label = numbers[*label as usize];
     }
-    if splits[0].is_empty() && options.holdout.is_none() && !options.whole {
-        notes.push(Note::TestOnly);
-    }
     Ok(Loaded { skipped, ignored, bad, total, notes, ..Loaded::whole(Kind::Parquet, classes, splits) })
 }
 
@@ -214,8 +211,7 @@ impl Rows {
                 );
                 return Err(Error::Parquet { file: file.to_string(), what });
             }
-            let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-            ignored.push(Ignored::new(format!("unlabeled {} image", split.word()), &rows));
+            ignored.push(Ignored::unlabeled(split, rows.len(), first));
             notes.push(Note::Unlabeled { split: split.word(), images: rows.len() });
         }
         Ok(())

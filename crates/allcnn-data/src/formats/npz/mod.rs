@@ -84,21 +84,17 @@ fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) 
         });
     }
     let listed = class_names(&mut files)?;
-    let mut read = Reading::new(options, &parts, progress)?;
+    let mut read = Gathered::new(options, &parts, progress)?;
     for &(split, ref part) in &parts {
         read.part(&mut files[part.file], split, part)?;
     }
-    let Reading { mut splits, labels, unlabeled, .. } = read;
+    let Gathered { mut splits, labels, unlabeled, .. } = read;
     notes.extend(Note::splits(names, splits.each_ref().map(Images::len)));
     for (split, (images, first)) in unlabeled {
-        let reason = format!("unlabeled {} image", split.word());
-        ignored.push(Ignored { reason, files: images, example: first });
+        ignored.push(Ignored::unlabeled(split, images, first));
         notes.push(Note::Unlabeled { split: split.word(), images });
     }
     let classes = labels.number(listed, &mut splits, &mut notes)?;
-    if splits[0].is_empty() && options.holdout.is_none() && !options.whole {
-        notes.push(Note::TestOnly);
-    }
     Ok(Loaded { ignored, notes, ..Loaded::whole(Kind::Npz, classes, splits) })
 }
 
@@ -244,7 +240,7 @@ fn class_names(files: &mut [ArrayFile]) -> Result<Option<(String, Vec<String>)>,
 }
 
 /// What is read, part by part.
-struct Reading<'p> {
+struct Gathered<'p> {
     splits: [Images; 3],
     labels: AllLabels,
     /// Held-out images without labels, and the first of them.
@@ -255,7 +251,7 @@ struct Reading<'p> {
     progress: &'p mut dyn FnMut(Progress),
 }
 
-impl<'p> Reading<'p> {
+impl<'p> Gathered<'p> {
     /// With memory for all images that have labels.
     fn new(
         options: &'p Options,
