@@ -171,6 +171,17 @@ pub struct LoadingProgress {
     task: Option<(Stage, Option<u64>, Task)>,
 }
 
+/// What a command shows that opens data and does not train: stages, and warnings.
+impl Observer for LoadingProgress {
+    fn observe(&mut self, event: Event<'_>) {
+        match event {
+            Event::Loading(at) => self.show(at),
+            Event::Warning(text) => streams::warning(text),
+            _ => {}
+        }
+    }
+}
+
 impl LoadingProgress {
     /// Shows stages by `progress`.
     pub fn new(progress: Progress) -> Self {

@@ -7,7 +7,6 @@ use allcnn::evaluate::Evaluation;
 use allcnn::examine::{Examination, Examined, TrainedOn, Which, examine};
 use allcnn::run::{Manifest, RunFolder};
 use allcnn::shown::{PathText, escaped};
-use allcnn::train::Event;
 use anyhow::Context;
 use serde::Serialize;
 
@@ -15,7 +14,6 @@ use crate::args::{CheckpointChoice, EvalArgs};
 use crate::device::{self, on_device};
 use crate::output::{self, Align, Table, thousands};
 use crate::progress::{Progress, Unit};
-use crate::streams;
 use crate::training_progress::LoadingProgress;
 
 /// A confusion matrix of more classes does not fit on a screen.
@@ -47,11 +45,6 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     };
     let progress = Progress::new(arguments.common.quiet);
     let mut loading = LoadingProgress::new(progress);
-    let mut observer = |event: Event<'_>| match event {
-        Event::Loading(at) => loading.show(at),
-        Event::Warning(text) => streams::warning(text),
-        _ => {}
-    };
     let mut task = None;
     let mut done = |done: usize, total: usize| {
         let task = task.get_or_insert_with(|| progress.task("evaluating", total as u64, Unit::Things));
@@ -59,7 +52,7 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     };
     let never = AtomicBool::new(false); // there is nothing to save: Ctrl-C simply ends the program
     let examined =
-        on_device!(device, |device| examine(&device, &run, &wanted, &never, &mut observer, &mut done))?
+        on_device!(device, |device| examine(&device, &run, &wanted, &never, &mut loading, &mut done))?
             .context("the evaluation was stopped")?;
     drop((task, loading));
     if arguments.json {

@@ -7,7 +7,6 @@ use allcnn::data_place::GivenData;
 use allcnn::examine::Split;
 use allcnn::run::RunFolder;
 use allcnn::shown::PathText;
-use allcnn::train::Event;
 use allcnn::visualise::{ExplainedFilter, FeatureExplorer, FilterChoice, FilterEntry, Method, Scanned};
 use allcnn_device::Device;
 
@@ -16,7 +15,6 @@ use crate::args::{FeaturesArgs, SplitChoice};
 use crate::device::{self, on_device};
 use crate::output::{self, Align, Table};
 use crate::progress::{Progress, Unit};
-use crate::streams;
 use crate::training_progress::LoadingProgress;
 
 /// Scans, or draws, writes the sheet and shows what was found.
@@ -60,13 +58,8 @@ pub fn open<D: Device>(
     progress: Progress,
 ) -> anyhow::Result<Scanned> {
     let mut loading = LoadingProgress::new(progress);
-    let mut observer = |event: Event<'_>| match event {
-        Event::Loading(at) => loading.show(at),
-        Event::Warning(text) => streams::warning(text),
-        _ => {}
-    };
     let data = data.map(|place| GivenData { place, reading });
-    Ok(explorer.open(data, split.map(Split::from), &mut observer)?)
+    Ok(explorer.open(data, split.map(Split::from), &mut loading)?)
 }
 
 /// Scans the images, with a bar.

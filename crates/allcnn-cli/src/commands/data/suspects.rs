@@ -7,7 +7,6 @@ use allcnn::report;
 use allcnn::run::RunFolder;
 use allcnn::shown::{PathText, escaped};
 use allcnn::suspects::{Search, Suspects, find};
-use allcnn::train::Event;
 use anyhow::Context;
 use serde::Serialize;
 
@@ -16,7 +15,6 @@ use crate::commands::picture;
 use crate::device::{self, on_device};
 use crate::output::{self, Align, Table, thousands};
 use crate::progress::{Progress, Unit};
-use crate::streams;
 use crate::training_progress::LoadingProgress;
 
 /// What `--json` prints.
@@ -42,18 +40,13 @@ pub fn run(arguments: &DataSuspectsArgs) -> anyhow::Result<ExitCode> {
     };
     let progress = Progress::new(arguments.common.quiet);
     let mut loading = LoadingProgress::new(progress);
-    let mut observer = |event: Event<'_>| match event {
-        Event::Loading(at) => loading.show(at),
-        Event::Warning(text) => streams::warning(text),
-        _ => {}
-    };
     let mut task = None;
     let mut done = |done: usize, total: usize| {
         let task = task.get_or_insert_with(|| progress.task("looking", total as u64, Unit::Things));
         task.set(done as u64, String::new);
     };
     let never = AtomicBool::new(false); // there is nothing to save: Ctrl-C simply ends the program
-    let found = on_device!(device, |device| find(&device, &run, &search, &never, &mut observer, &mut done))?
+    let found = on_device!(device, |device| find(&device, &run, &search, &never, &mut loading, &mut done))?
         .context("the search was stopped")?;
     drop((task, loading));
     if let Some(page) = &arguments.out {
