@@ -17,6 +17,7 @@ use allcnn::data::{Holdout, Labels};
 use allcnn::examine::Split;
 use allcnn::net::Init;
 use allcnn::preprocess::Method;
+use allcnn::train::DropoutRates;
 use allcnn_device::Precision;
 
 pub use data::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs, DataSuspectsArgs, DataVerifyArgs};
@@ -26,7 +27,7 @@ pub use import::ImportArgs;
 pub use reading::ReadingArgs;
 pub use reproduce::{FigureArgs, ImageFigureArgs, PatchFigureArgs, ReproduceCommand, TableArgs};
 
-use crate::values::{DeviceChoice, count, duration, image_size, non_negative, positive, share};
+use crate::values::{DeviceChoice, count, duration, image_size, learning_rate, non_negative, share};
 
 /// Examples come first: most people want to copy one.
 const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -65,7 +66,8 @@ pub enum Command {
   allcnn train --data images.tar.gz --holdout 500 --time-limit 30m
   allcnn train --data cifar10 --model large-all-cnn --augment heavy
   allcnn train --data ILSVRC2012/ --model imagenet-all-cnn-b --recipe imagenet
-  allcnn train --resume runs/NAME                         go on where a run stopped"
+  allcnn train --resume runs/NAME                         go on where a run stopped
+  allcnn train --resume runs/NAME --epochs 30             make it longer, finished or not"
     )]
     Train(Box<TrainArgs>),
     /// Measure a trained network on test images
@@ -245,14 +247,17 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = count::<usize>(65_536))]
     pub batch: Option<usize>,
     /// Learning rate, at its highest [default: the recipe's]
-    #[arg(long, value_name = "X", value_parser = positive, allow_negative_numbers = true)]
-    pub lr: Option<f32>,
+    #[arg(long, visible_alias = "learning-rate", value_name = "X", value_parser = learning_rate, allow_negative_numbers = true)]
+    pub lr: Option<f64>,
     /// Weight decay, added to the gradient [default: the recipe's]
     #[arg(long, value_name = "X", value_parser = non_negative, allow_negative_numbers = true)]
     pub weight_decay: Option<f32>,
     /// Momentum [default: the recipe's]
     #[arg(long, value_name = "X", value_parser = share, allow_negative_numbers = true)]
     pub momentum: Option<f32>,
+    /// Dropout rates on the picture and between the layers, as 0.2,0.5; or none [default: the recipe's, or the network's own]
+    #[arg(long, value_name = "X,X", value_parser = str::parse::<DropoutRates>, allow_negative_numbers = true)]
+    pub dropout: Option<DropoutRates>,
     /// First weights: he, xavier or normal:S (standard deviation S) [default: the recipe's]
     #[arg(long, value_parser = str::parse::<Init>)]
     pub init: Option<Init>,
@@ -293,9 +298,10 @@ pub struct TrainArgs {
     /// The run folder to make [default: runs/DATE-TIME-MODEL]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Go on with the run of this folder, with its own settings (--data where its images are now, if not found)
+    /// Go on with the run of this folder, with its own settings (--data where its images are now, if not found; with more
+    /// --epochs than before it is made longer, at --lr where that is given)
     #[arg(long, value_name = "DIR", conflicts_with_all = [
-        "model", "input", "recipe", "epochs", "iterations", "batch", "lr", "weight_decay", "momentum", "init", "preprocess",
+        "model", "input", "recipe", "iterations", "batch", "weight_decay", "momentum", "dropout", "init", "preprocess",
         "augment", "holdout", "reading", "labels", "limit", "precision", "seed", "out",
     ])]
     pub resume: Option<PathBuf>,

@@ -20,6 +20,7 @@ pub struct TrainingProgress {
     stop: Option<Arc<AtomicBool>>,
     loading: LoadingProgress,
     epoch: Option<(u32, Task)>,
+    evaluation: Option<Task>,
     /// The length of the training was chosen by its time limit.
     planned: bool,
     total_epochs: u64,
@@ -41,6 +42,7 @@ impl TrainingProgress {
             stop: None,
             loading,
             epoch: None,
+            evaluation: None,
             planned: false,
             total_epochs: 0,
             epoch_steps: 1,
@@ -60,6 +62,17 @@ impl TrainingProgress {
             task.set((in_epoch as f64 * images_a_step) as u64, || {
                 format!("{images_per_s:.0} images/s  loss {loss:.4}  {} left", human_time(left))
             });
+        }
+    }
+
+    fn evaluating(&mut self, done: usize, total: usize) {
+        self.epoch = None;
+        let task = self
+            .evaluation
+            .get_or_insert_with(|| self.progress.task("evaluating", total as u64, Unit::Things));
+        task.set(done as u64, String::new);
+        if done == total {
+            self.evaluation = None;
         }
     }
 
@@ -132,6 +145,7 @@ impl Observer for TrainingProgress {
             Event::Step { step, total_steps, epoch, loss, images_per_s, .. } => {
                 self.step(step, total_steps, epoch, loss, images_per_s);
             }
+            Event::Evaluating { done, total } => self.evaluating(done, total),
             Event::Epoch { row, best } => self.epoch_done(row, best),
             Event::Saved { .. } => {}
             Event::Note(text) => self.progress.note(&format!("note: {text}")),

@@ -39,7 +39,7 @@ impl Which {
     pub fn read(self, run: &RunFolder) -> Result<Checkpoint, Error> {
         Ok(match self {
             Which::Best => run.read_best()?,
-            Which::Last => Checkpoint::read(&run.last())?,
+            Which::Last => run.read(&run.last())?,
         })
     }
 }

@@ -71,7 +71,7 @@ pub fn recipe(text: &[u8]) -> bool {
         assert!(factor.is_finite(), "the schedule's factor is {factor} at step {step} of {total}");
     }
     if let Ok(network) = Network::from_toml(SMALL) {
-        let _ = recipe.with_dropout(&network);
+        let _ = recipe.with_dropout("file.toml", &network);
     }
     true
 }

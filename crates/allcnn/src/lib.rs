@@ -68,6 +68,7 @@ pub mod preprocess;
 mod read_ahead;
 pub mod report;
 pub mod run;
+mod safetensors_file;
 pub mod samples;
 pub mod shown;
 mod split;

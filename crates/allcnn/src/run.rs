@@ -16,7 +16,7 @@ use crate::preprocess::Preprocessor;
 use crate::shown::{PathText, first_of};
 use crate::split::Split;
 use crate::toml_text;
-use crate::train::{Checkpoint, CheckpointError, EpochRow, Recipe, Request, csv};
+use crate::train::{Checkpoint, CheckpointError, EpochRow, Lengthening, Recipe, Request, csv};
 
 /// What is wrong with a run folder.
 #[derive(Debug, thiserror::Error)]
@@ -196,12 +196,18 @@ pub struct Manifest {
     pub total_steps: u64,
     /// Steps of a full epoch.
     pub epoch_steps: u64,
+    /// The step in which the training diverged, from 1, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diverged: Option<u64>,
     /// The images.
     pub data: DataRecord,
     /// How it was carried out.
     pub session: Session,
     /// The settings.
     pub recipe: Recipe,
+    /// That it was made longer, each time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lengthened: Vec<Lengthening>,
     /// The network as TOML, with the dropout rates that apply.
     pub network: String,
 }
@@ -223,6 +229,9 @@ impl Manifest {
         }
         if let Err(error) = self.recipe.clone().checked() {
             return Some(format!("its {error}"));
+        }
+        if let Some(wrong) = self.lengthened.iter().find(|longer| !longer.is_sound(self.total_steps)) {
+            return Some(format!("{wrong:?}; expected numbers of a training of {} steps", self.total_steps));
         }
         if self.epoch_steps == 0 || self.total_steps >= 1 << 56 {
             let Self { total_steps, epoch_steps, .. } = self;
@@ -465,7 +474,7 @@ impl RunFolder {
     /// # Errors
     /// [`CheckpointError`].
     pub fn read_last(&self) -> Result<Option<Checkpoint>, CheckpointError> {
-        if self.last().exists() { Checkpoint::read(&self.last()).map(Some) } else { Ok(None) }
+        if self.last().exists() { self.read(&self.last()).map(Some) } else { Ok(None) }
     }
 
     /// The best checkpoint, or the newest where there is no best one yet; without velocities.
@@ -474,7 +483,37 @@ impl RunFolder {
     /// [`CheckpointError`].
     pub fn read_best(&self) -> Result<Checkpoint, CheckpointError> {
         let path = if self.best().exists() { self.best() } else { self.last() };
-        Checkpoint::read_values(&path)
+        if !path.exists() {
+            return Err(self.no_weights());
+        }
+        Ok(self.timed(Checkpoint::read_values(&path)?))
+    }
+
+    /// Why there are no weights.
+    fn no_weights(&self) -> CheckpointError {
+        let why = match self.manifest() {
+            Ok(Manifest { diverged: Some(step), .. }) => format!(
+                "its training diverged in step {step}, before there were any\n                 train again with a lower --lr (a third of it), or a longer warm-up"
+            ),
+            _ => format!(
+                "its training was stopped before there were any, or they were removed\n                 go on with: allcnn train --resume {}",
+                self.path.shown()
+            ),
+        };
+        CheckpointError::NoWeights { run: self.path.clone(), why }
+    }
+
+    /// One of its checkpoints.
+    pub(crate) fn read(&self, path: &Path) -> Result<Checkpoint, CheckpointError> {
+        Ok(self.timed(Checkpoint::read(path)?))
+    }
+
+    /// A checkpoint with the times of its epochs, which `metrics.csv` keeps.
+    fn timed(&self, mut checkpoint: Checkpoint) -> Checkpoint {
+        if let Ok(csv) = open_file::read_text(&self.metrics(), open_file::TEXT) {
+            checkpoint.progress.take_times(&csv);
+        }
+        checkpoint
     }
 
     /// The settings and the best checkpoint, which has to be of the run's network.
@@ -550,6 +589,8 @@ mod tests {
                 notes: vec![],
                 ignored: vec![],
             },
+            lengthened: vec![],
+            diverged: None,
             session: Session { device: "cpu".into(), time_limit_s: None },
             recipe: Recipe::quick(),
             network: Network::named("all-cnn-c", 10).unwrap().to_toml(),

@@ -12,7 +12,9 @@ use allcnn::data::pictures;
 use allcnn::examine::{Examination, Split, Which, examine};
 use allcnn::predict::{Prediction, Predictor};
 use allcnn::run::{RunError, RunFolder};
-use allcnn::train::{Checkpoint, End, Error, Event, Finished, Observer, Recipe, Request, resume, start};
+use allcnn::train::{
+    Checkpoint, End, Error, Event, Finished, Observer, Recipe, Request, lengthen, resume, start,
+};
 use allcnn_device::Reference;
 use train_support::{Data, SIDE, classes, last, network, recipe};
 
@@ -275,4 +277,111 @@ fn wrong_requests_are_refused_before_anything_is_made() {
     let half = place.path("half.safetensors");
     fs::write(&half, b"\0\0").unwrap();
     assert!(Checkpoint::read(&half).is_err());
+}
+
+#[test]
+fn equal_trainings_leave_equal_files_also_when_one_was_stopped() {
+    let place = Place::new();
+    place.start(&place.request(), "whole", &mut ()).unwrap();
+    let stop = AtomicBool::new(false);
+    let mut interrupt = |event: Event<'_>| {
+        if matches!(event, Event::Step { step: 20, .. }) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    start(&Reference, &place.request(), &place.path("cut"), &stop, &mut interrupt).unwrap();
+    assert_eq!(resumed(&place.path("cut"), |_| ()).unwrap().outcome.end, End::Finished);
+    for file in
+        ["best.safetensors", "last.safetensors", "preprocess.safetensors", "trained.bin", "heldout.txt"]
+    {
+        let bytes = |run: &str| fs::read(place.path(run).join(file)).unwrap();
+        assert!(bytes("whole") == bytes("cut"), "{file} differs");
+    }
+    let progress = RunFolder::open(&place.path("whole")).unwrap().read_last().unwrap().unwrap().progress;
+    assert!(progress.history.iter().all(|row| row.seconds > 0.0 && row.images_per_s > 0.0));
+    assert_eq!(progress.seconds, progress.history[7].seconds, "the times are those of metrics.csv");
+}
+
+#[test]
+fn a_run_is_made_longer_whether_it_is_finished_or_not() {
+    let place = Place::new();
+    let stop = AtomicBool::new(false);
+    let mut interrupt = |event: Event<'_>| {
+        if matches!(event, Event::Step { step: 20, .. }) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    place.start(&place.request(), "whole", &mut ()).unwrap();
+    start(&Reference, &place.request(), &place.path("cut"), &stop, &mut interrupt).unwrap();
+    for (out, from_step) in [("whole", 48), ("cut", 20)] {
+        let path = place.path(out);
+        let run = RunFolder::go_on(&path).unwrap();
+        let error = lengthen(&run, 8, None).unwrap_err().to_string();
+        assert!(error.contains("has 8 epochs") && error.contains("begin a new run"), "{error}");
+        let longer = lengthen(&run, 10, Some(0.01)).unwrap();
+        assert_eq!((longer.from_step, longer.is_anew()), (from_step, out == "whole"));
+        drop(run);
+        // Stopped in the added steps it ends as one that was not.
+        fs::create_dir(place.path("copy")).unwrap();
+        for file in path.read_dir().unwrap().map(|file| file.unwrap().path()).filter(|file| file.is_file()) {
+            fs::copy(&file, place.path("copy").join(file.file_name().unwrap())).unwrap();
+        }
+        let request = Request::of(&RunFolder::open(&path).unwrap().manifest().unwrap()).unwrap();
+        stop.store(false, Ordering::Relaxed);
+        let mut interrupt = |event: Event<'_>| {
+            if matches!(event, Event::Step { step: 50, .. }) {
+                stop.store(true, Ordering::Relaxed);
+            }
+        };
+        let halted = resume(&Reference, &place.path("copy"), &request, &stop, &mut interrupt).unwrap();
+        assert_eq!((halted.outcome.end, halted.outcome.progress.total_steps), (End::Interrupted, 60));
+        let done = resumed(&path, |_| ()).unwrap();
+        assert_eq!(resumed(&place.path("copy"), |_| ()).unwrap().outcome.end, End::Finished);
+        assert_eq!(last(&path), last(&place.path("copy")));
+        fs::remove_dir_all(place.path("copy")).unwrap();
+
+        let rows = &done.outcome.progress.history;
+        assert_eq!((rows.len(), rows[9].learning_rate), (10, 0.01));
+        assert_eq!((done.manifest.recipe.epochs, done.manifest.total_steps), (10, 60));
+        assert_eq!(RunFolder::open(&path).unwrap().manifest().unwrap().lengthened, [longer]);
+        assert_eq!(resumed(&path, |_| ()).unwrap().outcome.progress.step, 60, "there is nothing left to do");
+    }
+}
+
+#[test]
+fn the_length_in_steps_is_recorded_in_epochs_too() {
+    let place = Place::new();
+    let request =
+        Request { recipe: Recipe { iterations: Some(15), ..place.request().recipe }, ..place.request() };
+    let finished = place.start(&request, "run", &mut ()).unwrap();
+    assert_eq!((finished.manifest.total_steps, finished.manifest.recipe.epochs), (15, 3));
+    assert_eq!(finished.outcome.progress.history.len(), 3);
+    resumed(&place.path("run"), |_| ()).unwrap();
+}
+
+#[test]
+fn measuring_the_held_out_images_is_told() {
+    let place = Place::new();
+    let mut told = Vec::new();
+    let mut note = |event: Event<'_>| {
+        if let Event::Evaluating { done, total } = event {
+            told.push((done, total));
+        }
+    };
+    place.start(&place.request(), "run", &mut note).unwrap();
+    assert!(told.iter().all(|&(done, total)| done <= total && total == 12));
+    assert!(told.iter().filter(|(done, _)| *done == 12).count() >= 8, "after each epoch: {told:?}");
+}
+
+#[test]
+fn a_run_that_diverged_says_so_when_its_weights_are_asked_for() {
+    let place = Place::new();
+    let mut request = place.request();
+    (request.recipe.learning_rate, request.recipe.clip_norm) = (1e30, f32::INFINITY);
+    let error = place.start(&request, "run", &mut ()).unwrap_err();
+    let Error::Diverged { step, .. } = error else { panic!("{error}") };
+    let run = RunFolder::open(&place.path("run")).unwrap();
+    assert_eq!(run.manifest().unwrap().diverged, Some(step));
+    let error = run.read_best().unwrap_err().to_string();
+    assert!(error.contains(&format!("diverged in step {step}")) && error.contains("--lr"), "{error}");
 }

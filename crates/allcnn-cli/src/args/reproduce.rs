@@ -109,7 +109,7 @@ pub struct TableArgs {
     #[arg(long, value_name = "NAME|FILE,...", value_delimiter = ',')]
     pub models: Option<Vec<String>>,
     /// Learning rates that each network is trained at [default: 0.25,0.1,0.05,0.01; 0.05 in Table 4]
-    #[arg(long, value_name = "X,...", value_delimiter = ',', value_parser = learning_rate, allow_negative_numbers = true)]
+    #[arg(long, visible_aliases = ["lr", "learning-rate"], value_name = "X,...", value_delimiter = ',', value_parser = learning_rate, allow_negative_numbers = true)]
     pub learning_rates: Option<Vec<f64>>,
     /// How often each is trained, with the seeds 0 to N-1 [default: 1]
     #[arg(long, value_name = "N", value_parser = count::<u64>(1_000_000))]

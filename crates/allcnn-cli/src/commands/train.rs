@@ -9,7 +9,7 @@ use allcnn::examine::Split;
 use allcnn::net::Network;
 use allcnn::run::RunFolder;
 use allcnn::shown::PathText;
-use allcnn::train::{self, End, EpochRow, Finished, Outcome, Recipe, Request};
+use allcnn::train::{self, End, EpochRow, Finished, Health, Outcome, Recipe, Request};
 use anyhow::Context;
 use serde::Serialize;
 
@@ -17,8 +17,9 @@ use super::network_choice::planned;
 use super::recipe_choice;
 use crate::args::TrainArgs;
 use crate::device::{self, on_device};
+use crate::failure::WrongUsage;
 use crate::interrupt;
-use crate::output;
+use crate::output::{self, thousands};
 use crate::progress::{Progress, human_time};
 use crate::training_progress::TrainingProgress;
 
@@ -38,6 +39,8 @@ struct Document {
     validation_error_pct: Option<f64>,
     images_per_s: Option<f64>,
     seconds: f64,
+    /// Whether it learned.
+    health: Health,
 }
 
 /// Trains, or goes on with a run.
@@ -47,6 +50,7 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
     let finished = match &arguments.resume {
         Some(folder) => {
             let run = RunFolder::go_on(folder)?;
+            lengthen(&run, arguments)?;
             let manifest = run.manifest()?;
             let mut request = Request::of(&manifest)?;
             request.time_limit = arguments.time_limit;
@@ -72,6 +76,34 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
     show(&finished, arguments)
 }
 
+/// Makes the run longer where more epochs are asked for, and says what that means.
+fn lengthen(run: &RunFolder, arguments: &TrainArgs) -> anyhow::Result<()> {
+    let Some(epochs) = arguments.epochs else {
+        return match arguments.lr {
+            None => Ok(()),
+            Some(_) => Err(WrongUsage(
+                "a resumed training keeps its --lr, unless --epochs makes it longer\n                 leave --lr out, or give --epochs too"
+                    .into(),
+            )
+            .into()),
+        };
+    };
+    let longer = train::lengthen(run, epochs, arguments.lr)?;
+    let schedule = if longer.is_anew() {
+        "the learning rate's schedule begins anew for the steps that are added"
+    } else {
+        "what was left of the learning rate's schedule is stretched over the steps that are left"
+    };
+    Progress::new(arguments.common.quiet).note(&format!(
+        "note: made longer after step {} of {}, to {epochs} epochs: {schedule}, at most {}. \
+         It is another training than one that was begun with {epochs} epochs",
+        thousands(longer.from_step),
+        thousands(longer.steps_before),
+        longer.learning_rate
+    ));
+    Ok(())
+}
+
 /// The request that the flags make, over the recipe's settings.
 fn request(arguments: &TrainArgs) -> anyhow::Result<Request> {
     let mut recipe = match &arguments.recipe {
@@ -83,9 +115,10 @@ fn request(arguments: &TrainArgs) -> anyhow::Result<Request> {
         recipe.iterations = arguments.iterations;
     }
     set(&mut recipe.batch, arguments.batch);
-    set(&mut recipe.learning_rate, arguments.lr.map(f64::from));
+    set(&mut recipe.learning_rate, arguments.lr);
     set(&mut recipe.weight_decay, arguments.weight_decay);
     set(&mut recipe.momentum, arguments.momentum);
+    recipe.dropout = arguments.dropout.or(recipe.dropout);
     set(&mut recipe.init, arguments.init);
     set(&mut recipe.preprocess, arguments.preprocess);
     set(&mut recipe.augment, arguments.augment);
@@ -138,10 +171,11 @@ fn document(finished: &Finished) -> anyhow::Result<Document> {
     let progress = &finished.outcome.progress;
     let (history, last) = (&progress.history, progress.history.last());
     let selected_on = finished.manifest.data.selected_on();
+    let network = Network::from_toml(&finished.manifest.network)?;
     let last_test_error = last.and_then(|row| row.test_error_pct);
     Ok(Document {
         run: finished.run.path().text(),
-        model: Network::from_toml(&finished.manifest.network)?.name().to_owned(),
+        model: network.name().to_owned(),
         epochs: history.len(),
         train_loss: last.map(|row| row.train_loss),
         test_error_pct: progress.tested.map(|tested| tested.error_pct).or(last_test_error),
@@ -150,6 +184,7 @@ fn document(finished: &Finished) -> anyhow::Result<Document> {
         validation_error_pct: progress.best_validation_error_pct,
         images_per_s: median_speed(history),
         seconds: progress.seconds,
+        health: Health::of(history, network.classes()),
     })
 }
 
@@ -162,6 +197,10 @@ fn median_speed(history: &[EpochRow]) -> Option<f64> {
 
 fn words(document: &Document, finished: &Finished) -> String {
     let mut text = errors(document, finished);
+    let Outcome { progress, .. } = &finished.outcome;
+    if let Some(advice) = document.health.advice(&finished.manifest.recipe, progress.total_steps) {
+        text += &format!("health      {advice}\n");
+    }
     let speed = document.images_per_s.map_or_else(String::new, |speed| format!(", {speed:.0} images/s"));
     let epochs = if document.epochs == 1 { "epoch" } else { "epochs" };
     text += &format!("trained     {} {epochs} in {}{speed}\n", document.epochs, human_time(document.seconds));

@@ -111,6 +111,8 @@ impl Import {
                 notes: vec![],
                 ignored: vec![],
             },
+            lengthened: vec![],
+            diverged: None,
             session: Session::default(),
             recipe: Recipe { preprocess: preprocessor.method(), ..Recipe::quick() },
             network: network.to_toml(),

@@ -45,6 +45,11 @@ impl Base {
         sound(self.network(classes).derive(variant))
     }
 
+    /// Whether this is the name of one of them, or of a network derived from one.
+    pub fn is_named(name: &str) -> bool {
+        named(name).is_some()
+    }
+
     fn letter(self) -> char {
         match self {
             Self::A => 'a',
@@ -78,12 +83,7 @@ impl Network {
             "fractional" => (square(32), table4::fractional(classes), 0.0),
             "large-fractional" => (square(94), table4::large_fractional(classes), 0.0),
             _ => {
-                let pairs =
-                    Base::ALL.into_iter().flat_map(|base| Variant::ALL.map(|variant| (base, variant)));
-                let (base, variant) = pairs
-                    .into_iter()
-                    .find(|&(base, variant)| name_of(base, variant) == name)
-                    .ok_or_else(|| unknown(name))?;
+                let (base, variant) = named(name).ok_or_else(|| unknown(name))?;
                 let network = base.derive(variant, classes.clamp(1, 1 << 16));
                 let layers = network.layers().iter().map(|layer| *layer.kind()).collect();
                 (network.input(), layers, network.input_dropout())
@@ -181,6 +181,12 @@ pub(super) fn convs(convs: impl IntoIterator<Item = Conv>) -> Vec<LayerKind> {
 
 fn square(size: usize) -> Input {
     Input { height: size, width: size, channels: 3 }
+}
+
+/// The base and the variant that make the network of this name.
+fn named(name: &str) -> Option<(Base, Variant)> {
+    let mut pairs = Base::ALL.into_iter().flat_map(|base| Variant::ALL.map(|variant| (base, variant)));
+    pairs.find(|&(base, variant)| name_of(base, variant) == name)
 }
 
 fn name_of(base: Base, variant: Variant) -> String {

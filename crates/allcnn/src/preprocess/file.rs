@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 
 use super::contrast::{self, Contrast};
 use super::product::SymmetricMatrix;
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::atomic_file::{sweep, write_atomically};
 use crate::data::open_file;
+use crate::safetensors_file;
 use crate::shown::PathText;
 
 const FORMAT: &str = "allcnn preprocessing 1";
@@ -123,11 +124,12 @@ impl Preprocessor {
             }
             Fitted::None => vec![],
         };
-        let views: Result<Vec<_>, _> = tensors
+        let views: Result<Vec<_>, SafeTensorError> = tensors
             .iter()
             .map(|(name, shape, data)| Ok((*name, TensorView::new(Dtype::F32, shape.clone(), data)?)))
             .collect();
-        views.and_then(|views| serialize(views, Some(metadata))).map_err(io::Error::other)
+        let views = views.map_err(io::Error::other)?;
+        safetensors_file::to_bytes(views, metadata).map_err(io::Error::other)
     }
 }
 

@@ -171,8 +171,7 @@ impl Plan {
         let augment = entry.augment.parse().map_err(|error: crate::augment::UnknownAugment| {
             Error::Choice(format!("{} cannot be trained: {error}\nleave it out with --models", entry.name))
         })?;
-        let dropout = self.recipe.dropout.filter(|_| !entry.own_dropout);
-        let recipe = Recipe { learning_rate, augment, dropout, ..self.recipe.clone() }.checked()?;
+        let recipe = Recipe { learning_rate, augment, ..self.recipe.clone() }.checked()?;
         let holdout = self.holdout.as_deref().map(str::parse).transpose().map_err(train::Error::Data)?;
         Ok(Request {
             model: entry.model.clone(),
@@ -236,13 +235,12 @@ mod tests {
     }
 
     #[test]
-    fn the_large_network_keeps_its_own_dropout() {
+    fn a_row_has_its_own_data() {
         let mut plan = Plan::paper(PaperTable::Table4);
         plan.models = vec!["all-cnn-c-augmented".into(), "all-cnn-c-cifar100".into()];
         let experiments = plan.experiments().unwrap();
         assert_eq!(experiments[1].request(0).data, "cifar100");
-        assert!(experiments[0].request(0).recipe.dropout.is_some());
-        assert!(PaperTable::Table4.entry("large-all-cnn").own_dropout);
+        assert_eq!(experiments[0].request(0).data, "cifar10");
     }
 
     #[test]

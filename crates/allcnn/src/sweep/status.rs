@@ -7,6 +7,7 @@ use super::{Error, Sweep};
 use crate::data::open_file;
 use crate::run::RunFolder;
 use crate::train;
+use crate::train::metrics;
 
 /// The part of an experiment that is under way.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,10 +81,8 @@ impl Sweep {
     }
 }
 
-/// Epochs and seconds of a run, from the last line of its `metrics.csv`.
+/// Epochs and seconds of a run.
 fn so_far(run: &RunFolder) -> Option<(u32, f64)> {
     let text = open_file::read_text(&run.metrics(), open_file::TEXT).ok()?;
-    let (head, last) = (text.lines().next()?, text.lines().last()?);
-    let field = |name| last.split(',').nth(head.split(',').position(|column| column == name)?);
-    Some((field("epoch")?.parse().ok()?, field("seconds")?.parse().ok()?))
+    metrics::times(&text).last().map(|last| (last.epoch, last.seconds))
 }

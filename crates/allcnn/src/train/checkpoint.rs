@@ -3,7 +3,8 @@
 //!
 //! Tensors: `conv1.weight` `[out, in, height, width]`, `conv1.bias` `[out]`, ..., and `velocity.conv1.weight`, ...;
 //! all f32. Metadata: `format` = `allcnn-checkpoint`, `version`, `network` (TOML), `classes` (JSON list of names),
-//! `input` (JSON `[height, width, channels]`), `progress` (JSON of [`Progress`]).
+//! `input` (JSON `[height, width, channels]`), `progress` (JSON of [`Progress`], without the times of the epochs that are
+//! done: two equal trainings make equal files).
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ use crate::atomic_file::write_atomically;
 use crate::data::open_file;
 use crate::net::Network;
 use crate::parameters::Tensor;
+use crate::safetensors_file;
+use crate::shown::PathText;
 
 /// The value of the metadata's `format`.
 const FORMAT: &str = "allcnn-checkpoint";
@@ -72,6 +75,14 @@ pub enum CheckpointError {
         /// Its version.
         given: String,
     },
+    /// A run that has none.
+    #[error("{run} holds no weights: {why}", run = .run.shown())]
+    NoWeights {
+        /// The run folder.
+        run: PathBuf,
+        /// Why, and what to do.
+        why: String,
+    },
     /// The system refused.
     #[error("cannot {action} {path}: {source}")]
     Io {
@@ -121,7 +132,10 @@ impl Checkpoint {
             ("network".into(), self.network.to_toml()),
             ("classes".into(), serde_json::to_string(&self.classes).map_err(|error| say(&error))?),
             ("input".into(), format!("[{},{},{}]", input.height, input.width, input.channels)),
-            ("progress".into(), serde_json::to_string(&self.progress).map_err(|error| say(&error))?),
+            (
+                "progress".into(),
+                serde_json::to_string(&self.progress.without_times()).map_err(|error| say(&error))?,
+            ),
         ]);
         let values = self.values.iter().map(|tensor| (tensor.name.clone(), tensor));
         let velocities = self.velocities.iter().map(|tensor| (format!("{VELOCITY}{}", tensor.name), tensor));
@@ -138,7 +152,7 @@ impl Checkpoint {
             })
             .collect::<Result<Vec<_>, SafeTensorError>>()
             .map_err(|error| say(&error))?;
-        safetensors::serialize(views, Some(metadata)).map_err(|error| say(&error))
+        safetensors_file::to_bytes(views, metadata)
     }
 
     /// Reads the contents of a file; `path` is for the error's text alone.

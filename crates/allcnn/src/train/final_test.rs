@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use allcnn_device::Device;
 
-use super::{Checkpoint, Error, Progress, Tested};
+use super::{Checkpoint, Error, Event, Observer, Progress, Tested};
 use crate::evaluate::{Scores, TestSet, Views, score};
 use crate::plan::{Plan, PlanPurpose};
 use crate::predict::trained;
@@ -24,12 +24,14 @@ pub(super) fn scores<D: Device>(
     batch: usize,
     test: &Samples<'_>,
     stop: &AtomicBool,
+    observer: &mut dyn Observer,
 ) -> Result<Option<Scores>, Error> {
     let parameters = trained(device, best)?;
     let mut plan = Plan::new(device, &best.network, batch.min(test.len()), PlanPurpose::Inference)?;
     plan.fix_weights(&parameters)?;
     let mut images = TestSet::new(device, test)?;
-    score(&mut plan, &parameters, &mut images, Views::ONE, stop, &mut |_| ())
+    let mut tell = |done| observer.observe(Event::Evaluating { done, total: test.len() });
+    score(&mut plan, &parameters, &mut images, Views::ONE, stop, &mut tell)
 }
 
 /// Measures the best checkpoint of a run on its test images and notes the figures, in the run's last checkpoint too.
@@ -44,10 +46,12 @@ pub(super) fn measure<D: Device>(
     test: &Samples<'_>,
     stop: &AtomicBool,
     progress: &mut Progress,
+    observer: &mut dyn Observer,
 ) -> Result<Option<Scores>, Error> {
-    let Some(scores) = scores(device, &run.read_best()?, batch, test, stop)? else { return Ok(None) };
+    let best = run.read_best()?;
+    let Some(scores) = scores(device, &best, batch, test, stop, observer)? else { return Ok(None) };
     progress.tested = Some(Tested { loss: scores.loss(), error_pct: scores.error_pct(1) });
-    let mut last = Checkpoint::read(&run.last())?;
+    let mut last = run.read(&run.last())?;
     last.progress.tested = progress.tested;
     run.write_checkpoint(&run.last(), &last)?;
     Ok(Some(scores))

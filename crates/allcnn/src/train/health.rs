@@ -8,7 +8,9 @@
 
 use std::collections::VecDeque;
 
-use super::EpochRow;
+use serde::Serialize;
+
+use super::{EpochRow, Recipe};
 use crate::parameters::Tensor;
 
 /// Steps over which the loss is averaged.
@@ -18,18 +20,23 @@ const FIRST_LOOK: u64 = 100;
 /// Steps at a real learning rate that a network is given to begin to learn.
 const PATIENCE: u64 = 200;
 
+/// A training of fewer steps than this may need more of them.
+const FEW_STEPS: u64 = 1000;
+
 /// A loss above this share of ln K is that of a network that has learned nothing.
 const GUESSING: f64 = 0.99;
 
-/// What the figures of a training's epochs say about its start. It depends on nothing else, so a training that was
-/// killed and resumed is judged as one that was not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the figures of a training's epochs say about it. It depends on nothing else, so a training that was killed and resumed
+/// is judged as one that was not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Health {
-    /// The loss fell below that of guessing.
+    /// The loss is below that of guessing.
     Learns,
-    /// No epoch had a mean loss more than 1 % below ln K.
+    /// In the latest epoch neither the training images nor those held out had a mean loss more than 1 % below ln K, or all that
+    /// were held out had the same logit for every class.
     Stuck,
-    /// In the latest epoch every image had the same logit for every class, as where a last ReLU passes nothing on:
+    /// In the latest epoch every training image had the same logit for every class, as where a last ReLU passes nothing on:
     /// all gradients are zero, and the training can be given up.
     Dead,
 }
@@ -39,21 +46,52 @@ impl Health {
     pub fn of(history: &[EpochRow], classes: usize) -> Self {
         let uniform_loss = (classes as f64).ln();
         // The loss of an image is computed in f32.
-        let is_dead = |row: &EpochRow| {
-            (row.train_loss - uniform_loss).abs() <= 4.0 * f64::from(f32::EPSILON) * uniform_loss
-        };
-        match history.last() {
-            Some(row) if is_dead(row) => Self::Dead,
-            Some(_) if history.iter().all(|row| row.train_loss > GUESSING * uniform_loss) => Self::Stuck,
-            _ => Self::Learns,
+        let is_uniform =
+            |loss: f64| (loss - uniform_loss).abs() <= 4.0 * f64::from(f32::EPSILON) * uniform_loss;
+        let guesses = |loss: f64| loss > GUESSING * uniform_loss;
+        let Some(last) = history.last() else { return Self::Learns };
+        let held_out = last.validation_loss.or(last.test_loss);
+        if is_uniform(last.train_loss) {
+            Self::Dead
+        } else if held_out.is_some_and(is_uniform) || guesses(last.train_loss) && held_out.is_none_or(guesses)
+        {
+            Self::Stuck
+        } else {
+            Self::Learns
         }
     }
+
+    /// What a person should know of it, and try; nothing of a training that learns.
+    pub fn advice(self, recipe: &Recipe, steps: u64) -> Option<String> {
+        let state = match self {
+            Self::Learns => return None,
+            Self::Stuck => "stuck: the loss is that of guessing",
+            Self::Dead => "dead: every image gets the same answer, and no gradient reaches the weights",
+        };
+        Some(format!("{state}. {}", remedy(recipe.learning_rate, steps)))
+    }
+}
+
+/// What helps a training of so many steps that did not learn.
+fn remedy(learning_rate: f64, steps: u64) -> String {
+    let lower = format!("begin again with --lr {}", lowered(learning_rate));
+    if steps < FEW_STEPS {
+        return format!("{steps} steps are few: give more --epochs, or {lower}");
+    }
+    format!("Check the labels, and {lower}")
+}
+
+/// A learning rate that most networks learn at, well below one that was too high.
+fn lowered(learning_rate: f64) -> f64 {
+    let tenth = learning_rate / 10.0;
+    (tenth * 1e6).round().max(1.0) / 1e6
 }
 
 /// Watches the losses of a training.
 #[derive(Debug)]
 pub(super) struct Watch {
     uniform_loss: f64,
+    remedy: String,
     recent: VecDeque<f64>,
     steps: u64,
     driven_steps: u64,
@@ -63,10 +101,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// A watch over a network of so many classes.
-    pub(super) fn new(classes: usize) -> Self {
+    /// A watch over a training of so many steps of a network of so many classes.
+    pub(super) fn new(classes: usize, recipe: &Recipe, steps: u64) -> Self {
         Self {
             uniform_loss: (classes as f64).ln(),
+            remedy: remedy(recipe.learning_rate, steps),
             recent: VecDeque::with_capacity(WINDOW),
             steps: 0,
             driven_steps: 0,
@@ -111,17 +150,14 @@ impl Watch {
         if !dead.is_empty() {
             self.told_dead = true;
             return Some(format!(
-                "this training is dead: {at}, and no gradient reaches {}.\n\
-                 Start again with another --seed, a lower --lr, a larger --batch or a warm-up",
-                dead.join(", ")
+                "this training is dead: {at}, and no gradient reaches {}.\n{}",
+                dead.join(", "),
+                self.remedy
             ));
         }
         if epoch_ends && self.driven_steps >= PATIENCE {
             self.told_stuck = true;
-            return Some(format!(
-                "this training does not start to learn: {at}.\n\
-                 Try a lower or higher --lr, another --seed, a larger --batch or a warm-up, and check the labels"
-            ));
+            return Some(format!("this training does not start to learn: {at}.\n{}", self.remedy));
         }
         None
     }
@@ -142,39 +178,52 @@ mod tests {
     }
 
     fn watched(steps: u64, loss: f64, factor: f64) -> Watch {
-        let mut watch = Watch::new(10);
+        let mut watch = Watch::new(10, &Recipe::quick(), 5000);
         (0..steps).for_each(|_| watch.note(loss, factor));
         watch
     }
 
     #[test]
-    fn the_health_is_read_from_the_losses_of_the_epochs() {
-        let history = |losses: &[f64]| -> Vec<EpochRow> {
-            let row = |(&train_loss, epoch)| EpochRow {
-                epoch,
-                learning_rate: 0.1,
-                train_loss,
-                train_error_pct: 90.0,
-                test_loss: None,
-                test_error_pct: None,
-                images_per_s: 1.0,
-                seconds: 1.0,
-                validation_loss: None,
-                validation_error_pct: None,
-            };
-            losses.iter().zip(1..).map(row).collect()
+    fn the_health_is_read_from_the_losses_of_the_latest_epoch() {
+        let row = |train_loss, test_loss| EpochRow {
+            epoch: 1,
+            learning_rate: 0.1,
+            train_loss,
+            train_error_pct: 90.0,
+            test_loss,
+            test_error_pct: None,
+            images_per_s: 1.0,
+            seconds: 1.0,
+            validation_loss: None,
+            validation_error_pct: None,
         };
         let of_guessing = f64::from(10f32.ln());
-        for (losses, health) in [
-            (vec![], Health::Learns),
-            (vec![2.31, 1.9], Health::Learns),
-            (vec![2.2, 2.35], Health::Learns),
-            (vec![2.31, 2.3], Health::Stuck),
-            (vec![2.2, of_guessing], Health::Dead),
-            (vec![of_guessing, 2.0], Health::Learns),
+        for (train, test, health) in [
+            (1.9, None, Health::Learns),
+            (1.9, Some(3.5), Health::Learns),
+            (2.6, Some(2.1), Health::Learns),
+            (2.35, None, Health::Stuck),
+            (1e10, Some(2.3), Health::Stuck),
+            (2.1, Some(of_guessing), Health::Stuck),
+            (of_guessing, Some(of_guessing), Health::Dead),
         ] {
-            assert_eq!(Health::of(&history(&losses), 10), health, "{losses:?}");
+            let history = [row(1.0, None), row(train, test)];
+            assert_eq!(Health::of(&history, 10), health, "{train} {test:?}");
         }
+        assert_eq!(Health::of(&[], 10), Health::Learns);
+    }
+
+    #[test]
+    fn the_advice_is_a_lower_rate_and_more_steps_where_they_are_few() {
+        let recipe = Recipe { learning_rate: 50.0, ..Recipe::quick() };
+        assert_eq!(Health::Learns.advice(&recipe, 10), None);
+        let few = Health::Stuck.advice(&recipe, 10).unwrap();
+        assert!(
+            few.contains("10 steps are few") && few.contains("--epochs") && few.contains("--lr 5"),
+            "{few}"
+        );
+        let many = Health::Dead.advice(&recipe, 5000).unwrap();
+        assert!(many.starts_with("dead") && many.contains("--lr 5") && !many.contains("--epochs"), "{many}");
     }
 
     #[test]
@@ -182,7 +231,7 @@ mod tests {
         let mut watch = watched(FIRST_LOOK, 10f64.ln(), 0.01);
         assert!(watch.is_due(false));
         let told = watch.verdict(&gradients(0.0), false).unwrap();
-        assert!(told.contains("no gradient reaches conv1.") && told.contains("--seed"), "{told}");
+        assert!(told.contains("no gradient reaches conv1.") && told.contains("--lr 0.005"), "{told}");
         assert!(!watch.is_due(true));
     }
 

@@ -96,6 +96,37 @@ pub fn csv(rows: &[EpochRow]) -> String {
     text
 }
 
+/// When an epoch was done, and how fast.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct EpochTime {
+    /// The epoch, from 1.
+    pub epoch: u32,
+    /// Training images a second.
+    pub images_per_s: f64,
+    /// Seconds since the training began.
+    pub seconds: f64,
+}
+
+/// The times in the text of a `metrics.csv`; lines that are damaged are left out.
+pub(crate) fn times(csv: &str) -> Vec<EpochTime> {
+    let mut lines = csv.lines();
+    let head: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+    let place = |name| head.iter().position(|column| *column == name);
+    let (Some(epoch), Some(speed), Some(seconds)) = (place("epoch"), place("images_per_s"), place("seconds"))
+    else {
+        return Vec::new();
+    };
+    let time = |line: &str| {
+        let fields: Vec<&str> = line.split(',').collect();
+        Some(EpochTime {
+            epoch: fields.get(epoch)?.parse().ok()?,
+            images_per_s: fields.get(speed)?.parse().ok()?,
+            seconds: fields.get(seconds)?.parse().ok()?,
+        })
+    };
+    lines.filter_map(time).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -57,6 +57,13 @@ pub enum Event<'a> {
         /// Images a second since the epoch (or the resumed part of it) began.
         images_per_s: f64,
     },
+    /// Held-out images are being measured.
+    Evaluating {
+        /// Images that were measured.
+        done: usize,
+        /// Images to measure.
+        total: usize,
+    },
     /// An epoch is done and evaluated.
     Epoch {
         /// Its figures.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::EpochRow;
+use super::{EpochRow, metrics};
 
 /// What the test images said of the checkpoint that the validation images chose.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,6 +70,25 @@ impl Progress {
         self.history.iter().find(|row| row.choosing_error_pct() == Some(best)).map(|row| row.epoch)
     }
 
+    /// The same without what differs between two equal trainings, as a checkpoint keeps it. Of the epochs that are done the
+    /// times are in `metrics.csv`; those of the epoch under way stay.
+    pub(super) fn without_times(&self) -> Self {
+        let untimed = |row: &EpochRow| EpochRow { images_per_s: 0.0, seconds: 0.0, ..row.clone() };
+        let seconds = if self.images == 0 { 0.0 } else { self.seconds };
+        Self { seconds, history: self.history.iter().map(untimed).collect(), ..self.clone() }
+    }
+
+    /// Takes the times of epochs that are done from the text of a `metrics.csv`, where they are not known.
+    pub(crate) fn take_times(&mut self, csv: &str) {
+        let rows = self.history.iter_mut().zip(metrics::times(csv));
+        for (row, of) in rows.filter(|(row, of)| row.seconds == 0.0 && row.epoch == of.epoch) {
+            (row.images_per_s, row.seconds) = (of.images_per_s, of.seconds);
+        }
+        if self.seconds == 0.0 {
+            self.seconds = self.history.last().map_or(0.0, |row| row.seconds);
+        }
+    }
+
     /// Whether the numbers can belong to one training.
     pub(super) fn is_sound(&self) -> bool {
         self.epoch_steps > 0
@@ -83,6 +102,35 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_times_of_epochs_come_back_from_their_table() {
+        let row = |epoch, seconds| EpochRow {
+            epoch,
+            learning_rate: 0.1,
+            train_loss: 1.0,
+            train_error_pct: 50.0,
+            test_loss: None,
+            test_error_pct: None,
+            images_per_s: 100.0,
+            seconds,
+            validation_loss: None,
+            validation_error_pct: None,
+        };
+        let history = vec![row(1, 2.5), row(2, 5.0)];
+        let done =
+            Progress { step: 4, epoch_steps: 2, total_steps: 8, seconds: 5.0, history, ..Default::default() };
+        let mut read = done.without_times();
+        assert_eq!((read.seconds, read.history[1].seconds, read.history[1].images_per_s), (0.0, 0.0, 0.0));
+        read.take_times("not a table");
+        assert_eq!(read.seconds, 0.0);
+        read.take_times(&metrics::csv(&done.history));
+        assert_eq!(read, done);
+        let under_way = Progress { images: 64, seconds: 6.5, epoch_seconds: 1.5, ..done };
+        let mut read = under_way.without_times();
+        read.take_times(&metrics::csv(&under_way.history));
+        assert_eq!(read, under_way);
+    }
 
     #[test]
     fn the_epoch_under_way_is_counted_from_1_and_full_at_its_end() {

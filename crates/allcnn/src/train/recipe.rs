@@ -3,21 +3,11 @@
 use allcnn_device::{Precision, Sgd};
 use serde::{Deserialize, Serialize};
 
-use super::{Decay, Error, Schedule};
+use super::{Decay, DropoutRates, Error, Schedule};
 use crate::augment::{Augment, MAX_SHIFT};
-use crate::net::{Init, Network};
+use crate::net::Init;
 use crate::preprocess::Method;
 use crate::toml_text;
-
-/// Dropout rates that replace the network's own.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DropoutRates {
-    /// On the input image.
-    pub input: f32,
-    /// After every layer that has a dropout.
-    pub others: f32,
-}
 
 /// All settings of a training but the data and the network.
 ///
@@ -62,7 +52,11 @@ pub struct Recipe {
     pub seed: u64,
     /// The learning rate's course.
     pub schedule: Schedule,
-    /// Dropout rates instead of the network's own.
+    /// Dropout rates for the networks of the paper's Table 1 and those derived from them, to which the paper gives rates as
+    /// a part of their training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table1_dropout: Option<DropoutRates>,
+    /// Dropout rates in the place of those of any network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropout: Option<DropoutRates>,
 }
@@ -94,7 +88,8 @@ impl Recipe {
             precision: Precision::F32,
             seed: 0,
             schedule: Schedule::OneCycle { warm_up: 0.15, decay: Decay::Linear, floor: 0.0 },
-            dropout: Some(DropoutRates { input: 0.0, others: 0.2 }),
+            table1_dropout: Some(DropoutRates { input: 0.0, others: 0.2 }),
+            dropout: None,
         }
     }
 
@@ -112,7 +107,7 @@ impl Recipe {
             preprocess: Method::GcnZca,
             augment: Augment::None,
             schedule: Schedule::Steps { factor: 0.1, milestones: vec![200, 250, 300], of: 350 },
-            dropout: Some(DropoutRates { input: 0.2, others: 0.5 }),
+            table1_dropout: Some(DropoutRates { input: 0.2, others: 0.5 }),
             ..Recipe::quick()
         }
     }
@@ -130,7 +125,6 @@ impl Recipe {
             preprocess: Method::MeanStd,
             augment: Augment::CropFlip,
             schedule: Schedule::Steps { factor: 0.1, milestones: vec![200, 400], of: 450 },
-            dropout: Some(DropoutRates { input: 0.0, others: 0.5 }),
             ..Recipe::paper()
         }
     }
@@ -170,6 +164,11 @@ impl Recipe {
         if given.contains_key("epochs") {
             merged.remove("iterations");
         }
+        if let Some(rate) = given.remove("lr")
+            && given.insert("learning_rate".into(), rate).is_some()
+        {
+            return Err(Error::Recipe("lr and learning_rate are one setting, expected one of them".into()));
+        }
         merged.extend(given);
         merged.try_into::<Recipe>().map_err(|error| wrong(&error))?.checked()
     }
@@ -180,15 +179,6 @@ impl Recipe {
     /// [`Error::Recipe`] for a number that TOML cannot hold.
     pub fn to_toml(&self) -> Result<String, Error> {
         toml::to_string(self).map_err(|error| Error::Recipe(error.to_string()))
-    }
-
-    /// `network` with the recipe's dropout rates.
-    ///
-    /// # Errors
-    /// [`Error::Network`] for a rate outside [0, 1).
-    pub fn with_dropout(&self, network: &Network) -> Result<Network, Error> {
-        let Some(rates) = self.dropout else { return Ok(network.clone()) };
-        Ok(network.with_input_dropout(rates.input)?.with_layer_dropout(rates.others)?)
     }
 
     /// The optimizer's settings.
@@ -202,7 +192,8 @@ impl Recipe {
     /// # Errors
     /// [`Error::Recipe`] names the first that does not.
     pub fn checked(self) -> Result<Self, Error> {
-        let rates = self.dropout.unwrap_or(DropoutRates { input: 0.0, others: 0.0 });
+        let mut rates = self.dropout.into_iter().chain(self.table1_dropout);
+        let unsound = rates.find(|rates| !rates.are_sound());
         let faults = [
             (self.iterations == Some(0), "iterations is 0, expected 1 or more".into()),
             (self.epochs == 0, format!("epochs is {}, expected 1 or more", self.epochs)),
@@ -231,8 +222,11 @@ impl Recipe {
                 format!("label smoothing is {}, expected 0 to below 1", self.label_smoothing),
             ),
             (
-                !((0.0..1.0).contains(&rates.input) && (0.0..1.0).contains(&rates.others)),
-                format!("dropout is {} / {}, expected rates from 0 to below 1", rates.input, rates.others),
+                unsound.is_some(),
+                format!(
+                    "dropout is {}, expected rates from 0 to below 1",
+                    unsound.map_or_else(String::new, |rates| rates.to_string())
+                ),
             ),
         ];
         let fault = faults.into_iter().find(|(wrong, _)| *wrong).map(|(_, text)| text);
@@ -283,7 +277,7 @@ mod tests {
     fn the_paper_recipe_has_the_papers_numbers() {
         let paper = Recipe::paper();
         assert_eq!((paper.epochs, paper.momentum, paper.weight_decay), (350, 0.9, 0.001));
-        assert_eq!(paper.dropout, Some(DropoutRates { input: 0.2, others: 0.5 }));
+        assert_eq!(paper.table1_dropout, Some(DropoutRates { input: 0.2, others: 0.5 }));
         assert_eq!(paper.schedule, Schedule::Steps { factor: 0.1, milestones: vec![200, 250, 300], of: 350 });
         assert_eq!(
             (paper.preprocess.to_string(), paper.augment.to_string()),
@@ -313,6 +307,7 @@ mod tests {
         assert_eq!((recipe.epochs, recipe.weight_decay), (7, 0.001));
         assert_eq!((recipe.schedule, recipe.name.as_str()), (Schedule::Constant, "custom"));
         assert_eq!(recipe.init.to_string(), "normal:0.05");
+        assert_eq!(Recipe::from_toml("lr = 0.3").unwrap().learning_rate, 0.3);
         let short = Recipe::from_toml("base = \"imagenet\"\nepochs = 2\n").unwrap();
         assert_eq!((short.epochs, short.iterations), (2, None));
     }
@@ -329,6 +324,7 @@ mod tests {
             ("clip_norm = 0.0", "clip norm is 0,"),
             ("weight_decay = -1.0", "weight decay is -1"),
             ("learning_rat = 0.1", "learning_rat"),
+            ("lr = 0.1\nlearning_rate = 0.1", "lr and learning_rate are one setting"),
             ("base = \"fast\"", "expected \"quick\", \"paper\" or \"imagenet\""),
             ("init = \"she\"", "she"),
             ("schedule = { kind = \"one-cycle\", warm_up = 2.0, decay = \"linear\" }", "warm_up is 2"),

@@ -82,6 +82,7 @@ impl Request {
 
     fn manifest(&self, network: &Network, data: &DataSet, device: String) -> Manifest {
         let (total_steps, epoch_steps) = self.recipe.steps(data.train.len());
+        let epochs = epochs_of(total_steps, epoch_steps);
         Manifest {
             program: PROGRAM.into(),
             model: self.model.clone(),
@@ -105,8 +106,10 @@ impl Request {
                 notes: data.notes.iter().map(ToString::to_string).collect(),
                 ignored: Ignored::by_reason(&data.ignored),
             },
+            lengthened: vec![],
+            diverged: None,
             session: Session { device, time_limit_s: self.time_limit.map(|limit| limit.as_secs_f64()) },
-            recipe: self.recipe.clone(),
+            recipe: Recipe { epochs, ..self.recipe.clone() },
             network: network.to_toml(),
         }
     }
@@ -180,7 +183,9 @@ pub fn start_in<D: Device>(
     let recipe = request.recipe.clone().checked()?;
     let sketch = network(&request.model, 2, request.input)?; // for the input size: the classes come with the data
     let data = load(request, &sketch, observer)?;
-    let network = recipe.with_dropout(&network(&request.model, data.classes.len(), request.input)?)?;
+    let network =
+        recipe.with_dropout(&request.model, &network(&request.model, data.classes.len(), request.input)?)?;
+    observer.observe(Event::Note(&recipe.dropout_words(&request.model, &network)));
     let preprocessor = fit(&recipe, &data, observer)?;
     let splits = Splits::of(&data, &preprocessor, &network)?;
     let mut manifest = request.manifest(&network, &data, device.description());
@@ -199,8 +204,7 @@ pub fn start_in<D: Device>(
     run.write_preprocessing(&preprocessor)?;
     known_images::begin(&run, &data)?;
     run.write_manifest(&manifest)?; // from here on the run can be resumed
-    let outcome = trainer.run(&run, &limits, observer)?;
-    drop(trainer);
+    let outcome = carry_out(trainer, &run, &mut manifest, &limits, observer)?;
     if set_length(&mut manifest, outcome.progress.total_steps) {
         run.write_manifest(&manifest)?;
     }
@@ -254,12 +258,34 @@ pub fn resume_in<D: Device>(
         trainer.resume(&checkpoint)?;
         run.write_metrics(&checkpoint.progress.history)?;
     }
+    if let Some(longer) = manifest.lengthened.last() {
+        trainer.lengthen(longer, manifest.total_steps);
+    }
     let mut limits = Limits::until(stop);
     limits.deadline = request.time_limit.and_then(|limit| began.checked_add(limit));
-    let outcome = trainer.run(&run, &limits, observer)?;
-    drop(trainer);
+    let outcome = carry_out(trainer, &run, &mut manifest, &limits, observer)?;
     let finished = Finished { run, manifest, outcome, report: None };
     finish(device, finished, &data, &splits, stop, observer).map(Finished::given_back)
+}
+
+/// Trains, and notes in `run.toml` where it diverges.
+fn carry_out<D: Device>(
+    mut trainer: Trainer<'_, D>,
+    run: &RunFolder,
+    manifest: &mut Manifest,
+    limits: &Limits<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, Error> {
+    let outcome = trainer.run(run, limits, observer);
+    let diverged = match &outcome {
+        Err(Error::Diverged { step, .. }) => Some(*step),
+        _ => None,
+    };
+    if manifest.diverged != diverged {
+        manifest.diverged = diverged;
+        run.write_manifest(manifest)?;
+    }
+    outcome
 }
 
 /// Finds the data of a run that is resumed, and notes its place where that is a new one.
@@ -415,11 +441,15 @@ fn set_length(manifest: &mut Manifest, total_steps: u64) -> bool {
     if manifest.total_steps == total_steps {
         return false;
     }
-    let epochs = total_steps.div_ceil(manifest.epoch_steps);
     manifest.total_steps = total_steps;
     manifest.recipe.iterations = None;
-    manifest.recipe.epochs = u32::try_from(epochs).unwrap_or(u32::MAX);
+    manifest.recipe.epochs = epochs_of(total_steps, manifest.epoch_steps);
     true
+}
+
+/// The epochs that so many steps are, the last one perhaps in part.
+fn epochs_of(total_steps: u64, epoch_steps: u64) -> u32 {
+    u32::try_from(total_steps.div_ceil(epoch_steps)).unwrap_or(u32::MAX)
 }
 
 /// What comes after the last step: the one look at the test images, where validation images chose the best checkpoint,
@@ -443,7 +473,7 @@ fn finish<D: Device>(
             return Ok(finished);
         }
         let batch = manifest.recipe.batch;
-        match final_test::measure(device, run, batch, test, stop, progress)? {
+        match final_test::measure(device, run, batch, test, stop, progress, observer)? {
             None => {
                 outcome.end = End::Interrupted;
                 return Ok(finished);
@@ -458,7 +488,7 @@ fn finish<D: Device>(
         let last = progress.history.last().map(|row| row.epoch);
         outcome.scores.take().filter(|_| progress.best_epoch() == last)
     };
-    match write_report(device, run, manifest, scores, data, test) {
+    match write_report(device, run, manifest, scores, data, test, observer) {
         Ok(path) => *report = Some(path),
         Err(error @ Error::Run(RunError::TakenOver(_))) => return Err(error),
         // The training is done and safe; a page that cannot be written does not undo that.

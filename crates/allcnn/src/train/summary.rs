@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use allcnn_device::Device;
 
 use super::explained::{Explained, examples, mistakes};
-use super::{Checkpoint, Error, final_test};
+use super::{Checkpoint, Error, Observer, final_test};
 use crate::data::{DataSet, Ignored};
 use crate::evaluate::Scores;
 use crate::parameters::Tensor;
@@ -28,12 +28,14 @@ pub fn write_report<D: Device>(
     scores: Option<Scores>,
     data: &DataSet,
     test: &Samples<'_>,
+    observer: &mut dyn Observer,
 ) -> Result<PathBuf, Error> {
-    let last = Checkpoint::read(&run.last())?;
+    let last = run.read(&run.last())?;
     let best = run.read_best()?;
     let scores = match scores {
         None if !test.is_empty() => {
-            final_test::scores(device, &best, manifest.recipe.batch, test, &AtomicBool::new(false))?
+            let (batch, never) = (manifest.recipe.batch, AtomicBool::new(false));
+            final_test::scores(device, &best, batch, test, &never, observer)?
         }
         known => known,
     };
@@ -84,7 +86,8 @@ fn evaluated(best: &Checkpoint, data: &DataRecord) -> String {
 
 /// Training images a second over all epochs.
 fn images_per_s(last: &Checkpoint) -> f64 {
-    let speeds: Vec<f64> = last.progress.history.iter().map(|row| row.images_per_s).collect();
+    let speeds = last.progress.history.iter().map(|row| row.images_per_s);
+    let speeds: Vec<f64> = speeds.filter(|&speed| speed > 0.0).collect();
     let seconds: f64 = speeds.iter().map(|speed| 1.0 / speed).sum(); // for an image of each epoch
     if seconds > 0.0 { speeds.len() as f64 / seconds } else { 0.0 }
 }

@@ -11,6 +11,7 @@ use super::batch::{Batch, Pictures, look, order};
 use super::clock::Clock;
 use super::figures::Unread;
 use super::health::Watch;
+use super::lengthen::{Lengthening, Pace};
 use super::{Checkpoint, Cost, End, EpochRow, Error, Event, Limits, Observer, Outcome, Progress, Task};
 use crate::evaluate::{Scores, TestSet, Views, score};
 use crate::known_images;
@@ -41,6 +42,7 @@ pub struct Trainer<'a, D: Device> {
     order: (u64, Vec<u32>),
     progress: Progress,
     watch: Watch,
+    pace: Pace<'a>,
     scores: Option<Scores>,
 }
 
@@ -75,7 +77,8 @@ impl<'a, D: Device> Trainer<'a, D> {
             unread: Unread::new(device, rows, classes)?,
             order: (0, order(task.train.len(), recipe.seed, 0)),
             progress: Progress { total_steps, epoch_steps, ..Progress::default() },
-            watch: Watch::new(classes),
+            watch: Watch::new(classes, recipe, total_steps),
+            pace: Pace::of(recipe),
             scores: None,
         })
     }
@@ -122,6 +125,16 @@ impl<'a, D: Device> Trainer<'a, D> {
     pub fn set_total_steps(&mut self, total_steps: u64) {
         assert_eq!(self.progress.step, 0, "the length of a training is set before it begins");
         self.progress.total_steps = total_steps.max(1);
+    }
+
+    /// Goes on, once resumed, as the longer training of `total_steps` steps that it was made.
+    pub(super) fn lengthen(&mut self, by: &Lengthening, total_steps: u64) {
+        self.pace.lengthen(by);
+        let progress = &mut self.progress;
+        // Another number says that this was done before, and perhaps that the training was cut since.
+        if progress.total_steps == by.steps_before {
+            (progress.total_steps, progress.tested) = (total_steps, None);
+        }
     }
 
     /// Times steps and evaluation with a learning rate of 0 and leaves everything as it was.
@@ -273,7 +286,7 @@ impl<'a, D: Device> Trainer<'a, D> {
         progress.loss_sum += figures.loss_sum;
         progress.images += figures.images;
         progress.wrong += figures.wrong;
-        self.watch.note(loss, self.task.recipe.schedule.factor(step, self.progress.total_steps));
+        self.watch.note(loss, self.pace.factor(step, self.progress.total_steps));
         self.look_after(observer)?;
         observer.observe(Event::Step {
             step: step + 1,
@@ -288,8 +301,7 @@ impl<'a, D: Device> Trainer<'a, D> {
 
     /// The learning rate of a step.
     fn learning_rate(&self, step: u64) -> f64 {
-        let recipe = self.task.recipe;
-        recipe.learning_rate * recipe.schedule.factor(step, self.progress.total_steps)
+        self.pace.learning_rate(step, self.progress.total_steps)
     }
 
     /// Queues the work of a step on the batch in memory, and that its figures are kept.
@@ -374,7 +386,9 @@ impl<'a, D: Device> Trainer<'a, D> {
         let (split, images) = self.task.choosing();
         if !images.is_empty() {
             let (plan, parameters) = (&mut self.plan, &self.parameters);
-            match score(plan, parameters, &mut self.choosing, Views::ONE, limits.stop, &mut |_| ())? {
+            let total = images.len();
+            let mut tell = |done| observer.observe(Event::Evaluating { done, total });
+            match score(plan, parameters, &mut self.choosing, Views::ONE, limits.stop, &mut tell)? {
                 None => return Ok(false),
                 Some(scores) => {
                     scored = Some((split, scores.loss(), scores.error_pct(1)));
@@ -432,10 +446,10 @@ impl<'a, D: Device> Trainer<'a, D> {
         Ok(())
     }
 
-    /// Writes the checkpoint, then what can be made anew from it.
+    /// Writes what the resumed training would write again, then the checkpoint that it goes on from.
     ///
-    /// The best one comes first: killed between the two, the resumed training repeats the epoch and writes the same
-    /// best one again.
+    /// Killed between them, it repeats the epoch and writes the same best checkpoint and figures. The times of the epochs
+    /// are in `metrics.csv` alone, so that comes before the checkpoint that counts its epoch.
     fn save(&self, run: &RunFolder, best: bool) -> Result<(), Error> {
         let checkpoint = Checkpoint {
             network: self.task.network.clone(),
@@ -454,9 +468,8 @@ impl<'a, D: Device> Trainer<'a, D> {
         if best {
             run.write_checkpoint(&run.best(), &checkpoint)?;
         }
-        run.write_checkpoint(&run.last(), &checkpoint)?;
         run.write_metrics(&self.progress.history)?;
-        Ok(())
+        Ok(run.write_checkpoint(&run.last(), &checkpoint)?)
     }
 
     fn diverged(&self, run: &RunFolder, loss: f64) -> Error {

@@ -58,6 +58,7 @@ pub fn recipe() -> Recipe {
         learning_rate: 0.1,
         schedule: Schedule::Constant,
         seed: 11,
+        table1_dropout: None,
         dropout: None,
         ..Recipe::quick()
     }
