@@ -5,14 +5,22 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::args::Common;
 use crate::streams;
 
 /// The least time between two plain lines of one task.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How progress is shown, and how much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    style: Style,
+    verbose: bool,
+}
+
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+enum Style {
     /// Not at all.
     Silent,
     /// As lines that stay.
@@ -24,24 +32,42 @@ pub enum Progress {
 impl Progress {
     /// What suits standard error.
     pub fn new(quiet: bool) -> Self {
-        match (quiet, std::io::stderr().is_terminal()) {
-            (true, _) => Self::Silent,
-            (false, true) => Self::Bar,
-            (false, false) => Self::Lines,
-        }
+        let style = match (quiet, std::io::stderr().is_terminal()) {
+            (true, _) => Style::Silent,
+            (false, true) => Style::Bar,
+            (false, false) => Style::Lines,
+        };
+        Self { style, verbose: false }
+    }
+
+    /// As the flags of a command say.
+    pub fn of(flags: &Common) -> Self {
+        Self { verbose: flags.verbose, ..Self::new(flags.quiet) }
+    }
+
+    /// Whether details are shown.
+    pub fn is_verbose(self) -> bool {
+        self.verbose
     }
 
     /// A line that stays.
     pub fn note(self, text: &str) {
-        if self != Self::Silent {
+        if self.style != Style::Silent {
+            streams::message(text);
+        }
+    }
+
+    /// A line that stays, for those who want to know how something is done.
+    pub fn detail(self, text: &str) {
+        if self.verbose {
             streams::message(text);
         }
     }
 
     /// Starts to show work on `total` things (0: their number is unknown).
     pub fn task(self, label: &str, total: u64, unit: Unit) -> Task {
-        let bar = (self == Self::Bar).then(|| bar(label, total, unit));
-        Task { progress: self, label: label.to_owned(), total, unit, bar, last_line: Instant::now() }
+        let bar = (self.style == Style::Bar).then(|| bar(label, total, unit));
+        Task { style: self.style, label: label.to_owned(), total, unit, bar, last_line: Instant::now() }
     }
 }
 
@@ -57,9 +83,9 @@ pub enum Unit {
 fn bar(label: &str, total: u64, unit: Unit) -> ProgressBar {
     let count = match (unit, total) {
         (Unit::Bytes, 0) => "{bytes} {binary_bytes_per_sec} {msg}",
-        (Unit::Bytes, _) => "[{bar:28}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} left {msg}",
+        (Unit::Bytes, _) => "[{wide_bar}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} left {msg}",
         (Unit::Things, 0) => "{human_pos} {msg}",
-        (Unit::Things, _) => "[{bar:28}] {human_pos}/{human_len} {msg}",
+        (Unit::Things, _) => "[{wide_bar}] {human_pos}/{human_len} {msg}",
     };
     let style = ProgressStyle::with_template(&format!("{{prefix}} {count}"))
         .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -72,7 +98,7 @@ fn bar(label: &str, total: u64, unit: Unit) -> ProgressBar {
 /// Work whose progress is shown.
 #[derive(Debug)]
 pub struct Task {
-    progress: Progress,
+    style: Style,
     label: String,
     total: u64,
     unit: Unit,
@@ -86,7 +112,7 @@ impl Task {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
             bar.set_message(detail());
-        } else if self.progress == Progress::Lines && self.last_line.elapsed() >= LINE_INTERVAL {
+        } else if self.style == Style::Lines && self.last_line.elapsed() >= LINE_INTERVAL {
             self.last_line = Instant::now();
             streams::message(format!("{} {} {}", self.label, self.amount(done), detail()).trim_end());
         }

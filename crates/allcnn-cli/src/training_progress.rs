@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicBool;
 use allcnn::data::{self, Stage};
 use allcnn::preprocess::Method;
 use allcnn::shown::escaped;
-use allcnn::train::{EpochRow, Event, Observer};
+use allcnn::train::{EpochRow, Event, Observer, Phase, Times};
 
 use crate::interrupt;
-use crate::output::thousands;
+use crate::output::{Align, Table, thousands};
 use crate::progress::{Progress, Task, Unit, human_time};
 use crate::streams;
 
@@ -60,7 +60,7 @@ impl TrainingProgress {
         let left = (total_steps - step) as f64 * images_a_step / images_per_s.max(1e-9);
         if let Some((_, task)) = &mut self.epoch {
             task.set((in_epoch as f64 * images_a_step) as u64, || {
-                format!("{images_per_s:.0} images/s  loss {loss:.4}  {} left", human_time(left))
+                format!("{images_per_s:.0}/s, loss {loss:.4}, {} left", human_time(left))
             });
         }
     }
@@ -148,6 +148,12 @@ impl Observer for TrainingProgress {
             Event::Evaluating { done, total } => self.evaluating(done, total),
             Event::Epoch { row, best } => self.epoch_done(row, best),
             Event::Saved { .. } => {}
+            Event::Detail(text) => {
+                self.loading.end();
+                self.progress.detail(&escaped(text));
+            }
+            Event::Times(times) if self.progress.is_verbose() => self.progress.note(&time_table(times)),
+            Event::Times(_) => {}
             Event::Note(text) => self.progress.note(&format!("note: {text}")),
             // Not progress: told even with --quiet.
             Event::Warning(text) => match &self.epoch {
@@ -156,6 +162,15 @@ impl Observer for TrainingProgress {
             },
         }
     }
+}
+
+/// Where the time of a training went, a line a phase.
+fn time_table(times: &Times) -> String {
+    let mut table = Table::new(&[("where the time went", Align::Left), ("seconds", Align::Right)]);
+    for phase in Phase::ALL {
+        table.row([phase.words().to_owned(), format!("{:.2}", times.of(phase).as_secs_f64())]);
+    }
+    table.to_string().trim_end().to_owned()
 }
 
 /// How many images each split has.
@@ -191,6 +206,7 @@ impl Observer for LoadingProgress {
         match event {
             Event::Loading(at) => self.show(at),
             Event::Warning(text) => streams::warning(text),
+            Event::Detail(text) => self.progress.detail(&escaped(text)),
             _ => {}
         }
     }

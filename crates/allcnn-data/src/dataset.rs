@@ -204,6 +204,25 @@ pub enum Kind {
     Npz,
 }
 
+impl Kind {
+    /// What it is, and by what it was recognised.
+    pub fn evidence(self) -> &'static str {
+        match self {
+            Self::Shapes => "the embedded data: it is the program's own name for it",
+            Self::CifarBinary => {
+                "CIFAR's binary batches: files of their names, with records of a label and 32x32 pixels"
+            }
+            Self::CifarPython => {
+                "CIFAR's python batches: pickles of their names, which are read and never executed"
+            }
+            Self::ImageFolder => "an image folder: the folders that hold the pictures are the classes",
+            Self::Table => "pictures that a table names: it has a column of files and a column of labels",
+            Self::Parquet => "parquet: its files begin with PAR1 and have an image and a label column",
+            Self::Npz => "arrays of numpy: .npy members, one of pictures and one of labels in each split",
+        }
+    }
+}
+
 /// A file that was left out, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Skipped {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::Progress;
+use super::{Progress, Times};
 use crate::evaluate::Scores;
 
 /// When to stop and how often to save.
@@ -61,4 +61,6 @@ pub struct Outcome {
     pub progress: Progress,
     /// What the network said about the images that choose the best epoch, after the last epoch that was evaluated in this session.
     pub scores: Option<Scores>,
+    /// Where the time of this session went.
+    pub times: Times,
 }

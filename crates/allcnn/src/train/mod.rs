@@ -20,6 +20,7 @@ mod schedule;
 mod session;
 mod summary;
 mod task;
+mod timing;
 mod trainer;
 
 pub use budget::Cost;
@@ -37,4 +38,5 @@ pub use schedule::{Decay, Schedule};
 pub use session::{Finished, Request, network, resume, resume_in, start, start_in};
 pub use summary::write_report;
 pub use task::Task;
+pub use timing::{Phase, Times};
 pub use trainer::Trainer;

@@ -1,6 +1,6 @@
 //! What a training tells while it runs, and where it is told.
 
-use super::{Cost, EpochRow};
+use super::{Cost, EpochRow, Times};
 use crate::data;
 use crate::preprocess::Method;
 
@@ -76,6 +76,10 @@ pub enum Event<'a> {
         /// The steps that it holds.
         step: u64,
     },
+    /// How something is done, for those who want to know.
+    Detail(&'a str),
+    /// Where the time of this session went; told once, at its end.
+    Times(&'a Times),
     /// How the data was read, where that is as it should be.
     Note(&'a str),
     /// Something that a person should know: the training goes on.

@@ -8,6 +8,7 @@ use allcnn_device::{Device, SingleProcess};
 
 use super::final_test;
 use super::summary::write_report;
+use super::timing::{Phase, Stopwatch};
 use super::{Cost, End, Error, Event, Limits, Observer, Outcome, Recipe, Task, Trainer};
 use crate::augment::{Augment, LEAST_ROOM};
 use crate::data::{self, DataSet, Ignored, Images, Labels, open_file};
@@ -180,13 +181,16 @@ pub fn start_in<D: Device>(
     observer: &mut dyn Observer,
 ) -> Result<Finished, Error> {
     let began = Instant::now();
+    let mut stopwatch = Stopwatch::default();
     let recipe = request.recipe.clone().checked()?;
     let sketch = network(&request.model, 2, request.input)?; // for the input size: the classes come with the data
-    let data = load(request, &sketch, observer)?;
+    let data = load(request, &sketch, &mut stopwatch, observer)?;
     let network =
         recipe.with_dropout(&request.model, &network(&request.model, data.classes.len(), request.input)?)?;
     observer.observe(Event::Note(&recipe.dropout_words(&request.model, &network)));
+    stopwatch.begin(Phase::Fitting);
     let preprocessor = fit(&recipe, &data, observer)?;
+    stopwatch.end();
     let splits = Splits::of(&data, &preprocessor, &network)?;
     let mut manifest = request.manifest(&network, &data, device.description());
     manifest.data.note_place(&request.data, run.path());
@@ -209,7 +213,10 @@ pub fn start_in<D: Device>(
         run.write_manifest(&manifest)?;
     }
     let finished = Finished { run, manifest, outcome, report: None };
-    finish(device, finished, &data, &splits, stop, observer).map(Finished::given_back)
+    let mut finished = finish(device, finished, &data, &splits, (stop, &mut stopwatch), observer)?;
+    finished.outcome.times.add(&stopwatch.times());
+    observer.observe(Event::Times(&finished.outcome.times));
+    Ok(finished.given_back())
 }
 
 /// Goes on with the run in `folder`. `request` is that of the run ([`Request::of`]) with what the user gave anew; only
@@ -239,6 +246,7 @@ pub fn resume_in<D: Device>(
     observer: &mut dyn Observer,
 ) -> Result<Finished, Error> {
     let began = Instant::now();
+    let mut stopwatch = Stopwatch::default();
     let mut manifest = run.manifest()?;
     let network = Network::from_toml(&manifest.network)?;
     let checkpoint = run.read_last()?;
@@ -247,7 +255,7 @@ pub fn resume_in<D: Device>(
     if !changes.is_empty() {
         return Err(RunError::Changed { path: run.path().into(), changes }.into());
     }
-    let data = find(&run, &mut manifest, request, &network, observer)?;
+    let data = find(&run, &mut manifest, request, &network, &mut stopwatch, observer)?;
     known_images::resume(&run, &data, checkpoint.is_some())?;
     let preprocessor = run.read_preprocessing()?;
     let splits = Splits::of(&data, &preprocessor, &network)?;
@@ -265,7 +273,10 @@ pub fn resume_in<D: Device>(
     limits.deadline = request.time_limit.and_then(|limit| began.checked_add(limit));
     let outcome = carry_out(trainer, &run, &mut manifest, &limits, observer)?;
     let finished = Finished { run, manifest, outcome, report: None };
-    finish(device, finished, &data, &splits, stop, observer).map(Finished::given_back)
+    let mut finished = finish(device, finished, &data, &splits, (stop, &mut stopwatch), observer)?;
+    finished.outcome.times.add(&stopwatch.times());
+    observer.observe(Event::Times(&finished.outcome.times));
+    Ok(finished.given_back())
 }
 
 /// Trains, and notes in `run.toml` where it diverges.
@@ -276,6 +287,13 @@ fn carry_out<D: Device>(
     limits: &Limits<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, Error> {
+    observer.observe(Event::Detail(&format!("computes on {}", manifest.session.device)));
+    for (layer, [forward, backward_data, backward_weights]) in trainer.algorithms() {
+        observer.observe(Event::Detail(&format!(
+            "{layer}: forward {}, backward-data {}, backward-weights {}",
+            forward.name, backward_data.name, backward_weights.name
+        )));
+    }
     let outcome = trainer.run(run, limits, observer);
     let diverged = match &outcome {
         Err(Error::Diverged { step, .. }) => Some(*step),
@@ -294,11 +312,12 @@ fn find(
     manifest: &mut Manifest,
     request: &Request,
     network: &Network,
+    stopwatch: &mut Stopwatch,
     observer: &mut dyn Observer,
 ) -> Result<DataSet, Error> {
     let given = Some(request.data.as_str()).filter(|given| *given != manifest.data.source);
     let (place, mut data) = manifest.data.find(run.path(), given, &mut |place| {
-        load(&Request { data: place.into(), ..request.clone() }, network, observer)
+        load(&Request { data: place.into(), ..request.clone() }, network, stopwatch, observer)
     })?;
     if manifest.data.validation_images == 0 && !data.validation.is_empty() {
         data.validation = Images::default();
@@ -339,7 +358,12 @@ impl<'a> Splits<'a> {
 }
 
 /// Opens the data in the size that the network takes; in its own for the heavy augmentation, which needs room.
-fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Result<DataSet, Error> {
+fn load(
+    request: &Request,
+    network: &Network,
+    stopwatch: &mut Stopwatch,
+    observer: &mut dyn Observer,
+) -> Result<DataSet, Error> {
     let (input, augment) = (network.input(), request.recipe.augment);
     if input.channels != 3 {
         return Err(Error::Mismatch(format!(
@@ -358,8 +382,13 @@ fn load(request: &Request, network: &Network, observer: &mut dyn Observer) -> Re
         on_disk: augment == Augment::CropFlip,
         ..data::Options::default()
     };
-    let data =
-        data::open(&request.data, &options, &mut |progress| observer.observe(Event::Loading(progress)))?;
+    let mut tell = |progress: data::Progress| {
+        stopwatch.begin(Phase::of(progress.stage));
+        observer.observe(Event::Loading(progress));
+    };
+    let data = data::open(&request.data, &options, &mut tell)?;
+    stopwatch.end();
+    observer.observe(Event::Detail(&format!("{} is read as {}", escaped(&data.name), data.kind.evidence())));
     for note in &data.notes {
         let text = note.to_string();
         observer.observe(if note.is_warning() { Event::Warning(&text) } else { Event::Note(&text) });
@@ -459,7 +488,7 @@ fn finish<D: Device>(
     mut finished: Finished,
     data: &DataSet,
     splits: &Splits<'_>,
-    stop: &AtomicBool,
+    (stop, stopwatch): (&AtomicBool, &mut Stopwatch),
     observer: &mut dyn Observer,
 ) -> Result<Finished, Error> {
     let Finished { run, manifest, outcome, report } = &mut finished;
@@ -473,6 +502,7 @@ fn finish<D: Device>(
             return Ok(finished);
         }
         let batch = manifest.recipe.batch;
+        stopwatch.begin(Phase::Evaluation);
         match final_test::measure(device, run, batch, test, stop, progress, observer)? {
             None => {
                 outcome.end = End::Interrupted;
@@ -488,11 +518,13 @@ fn finish<D: Device>(
         let last = progress.history.last().map(|row| row.epoch);
         outcome.scores.take().filter(|_| progress.best_epoch() == last)
     };
+    stopwatch.begin(Phase::Report);
     match write_report(device, run, manifest, scores, data, test, observer) {
         Ok(path) => *report = Some(path),
         Err(error @ Error::Run(RunError::TakenOver(_))) => return Err(error),
         // The training is done and safe; a page that cannot be written does not undo that.
         Err(error) => observer.observe(Event::Warning(&format!("no report was written: {error}"))),
     }
+    stopwatch.end();
     Ok(finished)
 }

@@ -5,13 +5,14 @@
 
 use std::time::{Duration, Instant};
 
-use allcnn_device::{Collective, Device};
+use allcnn_device::{Algorithm, Collective, Device};
 
 use super::batch::{Batch, Pictures, look, order};
 use super::clock::Clock;
 use super::figures::Unread;
 use super::health::Watch;
 use super::lengthen::{Lengthening, Pace};
+use super::timing::{Phase, Stopwatch};
 use super::{Checkpoint, Cost, End, EpochRow, Error, Event, Limits, Observer, Outcome, Progress, Task};
 use crate::evaluate::{Scores, TestSet, Views, score};
 use crate::known_images;
@@ -44,6 +45,7 @@ pub struct Trainer<'a, D: Device> {
     watch: Watch,
     pace: Pace<'a>,
     scores: Option<Scores>,
+    stopwatch: Stopwatch,
 }
 
 impl<'a, D: Device> Trainer<'a, D> {
@@ -80,6 +82,7 @@ impl<'a, D: Device> Trainer<'a, D> {
             watch: Watch::new(classes, recipe, total_steps),
             pace: Pace::of(recipe),
             scores: None,
+            stopwatch: Stopwatch::default(),
         })
     }
 
@@ -109,6 +112,11 @@ impl<'a, D: Device> Trainer<'a, D> {
         self.parameters.load(self.device, Kind::Velocity, &checkpoint.velocities)?;
         self.progress = checkpoint.progress.clone();
         Ok(())
+    }
+
+    /// The algorithms of each convolution: forward, backward-data, backward-weights.
+    pub fn algorithms(&self) -> Vec<(&str, [Algorithm; 3])> {
+        self.plan.algorithms()
     }
 
     /// How far the training has come.
@@ -218,7 +226,9 @@ impl<'a, D: Device> Trainer<'a, D> {
             self.save_last(run, &mut clock, observer)?;
         }
         clock.write(&mut self.progress);
-        Ok(Outcome { end, progress: self.progress.clone(), scores: self.scores.take() })
+        self.stopwatch.end();
+        let (progress, times) = (self.progress.clone(), self.stopwatch.times());
+        Ok(Outcome { end, progress, scores: self.scores.take(), times })
     }
 
     /// Queues one step (forward, loss, backward, the processes' sum, the update) and reads what is due to be read.
@@ -257,6 +267,7 @@ impl<'a, D: Device> Trainer<'a, D> {
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
         let since = Instant::now();
+        self.stopwatch.begin(Phase::Steps);
         self.unread.read(self.device)?;
         clock.epoch_seconds += since.elapsed().as_secs_f64();
         let images = self.progress.images + self.unread.images() as u64;
@@ -306,6 +317,7 @@ impl<'a, D: Device> Trainer<'a, D> {
 
     /// Queues the work of a step on the batch in memory, and that its figures are kept.
     fn queue_step(&mut self, number: u64, learning_rate: f32) -> Result<(), Error> {
+        self.stopwatch.begin(Phase::Steps);
         let Self {
             device,
             collective,
@@ -342,6 +354,7 @@ impl<'a, D: Device> Trainer<'a, D> {
 
     /// Fills the batch of a step with the images of this process, and has those of the next one read from disk.
     fn fill_batch(&mut self, step: u64) -> Result<(), Error> {
+        self.stopwatch.begin(Phase::Batches);
         let Task { train, recipe, .. } = self.task;
         let (epoch, epoch_steps) = (step / self.progress.epoch_steps, self.progress.epoch_steps);
         if self.order.0 != epoch {
@@ -382,6 +395,7 @@ impl<'a, D: Device> Trainer<'a, D> {
         clock: &mut Clock,
         observer: &mut dyn Observer,
     ) -> Result<bool, Error> {
+        self.stopwatch.begin(Phase::Evaluation);
         let mut scored = None;
         let (split, images) = self.task.choosing();
         if !images.is_empty() {
@@ -413,6 +427,7 @@ impl<'a, D: Device> Trainer<'a, D> {
             progress.best_validation_error_pct = row.validation_error_pct;
         }
         progress.history.push(row.clone());
+        self.stopwatch.begin(Phase::Saving);
         if let Err(error) = self.save(run, best) {
             self.progress = before; // so that the epoch is not lost where the caller can make room and go on
             return Err(error);
@@ -441,6 +456,7 @@ impl<'a, D: Device> Trainer<'a, D> {
     ) -> Result<(), Error> {
         self.read_steps(run, clock, observer)?;
         clock.write(&mut self.progress);
+        self.stopwatch.begin(Phase::Saving);
         self.save(run, false)?;
         observer.observe(Event::Saved { step: self.progress.step });
         Ok(())

@@ -1,0 +1,130 @@
+//! Where the time of a training goes.
+
+use std::time::{Duration, Instant};
+
+use crate::data::Stage;
+
+/// What a training spends its time on, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Finding out what the data is, and listing its files.
+    Listing,
+    /// Reading the images from the disk, and decoding them.
+    Reading,
+    /// Fitting the preprocessing.
+    Fitting,
+    /// Making batches: augmenting, preprocessing, and waiting for images that stay on the disk.
+    Batches,
+    /// Steps, from the batch to the changed weights.
+    Steps,
+    /// Measuring held-out images.
+    Evaluation,
+    /// Writing checkpoints.
+    Saving,
+    /// The report, with its explanations.
+    Report,
+}
+
+impl Phase {
+    /// All of them, in the order of a training.
+    pub const ALL: [Self; 8] = [
+        Self::Listing,
+        Self::Reading,
+        Self::Fitting,
+        Self::Batches,
+        Self::Steps,
+        Self::Evaluation,
+        Self::Saving,
+        Self::Report,
+    ];
+
+    /// The phase in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Listing => "looking at the data",
+            Self::Reading => "reading and decoding images",
+            Self::Fitting => "fitting the preprocessing",
+            Self::Batches => "making batches (augmenting)",
+            Self::Steps => "steps",
+            Self::Evaluation => "evaluation",
+            Self::Saving => "saving",
+            Self::Report => "report",
+        }
+    }
+
+    /// The phase that a stage of opening data belongs to.
+    pub(super) fn of(stage: Stage) -> Self {
+        match stage {
+            Stage::Reading => Self::Reading,
+            _ => Self::Listing,
+        }
+    }
+}
+
+/// The time that was spent on each phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times([Duration; Phase::ALL.len()]);
+
+impl Times {
+    /// The time of a phase.
+    pub fn of(&self, phase: Phase) -> Duration {
+        self.0[phase as usize]
+    }
+
+    /// Adds other times.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(time, more)| *time += more);
+    }
+}
+
+/// Measures the time of phases.
+#[derive(Debug, Default)]
+pub(super) struct Stopwatch {
+    times: Times,
+    phase: Option<(Phase, Instant)>,
+}
+
+impl Stopwatch {
+    /// The phase before, if any, ends; this one begins.
+    pub(super) fn begin(&mut self, phase: Phase) {
+        if self.phase.is_some_and(|(current, _)| current == phase) {
+            return;
+        }
+        self.end();
+        self.phase = Some((phase, Instant::now()));
+    }
+
+    /// The phase ends.
+    pub(super) fn end(&mut self) {
+        if let Some((phase, since)) = self.phase.take() {
+            self.times.0[phase as usize] += since.elapsed();
+        }
+    }
+
+    /// The times of the phases that have ended.
+    pub(super) fn times(&self) -> Times {
+        self.times
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_follow_each_other() {
+        let mut watch = Stopwatch::default();
+        let begin = Instant::now();
+        for phase in [Phase::Batches, Phase::Steps, Phase::Steps, Phase::Batches] {
+            watch.begin(phase);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        watch.end();
+        let mut times = watch.times();
+        let all: Duration = Phase::ALL.iter().map(|&phase| times.of(phase)).sum();
+        assert!(all <= begin.elapsed() && times.of(Phase::Steps) >= Duration::from_millis(4), "{times:?}");
+        assert_eq!(times.of(Phase::Saving), Duration::ZERO);
+        times.add(&times.clone());
+        assert!(times.of(Phase::Batches) >= Duration::from_millis(8), "{times:?}");
+    }
+}
