@@ -258,7 +258,7 @@ pub struct TrainArgs {
     /// Dropout rates on the picture and between the layers, as 0.2,0.5; or none [default: the recipe's, or the network's own]
     #[arg(long, value_name = "X,X", value_parser = str::parse::<DropoutRates>, allow_negative_numbers = true)]
     pub dropout: Option<DropoutRates>,
-    /// First weights: he, xavier or normal:S (standard deviation S) [default: the recipe's]
+    /// First weights: he, data (then fitted to the first batch), xavier or normal:S (standard deviation S) [default: the recipe's]
     #[arg(long, value_parser = str::parse::<Init>)]
     pub init: Option<Init>,
     /// gcn-zca (the paper's), mean-std or none [default: the recipe's]

@@ -19,12 +19,14 @@ pub enum Init {
     Xavier,
     /// `normal:S`: normal with standard deviation S.
     Normal(f32),
+    /// `data`: as `he`, then each channel is brought to mean 0 and deviation 1 over the first batch of a training.
+    Data,
 }
 
 /// A way to initialize that is not known.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error(
-    "unknown initialization \"{0}\"; expected he, xavier or normal:S with S above 0, such as normal:0.05"
+    "unknown initialization \"{0}\"; expected he, data, xavier or normal:S with S above 0, such as normal:0.05"
 )]
 pub struct InitError(String);
 
@@ -34,6 +36,7 @@ impl FromStr for Init {
     fn from_str(text: &str) -> Result<Self, InitError> {
         match text {
             "he" => Ok(Self::He),
+            "data" => Ok(Self::Data),
             "xavier" => Ok(Self::Xavier),
             _ => text
                 .strip_prefix("normal:")
@@ -49,6 +52,7 @@ impl fmt::Display for Init {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::He => f.write_str("he"),
+            Self::Data => f.write_str("data"),
             Self::Xavier => f.write_str("xavier"),
             Self::Normal(deviation) => write!(f, "normal:{deviation}"),
         }
@@ -66,7 +70,9 @@ impl Init {
     ) {
         let slope = if let Activation::LeakyRelu { slope } = activation { f64::from(slope) } else { 0.0 };
         match self {
-            Self::He => fill_normal((2.0 / ((1.0 + slope * slope) * inputs as f64)).sqrt(), numbers, weights),
+            Self::He | Self::Data => {
+                fill_normal((2.0 / ((1.0 + slope * slope) * inputs as f64)).sqrt(), numbers, weights)
+            }
             Self::Normal(deviation) => fill_normal(f64::from(deviation), numbers, weights),
             Self::Xavier => {
                 let limit = (3.0 / inputs as f64).sqrt() as f32;
@@ -119,7 +125,10 @@ mod tests {
     #[test]
     fn other_words_are_refused() {
         for text in ["", "xaviar", "normal", "normal:", "normal:0", "normal:-1", "normal:nan", "normal:inf"] {
-            assert!(text.parse::<Init>().unwrap_err().to_string().contains("expected he, xavier"), "{text}");
+            assert!(
+                text.parse::<Init>().unwrap_err().to_string().contains("expected he, data, xavier"),
+                "{text}"
+            );
         }
     }
 }

@@ -123,7 +123,7 @@ mod tests {
     use crate::train::{Decay, Schedule};
 
     fn cycle() -> Recipe {
-        let schedule = Schedule::OneCycle { warm_up: 0.2, decay: Decay::Linear, floor: 0.0 };
+        let schedule = Schedule::OneCycle { warm_up: 0.2, decay: Decay::Linear, floor: 0.0, gentle_steps: 0 };
         Recipe { learning_rate: 1.0, schedule, ..Recipe::quick() }
     }
 

@@ -18,6 +18,7 @@ mod progress;
 mod recipe;
 mod schedule;
 mod session;
+mod standardize;
 mod summary;
 mod task;
 mod timing;

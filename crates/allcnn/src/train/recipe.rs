@@ -87,7 +87,12 @@ impl Recipe {
             augment: Augment::FlipShift { max_shift: MAX_SHIFT },
             precision: Precision::F32,
             seed: 0,
-            schedule: Schedule::OneCycle { warm_up: 0.15, decay: Decay::Linear, floor: 0.0 },
+            schedule: Schedule::OneCycle {
+                warm_up: 0.15,
+                decay: Decay::Linear,
+                floor: 0.0,
+                gentle_steps: 250,
+            },
             table1_dropout: Some(DropoutRates { input: 0.0, others: 0.2 }),
             dropout: None,
         }

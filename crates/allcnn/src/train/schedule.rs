@@ -19,6 +19,9 @@ pub enum Schedule {
         of: u32,
     },
     /// Rises linearly over the first `warm_up` share of the steps, then falls to `floor`.
+    ///
+    /// A network's first steps bear no high rate, however short the training is. So it rises by 1 / `gentle_steps` a step at
+    /// most: where the share is too short for that it rises over up to half of all steps, and no further than they allow.
     OneCycle {
         /// The share of the training that the rise takes, in [0, 1).
         warm_up: f64,
@@ -27,6 +30,9 @@ pub enum Schedule {
         /// The factor that the end tends to, in [0, 1].
         #[serde(default)]
         floor: f64,
+        /// The fewest steps in which it rises to 1; 0 for any.
+        #[serde(default)]
+        gentle_steps: u32,
     },
 }
 
@@ -54,18 +60,19 @@ impl Schedule {
                 let count = milestones.iter().filter(|&&epoch| passed(epoch)).count();
                 factor.powi(count as i32)
             }
-            Schedule::OneCycle { warm_up, decay, floor } => {
-                let (step, total) = (step as f64, total as f64);
-                let peak = warm_up * total;
+            Schedule::OneCycle { warm_up, decay, floor, gentle_steps } => {
+                let (step, total, gentle) = (step as f64, total as f64, f64::from(*gentle_steps));
+                let peak = (warm_up * total).max(gentle.min(total / 2.0));
+                let highest = if peak < gentle { peak / gentle } else { 1.0 };
                 if step + 1.0 < peak {
-                    return (step + 1.0) / peak;
+                    return highest * (step + 1.0) / peak;
                 }
                 let gone = ((step - peak).max(0.0) / (total - peak).max(1.0)).min(1.0);
                 let left = match decay {
                     Decay::Linear => 1.0 - gone,
                     Decay::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * gone).cos()),
                 };
-                floor + (1.0 - floor) * left
+                highest * (floor + (1.0 - floor) * left)
             }
         }
     }
@@ -126,7 +133,7 @@ mod tests {
 
     #[test]
     fn one_cycle_rises_to_1_and_falls_to_nearly_0() {
-        let cycle = |decay, floor| Schedule::OneCycle { warm_up: 0.2, decay, floor };
+        let cycle = |decay, floor| Schedule::OneCycle { warm_up: 0.2, decay, floor, gentle_steps: 0 };
         let linear = cycle(Decay::Linear, 0.0);
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} is not {b}");
         near(linear.factor(0, 100), 0.05);
@@ -141,13 +148,32 @@ mod tests {
     }
 
     #[test]
+    fn a_short_training_rises_gently() {
+        let gentle = Schedule::OneCycle { warm_up: 0.1, decay: Decay::Linear, floor: 0.0, gentle_steps: 100 };
+        let rates = |total| (0..total).map(|step| gentle.factor(step, total)).collect::<Vec<_>>();
+        let highest = |total| rates(total).into_iter().fold(0.0, f64::max);
+        let steepest = |total| rates(total).windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
+        for (total, expected) in [(2000, 1.0), (500, 1.0), (200, 1.0), (100, 0.5), (20, 0.1)] {
+            assert!((highest(total) - expected).abs() < 1e-9, "{} of {total} steps", highest(total));
+            assert!(steepest(total) < 0.01 + 1e-9, "{} of {total} steps", steepest(total));
+        }
+        let plain = Schedule::OneCycle { warm_up: 0.1, decay: Decay::Linear, floor: 0.0, gentle_steps: 0 };
+        assert!(
+            (0..2000).all(|step| gentle.factor(step, 2000) == plain.factor(step, 2000)),
+            "long ones stay"
+        );
+    }
+
+    #[test]
     fn every_factor_lies_above_0_and_at_most_at_1_however_short_the_training() {
         for total in 1..40 {
             for decay in [Decay::Linear, Decay::Cosine] {
-                let cycle = Schedule::OneCycle { warm_up: 0.15, decay, floor: 0.0 };
-                for step in 0..total {
-                    let factor = cycle.factor(step, total);
-                    assert!(factor > 0.0 && factor <= 1.0, "{factor} at {step} of {total}");
+                for gentle_steps in [0, 10, 100] {
+                    let cycle = Schedule::OneCycle { warm_up: 0.15, decay, floor: 0.0, gentle_steps };
+                    for step in 0..total {
+                        let factor = cycle.factor(step, total);
+                        assert!(factor > 0.0 && factor <= 1.0, "{factor} at {step} of {total}");
+                    }
                 }
             }
         }
@@ -157,7 +183,7 @@ mod tests {
     fn wrong_numbers_are_named() {
         let late = Schedule::Steps { factor: 0.1, milestones: vec![10], of: 10 };
         assert!(late.fault().unwrap().contains("below schedule.of = 10"));
-        let long = Schedule::OneCycle { warm_up: 1.0, decay: Decay::Linear, floor: 0.0 };
+        let long = Schedule::OneCycle { warm_up: 1.0, decay: Decay::Linear, floor: 0.0, gentle_steps: 0 };
         assert!(long.fault().unwrap().contains("warm_up is 1"));
         assert_eq!(paper().fault(), None);
     }

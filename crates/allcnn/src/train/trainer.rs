@@ -12,10 +12,12 @@ use super::clock::Clock;
 use super::figures::Unread;
 use super::health::Watch;
 use super::lengthen::{Lengthening, Pace};
+use super::standardize::standardize;
 use super::timing::{Phase, Stopwatch};
 use super::{Checkpoint, Cost, End, EpochRow, Error, Event, Limits, Observer, Outcome, Progress, Task};
 use crate::evaluate::{Scores, TestSet, Views, score};
 use crate::known_images;
+use crate::net::Init;
 use crate::parameters::{Kind, Parameters, Tensor};
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::run::RunFolder;
@@ -61,7 +63,12 @@ impl<'a, D: Device> Trainer<'a, D> {
         let classes = network.classes();
         let rows = recipe.batch.min(task.train.len()).div_ceil(collective.size());
         let plan = Plan::new(device, network, rows, PlanPurpose::Training)?;
-        let parameters = Parameters::initialize(device, network, recipe.init, recipe.seed)?;
+        let mut parameters = Parameters::initialize(device, network, recipe.init, recipe.seed)?;
+        let first = order(task.train.len(), recipe.seed, 0);
+        if recipe.init == Init::Data {
+            let batch = &first[step_images(first.len(), recipe.batch, 0)];
+            standardize(device, network, &mut parameters, task.train, batch)?;
+        }
         let images = task.train.keep_on(device, look(recipe, 0))?;
         let image_len = task.train.geometry().len();
         let (total_steps, epoch_steps) = recipe.steps(task.train.len());
@@ -77,7 +84,7 @@ impl<'a, D: Device> Trainer<'a, D> {
             images,
             choosing: TestSet::new(device, task.choosing().1)?,
             unread: Unread::new(device, rows, classes)?,
-            order: (0, order(task.train.len(), recipe.seed, 0)),
+            order: (0, first),
             progress: Progress { total_steps, epoch_steps, ..Progress::default() },
             watch: Watch::new(classes, recipe, total_steps),
             pace: Pace::of(recipe),
