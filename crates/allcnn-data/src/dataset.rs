@@ -204,6 +204,13 @@ pub enum Kind {
     Npz,
 }
 
+impl Kind {
+    /// Whether all pictures of the form have one size, its own.
+    pub(crate) fn has_own_size(self) -> bool {
+        matches!(self, Kind::Shapes | Kind::CifarBinary | Kind::CifarPython)
+    }
+}
+
 /// A file that was left out, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Skipped {
