@@ -84,8 +84,8 @@ impl Framing {
         let fits = (least..=MAX_SIDE as usize).contains(&side);
         (!fits).then(|| {
             format!(
-                "pictures scaled to {side} pixels a side; expected {least} to {MAX_SIDE}, for the network's input of \
-                 {height}x{width} is cut from them"
+                "{side} pixels a side; expected {least} to {MAX_SIDE}, for the network's input of {height}x{width} is cut \
+                 from the scaled picture"
             )
         })
     }
