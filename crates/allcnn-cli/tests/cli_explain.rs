@@ -165,7 +165,7 @@ fn many_pictures_are_laid_out_on_pages() {
     }
     let words = explain(folder.path(), &["many", "--out", "sheet.png"]);
     assert!(
-        words.stdout.ends_with("pictures sheet.png, sheet-2.png: 2 pages of at most 2200x3300 pixels\n"),
+        words.stdout.ends_with("pictures sheet.png to sheet-2.png: 2 pages of at most 2200x3300 pixels\n"),
         "{words:?}"
     );
     explain(folder.path(), &["a.png", "b.png"]).done();

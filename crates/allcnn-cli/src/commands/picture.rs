@@ -74,16 +74,12 @@ impl Pages {
         match self.0.as_slice() {
             [] => String::new(),
             [only] => format!("picture  {}\n", only.path.shown()),
-            [first, second, .., last] | [first, second @ last] => {
-                let rest =
-                    if self.0.len() > 2 { format!(", ... {}", last.path.shown()) } else { String::new() };
-                format!(
-                    "pictures {}, {}{rest}: {} pages of at most {PAGE_WIDTH}x{PAGE_HEIGHT} pixels\n",
-                    first.path.shown(),
-                    second.path.shown(),
-                    self.0.len()
-                )
-            }
+            [first, .., last] => format!(
+                "pictures {} to {}: {} pages of at most {PAGE_WIDTH}x{PAGE_HEIGHT} pixels\n",
+                first.path.shown(),
+                last.path.shown(),
+                self.0.len()
+            ),
         }
     }
 }
