@@ -8,7 +8,7 @@ use allcnn::run::RunFolder;
 use allcnn::shown::{PathText, escaped};
 use allcnn::visualise::render::Shading;
 use allcnn::visualise::{
-    Coloring, Entry, Explained, FileExplainer, Place, Request, Unit, View, plate, what_is_shown,
+    Coloring, Entry, Explained, FileExplainer, Place, Request, Unit, Unread, View, plate, what_is_shown,
 };
 use allcnn_device::Device;
 use anyhow::Context;
@@ -68,14 +68,14 @@ fn explain<D: Device>(
         let views = explained.iter().flat_map(|explained| explained.units.iter().flatten());
         show(arguments, &entries, &what_is_shown(&explainer, views), pages.as_ref())?;
     }
-    let unread = entries.iter().any(|entry| matches!(entry, Entry::Unread { .. }));
+    let unread = entries.iter().any(|entry| matches!(entry, Entry::Unread(_)));
     Ok(if unread { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS })
 }
 
 /// What is told of each file, with the picture that shows it.
 fn entries<D: Device>(
     explainer: &FileExplainer<'_, D>,
-    answers: &[Result<Explained, Entry>],
+    answers: &[Result<Explained, Unread>],
     pages: Option<&Pages>,
 ) -> Vec<Entry> {
     let (mut entries, mut tile) = (vec![], 0);
@@ -90,7 +90,7 @@ fn entries<D: Device>(
                 let pictures: Vec<String> = explained.units.iter().filter_map(picture).collect();
                 entries.extend(explainer.entries(explained, &pictures));
             }
-            Err(unread) => entries.push(unread.clone()),
+            Err(unread) => entries.push(Entry::Unread(unread.clone())),
         }
     }
     entries
@@ -187,7 +187,7 @@ fn show(
                 }
                 last = Some(line);
             }
-            Entry::Unread { file, error } => {
+            Entry::Unread(Unread { file, error }) => {
                 streams::message(&format!("cannot read {}: {error}", escaped(file)))
             }
         }

@@ -96,12 +96,16 @@ pub enum Entry {
         picture: Option<String>,
     },
     /// A file that cannot be read as an image.
-    Unread {
-        /// The file.
-        file: String,
-        /// Why.
-        error: String,
-    },
+    Unread(Unread),
+}
+
+/// A file that cannot be read as an image.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Unread {
+    /// The file.
+    pub file: String,
+    /// Why.
+    pub error: String,
 }
 
 /// The explanations of one unit in one image.
@@ -230,15 +234,15 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     ///
     /// # Errors
     /// A failure of the device.
-    pub fn explain(&mut self, files: &[PathBuf]) -> Result<Vec<Result<Explained, Entry>>, Error> {
+    pub fn explain(&mut self, files: &[PathBuf]) -> Result<Vec<Result<Explained, Unread>>, Error> {
         let read = |path: &PathBuf| {
             let file = path.text();
             match picture(path, self.transform.pictures(), self.framing) {
                 Ok(pixels) => Ok((file, pixels)),
-                Err(error) => Err(Entry::Unread { file, error }),
+                Err(error) => Err(Unread { file, error }),
             }
         };
-        let read: Vec<Result<(String, Vec<u8>), Entry>> = files.par_iter().map(read).collect();
+        let read: Vec<Result<(String, Vec<u8>), Unread>> = files.par_iter().map(read).collect();
         let readable = read.iter().flatten().cloned().collect();
         let mut explained = self.explain_pictures(readable)?.into_iter();
         let answer = |read| match read {

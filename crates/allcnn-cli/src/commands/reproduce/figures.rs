@@ -8,7 +8,7 @@ use allcnn::run::RunFolder;
 use allcnn::shown::{PathText, escaped};
 use allcnn::visualise::render::{Shading, Sheet};
 use allcnn::visualise::{
-    Coloring, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, Request, plate,
+    Coloring, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, Request, Unread, plate,
 };
 use allcnn_device::Device;
 use anyhow::{Context, anyhow};
@@ -149,14 +149,7 @@ fn given_images(
     let answers = explainer.explain(&files)?.into_iter();
     answers
         .map(|answer| {
-            answer.map_err(|entry| match entry {
-                allcnn::visualise::Entry::Unread { file, error } => {
-                    anyhow!("cannot read {}: {error}", escaped(&file))
-                }
-                allcnn::visualise::Entry::Explained { file, .. } => {
-                    anyhow!("cannot explain {}", escaped(&file))
-                }
-            })
+            answer.map_err(|Unread { file, error }| anyhow!("cannot read {}: {error}", escaped(&file)))
         })
         .collect()
 }
