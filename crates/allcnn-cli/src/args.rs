@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use allcnn::augment::Augment;
 use allcnn::data::{Holdout, Labels};
-use allcnn::examine::Split;
+use allcnn::examine::{Split, Which};
 use allcnn::net::Init;
 use allcnn::preprocess::Method;
 use allcnn::train::DropoutRates;
@@ -95,7 +95,7 @@ pub enum Command {
   allcnn explain runs/NAME cat.jpg                           what speaks for the most probable class
   allcnn explain runs/NAME cat.jpg --method all              the paper's three methods side by side
   allcnn explain runs/NAME photos/ --layer conv6 --top 3     the three most active units of a layer
-  allcnn explain runs/NAME cat.jpg --unit 5 --map overlay    what speaks for class 5, laid over the picture
+  allcnn explain runs/NAME cat.jpg --unit dog --map overlay  what speaks for the class dog, laid over the picture
   allcnn explain runs/NAME cat.jpg --method all --switches   with pooling + switches beside, as Figures 4 and 5
   allcnn explain runs/NAME cat.jpg --randomize-from conv7    is it the weights that make the picture?
   allcnn explain runs/NAME cat.jpg --npy maps.npy --json     raw values for programs",
@@ -361,6 +361,15 @@ pub enum CheckpointChoice {
     Last,
 }
 
+impl From<CheckpointChoice> for Which {
+    fn from(choice: CheckpointChoice) -> Self {
+        match choice {
+            CheckpointChoice::Best => Which::Best,
+            CheckpointChoice::Last => Which::Last,
+        }
+    }
+}
+
 /// `allcnn eval`.
 #[derive(Debug, Args)]
 pub struct EvalArgs {
@@ -400,6 +409,9 @@ pub struct PredictArgs {
     /// Classes to name for each picture
     #[arg(long, value_name = "K", default_value = "1", value_parser = count::<usize>(1_000_000))]
     pub top: usize,
+    /// Which weights of the run
+    #[arg(long, value_enum, default_value = "best")]
+    pub checkpoint: CheckpointChoice,
     /// Print one JSON document instead of a table
     #[arg(long)]
     pub json: bool,

@@ -65,6 +65,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
     matches!(network, Some(net::Error::UnknownModel { .. }))
         || matches!(training, Some(train::Error::NoSplit(_)))
         || matches!(sweep, Some(sweep::Error::Choice(_)))
+        || matches!(import, Some(import::Error::Frame(_)))
         || error.is::<UnknownRecipe>()
         || error.is::<WrongUsage>()
         || error.downcast_ref::<visualise::Error>().is_some_and(visualise::Error::is_usage)

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use allcnn::data::Framing;
 use allcnn::import::{Scaling, ScalingError};
-use allcnn::visualise::{Place, Unit};
+use allcnn::visualise::Place;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
 /// Where the work runs.
@@ -85,12 +86,28 @@ fn real(text: &str) -> Option<f32> {
     text.parse().ok().filter(|number: &f32| number.is_finite())
 }
 
-/// A unit of a layer: a channel, or `max`.
-pub fn unit(text: &str) -> Result<Unit, String> {
-    if text == "max" {
-        return Ok(Unit::STRONGEST);
+/// A unit of a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnitChoice {
+    /// The most active one.
+    Strongest,
+    /// A channel.
+    Number(usize),
+    /// That which stands for a class.
+    Class(String),
+}
+
+/// A unit of a layer: a channel, `max`, or the name of a class.
+pub fn unit(text: &str) -> Result<UnitChoice, String> {
+    let is_number = text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit());
+    match text {
+        "max" => Ok(UnitChoice::Strongest),
+        _ if !is_number => Ok(UnitChoice::Class(text.to_owned())),
+        _ => text
+            .parse()
+            .map(UnitChoice::Number)
+            .map_err(|_| "expected a whole number from 0, max, or the name of a class".to_owned()),
     }
-    text.parse().map(Unit::Channel).map_err(|_| "expected a whole number from 0, or max".to_owned())
 }
 
 /// A place in a channel: row and column.
@@ -130,6 +147,15 @@ pub fn image_size(text: &str) -> Result<(usize, usize), String> {
     text.split_once('x')
         .and_then(|(height, width)| Some((side(height)?, side(width)?)))
         .ok_or_else(|| "expected height and width in pixels, such as 64x64".to_owned())
+}
+
+/// How imported weights take pictures: `whole`, or the pixels of the shorter side from whose middle the input is cut.
+pub fn framing(text: &str) -> Result<Framing, String> {
+    match (text, text.parse()) {
+        ("whole", _) => Ok(Framing::Whole),
+        (_, Ok(side)) if side > 0 => Ok(Framing::ShorterSide(side)),
+        _ => Err("expected a number of pixels, such as 256, or whole".to_owned()),
+    }
 }
 
 /// A length of time: seconds alone, or whole numbers with the units `h`, `m` and `s`, as in `90s`, `30m` or `1h30m`.
@@ -184,9 +210,17 @@ mod tests {
     }
 
     #[test]
+    fn framings_are_whole_or_a_number_of_pixels() {
+        assert_eq!(framing("whole"), Ok(Framing::Whole));
+        assert_eq!(framing("256"), Ok(Framing::ShorterSide(256)));
+        assert!(["", "0", "-1", "256x256", "middle"].iter().all(|text| framing(text).is_err()));
+    }
+
+    #[test]
     fn units_and_places() {
-        assert_eq!((unit("max"), unit("7")), (Ok(Unit::STRONGEST), Ok(Unit::Channel(7))));
-        assert!(["", "-1", "most", "1.5"].iter().all(|text| unit(text).is_err()));
+        assert_eq!((unit("max"), unit("7")), (Ok(UnitChoice::Strongest), Ok(UnitChoice::Number(7))));
+        assert_eq!(unit("7 cats"), Ok(UnitChoice::Class("7 cats".into())));
+        assert!(["", "-1", "99999999999999999999"].iter().all(|text| unit(text).is_err()));
         assert_eq!(place("4,7"), Ok(Place::At { row: 4, column: 7 }));
         assert!(["", "4", "4,", "-1,2", "4x7"].iter().all(|text| place(text).is_err()));
     }

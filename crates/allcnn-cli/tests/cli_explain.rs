@@ -67,7 +67,7 @@ fn each_method_gives_a_picture_and_its_own_values() {
     let methods: Vec<Value> = entries(&told).iter().map(|entry| entry["method"].clone()).collect();
     assert_eq!(methods, ["backprop", "deconvnet", "guided", "backprop", "deconvnet", "guided"]);
     let (one, three) = (size(&at("one.png")), size(&at("explain.png")));
-    assert!(three.0 > one.0 + 2 * 192 && three.1 > one.1 + 192, "{one:?} {three:?}");
+    assert!(three.0 > 4 * 192 && three.0 > one.0 + 192 && three.1 > one.1 + 192, "{one:?} {three:?}");
 }
 
 #[test]
@@ -94,6 +94,83 @@ fn the_json_document_names_what_was_explained() {
     assert_eq!(["unit", "row", "column"].map(|key| entry[key].as_u64()), [Some(5), Some(3), Some(9)]);
     let softmax = entries(&explain(folder.path(), &["a.png", "--layer", "softmax", "--json"]).done());
     assert_eq!(softmax[0]["activation"], softmax[0]["probability"]);
+}
+
+#[test]
+fn a_class_is_explained_by_its_name() {
+    let folder = trained();
+    let map = |unit: &str| {
+        let told = explain(folder.path(), &["b.png", "--unit", unit, "--npy", "m.npy", "--json"]).done();
+        (entries(&told)[0].clone(), npy(&folder.path().join("m.npy")).1)
+    };
+    let (named, numbered) = (map("ring"), map("3"));
+    assert_eq!(named.0["class"], "ring");
+    let number = named.0["unit"].as_u64().unwrap();
+    assert_eq!(map(&number.to_string()), named);
+    assert!(number == 3 || numbered != named);
+    let words = explain(folder.path(), &["b.png", "--unit", "ring"]).done().stdout;
+    let sentence = "what speaks for the class ring, from its unit in layer global_pool\n";
+    assert!(words.starts_with(sentence), "{words}");
+    let words =
+        explain(folder.path(), &["b.png", "--layer", "conv1", "--randomize-from", "conv2"]).done().stdout;
+    let sentence = "what the units of layer conv1 look at, weights random from conv2 up\n";
+    assert!(words.starts_with(sentence), "{words}");
+}
+
+#[test]
+fn the_json_document_names_run_weights_and_picture() {
+    let folder = trained();
+    let run = folder.path().join("run");
+    let told =
+        |more: &[&str]| entries(&explain(folder.path(), &[&["a.png", "--json"], more].concat()).done());
+    let entry = &told(&[])[0];
+    let of = |key: &str| entry[key].clone();
+    assert_eq!(
+        (of("run"), of("checkpoint"), of("picture")),
+        ("run".into(), "best".into(), "explain.png".into())
+    );
+    assert_eq!(of("randomized_from"), Value::Null);
+    assert_eq!(told(&["--randomize-from", "conv2"])[0]["randomized_from"], "conv2");
+    assert_eq!(told(&["--checkpoint", "last"])[0]["checkpoint"], "last");
+    // It is the weights of that file that speak.
+    fs::write(run.join("best.safetensors"), "broken").unwrap();
+    told(&["--checkpoint", "last"]);
+    explain(folder.path(), &["a.png"]).fails(1, &["best.safetensors"]);
+    for command in [&["predict", "run", "a.png"][..], &["features", "run", "--layer", "conv1"]] {
+        allcnn(folder.path(), command).fails(1, &["best.safetensors"]);
+        allcnn(folder.path(), &[command, &["--checkpoint", "last"]].concat()).done();
+    }
+    fs::remove_file(run.join("best.safetensors")).unwrap();
+    assert_eq!(told(&[])[0]["checkpoint"], "last", "there is no other");
+}
+
+#[test]
+fn many_pictures_are_laid_out_on_pages() {
+    let folder = trained();
+    let many = folder.path().join("many");
+    fs::create_dir(&many).unwrap();
+    for number in 0..70 {
+        picture([number * 3, 90, 30], number).save(many.join(format!("{number:02}.png"))).unwrap();
+    }
+    fs::write(many.join("33.png"), "no picture").unwrap();
+    let told = explain(folder.path(), &["many", "--json", "--out", "sheet.png"]);
+    assert_eq!(told.code, Some(1), "one cannot be read: {told:?}");
+    let told = entries(&told);
+    let page = |place: usize| told[place]["picture"].as_str().unwrap().to_owned();
+    assert_eq!((told.len(), page(0), page(69)), (70, "sheet.png".into(), "sheet-2.png".into()));
+    assert!(told[33].get("picture").is_none(), "{}", told[33]);
+    for name in ["sheet.png", "sheet-2.png"] {
+        let (width, height) = size(&folder.path().join(name));
+        assert!(width <= 2200 && height <= 3300, "{width}x{height}");
+    }
+    let words = explain(folder.path(), &["many", "--out", "sheet.png"]);
+    assert!(
+        words.stdout.ends_with("pictures sheet.png to sheet-2.png: 2 pages of at most 2200x3300 pixels\n"),
+        "{words:?}"
+    );
+    explain(folder.path(), &["a.png", "b.png"]).done();
+    let (width, height) = size(&folder.path().join("explain.png"));
+    assert!(height > width, "two stand below each other: {width}x{height}");
 }
 
 #[test]
@@ -163,7 +240,12 @@ fn what_the_network_lacks_is_wrong_usage() {
     refused(&["--unit", "10"], &["global_pool has no unit 10", "0 to 9", "max"]);
     refused(&["--layer", "conv1", "--unit", "8"], &["conv1 has no unit 8", "0 to 7"]);
     refused(&["--layer", "conv1", "--at", "16,0"], &["row 16", "0 to 15"]);
-    refused(&["--unit", "most"], &["'most' for '--unit", "max"]);
+    refused(&["--unit=-1"], &["'-1' for '--unit", "max"]);
+    refused(&["--unit", "most"], &["no class \"most\"", "expected one of its classes: ", "ring"]);
+    refused(&["--unit", "rings"], &["no class \"rings\"; did you mean \"ring\"?"]);
+    let not_there = ["units of conv1 stand for no classes", "0 to 7", "conv3, global_pool, softmax"];
+    refused(&["--layer", "conv1", "--unit", "ring"], &not_there);
+    refused(&["--unit", "ring", "--top", "2"], &["--unit ring with --top 2"]);
     refused(&["--at", "3"], &["'3' for '--at", "4,7"]);
     refused(&["--method", "lime"], &["lime", "guided"]);
     refused(&["--top", "0"], &["'0' for '--top", "from 1 to"]);
@@ -218,7 +300,13 @@ fn outputs_that_cannot_be_written_are_told() {
     explain(folder.path(), &["a.png", "--out", "picture.jpg"]).fails(2, &["picture.jpg", ".png"]);
     explain(folder.path(), &["a.png", "--npy", "maps.bin"]).fails(2, &["maps.bin", ".npy"]);
     explain(folder.path(), &["a.png", "--out", "none/x.png"])
-        .fails(1, &["cannot write the picture none/x.png"]);
+        .fails(1, &["cannot write none/x.png: the folder none does not exist"]);
+    explain(folder.path(), &["a.png", "--npy", "a.png/x.npy"])
+        .fails(1, &["cannot write a.png/x.npy: a.png is no folder"]);
+    fs::create_dir(folder.path().join("full.png")).unwrap();
+    let full = explain(folder.path(), &["a.png", "--out", "full.png"]);
+    full.fails(1, &["cannot write the picture full.png"]);
+    assert!(!full.stderr.contains(".writing"), "{full:?}");
     explain(folder.path(), &["a.png", "--unit", "1", "--top", "2"]).fails(2, &["--unit 1 with --top 2"]);
     let help = allcnn(folder.path(), &["explain", "--help"]).done().stdout;
     assert!(help.find("Examples:").unwrap() < help.find("Usage:").unwrap(), "examples first");

@@ -37,7 +37,8 @@ fn the_patches_of_each_filter_are_listed_and_shown() {
     assert_eq!(list(&told).len(), 8);
     let mut found = 0;
     for (number, filter) in list(&told).iter().enumerate() {
-        assert_eq!(keys(filter), ["filter", "patches"]);
+        assert_eq!(keys(filter), ["checkpoint", "filter", "layer", "patches", "picture", "run"]);
+        assert_eq!((&filter["layer"], &filter["picture"]), (&"conv2".into(), &"features.png".into()));
         assert_eq!(filter["filter"], number);
         let patches = list(&filter["patches"]);
         let activations: Vec<f64> =
@@ -80,6 +81,10 @@ fn filters_of_the_last_layer_are_classes_and_other_images_may_be_scanned() {
     ];
     let table = features(folder.path(), &flags).done();
     assert!(table.stdout.contains("s.png") && table.stdout.lines().count() >= 4, "{table:?}");
+    assert!(table.stdout.contains("0 (blue)") && table.stdout.contains("1 (red)"), "{table:?}");
+    assert!(!table.stderr.contains("training"), "it matters to a training only: {table:?}");
+    let drawn = features(folder.path(), &["--layer", "conv3", "--without-image"]).done();
+    assert!(drawn.stdout.starts_with("2 filters: 0 (blue), 1 (red)\npicture  features.png"), "{drawn:?}");
     let flags = ["--layer", "conv3", "--filters", "1..2", "--json"];
     let told = features(folder.path(), &flags).done().json();
     assert_eq!((list(&told).len(), &told[0]["class"]), (1, &Value::from("red")));
@@ -91,7 +96,8 @@ fn single_units_draw_without_an_image() {
     let flags = ["--layer", "conv1", "--without-image", "--out", "drawn.png", "--json"];
     let told = features(folder.path(), &flags).done().json();
     assert_eq!(list(&told).len(), 8);
-    assert_eq!((keys(&told[3]), &told[3]["filter"]), (vec!["columns", "filter", "rows"], &Value::from(3)));
+    let known = ["checkpoint", "columns", "filter", "layer", "picture", "rows", "run"];
+    assert_eq!((keys(&told[3]), &told[3]["filter"]), (known.to_vec(), &Value::from(3)));
     assert_eq!(told[0]["rows"], serde_json::json!([15, 18]));
     assert!(size(&folder.path().join("drawn.png")).0 > 8 * 64);
     let with_both = ["--layer", "conv1", "--without-image", "--data", "shapes"];
@@ -103,12 +109,19 @@ fn what_the_network_lacks_is_refused() {
     let folder = trained();
     let refused = |more: &[&str], code, parts: &[&str]| features(folder.path(), more).fails(code, parts);
     refused(&["--layer", "conv9"], 2, &["tiny has no layer \"conv9\"", "conv1, conv2, conv3, global_pool"]);
+    refused(
+        &["--layer", "softmax"],
+        2,
+        &["softmax has no filters", "what global_pool gives", "conv1, conv2"],
+    );
+    refused(&["--layer", "conv1", "--checkpoint", "worst"], 2, &["worst", "best", "last"]);
     refused(&["--layer", "conv1", "--filters", "6..9"], 2, &["conv1 has filters 0..8", "given 6..9"]);
     refused(&["--layer", "conv1", "--filters", "8"], 2, &["conv1 has filters 0..8", "given 8..9"]);
     refused(&["--layer", "conv1", "--filters", "3..1"], 2, &["3..1", "expected A..B"]);
     refused(&["--layer", "conv1", "--patches", "0"], 2, &["whole number from 1 to 100"]);
     refused(&["--layer", "conv1", "--out", "x.jpg"], 2, &["x.jpg", "ends in .png"]);
-    refused(&["--layer", "conv1", "--out", "no/such/x.png"], 1, &["cannot write the picture no/such/x.png"]);
+    let missing = ["cannot write no/such/x.png: the folder no/such does not exist"];
+    refused(&["--layer", "conv1", "--out", "no/such/x.png"], 1, &missing);
     refused(&["--layer", "conv1", "--data", "none"], 1, &["no data at 'none'"]);
     refused(&[], 2, &["--layer"]);
     allcnn(folder.path(), &["features", "pictures", "--layer", "conv1"]).fails(1, &["no run folder"]);
@@ -126,6 +139,27 @@ fn a_run_without_weights_or_with_weights_for_other_pictures_is_refused() {
         fs::remove_file(at(name)).unwrap();
     }
     features(folder.path(), &["--layer", "conv1"]).fails(1, &["cannot read", "last.safetensors"]);
+}
+
+#[test]
+fn many_filters_are_shown_on_several_pages() {
+    let folder = workspace();
+    let network = support::TINY_NETWORK.replacen("conv = 8", "conv = 320", 1);
+    fs::write(folder.path().join("tiny.toml"), network).unwrap();
+    image_folder(folder.path(), 4);
+    allcnn(folder.path(), &train_arguments("run", &["--data", "pictures", "--epochs", "1"])).done();
+    let flags = ["--layer", "conv1", "--patches", "9", "--method", "all", "--json"];
+    let told = features(folder.path(), &flags).done().json();
+    let pictures: Vec<&str> = list(&told).iter().map(|filter| filter["picture"].as_str().unwrap()).collect();
+    let mut pages = pictures.clone();
+    pages.dedup();
+    assert!(pictures.len() == 320 && pages.len() > 2, "{pages:?}");
+    for (place, page) in pages.into_iter().enumerate() {
+        let number = if place == 0 { String::new() } else { format!("-{}", place + 1) };
+        assert_eq!(page, format!("features{number}.png"), "in order, and each once");
+        let (width, height) = size(&folder.path().join(page));
+        assert!(width <= 2200 && height <= 3300, "{page}: {width}x{height}");
+    }
 }
 
 #[test]

@@ -99,8 +99,12 @@ const NUMBERED: [&str; 5] = ["class 0", "class 1", "class 2", "class 3", "class 
 #[test]
 fn a_state_dict_of_torchvision_says_what_pytorch_says() {
     let folder = folder();
-    let told = import(folder.path(), "alexnet-narrow.safetensors", "alexnet.toml", &["--json"]).done().json();
-    assert_eq!(keys(&told), ["classes", "form", "model", "notes", "parameters", "preprocess", "run"]);
+    let flags = ["--json", "--frame", "whole"];
+    let told = import(folder.path(), "alexnet-narrow.safetensors", "alexnet.toml", &flags).done().json();
+    assert_eq!(
+        keys(&told),
+        ["classes", "form", "framing", "model", "notes", "parameters", "preprocess", "run"]
+    );
     assert_eq!((&told["classes"], &told["model"]), (&Value::from(5), &Value::from("alexnet-narrow")));
     assert_says(folder.path(), "96.png", "alexnet", NUMBERED);
 }
@@ -108,7 +112,7 @@ fn a_state_dict_of_torchvision_says_what_pytorch_says() {
 #[test]
 fn a_caffemodel_says_what_pytorch_says_of_bgr_without_the_mean() {
     let folder = folder();
-    let flags = ["--classes-file", "names.txt"];
+    let flags = ["--classes-file", "names.txt", "--frame", "99"];
     let told = import(folder.path(), "caffenet-narrow.caffemodel", "caffenet.toml", &flags).done();
     assert!(told.stdout.contains("caffemodel") && told.stdout.contains("5 classes"), "{told:?}");
     assert_says(folder.path(), "99.png", "caffenet", ["ant", "bee", "cat", "dog", "eel"]);
@@ -154,7 +158,8 @@ fn a_sequential_and_named_convolutions_say_the_same() {
     };
     for bytes in [renamed(in_a_row), renamed(convolution)] {
         fs::write(folder.path().join("other.safetensors"), bytes).unwrap();
-        import(folder.path(), "other.safetensors", "alexnet.toml", &["--preprocess", "imagenet"]).done();
+        let flags = ["--preprocess", "imagenet", "--frame", "whole"];
+        import(folder.path(), "other.safetensors", "alexnet.toml", &flags).done();
         assert_says(folder.path(), "96.png", "alexnet", NUMBERED);
         fs::remove_dir_all(folder.path().join("run")).unwrap();
     }
@@ -175,7 +180,53 @@ fn an_imported_run_serves_every_command_and_has_no_training() {
     allcnn(folder.path(), &["features", "run", "--layer", "conv2"]).fails(1, &["imported", "--data"]);
     allcnn(folder.path(), &["train", "--resume", "run"]).fails(1, &["imported", "no training"]);
     let occupied = import(folder.path(), "alexnet-narrow.safetensors", "alexnet.toml", &[]);
-    occupied.fails(1, &["run already holds a run"]);
+    occupied.fails(1, &["run already holds a run: give another --out"]);
+    assert!(!occupied.stderr.contains("--resume"), "{occupied:?}");
+}
+
+#[test]
+fn an_imported_run_claims_no_training() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    import(folder.path(), "alexnet-narrow.safetensors", "alexnet.toml", &[]).done();
+    let settings = fs::read_to_string(at("run/run.toml")).unwrap();
+    for claim in ["recipe", "epochs =", "learning_rate", "schedule", "batch"] {
+        assert!(!settings.contains(claim), "{claim} in {settings}");
+    }
+    // Earlier versions wrote one; it says as little.
+    let answer = |run: &str| allcnn(folder.path(), &["predict", run, "96.png", "--json"]).done().stdout;
+    let now = answer("run");
+    let trained = fs::read_to_string(fixture("../run-0.1.0/run.toml")).unwrap();
+    let recipe = &trained[trained.find("[recipe]").unwrap()..];
+    let recipe = recipe.split("\n[").take_while(|part| part.contains("recipe") || part.contains("epochs"));
+    let recipe = recipe.collect::<Vec<_>>().join("\n[");
+    fs::write(at("run/run.toml"), format!("{settings}\n{recipe}\n")).unwrap();
+    assert_eq!(answer("run"), now);
+    // A run that was trained has one.
+    fs::write(at("run/run.toml"), settings.replace("imported = ", "# imported = ")).unwrap();
+    allcnn(folder.path(), &["predict", "run", "96.png"]).fails(1, &["run.toml", "no recipe"]);
+}
+
+#[test]
+fn a_checkpoint_of_this_program_keeps_its_names_of_classes() {
+    let folder = folder();
+    fs::write(folder.path().join("tiny.toml"), support::TINY_NETWORK).unwrap();
+    let trained = support::train_arguments("trained", &["--limit", "64", "--epochs", "1", "--quiet"]);
+    allcnn(folder.path(), &trained).done();
+    let picture = support::picture([200, 30, 10], 0);
+    picture.save(folder.path().join("32.png")).unwrap();
+    let best = "trained/best.safetensors";
+    let flags = ["--preprocess", "trained/preprocess.safetensors"];
+    let told = import(folder.path(), best, "tiny.toml", &flags).done();
+    assert!(told.stderr.contains("names of the classes from the file"), "{told:?}");
+    let answer =
+        |run: &str| allcnn(folder.path(), &["predict", run, "32.png", "--top", "10", "--json"]).done();
+    assert_eq!(answer("run").json(), answer("trained").json(), "the same names with the same probabilities");
+    fs::remove_dir_all(folder.path().join("run")).unwrap();
+    let names: String = (0..10).map(|class| format!("kind {class}\n")).collect();
+    fs::write(folder.path().join("names.txt"), names).unwrap();
+    import(folder.path(), best, "tiny.toml", &[&flags[..], &["--classes-file", "names.txt"]].concat()).done();
+    assert!(answer("run").stdout.contains("\"kind 3\""));
 }
 
 #[test]

@@ -13,6 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::{Builder, NamedTempFile};
 
+use crate::names::readable;
+
 /// What the name of a temporary file begins with.
 const PREFIX: &str = ".writing-";
 /// A temporary file without an owner belongs to a process that is at work, or was killed; it writes no longer than this.
@@ -134,12 +136,31 @@ pub fn unnamed_in(folder: &Path, owner: u32) -> io::Result<NamedTempFile> {
     made_in(folder, &format!("{PREFIX}{owner}-"))
 }
 
+/// Refuses a `path` whose folder is not there.
+///
+/// # Errors
+/// `NotFound` or `NotADirectory`, with the folder's name.
+pub fn expect_folder(path: &Path) -> io::Result<()> {
+    let folder = folder_of(path);
+    match fs::metadata(folder) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            format!("{} is no folder", readable(folder.as_os_str())),
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(io::Error::new(
+            error.kind(),
+            format!("the folder {} does not exist", readable(folder.as_os_str())),
+        )),
+        Err(error) => Err(error),
+    }
+}
+
+/// The file is opened here, so that an error does not name the temporary file, of which nobody knows.
 fn made_in(folder: &Path, prefix: &str) -> io::Result<NamedTempFile> {
-    let mut builder = Builder::new();
-    builder.prefix(prefix);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the user's umask
-    builder.tempfile_in(folder)
+    let open = |path: &Path| File::options().read(true).write(true).create_new(true).open(path);
+    let made = Builder::new().prefix(prefix).make_in(folder, open);
+    made.map_err(|error| expect_folder(&folder.join(prefix)).err().unwrap_or(error))
 }
 
 /// Flushes a folder's list of names to the disk. Windows has no such call: there the rename is left to the system.
@@ -211,7 +232,16 @@ mod tests {
     fn a_missing_folder_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("none").join("a.txt");
-        assert_eq!(write_atomically(&missing, b"x").unwrap_err().kind(), io::ErrorKind::NotFound);
+        let error = write_atomically(&missing, b"x").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            error.to_string(),
+            format!("the folder {} does not exist", missing.parent().unwrap().display())
+        );
+        let file = folder.path().join("file");
+        fs::write(&file, "x").unwrap();
+        let error = write_atomically(&file.join("a.txt"), b"x").unwrap_err();
+        assert!(error.to_string().ends_with("file is no folder"), "{error}");
     }
 
     #[cfg(unix)]

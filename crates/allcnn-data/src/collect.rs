@@ -1,8 +1,9 @@
 //! Decodes image files in blocks on all threads and gathers them, in order, in the splits.
 use crate::dataset::{Images, Skipped};
-use crate::decode::{decode, decode_for};
+use crate::decode::decode;
 use crate::error::Error;
-use crate::picture::{Framing, Picture};
+use crate::framing::Framing;
+use crate::picture::Picture;
 use crate::progress::{Progress, Stage};
 use crate::split::SplitName;
 use rayon::prelude::*;
@@ -98,7 +99,7 @@ impl<'p> Collector<'p> {
             .map(|item| {
                 let file = item.file.as_ref().map_err(String::clone)?;
                 let (height, width) = size.unwrap_or_default(); // nothing here can be decoded then
-                let picture = decode_for(file, height, width)?;
+                let picture = framing.decode(file, height, width)?;
                 let differs = (picture.height, picture.width) != (height, width);
                 Ok((framing.apply(picture, height, width)?, differs))
             })

@@ -221,6 +221,11 @@ impl Kind {
             Self::Npz => "arrays of numpy: .npy members, one of pictures and one of labels in each split",
         }
     }
+
+    /// Whether all pictures of the form have one size, its own.
+    pub(crate) fn has_own_size(self) -> bool {
+        matches!(self, Kind::Shapes | Kind::CifarBinary | Kind::CifarPython)
+    }
 }
 
 /// A file that was left out, and why.

@@ -167,7 +167,14 @@ impl Note {
 
     /// Whether it matters only where there is something to be trained.
     pub fn is_of_training(&self) -> bool {
-        matches!(self, Note::TestOnly | Note::OneClass { .. })
+        matches!(
+            self,
+            Note::HoldoutReplacesTest
+                | Note::TestOnly
+                | Note::OneClass { .. }
+                | Note::SharedImages { .. }
+                | Note::UntrainedClasses { .. }
+        )
     }
 
     /// Its name for programs; it never changes.

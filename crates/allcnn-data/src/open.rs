@@ -3,10 +3,11 @@ use crate::dataset::{DataSet, Images, fingerprint};
 use crate::error::Error;
 use crate::fetch::data_folder;
 use crate::formats::{self, Loaded, cifar, shapes};
+use crate::framing::Framing;
 use crate::names::readable;
 use crate::note::Note;
 use crate::options::Options;
-use crate::picture::{Picture, resize};
+use crate::picture::Picture;
 use crate::progress::{Progress, Stage};
 use crate::reading::Reading;
 use crate::source::Source;
@@ -140,9 +141,10 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
         notes.extend(replaced.then_some(Note::HoldoutReplacesTest));
         (train, test) = take([train, test], parts);
     }
-    if let Some((height, width)) = options.size {
-        (train, test) = (resize_all(train, height, width), resize_all(test, height, width));
-        validation = resize_all(validation, height, width);
+    if let Some(size) = options.size {
+        // Of other forms the pictures were framed when they were decoded.
+        let framing = if kind.has_own_size() { options.framing.of_small() } else { Framing::Whole };
+        [train, validation, test] = [train, validation, test].map(|images| frame_all(images, framing, size));
     }
     let fingerprint = fingerprint(&classes, &train, &validation, &test);
     Ok(DataSet { name, classes, train, validation, test, skipped, ignored, notes, fingerprint, kind })
@@ -169,20 +171,21 @@ fn take(mut found: [Images; 2], parts: [Part; 2]) -> (Images, Images) {
     (of(train, chosen_train), of(test, chosen_test))
 }
 
-/// All images in another size.
-fn resize_all(images: Images, height: usize, width: usize) -> Images {
-    if (images.height, images.width) == (height, width) || images.is_empty() {
+/// All images in a size.
+fn frame_all(images: Images, framing: Framing, (height, width): (usize, usize)) -> Images {
+    let (rows, columns) = (images.height, images.width);
+    if images.is_empty() || framing.keeps([rows, columns], [height, width]) {
         return Images { height, width, ..images };
     }
-    let resized: Vec<Vec<u8>> = (0..images.len())
+    let framed: Vec<Vec<u8>> = (0..images.len())
         .into_par_iter()
         .map(|index| {
-            let (rows, columns) = (images.height, images.width);
             let picture = Picture { height: rows, width: columns, pixels: images.image(index).to_vec() };
-            // Both sizes are above 0, which is all that resizing asks for.
-            resize(picture, height, width)
+            // Both sizes are above 0, which is all that framing asks for.
+            framing
+                .apply(picture, height, width)
                 .map_or_else(|_| vec![0; height * width * 3], |picture| picture.pixels)
         })
         .collect();
-    Images { height, width, pixels: resized.concat(), ..images }
+    Images { height, width, pixels: framed.concat(), ..images }
 }

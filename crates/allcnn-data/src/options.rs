@@ -1,5 +1,5 @@
 //! How a data set is read.
-use crate::picture::Framing;
+use crate::framing::Framing;
 use crate::reading::Reading;
 use crate::split::Holdout;
 use serde::{Deserialize, Serialize};

@@ -35,26 +35,6 @@ impl Crop {
     pub const CENTER: Crop = Crop { down: 0.5, right: 0.5 };
 }
 
-/// How much of a picture is kept where it gets another size.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Framing {
-    /// As much as the proportions allow.
-    #[default]
-    Whole,
-    /// The middle of a photograph: 224 pixels where the shortest side has 256 of that size.
-    Middle,
-}
-
-impl Framing {
-    /// The picture in that size; the error says in a few words why it cannot be.
-    pub fn apply(self, picture: Picture, height: usize, width: usize) -> Result<Picture, String> {
-        match self {
-            Framing::Whole => resize(picture, height, width),
-            Framing::Middle => cut(picture, Crop::CENTER, height, width),
-        }
-    }
-}
-
 /// Refuses a size that would take too much memory.
 pub(crate) fn check_size(width: u32, height: u32) -> Result<(), String> {
     if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {

@@ -137,15 +137,15 @@ impl DataRecord {
 
 /// How the run's own data was opened for its training.
 fn as_trained(manifest: &Manifest, geometry: Geometry) -> Result<Options, Error> {
-    let (record, augment) = (&manifest.data, manifest.recipe.augment);
+    let record = &manifest.data;
     Ok(Options {
         size: Some((geometry.height, geometry.width)),
         holdout: record.holdout.as_deref().map(str::parse).transpose()?,
         reading: record.reading.clone(),
         labels: record.labels,
         limit: record.limit,
-        framing: augment.framing(),
-        on_disk: augment == Augment::CropFlip,
+        framing: manifest.framing(),
+        on_disk: manifest.recipe.augment == Augment::CropFlip,
         ..Options::default()
     })
 }

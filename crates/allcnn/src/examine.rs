@@ -22,7 +22,8 @@ pub use crate::split::{NoSplit, Split};
 use crate::train::{Checkpoint, Error, Event, Observer};
 
 /// Which checkpoint of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Which {
     /// The one with the lowest error on the images that chose it.
     #[default]
@@ -32,6 +33,21 @@ pub enum Which {
 }
 
 impl Which {
+    /// The one that is read: where no epoch was measured, the newest stands for the best.
+    pub fn at_hand(self, run: &RunFolder) -> Self {
+        if run.best().exists() { self } else { Self::Last }
+    }
+
+    /// The settings of a run and its checkpoint, which has to be of the run's network.
+    ///
+    /// # Errors
+    /// A missing or damaged file, the weights of another network.
+    pub fn trained(self, run: &RunFolder) -> Result<(Manifest, Checkpoint), Error> {
+        let (manifest, checkpoint) = (run.manifest()?, self.read(run)?);
+        run.expect_own(&manifest, &checkpoint)?;
+        Ok((manifest, checkpoint))
+    }
+
     /// Reads the checkpoint of a run.
     ///
     /// # Errors
@@ -103,9 +119,7 @@ pub fn examine<D: Device>(
     observer: &mut dyn Observer,
     done: &mut dyn FnMut(usize, usize),
 ) -> Result<Option<Examined>, Error> {
-    let manifest = run.manifest()?;
-    let checkpoint = wanted.checkpoint.read(run)?;
-    run.expect_own(&manifest, &checkpoint)?;
+    let (manifest, checkpoint) = wanted.checkpoint.trained(run)?;
     let preprocessor = run.read_preprocessing()?;
     let given = wanted.data.as_deref().map(|place| GivenData { place, reading: &wanted.reading });
     let mut opened = open(given, (run, &manifest), preprocessor.geometry(), false, observer)?;

@@ -6,7 +6,6 @@ use allcnn_device::Device;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::data::decode::decode_for;
 use crate::data::{Framing, open_file};
 use crate::evaluate::{expect_finite, probabilities, ranked};
 use crate::input::InputTransform;
@@ -63,7 +62,7 @@ impl<'d, D: Device> Predictor<'d, D> {
     pub fn new(device: &'d D, run: &RunFolder, checkpoint: Checkpoint, batch: usize) -> Result<Self, Error> {
         let parameters = trained(device, &checkpoint)?;
         let transform = InputTransform::of(run, &checkpoint.network)?;
-        let framing = run.manifest()?.recipe.augment.framing();
+        let framing = run.manifest()?.framing();
         let mut plan = Plan::new(device, &checkpoint.network, batch, PlanPurpose::Inference)?;
         plan.fix_weights(&parameters)?;
         Ok(Self { plan, parameters, transform, framing, classes: checkpoint.classes })
@@ -135,6 +134,6 @@ pub fn trained<D: Device>(device: &D, checkpoint: &Checkpoint) -> Result<Paramet
 pub(crate) fn picture(path: &Path, geometry: Geometry, framing: Framing) -> Result<Vec<u8>, String> {
     let Geometry { height, width, .. } = geometry;
     let file = open_file::read(path, open_file::PICTURE).map_err(|error| error.to_string())?;
-    let picture = decode_for(&file, height, width)?;
+    let picture = framing.decode(&file, height, width)?;
     Ok(framing.apply(picture, height, width)?.pixels)
 }

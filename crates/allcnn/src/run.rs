@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 pub use crate::claim::Holder;
-use crate::data::{DataSet, Ignored, Labels, Reading, open_file};
+use crate::data::{DataSet, Framing, Ignored, Labels, Reading, open_file};
 use crate::date;
 use crate::net::Network;
 use crate::owner::{Fault, Owner};
@@ -182,8 +182,8 @@ pub struct Manifest {
     pub program: String,
     /// The model as it was given: a name or a file.
     pub model: String,
-    /// The file that the weights were imported from, where they were not trained here: then there are no images and no
-    /// steps, and the recipe says nothing.
+    /// The file that the weights were imported from, where they were not trained here: then there are no images, no steps
+    /// and no recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<String>,
     /// What was decided while they were imported.
@@ -192,6 +192,9 @@ pub struct Manifest {
     /// Height and width that the network was planned for, where they were given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<[usize; 2]>,
+    /// How pictures are framed, where the recipe does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub framing: Option<Framing>,
     /// Steps of the whole training. The schedule spans exactly these.
     pub total_steps: u64,
     /// Steps of a full epoch.
@@ -203,7 +206,8 @@ pub struct Manifest {
     pub data: DataRecord,
     /// How it was carried out.
     pub session: Session,
-    /// The settings.
+    /// The settings of the training; [`Recipe::none`] where there was none.
+    #[serde(default = "Recipe::none", skip_serializing_if = "Recipe::is_none")]
     pub recipe: Recipe,
     /// That it was made longer, each time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -224,14 +228,25 @@ impl Manifest {
 
     /// What is wrong with the settings of a stored run, where something is: a file can hold anything.
     fn fault(&self) -> Option<String> {
-        if let Err(error) = Network::from_toml(&self.network) {
-            return Some(format!("its network: {error}"));
-        }
-        if let Err(error) = self.recipe.clone().checked() {
+        let network = match Network::from_toml(&self.network) {
+            Ok(network) => network,
+            Err(error) => return Some(format!("its network: {error}")),
+        };
+        if self.recipe.is_none() {
+            if self.imported.is_none() {
+                return Some("it has no recipe".into());
+            }
+        } else if let Err(error) = self.recipe.clone().checked() {
             return Some(format!("its {error}"));
         }
         if let Some(wrong) = self.lengthened.iter().find(|longer| !longer.is_sound(self.total_steps)) {
             return Some(format!("{wrong:?}; expected numbers of a training of {} steps", self.total_steps));
+        }
+        if let Some(framing) = self.framing {
+            let input = network.input();
+            if let Some(fault) = framing.fault(input.height, input.width) {
+                return Some(format!("its framing: {fault}"));
+            }
         }
         if self.epoch_steps == 0 || self.total_steps >= 1 << 56 {
             let Self { total_steps, epoch_steps, .. } = self;
@@ -240,6 +255,11 @@ impl Manifest {
             ));
         }
         None
+    }
+
+    /// How pictures of another size than the network's are framed for it, wherever they are read for the run.
+    pub fn framing(&self) -> Framing {
+        self.framing.unwrap_or_else(|| self.recipe.augment.framing())
     }
 
     /// The settings of a request that differ and would change the result, each with both values.
@@ -572,6 +592,7 @@ mod tests {
             imported: None,
             import_notes: vec![],
             input: None,
+            framing: None,
             total_steps: 400,
             epoch_steps: 40,
             data: DataRecord {
@@ -625,9 +646,24 @@ mod tests {
             (refused(|manifest| manifest.epoch_steps = 0), "epoch_steps = 0"),
             (refused(|manifest| manifest.network.insert(9, '\n')), "its network: "),
             (refused(|manifest| manifest.recipe.learning_rate = f64::NAN), "learning rate is NaN"),
+            (refused(|manifest| manifest.recipe = Recipe::none()), "no recipe"),
+            (refused(|manifest| manifest.framing = Some(Framing::Square(31))), "its framing: "),
         ] {
             assert!(error.contains("run.toml") && error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn a_framing_of_its_own_counts_before_that_of_the_recipe() {
+        let of = |framing, recipe| Manifest { framing, recipe, ..manifest() };
+        assert_eq!(of(None, Recipe::quick()).framing(), Framing::Whole);
+        assert_eq!(of(None, Recipe::imagenet()).framing(), Framing::Middle);
+        let own = of(Some(Framing::ShorterSide(36)), Recipe::imagenet());
+        assert_eq!(own.framing(), Framing::ShorterSide(36));
+        let imported = Manifest { imported: Some("w.pt".into()), recipe: Recipe::none(), ..own };
+        let text = toml::to_string(&imported).unwrap();
+        assert!(!text.contains("recipe") && !text.contains("epochs"), "{text}");
+        assert_eq!(Manifest::parse(&text).unwrap(), imported);
     }
 
     #[test]

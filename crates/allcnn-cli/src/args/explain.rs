@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use allcnn::visualise::{Place, Unit};
+use allcnn::visualise::Place;
 use clap::{Args, ValueEnum};
 
-use super::Common;
-use crate::values::{count, place, unit};
+use super::{CheckpointChoice, Common};
+use crate::values::{UnitChoice, count, place, unit};
 
 /// The way back through a ReLU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -49,9 +49,10 @@ pub struct ExplainArgs {
     /// last before the softmax, whose units are the classes]
     #[arg(long, value_name = "NAME")]
     pub layer: Option<String>,
-    /// The unit: a channel of the layer, counted from 0, or max for the most active one of each picture
-    #[arg(long, value_name = "N|max", default_value = "max", value_parser = unit)]
-    pub unit: Unit,
+    /// The unit: a channel of the layer, counted from 0; the name of a class, in a layer that has a unit for each; or max
+    /// for the most active one of each picture
+    #[arg(long, value_name = "N|CLASS|max", default_value = "max", value_parser = unit)]
+    pub unit: UnitChoice,
     /// Where in the channel, counted from 0 [default: where it is most active]
     #[arg(long, value_name = "ROW,COLUMN", value_parser = place)]
     pub at: Option<Place>,
@@ -70,7 +71,11 @@ pub struct ExplainArgs {
     /// Seed for --randomize-from
     #[arg(long, value_name = "N", default_value = "0")]
     pub seed: u64,
-    /// The sheet of pictures to write; a file of this name is replaced
+    /// Which weights of the run
+    #[arg(long, value_enum, default_value = "best")]
+    pub checkpoint: CheckpointChoice,
+    /// The sheet of pictures to write, at most 2200x3300 pixels: what is more goes to FILE-2.png, FILE-3.png, ...; files of
+    /// these names are replaced
     #[arg(long, value_name = "FILE.png", default_value = "explain.png")]
     pub out: PathBuf,
     /// Write the raw maps too, float32 [height, width, 3], or [n, height, width, 3] for several in the order of --json

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Common, MethodChoice, ReadingArgs, SplitChoice};
+use super::{CheckpointChoice, Common, MethodChoice, ReadingArgs, SplitChoice};
 use crate::values::{count, range};
 
 /// `allcnn features`.
@@ -37,7 +37,11 @@ pub struct FeaturesArgs {
     /// Draw what single units send back without any image, by the deconvnet's rule; for layers below any pooling
     #[arg(long, conflicts_with_all = ["patches", "data", "reading", "split", "method"])]
     pub without_image: bool,
-    /// The sheet of pictures to write; a file of this name is replaced
+    /// Which weights of the run
+    #[arg(long, value_enum, default_value = "best")]
+    pub checkpoint: CheckpointChoice,
+    /// The sheet of pictures to write, at most 2200x3300 pixels: what is more goes to FILE-2.png, FILE-3.png, ...; files of
+    /// these names are replaced
     #[arg(long, value_name = "FILE.png", default_value = "features.png")]
     pub out: PathBuf,
     /// Print one JSON document instead of a table

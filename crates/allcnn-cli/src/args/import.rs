@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use allcnn::data::Framing;
 use allcnn::import::Scaling;
 use clap::Args;
 
-use crate::values::{image_size, scaling};
+use crate::values::{framing, image_size, scaling};
 
 /// `allcnn import`.
 #[derive(Debug, Args)]
@@ -22,10 +23,17 @@ pub struct ImportArgs {
     #[arg(long, value_name = "FILE")]
     pub classes_file: Option<PathBuf>,
     /// What the network takes for a pixel: none (value / 255), imagenet (torchvision's mean and deviation), caffe (value -
-    /// mean), R,G,B/R,G,B (means and deviations of value / 255), or the preprocess.safetensors of a run [default: caffe
-    /// for a .caffemodel, imagenet for features.N and classifier.N, else none]
+    /// mean), R,G,B/R,G,B (means and deviations of value / 255), or the preprocess.safetensors of a run; imagenet and caffe
+    /// bring their framing with them, see --frame [default: caffe for a .caffemodel, imagenet for features.N and
+    /// classifier.N, else none]
     #[arg(long, value_name = "KIND|FILE", value_parser = scaling())]
     pub preprocess: Option<Scaling>,
+    /// How pictures are framed: SIZE, scale the shorter side to SIZE pixels as torchvision's Resize does, then cut the input
+    /// from the middle; or whole, scale the picture so that it just covers the input [default: for imagenet SIZE is
+    /// 256 for an input of 224 (8/7 of it), for caffe the picture is scaled to 256x256, whatever its proportions, for
+    /// an input of 227; else whole]
+    #[arg(long, value_name = "SIZE|whole", value_parser = framing)]
+    pub frame: Option<Framing>,
     /// The run folder to make
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

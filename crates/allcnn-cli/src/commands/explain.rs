@@ -1,16 +1,19 @@
 //! `allcnn explain`: what in pictures a unit of a run's network looks at.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use allcnn::run::RunFolder;
 use allcnn::shown::{PathText, escaped};
 use allcnn::visualise::render::Shading;
-use allcnn::visualise::{Coloring, Entry, Explained, FileExplainer, Place, Request, Unit, plate};
+use allcnn::visualise::{
+    Coloring, Entry, Explained, FileExplainer, Place, Request, Unit, Unread, View, plate, what_is_shown,
+};
 use allcnn_device::Device;
 use anyhow::Context;
 
-use super::picture;
+use super::picture::{self, Pages};
 use crate::args::{ExplainArgs, MapChoice};
 use crate::device::{self, on_device};
 use crate::failure::{EXIT_FAILED, WrongUsage};
@@ -18,13 +21,14 @@ use crate::npy;
 use crate::output::{self, Align, Table};
 use crate::progress::{Progress, Unit as Counted};
 use crate::streams;
+use crate::values::UnitChoice;
 
 /// Explains, writes the files and shows what was found. Pictures that cannot be read are told, the others done, and
 /// the exit code is that of failure.
 pub fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
-    picture::check_name("--out", &arguments.out, "png")?;
+    picture::check_out("--out", &arguments.out, "png")?;
     if let Some(path) = &arguments.npy {
-        picture::check_name("--npy", path, "npy")?;
+        picture::check_out("--npy", path, "npy")?;
     }
     let request = request(arguments)?;
     let run = RunFolder::open(&arguments.run)?;
@@ -42,53 +46,77 @@ fn explain<D: Device>(
 ) -> anyhow::Result<ExitCode> {
     let mut task =
         Progress::new(arguments.common.quiet).task("explaining", files.len() as u64, Counted::Things);
-    let (mut explained, mut entries, mut done) = (vec![], vec![], 0);
+    let mut answers = vec![];
     for files in files.chunks(explainer.batch()) {
-        for answer in explainer.explain(files)? {
-            match answer {
-                Ok(one) => {
-                    entries.extend(explainer.entries(&one));
-                    explained.push(one);
-                }
-                Err(unread) => entries.push(unread),
-            }
-        }
-        done += files.len() as u64;
-        task.set(done, String::new);
+        answers.extend(explainer.explain(files)?);
+        task.set(answers.len() as u64, String::new);
     }
     drop(task);
+    let explained: Vec<&Explained> = answers.iter().flatten().collect();
+    let mut pages = None;
     if !explained.is_empty() {
-        let sheet = plate(&explainer, &explained, coloring(arguments.map));
-        picture::write(&arguments.out, &sheet)?;
+        let sheet = plate(&explainer, explained.iter().copied(), coloring(arguments.map));
+        pages = Some(picture::write(&arguments.out, sheet)?);
         if let Some(path) = &arguments.npy {
             write_maps(path, &explained).with_context(|| format!("cannot write {}", path.shown()))?;
         }
     }
+    let entries = entries(&explainer, &answers, pages.as_ref());
     if arguments.json {
         output::json(&entries)?;
     } else {
-        show(arguments, &entries, !explained.is_empty())?;
+        let views = explained.iter().flat_map(|explained| explained.units.iter().flatten());
+        show(arguments, &entries, &what_is_shown(&explainer, views), pages.as_ref())?;
     }
-    let unread = entries.iter().any(|entry| matches!(entry, Entry::Unread { .. }));
+    let unread = entries.iter().any(|entry| matches!(entry, Entry::Unread(_)));
     Ok(if unread { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS })
 }
 
-fn request(arguments: &ExplainArgs) -> Result<Request, WrongUsage> {
-    let units = match arguments.unit {
-        Unit::Channel(unit) if arguments.top > 1 => {
-            return Err(WrongUsage(format!("--unit {unit} with --top {}: give one of them", arguments.top)));
+/// What is told of each file, with the picture that shows it.
+fn entries<D: Device>(
+    explainer: &FileExplainer<'_, D>,
+    answers: &[Result<Explained, Unread>],
+    pages: Option<&Pages>,
+) -> Vec<Entry> {
+    let (mut entries, mut tile) = (vec![], 0);
+    for answer in answers {
+        match answer {
+            Ok(explained) => {
+                let picture = |views: &Vec<View>| {
+                    let page = pages.map(|pages| pages.of_tile(tile));
+                    tile += 1 + views.len() * explainer.methods().len(); // the image and its maps
+                    page
+                };
+                let pictures: Vec<String> = explained.units.iter().filter_map(picture).collect();
+                entries.extend(explainer.entries(explained, &pictures));
+            }
+            Err(unread) => entries.push(Entry::Unread(unread.clone())),
         }
-        Unit::Channel(_) => vec![arguments.unit],
-        Unit::Ranked(_) => (0..arguments.top).map(Unit::Ranked).collect(),
+    }
+    entries
+}
+
+fn request(arguments: &ExplainArgs) -> Result<Request, WrongUsage> {
+    let top = arguments.top;
+    let several =
+        |unit: &dyn Display| WrongUsage(format!("--unit {unit} with --top {top}: give one of them"));
+    let (units, class) = match &arguments.unit {
+        UnitChoice::Number(unit) if top > 1 => return Err(several(unit)),
+        UnitChoice::Class(class) if top > 1 => return Err(several(&escaped(class))),
+        UnitChoice::Number(unit) => (vec![Unit::Channel(*unit)], None),
+        UnitChoice::Class(class) => (vec![], Some(class.clone())),
+        UnitChoice::Strongest => ((0..top).map(Unit::Ranked).collect(), None),
     };
     Ok(Request {
         layer: arguments.layer.clone(),
         units,
+        class,
         place: arguments.at.unwrap_or(Place::Maximum),
         methods: picture::methods(arguments.method),
         switches: arguments.switches,
         randomize_from: arguments.randomize_from.clone(),
         seed: arguments.seed,
+        checkpoint: arguments.checkpoint.into(),
     })
 }
 
@@ -102,7 +130,7 @@ fn coloring(map: MapChoice) -> Coloring {
 }
 
 /// Writes all maps, in the order of the entries.
-fn write_maps(path: &Path, explained: &[Explained]) -> std::io::Result<()> {
+fn write_maps(path: &Path, explained: &[&Explained]) -> std::io::Result<()> {
     let maps: Vec<&[f32]> = explained
         .iter()
         .flat_map(|explained| explained.units.iter().flatten())
@@ -114,8 +142,13 @@ fn write_maps(path: &Path, explained: &[Explained]) -> std::io::Result<()> {
     npy::write(path, shape, maps.into_iter())
 }
 
-/// A line for each unit of each picture (the methods share it), then where the sheet is.
-fn show(arguments: &ExplainArgs, entries: &[Entry], written: bool) -> anyhow::Result<()> {
+/// What is shown, a line for each unit of each picture (the methods share it), then where the sheet is.
+fn show(
+    arguments: &ExplainArgs,
+    entries: &[Entry],
+    shown: &str,
+    pages: Option<&Pages>,
+) -> anyhow::Result<()> {
     let columns = ["file", "class", "probability", "layer", "unit", "row", "column", "activation"];
     let mut table = Table::new(&columns.map(|name| match name {
         "file" | "class" | "layer" => (name, Align::Left),
@@ -154,14 +187,14 @@ fn show(arguments: &ExplainArgs, entries: &[Entry], written: bool) -> anyhow::Re
                 }
                 last = Some(line);
             }
-            Entry::Unread { file, error } => {
+            Entry::Unread(Unread { file, error }) => {
                 streams::message(&format!("cannot read {}: {error}", escaped(file)))
             }
         }
     }
     let mut text = String::new();
-    if written {
-        text = format!("{table}\npicture  {}\n", arguments.out.shown());
+    if let Some(pages) = pages {
+        text = format!("{}\n\n{table}\n{}", escaped(shown), pages.words());
         if let Some(path) = &arguments.npy {
             text += &format!("maps     {}\n", path.shown());
         }

@@ -6,8 +6,10 @@ use allcnn::data::Reading;
 use allcnn::data_place::GivenData;
 use allcnn::examine::Split;
 use allcnn::run::RunFolder;
-use allcnn::shown::PathText;
-use allcnn::visualise::{ExplainedFilter, FeatureExplorer, FilterChoice, FilterEntry, Method, Scanned};
+use allcnn::shown::{escaped, first_of};
+use allcnn::visualise::{
+    DrawingEntry, ExplainedFilter, FeatureExplorer, FilterChoice, FilterEntry, Method, Scanned,
+};
 use allcnn_device::Device;
 
 use super::picture;
@@ -19,10 +21,10 @@ use crate::training_progress::LoadingProgress;
 
 /// Scans, or draws, writes the sheet and shows what was found.
 pub fn run(arguments: &FeaturesArgs) -> anyhow::Result<ExitCode> {
-    picture::check_name("--out", &arguments.out, "png")?;
+    picture::check_out("--out", &arguments.out, "png")?;
     let run = RunFolder::open(&arguments.run)?;
     on_device!(device::open(&arguments.common)?, |device| {
-        explore(arguments, &FeatureExplorer::new(&device, &run)?)
+        explore(arguments, &FeatureExplorer::new(&device, &run, arguments.checkpoint.into())?)
     })
 }
 
@@ -40,12 +42,15 @@ fn explore<D: Device>(
     let methods = picture::methods(arguments.method);
     let filters = scan(explorer, &choice, &scanned, (arguments.patches, &methods), progress)?;
     let sheet = explorer.patch_sheet(&choice, &scanned, &filters, (arguments.patches, &methods));
-    picture::write(&arguments.out, &sheet)?;
-    let entries = explorer.patch_entries(&choice, &scanned, &filters);
+    let pages = picture::write(&arguments.out, sheet)?;
+    let mut entries = explorer.patch_entries(&choice, &scanned, &filters);
+    for (tile, entry) in entries.iter_mut().enumerate() {
+        entry.source.picture = Some(pages.of_tile(tile));
+    }
     if arguments.json {
         output::json(&entries)?;
     } else {
-        output::text(&format!("{}\npicture  {}\n", table(&entries), arguments.out.shown()))?;
+        output::text(&format!("{}\n{}", table(&entries), pages.words()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -81,20 +86,38 @@ fn draw<D: Device>(
     choice: FilterChoice,
 ) -> anyhow::Result<ExitCode> {
     let drawings = explorer.drawings(&choice)?;
-    let entries = explorer.drawing_entries(&choice, &drawings);
-    picture::write(&arguments.out, &explorer.drawing_sheet(&[(choice, drawings)]))?;
+    let mut entries = explorer.drawing_entries(&choice, &drawings);
+    let pages = picture::write(&arguments.out, explorer.drawing_sheet(&[(choice, drawings)]))?;
+    for (tile, entry) in entries.iter_mut().enumerate() {
+        entry.source.picture = Some(pages.of_tile(tile));
+    }
     if arguments.json {
         output::json(&entries)?;
     } else {
-        output::text(&format!("{} filters\npicture  {}\n", entries.len(), arguments.out.shown()))?;
+        output::text(&format!("{}{}", drawn(&entries), pages.words()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// How many filters were drawn, and which classes they stand for.
+fn drawn(entries: &[DrawingEntry]) -> String {
+    let named = |entry: &DrawingEntry| Some(named(entry.filter, entry.class.as_ref()?));
+    let named: Vec<String> = entries.iter().filter_map(named).collect();
+    match named.as_slice() {
+        [] => format!("{} filters\n", entries.len()),
+        named => format!("{} filters: {}\n", entries.len(), escaped(&first_of(named))),
+    }
+}
+
+fn named(filter: usize, class: &str) -> String {
+    format!("{filter} ({class})")
+}
+
 /// A line a filter: the strongest activation, and the image that has it.
 fn table(entries: &[FilterEntry]) -> Table {
+    let is_of_classes = entries.iter().any(|entry| entry.class.is_some());
     let mut table = Table::new(&[
-        ("filter", Align::Right),
+        ("filter", if is_of_classes { Align::Left } else { Align::Right }),
         ("patches", Align::Right),
         ("activation", Align::Right),
         ("rows", Align::Left),
@@ -108,7 +131,9 @@ fn table(entries: &[FilterEntry]) -> Table {
             [activation, range(patch.seen.rows), range(patch.seen.columns), patch.image.clone()]
         });
         let first = first.unwrap_or_else(|| ["never active", "", "", ""].map(String::from));
-        table.row([entry.filter.to_string(), entry.patches.len().to_string()].into_iter().chain(first));
+        let filter =
+            entry.class.as_ref().map_or_else(|| entry.filter.to_string(), |class| named(entry.filter, class));
+        table.row([filter, entry.patches.len().to_string()].into_iter().chain(first));
     }
     table
 }

@@ -19,6 +19,7 @@ struct Document {
     classes: usize,
     parameters: usize,
     preprocess: String,
+    framing: String,
     notes: Vec<Note>,
 }
 
@@ -30,8 +31,10 @@ pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
         input: arguments.input,
         class_names: arguments.classes_file.clone(),
         scaling: arguments.preprocess.clone(),
+        framing: arguments.frame,
     };
-    let Imported { run, container, form, network, scaling, notes } = import.into_run(&arguments.out)?;
+    let Imported { run, container, form, network, scaling, framing, notes } =
+        import.into_run(&arguments.out)?;
     let document = Document {
         run: run.path().text(),
         model: network.name().to_owned(),
@@ -39,6 +42,7 @@ pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
         classes: network.classes(),
         parameters: network.info().parameters,
         preprocess: scaling.to_string(),
+        framing: framing.to_string(),
         notes,
     };
     for note in &document.notes {
@@ -47,11 +51,11 @@ pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
     if arguments.json {
         output::json(&document)?;
     } else {
-        let Document { run, model, form, classes, parameters, preprocess, .. } = document;
+        let Document { run, model, form, classes, parameters, preprocess, framing, .. } = document;
         let parameters = thousands(parameters as u64);
         output::text(&format!(
             "weights     {form}\nnetwork     {model}, {parameters} parameters, {classes} classes\n\
-             input       {preprocess}\nrun         {}\n",
+             input       {preprocess}\npictures    {framing}\nrun         {}\n",
             escaped(&run)
         ))?;
     }

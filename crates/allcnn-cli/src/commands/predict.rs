@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use allcnn::examine::Which;
 use allcnn::predict::{Prediction, Predictor};
 use allcnn::run::RunFolder;
 use allcnn::shown::escaped;
@@ -22,7 +23,7 @@ const BATCH: usize = 32;
 /// Predicts and shows. Pictures that cannot be read are told, the others done, and the exit code is that of failure.
 pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
     let run = RunFolder::open(&arguments.run)?;
-    let (_, checkpoint) = run.trained()?;
+    let (_, checkpoint) = Which::from(arguments.checkpoint).trained(&run)?;
     let device = device::open(&arguments.common)?;
     let files = picture::given(&arguments.images, arguments.common.quiet)?;
     let predictions = on_device!(device, |device| {

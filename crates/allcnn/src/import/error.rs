@@ -79,6 +79,12 @@ pub enum Error {
         /// How many the weights have.
         expected: usize,
     },
+    /// A framing that the network's input cannot be cut from.
+    #[error("--frame: {0}")]
+    Frame(String),
+    /// The folder for the run has one already, which cannot be gone on with.
+    #[error("{path} already holds a run: give another --out", path = .0.shown())]
+    Occupied(PathBuf),
     /// The network.
     #[error(transparent)]
     Network(#[from] net::Error),

@@ -16,6 +16,8 @@ pub struct Fitted {
     pub tensors: Vec<Tensor>,
     /// Outputs of the last layer: one a class.
     pub classes: usize,
+    /// The names of the classes, where the file has one for each.
+    pub class_names: Option<Vec<String>>,
     /// What was decided.
     pub notes: Vec<Note>,
 }
@@ -30,7 +32,7 @@ impl Weights {
     /// # Errors
     /// [`Error::OtherNetwork`] with the first difference, [`Error::Ambiguous`], [`Error::NotFinite`].
     pub fn fit(self, network: &Network) -> Result<Fitted, Error> {
-        let Self { form, chains, mut notes, .. } = self;
+        let Self { form, chains, classes: class_names, mut notes, .. } = self;
         let places = places(network);
         let other = |problem| Error::OtherNetwork { network: network.name().into(), problem };
         expect_count(form, &chains, &places).map_err(other)?;
@@ -44,7 +46,8 @@ impl Weights {
             expect_finite(&layer)?;
             tensors.extend(place.take(layer).map_err(other)?);
         }
-        Ok(Fitted { tensors, classes, notes })
+        let class_names = class_names.filter(|names| names.len() == classes);
+        Ok(Fitted { tensors, classes, class_names, notes })
     }
 }
 

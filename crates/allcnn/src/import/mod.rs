@@ -111,6 +111,8 @@ pub struct Weights {
     container: Container,
     form: Form,
     chains: Vec<Chain>,
+    /// The names of the classes, where the file has them.
+    classes: Option<Vec<String>>,
     notes: Vec<Note>,
 }
 
@@ -146,7 +148,7 @@ impl Weights {
     /// # Errors
     /// As [`Weights::read`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        let mut notes = Vec::new();
+        let (mut notes, mut classes) = (Vec::new(), None);
         let (container, layers) = match bytes {
             [b'P', b'K', 3, 4, ..] => {
                 let (container, tensors) = pytorch::read(bytes, &mut notes)?;
@@ -156,6 +158,7 @@ impl Weights {
             // A safetensors file begins with the length of a JSON object.
             _ if bytes.get(8) == Some(&b'{') => {
                 let tensors = safetensors::read(bytes)?;
+                classes = safetensors::classes(bytes);
                 (Container::Safetensors, state_dict::layers(tensors, bytes.len(), &mut notes)?)
             }
             _ => (Container::Caffe, caffe::read(bytes)?),
@@ -165,7 +168,7 @@ impl Weights {
             Container::Caffe => (Form::Caffe, vec![as_given(layers)]),
             _ => arrange(layers)?,
         };
-        Ok(Self { container, form, chains, notes })
+        Ok(Self { container, form, chains, classes, notes })
     }
 
     /// The kind of the file.

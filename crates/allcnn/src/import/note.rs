@@ -36,6 +36,8 @@ pub enum NoteKind {
     Classes,
     /// What the network takes for a pixel.
     Preprocess,
+    /// What of a picture the network takes.
+    Framing,
 }
 
 /// The first of many names, and how many more there are.

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{Container, Error, Form, Note, NoteKind, Scaling, Weights, class_names};
-use crate::data::{Labels, Reading};
-use crate::net::Network;
-use crate::preprocess::{Geometry, Preprocessor};
-use crate::run::{DataRecord, Manifest, PROGRAM, RunFolder, Session};
+use crate::data::{Framing, Labels, Reading};
+use crate::net::{Input, Network};
+use crate::preprocess::Geometry;
+use crate::run::{DataRecord, Manifest, PROGRAM, RunError, RunFolder, Session};
 use crate::shown::PathText;
 use crate::train::{Checkpoint, Progress, Recipe, network};
 
@@ -23,6 +23,8 @@ pub struct Import {
     pub class_names: Option<PathBuf>,
     /// What the network takes. `None`: what is usual for the form of the file.
     pub scaling: Option<Scaling>,
+    /// How pictures are framed. `None`: as belongs to the scaling, else [`Framing::Whole`].
+    pub framing: Option<Framing>,
 }
 
 /// What was imported.
@@ -38,6 +40,8 @@ pub struct Imported {
     pub network: Network,
     /// What the network takes.
     pub scaling: Scaling,
+    /// How pictures are framed.
+    pub framing: Framing,
     /// What was decided.
     pub notes: Vec<Note>,
 }
@@ -48,7 +52,10 @@ impl Import {
     /// # Errors
     /// [`Error`]; then no folder was made, unless it could not be written whole.
     pub fn into_run(&self, out: &Path) -> Result<Imported, Error> {
-        let run = RunFolder::create(out)?;
+        let run = RunFolder::create(out).map_err(|error| match error {
+            RunError::Occupied(path) => Error::Occupied(path),
+            other => other.into(),
+        })?;
         let sketch = network(&self.model, 2, self.input)?; // a wrong model is told before a large file is read
         let weights = Weights::read(&self.weights)?;
         let (container, form) = (weights.container(), weights.form());
@@ -56,8 +63,9 @@ impl Import {
         let network = network(&self.model, fitted.classes, self.input)?;
         fitted.expect(&network)?;
         let mut notes = std::mem::take(&mut fitted.notes);
-        let classes = self.classes(fitted.classes, &mut notes)?;
+        let classes = self.classes(fitted.classes, fitted.class_names, &mut notes)?;
         let scaling = self.scaling(form, &mut notes);
+        let framing = self.framing(&scaling, &network, &mut notes)?;
         let preprocessor = scaling.preprocessor(geometry(&network))?;
         run.write_preprocessing(&preprocessor)?;
         let progress = Progress { epoch_steps: 1, ..Progress::default() };
@@ -65,16 +73,26 @@ impl Import {
         let checkpoint =
             Checkpoint { network: network.clone(), classes, values, velocities: vec![], progress };
         run.write_checkpoint(&run.last(), &checkpoint)?;
-        run.write_manifest(&self.manifest(&network, &preprocessor, &notes))?;
-        Ok(Imported { run: run.given_back(), container, form, network, scaling, notes })
+        run.write_manifest(&self.manifest(&network, framing, &notes))?;
+        Ok(Imported { run: run.given_back(), container, form, network, scaling, framing, notes })
     }
 
-    /// The names of `count` classes.
-    fn classes(&self, count: usize, notes: &mut Vec<Note>) -> Result<Vec<String>, Error> {
-        match &self.class_names {
-            Some(path) => class_names::read(path, count, notes),
-            None => Ok((0..count).map(|class| format!("class {class}")).collect()),
+    /// The names of `count` classes: as given, or those `of_file`.
+    fn classes(
+        &self,
+        count: usize,
+        of_file: Option<Vec<String>>,
+        notes: &mut Vec<Note>,
+    ) -> Result<Vec<String>, Error> {
+        if let Some(path) = &self.class_names {
+            return class_names::read(path, count, notes);
         }
+        let Some(names) = of_file else {
+            return Ok((0..count).map(|class| format!("class {class}")).collect());
+        };
+        let text = "took the names of the classes from the file of weights; --classes-file says otherwise";
+        notes.push(Note::new(NoteKind::Classes, text));
+        Ok(names)
     }
 
     /// What the network takes for a pixel.
@@ -87,13 +105,33 @@ impl Import {
         })
     }
 
-    fn manifest(&self, network: &Network, preprocessor: &Preprocessor, notes: &[Note]) -> Manifest {
+    /// How pictures are framed for the network's input.
+    fn framing(&self, scaling: &Scaling, network: &Network, notes: &mut Vec<Note>) -> Result<Framing, Error> {
+        let Input { height, width, .. } = network.input();
+        if let Some(given) = self.framing {
+            return given.fault(height, width).map_or(Ok(given), |fault| Err(Error::Frame(fault)));
+        }
+        let of_run = || match scaling {
+            Scaling::File(path) => Some(RunFolder::open(path.parent()?).ok()?.manifest().ok()?.framing()),
+            _ => None,
+        };
+        let Some(framing) = scaling.framing(height, width).or_else(of_run) else { return Ok(Framing::Whole) };
+        if framing == Framing::Whole {
+            return Ok(framing);
+        }
+        let text = format!("took pictures as belongs to that input: {framing}; --frame says otherwise");
+        notes.push(Note::new(NoteKind::Framing, text));
+        Ok(framing)
+    }
+
+    fn manifest(&self, network: &Network, framing: Framing, notes: &[Note]) -> Manifest {
         Manifest {
             program: PROGRAM.into(),
             model: self.model.clone(),
             imported: Some(self.weights.text()),
             import_notes: notes.iter().map(|note| note.text.clone()).collect(),
             input: self.input.map(|(height, width)| [height, width]),
+            framing: Some(framing).filter(|framing| *framing != Framing::Whole),
             total_steps: 0,
             epoch_steps: 1,
             data: DataRecord {
@@ -114,7 +152,7 @@ impl Import {
             lengthened: vec![],
             diverged: None,
             session: Session::default(),
-            recipe: Recipe { preprocess: preprocessor.method(), ..Recipe::quick() },
+            recipe: Recipe::none(),
             network: network.to_toml(),
         }
     }

@@ -1,4 +1,4 @@
-//! The tensors of a safetensors file.
+//! The tensors of a safetensors file, and the names of classes beside them.
 
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
@@ -12,6 +12,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Stored<'_>>, String> {
         .iter()
         .map(|(name, view)| Stored::row_major(name, element(view.dtype()), view.shape(), view.data()));
     Ok(tensors.collect())
+}
+
+/// The names of the classes, where the file has them as this program writes them: under `classes` of its metadata, as a list
+/// in JSON.
+pub(super) fn classes(bytes: &[u8]) -> Option<Vec<String>> {
+    let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
+    serde_json::from_str(header.metadata().as_ref()?.get("classes")?).ok()
 }
 
 fn element(dtype: Dtype) -> Element {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::Form;
+use crate::data::Framing;
 use crate::preprocess::{self, Geometry, LARGEST_VALUE, LEAST_DEVIATION, Method, Preprocessor};
 use crate::shown::PathText;
 
@@ -50,6 +51,17 @@ impl Scaling {
             Form::Convolutions | Form::Sequential | Form::Other => Self::Unit,
             Form::FeaturesClassifier => Self::IMAGENET,
             Form::Caffe => Self::CAFFE,
+        }
+    }
+
+    /// The framing that belongs to it: torchvision's networks for ImageNet take 224 of 256 pixels of the shorter side, Caffe's
+    /// 227 of a square of 256; networks of another input take as large a part.
+    pub fn framing(&self, height: usize, width: usize) -> Option<Framing> {
+        let side = |part: usize| (height.max(width) * 256 + part / 2) / part;
+        match self {
+            scaling if *scaling == Self::IMAGENET => Some(Framing::ShorterSide(side(224))),
+            scaling if *scaling == Self::CAFFE => Some(Framing::Square(side(227))),
+            _ => None,
         }
     }
 
@@ -134,6 +146,19 @@ mod tests {
             "1,2,1e30/1,2,3",
         ] {
             assert!(text.parse::<Scaling>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_presets_bring_their_framing() {
+        assert_eq!(Scaling::IMAGENET.framing(224, 224), Some(Framing::ShorterSide(256)));
+        assert_eq!(Scaling::IMAGENET.framing(96, 64), Some(Framing::ShorterSide(110)));
+        assert_eq!(Scaling::CAFFE.framing(227, 227), Some(Framing::Square(256)));
+        assert_eq!(Scaling::Unit.framing(224, 224), None);
+        for side in 1..600 {
+            for scaling in [Scaling::IMAGENET, Scaling::CAFFE] {
+                assert_eq!(scaling.framing(side, 1).unwrap().fault(side, 1), None, "{side}");
+            }
         }
     }
 

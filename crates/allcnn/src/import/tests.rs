@@ -7,6 +7,10 @@ use super::*;
 
 /// A file with a weight `[2, 3]` and a bias `[2]` for each of these layers.
 fn file(layers: &[&str]) -> Vec<u8> {
+    file_with(layers, None)
+}
+
+fn file_with(layers: &[&str], classes: Option<&str>) -> Vec<u8> {
     let values = [0; 24];
     let view = |shape: &[usize]| {
         let len = 4 * shape.iter().product::<usize>();
@@ -15,7 +19,15 @@ fn file(layers: &[&str]) -> Vec<u8> {
     let tensors = layers.iter().flat_map(|layer| {
         [(format!("{layer}.weight"), view(&[2, 3])), (format!("{layer}.bias"), view(&[2]))]
     });
-    ::safetensors::serialize(tensors, None).unwrap()
+    let metadata = classes.map(|classes| [("classes".to_string(), classes.to_string())].into());
+    ::safetensors::serialize(tensors, metadata).unwrap()
+}
+
+#[test]
+fn names_of_classes_are_taken_from_the_metadata_where_they_are_a_list() {
+    let names = |classes| Weights::from_bytes(&file_with(&["conv1"], classes)).unwrap().classes;
+    assert_eq!(names(Some(r#"["ant", "bee"]"#)), Some(vec!["ant".into(), "bee".into()]));
+    assert_eq!([names(None), names(Some("ant, bee")), names(Some("[1, 2]"))], [None, None, None]);
 }
 
 #[test]

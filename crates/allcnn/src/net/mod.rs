@@ -26,3 +26,4 @@ pub use geometry::{LayerInfo, ModelInfo, ReceptiveField, Rectangle};
 pub use init::{Init, InitError};
 pub use network::{Conv, Input, Layer, LayerKind, Lrn, Network, Operation, Pool};
 pub use zoo::Base;
+pub(crate) use zoo::nearest;

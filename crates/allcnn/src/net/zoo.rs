@@ -200,10 +200,13 @@ fn sound(network: Result<Network, Error>) -> Network {
 
 fn unknown(given: &str) -> Error {
     let known = Network::names();
+    Error::UnknownModel { given: given.into(), suggestion: nearest(given, &known), known }
+}
+
+/// The known name that was meant, where one is near.
+pub(crate) fn nearest(given: &str, known: &[String]) -> Option<String> {
     let nearest = known.iter().map(|name| (distance(given, name), name)).min();
-    let suggestion =
-        nearest.filter(|(distance, name)| *distance * 3 <= name.len()).map(|(_, name)| name.clone());
-    Error::UnknownModel { given: given.into(), suggestion, known }
+    nearest.filter(|(distance, name)| *distance * 3 <= name.len()).map(|(_, name)| name.clone())
 }
 
 /// Levenshtein's distance without regard to case, `_` read as `-`.

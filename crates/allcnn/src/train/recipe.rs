@@ -134,6 +134,16 @@ impl Recipe {
         }
     }
 
+    /// That of weights which were not trained here: nothing that it says was ever done.
+    pub fn none() -> Self {
+        Recipe { name: "none".into(), epochs: 0, augment: Augment::None, ..Recipe::quick() }
+    }
+
+    /// Whether nothing was trained.
+    pub fn is_none(&self) -> bool {
+        *self == Recipe::none()
+    }
+
     /// The recipe called `quick`, `paper` or `imagenet`.
     pub fn named(name: &str) -> Option<Self> {
         match name {

@@ -88,6 +88,7 @@ impl Request {
             program: PROGRAM.into(),
             model: self.model.clone(),
             imported: None,
+            framing: None,
             import_notes: vec![],
             input: self.input.map(|(height, width)| [height, width]),
             total_steps,

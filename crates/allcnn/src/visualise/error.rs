@@ -28,6 +28,44 @@ pub enum Error {
         /// Its channels.
         units: usize,
     },
+    /// A class that the network does not know.
+    #[error(
+        "the network knows no class \"{given}\"{}\nexpected one of its classes: {}",
+        .nearest.as_ref().map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default(), first_of(.known)
+    )]
+    UnknownClass {
+        /// What was asked for.
+        given: String,
+        /// The class that is nearest, where one is near.
+        nearest: Option<String>,
+        /// Its classes.
+        known: Vec<String>,
+    },
+    /// A class in the place of a unit, in a layer whose units stand for none.
+    #[error(
+        "the units of {layer} stand for no classes, so none is called \"{given}\"\n\
+         expected a number from 0 to {}, or max; or a layer of classes: {}", .units - 1, .others.join(", ")
+    )]
+    NotOfClasses {
+        /// The layer.
+        layer: String,
+        /// What was asked for.
+        given: String,
+        /// Its channels.
+        units: usize,
+        /// The layers whose units stand for classes.
+        others: Vec<String>,
+    },
+    /// The softmax, which has no filters.
+    #[error(
+        "softmax has no filters: it makes probabilities of what {} gives\n\
+         give that layer, whose filters stand for the classes, or another of {}",
+        .known.last().map_or("the last layer", String::as_str), first_of(.known)
+    )]
+    NoFilters {
+        /// The layers that have filters.
+        known: Vec<String>,
+    },
     /// A place outside the layer.
     #[error("{layer} has no row {row}, column {column}; expected a row from 0 to {} and a column from 0 to {}", .height - 1, .width - 1)]
     NoSuchPlace {

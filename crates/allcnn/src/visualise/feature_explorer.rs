@@ -12,8 +12,8 @@ use super::{
 };
 use crate::augment::Augment;
 use crate::data::{self, DataSet, Identities, Images, Skipped};
-use crate::data_place::{GivenData, Opened};
-use crate::examine::{self, Split};
+use crate::data_place::{self, GivenData, Opened};
+use crate::examine::{self, Split, Which};
 use crate::input::InputTransform;
 use crate::net::{Network, Rectangle};
 use crate::parameters::Parameters;
@@ -38,6 +38,7 @@ pub struct Scanned {
 pub struct FeatureExplorer<'d, D: Device> {
     device: &'d D,
     run: RunFolder,
+    which: Which,
     manifest: Manifest,
     checkpoint: Checkpoint,
     parameters: Parameters<D>,
@@ -45,15 +46,16 @@ pub struct FeatureExplorer<'d, D: Device> {
 }
 
 impl<'d, D: Device> FeatureExplorer<'d, D> {
-    /// The best checkpoint of a run.
+    /// A checkpoint of a run.
     ///
     /// # Errors
     /// A run without weights, or a damaged one; failures of the device.
-    pub fn new(device: &'d D, run: &RunFolder) -> Result<Self, train::Error> {
-        let (manifest, checkpoint) = run.trained()?;
+    pub fn new(device: &'d D, run: &RunFolder, which: Which) -> Result<Self, train::Error> {
+        let (manifest, checkpoint) = which.trained(run)?;
         let parameters = trained(device, &checkpoint)?;
         let transform = InputTransform::of(run, &checkpoint.network)?;
-        Ok(Self { device, run: run.clone(), manifest, checkpoint, parameters, transform })
+        let which = which.at_hand(run);
+        Ok(Self { device, run: run.clone(), which, manifest, checkpoint, parameters, transform })
     }
 
     /// The network.
@@ -77,8 +79,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         split: Option<Split>,
         observer: &mut dyn Observer,
     ) -> Result<Scanned, train::Error> {
-        let run = (&self.run, &self.manifest);
-        let opened = examine::open(data, run, self.transform.pictures(), true, observer);
+        let opened = self.open_data(data, observer);
         let mut opened = match (opened, data) {
             (Err(train::Error::Data(data::Error::NoClasses(_))), Some(data)) => {
                 return self.open_loose(Path::new(data.place), observer);
@@ -102,10 +103,25 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         Ok(Scanned { name, classes, images })
     }
 
+    /// Opens data; of its notes those are told that matter where nothing is trained.
+    fn open_data(
+        &self,
+        data: Option<GivenData<'_>>,
+        observer: &mut dyn Observer,
+    ) -> Result<Opened, train::Error> {
+        let (run, geometry) = ((self.run.path(), &self.manifest), self.transform.pictures());
+        let mut progress = |progress| observer.observe(Event::Loading(progress));
+        let opened = data_place::open(run, geometry, data, true, &mut progress)?;
+        for note in opened.data.notes.iter().filter(|note| note.is_warning() && !note.is_of_training()) {
+            observer.observe(Event::Warning(&note.to_string()));
+        }
+        Ok(opened)
+    }
+
     /// Opens pictures that have no classes.
     fn open_loose(&self, path: &Path, observer: &mut dyn Observer) -> Result<Scanned, train::Error> {
         let Geometry { height, width, .. } = self.transform.pictures();
-        let framing = self.manifest.recipe.augment.framing();
+        let framing = self.manifest.framing();
         let options = data::Options { size: Some((height, width)), framing, ..data::Options::default() };
         let mut progress = |progress| observer.observe(Event::Loading(progress));
         let (images, skipped) = data::open_loose(path, &options, &mut progress)?;
@@ -124,7 +140,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
             return Ok(()); // such a run knows its images by their files
         }
         let run = (&self.run, &self.manifest);
-        let known = examine::known(run, self.transform.pictures(), None, observer)?;
+        let known = examine::known(run, self.transform.pictures(), None, &mut ())?;
         let known = known.unwrap_or_default();
         let identities = Identities::of(images);
         let trained = identities.iter().flatten().filter(|identity| known.contains(identity)).count();
@@ -214,6 +230,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         let filter = |filter: &ExplainedFilter| FilterEntry {
             filter: filter.found.filter,
             class: self.class_of(choice, filter.found.filter),
+            source: self.source(choice),
             patches: filter.found.patches.iter().map(entry).collect(),
         };
         filters.iter().map(filter).collect()
@@ -224,9 +241,15 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         let entry = |drawing: &Drawing| DrawingEntry {
             filter: drawing.filter,
             class: self.class_of(choice, drawing.filter),
+            source: self.source(choice),
             seen: (&drawing.seen).into(),
         };
         drawings.iter().map(entry).collect()
+    }
+
+    fn source(&self, choice: &FilterChoice) -> FilterSource {
+        let (layer, run) = (choice.name().to_owned(), self.run.path().text());
+        FilterSource { layer, run, checkpoint: self.which, picture: None }
     }
 
     fn class_of(&self, choice: &FilterChoice, filter: usize) -> Option<String> {
@@ -241,6 +264,20 @@ fn are_loose(opened: &Opened) -> bool {
     !opened.own && splits < 2 && skipped.iter().any(Skipped::has_no_class)
 }
 
+/// Whose filter it is, in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FilterSource {
+    /// The layer.
+    pub layer: String,
+    /// The run.
+    pub run: String,
+    /// Which of its weights.
+    pub checkpoint: Which,
+    /// The file of the picture that shows it, where one was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
+}
+
 /// A filter and its patches in JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FilterEntry {
@@ -249,6 +286,9 @@ pub struct FilterEntry {
     /// The class that it stands for, in the last layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub source: FilterSource,
     /// The strongest first.
     pub patches: Vec<PatchEntry>,
 }
@@ -278,6 +318,9 @@ pub struct DrawingEntry {
     /// The class that it stands for, in the last layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub source: FilterSource,
     /// The part of the picture that the unit sees.
     #[serde(flatten)]
     pub seen: Seen,

@@ -1,7 +1,7 @@
 //! Figures 2 and 3 of the paper as sheets: for each filter its patches side by side, above what its units look at in
 //! them; or what each filter draws without an image.
 
-use super::render::{Shading, Sheet, SheetRow, Tile};
+use super::render::{PAGE_WIDTH, Shading, Sheet, SheetRow, Tile};
 use super::{Drawing, FilterChoice, FilterPatches, Patch};
 use crate::data::Images;
 use crate::data::decode::Picture;
@@ -16,8 +16,6 @@ const DRAWING_SIDE: usize = 64;
 const BEYOND: u8 = 236;
 /// Between filters beside each other, in gaps between patches.
 const FILTER_GAP: usize = 5;
-/// As wide as a sheet should become.
-const SHEET_WIDTH: usize = 2200;
 /// Drawings in a row, at most.
 const DRAWINGS_A_ROW: usize = 16;
 
@@ -54,7 +52,7 @@ pub fn patch_rows(
         caption: caption(choice, images, filter, labels),
     };
     let (_, width) = strip_size(choice, most, methods);
-    let columns = (SHEET_WIDTH / (factor(choice) * width)).clamp(1, filters.len().max(1));
+    let columns = (PAGE_WIDTH / (factor(choice) * width)).clamp(1, filters.len().max(1));
     filters.chunks(columns).map(|filters| SheetRow::of(filters.iter().map(tile))).collect()
 }
 
@@ -72,13 +70,11 @@ pub fn drawing_rows(choice: &FilterChoice, drawings: &[Drawing], labels: Labels<
         let values = cropped(&drawing.map, input.width, &drawing.seen);
         Tile {
             picture: Shading::Signed.paint(&values, height, width),
-            caption: vec![
-                class(choice, drawing.filter, labels).cloned().unwrap_or(drawing.filter.to_string()),
-            ],
+            caption: vec![named(choice, drawing.filter, labels)],
         }
     };
     let side = choice.patch_size().1.max(DRAWING_SIDE);
-    let columns = (SHEET_WIDTH / side).clamp(1, DRAWINGS_A_ROW);
+    let columns = (PAGE_WIDTH / side).clamp(1, DRAWINGS_A_ROW);
     let mut rows: Vec<SheetRow> =
         drawings.chunks(columns).map(|drawings| SheetRow::of(drawings.iter().map(tile))).collect();
     if let (Some(first), Some(drawing)) = (rows.first_mut(), drawings.first()) {
@@ -94,9 +90,10 @@ pub fn drawing_sheet(title: String, rows: Vec<SheetRow>) -> Sheet {
     Sheet { title, subtitle, rows, tile_side: DRAWING_SIDE, ..Sheet::default() }
 }
 
-/// The class that a filter stands for.
-fn class<'a>(choice: &FilterChoice, filter: usize, labels: Labels<'a>) -> Option<&'a String> {
-    labels.classes.get(filter).filter(|_| choice.is_of_classes())
+/// The number of a filter, with the class that it stands for.
+fn named(choice: &FilterChoice, filter: usize, labels: Labels<'_>) -> String {
+    let class = labels.classes.get(filter).filter(|_| choice.is_of_classes());
+    class.map_or_else(|| filter.to_string(), |class| format!("{filter} ({class})"))
 }
 
 /// The filter, its activations, and the classes of its images, the frequent ones first.
@@ -107,8 +104,7 @@ fn caption(
     labels: Labels<'_>,
 ) -> Vec<String> {
     let patches = &filter.found.patches;
-    let number = filter.found.filter;
-    let head = class(choice, number, labels).cloned().unwrap_or_else(|| format!("filter {number}"));
+    let head = format!("filter {}", named(choice, filter.found.filter, labels));
     let (Some(first), Some(last)) = (patches.first(), patches.last()) else {
         return vec![head, "never active".into()];
     };
@@ -258,6 +254,15 @@ mod tests {
         let rows =
             patch_rows(&choice, (&images, &transform(&images)), &[filter.clone(), filter], 9, 1, labels);
         assert_eq!(rows.iter().map(|row| row.tiles.len()).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn filters_that_stand_for_a_class_are_called_so() {
+        let classes = ["cat".to_owned(), "dog".to_owned()];
+        let labels = Labels { data_classes: &[], classes: &classes };
+        let of = |layer| FilterChoice::new(&Network::named("all-cnn-c", 2).unwrap(), layer, None).unwrap();
+        assert_eq!(named(&of("conv9"), 1, labels), "1 (dog)");
+        assert_eq!(named(&of("conv8"), 1, labels), "1");
     }
 
     #[test]

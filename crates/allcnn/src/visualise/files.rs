@@ -10,6 +10,7 @@ use super::{Error, Explainer, Explanation, Method, Place, Target, Unit, randomiz
 use crate::data::Framing;
 use crate::data::decode::Picture;
 use crate::evaluate::ranked;
+use crate::examine::Which;
 use crate::input::InputTransform;
 use crate::net::Network;
 use crate::parameters::Parameters;
@@ -25,6 +26,8 @@ pub struct Request {
     pub layer: Option<String>,
     /// The units of the layer.
     pub units: Vec<Unit>,
+    /// A class whose unit takes their place; the layer must have one for each class.
+    pub class: Option<String>,
     /// Where in the layer.
     pub place: Place,
     /// The ways back.
@@ -35,6 +38,8 @@ pub struct Request {
     pub randomize_from: Option<String>,
     /// The seed for that; never is it the start of the training.
     pub seed: u64,
+    /// Which weights of the run.
+    pub checkpoint: Which,
 }
 
 impl Default for Request {
@@ -43,11 +48,13 @@ impl Default for Request {
         Self {
             layer: None,
             units: vec![Unit::STRONGEST],
+            class: None,
             place: Place::Maximum,
             methods: vec![Method::Guided],
             switches: false,
             randomize_from: None,
             seed: 0,
+            checkpoint: Which::Best,
         }
     }
 }
@@ -78,14 +85,27 @@ pub enum Entry {
         probability: f32,
         /// Whether pooling with switches stood in the place of strides.
         switches: bool,
+        /// The run.
+        run: String,
+        /// Which of its weights.
+        checkpoint: Which,
+        /// The layer from which up the weights were drawn anew, where they were.
+        randomized_from: Option<String>,
+        /// The file of the picture that shows the map, where one was written.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        picture: Option<String>,
     },
     /// A file that cannot be read as an image.
-    Unread {
-        /// The file.
-        file: String,
-        /// Why.
-        error: String,
-    },
+    Unread(Unread),
+}
+
+/// A file that cannot be read as an image.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Unread {
+    /// The file.
+    pub file: String,
+    /// Why.
+    pub error: String,
 }
 
 /// The explanations of one unit in one image.
@@ -127,18 +147,20 @@ pub struct FileExplainer<'d, D: Device> {
     of_classes: bool,
     methods: Vec<Method>,
     randomized_from: Option<String>,
+    run: String,
+    checkpoint: Which,
 }
 
 impl<'d, D: Device> FileExplainer<'d, D> {
-    /// The best checkpoint of a run, prepared for `files` files.
+    /// The network of a run, prepared for `files` files.
     ///
     /// # Errors
     /// A request for what the network does not have; a damaged run; failures of the device.
     pub fn new(device: &'d D, run: &RunFolder, request: &Request, files: usize) -> Result<Self, Error> {
-        let (manifest, checkpoint) = run.trained()?;
+        let (manifest, checkpoint) = request.checkpoint.trained(run)?;
         let network = &checkpoint.network;
         let transform = InputTransform::of(run, network)?;
-        let target = target(network, request)?;
+        let target = target(&checkpoint, request)?;
         let pairs = files * target.units().len();
         let mut forms = vec![];
         if request.switches {
@@ -151,8 +173,18 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         forms.insert(0, Form { explainer: Explainer::new(device, network, pairs)?, target, switches: false });
         let (classes, methods) = (checkpoint.classes, request.methods.clone());
         let randomized_from = request.randomize_from.clone();
-        let framing = manifest.recipe.augment.framing();
-        Ok(Self { forms, parameters, transform, framing, classes, of_classes, methods, randomized_from })
+        Ok(Self {
+            forms,
+            parameters,
+            transform,
+            framing: manifest.framing(),
+            classes,
+            of_classes,
+            methods,
+            randomized_from,
+            run: run.path().text(),
+            checkpoint: request.checkpoint.at_hand(run),
+        })
     }
 
     /// Files that are best explained together.
@@ -202,15 +234,15 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     ///
     /// # Errors
     /// A failure of the device.
-    pub fn explain(&mut self, files: &[PathBuf]) -> Result<Vec<Result<Explained, Entry>>, Error> {
+    pub fn explain(&mut self, files: &[PathBuf]) -> Result<Vec<Result<Explained, Unread>>, Error> {
         let read = |path: &PathBuf| {
             let file = path.text();
             match picture(path, self.transform.pictures(), self.framing) {
                 Ok(pixels) => Ok((file, pixels)),
-                Err(error) => Err(Entry::Unread { file, error }),
+                Err(error) => Err(Unread { file, error }),
             }
         };
-        let read: Vec<Result<(String, Vec<u8>), Entry>> = files.par_iter().map(read).collect();
+        let read: Vec<Result<(String, Vec<u8>), Unread>> = files.par_iter().map(read).collect();
         let readable = read.iter().flatten().cloned().collect();
         let mut explained = self.explain_pictures(readable)?.into_iter();
         let answer = |read| match read {
@@ -262,9 +294,9 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         Ok(views)
     }
 
-    /// The entries of a file's maps, in the order unit, view, method.
-    pub fn entries(&self, explained: &Explained) -> Vec<Entry> {
-        let entry = |view: &View, method| {
+    /// The entries of a file's maps, in the order unit, view, method; `pictures` are the files that show its units.
+    pub fn entries(&self, explained: &Explained, pictures: &[String]) -> Vec<Entry> {
+        let entry = |place: usize, view: &View, method| {
             let unit = view.explanation.unit;
             Entry::Explained {
                 file: explained.file.clone(),
@@ -277,18 +309,29 @@ impl<'d, D: Device> FileExplainer<'d, D> {
                 class: self.classes[view.class].clone(),
                 probability: view.explanation.probabilities[view.class],
                 switches: view.switches,
+                run: self.run.clone(),
+                checkpoint: self.checkpoint,
+                randomized_from: self.randomized_from.clone(),
+                picture: pictures.get(place).cloned(),
             }
         };
-        let views = explained.units.iter().flatten();
-        views.flat_map(|view| self.methods.iter().map(move |&method| entry(view, method))).collect()
+        let units = explained.units.iter().enumerate();
+        let views = units.flat_map(|(place, views)| views.iter().map(move |view| (place, view)));
+        views
+            .flat_map(|(place, view)| self.methods.iter().map(move |&method| entry(place, view, method)))
+            .collect()
     }
 }
 
-fn target(network: &Network, request: &Request) -> Result<Target, Error> {
-    let units = request.units.clone();
+fn target(checkpoint: &Checkpoint, request: &Request) -> Result<Target, Error> {
+    let (network, units) = (&checkpoint.network, request.units.clone());
     let target = match &request.layer {
         Some(layer) => Target::new(network, layer, units)?,
         None => Target::of_classes(network, units)?,
+    };
+    let target = match &request.class {
+        Some(class) => target.of_class(network, &checkpoint.classes, class)?,
+        None => target,
     };
     target.at(request.place)
 }

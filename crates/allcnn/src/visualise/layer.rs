@@ -20,13 +20,13 @@ impl FilterChoice {
     /// The `filters` of the layer called `layer`, all of them by default.
     ///
     /// # Errors
-    /// [`Error::UnknownLayer`], [`Error::NoSuchFilters`].
+    /// [`Error::UnknownLayer`], [`Error::NoFilters`], [`Error::NoSuchFilters`].
     pub fn new(network: &Network, layer: &str, filters: Option<Range<usize>>) -> Result<Self, Error> {
         let Some(place) = network.layer_index(layer) else {
-            return Err(Error::UnknownLayer {
-                given: layer.into(),
-                network: network.name().into(),
-                known: network.layers().iter().map(|layer| layer.name().to_owned()).collect(),
+            let known = network.layers().iter().map(|layer| layer.name().to_owned()).collect();
+            return Err(match layer {
+                "softmax" => Error::NoFilters { known },
+                _ => Error::UnknownLayer { given: layer.into(), network: network.name().into(), known },
             });
         };
         let channels = network.operations(1)[place].output().channels;
@@ -165,7 +165,7 @@ mod tests {
         let network = Network::named("all-cnn-c", 10).unwrap();
         let said = |layer, filters| FilterChoice::new(&network, layer, filters).unwrap_err().to_string();
         assert!(
-            said("softmax", None).contains("no layer \"softmax\"")
+            said("softmax", None).contains("what global_pool gives")
                 && said("x", None).contains("conv9, global_pool")
         );
         assert_eq!(

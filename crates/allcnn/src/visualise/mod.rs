@@ -56,13 +56,15 @@ mod unconditioned;
 
 pub use error::Error;
 pub use explainer::{Explainer, Explanation};
-pub use feature_explorer::{DrawingEntry, FeatureExplorer, FilterEntry, PatchEntry, Scanned, Seen};
+pub use feature_explorer::{
+    DrawingEntry, FeatureExplorer, FilterEntry, FilterSource, PatchEntry, Scanned, Seen,
+};
 pub use feature_sheet::{ExplainedFilter, Labels, drawing_rows, drawing_sheet, patch_rows, patch_tile_side};
-pub use files::{Entry, Explained, FileExplainer, Request, View};
+pub use files::{Entry, Explained, FileExplainer, Request, Unread, View};
 pub use layer::FilterChoice;
 pub use method::Method;
 pub use patches::{FilterPatches, Patch, explain_patches, strongest_patches};
-pub use plate::{Coloring, plate};
+pub use plate::{Coloring, plate, what_is_shown};
 pub use randomize::randomized;
 pub use target::{Found, Place, Target, Unit};
 pub use unconditioned::{Drawing, draw_without_image};

@@ -1,10 +1,11 @@
 //! The sheet of `allcnn explain`: each image beside its maps, with captions.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use allcnn_device::Device;
 
-use super::render::{Shading, Sheet, SheetRow, Tile, overlay};
+use super::render::{Shading, Sheet, Tile, overlay};
 use super::{Explained, FileExplainer, Method, View};
 use crate::data::decode::Picture;
 use crate::evaluate::ranked;
@@ -28,14 +29,17 @@ impl Coloring {
     }
 }
 
-/// The sheet: for each unit of each image a row, the image first, then a column for each method, without and (where
+/// The sheet: for each unit of each image a block, the image first, then a column for each method, without and (where
 /// that was asked for) with switches.
-pub fn plate<D: Device>(
+pub fn plate<'a, D: Device>(
     explainer: &FileExplainer<'_, D>,
-    explained: &[Explained],
+    explained: impl IntoIterator<Item = &'a Explained>,
     coloring: Coloring,
 ) -> Sheet {
-    let views = explained.iter().flat_map(|explained| &explained.units).map(Vec::len).max().unwrap_or(1);
+    let explained: Vec<&Explained> = explained.into_iter().collect();
+    let views = || explained.iter().flat_map(|explained| &explained.units);
+    let subtitle = what_is_shown(explainer, views().flatten());
+    let views = views().map(Vec::len).max().unwrap_or(1);
     let mut columns = vec![vec![]];
     for view in 0..views {
         let form =
@@ -44,22 +48,40 @@ pub fn plate<D: Device>(
         columns
             .extend(explainer.methods().iter().map(|method| heading(method).into_iter().flatten().collect()));
     }
-    let rows = explained.iter().flat_map(|explained| {
+    let blocks = explained.iter().flat_map(|explained| {
         explained.units.iter().map(|views| {
             let said = views.first().map_or_else(Vec::new, |view| said(explainer, explained, view));
             let image = Tile { picture: explained.picture.clone(), caption: said };
             let maps = views.iter().flat_map(|view| tiles(explainer, &explained.picture, view, coloring));
-            SheetRow::of(std::iter::once(image).chain(maps))
+            std::iter::once(image).chain(maps).collect()
         })
     });
-    let random = explainer.randomized_from().map(|layer| format!(", weights random from {layer} up"));
-    Sheet {
-        title: explainer.network().name().to_owned(),
-        subtitle: format!("what {} looks at{}", explainer.layer(), random.unwrap_or_default()),
-        columns,
-        rows: rows.collect(),
-        ..Sheet::default()
-    }
+    let blocks = blocks.collect();
+    let title = explainer.network().name().to_owned();
+    Sheet { title, subtitle, columns, ..Sheet::default() }.with_blocks(blocks)
+}
+
+/// What the maps of these views show, in a sentence.
+pub fn what_is_shown<'a, D: Device>(
+    explainer: &FileExplainer<'_, D>,
+    views: impl IntoIterator<Item = &'a View>,
+) -> String {
+    let layer = explainer.layer();
+    let classes: BTreeSet<usize> = views.into_iter().map(|view| view.class).collect();
+    let shown = match (explainer.is_of_classes(), classes.first()) {
+        (true, Some(&class)) if classes.len() == 1 => {
+            format!(
+                "what speaks for the class {}, from its unit in layer {layer}",
+                explainer.classes()[class]
+            )
+        }
+        (true, _) => {
+            format!("what speaks for the class named below each map, from its unit in layer {layer}")
+        }
+        (false, _) => format!("what the units of layer {layer} look at"),
+    };
+    let random = explainer.randomized_from().map(|from| format!(", weights random from {from} up"));
+    shown + &random.unwrap_or_default()
 }
 
 /// Below the image: its name, with the folder that may tell its class, and what the network says of it.
@@ -89,7 +111,7 @@ fn tiles<'a, D: Device>(
             if explainer.is_of_classes() {
                 caption.push(share(explainer, view.class, &view.explanation.probabilities));
             }
-            caption.push(format!("{} unit {}", explainer.layer(), unit.channel));
+            caption.push(format!("{}, unit {}", explainer.layer(), unit.channel));
             let has_places = explainer.has_places();
             caption.push(if has_places {
                 format!("{:.4} at row {}, col {}", unit.activation, unit.row, unit.column)

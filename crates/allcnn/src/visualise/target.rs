@@ -1,9 +1,10 @@
 //! Where a signal starts: a layer, and in it one unit at one place.
 
 use allcnn_device::Shape;
+use unicode_normalization::UnicodeNormalization;
 
 use super::Error;
-use crate::net::Network;
+use crate::net::{Network, nearest};
 
 /// A unit of a layer: one of its channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +145,29 @@ impl Target {
         last_conv.is_some_and(|last| self.layer >= last) && self.shape.channels == network.classes()
     }
 
+    /// The same layer with the unit that stands for the class called `given`, written in any Unicode form.
+    ///
+    /// # Errors
+    /// [`Error::NotOfClasses`], [`Error::UnknownClass`].
+    pub fn of_class(self, network: &Network, classes: &[String], given: &str) -> Result<Self, Error> {
+        if !self.is_of_classes(network) {
+            let names = network.layers().iter().map(|layer| layer.name()).chain(["softmax"]);
+            let of_classes = |name: &&str| {
+                Self::new(network, name, vec![]).is_ok_and(|layer| layer.is_of_classes(network))
+            };
+            let others = names.filter(of_classes).map(str::to_owned).collect();
+            let units = self.shape.channels;
+            return Err(Error::NotOfClasses { layer: self.name, given: given.into(), units, others });
+        }
+        let alike = |class: &String| class.nfc().eq(given.nfc());
+        let place = classes.iter().position(|class| class == given);
+        let Some(place) = place.or_else(|| classes.iter().position(alike)) else {
+            let nearest = nearest(given, classes);
+            return Err(Error::UnknownClass { given: given.into(), nearest, known: classes.to_vec() });
+        };
+        Ok(Self { units: vec![Unit::Channel(place)], ..self })
+    }
+
     /// Finds a unit in the layer's output for one image, `[height, width, channels]`.
     pub(super) fn find(&self, unit: Unit, output: &[f32], probabilities: &[f32]) -> Found {
         let output = if self.softmax { probabilities } else { output };
@@ -253,6 +277,24 @@ mod tests {
         assert!(outside.contains("column 2") && outside.contains("a column from 0 to 1"), "{outside}");
         let many = (0..5).map(Unit::Ranked).collect();
         assert_eq!(Target::new(&network(), "global_pool", many).unwrap().units().len(), 2);
+    }
+
+    #[test]
+    fn a_class_is_a_unit_where_the_layer_has_one_for_each() {
+        let classes = ["cat".to_owned(), "bl\u{fc}".to_owned()];
+        let of = |layer: &str, class| target(layer).of_class(&network(), &classes, class);
+        for layer in ["conv2", "global_pool", "softmax"] {
+            assert_eq!(of(layer, "cat").unwrap().units(), [Unit::Channel(0)]);
+            assert_eq!(of(layer, "blu\u{308}").unwrap().units(), [Unit::Channel(1)]);
+        }
+        let said = |layer, class| of(layer, class).unwrap_err().to_string();
+        let unknown = said("conv2", "cats");
+        assert!(
+            unknown.contains("\"cats\"; did you mean \"cat\"?") && unknown.contains("cat, bl"),
+            "{unknown}"
+        );
+        let not = said("conv1", "cat");
+        assert!(not.contains("0 to 2, or max") && not.contains("conv2, global_pool, softmax"), "{not}");
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use allcnn::examine::Which;
 use allcnn::net::{LayerKind, Network};
 use allcnn::run::RunFolder;
 use allcnn::shown::{PathText, escaped};
 use allcnn::visualise::render::{Shading, Sheet};
 use allcnn::visualise::{
-    Coloring, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, Request, plate,
+    Coloring, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, Request, Unread, plate,
 };
 use allcnn_device::Device;
 use anyhow::{Context, anyhow};
@@ -31,7 +32,7 @@ pub fn figure2(arguments: &FigureArgs) -> anyhow::Result<()> {
 }
 
 fn drawings(device: &impl Device, arguments: &FigureArgs) -> anyhow::Result<()> {
-    let explorer = FeatureExplorer::new(device, &RunFolder::open(&arguments.run)?)?;
+    let explorer = FeatureExplorer::new(device, &RunFolder::open(&arguments.run)?, Which::Best)?;
     let mut layers = Vec::new();
     for layer in present(explorer.network(), &DRAWN_LAYERS, arguments) {
         let choice = FilterChoice::new(explorer.network(), &layer, None)?;
@@ -44,7 +45,7 @@ fn drawings(device: &impl Device, arguments: &FigureArgs) -> anyhow::Result<()> 
             Err(error) => return Err(error.into()),
         }
     }
-    finish(arguments, "fig2", &explorer.drawing_sheet(&layers))
+    finish(arguments, "fig2", explorer.drawing_sheet(&layers))
 }
 
 /// Figure 3: the patches that activate filters most.
@@ -54,7 +55,7 @@ pub fn figure3(arguments: &PatchFigureArgs) -> anyhow::Result<()> {
 
 fn patches(device: &impl Device, arguments: &PatchFigureArgs) -> anyhow::Result<()> {
     let figure = &arguments.figure;
-    let explorer = FeatureExplorer::new(device, &RunFolder::open(&figure.run)?)?;
+    let explorer = FeatureExplorer::new(device, &RunFolder::open(&figure.run)?, Which::Best)?;
     let methods = [Method::Deconvnet, Method::Guided];
     let mut choices = Vec::new();
     for layer in present(explorer.network(), &PATCH_LAYERS, figure) {
@@ -77,7 +78,7 @@ fn patches(device: &impl Device, arguments: &PatchFigureArgs) -> anyhow::Result<
         let wanted = (arguments.patches, methods.as_slice());
         let filters = features::scan(&explorer, &choice, &scanned, wanted, progress)?;
         let sheet = explorer.patch_sheet(&choice, &scanned, &filters, wanted);
-        finish(figure, &format!("fig3-{}", choice.name()), &sheet)?;
+        finish(figure, &format!("fig3-{}", choice.name()), sheet)?;
     }
     Ok(())
 }
@@ -119,7 +120,7 @@ fn images(
         Request { layer: Some(layer), methods: Method::ALL.to_vec(), switches, ..Request::default() };
     let opened = device::open(&figure.common)?;
     let sheet = on_device!(opened, |device| image_sheet(&device, arguments, &run, &request))?;
-    finish(figure, name, &sheet)
+    finish(figure, name, sheet)
 }
 
 /// The images that were given, or some of the run's own, with their maps.
@@ -148,14 +149,7 @@ fn given_images(
     let answers = explainer.explain(&files)?.into_iter();
     answers
         .map(|answer| {
-            answer.map_err(|entry| match entry {
-                allcnn::visualise::Entry::Unread { file, error } => {
-                    anyhow!("cannot read {}: {error}", escaped(&file))
-                }
-                allcnn::visualise::Entry::Explained { file, .. } => {
-                    anyhow!("cannot explain {}", escaped(&file))
-                }
-            })
+            answer.map_err(|Unread { file, error }| anyhow!("cannot read {}: {error}", escaped(&file)))
         })
         .collect()
 }
@@ -166,7 +160,7 @@ fn own_images(
     run: &RunFolder,
     device: &impl Device,
 ) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    let explorer = FeatureExplorer::new(device, run)?;
+    let explorer = FeatureExplorer::new(device, run, Which::Best)?;
     let progress = Progress::new(arguments.figure.common.quiet);
     let scanned = features::open(
         &explorer,
@@ -212,10 +206,10 @@ fn note(arguments: &FigureArgs, text: &str) {
 }
 
 /// Writes a figure and tells where it is.
-fn finish(arguments: &FigureArgs, name: &str, sheet: &Sheet) -> anyhow::Result<()> {
+fn finish(arguments: &FigureArgs, name: &str, sheet: Sheet) -> anyhow::Result<()> {
     let folder: &Path = &arguments.out;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.shown()))?;
     let path = folder.join(format!("{name}.png"));
-    picture::write(&path, sheet)?;
-    output::text(&format!("{}\n", path.shown()))
+    let pages = picture::write(&path, sheet)?;
+    output::text(&pages.paths().map(|path| format!("{}\n", path.shown())).collect::<String>())
 }

@@ -1,7 +1,8 @@
 //! An array of pictures: how its pixels lie, and the same pixels as `[images, height, width, 3]`.
 use crate::dataset::Images;
 use crate::formats::npy::Head;
-use crate::picture::{Framing, Picture, check_size};
+use crate::framing::Framing;
+use crate::picture::{Picture, check_size};
 use rayon::prelude::*;
 use std::io::{self, Read};
 
@@ -78,7 +79,7 @@ impl Layout {
         self.height * self.width * self.channels
     }
 
-    /// Reads all pixels and adds them to `images`, in their size and framing where that is another one.
+    /// Reads all pixels and adds them to `images`, in their size and framing where these change anything.
     pub fn read(
         &self,
         reader: &mut impl Read,
@@ -86,7 +87,7 @@ impl Layout {
         images: &mut Images,
         done: &mut dyn FnMut(usize),
     ) -> io::Result<()> {
-        let same = (images.height, images.width) == (self.height, self.width);
+        let same = framing.keeps([self.height, self.width], [images.height, images.width]);
         if self.fortran {
             let start = images.pixels.len();
             let mut own = Vec::new();
@@ -156,7 +157,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Adds pictures to images of another size.
+    /// Adds pictures to images that are framed.
     fn frame(&self, pixels: &[u8], framing: Framing, images: &mut Images) -> io::Result<()> {
         let (height, width) = (images.height, images.width);
         let frame = |pixels: &[u8]| {

@@ -18,6 +18,11 @@ const CAPTION_GAP: usize = 5;
 /// Between lines of text.
 const LEADING: usize = 2;
 
+/// A page is at most so many pixels wide, unless the tiles of one block are wider ...
+pub const PAGE_WIDTH: usize = 2200;
+/// ... and so many high, unless one row is higher.
+pub const PAGE_HEIGHT: usize = 3300;
+
 /// A picture and the lines below it, the first of them in bold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tile {
@@ -88,6 +93,49 @@ impl Sheet {
         Ok(writer.finish()?)
     }
 
+    /// The sheet with these blocks of tiles: below each other where a page has room for all of them, else as many of them
+    /// beside each other as that takes, or as a page is wide. The sheet's columns are those of a block.
+    pub fn with_blocks(self, blocks: Vec<Vec<Tile>>) -> Self {
+        let sheet = Self { rows: blocks.into_iter().map(SheetRow::of).collect(), ..self };
+        let layout = Layout::new(&sheet);
+        let block = layout.columns.iter().map(|(_, width)| width + GAP).sum::<usize>().max(1);
+        let most = ((PAGE_WIDTH - 2 * MARGIN + GAP) / block).max(1);
+        let highest = sheet.rows.iter().map(|row| layout.row_height(&sheet, row)).max().unwrap_or(1);
+        let below = (layout.room(&sheet) / highest).max(1);
+        let beside = sheet.rows.len().div_ceil(below).clamp(1, most);
+        let columns = std::iter::repeat_n(sheet.columns, beside).flatten().collect();
+        let mut blocks = sheet.rows.into_iter().map(|row| row.tiles);
+        let mut rows = vec![];
+        while blocks.len() > 0 {
+            rows.push(SheetRow::of(blocks.by_ref().take(beside).flatten()));
+        }
+        Self { columns, rows, ..sheet }
+    }
+
+    /// The sheet in pages that are no higher than [`PAGE_HEIGHT`], unless one row is.
+    pub fn into_pages(mut self) -> Vec<Self> {
+        let layout = Layout::new(&self);
+        let (room, mut used) = (layout.room(&self), 0);
+        let mut pages: Vec<Vec<SheetRow>> = vec![vec![]];
+        for row in std::mem::take(&mut self.rows) {
+            let height = layout.row_height(&self, &row);
+            if used > 0 && used + height > room {
+                pages.push(vec![]);
+                used = 0;
+            }
+            used += height;
+            if let Some(page) = pages.last_mut() {
+                page.push(row);
+            }
+        }
+        let count = pages.len();
+        let page = |(place, rows)| {
+            let number = if count > 1 { format!(", page {} of {count}", place + 1) } else { String::new() };
+            Self { title: format!("{}{number}", self.title), rows, ..self.clone() }
+        };
+        pages.into_iter().enumerate().map(page).collect()
+    }
+
     /// By how much a picture is enlarged.
     fn factor(&self, picture: &Picture) -> usize {
         self.tile_side.div_ceil(picture.height.max(picture.width).max(1)).max(1)
@@ -124,6 +172,11 @@ impl Layout {
     fn height(&self, sheet: &Sheet) -> usize {
         let rows = sheet.rows.iter().map(|row| self.row_height(sheet, row)).sum::<usize>();
         self.head_height(sheet) + rows + MARGIN
+    }
+
+    /// The height that the rows of a page may have.
+    fn room(&self, sheet: &Sheet) -> usize {
+        PAGE_HEIGHT.saturating_sub(self.head_height(sheet) + MARGIN)
     }
 
     fn head_height(&self, sheet: &Sheet) -> usize {
@@ -227,6 +280,38 @@ mod tests {
         assert_eq!(first(10) / width, first(20) / width);
         assert!(first(30) / width > first(20) / width + 200);
         assert!(height > 200 + 224);
+    }
+
+    /// The numbers of tiles in the rows of each page.
+    fn arranged(blocks: usize, tiles: usize, side: usize) -> Vec<Vec<usize>> {
+        let columns = (0..tiles).map(|column| vec![format!("column {column}")]).collect();
+        let sheet = Sheet { title: "title".into(), columns, ..Sheet::default() };
+        let blocks = (0..blocks).map(|block| vec![tile(block as u8, side, &["a", "b"]); tiles]).collect();
+        let pages = sheet.with_blocks(blocks).into_pages();
+        let mut seen = Vec::new();
+        for page in &pages {
+            let layout = Layout::new(page);
+            assert!(layout.height(page) <= PAGE_HEIGHT || page.rows.len() == 1);
+            assert!(layout.width <= PAGE_WIDTH || page.rows[0].tiles.len() == tiles);
+            assert_eq!(page.columns.len() % tiles, 0);
+            assert!(page.rows[0].tiles.len() <= page.columns.len());
+            seen.extend(page.rows.iter().flat_map(|row| row.tiles.iter().step_by(tiles)));
+        }
+        let order: Vec<u8> = seen.iter().map(|tile| tile.picture.pixels[0]).collect();
+        assert!(order.iter().copied().eq(0..order.len() as u8), "each block once and in order: {order:?}");
+        assert!(pages.len() == 1 || pages[1].title == format!("title, page 2 of {}", pages.len()));
+        pages.iter().map(|page| page.rows.iter().map(|row| row.tiles.len()).collect()).collect()
+    }
+
+    #[test]
+    fn few_blocks_stand_below_each_other_more_beside_and_many_on_pages() {
+        assert_eq!(arranged(3, 2, 32), [[2, 2, 2]]);
+        assert_eq!(arranged(23, 2, 32), [[vec![4; 11], vec![2]].concat()]);
+        let pages = arranged(200, 2, 32);
+        assert!(pages.len() > 1 && pages[0].iter().all(|&tiles| tiles == 10), "{pages:?}");
+        assert_eq!(pages.concat().iter().sum::<usize>(), 400);
+        assert_eq!(arranged(2, 7, 400), [[7, 7]], "a wide block stands alone");
+        assert_eq!(arranged(2, 1, 4000), [[1], [1]], "and so does a high one");
     }
 
     #[test]
