@@ -9,6 +9,9 @@ use crate::net::{Init, Network};
 use crate::preprocess::Method;
 use crate::toml_text;
 
+/// The name of a recipe that gives itself none.
+pub const UNNAMED_RECIPE: &str = "custom";
+
 /// Dropout rates that replace the network's own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -166,7 +169,7 @@ impl Recipe {
             })?,
         };
         let mut merged = toml::Table::try_from(base).map_err(|error| Error::Recipe(error.to_string()))?;
-        merged.insert("name".into(), "custom".into());
+        merged.insert("name".into(), UNNAMED_RECIPE.into());
         if given.contains_key("epochs") {
             merged.remove("iterations");
         }
