@@ -72,7 +72,7 @@ fn photographs_are_counted_and_verified_where_they_are() {
     assert_eq!(info["sizes"], serde_json::json!({ "images": 40, "min": side, "median": side, "max": side }));
     picture([190, 20, 10], 99).view(0, 0, 30, 20).to_image().save(data.join("red/wide.png")).unwrap();
     let words = allcnn(folder.path(), &["data", "info", "pictures", "--on-disk"]).done().stdout;
-    assert!(words.contains("the images' own sizes: 20x30 to 32x32, median 32x32"), "{words}");
+    assert!(words.contains("the images' own sizes: 20x30 to 32x32 (median 32x32)"), "{words}");
     fs::remove_file(data.join("red/wide.png")).unwrap();
     let verified = look("verify");
     assert_eq!(verified.code, Some(1), "{verified:?}");

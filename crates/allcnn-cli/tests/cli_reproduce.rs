@@ -116,7 +116,7 @@ fn the_page_has_the_networks_and_the_recipes_own_names() {
     assert_eq!(told["rows"][0]["name"], "mine", "for programs as it was");
     assert!(folder.path().join("sweep/runs/mine-lr0.05-seed0").exists());
     let page = fs::read_to_string(folder.path().join("sweep/results.html")).unwrap();
-    for part in ["<td>tiny</td>", "Recipe short, 1 epoch, 1 seed", "<h3>tiny</h3>"] {
+    for part in ["<td data-name=\"network\">tiny</td>", "Recipe short, 1 epoch, 1 seed", "<h3>tiny</h3>"] {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("mine.toml"));

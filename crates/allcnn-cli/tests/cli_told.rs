@@ -97,7 +97,7 @@ fn what_concerns_the_training_is_told_there_and_not_by_eval() {
     let train = train_arguments("run", &["--data", "large", "--epochs", "1", "--labels", "coarse"]);
     let trained = allcnn(folder.path(), &train).done();
     let told = [
-        "note: images of 141x200 to 150x200, median 145x200 are shrunk to 32x32; --input 96x96 keeps more",
+        "note: images of 141x200 to 150x200 (median 145x200) are shrunk to 32x32; --input 96x96 keeps more",
         "warning: --labels coarse is for CIFAR-100; this data has its own classes",
     ];
     for line in told {

@@ -41,14 +41,14 @@ impl Sizes {
     }
 }
 
-/// `375x500`, or `120x160 to 1200x1600, median 375x500`.
+/// `375x500`, or `120x160 to 1200x1600 (median 375x500)`.
 impl fmt::Display for Sizes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |[height, width]: [usize; 2]| format!("{height}x{width}");
         if self.min == self.max {
             return f.write_str(&text(self.max));
         }
-        write!(f, "{} to {}, median {}", text(self.min), text(self.max), text(self.median))
+        write!(f, "{} to {} (median {})", text(self.min), text(self.max), text(self.median))
     }
 }
 
@@ -94,6 +94,6 @@ mod tests {
         }
         let sizes = counts.sizes().unwrap();
         assert_eq!((sizes.images, sizes.median), (5, [375, 500]));
-        assert_eq!(sizes.to_string(), "20x30 to 500x375, median 375x500");
+        assert_eq!(sizes.to_string(), "20x30 to 500x375 (median 375x500)");
     }
 }

@@ -19,28 +19,33 @@ pub(super) fn html(table: &Table) -> String {
 /// The table.
 fn figures(table: &Table) -> String {
     let head = ["network", "paper", "ours", "best rate"].map(str::to_owned).into_iter();
-    let head = head.chain(table.plan.learning_rates.iter().map(|rate| format!("lr {rate}")));
-    let rows: String = table.rows.iter().map(|row| line("td", text::cells(row))).collect();
+    let head: Vec<String> =
+        head.chain(table.plan.learning_rates.iter().map(|rate| format!("lr {rate}"))).collect();
+    let rows: String = table.rows.iter().map(|row| named_line(&head, text::cells(row))).collect();
     let explained = table.fates().into_iter().map(|(word, what)| format!("<li>{word}: {what}</li>"));
     let explained: String = explained.collect();
     let explained = match explained.as_str() {
         "" => explained,
         items => format!("<ul class=\"notes\">{items}</ul>"),
     };
-    html::section(false, "Errors", "", &(list(&line("th", head), &rows) + &explained))
+    html::section(false, "Errors", "", &(list("named words", &head, &rows) + &explained))
 }
 
 /// A scrollable list of rows under a heading.
-fn list(head: &str, rows: &str) -> String {
+fn list(class: &str, head: &[String], rows: &str) -> String {
+    let head: String = head.iter().map(|cell| format!("<th>{}</th>", html::text(cell))).collect();
     format!(
-        "<div class=\"card scroll\"><table class=\"list lines\"><thead>{head}</thead><tbody>{rows}</tbody></table></div>"
+        "<div class=\"card scroll\"><table class=\"list {class}\"><thead><tr>{head}</tr></thead>\
+         <tbody>{rows}</tbody></table></div>"
     )
 }
 
-/// A table's row of cells, plain text.
-fn line(tag: &str, cells: impl IntoIterator<Item = String>) -> String {
-    let cells = cells.into_iter().map(|cell| format!("<{tag}>{}</{tag}>", html::text(&cell)));
-    format!("<tr>{}</tr>\n", cells.collect::<String>())
+/// A row of cells that know the names of their columns: on a narrow page they stand below each other.
+fn named_line(head: &[String], cells: Vec<String>) -> String {
+    let cell = |(name, cell): (&String, String)| {
+        format!("<td data-name=\"{}\">{}</td>", html::text(name), html::text(&cell))
+    };
+    format!("<tr>{}</tr>\n", head.iter().zip(cells).map(cell).collect::<String>())
 }
 
 /// The error of each network at its best rate beside the paper's.
@@ -120,14 +125,15 @@ fn curves(table: &Table) -> String {
 fn literature(table: &Table) -> String {
     let figures = table.plan.table.literature();
     let row = |figure: &super::Literature| {
-        line("td", [figure.group.to_owned(), figure.method.into(), figure.published.to_string()])
+        let cells = [figure.group, figure.method, &figure.published.to_string()].map(html::text);
+        format!("<tr>{}</tr>\n", cells.map(|cell| format!("<td>{cell}</td>")).concat())
     };
     let rows: String = figures.iter().map(row).collect();
     html::section(
         figures.is_empty(),
         "The literature",
         "As the paper prints them, not run here. (?) marks figures that were recalled, not read.",
-        &list(&line("th", ["data", "method", "error, %"].map(str::to_owned)), &rows),
+        &list("words", &["data", "method", "error, %"].map(str::to_owned), &rows),
     )
 }
 
