@@ -390,6 +390,9 @@ pub struct EvalArgs {
     /// Which weights of the run
     #[arg(long, value_enum, default_value = "best")]
     pub checkpoint: CheckpointChoice,
+    /// Show every class: without this those that have images, and of more than 20 the worst
+    #[arg(long)]
+    pub all_classes: bool,
     /// Print one JSON document instead of tables
     #[arg(long)]
     pub json: bool,

@@ -76,11 +76,6 @@ impl TrainingProgress {
         }
     }
 
-    fn left_out(&mut self, ignored: &data::Ignored) {
-        self.loading.end();
-        self.progress.note(&escaped(&ignored.to_string()));
-    }
-
     fn epoch_done(&mut self, row: &EpochRow, best: bool) {
         self.epoch = None;
         let split = if row.validation_error_pct.is_some() { "validation" } else { "test" };
@@ -103,7 +98,7 @@ impl Observer for TrainingProgress {
     fn observe(&mut self, event: Event<'_>) {
         match event {
             Event::Loading(at) => self.loading.show(at),
-            Event::LeftOut(ignored) => self.left_out(ignored),
+            Event::LeftOut(_) => self.loading.observe(event),
             Event::Fitting(method) => {
                 self.loading.end();
                 if method == Method::GcnZca {
@@ -200,13 +195,20 @@ pub struct LoadingProgress {
     task: Option<(Stage, Option<u64>, Task)>,
 }
 
-/// What a command shows that opens data and does not train: stages, and warnings.
+/// What a command shows that opens data and does not train: stages, what was left out, and warnings.
 impl Observer for LoadingProgress {
     fn observe(&mut self, event: Event<'_>) {
         match event {
             Event::Loading(at) => self.show(at),
-            Event::Warning(text) => streams::warning(text),
             Event::Detail(text) => self.progress.detail(&escaped(text)),
+            Event::LeftOut(ignored) => {
+                self.end();
+                self.progress.note(&escaped(&ignored.to_string()));
+            }
+            Event::Warning(text) => {
+                self.end();
+                streams::warning(text);
+            }
             _ => {}
         }
     }

@@ -124,7 +124,7 @@ fn fine_and_coarse_classes_are_trained_evaluated_and_predicted() {
         ];
         allcnn(folder.path(), &train).done();
         let eval = allcnn(folder.path(), &["eval", &out, "--json"]).done().json();
-        assert_eq!(keys(&eval).len(), 6);
+        assert_eq!(keys(&eval).len(), 13);
         assert_eq!((&eval["images"], &eval["classes"][0]["name"]), (&200.into(), &name.into()));
         assert_eq!(eval["classes"].as_array().unwrap().len(), classes);
         let other = if data.ends_with("python") { "cifar-100-binary" } else { "cifar-100-python" };

@@ -29,7 +29,7 @@ fn what_was_decided_is_told_to_people_and_to_programs() {
     let folder = workspace();
     let data = image_folder(folder.path(), 20);
     picture([9, 9, 9], 0).view(0, 0, 16, 16).to_image().save(data.join("red/small.png")).unwrap();
-    let text = "1 images of other sizes were resized to 32x32";
+    let text = "1 image of another size was resized to 32x32";
     for command in ["info", "verify"] {
         let told = allcnn(folder.path(), &["data", command, "pictures", "--json"]).done().json();
         assert_eq!(told["notes"], serde_json::json!([{ "kind": "resized", "text": text }]), "{command}");
@@ -68,6 +68,12 @@ fn photographs_are_counted_and_verified_where_they_are() {
     let look = |command| allcnn(folder.path(), &["data", command, "pictures", "--on-disk", "--json"]);
     let info = look("info").done().json();
     assert_eq!((&info["train"], &info["test"], &info["height"]), (&37.into(), &4.into(), &224.into()));
+    let side = serde_json::json!([32, 32]);
+    assert_eq!(info["sizes"], serde_json::json!({ "images": 40, "min": side, "median": side, "max": side }));
+    picture([190, 20, 10], 99).view(0, 0, 30, 20).to_image().save(data.join("red/wide.png")).unwrap();
+    let words = allcnn(folder.path(), &["data", "info", "pictures", "--on-disk"]).done().stdout;
+    assert!(words.contains("the images' own sizes: 20x30 to 32x32 (median 32x32)"), "{words}");
+    fs::remove_file(data.join("red/wide.png")).unwrap();
     let verified = look("verify");
     assert_eq!(verified.code, Some(1), "{verified:?}");
     let skipped = &verified.json()["skipped"];
@@ -88,6 +94,12 @@ fn converted_data_is_the_same_data() {
     }
     allcnn(folder.path(), &["data", "convert", "pictures", "--to", "copy.doc"])
         .fails(1, &["copy.doc", ".tar"]);
+    let before = fs::read(folder.path().join("copy.tar")).unwrap();
+    let again = ["data", "convert", "shapes", "--to", "copy.tar"];
+    allcnn(folder.path(), &again).fails(1, &["copy.tar is there already", "--to", "--force"]);
+    assert!(fs::read(folder.path().join("copy.tar")).unwrap() == before, "it is as it was");
+    allcnn(folder.path(), &[&again[..], &["--force"]].concat()).done();
+    assert_eq!(info("copy.tar")["fingerprint"], info("shapes")["fingerprint"]);
 }
 
 /// Answers `requests` requests with `status` and `body`, then goes away; returns its address.

@@ -3,6 +3,9 @@
 
 mod support;
 
+use std::fs;
+
+use serde_json::Value;
 use support::{allcnn, keys, workspace};
 
 #[test]
@@ -57,8 +60,11 @@ fn models_as_json_have_the_papers_parameters() {
     assert_eq!(parameters("all-cnn-c"), 1_369_738);
     assert_eq!(parameters("convpool-cnn-b"), 1_300_618);
     let first = &models[0];
-    assert_eq!(keys(first), ["input", "layers", "multiply_adds", "name", "parameters"]);
-    assert_eq!(keys(&first["layers"][0]), ["kind", "name", "output", "parameters", "receptive_field"]);
+    assert_eq!(keys(first), ["input", "input_dropout", "layers", "multiply_adds", "name", "parameters"]);
+    assert_eq!(
+        keys(&first["layers"][0]),
+        ["activation", "dropout", "kind", "name", "output", "parameters", "receptive_field"]
+    );
     assert_eq!(first["input"], serde_json::json!([32, 32, 3]));
 }
 
@@ -74,6 +80,26 @@ fn one_model_shows_its_layers() {
     assert_eq!(more_classes[0]["parameters"], 1_369_738 + 90 * 193);
     let own = allcnn(folder.path(), &["models", "tiny.toml", "--json"]).done().json();
     assert_eq!((own.as_array().unwrap().len(), &own[0]["name"]), (1, &"tiny".into()));
+}
+
+#[test]
+fn activations_and_dropout_are_shown() {
+    let folder = workspace();
+    let network = "name = \"leaky\"\ninput = [8, 8, 3]\nclasses = 2\ninput_dropout = 0.1\nlayers = [
+      { conv = 4, kernel = 3, activation = \"leaky:0.25\", dropout = 0.5 }, { pool = \"max\", kernel = 2 },
+      { conv = \"classes\", kernel = 1 }, { global_average = true },
+    ]\n";
+    fs::write(folder.path().join("leaky.toml"), network).unwrap();
+    let told = allcnn(folder.path(), &["models", "leaky.toml", "--json"]).done().json();
+    let layers = &told[0]["layers"];
+    assert_eq!(told[0]["input_dropout"], 0.1);
+    assert_eq!((&layers[0]["activation"], &layers[0]["dropout"]), (&"leaky:0.25".into(), &0.5.into()));
+    assert_eq!((&layers[1]["activation"], &layers[2]["activation"]), (&Value::Null, &"relu".into()));
+    assert_eq!(layers[2]["dropout"], Value::Null);
+    let words = allcnn(folder.path(), &["models", "leaky.toml"]).done().stdout;
+    for part in ["activation", "leaky:0.25", "dropout of 0.1 on the picture", "0.5"] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
 }
 
 #[test]

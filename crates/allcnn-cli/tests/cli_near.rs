@@ -114,7 +114,7 @@ fn the_page_shows_them_and_words_tell_them() {
     data(folder.path());
     let words =
         allcnn(folder.path(), &["data", "verify", "pets", "--near", "--out", "near.html"]).done().stdout;
-    for part in ["every image can be read", "2 test images are near training images", "1 groups are within"] {
+    for part in ["every image can be read", "2 test images are near training images", "1 group is within"] {
         assert!(words.contains(part), "{part}: {words}");
     }
     let page = fs::read_to_string(folder.path().join("near.html")).unwrap();

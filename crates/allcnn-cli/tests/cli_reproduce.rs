@@ -104,6 +104,31 @@ fn stopped_killed_and_started_again_it_is_the_same_table() {
 }
 
 #[test]
+fn the_page_has_the_networks_and_the_recipes_own_names() {
+    let folder = workspace();
+    fs::create_dir(folder.path().join("nets")).unwrap();
+    fs::rename(folder.path().join("tiny.toml"), folder.path().join("nets/mine.toml")).unwrap();
+    fs::write(folder.path().join("short.toml"), "epochs = 1\nbatch = 32\n").unwrap();
+    let arguments =
+        ["reproduce", "table3", "--models", "nets/mine.toml", "--data", "shapes", "--limit", "100"];
+    let more = ["--learning-rates", "0.05", "--recipe", "short.toml", "--out", "sweep", "--json"];
+    let told = allcnn(folder.path(), &[&arguments[..], &more].concat()).done().json();
+    assert_eq!(told["rows"][0]["name"], "mine", "for programs as it was");
+    assert!(folder.path().join("sweep/runs/mine-lr0.05-seed0").exists());
+    let page = fs::read_to_string(folder.path().join("sweep/results.html")).unwrap();
+    for part in ["<td data-name=\"network\">tiny</td>", "Recipe short, 1 epoch, 1 seed", "<h3>tiny</h3>"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("mine.toml"));
+    // A sweep that was begun when such a recipe was called custom goes on.
+    let file = folder.path().join("sweep/plan.toml");
+    let plan = fs::read_to_string(&file).unwrap();
+    assert!(plan.contains("name = \"short\""), "{plan}");
+    fs::write(&file, plan.replace("name = \"short\"", "name = \"custom\"")).unwrap();
+    allcnn(folder.path(), &[&arguments[..], &more].concat()).done();
+}
+
+#[test]
 fn what_another_machine_holds_is_left_to_it_until_it_is_silent() {
     let folder = sweep_workspace();
     let work = || {

@@ -39,7 +39,16 @@ fn training_leaves_a_run_that_eval_and_predict_use() {
     check_run_folder(&run);
 
     let eval = allcnn(folder.path(), &["eval", "run", "--checkpoint", "last", "--json"]).done().json();
-    assert_eq!(keys(&eval), ["classes", "confusion", "images", "loss", "top1_error_pct", "top5_error_pct"]);
+    let figures = ["classes", "confusion", "images", "loss", "top1_error_pct", "top5_error_pct"];
+    let of_what = ["checkpoint", "data", "epoch", "ignored", "run", "skipped", "split"];
+    let mut expected = [&figures[..], &of_what].concat();
+    expected.sort_unstable();
+    assert_eq!(keys(&eval), expected);
+    assert_eq!(
+        (&eval["run"], &eval["data"], &eval["split"]),
+        (&"run".into(), &"shapes".into(), &"test".into())
+    );
+    assert_eq!((&eval["checkpoint"], &eval["epoch"]), (&"last".into(), &2.into()));
     assert_eq!(keys(&eval["classes"][0]), ["error_pct", "images", "name"]);
     assert_eq!(eval["top1_error_pct"], trained["test_error_pct"], "the weights are those of the last epoch");
     let counted: u64 = eval["confusion"]
@@ -79,6 +88,8 @@ fn check_run_folder(run: &Path) {
     assert!(settings.contains("fingerprint") && settings.contains("seed"), "{settings}");
     let report = fs::read_to_string(run.join("report.html")).unwrap();
     assert!(report.contains("<svg") || report.contains("<img"), "a report has pictures");
+    assert!(report.contains("<h1>tiny on shapes</h1>"), "the network's name, not its file");
+    assert!(report.contains("<dt>recipe</dt><dd>quick</dd>") && !report.contains("<dt>name</dt>"));
     for reference in ["src=\"http", "href=\"http", "url(http"] {
         assert!(!report.contains(reference), "a report refers to nothing outside");
     }

@@ -75,15 +75,12 @@ fn val_chooses_and_test_is_measured_once() {
     assert_eq!(error(&["--split", "validation", "--checkpoint", "last"]), errors[11]);
     let words = allcnn(folder.path(), &["eval", "run"]).done().stdout;
     let weights = format!(
-        "run (best checkpoint: epoch {}, chosen on the validation images) on 24 test images",
+        "run (best checkpoint, epoch {}, chosen on the validation images) on 24 test images",
         best.unwrap() + 1
     );
     assert!(words.contains(&weights), "{words}");
     let words = allcnn(folder.path(), &["eval", "run", "--checkpoint", "last", "--split", "train"]).done();
-    assert!(
-        words.stdout.contains("run (last checkpoint: after epoch 12) on 80 training images"),
-        "{words:?}"
-    );
+    assert!(words.stdout.contains("run (last checkpoint, epoch 12) on 80 training images"), "{words:?}");
 
     // A finished run has its figures and is not measured again.
     let report = fs::metadata(run.join("report.html")).unwrap().modified().unwrap();

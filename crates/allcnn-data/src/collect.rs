@@ -1,10 +1,11 @@
 //! Decodes image files in blocks on all threads and gathers them, in order, in the splits.
 use crate::dataset::{Images, Skipped};
-use crate::decode::decode;
+use crate::decode::{decode, own_size};
 use crate::error::Error;
 use crate::framing::Framing;
 use crate::picture::Picture;
 use crate::progress::{Progress, Stage};
+use crate::sizes::SizeCounts;
 use crate::split::SplitName;
 use rayon::prelude::*;
 
@@ -37,6 +38,8 @@ pub(crate) struct Collector<'p> {
     pub skipped: Vec<Skipped>,
     /// Images that had another size.
     pub resized: usize,
+    /// The sizes that they had.
+    pub sizes: SizeCounts,
     /// All images, the skipped ones too.
     pub done: usize,
     total: Option<u64>,
@@ -60,6 +63,7 @@ impl<'p> Collector<'p> {
             splits,
             skipped: vec![],
             resized: 0,
+            sizes: SizeCounts::default(),
             done: 0,
             total,
             progress,
@@ -94,21 +98,23 @@ impl<'p> Collector<'p> {
             });
         }
         let (size, framing) = (self.size, self.framing);
-        let pictures: Vec<Result<(Picture, bool), String>> = block
+        let pictures: Vec<Result<(Picture, [usize; 2]), String>> = block
             .par_iter()
             .map(|item| {
                 let file = item.file.as_ref().map_err(String::clone)?;
                 let (height, width) = size.unwrap_or_default(); // nothing here can be decoded then
                 let picture = framing.decode(file, height, width)?;
-                let differs = (picture.height, picture.width) != (height, width);
-                Ok((framing.apply(picture, height, width)?, differs))
+                // Large files are decoded at a part of their size.
+                let own = own_size(file).unwrap_or([picture.height, picture.width]);
+                Ok((framing.apply(picture, height, width)?, own))
             })
             .collect();
         for (item, picture) in block.into_iter().zip(pictures) {
             self.done += 1;
             match picture {
-                Ok((picture, differs)) => {
-                    self.resized += usize::from(differs);
+                Ok((picture, own)) => {
+                    self.resized += usize::from(own != [picture.height, picture.width]);
+                    self.sizes.add(own);
                     self.keep(item, &picture)?;
                 }
                 Err(reason) => self.skipped.push(Skipped { file: item.name, reason }),

@@ -5,6 +5,7 @@ use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::open_file;
 use crate::picture::{Crop, Picture, cut, fitted};
+use crate::sizes::Sizes;
 use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -275,6 +276,8 @@ pub struct DataSet {
     pub fingerprint: String,
     /// The form in which it was found.
     pub kind: Kind,
+    /// The sizes that the images have in their files; not known of images on disk.
+    pub sizes: Option<Sizes>,
 }
 
 impl DataSet {

@@ -8,6 +8,7 @@ use crate::jxl;
 pub use crate::picture::{MAX_PIXELS, MAX_SIDE, Picture, cut, resize};
 use crate::picture::{check_size, least_size};
 use crate::png;
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::borrow::Cow;
 use std::io::Cursor;
@@ -75,6 +76,35 @@ pub fn decode(file: &[u8]) -> Result<Picture, String> {
 /// still larger than what [`resize`] and [`cut`] need. The error says, in a few words, what is wrong with it.
 pub fn decode_for(file: &[u8], height: usize, width: usize) -> Result<Picture, String> {
     decode_guarded(file, Some(least_size(height, width)))
+}
+
+/// The rows and columns of the picture in a file, upright; told by its head, so that little is decoded. Nothing for a file
+/// that cannot be read.
+pub(crate) fn own_size(file: &[u8]) -> Option<[usize; 2]> {
+    catch_unwind(AssertUnwindSafe(|| own_size_unguarded(file))).ok().flatten()
+}
+
+fn own_size_unguarded(file: &[u8]) -> Option<[usize; 2]> {
+    #[cfg(feature = "jxl")]
+    if jxl::recognizes(file) {
+        return jxl::own_size(file);
+    }
+    let format = recognize(file)?;
+    if format == ImageFormat::Jpeg {
+        return jpeg::own_size(file);
+    }
+    let mut decoder = ImageReader::with_format(Cursor::new(file), format).into_decoder().ok()?;
+    let (width, height) = decoder.dimensions();
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let lies = matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    );
+    let [height, width] = [height as usize, width as usize];
+    Some(if lies { [width, height] } else { [height, width] })
 }
 
 fn decode_guarded(file: &[u8], least: Option<[usize; 2]>) -> Result<Picture, String> {
@@ -161,6 +191,22 @@ mod tests {
         let deep: Vec<u8> = [0u16, 65535, 32896].iter().flat_map(|value| value.to_ne_bytes()).collect();
         let deep = decode(&png(&deep, 1, 1, ExtendedColorType::Rgb16)).unwrap();
         assert_eq!(deep.pixels, [0, 255, 128]);
+    }
+
+    #[test]
+    fn the_own_size_is_that_of_the_whole_upright_picture() {
+        let of_png = png(&[7; 40 * 24 * 3], 40, 24, ExtendedColorType::Rgb8);
+        let mut of_jpeg = Vec::new();
+        let encoder = codecs::jpeg::JpegEncoder::new(&mut of_jpeg);
+        encoder.write_image(&[7; 40 * 24 * 3], 40, 24, ExtendedColorType::Rgb8).unwrap();
+        assert_eq!([own_size(&of_png), own_size(&of_jpeg)], [Some([24, 40]); 2]);
+        assert!(decode_for(&of_jpeg, 3, 3).unwrap().height < 24, "decoded at a part of its size");
+        // A camera's note that the picture lies on its side (EXIF orientation 6).
+        let exif = b"\xff\xe1\0\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        let lying = [&of_jpeg[..2], exif, &of_jpeg[2..]].concat();
+        assert_eq!(own_size(&lying), Some([40, 24]));
+        assert_eq!(own_size(&lying), decode(&lying).ok().map(|picture| [picture.height, picture.width]));
+        assert_eq!([own_size(b""), own_size(b"no picture"), own_size(&of_png[..20])], [None; 3]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! What can go wrong with a data set: each message says what was given, what was expected and what to do.
+use crate::counted::counted;
 use crate::formats::pickle::PickleError;
 use std::path::{Path, PathBuf};
 
@@ -116,7 +117,7 @@ pub enum Error {
     )]
     NotOnDisk(PathBuf),
     /// An image on disk that cannot be decoded.
-    #[error("'{file}' cannot be read ({reason}): repair it and try again, a training with --resume", file = .file.display())]
+    #[error("'{file}' cannot be read ({reason}): repair it, then go on with --resume (a training) or the same command", file = .file.display())]
     Unreadable {
         /// The image.
         file: PathBuf,
@@ -201,7 +202,7 @@ pub enum Error {
     NoTable(PathBuf),
     /// A holdout that leaves nothing to train on.
     #[error(
-        "a holdout of {holdout} leaves class '{class}', which has {images} images, none to train on: give a smaller --holdout"
+        "a holdout of {holdout} leaves class '{class}', which has {}, none to train on: give a smaller --holdout", counted(*images, "image")
     )]
     HoldoutTooLarge {
         /// As given.
@@ -246,8 +247,8 @@ pub enum Error {
     },
     /// A class of which no image can be read.
     #[error(
-        "class '{class}' of '{path}' would be lost: of its {files} files none can be read, the first: {example}.\nConvert them to JPEG or PNG, or move the folder elsewhere.",
-        path = .path.display()
+        "class '{class}' of '{path}' would be lost: of its {} none can be read, the first: {example}.\nConvert them to JPEG or PNG, or move the folder elsewhere.",
+        counted(*files, "file"), path = .path.display()
     )]
     LostClass {
         /// What was opened.

@@ -1,4 +1,5 @@
 //! What is left out of data, and why: every reason that there is, and how often it was found.
+use crate::counted::counted;
 use crate::foreign::Foreign;
 use crate::split::SplitName;
 use serde::{Deserialize, Serialize};
@@ -20,8 +21,8 @@ pub struct Ignored {
 impl fmt::Display for Ignored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Ignored { reason, files, example } = self;
-        let (plural, more) = if *files == 1 { ("", "") } else { ("s", ", ...") };
-        write!(f, "{files} file{plural} left out: {reason} ({example}{more})")
+        let more = if *files == 1 { "" } else { ", ..." };
+        write!(f, "{} left out: {reason} ({example}{more})", counted(*files, "file"))
     }
 }
 

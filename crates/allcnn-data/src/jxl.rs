@@ -46,6 +46,14 @@ pub(crate) fn decode(file: &[u8]) -> Result<DynamicImage, String> {
     image.ok_or_else(|| format!("not an image that can be read ({channels} channels)"))
 }
 
+/// The rows and columns of the picture, upright, as the file's head tells them.
+pub(crate) fn own_size(file: &[u8]) -> Option<[usize; 2]> {
+    let tracker = AllocTracker::with_limit(usize::try_from(MEMORY).unwrap_or(usize::MAX));
+    let builder = JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(tracker);
+    let image = builder.read(file).ok()?;
+    Some([image.height() as usize, image.width() as usize])
+}
+
 /// Whether the colors are already multiplied by what the picture lets through.
 fn has_premultiplied_alpha(image: &JxlImage) -> bool {
     let channels = &image.image_header().metadata.ec_info;

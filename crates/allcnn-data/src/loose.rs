@@ -1,6 +1,6 @@
 //! Pictures without classes: every image of a folder or an archive, whatever the folders in it are called.
 use crate::collect::{Collector, Item};
-use crate::dataset::{DataSet, Images, Kind, Skipped, fingerprint};
+use crate::dataset::{DataSet, Kind, fingerprint};
 use crate::error::Error;
 use crate::options::Options;
 use crate::progress::Progress;
@@ -12,8 +12,8 @@ use std::path::Path;
 /// A single image file has at most so many bytes.
 const MAX_IMAGE_FILE: u64 = 256 << 20;
 
-/// All images at `path`, in the order of their names and of class 0, and those that cannot be read. Of the options only
-/// size and framing count.
+/// All images at `path` as the training images of a data set, in the order of their names; their class has no name. Of the
+/// options only size and framing count.
 ///
 /// # Errors
 /// Missing data, a damaged archive, no image that can be read.
@@ -21,7 +21,7 @@ pub fn open_loose(
     path: &Path,
     options: &Options,
     progress: &mut dyn FnMut(Progress),
-) -> Result<(Images, Vec<Skipped>), Error> {
+) -> Result<DataSet, Error> {
     let source = Source::open(path)?;
     let wanted = source.select(Entry::is_picture);
     let mut collector = Collector::new(options.size, options.framing, Some(wanted.len() as u64), progress);
@@ -33,37 +33,26 @@ pub fn open_loose(
     })?;
     pushed?;
     collector.finish()?;
-    let Collector { splits: [images, ..], skipped, .. } = collector;
+    let Collector { splits: [images, validation, test], skipped, sizes, .. } = collector;
     if images.is_empty() {
         return Err(Error::Empty(path.to_path_buf()));
     }
     let mut order: Vec<usize> = (0..images.len()).collect();
     order.sort_by(|&a, &b| images.names[a].cmp(&images.names[b]));
-    Ok((images.select(&order), skipped))
-}
-
-/// The same as the training images of a data set, to be looked at; their class has no name.
-///
-/// # Errors
-/// As [`open_loose`].
-pub fn open_loose_set(
-    path: &Path,
-    options: &Options,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<DataSet, Error> {
-    let (train, skipped) = open_loose(path, options, progress)?;
-    let none = Images::new(train.height, train.width);
-    let classes = vec![String::new()];
+    let (train, classes) = (images.select(&order), vec![String::new()]);
+    let mut ignored = source.left_out(Entry::is_picture);
+    ignored.append(source.ignored);
     Ok(DataSet {
         name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
-        fingerprint: fingerprint(&classes, &train, &none, &none),
+        fingerprint: fingerprint(&classes, &train, &validation, &test),
         classes,
         train,
-        validation: none.clone(),
-        test: none,
+        validation,
+        test,
         skipped,
-        ignored: vec![],
+        ignored: ignored.list(),
         notes: vec![],
         kind: Kind::ImageFolder,
+        sizes: sizes.sizes(),
     })
 }

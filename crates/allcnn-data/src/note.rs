@@ -1,4 +1,6 @@
 //! What a person should know about how data was read.
+use crate::counted::{counted, verb};
+use crate::sizes::Sizes;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use std::fmt;
 
@@ -124,6 +126,17 @@ pub enum Note {
         /// The classes.
         classes: Vec<String>,
     },
+    /// The coarse labels of CIFAR-100 were asked for, of other data.
+    NoCoarseLabels,
+    /// Images are much larger than what is made of them for a network of small pictures.
+    Shrunk {
+        /// Their own sizes.
+        sizes: Sizes,
+        /// Rows that all have now.
+        height: usize,
+        /// Columns that all have now.
+        width: usize,
+    },
     /// Images of several sizes, and no wanted size.
     Resized {
         /// Images of other sizes.
@@ -162,6 +175,7 @@ impl Note {
                 | Note::ClassNames { .. }
                 | Note::CifarNames { .. }
                 | Note::ChannelsFirst { .. }
+                | Note::Shrunk { .. }
         )
     }
 
@@ -169,11 +183,13 @@ impl Note {
     pub fn is_of_training(&self) -> bool {
         matches!(
             self,
-            Note::HoldoutReplacesTest
-                | Note::TestOnly
+            Note::TestOnly
                 | Note::OneClass { .. }
                 | Note::SharedImages { .. }
+                | Note::HoldoutReplacesTest
                 | Note::UntrainedClasses { .. }
+                | Note::NoCoarseLabels
+                | Note::Shrunk { .. }
         )
     }
 
@@ -201,6 +217,8 @@ impl Note {
             Note::UnicodeForms { .. } => "unicode-forms",
             Note::SharedImages { .. } => "shared-images",
             Note::UntrainedClasses { .. } => "untrained-classes",
+            Note::NoCoarseLabels => "no-coarse-labels",
+            Note::Shrunk { .. } => "shrunk",
             Note::Resized { .. } => "resized",
         }
     }
@@ -232,20 +250,26 @@ impl fmt::Display for Note {
                 )
             }
             Note::OtherFolders { folders, images } => {
-                write!(f, "{images} images in {} belong to no split and are left out", quoted(folders))
+                let belong = verb(*images, ["belongs to no split and is", "belong to no split and are"]);
+                let (images, folders) = (counted(*images, "image"), quoted(folders));
+                write!(f, "{images} in {folders} {belong} left out")
             }
             Note::OtherFiles { files, example } => {
-                write!(f, "{files} files that belong to no split are left out, the first: {example}")
+                let belong = verb(*files, ["belongs to no split and is", "belong to no split and are"]);
+                write!(f, "{} {belong} left out, the first: {example}", counted(*files, "file"))
             }
             Note::OtherForm { what } => write!(f, "{what} beside it are left out"),
             Note::Copy { folder, images } => {
-                write!(f, "'{folder}' ({images} images) holds the class folders once more and is left out")
+                let images = counted(*images, "image");
+                write!(f, "'{folder}' ({images}) holds the class folders once more and is left out")
             }
             Note::FolderWithoutImages { folder, files } => {
-                write!(f, "the folder '{folder}' ({files} files) holds no image and is no class")
+                let files = counted(*files, "file");
+                write!(f, "the folder '{folder}' ({files}) holds no image and is no class")
             }
             Note::Unlabeled { split, images } => {
-                write!(f, "{images} {split} images have no labels and are left out")
+                let have = verb(*images, ["has no labels and is", "have no labels and are"]);
+                write!(f, "{} {have} left out", counted(*images, &format!("{split} image")))
             }
             Note::LabelsOfList { file } => write!(f, "the validation images have the classes of '{file}'"),
             Note::Table { file, image, label, split } => {
@@ -276,8 +300,18 @@ impl fmt::Display for Note {
             Note::UntrainedClasses { classes } => {
                 write!(f, "held-out images are of classes without a training image: {}", quoted(classes))
             }
+            Note::NoCoarseLabels => {
+                f.write_str("--labels coarse is for CIFAR-100; this data has its own classes")
+            }
+            Note::Shrunk { sizes, height, width } => {
+                write!(f, "images of {sizes} are shrunk to {height}x{width}")
+            }
             Note::Resized { images, height, width } => {
-                write!(f, "{images} images of other sizes were resized to {height}x{width}")
+                let (images, were) = match images {
+                    1 => ("1 image of another size".into(), "was"),
+                    images => (format!("{images} images of other sizes"), "were"),
+                };
+                write!(f, "{images} {were} resized to {height}x{width}")
             }
         }
     }
@@ -303,6 +337,24 @@ impl Serialize for Note {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_thing_is_told_in_the_singular() {
+        for (note, words) in [
+            (Note::Resized { images: 1, height: 2, width: 3 }, "1 image of another size was resized to 2x3"),
+            (Note::Unlabeled { split: "test", images: 1 }, "1 test image has no labels and is left out"),
+            (
+                Note::OtherFiles { files: 1, example: "a.bin".into() },
+                "1 file belongs to no split and is left out, the first: a.bin",
+            ),
+            (
+                Note::OtherFolders { folders: vec!["runs".into()], images: 2 },
+                "2 images in 'runs' belong to no split and are left out",
+            ),
+        ] {
+            assert_eq!(note.to_string(), words);
+        }
+    }
 
     #[test]
     fn a_note_is_written_with_its_kind_and_its_words() {

@@ -10,6 +10,7 @@ use crate::options::Options;
 use crate::picture::Picture;
 use crate::progress::{Progress, Stage};
 use crate::reading::Reading;
+use crate::sizes::Sizes;
 use crate::source::Source;
 use crate::split::{Holdout, Part, divide};
 use bytes::Bytes;
@@ -112,6 +113,10 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
     let Loaded { kind, classes, mut train, mut validation, mut test, skipped, ignored, bad, total, .. } =
         loaded;
     let (mut notes, divided) = (loaded.notes, loaded.divided);
+    let images = [&train, &validation, &test].map(|split| split.len()).iter().sum();
+    let on_disk = train.are_on_disk() || test.are_on_disk();
+    let own = [train.height, train.width];
+    let sizes = loaded.sizes.or_else(|| Sizes::all_alike(images, own).filter(|_| !on_disk));
     if bad as f64 > total as f64 * options.max_bad_percent / 100.0
         || (total > 0 && train.is_empty() && test.is_empty())
     {
@@ -141,13 +146,30 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
         notes.extend(replaced.then_some(Note::HoldoutReplacesTest));
         (train, test) = take([train, test], parts);
     }
-    if let Some(size) = options.size {
+    let no_coarse = !options.labels.are_fine() && loaded.labels.are_fine();
+    notes.extend(no_coarse.then_some(Note::NoCoarseLabels));
+    if let Some((height, width)) = options.size {
+        notes.extend(sizes.filter(|sizes| is_shrunk(sizes, height, width)).map(|sizes| Note::Shrunk {
+            sizes,
+            height,
+            width,
+        }));
         // Of other forms the pictures were framed when they were decoded.
         let framing = if kind.has_own_size() { options.framing.of_small() } else { Framing::Whole };
-        [train, validation, test] = [train, validation, test].map(|images| frame_all(images, framing, size));
+        [train, validation, test] =
+            [train, validation, test].map(|images| frame_all(images, framing, (height, width)));
     }
     let fingerprint = fingerprint(&classes, &train, &validation, &test);
-    Ok(DataSet { name, classes, train, validation, test, skipped, ignored, notes, fingerprint, kind })
+    Ok(DataSet { name, classes, train, validation, test, skipped, ignored, notes, fingerprint, kind, sizes })
+}
+
+/// Networks of pictures that are at least so high or wide see enough of any photograph.
+const LARGE_INPUT: usize = 128;
+
+/// Whether most images lose at least half of their rows and columns to a network of small pictures.
+fn is_shrunk(sizes: &Sizes, height: usize, width: usize) -> bool {
+    let [rows, columns] = sizes.median;
+    height.max(width) < LARGE_INPUT && rows >= 2 * height && columns >= 2 * width
 }
 
 /// What is to be said where classes of held-out images have no training image.

@@ -2,6 +2,7 @@
 use crate::dataset::{DataSet, Images, Kind, Skipped};
 use crate::ignored::Ignored;
 use crate::note::Note;
+use crate::sizes::Sizes;
 use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -37,6 +38,8 @@ pub struct Summary {
     pub notes: Vec<Note>,
     /// The data's fingerprint.
     pub fingerprint: String,
+    /// The images' own sizes, of photographs on disk those of some.
+    pub sizes: Option<Sizes>,
 }
 
 /// One class in figures.
@@ -99,6 +102,7 @@ impl Summary {
             ignored: set.ignored.clone(),
             notes: set.notes.clone(),
             fingerprint: set.fingerprint.clone(),
+            sizes: set.sizes.or_else(|| Sizes::on_disk([&set.train, &set.validation, &set.test])),
         }
     }
 }

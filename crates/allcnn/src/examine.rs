@@ -8,8 +8,9 @@ use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::augment::{Augment, MAX_SHIFT};
-use crate::data::{self, DataSet, Identities, Identity, IdentitySet, Images};
+use crate::data::{self, DataSet, Identities, Identity, IdentitySet, Ignored, Images, Skipped};
 use crate::data_place::{self, GivenData, Opened};
+use crate::data_told::tell_left_out;
 use crate::evaluate::{Evaluation, Scores, TestSet, Views, expect_finite, score};
 use crate::known_images;
 use crate::plan::{Plan, PlanPurpose};
@@ -93,6 +94,10 @@ pub struct Examined {
     pub split: Split,
     /// The images that the network was trained on, where some were.
     pub trained_on: Option<TrainedOn>,
+    /// Images of the data that could not be read, or have no class.
+    pub skipped: Vec<Skipped>,
+    /// Other files that were left out of it, by reason.
+    pub ignored: Vec<Ignored>,
     /// The checkpoint.
     pub checkpoint: Checkpoint,
 }
@@ -154,6 +159,8 @@ pub fn examine<D: Device>(
         own: opened.own,
         split,
         trained_on: None,
+        skipped: opened.data.skipped.clone(),
+        ignored: opened.data.ignored.clone(),
         checkpoint,
     };
     if opened.own {
@@ -187,10 +194,11 @@ impl Examined {
         let images = total - new.len();
         let left_out = !self.own && !new.is_empty();
         if images > 0 {
+            let (were, are) = if images == 1 { ("was", "is") } else { ("were", "are") };
             observer.observe(Event::Warning(&if left_out {
-                format!("{images} of {total} images were trained on; the figures are of the other {}", new.len())
+                format!("{images} of {total} images {were} trained on; the figures are of the other {}", new.len())
             } else if self.own {
-                format!("{images} of {total} {} images are among the training images too", self.split)
+                format!("{images} of {total} {} images {are} among the training images too", self.split)
             } else {
                 format!("all {total} images were trained on: the figures say what was remembered, not what is known")
             }));
@@ -258,10 +266,11 @@ pub fn open(
 ) -> Result<Opened, Error> {
     let mut progress = |progress| observer.observe(Event::Loading(progress));
     let opened = data_place::open((run.path(), manifest), geometry, data, in_memory, &mut progress)?;
-    let told = |note: &&data::Note| note.is_warning() && (opened.own || !note.is_of_training());
+    let told = |note: &&data::Note| note.is_warning() && !note.is_of_training();
     for note in opened.data.notes.iter().filter(told) {
         observer.observe(Event::Warning(&note.to_string()));
     }
+    tell_left_out(&opened.data, observer);
     Ok(opened)
 }
 

@@ -51,6 +51,7 @@ pub mod augment;
 mod claim;
 pub mod confusion;
 pub mod data_place;
+pub mod data_told;
 mod date;
 pub mod evaluate;
 pub mod examine;

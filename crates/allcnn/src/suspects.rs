@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use allcnn_device::Device;
 use serde::Serialize;
 
-use crate::data::{Identity, IdentitySet, Images, Reading};
+use crate::data::{DataSet, Identity, IdentitySet, Ignored, Images, Reading, Skipped};
 use crate::data_place::GivenData;
 use crate::evaluate::{Scores, TestSet, Views, score};
 use crate::examine::{known, open, relabelled};
@@ -57,6 +57,10 @@ pub struct Suspects {
     pub confident_otherwise: Option<usize>,
     /// The most suspect first.
     pub suspects: Vec<Suspect>,
+    /// Images of the data that could not be read, or have no class.
+    pub skipped: Vec<Skipped>,
+    /// Other files that were left out of it, by reason.
+    pub ignored: Vec<Ignored>,
     /// The same as pictures, where they were wanted.
     #[serde(skip)]
     pub pictures: Vec<SuspectPicture>,
@@ -105,7 +109,8 @@ pub fn find<D: Device>(
 ) -> Result<Option<Suspects>, Error> {
     let (manifest, checkpoint) = run.trained()?;
     let preprocessor = run.read_preprocessing()?;
-    let HeldOut { data, images, splits, known } = held_out((run, &manifest), &checkpoint, search, observer)?;
+    let HeldOut { data, images, splits, known, skipped, ignored } =
+        held_out((run, &manifest), &checkpoint, search, observer)?;
     let samples = Samples::new(&images, &preprocessor)?.on_canvas(checkpoint.network.input().into());
     let batch = manifest.recipe.batch.min(images.len());
     let parameters = trained(device, &checkpoint)?;
@@ -165,6 +170,8 @@ pub fn find<D: Device>(
         predicted_otherwise: scores_of_new.wrong(),
         confident_otherwise: confident_otherwise(&scores_of_new),
         suspects: order.iter().map(suspect).collect(),
+        skipped,
+        ignored,
         pictures,
     }))
 }
@@ -178,6 +185,8 @@ struct HeldOut {
     splits: Vec<Split>,
     /// The images that the run was trained on, which may be among them.
     known: IdentitySet,
+    skipped: Vec<Skipped>,
+    ignored: Vec<Ignored>,
 }
 
 fn held_out(
@@ -209,7 +218,8 @@ fn held_out(
             escaped(&data)
         )));
     }
-    Ok(HeldOut { data, images, splits, known })
+    let DataSet { skipped, ignored, .. } = opened.data;
+    Ok(HeldOut { data, images, splits, known, skipped, ignored })
 }
 
 /// The `top` images whose label has the least probability, of equals that first whose other class has the most.

@@ -155,6 +155,9 @@ pub struct DataConvertArgs {
     /// The archive to write
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
+    /// Replace the archive where it is there already
+    #[arg(long)]
+    pub force: bool,
     /// Print no progress
     #[arg(long, short)]
     pub quiet: bool,

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
-use allcnn::evaluate::Evaluation;
-use allcnn::examine::{Examination, Examined, TrainedOn, Which, examine};
+use allcnn::data::{Ignored, Skipped};
+use allcnn::evaluate::{ClassError, Evaluation};
+use allcnn::examine::{Examination, Examined, Split, TrainedOn, Which, examine};
 use allcnn::run::{Manifest, RunFolder};
 use allcnn::shown::{PathText, escaped};
 use anyhow::Context;
@@ -12,11 +13,11 @@ use serde::Serialize;
 
 use crate::args::{CheckpointChoice, EvalArgs};
 use crate::device::{self, on_device};
-use crate::output::{self, Align, Table, thousands};
+use crate::output::{self, Align, Table, counted, thousands};
 use crate::progress::{Progress, Unit};
 use crate::training_progress::LoadingProgress;
 
-/// A confusion matrix of more classes does not fit on a screen.
+/// More classes, and a confusion matrix of them, do not fit on a screen.
 const MOST_SHOWN_CLASSES: usize = 20;
 
 /// What `--json` prints.
@@ -26,6 +27,16 @@ struct Document<'a> {
     evaluation: &'a Evaluation,
     #[serde(skip_serializing_if = "Option::is_none")]
     trained_on: Option<TrainedOn>,
+    run: String,
+    /// `best`, `last` or `imported`.
+    checkpoint: &'static str,
+    /// The epoch of the weights, from 1; of imported ones none.
+    epoch: Option<usize>,
+    /// The run's own data as its training was given it, or other data as it was given here.
+    data: &'a str,
+    split: Split,
+    skipped: &'a [Skipped],
+    ignored: &'a [Ignored],
 }
 
 /// Evaluates and shows.
@@ -56,33 +67,51 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
             .context("the evaluation was stopped")?;
     drop((task, loading));
     if arguments.json {
-        let Examined { evaluation, trained_on, .. } = &examined;
-        output::json(&Document { evaluation, trained_on: *trained_on })?;
+        let manifest = run.manifest()?;
+        let (checkpoint, epoch) = weights(&examined, &wanted, &manifest);
+        let Examined { evaluation, trained_on, split, skipped, ignored, .. } = &examined;
+        output::json(&Document {
+            evaluation,
+            trained_on: *trained_on,
+            run: run.path().text(),
+            checkpoint,
+            epoch,
+            data: wanted.data.as_deref().filter(|_| !examined.own).unwrap_or(&manifest.data.source),
+            split: *split,
+            skipped,
+            ignored,
+        })?;
     } else {
-        output::text(&words(&examined, &wanted, &run)?)?;
+        output::text(&words(&examined, &wanted, &run, arguments.all_classes)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Which weights were measured on which images, and the figures.
-fn words(examined: &Examined, wanted: &Examination, run: &RunFolder) -> anyhow::Result<String> {
+fn words(
+    examined: &Examined,
+    wanted: &Examination,
+    run: &RunFolder,
+    all_classes: bool,
+) -> anyhow::Result<String> {
     let evaluation = &examined.evaluation;
-    let images = thousands(evaluation.images as u64);
     let images = match &wanted.data {
-        Some(data) if !examined.own => format!("{images} images of {}", escaped(data)),
-        _ => format!("{images} {} images", examined.split),
+        Some(data) if !examined.own => {
+            format!("{} of {}", counted(evaluation.images, "image"), escaped(data))
+        }
+        _ => counted(evaluation.images, &format!("{} image", examined.split)),
     };
-    let weights = weights(examined, wanted, &run.manifest()?);
+    let weights = weights_words(examined, wanted, &run.manifest()?);
     let mut text = format!("{} ({weights}) on {images}\n", run.path().shown());
     if let Some(TrainedOn { images, left_out }) = examined.trained_on {
         let figures = if left_out { "left out" } else { "in the figures" };
-        text += &format!("trained on   {images} images, {figures}\n");
+        text += &format!("trained on   {}, {figures}\n", counted(images, "image"));
     }
     text += &format!("\ntop-1 error  {:.2} %\n", evaluation.top1_error_pct);
     if evaluation.classes.len() > 5 {
         text += &format!("top-5 error  {:.2} %\n", evaluation.top5_error_pct);
     }
-    text += &format!("loss         {:.4}\n\n{}", evaluation.loss, classes(evaluation));
+    text += &format!("loss         {:.4}\n\n{}", evaluation.loss, classes(&evaluation.classes, all_classes));
     if let Some(rows) = evaluation.confusion.rows().filter(|rows| rows.len() <= MOST_SHOWN_CLASSES) {
         let table = confusion(evaluation, &rows);
         text += &format!("\nconfusion (rows: true class, columns: predicted class)\n{table}");
@@ -90,30 +119,60 @@ fn words(examined: &Examined, wanted: &Examination, run: &RunFolder) -> anyhow::
     Ok(text)
 }
 
-/// The checkpoint in words: its epoch, and by what it was chosen.
-fn weights(examined: &Examined, wanted: &Examination, manifest: &Manifest) -> String {
-    if manifest.imported.is_some() {
-        return "imported weights".to_owned();
-    }
-    let epoch = examined.checkpoint.progress.history.len();
+/// The kind of checkpoint that was measured, and its epoch. Without images that chose a best one it is the last.
+fn weights(examined: &Examined, wanted: &Examination, manifest: &Manifest) -> (&'static str, Option<usize>) {
+    let epoch = Some(examined.checkpoint.progress.history.len());
     match (wanted.checkpoint, manifest.data.selected_on()) {
-        (Which::Best, Some(split)) => {
-            let these = examined.own && split == examined.split;
-            let on = if these { "these images".to_owned() } else { format!("the {split} images") };
-            format!("best checkpoint: epoch {epoch}, chosen on {on}")
-        }
-        (Which::Best | Which::Last, _) => format!("last checkpoint: after epoch {epoch}"),
+        _ if manifest.imported.is_some() => ("imported", None),
+        (Which::Best, Some(_)) => ("best", epoch),
+        (Which::Best | Which::Last, _) => ("last", epoch),
     }
 }
 
-fn classes(evaluation: &Evaluation) -> Table {
+/// The same in words, and by what the best one was chosen.
+fn weights_words(examined: &Examined, wanted: &Examination, manifest: &Manifest) -> String {
+    let (kind, Some(epoch)) = weights(examined, wanted, manifest) else {
+        return "imported weights".to_owned();
+    };
+    let chosen = manifest.data.selected_on().filter(|_| kind == "best").map(|split| {
+        let these = examined.own && split == examined.split;
+        if these { ", chosen on these images".to_owned() } else { format!(", chosen on the {split} images") }
+    });
+    format!("{kind} checkpoint, epoch {epoch}{}", chosen.unwrap_or_default())
+}
+
+/// The classes: `all` of them, else those with images, and where these are many the worst of them; then a line says so.
+fn classes(classes: &[ClassError], all: bool) -> String {
+    let mut shown: Vec<&ClassError> = classes.iter().filter(|class| all || class.images > 0).collect();
+    let (with_images, without) = (shown.len(), classes.len() - shown.len());
+    let only_worst = !all && with_images > MOST_SHOWN_CLASSES;
+    if only_worst {
+        let error = |class: &ClassError| class.error_pct.unwrap_or_default();
+        shown.sort_by(|a, b| error(b).total_cmp(&error(a)).then(b.images.cmp(&a.images)));
+        shown.truncate(MOST_SHOWN_CLASSES);
+    }
     let mut table =
         Table::new(&[("class", Align::Left), ("images", Align::Right), ("error %", Align::Right)]);
-    for class in &evaluation.classes {
+    for class in shown {
         let error = class.error_pct.map_or_else(|| "-".to_owned(), |error| format!("{error:.2}"));
         table.row([class.name.clone(), class.images.to_string(), error]);
     }
-    table
+    let number = |count: usize| thousands(count as u64);
+    let worst = only_worst.then(|| {
+        format!(
+            "the {MOST_SHOWN_CLASSES} classes with the highest errors, of {} with images",
+            number(with_images)
+        )
+    });
+    let without = (without > 0).then(|| match without {
+        1 => "1 class has no images here".to_owned(),
+        _ => format!("{} classes have no images here", number(without)),
+    });
+    let left_out: Vec<String> = worst.into_iter().chain(without).collect();
+    if left_out.is_empty() {
+        return table.to_string();
+    }
+    format!("{table}{}; --all-classes shows all\n", left_out.join("; "))
 }
 
 fn confusion(evaluation: &Evaluation, rows: &[Vec<u64>]) -> Table {
@@ -126,4 +185,37 @@ fn confusion(evaluation: &Evaluation, rows: &[Vec<u64>]) -> Table {
         table.row(head.into_iter().chain(row.iter().map(u64::to_string)));
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(number: usize, images: u64) -> ClassError {
+        ClassError {
+            name: format!("class{number}"),
+            images,
+            error_pct: (images > 0).then_some(number as f64),
+        }
+    }
+
+    #[test]
+    fn of_many_classes_the_worst_with_images_are_shown() {
+        let many: Vec<ClassError> =
+            (0..1000).map(|number| class(number, u64::from(number % 10 == 0))).collect();
+        let text = classes(&many, false);
+        assert_eq!(text.lines().count(), 1 + MOST_SHOWN_CLASSES + 1, "{text}");
+        assert!(text.lines().nth(1).unwrap().starts_with("class990 "), "{text}");
+        assert!(text.contains("highest errors, of 100 with images; 900 classes have no images"), "{text}");
+        assert_eq!(classes(&many, true).lines().count(), 1001);
+    }
+
+    #[test]
+    fn few_classes_stay_in_their_order() {
+        let text = classes(&[class(0, 3), class(1, 0), class(2, 4)], false);
+        let lines: Vec<&str> = text.lines().map(|line| line.split(' ').next().unwrap()).collect();
+        assert_eq!(lines, ["class", "class0", "class2", "1"]);
+        assert!(text.ends_with("1 class has no images here; --all-classes shows all\n"), "{text}");
+        assert!(!classes(&[class(0, 3)], false).contains("--all-classes"));
+    }
 }

@@ -59,7 +59,10 @@ fn layers(info: &ModelInfo) -> String {
         ("parameters", Align::Right),
         ("multiply-adds", Align::Right),
         ("receptive field", Align::Right),
+        ("activation", Align::Left),
+        ("dropout", Align::Right),
     ]);
+    let rate = |dropout: Option<f32>| dropout.map_or_else(String::new, |rate| rate.to_string());
     for layer in &info.layers {
         let field = layer.receptive_field;
         table.row([
@@ -69,12 +72,18 @@ fn layers(info: &ModelInfo) -> String {
             thousands(layer.parameters as u64),
             thousands(layer.multiply_adds as u64),
             format!("{}x{}", field.height, field.width),
+            layer.activation.clone().unwrap_or_default(),
+            rate(layer.dropout),
         ]);
     }
     let (parameters, multiply_adds) =
         (thousands(info.parameters as u64), thousands(info.multiply_adds as u64));
+    let dropout = info
+        .input_dropout
+        .map_or_else(String::new, |rate| format!(" with a dropout of {rate} on the picture"));
     format!(
-        "{}: input {}, {parameters} parameters, {multiply_adds} multiply-adds an image\n\n{table}",
+        "{}: input {}{dropout}, {parameters} parameters, {multiply_adds} multiply-adds an image\n\n{table}\n\
+         The dropout rates are the network's own; a training takes those of its recipe, where it has some.\n",
         info.name,
         size(info.input)
     )

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use allcnn::data::open_file;
 use allcnn::shown::PathText;
-use allcnn::train::Recipe;
+use allcnn::train::{Recipe, UNNAMED_RECIPE};
 use anyhow::Context;
 
 use crate::failure::UnknownRecipe;
 
-/// The recipe of that name, or in that file.
+/// The recipe of that name, or in that file; one in a file that gives itself no name is called as its file.
 pub fn choose(given: &Path) -> anyhow::Result<Recipe> {
     let shown = given.shown();
     if given.extension().is_none_or(|extension| extension != "toml") {
@@ -17,5 +17,10 @@ pub fn choose(given: &Path) -> anyhow::Result<Recipe> {
     }
     let text = open_file::read_text(given, open_file::SETTINGS);
     let text = text.with_context(|| format!("cannot read the recipe {shown}"))?;
-    Recipe::from_toml(&text).with_context(|| format!("the recipe {shown} cannot be used"))
+    let mut recipe =
+        Recipe::from_toml(&text).with_context(|| format!("the recipe {shown} cannot be used"))?;
+    if recipe.name == UNNAMED_RECIPE {
+        recipe.name = given.file_stem().map_or(recipe.name, |stem| Path::new(stem).text());
+    }
+    Ok(recipe)
 }

@@ -77,7 +77,8 @@ impl Batches {
         notes.extend(Note::splits(names, self.0.each_ref().map(Images::len)));
         let (classes, note) = self.classes(listed, variant, labels)?;
         notes.push(note);
-        Ok(Loaded { ignored, notes, ..Loaded::whole(kind, classes, self.0) })
+        let labels = if variant == Variant::Cifar100 { labels } else { Labels::Fine };
+        Ok(Loaded { ignored, notes, labels, ..Loaded::whole(kind, classes, self.0) })
     }
 
     /// The classes, and where their names are from. A list beside the batches must name all labels. CIFAR's own names are

@@ -3,8 +3,9 @@ use crate::dataset::{Images, Kind, Skipped};
 use crate::error::Error;
 use crate::ignored::Ignored;
 use crate::note::Note;
-use crate::options::Options;
+use crate::options::{Labels, Options};
 use crate::progress::Progress;
+use crate::sizes::Sizes;
 use crate::source::{Entry, Source};
 
 /// A batch or a parquet file in an archive has at most so many bytes.
@@ -53,6 +54,10 @@ pub(crate) struct Loaded {
     pub notes: Vec<Note>,
     /// Holdout and limit are already applied.
     pub divided: bool,
+    /// The labels that were read: the coarse ones only where there are some.
+    pub labels: Labels,
+    /// The sizes that the images have in their files; unknown of images on disk.
+    pub sizes: Option<Sizes>,
 }
 
 impl Loaded {
@@ -77,6 +82,8 @@ impl Loaded {
             total,
             notes,
             divided: false,
+            labels: Labels::Fine,
+            sizes: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::decode::decode;
 use crate::error::Error;
 use crate::ignored::Ignored;
 use crate::note::Note;
-use crate::options::Options;
+use crate::options::{Labels, Options};
 use crate::progress::Progress;
 use crate::source::Source;
 use crate::split::{Part, SplitName, divide};
@@ -123,7 +123,7 @@ pub(super) fn load(
     if options.max_bad_percent < 100.0 {
         check_lost_classes(source, &layout, &places[0], &collector.splits[0])?;
     }
-    let Collector { splits: [train, validation, test], skipped, .. } = collector;
+    let Collector { splits: [train, validation, test], skipped, sizes, .. } = collector;
     layout.skipped.append(&mut layout.missing);
     layout.skipped.extend(skipped);
     let [train, validation, test] = [train, validation, test].map(sorted);
@@ -141,6 +141,8 @@ pub(super) fn load(
         total,
         notes: layout.notes,
         divided: true,
+        labels: Labels::Fine,
+        sizes: sizes.sizes(),
     })
 }
 

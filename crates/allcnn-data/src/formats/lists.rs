@@ -43,13 +43,30 @@ struct LabelList {
 /// The folder and the name of each class.
 struct ClassList {
     file: String,
-    names: Vec<(String, String)>,
+    names: Vec<ClassLine>,
+}
+
+/// A line of such a list.
+struct ClassLine {
+    /// Its number, from 1.
+    line: usize,
+    folder: String,
+    name: String,
 }
 
 /// The folders of the classes in the order of their numbers.
 struct FolderList {
     file: String,
-    folders: Vec<String>,
+    /// Each with the number of its line, from 1.
+    folders: Vec<(usize, String)>,
+}
+
+/// What a line of a list of labels says.
+struct Labelled {
+    /// Its number, from 1.
+    line: u64,
+    image: String,
+    class: String,
 }
 
 impl Lists {
@@ -57,15 +74,11 @@ impl Lists {
     pub fn read(source: &Source) -> Result<Lists, Error> {
         let labels =
             find(source, &LABEL_FILES)?.map(|(file, text)| LabelList::parse(file, &text)).transpose()?;
-        let list = |names: &[&str]| {
-            find(source, names)?.map(|(file, text)| ClassList::parse(file, &text)).transpose()
+        let list = |names: &[&str], is_whole| {
+            find(source, names)?.map(|(file, text)| ClassList::parse(file, &text, is_whole)).transpose()
         };
-        let (classes, names) = (list(&CLASS_FILES)?, list(&NAME_FILES)?);
-        let folders = |(file, text): (String, String)| {
-            let folders = text::lines(&text).map(|(_, folder)| folder.to_string());
-            FolderList { file, folders: folders.collect() }
-        };
-        let order = find(source, &FOLDER_FILES)?.map(folders);
+        let (classes, names) = (list(&CLASS_FILES, true)?, list(&NAME_FILES, false)?);
+        let order = find(source, &FOLDER_FILES)?.map(|(file, text)| FolderList::parse(file, &text));
         Ok(Lists { labels, classes, order, names })
     }
 
@@ -83,12 +96,14 @@ impl Lists {
     /// images. A class that is called by its folder keeps it, also where that is a number.
     pub fn resolve(&mut self, folders: &BTreeSet<String>) -> Result<(), Error> {
         let Some(LabelList { file, class_of }) = &mut self.labels else { return Ok(()) };
-        let (listed, order): (Option<&str>, Vec<&str>) = match (&self.classes, &self.order) {
+        let (listed, order): (Option<&str>, Vec<(usize, &str)>) = match (&self.classes, &self.order) {
             (Some(list), _) => {
-                (Some(&list.file), list.names.iter().map(|(folder, _)| folder.as_str()).collect())
+                (Some(&list.file), list.names.iter().map(|of| (of.line, of.folder.as_str())).collect())
             }
-            (None, Some(list)) => (Some(&list.file), list.folders.iter().map(String::as_str).collect()),
-            (None, None) => (None, folders.iter().map(String::as_str).collect()),
+            (None, Some(list)) => {
+                (Some(&list.file), list.folders.iter().map(|(line, of)| (*line, of.as_str())).collect())
+            }
+            (None, None) => (None, folders.iter().map(|folder| (0, folder.as_str())).collect()),
         };
         let mut checked = false;
         for class in class_of.values_mut().filter(|class| !folders.contains(*class)) {
@@ -100,7 +115,7 @@ impl Lists {
             if order.is_empty() {
                 return Err(Error::NoClassList { file: file.clone(), expected: CLASS_FILES.join(" or ") });
             }
-            let folder = order.get(number).ok_or_else(|| {
+            let (_, folder) = order.get(number).ok_or_else(|| {
                 let what = format!("class {number} is not below the number of classes, {}", order.len());
                 Error::List { file: file.clone(), what }
             })?;
@@ -132,7 +147,7 @@ impl Lists {
             return Ok((folders, None));
         };
         let names: HashMap<&str, &str> =
-            list.names.iter().map(|(folder, name)| (folder.as_str(), name.as_str())).collect();
+            list.names.iter().map(|of| (of.folder.as_str(), of.name.as_str())).collect();
         if let Some(folder) = folders.iter().find(|folder| !names.contains_key(folder.as_str())) {
             if place > 0 {
                 return Ok((folders, None)); // a list of something else
@@ -147,41 +162,42 @@ impl Lists {
 
 impl LabelList {
     fn parse(file: String, text: &str) -> Result<Self, Error> {
-        let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let all_have = |separator| lines().all(|line| line.contains(separator));
-        let pairs = if all_have('\t') {
+        let all_have = |separator| text::lines(text).all(|(_, line)| line.contains(separator));
+        let labelled = if all_have('\t') {
             separated(&file, text, b'\t')?
         } else if all_have(',') {
             separated(&file, text, b',')?
         } else {
-            lines().filter_map(last_word).collect()
+            text::lines(text).filter_map(last_word).collect()
         };
-        let mut class_of = HashMap::new();
-        for (image, class) in pairs {
-            let key = stem(&image).to_string();
-            let earlier = class_of.insert(key, class.clone());
-            if let Some(earlier) = earlier.filter(|earlier| *earlier != class) {
+        let mut first: HashMap<&str, &Labelled> = HashMap::new();
+        for label in &labelled {
+            let earlier = *first.entry(stem(&label.image)).or_insert(label);
+            if earlier.class != label.class {
                 let what = format!(
-                    "'{image}' is there twice, as '{earlier}' and as '{class}': remove one of the lines"
+                    "'{}' is there twice, in line {} as '{}' and in line {} as '{}': remove one of the lines",
+                    label.image, earlier.line, earlier.class, label.line, label.class
                 );
                 return Err(Error::List { file, what });
             }
         }
+        let class_of = first.into_iter().map(|(image, of)| (image.to_string(), of.class.clone())).collect();
         Ok(Self { file, class_of })
     }
 }
 
 /// The image and the class of a line whose last word is the class; the image's name may have spaces and quotes.
-fn last_word(line: &str) -> Option<(String, String)> {
-    let (image, class) = line.rsplit_once([' ', '\t'])?;
+fn last_word((line, text): (usize, &str)) -> Option<Labelled> {
+    let (image, class) = text.rsplit_once([' ', '\t'])?;
     let plain = |text: &str| text.trim().trim_matches(['"', '\'']).to_string();
     let (image, class) = (plain(image), plain(class));
-    (!FILE_HEADS.contains(&image.to_ascii_lowercase().as_str())).then_some((image, class))
+    let is_head = FILE_HEADS.contains(&image.to_ascii_lowercase().as_str());
+    (!is_head).then_some(Labelled { line: line as u64, image, class })
 }
 
 /// The image and the class of each record of a table, whose columns a head may name; else they are the first two. Of the class's
 /// field the first word counts where boxes follow.
-fn separated(file: &str, text: &str, delimiter: u8) -> Result<Vec<(String, String)>, Error> {
+fn separated(file: &str, text: &str, delimiter: u8) -> Result<Vec<Labelled>, Error> {
     let mut reader = csv::ReaderBuilder::new();
     reader.delimiter(delimiter).has_headers(false).flexible(true).trim(csv::Trim::All);
     let records = reader.from_reader(text.as_bytes()).into_records();
@@ -199,18 +215,23 @@ fn separated(file: &str, text: &str, delimiter: u8) -> Result<Vec<(String, Strin
         let class = record.get(class)?;
         let boxed = class.split(' ').skip(1).count() >= 4;
         let class = if boxed { class.split(' ').next()? } else { class };
-        Some((record.get(image)?.to_string(), class.to_string()))
+        // The position is that of the blank lines before the record.
+        let at = record.position()?;
+        let blank = text[at.byte() as usize..].bytes().take_while(|byte| *byte == b'\n').count();
+        let line = at.line() + blank as u64;
+        Some(Labelled { line, image: record.get(image)?.to_string(), class: class.to_string() })
     };
     Ok(records.iter().skip(usize::from(has_head)).filter_map(pair).collect())
 }
 
 /// Refuses a list in which a folder stands twice, where the places of its lines are the numbers of the classes.
-fn expect_once(file: &str, order: &[&str]) -> Result<(), Error> {
+fn expect_once(file: &str, order: &[(usize, &str)]) -> Result<(), Error> {
     let mut places = HashMap::new();
-    for (place, folder) in order.iter().enumerate() {
-        if let Some(earlier) = places.insert(folder, place) {
+    for (place, &(line, folder)) in order.iter().enumerate() {
+        if let Some((earlier, earlier_line)) = places.insert(folder, (place, line)) {
             let what = format!(
-                "the class '{folder}' is there twice, so that its number is {earlier} and {place}: remove one of the lines"
+                "the class '{folder}' is there twice, in lines {earlier_line} and {line}, so that its number is {earlier} \
+                 and {place}: remove one of the lines"
             );
             return Err(Error::List { file: file.to_string(), what });
         }
@@ -218,19 +239,36 @@ fn expect_once(file: &str, order: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
+impl FolderList {
+    fn parse(file: String, text: &str) -> Self {
+        Self { file, folders: text::lines(text).map(|(line, folder)| (line, folder.to_string())).collect() }
+    }
+}
+
 impl ClassList {
-    fn parse(file: String, text: &str) -> Result<Self, Error> {
-        let line = |line: &str| {
-            let (folder, names) = line.trim().split_once([' ', '\t'])?;
-            let first = names.split(',').next().unwrap_or(names);
-            Some((folder.to_string(), first.trim().to_string()))
-        };
-        let names: Vec<(String, String)> = text.lines().filter_map(line).collect();
-        let mut name_of: HashMap<&str, &str> = HashMap::new();
-        for (folder, name) in &names {
-            if let Some(earlier) = name_of.insert(folder, name).filter(|earlier| earlier != name) {
+    /// Reads a list. The lines of one that `is_whole` count the classes, so that none of them may be left out.
+    fn parse(file: String, text: &str, is_whole: bool) -> Result<Self, Error> {
+        let mut names: Vec<ClassLine> = Vec::new();
+        for (line, text) in text::lines(text) {
+            let (folder, words) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+            let name = words.split(',').next().unwrap_or(words).trim();
+            if !name.is_empty() {
+                names.push(ClassLine { line, folder: folder.to_string(), name: name.to_string() });
+            } else if is_whole {
                 let what = format!(
-                    "the class '{folder}' is there twice, as '{earlier}' and as '{name}': remove one of the lines"
+                    "line {line} has no name behind '{folder}': complete it (FOLDER NAME), or remove it where that is no \
+                     class"
+                );
+                return Err(Error::List { file, what });
+            }
+        }
+        let mut first: HashMap<&str, &ClassLine> = HashMap::new();
+        for class in &names {
+            let earlier = *first.entry(&class.folder).or_insert(class);
+            if earlier.name != class.name {
+                let what = format!(
+                    "the class '{}' is there twice, in line {} as '{}' and in line {} as '{}': remove one of the lines",
+                    class.folder, earlier.line, earlier.name, class.line, class.name
                 );
                 return Err(Error::List { file, what });
             }
@@ -295,16 +333,17 @@ mod tests {
 
     #[test]
     fn a_class_with_two_names_or_two_numbers_is_an_error() {
-        let parse = |text: &str| ClassList::parse("synset_words.txt".into(), text);
+        let parse = |text: &str| ClassList::parse("synset_words.txt".into(), text, true);
         let error = parse("n01 ant\nn02 bee\nn01 cat, puss\n").err().unwrap().to_string();
-        assert!(error.contains("'synset_words.txt'") && error.contains("as 'ant' and as 'cat'"), "{error}");
+        assert!(
+            error.contains("'synset_words.txt'")
+                && error.contains("in line 1 as 'ant' and in line 3 as 'cat'"),
+            "{error}"
+        );
         let lists = |list: &str, folders: &str| Lists {
             labels: Some(LabelList::parse("val.txt".into(), "a.png 1\n").unwrap()),
             classes: Some(parse(list).unwrap()).filter(|list| !list.names.is_empty()),
-            order: Some(FolderList {
-                file: "wnids.txt".into(),
-                folders: folders.lines().map(str::to_string).collect(),
-            }),
+            order: Some(FolderList::parse("wnids.txt".into(), folders)),
             names: None,
         };
         let found = BTreeSet::from(["n01".to_string(), "n02".to_string()]);
@@ -315,14 +354,31 @@ mod tests {
         // The same line twice, which only numbers mind.
         let error = resolved(lists("n01 ant\nn01 ant\nn02 bee\n", "")).unwrap_err().to_string();
         assert!(error.contains("'synset_words.txt'") && error.contains("its number is 0 and 1"), "{error}");
-        let error = resolved(lists("", "n01\nn02\nn01\n")).unwrap_err().to_string();
+        let error = resolved(lists("", "n01\nn02\n\nn01\n")).unwrap_err().to_string();
         assert!(error.contains("'wnids.txt'") && error.contains("its number is 0 and 2"), "{error}");
+        assert!(error.contains("in lines 1 and 4"), "{error}");
+    }
+
+    #[test]
+    fn a_class_without_a_name_is_an_error_where_lines_count_the_classes() {
+        for text in ["n01 ant\nn02\nn03 cat\n", "n01 ant\nn02 ,\n"] {
+            let error = ClassList::parse("synset_words.txt".into(), text, true).err().unwrap().to_string();
+            assert!(error.contains("line 2 has no name behind 'n02'"), "{error}");
+            let some = ClassList::parse("words.txt".into(), text, false).unwrap();
+            assert!(some.names.iter().all(|class| class.folder != "n02"));
+        }
     }
 
     #[test]
     fn an_image_with_two_classes_is_an_error() {
         assert_eq!(parsed("a.png 0\na.png 0\n"), pairs(&[("a", "0")]));
         let error = LabelList::parse("val.txt".into(), "a.png 0\nx/a.png 1\n").err().unwrap().to_string();
-        assert!(error.contains("'val.txt'") && error.contains("as '0' and as '1'"), "{error}");
+        assert!(
+            error.contains("'val.txt'") && error.contains("in line 1 as '0' and in line 2 as '1'"),
+            "{error}"
+        );
+        let error =
+            LabelList::parse("val.txt".into(), "image,label\na,0\n\na,1\n").err().unwrap().to_string();
+        assert!(error.contains("in line 2 as '0' and in line 4 as '1'"), "{error}");
     }
 }

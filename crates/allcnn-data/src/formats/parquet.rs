@@ -35,6 +35,8 @@ pub(super) const FORMAT: Format = Format {
 
 /// What a column of images may be called.
 const IMAGE_COLUMNS: [&str; 2] = ["image", "img"];
+/// The column of the coarse labels of CIFAR-100.
+const COARSE_COLUMN: &str = "coarse_label";
 
 fn is_parquet(entry: &Entry) -> bool {
     entry.head.starts_with(b"PAR1")
@@ -130,7 +132,7 @@ fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) 
     }
     let SplitFiles { files, mut ignored, mut notes, names } =
         split_files::divide(source, &source.select(is_parquet), options)?;
-    let mut rows = Rows::default();
+    let (mut rows, mut labels) = (Rows::default(), Labels::Fine);
     let mut collector = Collector::new(options.size, options.framing, None, progress);
     for &(table, split) in &files {
         let name = &source.entries[table].name;
@@ -152,18 +154,23 @@ fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) 
         let held_out = split != SplitName::Train;
         let file = ParquetFile::open(source, table)?;
         let found = read(name, file, &Wanted::of(options), held_out, &mut each)?;
-        rows.take_classes(name, found)?;
+        rows.take_classes(name, found.classes)?;
+        if found.is_coarse {
+            labels = Labels::Coarse;
+        }
     }
     collector.finish()?;
     let (bad, total) = (collector.skipped.len(), collector.done);
-    let Collector { mut splits, skipped, .. } = collector;
+    let Collector { mut splits, skipped, sizes, .. } = collector;
     notes.extend(Note::splits(names, splits.each_ref().map(Images::len)));
     rows.check_unlabeled(&splits, &mut ignored, &mut notes)?;
     let (classes, numbers) = rows.number_classes(source)?;
     for label in splits.iter_mut().flat_map(|split| &mut split.labels) {
         *label = numbers[*label as usize];
     }
-    Ok(Loaded { skipped, ignored, bad, total, notes, ..Loaded::whole(Kind::Parquet, classes, splits) })
+    let sizes = sizes.sizes();
+    let whole = Loaded::whole(Kind::Parquet, classes, splits);
+    Ok(Loaded { skipped, ignored, bad, total, notes, labels, sizes, ..whole })
 }
 
 /// What the rows of all files say of classes.
@@ -308,7 +315,7 @@ impl<'o> Wanted<'o> {
         };
         let usual = match self.labels {
             Labels::Fine => ["label", "fine_label", "labels"],
-            Labels::Coarse => ["coarse_label", "label", "labels"],
+            Labels::Coarse => [COARSE_COLUMN, "label", "labels"],
         };
         let label = match self.label {
             Some(name) => Some(given(name)?),
@@ -318,15 +325,23 @@ impl<'o> Wanted<'o> {
     }
 }
 
-/// The names of the classes, where the file has them, after all rows have been visited. A file of held-out images may lack the
-/// column of labels.
+/// What a file says beside its rows.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The names of the classes, where the file has them.
+    classes: Option<Vec<String>>,
+    /// Whether its labels are CIFAR-100's coarse ones.
+    is_coarse: bool,
+}
+
+/// Visits all rows of a file. One of held-out images may lack the column of labels.
 pub(crate) fn read(
     name: &str,
     file: ParquetFile,
     wanted: &Wanted,
     may_lack_labels: bool,
     each: VisitRow,
-) -> Result<Option<Vec<String>>, Error> {
+) -> Result<Found, Error> {
     let wrong = |what: String| Error::Parquet { file: name.to_string(), what };
     // The parquet reader panics on some damaged files; that must not end the program.
     catch_unwind(AssertUnwindSafe(|| read_rows(name, file, wanted, may_lack_labels, each)))
@@ -339,7 +354,7 @@ fn read_rows(
     wanted: &Wanted,
     may_lack_labels: bool,
     each: VisitRow,
-) -> Result<Option<Vec<String>>, Error> {
+) -> Result<Found, Error> {
     let wrong = |what: String| Error::Parquet { file: name.to_string(), what };
     let reader = reader(file).map_err(wrong)?;
     let damaged =
@@ -354,6 +369,7 @@ fn read_rows(
         )));
     }
     let classes = label.and_then(|label| class_names(&reader, columns[label]));
+    let is_coarse = label.is_some_and(|label| columns[label] == COARSE_COLUMN);
     for (index, row) in reader.get_row_iter(None).map_err(damaged)?.enumerate() {
         let row = row.map_err(damaged)?;
         let label = label
@@ -361,7 +377,7 @@ fn read_rows(
             .ok_or_else(|| wrong(format!("row {index}: the label is neither a whole number nor a text")))?;
         each(index, row_image(row, image), label)?;
     }
-    Ok(classes)
+    Ok(Found { classes, is_coarse })
 }
 
 fn column_names(reader: &SerializedFileReader<ParquetFile>) -> Vec<String> {

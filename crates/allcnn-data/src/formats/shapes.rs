@@ -6,6 +6,7 @@
 use super::format::Loaded;
 use crate::dataset::{DataSet, Images, Kind, fingerprint};
 use crate::random::Sequence;
+use crate::sizes::Sizes;
 use rayon::prelude::*;
 
 /// The classes, in alphabetical order.
@@ -33,6 +34,7 @@ pub fn draw(seed: u64, train_per_class: usize, test_per_class: usize) -> DataSet
         validation: Images::default(),
         ignored: vec![],
         skipped: Vec::new(),
+        sizes: Sizes::all_alike((train_per_class + test_per_class) * CLASSES.len(), [SIDE; 2]),
         notes: Vec::new(),
         kind: Kind::Shapes,
     }

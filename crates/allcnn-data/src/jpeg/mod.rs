@@ -47,6 +47,14 @@ pub(crate) fn decode(file: &[u8], least: Option<[usize; 2]>) -> Result<Picture, 
     Ok(Picture { height: image.height, width: image.width, pixels: image.into_vec() })
 }
 
+/// The rows and columns of the picture, upright, as the file's head tells them.
+pub(crate) fn own_size(file: &[u8]) -> Option<[usize; 2]> {
+    let decoder = Decoder::new(file).ok()?;
+    let [height, width] = [decoder.header().height, decoder.header().width].map(usize::from);
+    let lies = matches!(decoder.exif_orientation(), Some(5..=8));
+    Some(if lies { [width, height] } else { [height, width] })
+}
+
 /// The part of the size at which the discrete cosine transform leaves `sides` at least that long: the others' work is then
 /// saved, in the transform and after it.
 fn part_of(sides: [u32; 2], least: [usize; 2]) -> u32 {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use allcnn_device::{PoolShape, RegionDraw, Regions, Windows};
 use serde::Serialize;
 
+use super::text::activation_word;
 use super::{LayerKind, Network, Operation};
 
 /// What `allcnn models` tells of a network; as JSON, an entry of its list.
@@ -18,6 +19,8 @@ pub struct ModelInfo {
     pub multiply_adds: usize,
     /// Height, width and channels of the picture.
     pub input: [usize; 3],
+    /// The rate of the dropout on the picture, where there is one.
+    pub input_dropout: Option<f32>,
     /// The layers, the softmax last.
     pub layers: Vec<LayerInfo>,
 }
@@ -39,6 +42,10 @@ pub struct LayerInfo {
     /// Multiply-adds for one picture.
     #[serde(skip)]
     pub multiply_adds: usize,
+    /// The activation of a convolution, as a network's file has it.
+    pub activation: Option<String>,
+    /// The rate of the dropout behind the layer, where there is one.
+    pub dropout: Option<f32>,
     /// What a unit sees; in JSON the number of rows.
     #[serde(serialize_with = "rows")]
     pub receptive_field: ReceptiveField,
@@ -123,6 +130,7 @@ impl Network {
     /// Cost, sizes and receptive fields.
     pub fn info(&self) -> ModelInfo {
         let operations = self.operations(1);
+        let rate = |dropout: f32| Some(dropout).filter(|rate| *rate > 0.0);
         let mut layers: Vec<LayerInfo> = Vec::new();
         for (index, (layer, operation)) in self.layers().iter().zip(&operations).enumerate() {
             let output = operation.output();
@@ -134,6 +142,8 @@ impl Network {
                 output: [output.height, output.width, output.channels],
                 parameters,
                 multiply_adds,
+                activation: layer.kind().activation().map(activation_word),
+                dropout: rate(layer.kind().dropout()),
                 receptive_field: ReceptiveField::of(&operations[..=index]),
             });
         }
@@ -144,6 +154,8 @@ impl Network {
             output: [1, 1, self.classes()],
             parameters: 0,
             multiply_adds: 0,
+            activation: None,
+            dropout: None,
             receptive_field: ReceptiveField::of(&operations),
         });
         let input = self.input();
@@ -152,6 +164,7 @@ impl Network {
             parameters: layers.iter().map(|layer| layer.parameters).sum(),
             multiply_adds: layers.iter().map(|layer| layer.multiply_adds).sum(),
             input: [input.height, input.width, input.channels],
+            input_dropout: rate(self.input_dropout()),
             layers,
         }
     }

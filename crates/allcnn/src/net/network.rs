@@ -190,6 +190,11 @@ impl LayerKind {
         }
     }
 
+    /// The activation of a convolution.
+    pub fn activation(&self) -> Option<Activation> {
+        if let Self::Conv(conv) = self { Some(conv.activation) } else { None }
+    }
+
     /// The rate of the layer's dropout; 0 for none.
     pub fn dropout(&self) -> f32 {
         match self {

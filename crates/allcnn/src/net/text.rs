@@ -225,10 +225,8 @@ fn conv_text(conv: &Conv, logits: bool) -> String {
     if conv.groups != 1 {
         add(format!("groups = {}", conv.groups));
     }
-    match conv.activation {
-        Activation::Relu => {}
-        Activation::Identity => add("activation = \"identity\"".into()),
-        Activation::LeakyRelu { slope } => add(format!("activation = \"leaky:{slope}\"")),
+    if conv.activation != Activation::Relu {
+        add(format!("activation = \"{}\"", activation_word(conv.activation)));
     }
     if conv.dropout != 0.0 {
         add(format!("dropout = {:?}", conv.dropout));
@@ -424,6 +422,15 @@ impl LayerText {
             }
         };
         Ok(Fractional { alpha, sequence, overlapping: self.overlapping.unwrap_or(true) })
+    }
+}
+
+/// An activation as a network's file has it.
+pub(super) fn activation_word(activation: Activation) -> String {
+    match activation {
+        Activation::Relu => "relu".into(),
+        Activation::Identity => "identity".into(),
+        Activation::LeakyRelu { slope } => format!("leaky:{slope}"),
     }
 }
 

@@ -1,12 +1,7 @@
-//! Named rows with points along one axis, as hand-made SVG.
+//! Named rows with points along one axis. It is laid out by the page, not drawn, so that its words have one size at any width.
 
 use super::curves::{Scale, tick_label};
 use super::html;
-
-const WIDTH: f64 = 720.0;
-/// Where the axis begins and ends.
-const AXIS: [f64; 2] = [190.0, 700.0];
-const ROW: f64 = 24.0;
 
 /// A point of a row.
 pub(crate) struct Point {
@@ -25,38 +20,28 @@ pub(crate) fn chart(title: &str, axis: &str, rows: &[(String, Vec<Point>)]) -> S
         return String::new();
     }
     let scale = Scale::new(&values, false);
-    let x = |value: f64| AXIS[0] + scale.part(value) * (AXIS[1] - AXIS[0]);
-    let bottom = rows.len() as f64 * ROW + 8.0;
-    let ticks = scale.ticks.iter().map(|&tick| {
-        let (x, below) = (x(tick), bottom + 16.0);
+    let left = |value: f64| format!("style=\"left:{:.2}%\"", 100.0 * scale.part(value));
+    let grid: String = scale.ticks.iter().map(|&tick| format!("<i {}></i>", left(tick))).collect();
+    let labels = scale.ticks.iter().map(|&tick| format!("<span {}>{}</span>", left(tick), tick_label(tick)));
+    let point = |point: &Point| {
         format!(
-            "<path class=\"grid\" d=\"M{x:.1} 0V{bottom}\"/>\
-             <text x=\"{x:.1}\" y=\"{below}\" text-anchor=\"middle\">{}</text>\n",
-            tick_label(tick)
+            "<b class=\"{}\" {} title=\"{}\"></b>",
+            point.class,
+            left(point.value),
+            html::text(&point.said)
         )
-    });
-    let lines = rows.iter().enumerate().map(|(index, (name, points))| {
-        let y = index as f64 * ROW + 16.0;
-        let dots: String = points
-            .iter()
-            .map(|point| {
-                format!(
-                    "<circle class=\"{} dot\" cx=\"{:.1}\" cy=\"{y}\" r=\"4\"><title>{}</title></circle>",
-                    point.class,
-                    x(point.value),
-                    html::text(&point.said)
-                )
-            })
-            .collect();
-        let (left, below) = (AXIS[0] - 12.0, y + 4.0);
-        format!("<text x=\"{left}\" y=\"{below}\" text-anchor=\"end\">{}</text>{dots}\n", html::text(name))
-    });
-    let (middle, foot, height) = ((AXIS[0] + AXIS[1]) / 2.0, bottom + 34.0, bottom + 40.0);
-    let drawing: String = ticks.chain(lines).collect();
+    };
+    let row = |(name, points): &(String, Vec<Point>)| {
+        let points: String = points.iter().map(point).collect();
+        format!("<div><span>{}</span><div class=\"track\">{grid}{points}</div></div>\n", html::text(name))
+    };
     format!(
-        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">\n{drawing}\
-         <text x=\"{middle}\" y=\"{foot}\" text-anchor=\"middle\">{}</text></svg>\n",
+        "<div class=\"dots\" role=\"img\" aria-label=\"{}\">\n{}\
+         <div><span></span><div class=\"track\">{}</div></div>\n\
+         <div><span></span><div class=\"axis\">{}</div></div>\n</div>\n",
         html::text(title),
+        rows.iter().map(row).collect::<String>(),
+        labels.collect::<String>(),
         html::text(axis)
     )
 }
@@ -70,8 +55,14 @@ mod tests {
         let point = |value: f64| Point { class: "a", value, said: format!("{value} <%>") };
         let rows = [("model-a".to_owned(), vec![point(0.0), point(6.0)]), ("model-b".to_owned(), vec![])];
         let drawn = chart("Errors", "error, %", &rows);
-        assert!(drawn.contains("cx=\"190.0\"") && drawn.contains("cx=\"700.0\""), "{drawn}");
-        assert!(drawn.contains("6 &lt;%&gt;") && drawn.contains("model-b"), "{drawn}");
+        for part in [
+            "<b class=\"a\" style=\"left:0.00%\" title=\"0 &lt;%&gt;\">",
+            "<b class=\"a\" style=\"left:100.00%\" title=\"6 &lt;%&gt;\">",
+            "<span>model-b</span>",
+            "<span style=\"left:100.00%\">6</span>",
+        ] {
+            assert!(drawn.contains(part), "{part}: {drawn}");
+        }
         assert_eq!(chart("Errors", "error, %", &rows[1..]), "");
     }
 }

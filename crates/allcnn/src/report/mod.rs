@@ -27,7 +27,7 @@ pub use suspects::{SuspectPicture, write_suspects};
 pub struct Report {
     /// The network's name.
     pub model: String,
-    /// The data set, for example `shapes` or a path.
+    /// The data set, for example `shapes` or the name of its folder.
     pub data: String,
     /// What was measured on what, for example `best checkpoint (epoch 12, chosen on these images) on 5000 test images`.
     pub evaluated: String,

@@ -101,6 +101,8 @@ mod tests {
             trained_on: 3,
             predicted_otherwise: 40,
             confident_otherwise: Some(30),
+            skipped: vec![],
+            ignored: vec![],
             suspects: vec![suspect("cat"), suspect("<script>")],
             pictures: vec![picture.clone(), picture],
         };

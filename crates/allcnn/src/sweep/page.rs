@@ -1,6 +1,6 @@
 //! The table of a sweep as one self-contained page with plots.
 
-use super::{Row, Table, text};
+use super::{Fate, Row, Table, text};
 use crate::report::curves::{Series, chart};
 use crate::report::dots::{self, Point};
 use crate::report::html;
@@ -19,22 +19,33 @@ pub(super) fn html(table: &Table) -> String {
 /// The table.
 fn figures(table: &Table) -> String {
     let head = ["network", "paper", "ours", "best rate"].map(str::to_owned).into_iter();
-    let head = head.chain(table.plan.learning_rates.iter().map(|rate| format!("lr {rate}")));
-    let rows: String = table.rows.iter().map(|row| line("td", text::cells(row))).collect();
-    html::section(false, "Errors", "", &list(&line("th", head), &rows))
+    let head: Vec<String> =
+        head.chain(table.plan.learning_rates.iter().map(|rate| format!("lr {rate}"))).collect();
+    let rows: String = table.rows.iter().map(|row| named_line(&head, text::cells(row))).collect();
+    let explained = table.fates().into_iter().map(|(word, what)| format!("<li>{word}: {what}</li>"));
+    let explained: String = explained.collect();
+    let explained = match explained.as_str() {
+        "" => explained,
+        items => format!("<ul class=\"notes\">{items}</ul>"),
+    };
+    html::section(false, "Errors", "", &(list("named words", &head, &rows) + &explained))
 }
 
 /// A scrollable list of rows under a heading.
-fn list(head: &str, rows: &str) -> String {
+fn list(class: &str, head: &[String], rows: &str) -> String {
+    let head: String = head.iter().map(|cell| format!("<th>{}</th>", html::text(cell))).collect();
     format!(
-        "<div class=\"card scroll\"><table class=\"list\"><thead>{head}</thead><tbody>{rows}</tbody></table></div>"
+        "<div class=\"card scroll\"><table class=\"list {class}\"><thead><tr>{head}</tr></thead>\
+         <tbody>{rows}</tbody></table></div>"
     )
 }
 
-/// A table's row of cells, plain text.
-fn line(tag: &str, cells: impl IntoIterator<Item = String>) -> String {
-    let cells = cells.into_iter().map(|cell| format!("<{tag}>{}</{tag}>", html::text(&cell)));
-    format!("<tr>{}</tr>\n", cells.collect::<String>())
+/// A row of cells that know the names of their columns: on a narrow page they stand below each other.
+fn named_line(head: &[String], cells: Vec<String>) -> String {
+    let cell = |(name, cell): (&String, String)| {
+        format!("<td data-name=\"{}\">{}</td>", html::text(name), html::text(&cell))
+    };
+    format!("<tr>{}</tr>\n", head.iter().zip(cells).map(cell).collect::<String>())
 }
 
 /// The error of each network at its best rate beside the paper's.
@@ -43,18 +54,18 @@ fn errors(table: &Table) -> String {
         let paper = row.entry.published.map(|figure| Point {
             class: "b hollow",
             value: figure.error_pct,
-            said: format!("{}, the paper: {figure} %", row.entry.name),
+            said: format!("{}, the paper: {figure} %", row.name),
         });
         let best = row.best();
         let ours = best.into_iter().flat_map(|rate| {
-            let said = format!("{}, ours at lr {}", row.entry.name, rate.learning_rate);
+            let said = format!("{}, ours at lr {}", row.name, rate.learning_rate);
             rate.errors().into_iter().map(move |value| Point {
                 class: "a",
                 value,
                 said: format!("{said}: {value:.2} %"),
             })
         });
-        (row.entry.name.clone(), paper.into_iter().chain(ours).collect())
+        (row.name.clone(), paper.into_iter().chain(ours).collect())
     };
     let rows: Vec<(String, Vec<Point>)> = table.rows.iter().map(points).collect();
     let drawing = dots::chart("Test error by network", "test error, %", &rows);
@@ -70,28 +81,42 @@ fn errors(table: &Table) -> String {
 
 /// The error by epoch of each network on the images that choose the best one, a curve a learning rate.
 fn curves(table: &Table) -> String {
+    let several = table.plan.seeds > 1;
     let drawn = table.rows.iter().filter_map(|row| {
         let curves: Vec<(String, &str, Vec<Option<f64>>)> = row
             .rates
             .iter()
             .zip(COLORS.iter().cycle())
             .filter_map(|(rate, class)| {
-                let record = rate.trials.iter().find_map(|trial| trial.last())?;
+                let (trial, record) = rate.typical()?;
                 let errors = record.history.iter().map(EpochRow::choosing_error_pct).collect();
-                Some((rate.learning_rate.to_string(), *class, errors))
+                let mut name = format!("lr {}", rate.learning_rate);
+                if several || trial.records.len() > 1 {
+                    name += &format!(", seed {}", record.seed);
+                }
+                if record.fate != Fate::Finished {
+                    name += &format!(", {}", record.fate.word());
+                }
+                Some((name, *class, errors))
             })
             .collect();
         let epochs = curves.iter().map(|(_, _, errors)| errors.len()).max()? as u32;
         let series =
             curves.iter().map(|(name, class, values)| Series { name, class, values: values.clone() });
-        Some(chart(&row.entry.name, &(1..=epochs).collect::<Vec<_>>(), series))
+        Some(chart(&row.name, &(1..=epochs).collect::<Vec<_>>(), series))
     });
     let drawn: String = drawn.collect();
     let split = if table.is_validated() { "Validation" } else { "Test" };
+    let which = match several {
+        true => {
+            ", at each rate of the training with the median error of those that learned, or of the first where none did"
+        }
+        false => "",
+    };
     html::section(
         drawn.is_empty(),
         "Learning curves by learning rate",
-        &format!("{split} error, %, of the first training at each rate."),
+        &format!("{split} error, %{which}."),
         &format!("<div class=\"charts\">\n{drawn}</div>"),
     )
 }
@@ -100,14 +125,15 @@ fn curves(table: &Table) -> String {
 fn literature(table: &Table) -> String {
     let figures = table.plan.table.literature();
     let row = |figure: &super::Literature| {
-        line("td", [figure.group.to_owned(), figure.method.into(), figure.published.to_string()])
+        let cells = [figure.group, figure.method, &figure.published.to_string()].map(html::text);
+        format!("<tr>{}</tr>\n", cells.map(|cell| format!("<td>{cell}</td>")).concat())
     };
     let rows: String = figures.iter().map(row).collect();
     html::section(
         figures.is_empty(),
         "The literature",
         "As the paper prints them, not run here. (?) marks figures that were recalled, not read.",
-        &list(&line("th", ["data", "method", "error, %"].map(str::to_owned)), &rows),
+        &list("words", &["data", "method", "error, %"].map(str::to_owned), &rows),
     )
 }
 
@@ -119,11 +145,15 @@ mod tests {
     #[test]
     fn the_page_has_the_table_the_points_and_the_curves_and_nothing_from_outside() {
         let mut table = table();
-        table.rows[1].entry.name = "<script>".into();
+        table.rows[1].name = "<script>".into();
         let page = html(&table);
         assert!(page.contains("model-c, the paper: 9.74 %") && page.contains("ours at lr 0.05: 9.50 %"));
         assert_eq!(page.matches("class=\"charts\"").count(), 1);
         assert!(page.contains("10.00 ± 0.71") && page.contains("stuck, 1 to do"));
+        assert!(page.contains("stuck: all of its steps are done, and the loss is still that of guessing"));
+        assert!(
+            page.contains("</i>lr 0.05, seed 0</span>") && page.contains("</i>lr 0.1, seed 0, stuck</span>")
+        );
         for outside in ["<script>", "http:", "https:", "src="] {
             assert!(!page.contains(outside), "{outside}");
         }

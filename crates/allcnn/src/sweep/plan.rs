@@ -194,6 +194,7 @@ impl Plan {
             if let Some(toml::Value::Table(recipe)) = settings.remove("recipe") {
                 settings.extend(recipe);
             }
+            settings.remove("name"); // the recipe's, which is for people
             settings
         };
         let (ours, theirs) = (settings(self), settings(other));

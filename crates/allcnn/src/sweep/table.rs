@@ -1,7 +1,9 @@
 //! The table of a sweep: for every network and learning rate the errors of its trainings, so far.
 
 use super::{Entry, Experiment, Fate, Plan, Record, text};
+use crate::data::counted;
 use crate::split::Split;
+use crate::train;
 
 /// A table of the paper with our figures.
 #[derive(Clone, Debug)]
@@ -17,6 +19,8 @@ pub struct Table {
 pub struct Row {
     /// What was trained.
     pub entry: Entry,
+    /// The network's name, for people.
+    pub name: String,
     /// A rate each, in the plan's order.
     pub rates: Vec<Rate>,
 }
@@ -72,17 +76,46 @@ impl Rate {
         (errors.len() > 1).then(|| (squares / (errors.len() - 1) as f64).sqrt())
     }
 
+    /// The training that stands for all: of those that learned the one with the median error, or the first that ended.
+    pub(super) fn typical(&self) -> Option<(&Trial, &Record)> {
+        let ended = || self.trials.iter().filter_map(|trial| Some((trial, trial.last()?)));
+        let mut learned: Vec<_> =
+            ended().filter_map(|ended| Some((ended.1.choosing_error_pct()?, ended))).collect();
+        learned.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        let median = learned.get(learned.len().saturating_sub(1) / 2);
+        median.map(|(_, ended)| *ended).or_else(|| ended().next())
+    }
+
     /// How many trainings met each bad fate.
     pub fn failures(&self) -> Vec<(&'static str, usize)> {
         let fates: Vec<Fate> = self.trials.iter().filter_map(|trial| Some(trial.last()?.fate)).collect();
-        let count = |word: &'static str| (word, fates.iter().filter(|fate| fate.word() == word).count());
-        ["diverged", "dead", "stuck"].map(count).into_iter().filter(|(_, count)| *count > 0).collect()
+        let count = |(word, _)| (word, fates.iter().filter(|fate| fate.word() == word).count());
+        BAD_FATES.map(count).into_iter().filter(|(_, count)| *count > 0).collect()
     }
 
     /// Trainings that have not ended.
     pub fn left(&self) -> usize {
         self.trials.iter().filter(|trial| trial.records.is_empty()).count()
     }
+}
+
+/// The fates of trainings that did not learn, and what each means.
+const BAD_FATES: [(&str, &str); 3] = [
+    ("diverged", "given up, because the loss was no number any more"),
+    ("dead", "given up, because no gradient reached the weights any more"),
+    ("stuck", "all of its steps are done, and the loss is still that of guessing"),
+];
+
+/// The names of networks for people. Those in files have their own, unless two files have the same.
+fn names(entries: &[Entry]) -> Vec<String> {
+    let own = |entry: &Entry| {
+        let network = entry.model.ends_with(".toml").then(|| train::network(&entry.model, 2, None).ok());
+        network.flatten().map_or_else(|| entry.name.clone(), |network| network.name().to_owned())
+    };
+    let names: Vec<String> = entries.iter().map(own).collect();
+    let is_unique = |name: &String| names.iter().filter(|other| *other == name).count() == 1;
+    let unique = |(entry, name): (&Entry, &String)| if is_unique(name) { name } else { &entry.name }.clone();
+    entries.iter().zip(&names).map(unique).collect()
 }
 
 /// The mean of errors, where there are any.
@@ -109,8 +142,10 @@ impl Table {
     /// The table of a plan's experiments, each with its records.
     pub(super) fn new(plan: &Plan, experiments: &[Experiment], records: Vec<Vec<Record>>) -> Self {
         let rates = || plan.learning_rates.iter().map(|&rate| Rate { learning_rate: rate, trials: vec![] });
-        let mut rows: Vec<Row> =
-            plan.entries().into_iter().map(|entry| Row { entry, rates: rates().collect() }).collect();
+        let entries = plan.entries();
+        let names = names(&entries).into_iter();
+        let row = |(entry, name)| Row { entry, name, rates: rates().collect() };
+        let mut rows: Vec<Row> = entries.into_iter().zip(names).map(row).collect();
         for (experiment, records) in experiments.iter().zip(records) {
             let rates = rows[experiment.row].rates.iter_mut();
             let trial = Trial { name: experiment.name.clone(), seed: experiment.seed, records };
@@ -126,12 +161,18 @@ impl Table {
         text::markdown(self)
     }
 
+    /// The words for trainings that did not learn which it has, each with what it means.
+    pub(super) fn fates(&self) -> Vec<(&'static str, &'static str)> {
+        let rates = || self.rows.iter().flat_map(|row| &row.rates);
+        let is_there = |word| rates().flat_map(Rate::failures).any(|(found, _)| found == word);
+        BAD_FATES.into_iter().filter(|(word, _)| is_there(*word)).collect()
+    }
+
     /// What the figures were made with, in a sentence or two.
     pub fn terms(&self) -> String {
         let Plan { recipe, seeds, data, holdout, limit, .. } = &self.plan;
-        let plural =
-            |number: u64, thing: &str| format!("{number} {thing}{}", if number == 1 { "" } else { "s" });
-        let images = limit.map_or_else(String::new, |limit| format!(", at most {limit} training images"));
+        let images =
+            limit.map_or_else(String::new, |limit| format!(", at most {}", counted(limit, "training image")));
         let held = match holdout.as_deref() {
             Some(share) if share.ends_with('%') => format!(", tested on the last {share} of each class"),
             Some(count) => format!(", tested on the last {count} images of each class"),
@@ -143,8 +184,8 @@ impl Table {
             "Recipe {}, {}, {}, data {name}{images}{held}. Errors are those {errors}; ± is the standard \
              deviation over the seeds. {ours}.",
             recipe.name,
-            plural(u64::from(recipe.epochs), "epoch"),
-            plural(*seeds, "seed"),
+            counted(recipe.epochs as usize, "epoch"),
+            counted(*seeds as usize, "seed"),
         )
     }
 
@@ -239,6 +280,38 @@ pub(super) mod tests {
         }
         table.rows.truncate(1);
         table
+    }
+
+    #[test]
+    fn the_training_that_is_shown_is_the_median_of_those_that_learned() {
+        let trial = |seed, fate, error| Trial {
+            name: String::new(),
+            seed,
+            records: vec![Record { seed, ..record(fate, error) }],
+        };
+        let seed =
+            |trials: Vec<Trial>| Rate { learning_rate: 0.1, trials }.typical().map(|(_, record)| record.seed);
+        let (stuck, good) = (Fate::Stuck, Fate::Finished);
+        assert_eq!(seed(vec![trial(0, stuck, 90.0), trial(1, good, 12.0), trial(2, good, 10.0)]), Some(2));
+        assert_eq!(seed([(0, 9.0), (1, 7.0), (2, 8.0)].map(|(at, is)| trial(at, good, is)).into()), Some(2));
+        assert_eq!(seed(vec![trial(0, stuck, 90.0), trial(1, Fate::Dead, 90.0)]), Some(0));
+        assert_eq!(seed(vec![]), None);
+    }
+
+    #[test]
+    fn a_network_of_a_file_has_its_own_name_unless_two_have_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |stem: &str, name: &str| {
+            let path = folder.path().join(format!("{stem}.toml"));
+            let layers = "[{ conv = \"classes\", kernel = 1 }, { global_average = true }]";
+            let text = format!("name = \"{name}\"\ninput = [4, 4, 3]\nclasses = 2\nlayers = {layers}\n");
+            std::fs::write(&path, text).unwrap();
+            PaperTable::Table3.entry(path.to_str().unwrap())
+        };
+        let entries = [file("one", "tiny"), PaperTable::Table3.entry("model-a")];
+        assert_eq!(names(&entries), ["tiny", "model-a"]);
+        assert_eq!(names(&[file("one", "tiny"), file("two", "tiny")]), ["one", "two"]);
+        assert_eq!(names(&[PaperTable::Table3.entry("nowhere/gone.toml")]), ["gone"]);
     }
 
     #[test]

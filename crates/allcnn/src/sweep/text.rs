@@ -10,6 +10,10 @@ pub(super) fn markdown(table: &Table) -> String {
     columns.extend(table.plan.learning_rates.iter().map(|rate| format!("lr {rate}")));
     let rows = table.rows.iter().map(cells).collect();
     let mut text = format!("# {}\n\n{}\n{}\n", table.plan.table.title(), grid(columns, rows), table.terms());
+    let fates: Vec<String> = table.fates().iter().map(|(word, what)| format!("- {word}: {what}\n")).collect();
+    if !fates.is_empty() {
+        text += &format!("\n{}", fates.concat());
+    }
     let literature = table.plan.table.literature();
     if !literature.is_empty() {
         let columns = ["data", "method", "error"].map(str::to_owned).to_vec();
@@ -35,7 +39,7 @@ pub(super) fn cells(row: &Row) -> Vec<String> {
     let dash = || "–".to_owned();
     let best = row.best();
     let mut cells = vec![
-        row.entry.name.clone(),
+        row.name.clone(),
         row.entry.published.map_or_else(dash, |figure| figure.to_string()),
         best.and_then(mean).unwrap_or_else(dash),
         best.map_or_else(dash, |rate| rate.learning_rate.to_string()),
@@ -139,6 +143,10 @@ mod tests {
         );
         assert_eq!(cells(lines[3])[1..7], ["all-cnn-c", "9.08", "–", "–", "stuck, 1 to do", "–"]);
         assert!(lines.iter().all(|line| line.chars().count() == lines[0].chars().count()));
+        assert!(
+            text.contains("- diverged: given up, because the loss") && !text.contains("- dead: "),
+            "{text}"
+        );
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub use limits::{End, Limits, Outcome};
 pub use metrics::{EpochRow, csv};
 pub use observer::{Event, Observer};
 pub use progress::{Progress, Tested};
-pub use recipe::Recipe;
+pub use recipe::{Recipe, UNNAMED_RECIPE};
 pub use schedule::{Decay, Schedule};
 pub use session::{Finished, Request, network, resume, resume_in, start, start_in};
 pub use summary::write_report;

@@ -9,6 +9,9 @@ use crate::net::Init;
 use crate::preprocess::Method;
 use crate::toml_text;
 
+/// The name of a recipe that gives itself none.
+pub const UNNAMED_RECIPE: &str = "custom";
+
 /// All settings of a training but the data and the network.
 ///
 /// Two trainings of the same recipe, network and data give the same weights to the bit on the same kind of device.
@@ -175,7 +178,7 @@ impl Recipe {
             })?,
         };
         let mut merged = toml::Table::try_from(base).map_err(|error| Error::Recipe(error.to_string()))?;
-        merged.insert("name".into(), "custom".into());
+        merged.insert("name".into(), UNNAMED_RECIPE.into());
         if given.contains_key("epochs") {
             merged.remove("iterations");
         }

@@ -12,6 +12,7 @@ use super::timing::{Phase, Stopwatch};
 use super::{Cost, End, Error, Event, Limits, Observer, Outcome, Recipe, Task, Trainer};
 use crate::augment::{Augment, LEAST_ROOM};
 use crate::data::{self, DataSet, Ignored, Images, Labels, open_file};
+use crate::data_told::{note_to_training, tell_left_out};
 use crate::known_images;
 use crate::net::Network;
 use crate::preprocess::{Cache, Geometry, Preprocessor};
@@ -390,14 +391,18 @@ fn load(
     let data = data::open(&request.data, &options, &mut tell)?;
     stopwatch.end();
     observer.observe(Event::Detail(&format!("{} is read as {}", escaped(&data.name), data.kind.evidence())));
+    if data.train.is_empty() {
+        return Err(Error::Mismatch(format!(
+            "{} has a test split only: nothing to train on\n\
+             give --holdout 10% to train on these images and test on the last tenth of each class",
+            escaped(&data.name)
+        )));
+    }
     for note in &data.notes {
-        let text = note.to_string();
+        let text = note_to_training(note, network);
         observer.observe(if note.is_warning() { Event::Warning(&text) } else { Event::Note(&text) });
     }
     tell_left_out(&data, observer);
-    if !data.skipped.is_empty() {
-        observer.observe(Event::Warning(&skipped(&data)));
-    }
     let (height, width) = (data.train.height, data.train.width);
     if augment == Augment::Heavy && (input.height < LEAST_ROOM * height || input.width < LEAST_ROOM * width) {
         return Err(Error::Mismatch(format!(
@@ -408,30 +413,7 @@ fn load(
             input.width
         )));
     }
-    if data.train.is_empty() {
-        return Err(Error::Mismatch(format!("{} has a test split only: nothing to train on", data.name)));
-    }
     Ok(data)
-}
-
-/// Tells which files of the data were left out, a line a reason.
-fn tell_left_out(data: &DataSet, observer: &mut dyn Observer) {
-    for ignored in data::Ignored::by_reason(&data.ignored) {
-        observer.observe(Event::LeftOut(&ignored));
-    }
-}
-
-/// What is told of the images that could not be read: their number, and the first of them by name.
-fn skipped(data: &DataSet) -> String {
-    const NAMED: usize = 5;
-    let files = data
-        .skipped
-        .iter()
-        .take(NAMED)
-        .map(|file| format!("{} ({})", escaped(&file.file), escaped(&file.reason)));
-    let files = files.collect::<Vec<_>>().join(", ");
-    let more = if data.skipped.len() > NAMED { ", ...; `allcnn data verify` names all" } else { "" };
-    format!("{} unreadable images are left out: {files}{more}", data.skipped.len())
 }
 
 /// Fits the preprocessing on the training images, or finds it in the cache.

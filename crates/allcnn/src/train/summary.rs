@@ -40,8 +40,8 @@ pub fn write_report<D: Device>(
         known => known,
     };
     let mut report = Report {
-        model: manifest.model.clone(),
-        data: manifest.data.source.clone(),
+        model: best.network.name().to_owned(),
+        data: data.name.clone(),
         evaluated: evaluated(&best, &manifest.data),
         chosen: last.progress.best_epoch(),
         program: manifest.program.clone(),
@@ -122,7 +122,8 @@ fn settings(manifest: &Manifest) -> Vec<(String, String)> {
     let recipe = toml::Table::try_from(&manifest.recipe).unwrap_or_default();
     settings.extend(recipe.iter().map(|(name, value)| {
         let text = value.as_str().map_or_else(|| plain(value), str::to_string);
-        (name.replace('_', " "), text)
+        let name = if name == "name" { "recipe".to_owned() } else { name.replace('_', " ") };
+        (name, text)
     }));
     settings
 }

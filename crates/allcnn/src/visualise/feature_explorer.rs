@@ -13,6 +13,7 @@ use super::{
 use crate::augment::Augment;
 use crate::data::{self, DataSet, Identities, Images, Skipped};
 use crate::data_place::{self, GivenData, Opened};
+use crate::data_told::tell_left_out;
 use crate::examine::{self, Split, Which};
 use crate::input::InputTransform;
 use crate::net::{Network, Rectangle};
@@ -20,7 +21,7 @@ use crate::parameters::Parameters;
 use crate::predict::trained;
 use crate::preprocess::Geometry;
 use crate::run::{Manifest, RunFolder};
-use crate::shown::{PathText, escaped};
+use crate::shown::PathText;
 use crate::train::{self, Checkpoint, Event, Observer};
 
 /// The images that are scanned.
@@ -124,11 +125,9 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         let framing = self.manifest.framing();
         let options = data::Options { size: Some((height, width)), framing, ..data::Options::default() };
         let mut progress = |progress| observer.observe(Event::Loading(progress));
-        let (images, skipped) = data::open_loose(path, &options, &mut progress)?;
-        for file in skipped {
-            let (file, reason) = (escaped(&file.file), escaped(&file.reason));
-            observer.observe(Event::Warning(&format!("{file} is left out: {reason}")));
-        }
+        let data = data::open_loose(path, &options, &mut progress)?;
+        tell_left_out(&data, observer);
+        let images = data.train;
         self.tell_trained(&images, observer)?;
         let name = path.file_name().map_or_else(|| path.text(), |name| Path::new(name).text());
         Ok(Scanned { name, classes: vec![], images })

@@ -7,11 +7,12 @@ use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use allcnn::data::verify::Summary;
-use allcnn::data::{self, DataSet, Framing, Ignored, Kind, Options, convert, fetch};
+use allcnn::data::{self, DataSet, Framing, Ignored, Images, Kind, Options, Sizes, convert, fetch};
+use allcnn::data_told::tell_left_out;
 use allcnn::shown::{PathText, escaped};
 
 use crate::args::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs};
-use crate::output::{self, Align, Table, thousands};
+use crate::output::{self, Align, Table, counted};
 use crate::progress::Progress;
 use crate::training_progress::LoadingProgress;
 
@@ -72,20 +73,30 @@ fn fetch_archive(arguments: &DataFetchArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn convert_data(arguments: &DataConvertArgs) -> anyhow::Result<ExitCode> {
+    let is_there = std::fs::symlink_metadata(&arguments.to).is_ok_and(|file| !file.is_dir());
+    anyhow::ensure!(
+        arguments.force || !is_there,
+        "{} is there already\ngive another --to, or --force to replace it",
+        arguments.to.shown()
+    );
     let reading = arguments.reading.reading();
     let set = open(&arguments.data, &Options { reading, ..Options::default() }, arguments.quiet)?;
     let mut loading = LoadingProgress::new(Progress::new(arguments.quiet));
+    tell_left_out(&set, &mut loading);
     convert::convert(&set, &arguments.to, &mut |at| loading.show(at))?;
     loading.end();
-    let [train, validation, test] =
-        [&set.train, &set.validation, &set.test].map(|split| thousands(split.len() as u64));
-    let validation =
-        if set.validation.is_empty() { String::new() } else { format!("{validation} validation images, ") };
-    output::text(&format!(
-        "{}: {train} training images, {validation}{test} test images\n",
-        arguments.to.shown()
-    ))?;
+    let [train, validation, test] = [&set.train, &set.validation, &set.test].map(Images::len);
+    output::text(&format!("{}: {}\n", arguments.to.shown(), images(train, validation, test)))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many images each split has.
+fn images(train: usize, validation: usize, test: usize) -> String {
+    let validation = match validation {
+        0 => String::new(),
+        images => counted(images, "validation image") + ", ",
+    };
+    format!("{}, {validation}{}", counted(train, "training image"), counted(test, "test image"))
 }
 
 fn kind(kind: Kind) -> &'static str {
@@ -103,20 +114,15 @@ fn kind(kind: Kind) -> &'static str {
 fn words(summary: &Summary) -> String {
     let validates = summary.validation > 0;
     let mut text = format!(
-        "{}: {}, {} class{}, {}x{}, {} training images, {}{} test images\n\n",
+        "{}: {}, {} class{}, {}x{}, {}\n{}\n",
         escaped(&summary.name),
         kind(summary.kind),
         summary.classes.len(),
         if summary.classes.len() == 1 { "" } else { "es" },
         summary.height,
         summary.width,
-        thousands(summary.train as u64),
-        if validates {
-            format!("{} validation images, ", thousands(summary.validation as u64))
-        } else {
-            String::new()
-        },
-        thousands(summary.test as u64)
+        images(summary.train, summary.validation, summary.test),
+        summary.sizes.as_ref().map(|sizes| own_sizes(sizes, summary)).unwrap_or_default()
     );
     let mut columns = vec![("class", Align::Left), ("training", Align::Right)];
     columns.extend(validates.then_some(("validation", Align::Right)));
@@ -134,12 +140,23 @@ fn words(summary: &Summary) -> String {
     }
     text += &ignored(&summary.ignored);
     if !summary.skipped.is_empty() {
-        text += &format!("left out: {} that cannot be read\n", summary.skipped.len());
+        text += &format!("{} left out:\n", counted(summary.skipped.len(), "image"));
         for file in summary.skipped.iter().take(MOST_LISTED) {
             text += &format!("  {}: {}\n", escaped(&file.file), escaped(&file.reason));
         }
     }
     text
+}
+
+/// The images' own sizes, where they are not what all images have now.
+fn own_sizes(sizes: &Sizes, summary: &Summary) -> String {
+    let alike = [sizes.min, sizes.max] == [[summary.height, summary.width]; 2];
+    let all = summary.train + summary.validation + summary.test;
+    let of = match sizes.images {
+        images if images < all => format!(" (of {}, evenly spread)", counted(images, "image")),
+        _ => String::new(),
+    };
+    if alike { String::new() } else { format!("the images' own sizes: {sizes}{of}\n") }
 }
 
 /// A line for each reason why files were left out; for kinds of pictures that are not read one for each folder.

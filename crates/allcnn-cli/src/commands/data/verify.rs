@@ -16,7 +16,7 @@ use crate::args::{Common, DataVerifyArgs};
 use crate::commands::picture;
 use crate::device::{self, on_device};
 use crate::failure::EXIT_FAILED;
-use crate::output::{self, thousands};
+use crate::output::{self, counted, thousands};
 use crate::progress::Progress;
 use crate::training_progress::LoadingProgress;
 
@@ -70,7 +70,7 @@ fn open_any(arguments: &DataVerifyArgs) -> anyhow::Result<DataSet> {
             let progress = Progress::new(look.quiet);
             let mut loading = LoadingProgress::new(progress);
             let wanted = Options { size: Some(LOOSE), ..wanted };
-            let set = data::open_loose_set(Path::new(&look.data), &wanted, &mut |at| loading.show(at))?;
+            let set = data::open_loose(Path::new(&look.data), &wanted, &mut |at| loading.show(at))?;
             loading.end();
             progress.note("note: there are no class folders; all pictures are compared, without classes");
             Ok(set)
@@ -97,21 +97,24 @@ fn findings(found: &Verification) -> String {
         return "every image can be read, and none is there twice\n".to_owned();
     }
     let mut text = String::new();
-    let mut line = |count: usize, what: &str| {
-        if count > 0 {
-            text += &format!("{} {what}\n", thousands(count as u64));
-        }
-    };
-    line(found.summary.skipped.len(), "files cannot be read");
-    line(found.test_images_in_train, "test images are among the training images too");
-    line(found.validation_images_in_train, "validation images are among the training images too");
-    line(found.test_images_in_validation, "test images are among the validation images too");
-    line(found.repeated_in_train, "training images are there more than once");
-    line(found.contradicting_labels, "equal images have different classes");
+    let mut line = |count, thing, verbs, what| text += &count_line(count, thing, verbs, what);
+    let (unreadable, is) = (found.summary.skipped.len(), ["is", "are"]);
+    line(unreadable, "file", ["cannot", "cannot"], "be read");
+    line(found.test_images_in_train, "test image", is, "among the training images too");
+    line(found.validation_images_in_train, "validation image", is, "among the training images too");
+    line(found.test_images_in_validation, "test image", is, "among the validation images too");
+    line(found.repeated_in_train, "training image", is, "there more than once");
+    line(found.contradicting_labels, "image", ["equals", "equal"], "one of another class");
     for (earlier, later) in found.equal.iter().take(MOST_LISTED) {
         text += &format!("  {} = {}\n", escaped(earlier), escaped(later));
     }
     text
+}
+
+/// `2 test images are near training images`, with the first of the verbs for one; nothing for none.
+fn count_line(count: usize, thing: &str, [one, many]: [&str; 2], what: &str) -> String {
+    let verb = if count == 1 { one } else { many };
+    if count == 0 { String::new() } else { format!("{} {verb} {what}\n", counted(count, thing)) }
 }
 
 /// What was found nearly the same, and the first groups of it.
@@ -133,17 +136,16 @@ fn near_words(near: &Near) -> String {
     if near.groups.is_empty() {
         return text + "no two images\n";
     }
-    for (count, what) in [
-        (near.test_images_near_train, "test images are near training images"),
-        (near.validation_images_near_train, "validation images are near training images"),
-        (near.test_images_near_validation, "test images are near validation images"),
-        (near.groups_across_splits, "groups are across splits"),
-        (near.groups_within_split, "groups are within a split"),
-        (near.groups_with_different_labels, "groups have images of different classes"),
+    let is = ["is", "are"];
+    for (count, thing, verbs, what) in [
+        (near.test_images_near_train, "test image", is, "near training images"),
+        (near.validation_images_near_train, "validation image", is, "near training images"),
+        (near.test_images_near_validation, "test image", is, "near validation images"),
+        (near.groups_across_splits, "group", is, "across splits"),
+        (near.groups_within_split, "group", is, "within a split"),
+        (near.groups_with_different_labels, "group", ["has", "have"], "images of different classes"),
     ] {
-        if count > 0 {
-            text += &format!("{} {what}\n", number(count));
-        }
+        text += &count_line(count, thing, verbs, what);
     }
     text.extend(near.groups.iter().take(MOST_LISTED).map(group_line));
     if let Some(more) = near.groups.len().checked_sub(MOST_LISTED).filter(|more| *more > 0) {

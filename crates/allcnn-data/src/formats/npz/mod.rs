@@ -13,6 +13,7 @@ use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::Options;
 use crate::progress::{Progress, Stage};
+use crate::sizes::Sizes;
 use crate::source::{Entry, Source};
 use crate::split::SplitName;
 use file::{Array, ArrayFile};
@@ -95,7 +96,10 @@ fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) 
         notes.push(Note::Unlabeled { split: split.word(), images });
     }
     let classes = labels.number(listed, &mut splits, &mut notes)?;
-    Ok(Loaded { ignored, notes, ..Loaded::whole(Kind::Npz, classes, splits) })
+    let images = splits.iter().map(Images::len).sum();
+    let own = parts.first().map(|(_, part)| [part.layout.height, part.layout.width]);
+    let sizes = own.and_then(|own| Sizes::all_alike(images, own));
+    Ok(Loaded { ignored, notes, sizes, ..Loaded::whole(Kind::Npz, classes, splits) })
 }
 
 /// Arrays that belong together: of one file, and of one split where their names tell it.
