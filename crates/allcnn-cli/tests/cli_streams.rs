@@ -63,7 +63,7 @@ fn commands() -> Vec<(i32, Vec<&'static str>)> {
         ),
         (0, vec!["data", "info", "pictures"]),
         (1, vec!["data", "verify", "pictures"]),
-        (0, vec!["data", "convert", "pictures", "--to", "pictures.tar"]),
+        (0, vec!["data", "convert", "pictures", "--to", "pictures.tar", "--force"]),
         (
             0,
             vec![

@@ -249,7 +249,8 @@ fn changed_words(changed: &[String], total: usize) -> String {
     const NAMED: usize = 3;
     let named = changed.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = if changed.len() > NAMED { ", ..." } else { "" };
-    format!("{} of {total} images are not what they were in the training: {named}{more}", changed.len())
+    let are = if changed.len() == 1 { "is not what it was" } else { "are not what they were" };
+    format!("{} of {total} images {are} in the training: {named}{more}", changed.len())
 }
 
 /// Opens `data`, or the run's own where none is given, in that size; with `in_memory` also where the training left the

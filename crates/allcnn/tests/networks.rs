@@ -169,12 +169,13 @@ fn base_layers_keep_their_names_in_variants_with_pools() {
 fn json_is_the_contract_of_the_command_line() {
     let json: serde_json::Value = serde_json::to_value(info("model-a", 10)).unwrap();
     let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&json), ["input", "layers", "multiply_adds", "name", "parameters"]);
+    assert_eq!(keys(&json), ["input", "input_dropout", "layers", "multiply_adds", "name", "parameters"]);
     assert_eq!(json["input"], serde_json::json!([32, 32, 3]));
     assert_eq!(
         json["layers"][1],
         serde_json::json!({
-            "name": "pool1", "kind": "pool", "output": [16, 16, 96], "parameters": 0, "receptive_field": 7
+            "name": "pool1", "kind": "pool", "output": [16, 16, 96], "parameters": 0,
+            "activation": null, "dropout": 0.5, "receptive_field": 7
         })
     );
 }

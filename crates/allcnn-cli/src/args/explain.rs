@@ -74,8 +74,8 @@ pub struct ExplainArgs {
     /// Which weights of the run
     #[arg(long, value_enum, default_value = "best")]
     pub checkpoint: CheckpointChoice,
-    /// The sheet of pictures to write, at most 2200x3300 pixels: what is more goes to FILE-2.png, FILE-3.png, ...; files of
-    /// these names are replaced
+    /// The sheet of pictures to write, at most 2200x3300 pixels unless one row is larger: what is more goes to FILE-2.png,
+    /// FILE-3.png, ...; files of these names are replaced
     #[arg(long, value_name = "FILE.png", default_value = "explain.png")]
     pub out: PathBuf,
     /// Write the raw maps too, float32 [height, width, 3], or [n, height, width, 3] for several in the order of --json

@@ -40,8 +40,8 @@ pub struct FeaturesArgs {
     /// Which weights of the run
     #[arg(long, value_enum, default_value = "best")]
     pub checkpoint: CheckpointChoice,
-    /// The sheet of pictures to write, at most 2200x3300 pixels: what is more goes to FILE-2.png, FILE-3.png, ...; files of
-    /// these names are replaced
+    /// The sheet of pictures to write, at most 2200x3300 pixels unless one row is larger: what is more goes to FILE-2.png,
+    /// FILE-3.png, ...; files of these names are replaced
     #[arg(long, value_name = "FILE.png", default_value = "features.png")]
     pub out: PathBuf,
     /// Print one JSON document instead of a table

@@ -144,7 +144,8 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         let identities = Identities::of(images);
         let trained = identities.iter().flatten().filter(|identity| known.contains(identity)).count();
         if trained > 0 {
-            let text = format!("{trained} of {} images were trained on", images.len());
+            let were = if trained == 1 { "was" } else { "were" };
+            let text = format!("{trained} of {} images {were} trained on", images.len());
             observer.observe(Event::Warning(&text));
         }
         Ok(())

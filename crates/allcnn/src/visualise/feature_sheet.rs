@@ -1,7 +1,7 @@
 //! Figures 2 and 3 of the paper as sheets: for each filter its patches side by side, above what its units look at in
 //! them; or what each filter draws without an image.
 
-use super::render::{PAGE_WIDTH, Shading, Sheet, SheetRow, Tile};
+use super::render::{Shading, Sheet, SheetRow, Tile, tiles_beside};
 use super::{Drawing, FilterChoice, FilterPatches, Patch};
 use crate::data::Images;
 use crate::data::decode::Picture;
@@ -52,7 +52,7 @@ pub fn patch_rows(
         caption: caption(choice, images, filter, labels),
     };
     let (_, width) = strip_size(choice, most, methods);
-    let columns = (PAGE_WIDTH / (factor(choice) * width)).clamp(1, filters.len().max(1));
+    let columns = tiles_beside(factor(choice) * width).min(filters.len().max(1));
     filters.chunks(columns).map(|filters| SheetRow::of(filters.iter().map(tile))).collect()
 }
 
@@ -74,7 +74,7 @@ pub fn drawing_rows(choice: &FilterChoice, drawings: &[Drawing], labels: Labels<
         }
     };
     let side = choice.patch_size().1.max(DRAWING_SIDE);
-    let columns = (PAGE_WIDTH / side).clamp(1, DRAWINGS_A_ROW);
+    let columns = tiles_beside(side).min(DRAWINGS_A_ROW);
     let mut rows: Vec<SheetRow> =
         drawings.chunks(columns).map(|drawings| SheetRow::of(drawings.iter().map(tile))).collect();
     if let (Some(first), Some(drawing)) = (rows.first_mut(), drawings.first()) {

@@ -21,4 +21,4 @@ mod shading;
 mod sheet;
 
 pub use shading::{Shading, overlay};
-pub use sheet::{PAGE_HEIGHT, PAGE_WIDTH, Sheet, SheetRow, Tile};
+pub use sheet::{PAGE_HEIGHT, PAGE_WIDTH, Sheet, SheetRow, Tile, tiles_beside};

@@ -23,6 +23,11 @@ pub const PAGE_WIDTH: usize = 2200;
 /// ... and so many high, unless one row is higher.
 pub const PAGE_HEIGHT: usize = 3300;
 
+/// How many tiles of a width a page has room for beside each other; at least one.
+pub fn tiles_beside(width: usize) -> usize {
+    ((PAGE_WIDTH - 2 * MARGIN + GAP) / (width + GAP)).max(1)
+}
+
 /// A picture and the lines below it, the first of them in bold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tile {
@@ -98,11 +103,10 @@ impl Sheet {
     pub fn with_blocks(self, blocks: Vec<Vec<Tile>>) -> Self {
         let sheet = Self { rows: blocks.into_iter().map(SheetRow::of).collect(), ..self };
         let layout = Layout::new(&sheet);
-        let block = layout.columns.iter().map(|(_, width)| width + GAP).sum::<usize>().max(1);
-        let most = ((PAGE_WIDTH - 2 * MARGIN + GAP) / block).max(1);
+        let block = layout.columns.iter().map(|(_, width)| width + GAP).sum::<usize>();
         let highest = sheet.rows.iter().map(|row| layout.row_height(&sheet, row)).max().unwrap_or(1);
         let below = (layout.room(&sheet) / highest).max(1);
-        let beside = sheet.rows.len().div_ceil(below).clamp(1, most);
+        let beside = sheet.rows.len().div_ceil(below).clamp(1, tiles_beside(block.saturating_sub(GAP)));
         let columns = std::iter::repeat_n(sheet.columns, beside).flatten().collect();
         let mut blocks = sheet.rows.into_iter().map(|row| row.tiles);
         let mut rows = vec![];
