@@ -40,11 +40,16 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
     help_template = TEMPLATE,
     disable_help_subcommand = true,
     before_help = "Examples:
-  allcnn train                          train All-CNN-C on the embedded data, with a report
-  allcnn train --data photos/           train on your own images: one folder a class
-  allcnn eval runs/NAME                 error, loss, confusion matrix of a finished run
-  allcnn predict runs/NAME cat.jpg      what is in the picture?
-  allcnn explain runs/NAME cat.jpg      what in the picture speaks for that?",
+  allcnn train
+      train All-CNN-C on the embedded data, with a report
+  allcnn train --data photos/
+      train on your own images: one folder a class
+  allcnn eval runs/NAME
+      error, loss, confusion matrix of a finished run
+  allcnn predict runs/NAME cat.jpg
+      what is in the picture?
+  allcnn explain runs/NAME cat.jpg
+      what in the picture speaks for that?",
     after_help = "allcnn COMMAND --help shows the examples and flags of a command."
 )]
 pub struct Cli {
@@ -60,24 +65,33 @@ pub enum Command {
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
-  allcnn train                                            the embedded data, the quick recipe
-  allcnn train --data photos/ --epochs 20                 your own images: one folder a class
-  allcnn train --data cifar10 --recipe paper              the paper's 350 epochs
+  allcnn train
+      the embedded data, the quick recipe
+  allcnn train --data photos/ --epochs 20
+      your own images: one folder a class
+  allcnn train --data cifar10 --recipe paper
+      the paper's 350 epochs
   allcnn train --data images.tar.gz --holdout 500 --time-limit 30m
   allcnn train --data cifar10 --model large-all-cnn --augment heavy
   allcnn train --data ILSVRC2012/ --model imagenet-all-cnn-b --recipe imagenet
-  allcnn train --resume runs/NAME                         go on where a run stopped
-  allcnn train --resume runs/NAME --epochs 30             make it longer, finished or not"
+  allcnn train --resume runs/NAME
+      go on where a run stopped
+  allcnn train --resume runs/NAME --epochs 30
+      make it longer, finished or not"
     )]
     Train(Box<TrainArgs>),
     /// Measure a trained network on test images
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
-  allcnn eval runs/NAME                        on the test images of its training
-  allcnn eval runs/NAME --split validation     on the images that chose its weights
-  allcnn eval runs/NAME --split train          on its training images
-  allcnn eval runs/NAME --data other/ --json   on other images with the same classes"
+  allcnn eval runs/NAME
+      on the test images of its training
+  allcnn eval runs/NAME --split validation
+      on the images that chose its weights
+  allcnn eval runs/NAME --split train
+      on its training images
+  allcnn eval runs/NAME --data other/ --json
+      on other images with the same classes"
     )]
     Eval(EvalArgs),
     /// Tell what is in pictures
@@ -92,46 +106,52 @@ pub enum Command {
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
-  allcnn explain runs/NAME cat.jpg                           what speaks for the most probable class
-  allcnn explain runs/NAME cat.jpg --method all              the paper's three methods side by side
-  allcnn explain runs/NAME photos/ --layer conv6 --top 3     the three most active units of a layer
-  allcnn explain runs/NAME cat.jpg --unit dog --map overlay  what speaks for the class dog, laid over the picture
-  allcnn explain runs/NAME cat.jpg --method all --switches   with pooling + switches beside, as Figures 4 and 5
-  allcnn explain runs/NAME cat.jpg --randomize-from conv7    is it the weights that make the picture?
-  allcnn explain runs/NAME cat.jpg --npy maps.npy --json     raw values for programs",
-        after_help = "Read with care: guided backpropagation and deconvnet work partly like edge detectors. They can look
-the same for another class, and even when the weights of the upper layers are random (Adebayo et al.
-2018, Nie et al. 2018); --randomize-from shows how far that is so here. Only backprop is the gradient."
+  allcnn explain runs/NAME cat.jpg
+      what speaks for the most probable class
+  allcnn explain runs/NAME cat.jpg --method all
+      the paper's three methods side by side
+  allcnn explain runs/NAME photos/ --layer conv6 --top 3
+      the three most active units of a layer
+  allcnn explain runs/NAME cat.jpg --unit dog --map overlay
+      what speaks for the class dog, laid over the picture
+  allcnn explain runs/NAME cat.jpg --method all --switches
+      with pooling + switches beside, as Figures 4 and 5
+  allcnn explain runs/NAME cat.jpg --randomize-from conv7
+      is it the weights that make the picture?
+  allcnn explain runs/NAME cat.jpg --npy maps.npy --json
+      raw values for programs",
+        after_help = "Read with care: guided backpropagation and deconvnet work partly like edge detectors. They can look the same for another class, and even when the weights of the upper layers are random (Adebayo et al. 2018, Nie et al. 2018); --randomize-from shows how far that is so here. Only backprop is the gradient."
     )]
     Explain(ExplainArgs),
     /// Show what activates the filters of a layer: the image patches, and what the units look at in them
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
-  allcnn features runs/NAME --layer conv6                    the 9 patches that activate each filter most
+  allcnn features runs/NAME --layer conv6
+      the 9 patches that activate each filter most
   allcnn features runs/NAME --layer conv6 --filters 0..16 --patches 4
-  allcnn features runs/NAME --layer conv9 --data photos/     on other images; their classes do not matter
-  allcnn features runs/NAME --layer conv3 --without-image    what single units draw without an image
-  allcnn features runs/NAME --layer conv6 --json             images, activations and places for programs",
-        after_help = "An image counts for a filter once, with its strongest unit; units that are not above zero do not count. A
-patch is what the unit sees: its receptive field, without what lies beyond the image's border."
+  allcnn features runs/NAME --layer conv9 --data photos/
+      on other images; their classes do not matter
+  allcnn features runs/NAME --layer conv3 --without-image
+      what single units draw without an image
+  allcnn features runs/NAME --layer conv6 --json
+      images, activations and places for programs",
+        after_help = "An image counts for a filter once, with its strongest unit; units that are not above zero do not count. A patch is what the unit sees: its receptive field, without what lies beyond the image's border."
     )]
     Features(FeaturesArgs),
     /// Make a run folder of weights from PyTorch or Caffe
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
-  allcnn import alexnet.safetensors --model alexnet --out runs/alexnet       torchvision's AlexNet
-  allcnn import bvlc_reference_caffenet.caffemodel --model caffenet --classes-file synset_words.txt --out runs/caffenet
-  allcnn import weights.safetensors --model all-cnn-c --preprocess runs/NAME/preprocess.safetensors --out runs/imported
-  allcnn import checkpoint.pt --model mine.toml --preprocess 0.49,0.48,0.45/0.25,0.24,0.26 --out runs/mine",
-        after_help = "PyTorch writes such a file with torch.save(model.state_dict(), \"weights.pt\"), or with save_file
-of safetensors.torch. A pickle is read, never executed.
-Layers are called conv1, conv2, ...; or 0, 3, ... as in an nn.Sequential; or features.0, ...,
-classifier.6; behind any prefix that all share. Layers of other names are matched by place and
-shape where that leaves one way. A missing bias is zero. Fully connected layers become the
-convolutions that they are. What was decided is noted on standard error, under notes with --json,
-and in the run's run.toml."
+  allcnn import alexnet.safetensors --model alexnet --out runs/alexnet
+      torchvision's AlexNet
+  allcnn import bvlc_reference_caffenet.caffemodel --model caffenet \\
+      --classes-file synset_words.txt --out runs/caffenet
+  allcnn import weights.safetensors --model all-cnn-c \\
+      --preprocess runs/NAME/preprocess.safetensors --out runs/imported
+  allcnn import checkpoint.pt --model mine.toml \\
+      --preprocess 0.49,0.48,0.45/0.25,0.24,0.26 --out runs/mine",
+        after_help = "PyTorch writes such a file with torch.save(model.state_dict(), \"weights.pt\"), or with save_file of safetensors.torch. A pickle is read, never executed. Layers are called conv1, conv2, ...; or 0, 3, ... as in an nn.Sequential; or features.0, ..., classifier.6; behind any prefix that all share. Layers of other names are matched by place and shape where that leaves one way. A missing bias is zero. Fully connected layers become the convolutions that they are. What was decided is noted on standard error, under notes with --json, and in the run's run.toml."
     )]
     Import(ImportArgs),
     /// Reproduce a table of the paper, or a figure with a network of your own
@@ -139,11 +159,13 @@ and in the run's run.toml."
         subcommand,
         help_template = TEMPLATE,
         before_help = "Examples:
-  allcnn reproduce table3                        the paper's table, its figures and ours
-  allcnn reproduce table3 --status               how far that is
-  allcnn reproduce fig2 --run runs/NAME --out figures/
-  allcnn reproduce fig3 --run runs/NAME --out figures/
-  allcnn reproduce fig5 --run runs/NAME cat.jpg dog.jpg --out figures/"
+  allcnn reproduce table3
+      the paper's table, its figures and ours
+  allcnn reproduce table3 --status
+      how far that is
+  allcnn reproduce fig2 runs/NAME --out figures/
+  allcnn reproduce fig3 runs/NAME --out figures/
+  allcnn reproduce fig5 runs/NAME cat.jpg dog.jpg --out figures/"
     )]
     Reproduce(ReproduceCommand),
     /// List the networks, or the layers of one
@@ -175,7 +197,8 @@ and in the run's run.toml."
   allcnn bench
   allcnn bench --model all-cnn-b --batch 64 --layers
   allcnn bench --what infer --threads 1 --json
-  allcnn bench --verbose                       the algorithm of every layer"
+  allcnn bench --verbose
+      the algorithm of every layer"
     )]
     Bench(BenchArgs),
 }
@@ -205,6 +228,20 @@ impl Command {
     }
 }
 
+/// What a command tells, and in which form.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Telling {
+    /// Print one JSON document and nothing else on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Print no progress
+    #[arg(long, short, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print how it is done: what was recognised, which algorithms work, where the time goes
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
 /// Flags of every command that computes.
 #[derive(Debug, Args)]
 pub struct Common {
@@ -214,12 +251,9 @@ pub struct Common {
     /// Threads to use; the result does not depend on it [default: all]
     #[arg(long, value_name = "N", value_parser = count::<usize>(1024))]
     pub threads: Option<usize>,
-    /// Print no progress
-    #[arg(long, short, conflicts_with = "verbose")]
-    pub quiet: bool,
-    /// Print more about what is done
-    #[arg(long, short)]
-    pub verbose: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub telling: Telling,
 }
 
 /// `allcnn train`.
@@ -305,9 +339,6 @@ pub struct TrainArgs {
         "augment", "holdout", "reading", "labels", "limit", "precision", "seed", "out",
     ])]
     pub resume: Option<PathBuf>,
-    /// Print one JSON document at the end instead of words
-    #[arg(long)]
-    pub json: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,
@@ -393,9 +424,6 @@ pub struct EvalArgs {
     /// Show every class: without this those that have images, and of more than 20 the worst
     #[arg(long)]
     pub all_classes: bool,
-    /// Print one JSON document instead of tables
-    #[arg(long)]
-    pub json: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,
@@ -415,9 +443,6 @@ pub struct PredictArgs {
     /// Which weights of the run
     #[arg(long, value_enum, default_value = "best")]
     pub checkpoint: CheckpointChoice,
-    /// Print one JSON document instead of a table
-    #[arg(long)]
-    pub json: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,
@@ -431,9 +456,9 @@ pub struct ModelsArgs {
     /// Classes to tell apart [default: 10; 1000 for the ImageNet networks]
     #[arg(long, value_name = "N", value_parser = count::<usize>(1_000_000))]
     pub classes: Option<usize>,
-    /// Print one JSON document instead of a table
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub telling: Telling,
 }
 
 /// What a benchmark measures.
@@ -468,9 +493,6 @@ pub struct BenchArgs {
     /// Precision of the products: f32 or bf16
     #[arg(long, value_name = "f32|bf16", value_parser = str::parse::<Precision>, default_value_t)]
     pub precision: Precision,
-    /// Print one JSON document instead of tables
-    #[arg(long)]
-    pub json: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,

@@ -2,10 +2,11 @@
 
 use allcnn_cpu::{Cpu, CpuOptions};
 use allcnn_cuda::{Cuda, CudaOptions};
-use allcnn_device::{Error, Precision};
+use allcnn_device::{Device, Error, Precision};
 use anyhow::Context;
 
 use crate::args::Common;
+use crate::progress::Progress;
 use crate::values::DeviceChoice;
 
 /// An open device. [`on_device`] gives it to work that takes any.
@@ -41,12 +42,15 @@ pub fn open_in(common: &Common, precision: Precision) -> anyhow::Result<Opened> 
         let options = CudaOptions::from_environment(number, precision)?;
         Cuda::new(options).map(Opened::Cuda)
     };
-    match common.device {
+    let opened = match common.device {
         DeviceChoice::Cpu => cpu(),
         DeviceChoice::Auto if Cuda::count() == 0 => cpu(),
         DeviceChoice::Auto => cuda(0).map_err(without_cuda),
         DeviceChoice::Cuda(number) => cuda(number).map_err(without_cuda),
-    }
+    }?;
+    let description = on_device!(&opened, |device| device.description());
+    Progress::of(common.telling).detail(&format!("computes on {description}"));
+    Ok(opened)
 }
 
 /// What to do instead, in the line that has room.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::args::Common;
+use crate::args::Telling;
 use crate::streams;
 
 /// The least time between two plain lines of one task.
@@ -30,19 +30,14 @@ enum Style {
 }
 
 impl Progress {
-    /// What suits standard error.
-    pub fn new(quiet: bool) -> Self {
-        let style = match (quiet, std::io::stderr().is_terminal()) {
+    /// What suits standard error, as the flags of a command say.
+    pub fn of(telling: Telling) -> Self {
+        let style = match (telling.quiet, std::io::stderr().is_terminal()) {
             (true, _) => Style::Silent,
             (false, true) => Style::Bar,
             (false, false) => Style::Lines,
         };
-        Self { style, verbose: false }
-    }
-
-    /// As the flags of a command say.
-    pub fn of(flags: &Common) -> Self {
-        Self { verbose: flags.verbose, ..Self::new(flags.quiet) }
+        Self { style, verbose: telling.verbose }
     }
 
     /// Whether details are shown.

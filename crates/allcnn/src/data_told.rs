@@ -8,8 +8,9 @@ use crate::train::{Event, Observer};
 /// Images without a class, or that cannot be read, of which the first few are named.
 const NAMED: usize = 5;
 
-/// Tells which files of the data were left out, a line a reason, and which of its images are missing.
+/// Tells as what the data was read, which of its files were left out, a line a reason, and which of its images are missing.
 pub fn tell_left_out(data: &DataSet, observer: &mut dyn Observer) {
+    observer.observe(Event::Detail(&format!("{} is read as {}", data.name, data.kind.evidence())));
     for ignored in Ignored::by_reason(&data.ignored) {
         observer.observe(Event::LeftOut(&ignored));
     }

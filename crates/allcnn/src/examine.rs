@@ -20,7 +20,7 @@ use crate::run::{Manifest, RunFolder};
 use crate::samples::Samples;
 use crate::shown::escaped;
 pub use crate::split::{NoSplit, Split};
-use crate::train::{Checkpoint, Error, Event, Observer};
+use crate::train::{Checkpoint, Error, Event, Observer, tell_algorithms};
 
 /// Which checkpoint of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -135,6 +135,7 @@ pub fn examine<D: Device>(
     let batch = if wanted.batch == 0 { manifest.recipe.batch } else { wanted.batch };
     let parameters = trained(device, &checkpoint)?;
     let mut plan = Plan::new(device, &checkpoint.network, batch.min(images.len()), PlanPurpose::Inference)?;
+    tell_algorithms(&plan.algorithms(), observer);
     plan.fix_weights(&parameters)?;
     let views = Views {
         count: wanted.views.max(1),

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use crate::data::decode::{Picture, resize};
 use crate::data::near::{Compared, Near, Place, groups};
 use crate::data::{DataSet, Progress, Stage};
+use crate::examine::Which;
 use crate::input::InputTransform;
 use crate::net::Network;
 use crate::plan::{Mode, Plan, PlanPurpose};
@@ -34,13 +35,13 @@ const DEVIATIONS: f64 = 3.0;
 /// A damaged run; a network without hidden layers; failures of the device.
 pub fn find<D: Device>(
     device: &D,
-    run: &RunFolder,
+    (run, checkpoint): (&RunFolder, Which),
     set: &DataSet,
     least: f32,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Near, Error> {
     let all = Place::all(set);
-    let (places, mut features) = features(device, run, set, &all, progress)?;
+    let (places, mut features) = features(device, (run, checkpoint), set, &all, progress)?;
     normalize(&mut features);
     let hashes: Vec<[u64; WORDS]> = features.par_iter().map(|features| hash(features)).collect();
     let similarity = |one: usize, other: usize| {
@@ -79,12 +80,12 @@ fn hidden(network: &Network) -> Result<Network, Error> {
 /// The features of the images that can be read, and which these are.
 fn features<D: Device>(
     device: &D,
-    run: &RunFolder,
+    (run, checkpoint): (&RunFolder, Which),
     set: &DataSet,
     all: &[Place],
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Vec<Place>, Vec<Vec<f32>>), Error> {
-    let checkpoint = run.read_best()?;
+    let checkpoint = checkpoint.read(run)?;
     let transform = InputTransform::of(run, &checkpoint.network)?;
     let parameters = trained(device, &checkpoint)?;
     let network = hidden(&checkpoint.network)?;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::data::{DataSet, Identity, IdentitySet, Ignored, Images, Reading, Skipped};
 use crate::data_place::GivenData;
 use crate::evaluate::{Scores, TestSet, Views, score};
-use crate::examine::{known, open, relabelled};
+use crate::examine::{Which, known, open, relabelled};
 use crate::plan::{Plan, PlanPurpose};
 use crate::predict::trained;
 use crate::report::SuspectPicture;
@@ -33,6 +33,8 @@ pub struct Search {
     pub data: Option<String>,
     /// What is said of other data where it does not tell itself.
     pub reading: Reading,
+    /// Which weights doubt.
+    pub checkpoint: Which,
     /// How many suspects are named.
     pub top: usize,
     /// Whether they are shown: image and explanation.
@@ -107,7 +109,7 @@ pub fn find<D: Device>(
     observer: &mut dyn Observer,
     done: &mut dyn FnMut(usize, usize),
 ) -> Result<Option<Suspects>, Error> {
-    let (manifest, checkpoint) = run.trained()?;
+    let (manifest, checkpoint) = search.checkpoint.trained(run)?;
     let preprocessor = run.read_preprocessing()?;
     let HeldOut { data, images, splits, known, skipped, ignored } =
         held_out((run, &manifest), &checkpoint, search, observer)?;

@@ -7,7 +7,7 @@ use allcnn::data::Holdout;
 use allcnn::data::fetch::FetchTarget;
 use clap::{Args, Subcommand};
 
-use super::{Common, ReadingArgs, TEMPLATE};
+use super::{CheckpointChoice, Common, ReadingArgs, TEMPLATE, Telling};
 use crate::values::{DeviceChoice, count, similarity};
 
 /// `allcnn data`.
@@ -16,20 +16,26 @@ pub enum DataCommand {
     /// Tell what the data is: kind, classes, images, sizes
     #[command(
         help_template = TEMPLATE,
-        before_help = "Examples:\n  allcnn data info photos/\n  allcnn data info cifar10 --json"
+        before_help = "Examples:
+  allcnn data info photos/
+  allcnn data info cifar10 --json"
     )]
     Info(DataInfoArgs),
     /// Download a data set from its official address
     #[command(
         help_template = TEMPLATE,
-        before_help = "Examples:\n  allcnn data fetch cifar10\n  allcnn data fetch cifar100 --to /data",
+        before_help = "Examples:
+  allcnn data fetch cifar10
+  allcnn data fetch cifar100 --to /data",
         after_help = "ALLCNN_DATA names the data folder, ALLCNN_DATA_URL another address to fetch from."
     )]
     Fetch(DataFetchArgs),
     /// Write the data as an archive: an image folder in a tar or zip, or CIFAR batches
     #[command(
         help_template = TEMPLATE,
-        before_help = "Examples:\n  allcnn data convert train.parquet --to photos.tar\n  allcnn data convert photos/ --to photos.zip",
+        before_help = "Examples:
+  allcnn data convert train.parquet --to photos.tar
+  allcnn data convert photos/ --to photos.zip",
         after_help = "The name decides the form: .tar, .tar.gz, .tgz, .tar.zst or .zip, .cifar.tar.gz for CIFAR batches."
     )]
     Convert(DataConvertArgs),
@@ -40,19 +46,22 @@ pub enum DataCommand {
   allcnn data verify photos/
   allcnn data verify images.tar.gz --json
   allcnn data verify ILSVRC2012/ --on-disk
-  allcnn data verify photos/ --near --out near.html        pictures that are nearly the same, side by side
-  allcnn data verify photos/ --near --run runs/NAME        nearly the same to a network"
+  allcnn data verify photos/ --near --out near.html
+      pictures that are nearly the same, side by side
+  allcnn data verify photos/ --near --run runs/NAME
+      nearly the same to a network"
     )]
     Verify(DataVerifyArgs),
     /// Name the images whose labels a trained network doubts most
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
-  allcnn data suspects runs/NAME                           of the images that were kept from its training
-  allcnn data suspects runs/NAME --out suspects.html       with pictures and what in them speaks for another class
+  allcnn data suspects runs/NAME
+      of the images that were kept from its training
+  allcnn data suspects runs/NAME --out suspects.html
+      with pictures and what in them speaks for another class
   allcnn data suspects runs/NAME --data more/ --top 500 --json",
-        after_help = "The less probability the network gives to an image's class, the earlier the image comes (self-confidence:
-Northcutt et al. 2021, Confident learning). Images that it was trained on are left out."
+        after_help = "The less probability the network gives to an image's class, the earlier the image comes (self-confidence: Northcutt et al. 2021, Confident learning). Images that it was trained on are left out."
     )]
     Suspects(DataSuspectsArgs),
 }
@@ -69,6 +78,9 @@ pub struct DataVerifyArgs {
     /// Compare what this run's network makes of the pictures, instead of the pictures
     #[arg(long, value_name = "RUN", requires = "near")]
     pub run: Option<PathBuf>,
+    /// Which weights of the run
+    #[arg(long, value_enum, default_value = "best", requires = "run")]
+    pub checkpoint: CheckpointChoice,
     /// From this similarity on, two pictures are nearly the same (1: equal) [default: 0.97, with --run 0.99]
     #[arg(long, value_name = "X", value_parser = similarity, requires = "near", allow_negative_numbers = true)]
     pub similarity: Option<f32>,
@@ -94,15 +106,15 @@ pub struct DataSuspectsArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub reading: ReadingArgs,
+    /// Which weights of the run
+    #[arg(long, value_enum, default_value = "best")]
+    pub checkpoint: CheckpointChoice,
     /// How many are named and shown
     #[arg(long, value_name = "N", default_value = "100", value_parser = count::<usize>(100_000))]
     pub top: usize,
     /// Write a page that shows them, with what in each speaks for the class that the network says
     #[arg(long, value_name = "FILE.html")]
     pub out: Option<PathBuf>,
-    /// Print one JSON document instead of a table
-    #[arg(long)]
-    pub json: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,
@@ -122,12 +134,9 @@ pub struct DataInfoArgs {
     /// Do not load the photographs of a folder: `info` counts them, `verify` decodes one after the other
     #[arg(long)]
     pub on_disk: bool,
-    /// Print one JSON document instead of a table
-    #[arg(long)]
-    pub json: bool,
-    /// Print no progress
-    #[arg(long, short)]
-    pub quiet: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub telling: Telling,
 }
 
 /// `allcnn data fetch`.
@@ -139,9 +148,9 @@ pub struct DataFetchArgs {
     /// The folder to put it into [default: ALLCNN_DATA or the user's cache]
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
-    /// Print no progress
-    #[arg(long, short)]
-    pub quiet: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub telling: Telling,
 }
 
 /// `allcnn data convert`.
@@ -158,7 +167,7 @@ pub struct DataConvertArgs {
     /// Replace the archive where it is there already
     #[arg(long)]
     pub force: bool,
-    /// Print no progress
-    #[arg(long, short)]
-    pub quiet: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub telling: Telling,
 }

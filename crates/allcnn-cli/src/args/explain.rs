@@ -81,9 +81,6 @@ pub struct ExplainArgs {
     /// Write the raw maps too, float32 [height, width, 3], or [n, height, width, 3] for several in the order of --json
     #[arg(long, value_name = "FILE.npy")]
     pub npy: Option<PathBuf>,
-    /// Print one JSON document instead of a table
-    #[arg(long)]
-    pub json: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,

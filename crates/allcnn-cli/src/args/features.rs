@@ -44,9 +44,6 @@ pub struct FeaturesArgs {
     /// FILE-3.png, ...; files of these names are replaced
     #[arg(long, value_name = "FILE.png", default_value = "features.png")]
     pub out: PathBuf,
-    /// Print one JSON document instead of a table
-    #[arg(long)]
-    pub json: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,

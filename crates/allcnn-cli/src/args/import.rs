@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::Telling;
 use allcnn::data::Framing;
 use allcnn::import::Scaling;
 use clap::Args;
@@ -37,7 +38,7 @@ pub struct ImportArgs {
     /// The run folder to make
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Print one JSON document instead of words
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub telling: Telling,
 }

@@ -1,13 +1,13 @@
 //! The flags of `allcnn reproduce`.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use allcnn::data::Holdout;
 
-use super::{Common, ReadingArgs, SplitChoice, TEMPLATE};
+use super::{CheckpointChoice, Common, ReadingArgs, SplitChoice, TEMPLATE};
 use crate::values::{count, learning_rate, range};
 
 /// `allcnn reproduce`.
@@ -17,10 +17,13 @@ pub enum ReproduceCommand {
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
-  allcnn reproduce table3                                             the paper's 48 trainings of 350 epochs
-  allcnn reproduce table3 --status                                    the table so far, and when it will be done
+  allcnn reproduce table3
+      the paper's 48 trainings of 350 epochs
+  allcnn reproduce table3 --status
+      the table so far, and when it will be done
   allcnn reproduce table3 --epochs 8 --limit 10000 --seeds 2 --learning-rates 0.05 --out sweeps/small
-  allcnn reproduce table3 --models model-c,all-cnn-c --reseed 2       two networks; dead starts begun again
+  allcnn reproduce table3 --models model-c,all-cnn-c --reseed 2
+      two networks; dead starts begun again
   allcnn reproduce table3 --data images.tar.gz --holdout 500",
         after_help = SHARED
     )]
@@ -31,30 +34,32 @@ pub enum ReproduceCommand {
         before_help = "Examples:
   allcnn reproduce table4
   allcnn reproduce table4 --status
-  allcnn reproduce table4 --models all-cnn-c,all-cnn-c-augmented      only these rows",
+  allcnn reproduce table4 --models all-cnn-c,all-cnn-c-augmented
+      only these rows",
         after_help = SHARED
     )]
     Table4(TableArgs),
     /// Figure 2: what the filters of conv1 to conv3 draw without an image
     #[command(
         help_template = TEMPLATE,
-        before_help = "Examples:\n  allcnn reproduce fig2 --run runs/NAME --out figures/"
+        before_help = "Examples:
+  allcnn reproduce fig2 runs/NAME --out figures/"
     )]
     Fig2(FigureArgs),
     /// Figure 3: image patches that activate filters of conv6 and conv9 most, with deconvnet and guided backpropagation
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
-  allcnn reproduce fig3 --run runs/NAME --out figures/
-  allcnn reproduce fig3 --run runs/NAME --filters 20..32 --data photos/"
+  allcnn reproduce fig3 runs/NAME --out figures/
+  allcnn reproduce fig3 runs/NAME --filters 20..32 --data photos/"
     )]
     Fig3(PatchFigureArgs),
     /// Figure 4: what the most active unit of the last convolution (conv12) looks at, by three methods
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
-  allcnn reproduce fig4 --run runs/NAME --out figures/
-  allcnn reproduce fig4 --run runs/NAME cat.jpg dog.jpg",
+  allcnn reproduce fig4 runs/NAME --out figures/
+  allcnn reproduce fig4 runs/NAME cat.jpg dog.jpg",
         after_help = SWITCHES
     )]
     Fig4(ImageFigureArgs),
@@ -62,8 +67,8 @@ pub enum ReproduceCommand {
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
-  allcnn reproduce fig5 --run runs/NAME --out figures/
-  allcnn reproduce fig5 --run runs/NAME cat.jpg dog.jpg",
+  allcnn reproduce fig5 runs/NAME --out figures/
+  allcnn reproduce fig5 runs/NAME cat.jpg dog.jpg",
         after_help = SWITCHES
     )]
     Fig5(ImageFigureArgs),
@@ -72,12 +77,33 @@ pub enum ReproduceCommand {
         help_template = TEMPLATE,
         before_help = "Examples:
   allcnn import bvlc_reference_caffenet.caffemodel --model caffenet --out runs/caffenet
-  allcnn reproduce fig6 --run runs/caffenet cat.jpg dog.jpg --out figures/"
+  allcnn reproduce fig6 runs/caffenet cat.jpg dog.jpg --out figures/"
     )]
     Fig6(ImageFigureArgs),
 }
 
+impl FigureArgs {
+    /// The run folder, and an argument that then stands in its place.
+    pub fn run_and_other(&self) -> (&Path, Option<&PathBuf>) {
+        match (&self.named, &self.run) {
+            (Some(named), other) => (named, other.as_ref()),
+            (None, Some(run)) => (run, None),
+            (None, None) => unreachable!("one of them is required"),
+        }
+    }
+}
+
 impl ReproduceCommand {
+    /// The flags of a figure; none for a table.
+    pub fn figure(&self) -> Option<&FigureArgs> {
+        match self {
+            Self::Table3(_) | Self::Table4(_) => None,
+            Self::Fig2(arguments) => Some(arguments),
+            Self::Fig3(arguments) => Some(&arguments.figure),
+            Self::Fig4(arguments) | Self::Fig5(arguments) | Self::Fig6(arguments) => Some(&arguments.figure),
+        }
+    }
+
     /// The flags of every command with a device.
     pub fn common(&self) -> &Common {
         match self {
@@ -95,9 +121,7 @@ goes on where it was. The first process writes the settings to plan.toml; later 
 The table is in results.md, results.csv and results.html of the folder. A folder needs about 60 MB for
 each training of a CIFAR network, most of it the whitening matrix.";
 
-const SWITCHES: &str =
-    "Each image has its maps twice: by the network as it is (without pooling), and with each
-stride-2 convolution given stride 1 and a max pool put after it (with pooling + switches).";
+const SWITCHES: &str = "Each image has its maps twice: by the network as it is (without pooling), and with each stride-2 convolution given stride 1 and a max pool put after it (with pooling + switches).";
 
 /// Flags of the tables. Settings that are left out are those of the plan in the folder, or the paper's.
 #[derive(Debug, Args)]
@@ -144,9 +168,6 @@ pub struct TableArgs {
     /// Do not wait for trainings that other processes are at
     #[arg(long)]
     pub no_wait: bool,
-    /// Print one JSON document instead of a table
-    #[arg(long)]
-    pub json: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,
@@ -155,9 +176,15 @@ pub struct TableArgs {
 /// Flags of every figure.
 #[derive(Debug, Args)]
 pub struct FigureArgs {
-    /// The run folder of the network
-    #[arg(long, value_name = "RUN")]
-    pub run: PathBuf,
+    /// A run folder
+    #[arg(required_unless_present = "named")]
+    pub run: Option<PathBuf>,
+    /// The same by a flag, as before there were arguments for it
+    #[arg(long = "run", value_name = "RUN", hide = true)]
+    pub named: Option<PathBuf>,
+    /// Which weights of the run
+    #[arg(long, value_enum, default_value = "best")]
+    pub checkpoint: CheckpointChoice,
     /// The folder to write pictures to; made where there is none
     #[arg(long, value_name = "DIR", default_value = "figures")]
     pub out: PathBuf,

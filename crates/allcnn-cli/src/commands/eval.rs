@@ -11,7 +11,7 @@ use allcnn::shown::{PathText, escaped};
 use anyhow::Context;
 use serde::Serialize;
 
-use crate::args::{CheckpointChoice, EvalArgs};
+use crate::args::EvalArgs;
 use crate::device::{self, on_device};
 use crate::output::{self, Align, Table, counted, thousands};
 use crate::progress::{Progress, Unit};
@@ -47,14 +47,11 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
         data: arguments.data.clone(),
         reading: arguments.reading.reading(),
         split: arguments.split.into(),
-        checkpoint: match arguments.checkpoint {
-            CheckpointChoice::Best => Which::Best,
-            CheckpointChoice::Last => Which::Last,
-        },
+        checkpoint: arguments.checkpoint.into(),
         views: arguments.views,
         batch: 0,
     };
-    let progress = Progress::new(arguments.common.quiet);
+    let progress = Progress::of(arguments.common.telling);
     let mut loading = LoadingProgress::new(progress);
     let mut task = None;
     let mut done = |done: usize, total: usize| {
@@ -66,7 +63,7 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
         on_device!(device, |device| examine(&device, &run, &wanted, &never, &mut loading, &mut done))?
             .context("the evaluation was stopped")?;
     drop((task, loading));
-    if arguments.json {
+    if arguments.common.telling.json {
         let manifest = run.manifest()?;
         let (checkpoint, epoch) = weights(&examined, &wanted, &manifest);
         let Examined { evaluation, trained_on, split, skipped, ignored, .. } = &examined;

@@ -33,7 +33,7 @@ pub fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let request = request(arguments)?;
     let run = RunFolder::open(&arguments.run)?;
     let device = device::open(&arguments.common)?;
-    let files = picture::given(&arguments.images, arguments.common.quiet)?;
+    let files = picture::given(&arguments.images, arguments.common.telling)?;
     on_device!(device, |device| {
         explain(arguments, FileExplainer::new(&device, &run, &request, files.len())?, &files)
     })
@@ -45,7 +45,7 @@ fn explain<D: Device>(
     files: &[PathBuf],
 ) -> anyhow::Result<ExitCode> {
     let mut task =
-        Progress::new(arguments.common.quiet).task("explaining", files.len() as u64, Counted::Things);
+        Progress::of(arguments.common.telling).task("explaining", files.len() as u64, Counted::Things);
     let mut answers = vec![];
     for files in files.chunks(explainer.batch()) {
         answers.extend(explainer.explain(files)?);
@@ -62,7 +62,7 @@ fn explain<D: Device>(
         }
     }
     let entries = entries(&explainer, &answers, pages.as_ref());
-    if arguments.json {
+    if arguments.common.telling.json {
         output::json(&entries)?;
     } else {
         let views = explained.iter().flat_map(|explained| explained.units.iter().flatten());

@@ -36,7 +36,7 @@ fn explore<D: Device>(
     if arguments.without_image {
         return draw(arguments, explorer, choice);
     }
-    let progress = Progress::new(arguments.common.quiet);
+    let progress = Progress::of(arguments.common.telling);
     let data = (arguments.data.as_deref(), &arguments.reading.reading());
     let scanned = open(explorer, data, arguments.split, progress)?;
     let methods = picture::methods(arguments.method);
@@ -47,7 +47,7 @@ fn explore<D: Device>(
     for (tile, entry) in entries.iter_mut().enumerate() {
         entry.source.picture = Some(pages.of_tile(tile));
     }
-    if arguments.json {
+    if arguments.common.telling.json {
         output::json(&entries)?;
     } else {
         output::text(&format!("{}\n{}", table(&entries), pages.words()))?;
@@ -91,7 +91,7 @@ fn draw<D: Device>(
     for (tile, entry) in entries.iter_mut().enumerate() {
         entry.source.picture = Some(pages.of_tile(tile));
     }
-    if arguments.json {
+    if arguments.common.telling.json {
         output::json(&entries)?;
     } else {
         output::text(&format!("{}{}", drawn(&entries), pages.words()))?;

@@ -48,7 +48,7 @@ pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
     for note in &document.notes {
         streams::message(&format!("note: {}", escaped(&note.text)));
     }
-    if arguments.json {
+    if arguments.telling.json {
         output::json(&document)?;
     } else {
         let Document { run, model, form, classes, parameters, preprocess, framing, .. } = document;

@@ -15,7 +15,7 @@ pub fn run(arguments: &ModelsArgs) -> anyhow::Result<ExitCode> {
         .iter()
         .map(|name| Ok(choose(name, arguments.classes)?.info()))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    match (arguments.json, infos.as_slice()) {
+    match (arguments.telling.json, infos.as_slice()) {
         (true, _) => output::json(&infos)?,
         (false, [info]) if arguments.name.is_some() => output::text(&layers(info))?,
         (false, _) => output::text(&overview(&infos))?,

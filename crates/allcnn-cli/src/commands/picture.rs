@@ -9,16 +9,16 @@ use allcnn::visualise::Method;
 use allcnn::visualise::render::{PAGE_HEIGHT, PAGE_WIDTH, Sheet};
 use anyhow::{Context, bail};
 
-use crate::args::MethodChoice;
+use crate::args::{MethodChoice, Telling};
 use crate::failure::WrongUsage;
 use crate::progress::Progress;
 
 /// The pictures that are given, by themselves or by their folders, of which there must be some; what else lies in the
 /// folders is told.
-pub fn given(paths: &[PathBuf], quiet: bool) -> anyhow::Result<Vec<PathBuf>> {
+pub fn given(paths: &[PathBuf], telling: Telling) -> anyhow::Result<Vec<PathBuf>> {
     let Pictures { files, ignored } = pictures(paths)?;
     for ignored in Ignored::by_reason(&ignored) {
-        Progress::new(quiet).note(&escaped(&ignored.to_string()));
+        Progress::of(telling).note(&escaped(&ignored.to_string()));
     }
     match paths.first() {
         Some(path) if files.is_empty() => {

@@ -25,11 +25,11 @@ pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
     let run = RunFolder::open(&arguments.run)?;
     let (_, checkpoint) = Which::from(arguments.checkpoint).trained(&run)?;
     let device = device::open(&arguments.common)?;
-    let files = picture::given(&arguments.images, arguments.common.quiet)?;
+    let files = picture::given(&arguments.images, arguments.common.telling)?;
     let predictions = on_device!(device, |device| {
         predict(arguments, Predictor::new(&device, &run, checkpoint, BATCH.min(files.len()))?, &files)
     })?;
-    if arguments.json {
+    if arguments.common.telling.json {
         output::json(&predictions)?;
     } else {
         show(&predictions)?;
@@ -44,7 +44,7 @@ fn predict<D: Device>(
     mut predictor: Predictor<'_, D>,
     files: &[PathBuf],
 ) -> anyhow::Result<Vec<Prediction>> {
-    let mut task = Progress::new(arguments.common.quiet).task("looking", files.len() as u64, Unit::Things);
+    let mut task = Progress::of(arguments.common.telling).task("looking", files.len() as u64, Unit::Things);
     let mut predictions = Vec::with_capacity(files.len());
     for files in files.chunks(BATCH) {
         predictions.extend(predictor.predict(files, arguments.top)?);

@@ -46,7 +46,7 @@ struct Document {
 /// Trains, or goes on with a run.
 pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
-    let mut observer = TrainingProgress::new(Progress::of(&arguments.common), Arc::clone(&stop));
+    let mut observer = TrainingProgress::new(Progress::of(arguments.common.telling), Arc::clone(&stop));
     let finished = match &arguments.resume {
         Some(folder) => {
             let run = RunFolder::go_on(folder)?;
@@ -94,7 +94,7 @@ fn lengthen(run: &RunFolder, arguments: &TrainArgs) -> anyhow::Result<()> {
     } else {
         "what was left of the learning rate's schedule is stretched over the steps that are left"
     };
-    Progress::of(&arguments.common).note(&format!(
+    Progress::of(arguments.common.telling).note(&format!(
         "note: made longer after step {} of {}, to {epochs} epochs: {schedule}, at most {}. \
          It is another training than one that was begun with {epochs} epochs",
         thousands(longer.from_step),
@@ -147,7 +147,7 @@ fn set<T>(setting: &mut T, given: Option<T>) {
 /// Tells how it ended.
 fn show(finished: &Finished, arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
     let document = document(finished)?;
-    let progress = Progress::of(&arguments.common);
+    let progress = Progress::of(arguments.common.telling);
     let ended = match finished.outcome.end {
         End::Finished => None,
         End::Interrupted => Some("interrupted"),
@@ -161,8 +161,11 @@ fn show(finished: &Finished, arguments: &TrainArgs) -> anyhow::Result<ExitCode> 
             finished.run.path().shown()
         ));
     }
-    let shown =
-        if arguments.json { output::json(&document) } else { output::text(&words(&document, finished)) };
+    let shown = if arguments.common.telling.json {
+        output::json(&document)
+    } else {
+        output::text(&words(&document, finished))
+    };
     let shown = shown.with_context(|| format!("the training is saved in {}", finished.run.path().shown()));
     interrupt::exit_code(finished.outcome.end == End::Interrupted, shown)
 }

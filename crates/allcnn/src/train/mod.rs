@@ -32,6 +32,7 @@ pub use health::Health;
 pub use lengthen::{Lengthening, lengthen};
 pub use limits::{End, Limits, Outcome};
 pub use metrics::{EpochRow, csv};
+pub(crate) use observer::tell_algorithms;
 pub use observer::{Event, Observer};
 pub use progress::{Progress, Tested};
 pub use recipe::{Recipe, UNNAMED_RECIPE};

@@ -1,5 +1,7 @@
 //! What a training tells while it runs, and where it is told.
 
+use allcnn_device::Algorithm;
+
 use super::{Cost, EpochRow, Times};
 use crate::data;
 use crate::preprocess::Method;
@@ -100,5 +102,14 @@ impl Observer for () {
 impl<F: FnMut(Event<'_>)> Observer for F {
     fn observe(&mut self, event: Event<'_>) {
         self(event);
+    }
+}
+
+/// Tells which algorithms were chosen for each convolution: forward, backward-data, backward-weights.
+pub(crate) fn tell_algorithms(chosen: &[(&str, [Algorithm; 3])], observer: &mut dyn Observer) {
+    for (layer, passes) in chosen {
+        let [forward, data, weights] = passes.map(|pass| pass.name);
+        let text = format!("{layer}: forward {forward}, backward-data {data}, backward-weights {weights}");
+        observer.observe(Event::Detail(&text));
     }
 }

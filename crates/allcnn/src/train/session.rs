@@ -8,6 +8,7 @@ use allcnn_device::{Device, SingleProcess};
 
 use super::final_test;
 use super::summary::write_report;
+use super::tell_algorithms;
 use super::timing::{Phase, Stopwatch};
 use super::{Cost, End, Error, Event, Limits, Observer, Outcome, Recipe, Task, Trainer};
 use crate::augment::{Augment, LEAST_ROOM};
@@ -289,13 +290,7 @@ fn carry_out<D: Device>(
     limits: &Limits<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, Error> {
-    observer.observe(Event::Detail(&format!("computes on {}", manifest.session.device)));
-    for (layer, [forward, backward_data, backward_weights]) in trainer.algorithms() {
-        observer.observe(Event::Detail(&format!(
-            "{layer}: forward {}, backward-data {}, backward-weights {}",
-            forward.name, backward_data.name, backward_weights.name
-        )));
-    }
+    tell_algorithms(&trainer.algorithms(), observer);
     let outcome = trainer.run(run, limits, observer);
     let diverged = match &outcome {
         Err(Error::Diverged { step, .. }) => Some(*step),
@@ -390,7 +385,6 @@ fn load(
     };
     let data = data::open(&request.data, &options, &mut tell)?;
     stopwatch.end();
-    observer.observe(Event::Detail(&format!("{} is read as {}", escaped(&data.name), data.kind.evidence())));
     if data.train.is_empty() {
         return Err(Error::Mismatch(format!(
             "{} has a test split only: nothing to train on\n\

@@ -63,7 +63,7 @@ fn bench<D: Device>(
     arguments: &BenchArgs,
 ) -> anyhow::Result<ExitCode> {
     let document = measure(subject, machine, arguments)?;
-    if arguments.json {
+    if arguments.common.telling.json {
         output::json(&document)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -71,7 +71,7 @@ fn bench<D: Device>(
     if let Some(layers) = &document.layers {
         output::text(&format!("\n{}", layers::table(layers)))?;
     }
-    if arguments.common.verbose {
+    if arguments.common.telling.verbose {
         output::text(&format!("\n{}", algorithms(subject)?))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -82,7 +82,7 @@ fn measure<D: Device>(
     machine: Machine,
     arguments: &BenchArgs,
 ) -> anyhow::Result<Document> {
-    let progress = Progress::new(arguments.common.quiet);
+    let progress = Progress::of(arguments.common.telling);
     let mut document = Document {
         model: subject.network.name().to_owned(),
         batch: subject.batch,

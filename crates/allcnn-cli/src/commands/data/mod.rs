@@ -10,8 +10,9 @@ use allcnn::data::verify::Summary;
 use allcnn::data::{self, DataSet, Framing, Ignored, Images, Kind, Options, Sizes, convert, fetch};
 use allcnn::data_told::tell_left_out;
 use allcnn::shown::{PathText, escaped};
+use serde::Serialize;
 
-use crate::args::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs};
+use crate::args::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs, Telling};
 use crate::output::{self, Align, Table, counted};
 use crate::progress::Progress;
 use crate::training_progress::LoadingProgress;
@@ -34,8 +35,8 @@ pub fn run(command: &DataCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn open(data: &OsStr, options: &Options, quiet: bool) -> anyhow::Result<DataSet> {
-    let mut loading = LoadingProgress::new(Progress::new(quiet));
+fn open(data: &OsStr, options: &Options, telling: Telling) -> anyhow::Result<DataSet> {
+    let mut loading = LoadingProgress::new(Progress::of(telling));
     Ok(data::open(data, options, &mut |at| loading.show(at))?)
 }
 
@@ -50,13 +51,30 @@ fn options(arguments: &DataInfoArgs) -> Options {
 }
 
 fn info(arguments: &DataInfoArgs) -> anyhow::Result<ExitCode> {
-    let summary = Summary::of(&open(&arguments.data, &options(arguments), arguments.quiet)?);
-    if arguments.json {
+    let summary = Summary::of(&open(&arguments.data, &options(arguments), arguments.telling)?);
+    if arguments.telling.json {
         output::json(&summary)?;
     } else {
         output::text(&words(&summary))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `fetch --json` prints.
+#[derive(Serialize)]
+struct Fetched {
+    file: String,
+    bytes: u64,
+}
+
+/// What `convert --json` prints: the archive, its images, and how many were left out because they cannot be read.
+#[derive(Serialize)]
+struct Converted {
+    file: String,
+    train: usize,
+    validation: usize,
+    test: usize,
+    unreadable: usize,
 }
 
 fn fetch_archive(arguments: &DataFetchArgs) -> anyhow::Result<ExitCode> {
@@ -65,10 +83,15 @@ fn fetch_archive(arguments: &DataFetchArgs) -> anyhow::Result<ExitCode> {
         None => data::data_folder()?,
     };
     let url = std::env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty());
-    let mut loading = LoadingProgress::new(Progress::new(arguments.quiet));
+    let mut loading = LoadingProgress::new(Progress::of(arguments.telling));
     let file = fetch::fetch(arguments.name, &folder, url.as_deref(), &mut |at| loading.show(at))?;
     loading.end();
-    output::text(&format!("{}\n", file.shown()))?;
+    let bytes = std::fs::metadata(&file)?.len();
+    if arguments.telling.json {
+        output::json(&Fetched { file: file.text(), bytes })?;
+    } else {
+        output::text(&format!("{}\n", file.shown()))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -80,13 +103,18 @@ fn convert_data(arguments: &DataConvertArgs) -> anyhow::Result<ExitCode> {
         arguments.to.shown()
     );
     let reading = arguments.reading.reading();
-    let set = open(&arguments.data, &Options { reading, ..Options::default() }, arguments.quiet)?;
-    let mut loading = LoadingProgress::new(Progress::new(arguments.quiet));
+    let set = open(&arguments.data, &Options { reading, ..Options::default() }, arguments.telling)?;
+    let mut loading = LoadingProgress::new(Progress::of(arguments.telling));
     tell_left_out(&set, &mut loading);
     convert::convert(&set, &arguments.to, &mut |at| loading.show(at))?;
     loading.end();
     let [train, validation, test] = [&set.train, &set.validation, &set.test].map(Images::len);
-    output::text(&format!("{}: {}\n", arguments.to.shown(), images(train, validation, test)))?;
+    if arguments.telling.json {
+        let (file, unreadable) = (arguments.to.text(), set.skipped.len());
+        output::json(&Converted { file, train, validation, test, unreadable })?;
+    } else {
+        output::text(&format!("{}: {}\n", arguments.to.shown(), images(train, validation, test)))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -35,10 +35,11 @@ pub fn run(arguments: &DataSuspectsArgs) -> anyhow::Result<ExitCode> {
     let search = Search {
         data: arguments.data.clone(),
         reading: arguments.reading.reading(),
+        checkpoint: arguments.checkpoint.into(),
         top: arguments.top,
         pictures: arguments.out.is_some(),
     };
-    let progress = Progress::new(arguments.common.quiet);
+    let progress = Progress::of(arguments.common.telling);
     let mut loading = LoadingProgress::new(progress);
     let mut task = None;
     let mut done = |done: usize, total: usize| {
@@ -52,7 +53,7 @@ pub fn run(arguments: &DataSuspectsArgs) -> anyhow::Result<ExitCode> {
     if let Some(page) = &arguments.out {
         report::write_suspects(&found, &run.path().shown(), page)?;
     }
-    if arguments.json {
+    if arguments.common.telling.json {
         output::json(&Document { run: run.path().text(), suspects: &found })?;
     } else {
         output::text(&words(&found, &run))?;

@@ -48,7 +48,7 @@ pub fn run(arguments: &DataVerifyArgs) -> anyhow::Result<ExitCode> {
     if let (Some(page), Some(near)) = (&arguments.out, &near) {
         report::write_near(near, &set, page)?;
     }
-    if look.json {
+    if look.telling.json {
         output::json(&Document { found: &found, near: near.as_ref() })?;
     } else {
         let near = near.as_ref().map(near_words).unwrap_or_default();
@@ -61,13 +61,13 @@ pub fn run(arguments: &DataVerifyArgs) -> anyhow::Result<ExitCode> {
 fn open_any(arguments: &DataVerifyArgs) -> anyhow::Result<DataSet> {
     let look = &arguments.look;
     let wanted = Options { max_bad_percent: 100.0, ..options(look) };
-    let opened = open(&look.data, &wanted, look.quiet);
+    let opened = open(&look.data, &wanted, look.telling);
     let without_classes = |error: &anyhow::Error| {
         arguments.near && matches!(error.downcast_ref::<Error>(), Some(Error::NoClasses(_)))
     };
     match opened {
         Err(error) if without_classes(&error) => {
-            let progress = Progress::new(look.quiet);
+            let progress = Progress::of(look.telling);
             let mut loading = LoadingProgress::new(progress);
             let wanted = Options { size: Some(LOOSE), ..wanted };
             let set = data::open_loose(Path::new(&look.data), &wanted, &mut |at| loading.show(at))?;
@@ -80,16 +80,16 @@ fn open_any(arguments: &DataVerifyArgs) -> anyhow::Result<DataSet> {
 }
 
 fn find_near(arguments: &DataVerifyArgs, run: Option<&RunFolder>, set: &DataSet) -> anyhow::Result<Near> {
-    let quiet = arguments.look.quiet;
-    let mut loading = LoadingProgress::new(Progress::new(quiet));
+    let telling = arguments.look.telling;
+    let mut loading = LoadingProgress::new(Progress::of(telling));
     let mut show = |at| loading.show(at);
     let Some(run) = run else {
         return Ok(near::find(set, arguments.similarity.unwrap_or(near::LEAST_SIMILARITY), &mut show));
     };
     let least = arguments.similarity.unwrap_or(near_features::LEAST_SIMILARITY);
-    let common = Common { device: arguments.device, threads: arguments.threads, quiet, verbose: false };
+    let common = Common { device: arguments.device, threads: arguments.threads, telling };
     let device = device::open(&common)?;
-    Ok(on_device!(device, |device| near_features::find(&device, run, set, least, &mut show))?)
+    Ok(on_device!(device, |device| near_features::find(&device, (run, arguments.checkpoint.into()), set, least, &mut show))?)
 }
 
 fn findings(found: &Verification) -> String {

@@ -12,10 +12,12 @@ use allcnn::visualise::{
 };
 use allcnn_device::Device;
 use anyhow::{Context, anyhow};
+use serde::Serialize;
 
 use crate::args::{FigureArgs, ImageFigureArgs, PatchFigureArgs, SplitChoice};
 use crate::commands::{features, picture};
 use crate::device::{self, on_device};
+use crate::failure::WrongUsage;
 use crate::output;
 use crate::progress::Progress;
 
@@ -27,12 +29,12 @@ const PATCH_LAYERS: [&str; 2] = ["conv6", "conv9"];
 const PATCH_FILTERS: usize = 12;
 
 /// Figure 2: what filters draw without an image.
-pub fn figure2(arguments: &FigureArgs) -> anyhow::Result<()> {
+pub fn figure2(arguments: &FigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     on_device!(device::open(&arguments.common)?, |device| drawings(&device, arguments))
 }
 
-fn drawings(device: &impl Device, arguments: &FigureArgs) -> anyhow::Result<()> {
-    let explorer = FeatureExplorer::new(device, &RunFolder::open(&arguments.run)?, Which::Best)?;
+fn drawings(device: &impl Device, arguments: &FigureArgs) -> anyhow::Result<Vec<PathBuf>> {
+    let explorer = FeatureExplorer::new(device, &open(arguments)?, which(arguments))?;
     let mut layers = Vec::new();
     for layer in present(explorer.network(), &DRAWN_LAYERS, arguments) {
         let choice = FilterChoice::new(explorer.network(), &layer, None)?;
@@ -49,13 +51,13 @@ fn drawings(device: &impl Device, arguments: &FigureArgs) -> anyhow::Result<()> 
 }
 
 /// Figure 3: the patches that activate filters most.
-pub fn figure3(arguments: &PatchFigureArgs) -> anyhow::Result<()> {
+pub fn figure3(arguments: &PatchFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     on_device!(device::open(&arguments.figure.common)?, |device| patches(&device, arguments))
 }
 
-fn patches(device: &impl Device, arguments: &PatchFigureArgs) -> anyhow::Result<()> {
+fn patches(device: &impl Device, arguments: &PatchFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     let figure = &arguments.figure;
-    let explorer = FeatureExplorer::new(device, &RunFolder::open(&figure.run)?, Which::Best)?;
+    let explorer = FeatureExplorer::new(device, &open(figure)?, which(figure))?;
     let methods = [Method::Deconvnet, Method::Guided];
     let mut choices = Vec::new();
     for layer in present(explorer.network(), &PATCH_LAYERS, figure) {
@@ -67,34 +69,35 @@ fn patches(device: &impl Device, arguments: &PatchFigureArgs) -> anyhow::Result<
             Some(filters.start..filters.end.min(all.end)),
         )?);
     }
-    let progress = Progress::new(figure.common.quiet);
+    let progress = Progress::of(figure.common.telling);
     let scanned = features::open(
         &explorer,
         (arguments.data.as_deref(), &arguments.reading.reading()),
         arguments.split,
         progress,
     )?;
+    let mut written = Vec::new();
     for choice in choices {
         let wanted = (arguments.patches, methods.as_slice());
         let filters = features::scan(&explorer, &choice, &scanned, wanted, progress)?;
         let sheet = explorer.patch_sheet(&choice, &scanned, &filters, wanted);
-        finish(figure, &format!("fig3-{}", choice.name()), sheet)?;
+        written.extend(finish(figure, &format!("fig3-{}", choice.name()), sheet)?);
     }
-    Ok(())
+    Ok(written)
 }
 
 /// Figure 4: what the last convolution looks at.
-pub fn figure4(arguments: &ImageFigureArgs) -> anyhow::Result<()> {
+pub fn figure4(arguments: &ImageFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     images("fig4", arguments, last_convolution, true)
 }
 
 /// Figure 5: the same for the pre-softmax layer.
-pub fn figure5(arguments: &ImageFigureArgs) -> anyhow::Result<()> {
+pub fn figure5(arguments: &ImageFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     images("fig5", arguments, last_layer, true)
 }
 
 /// Figure 6: the same for the last layer of a network with max pooling.
-pub fn figure6(arguments: &ImageFigureArgs) -> anyhow::Result<()> {
+pub fn figure6(arguments: &ImageFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     images("fig6", arguments, last_convolution, false)
 }
 
@@ -104,10 +107,11 @@ fn images(
     arguments: &ImageFigureArgs,
     layer: fn(&Network) -> String,
     switches: bool,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<PathBuf>> {
     let figure = &arguments.figure;
-    let run = RunFolder::open(&figure.run)?;
-    let network = run.trained()?.1.network;
+    let run = open(figure)?;
+    let given = given(arguments)?;
+    let network = which(figure).trained(&run)?.1.network;
     let layer = layer(&network);
     let has_max_pool = network.layers().iter().any(|layer| matches!(layer.kind(), LayerKind::Pool(_)));
     if !switches && !has_max_pool {
@@ -116,10 +120,15 @@ fn images(
             &format!("{} has no pooling; the paper's figure is of a network trained with it", network.name()),
         );
     }
-    let request =
-        Request { layer: Some(layer), methods: Method::ALL.to_vec(), switches, ..Request::default() };
+    let request = Request {
+        checkpoint: which(figure),
+        layer: Some(layer),
+        methods: Method::ALL.to_vec(),
+        switches,
+        ..Request::default()
+    };
     let opened = device::open(&figure.common)?;
-    let sheet = on_device!(opened, |device| image_sheet(&device, arguments, &run, &request))?;
+    let sheet = on_device!(opened, |device| image_sheet(&device, arguments, (&run, &given), &request))?;
     finish(figure, name, sheet)
 }
 
@@ -127,14 +136,14 @@ fn images(
 fn image_sheet(
     device: &impl Device,
     arguments: &ImageFigureArgs,
-    run: &RunFolder,
+    (run, given): (&RunFolder, &[PathBuf]),
     request: &Request,
 ) -> anyhow::Result<Sheet> {
     let mut explainer = FileExplainer::new(device, run, request, arguments.count)?;
-    let explained = if arguments.images.is_empty() {
+    let explained = if given.is_empty() {
         explainer.explain_pictures(own_images(arguments, run, device)?)?
     } else {
-        given_images(arguments, &mut explainer)?
+        given_images(arguments, given, &mut explainer)?
     };
     Ok(plate(&explainer, &explained, Coloring::Map(Shading::Signed)))
 }
@@ -142,9 +151,10 @@ fn image_sheet(
 /// The first of the pictures that were given.
 fn given_images(
     arguments: &ImageFigureArgs,
+    given: &[PathBuf],
     explainer: &mut FileExplainer<'_, impl Device>,
 ) -> anyhow::Result<Vec<Explained>> {
-    let files = picture::given(&arguments.images, arguments.figure.common.quiet)?;
+    let files = picture::given(given, arguments.figure.common.telling)?;
     let files: Vec<PathBuf> = files.into_iter().take(arguments.count).collect();
     let answers = explainer.explain(&files)?.into_iter();
     answers
@@ -160,8 +170,8 @@ fn own_images(
     run: &RunFolder,
     device: &impl Device,
 ) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    let explorer = FeatureExplorer::new(device, run, Which::Best)?;
-    let progress = Progress::new(arguments.figure.common.quiet);
+    let explorer = FeatureExplorer::new(device, run, which(&arguments.figure))?;
+    let progress = Progress::of(arguments.figure.common.telling);
     let scanned = features::open(
         &explorer,
         (arguments.data.as_deref(), &arguments.reading.reading()),
@@ -202,14 +212,53 @@ fn last_layer(network: &Network) -> String {
 }
 
 fn note(arguments: &FigureArgs, text: &str) {
-    Progress::new(arguments.common.quiet).note(&format!("note: {text}"));
+    Progress::of(arguments.common.telling).note(&format!("note: {text}"));
 }
 
-/// Writes a figure and tells where it is.
-fn finish(arguments: &FigureArgs, name: &str, sheet: Sheet) -> anyhow::Result<()> {
+/// The run that a figure is of.
+fn open(arguments: &FigureArgs) -> anyhow::Result<RunFolder> {
+    Ok(RunFolder::open(arguments.run_and_other().0)?)
+}
+
+fn which(arguments: &FigureArgs) -> Which {
+    arguments.checkpoint.into()
+}
+
+/// The pictures that were given.
+fn given(arguments: &ImageFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
+    let given: Vec<PathBuf> =
+        arguments.figure.run_and_other().1.into_iter().chain(&arguments.images).cloned().collect();
+    if arguments.data.is_some() && !given.is_empty() {
+        return Err(WrongUsage("pictures and --data were given, expected one of them".into()).into());
+    }
+    Ok(given)
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document {
+    run: String,
+    checkpoint: Which,
+    pictures: Vec<String>,
+}
+
+/// Tells where the pictures of a figure are.
+pub fn tell(arguments: &FigureArgs, pictures: &[PathBuf]) -> anyhow::Result<()> {
+    if !arguments.common.telling.json {
+        return output::text(&pictures.iter().map(|path| format!("{}\n", path.shown())).collect::<String>());
+    }
+    output::json(&Document {
+        run: arguments.run_and_other().0.text(),
+        checkpoint: which(arguments),
+        pictures: pictures.iter().map(|path| path.text()).collect(),
+    })
+}
+
+/// Writes a figure; on several pages where one is too small.
+fn finish(arguments: &FigureArgs, name: &str, sheet: Sheet) -> anyhow::Result<Vec<PathBuf>> {
     let folder: &Path = &arguments.out;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.shown()))?;
     let path = folder.join(format!("{name}.png"));
     let pages = picture::write(&path, sheet)?;
-    output::text(&pages.paths().map(|path| format!("{}\n", path.shown())).collect::<String>())
+    Ok(pages.paths().map(Path::to_owned).collect())
 }

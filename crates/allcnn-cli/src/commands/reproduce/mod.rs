@@ -11,7 +11,7 @@ use crate::args::ReproduceCommand;
 
 /// Makes one table or figure.
 pub fn run(command: &ReproduceCommand) -> anyhow::Result<ExitCode> {
-    match command {
+    let pictures = match command {
         ReproduceCommand::Table3(arguments) => return tables::run(PaperTable::Table3, arguments),
         ReproduceCommand::Table4(arguments) => return tables::run(PaperTable::Table4, arguments),
         ReproduceCommand::Fig2(arguments) => figures::figure2(arguments),
@@ -20,5 +20,8 @@ pub fn run(command: &ReproduceCommand) -> anyhow::Result<ExitCode> {
         ReproduceCommand::Fig5(arguments) => figures::figure5(arguments),
         ReproduceCommand::Fig6(arguments) => figures::figure6(arguments),
     }?;
+    if let Some(figure) = command.figure() {
+        figures::tell(figure, &pictures)?;
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -47,7 +47,7 @@ struct RowDocument {
 /// Works on the table, or tells how far it is.
 pub fn run(table: PaperTable, arguments: &TableArgs) -> anyhow::Result<ExitCode> {
     let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from("sweeps").join(table.name()));
-    let progress = Progress::new(arguments.common.quiet);
+    let progress = Progress::of(arguments.common.telling);
     let found = Sweep::find(&folder)?;
     if arguments.status && found.is_none() {
         return Err(Error::NoPlan(folder).into());
@@ -66,7 +66,7 @@ pub fn run(table: PaperTable, arguments: &TableArgs) -> anyhow::Result<ExitCode>
         (sweep, ended)
     };
     let status = sweep.status()?;
-    let shown = if arguments.json {
+    let shown = if arguments.common.telling.json {
         output::json(&document(&sweep, &status)?)
     } else {
         output::text(&words(&sweep, &status)?)
