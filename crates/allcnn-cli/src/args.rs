@@ -10,7 +10,7 @@ mod reproduce;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use allcnn::augment::Augment;
 use allcnn::data::{Holdout, Labels};
@@ -56,6 +56,21 @@ pub struct Cli {
     /// What to do; nothing prints a short help.
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+impl Cli {
+    /// Reads the command line.
+    pub fn read() -> Result<Self, clap::Error> {
+        let matches = in_one_form(Self::command()).try_get_matches()?;
+        Self::from_arg_matches(&matches)
+    }
+}
+
+/// The command whose help, and that of those below it, has each flag above what it does: clap would choose another form
+/// where all descriptions are short.
+fn in_one_form(command: clap::Command) -> clap::Command {
+    let examples = command.get_before_help().cloned().unwrap_or_default();
+    command.before_long_help(examples).mut_subcommands(in_one_form)
 }
 
 /// The commands.
@@ -501,11 +516,10 @@ pub struct BenchArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_holds_together() {
-        Cli::command().debug_assert();
+        in_one_form(Cli::command()).debug_assert();
     }
 
     #[test]

@@ -20,8 +20,6 @@ mod values;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::args::{Cli, Command};
 
 const SHORT_HELP: &str = "\
@@ -35,7 +33,7 @@ allcnn --help shows all commands, allcnn COMMAND --help their examples and flags
 
 fn main() -> ExitCode {
     failure::keep_panics();
-    let command = match Cli::try_parse() {
+    let command = match Cli::read() {
         Ok(cli) => cli.command,
         Err(error) => return failure::report_usage(&error),
     };

@@ -55,6 +55,8 @@ pub struct Report {
     pub mistakes: Vec<Mistake>,
     /// The weights of the first layer.
     pub filters: Option<Filters>,
+    /// What a reader should know before anything else: that the training did not learn, and what helps.
+    pub advice: Option<String>,
     /// Further pictures, such as explanations; each gallery is a section of its own.
     pub galleries: Vec<Gallery>,
     /// Images that could not be read, each with the reason.
@@ -187,7 +189,11 @@ fn render(report: &Report) -> io::Result<String> {
         skipped(&report.skipped),
     ];
     let title = format!("{} on {}", report.model, report.data);
-    let body = figures(report) + &sections.concat();
+    let advice = report
+        .advice
+        .iter()
+        .map(|advice| format!("<p class=\"advice\">This training is {}</p>\n", text(advice)));
+    let body = advice.collect::<String>() + &figures(report) + &sections.concat();
     Ok(html::page(&title, &report.evaluated, &body, &report.program))
 }
 

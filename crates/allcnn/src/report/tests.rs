@@ -100,6 +100,17 @@ fn every_part_is_on_the_page_and_nothing_outside_it() {
 }
 
 #[test]
+fn a_training_that_did_not_learn_is_told_before_its_figures() {
+    let advice = Some("stuck: try <less>".to_owned());
+    let page = render(&Report { advice, ..full(3) }).unwrap();
+    let (told, figures) =
+        (page.find("This training is stuck: try &lt;less&gt;"), page.find("class=\"figures\""));
+    assert!(told.is_some() && told < figures);
+    assert_well_formed(&page);
+    assert!(!render(&full(3)).unwrap().contains("This training is"));
+}
+
+#[test]
 fn an_explanation_stands_beside_its_image() {
     let page = render(&full(3)).unwrap();
     let figure = |title: &str| {

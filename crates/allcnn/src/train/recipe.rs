@@ -71,8 +71,9 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// A good result in few epochs: many small steps at a high rate, whose gradients are kept from growing long
-    /// (without that the final ReLUs of these networks die at such rates, and the loss stays at ln(classes) for ever).
+    /// A good result in few epochs: many small steps at a high rate, which rises gently, with first weights that are fitted
+    /// to the data and gradients that are kept from growing long (without these the final ReLUs of these networks die at such
+    /// rates, and the loss stays at ln(classes) for ever).
     pub fn quick() -> Self {
         Recipe {
             name: "quick".into(),
@@ -85,7 +86,7 @@ impl Recipe {
             clip_norm: 2.0,
             weight_decay: 5e-4,
             label_smoothing: 0.0,
-            init: Init::He,
+            init: Init::Data,
             preprocess: Method::MeanStd,
             augment: Augment::FlipShift { max_shift: MAX_SHIFT },
             precision: Precision::F32,
@@ -94,7 +95,7 @@ impl Recipe {
                 warm_up: 0.15,
                 decay: Decay::Linear,
                 floor: 0.0,
-                gentle_steps: 250,
+                gentle_steps: 100,
             },
             table1_dropout: Some(DropoutRates { input: 0.0, others: 0.2 }),
             dropout: None,
@@ -112,6 +113,7 @@ impl Recipe {
             nesterov: false,
             clip_norm: f32::INFINITY,
             weight_decay: 1e-3,
+            init: Init::He,
             preprocess: Method::GcnZca,
             augment: Augment::None,
             schedule: Schedule::Steps { factor: 0.1, milestones: vec![200, 250, 300], of: 350 },

@@ -100,3 +100,64 @@ fn rescale(tensors: &mut [Tensor], layer: &str, moments: &[(f64, f64)]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Images;
+    use crate::net::Init;
+    use crate::preprocess::{Geometry, Method, Preprocessor};
+    use allcnn_device::Reference;
+    use allcnn_device::random::{Purpose, Stream};
+
+    #[test]
+    fn every_channel_gets_mean_0_and_deviation_1() {
+        let network = Network::from_toml(
+            "name = \"n\"\ninput = [6, 6, 3]\nclasses = 2\ninput_dropout = 0.5\nlayers = [\n\
+             { conv = 4, kernel = 3, dropout = 0.5 }, { pool = \"max\", kernel = 2, stride = 2 },\n\
+             { conv = 3, kernel = 3, activation = \"leaky:0.1\" }, { conv = \"classes\", kernel = 1 }, { global_average = true } ]",
+        )
+        .unwrap();
+        let mut images = Images::new(6, 6);
+        for image in 0..12u32 {
+            let mut random = Stream::new(1, Purpose::Test, 0, image).sequence();
+            images.pixels.extend((0..6 * 6 * 3).map(|_| random.range(0.0, 255.0) as u8));
+            images.labels.push(image % 2);
+            images.names.push(image.to_string());
+        }
+        let geometry = Geometry { height: 6, width: 6, channels: 3 };
+        let preprocessor = Preprocessor::fit(Method::MeanStd, &images.pixels, geometry).unwrap();
+        let samples = Samples::new(&images, &preprocessor).unwrap();
+        let mut parameters = Parameters::initialize(&Reference, &network, Init::Data, 5).unwrap();
+        let places: Vec<u32> = (0..8).collect();
+        standardize(&Reference, &network, &mut parameters, &samples, &places).unwrap();
+
+        let mut inputs = vec![0.0; 8 * geometry.len()];
+        samples.fill(&places, Look::PLAIN, &mut inputs).unwrap();
+        for (place, operation) in network.operations(8).iter().enumerate() {
+            let LayerKind::Conv(conv) = network.layers()[place].kind() else { continue };
+            let bare = with_identity(&network, place).unwrap();
+            let mut plan = Plan::new(&Reference, &bare, 8, PlanPurpose::Explanation).unwrap();
+            plan.upload(&inputs, &[0.0; 16]).unwrap();
+            plan.forward(&parameters, Mode::Evaluate);
+            let mut outputs = vec![0.0; operation.output().len()];
+            plan.output(place, &mut outputs).unwrap();
+            for (mean, deviation) in moments(&outputs, conv.channels) {
+                assert!(mean.abs() < 1e-4 && (deviation - 1.0).abs() < 1e-4, "{place}: {mean} {deviation}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_channel_that_is_always_the_same_only_loses_its_mean() {
+        let tensor =
+            |name: &str, values: Vec<f32>| Tensor { name: name.into(), shape: vec![values.len()], values };
+        let mut tensors =
+            vec![tensor("conv1.weight", vec![2.0, 4.0, 6.0, 8.0]), tensor("conv1.bias", vec![1.0, 1.0])];
+        tensors.push(tensor("conv10.weight", vec![5.0]));
+        rescale(&mut tensors, "conv1", &[(3.0, 2.0), (1.0, 0.0)]);
+        assert_eq!(tensors[0].values, [1.0, 2.0, 6.0, 8.0]);
+        assert_eq!(tensors[1].values, [-1.0, 0.0]);
+        assert_eq!(tensors[2].values, [5.0]);
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use allcnn_device::Device;
 
 use super::explained::{Explained, examples, mistakes};
-use super::{Checkpoint, Error, Observer, final_test};
+use super::{Checkpoint, Error, Health, Observer, final_test};
 use crate::data::{DataSet, Ignored};
 use crate::evaluate::Scores;
 use crate::parameters::Tensor;
@@ -48,6 +48,8 @@ pub fn write_report<D: Device>(
         settings: settings(manifest),
         history: last.progress.history.iter().map(row).collect(),
         parameters: best.values.iter().map(|tensor| tensor.values.len() as u64).sum(),
+        advice: Health::of(&last.progress.history, best.classes.len())
+            .advice(&manifest.recipe, last.progress.total_steps),
         images_per_s: images_per_s(&last),
         seconds: last.progress.seconds,
         classes: best.classes.clone(),

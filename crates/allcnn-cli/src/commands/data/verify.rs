@@ -89,7 +89,13 @@ fn find_near(arguments: &DataVerifyArgs, run: Option<&RunFolder>, set: &DataSet)
     let least = arguments.similarity.unwrap_or(near_features::LEAST_SIMILARITY);
     let common = Common { device: arguments.device, threads: arguments.threads, telling };
     let device = device::open(&common)?;
-    Ok(on_device!(device, |device| near_features::find(&device, (run, arguments.checkpoint.into()), set, least, &mut show))?)
+    Ok(on_device!(device, |device| near_features::find(
+        &device,
+        (run, arguments.checkpoint.into()),
+        set,
+        least,
+        &mut show
+    ))?)
 }
 
 fn findings(found: &Verification) -> String {
