@@ -672,14 +672,14 @@ mod tests {
         other.time_limit = Some(std::time::Duration::from_secs(60));
         assert!(manifest().changes(&other).is_empty());
         other.recipe.batch += 1;
-        other.recipe.dropout = None;
+        other.recipe.table1_dropout = None;
         other.limit = None;
         let changes = manifest().changes(&other);
         assert_eq!(changes[0], "limit was 500, now none");
         let batch = manifest().recipe.batch;
         assert_eq!(changes[1], format!("batch was {batch}, now {}", batch + 1));
         assert!(
-            changes[2].starts_with("dropout was {") && changes[2].ends_with("now none"),
+            changes[2].starts_with("table1_dropout was {") && changes[2].ends_with("now none"),
             "{}",
             changes[2]
         );

@@ -50,6 +50,7 @@ fn full(classes: usize) -> Report {
         }],
         skipped: vec![("broken.jpg".into(), "ends too early".into())],
         notes: vec!["training is 'train'".into()],
+        advice: None,
         ignored: vec![Ignored { reason: "hidden".into(), files: 2, example: ".a".into() }],
     }
 }
