@@ -6,7 +6,7 @@ pub fn counted(number: usize, thing: &str) -> String {
 }
 
 /// The verb of so many things: the first of `[is, are]` for one.
-pub(crate) fn verb<'a>(number: usize, [one, many]: [&'a str; 2]) -> &'a str {
+pub(crate) fn verb(number: usize, [one, many]: [&str; 2]) -> &str {
     if number == 1 { one } else { many }
 }
 
