@@ -7,7 +7,9 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use support::{Outcome, SmallDisk, allcnn, image_folder, picture, tensors, train_arguments, workspace};
+use support::{
+    Outcome, SmallDisk, allcnn, finish, image_folder, picture, tensors, train_arguments, workspace,
+};
 
 /// Trains on `data` in `folder`.
 fn train_on(folder: &Path, data: &str) -> Outcome {
@@ -19,6 +21,20 @@ fn a_missing_folder() {
     let folder = workspace();
     train_on(folder.path(), "no/such/folder").fails(1, &["no data at 'no/such/folder'", "shapes"]);
     assert!(!folder.path().join("run").exists(), "no run folder without a training");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn too_little_memory_for_the_images_is_an_error_and_no_abort() {
+    let folder = workspace();
+    for kibibytes in ["300000", "500000"] {
+        let limited = format!(
+            "ulimit -v {kibibytes}; exec \"$0\" train --model alexnet --limit 10 --threads 2 --out run"
+        );
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &limited, env!("CARGO_BIN_EXE_allcnn")]).current_dir(folder.path());
+        finish(&mut shell).fails(1, &["memory"]);
+    }
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn fine_and_coarse_classes_are_trained_evaluated_and_predicted() {
             "--labels",
             labels,
             "--epochs",
-            "4",
+            "8",
             "--out",
             &out,
         ];

@@ -108,17 +108,20 @@ impl Images {
     }
 
     /// The images at `indices`, in that order. Panics when one does not exist.
-    pub fn select(&self, indices: &[usize]) -> Images {
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub fn select(&self, indices: &[usize]) -> Result<Images, Error> {
         let mut selected = Images::new(self.height, self.width);
         if self.are_on_disk() {
             selected.files = indices.iter().map(|&index| self.files[index].clone()).collect();
         } else {
-            selected.pixels.reserve_exact(indices.len() * self.image_len());
+            selected.pixels = Self::reserve(indices.len(), self.height, self.width)?;
             indices.iter().for_each(|&index| selected.pixels.extend_from_slice(self.image(index)));
         }
         selected.labels = indices.iter().map(|&index| self.labels[index]).collect();
         selected.names = indices.iter().map(|&index| self.names[index].clone()).collect();
-        selected
+        Ok(selected)
     }
 
     /// How many images each of `classes` classes has.

@@ -39,7 +39,7 @@ pub fn open_loose(
     }
     let mut order: Vec<usize> = (0..images.len()).collect();
     order.sort_by(|&a, &b| images.names[a].cmp(&images.names[b]));
-    let (train, classes) = (images.select(&order), vec![String::new()]);
+    let (train, classes) = (images.select(&order)?, vec![String::new()]);
     let mut ignored = source.left_out(Entry::is_picture);
     ignored.append(source.ignored);
     Ok(DataSet {

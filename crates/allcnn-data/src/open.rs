@@ -31,7 +31,7 @@ pub fn open(
 ) -> Result<DataSet, Error> {
     let data = data.as_ref();
     let (name, loaded, path) = match data.to_str() {
-        Some("shapes") => ("shapes".to_string(), shapes::load(), PathBuf::from("shapes")),
+        Some("shapes") => ("shapes".to_string(), shapes::load()?, PathBuf::from("shapes")),
         Some(name @ ("cifar10" | "cifar100")) => {
             let path = fetched(name)?;
             (name.to_string(), load(&path, options, progress)?, path)
@@ -144,7 +144,7 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
     if !divided {
         let (parts, replaced) = divide([&train.labels, &test.labels], &classes, options)?;
         notes.extend(replaced.then_some(Note::HoldoutReplacesTest));
-        (train, test) = take([train, test], parts);
+        (train, test) = take([train, test], parts)?;
     }
     let no_coarse = !options.labels.are_fine() && loaded.labels.are_fine();
     notes.extend(no_coarse.then_some(Note::NoCoarseLabels));
@@ -156,8 +156,9 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
         }));
         // Of other forms the pictures were framed when they were decoded.
         let framing = if kind.has_own_size() { options.framing.of_small() } else { Framing::Whole };
-        [train, validation, test] =
-            [train, validation, test].map(|images| frame_all(images, framing, (height, width)));
+        let framed = [train, validation, test].map(|images| frame_all(images, framing, (height, width)));
+        let [framed_train, framed_validation, framed_test] = framed;
+        (train, validation, test) = (framed_train?, framed_validation?, framed_test?);
     }
     let fingerprint = fingerprint(&classes, &train, &validation, &test);
     Ok(DataSet { name, classes, train, validation, test, skipped, ignored, notes, fingerprint, kind, sizes })
@@ -183,31 +184,40 @@ fn untrained(classes: &[String], train: &Images, held_out: [&Images; 2]) -> Opti
 }
 
 /// What becomes of the training and the test images.
-fn take(mut found: [Images; 2], parts: [Part; 2]) -> (Images, Images) {
-    let chosen =
-        parts.each_ref().map(|part| part.places.as_ref().map(|places| found[part.of].select(places)));
+fn take(mut found: [Images; 2], parts: [Part; 2]) -> Result<(Images, Images), Error> {
+    let chosen = parts.each_ref().map(|part| {
+        let places = part.places.as_ref();
+        places.map(|places| found[part.of].select(places)).transpose()
+    });
     let [train, test] = [0, 1].map(|split| parts[split].of);
     let mut of =
         |split: usize, chosen: Option<Images>| chosen.unwrap_or_else(|| std::mem::take(&mut found[split]));
     let [chosen_train, chosen_test] = chosen;
-    (of(train, chosen_train), of(test, chosen_test))
+    Ok((of(train, chosen_train?), of(test, chosen_test?)))
 }
 
+/// Images that are framed at a time, on all threads.
+const FRAMED_AT_ONCE: usize = 512;
+
 /// All images in a size.
-fn frame_all(images: Images, framing: Framing, (height, width): (usize, usize)) -> Images {
-    let (rows, columns) = (images.height, images.width);
+fn frame_all(mut images: Images, framing: Framing, (height, width): (usize, usize)) -> Result<Images, Error> {
+    let [rows, columns] = [images.height, images.width];
     if images.is_empty() || framing.keeps([rows, columns], [height, width]) {
-        return Images { height, width, ..images };
+        return Ok(Images { height, width, ..images });
     }
-    let framed: Vec<Vec<u8>> = (0..images.len())
-        .into_par_iter()
-        .map(|index| {
-            let picture = Picture { height: rows, width: columns, pixels: images.image(index).to_vec() };
-            // Both sizes are above 0, which is all that framing asks for.
-            framing
-                .apply(picture, height, width)
-                .map_or_else(|_| vec![0; height * width * 3], |picture| picture.pixels)
-        })
-        .collect();
-    Images { height, width, pixels: framed.concat(), ..images }
+    let mut pixels = Images::reserve(images.len(), height, width)?;
+    for block in images.pixels.chunks(FRAMED_AT_ONCE * images.image_len()) {
+        let framed: Vec<Vec<u8>> = block
+            .par_chunks(images.image_len())
+            .map(|image| {
+                let picture = Picture { height: rows, width: columns, pixels: image.to_vec() };
+                // Both sizes are above 0, which is all that framing asks for.
+                let framed = framing.apply(picture, height, width);
+                framed.map_or_else(|_| vec![0; height * width * 3], |picture| picture.pixels)
+            })
+            .collect();
+        framed.iter().for_each(|image| pixels.extend_from_slice(image));
+    }
+    (images.height, images.width, images.pixels) = (height, width, pixels);
+    Ok(images)
 }

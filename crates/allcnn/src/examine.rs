@@ -173,7 +173,7 @@ pub fn examine<D: Device>(
     if split != Split::Train || !opened.own {
         let own = Some(&opened.data).filter(|_| opened.own);
         let known = known((run, &manifest), preprocessor.geometry(), own, observer)?;
-        examined.tell_trained(&identities, known.as_ref(), observer);
+        examined.tell_trained(&identities, known.as_ref(), observer)?;
     }
     Ok(Some(examined))
 }
@@ -186,8 +186,8 @@ impl Examined {
         identities: &Identities,
         known: Option<&IdentitySet>,
         observer: &mut dyn Observer,
-    ) {
-        let Some(known) = known else { return };
+    ) -> Result<(), Error> {
+        let Some(known) = known else { return Ok(()) };
         let trained = |identity: Option<&Identity>| identity.is_some_and(|identity| known.contains(identity));
         let total = self.images.len();
         let new: Vec<usize> =
@@ -205,11 +205,12 @@ impl Examined {
             }));
         }
         if left_out && images > 0 {
-            self.images = self.images.select(&new);
+            self.images = self.images.select(&new)?;
             self.scores = self.scores.select(&new);
             self.evaluation = self.scores.evaluation(&self.checkpoint.classes);
         }
         self.trained_on = Some(TrainedOn { images, left_out }).filter(|trained| trained.images > 0);
+        Ok(())
     }
 }
 

@@ -127,6 +127,7 @@ pub(super) fn load(
     layout.skipped.append(&mut layout.missing);
     layout.skipped.extend(skipped);
     let [train, validation, test] = [train, validation, test].map(sorted);
+    let (train, validation, test) = (train?, validation?, test?);
     layout.notes.extend(source.shared_images(&[&train, &validation, &test]));
     Ok(Loaded {
         kind: Kind::ImageFolder,
@@ -217,9 +218,9 @@ fn first_size(source: &Source, [train, validation, test]: &Splits) -> Result<Opt
 }
 
 /// The images in the order of their names.
-fn sorted(images: Images) -> Images {
+fn sorted(images: Images) -> Result<Images, Error> {
     if images.names.is_sorted() {
-        return images;
+        return Ok(images);
     }
     let mut order: Vec<usize> = (0..images.len()).collect();
     order.sort_by(|&a, &b| images.names[a].cmp(&images.names[b]));

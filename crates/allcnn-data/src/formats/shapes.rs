@@ -5,6 +5,7 @@
 //! operations that IEEE 754 rounds exactly (no sines), so that the pictures are the same on every machine.
 use super::format::Loaded;
 use crate::dataset::{DataSet, Images, Kind, fingerprint};
+use crate::error::Error;
 use crate::random::Sequence;
 use crate::sizes::Sizes;
 use rayon::prelude::*;
@@ -41,10 +42,12 @@ pub fn draw(seed: u64, train_per_class: usize, test_per_class: usize) -> DataSet
 }
 
 /// The data set `shapes`.
-pub(crate) fn load() -> Loaded {
+pub(crate) fn load() -> Result<Loaded, Error> {
+    // Drawing takes memory without asking; this asks.
+    drop(Images::reserve((TRAIN_PER_CLASS + TEST_PER_CLASS) * CLASSES.len(), SIDE, SIDE)?);
     let DataSet { kind, classes, train, test, .. } = draw(0, TRAIN_PER_CLASS, TEST_PER_CLASS);
     let validation = Images::new(train.height, train.width);
-    Loaded::whole(kind, classes, [train, validation, test])
+    Ok(Loaded::whole(kind, classes, [train, validation, test]))
 }
 
 /// All pictures of one split, class by class.

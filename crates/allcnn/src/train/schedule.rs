@@ -62,8 +62,7 @@ impl Schedule {
             }
             Schedule::OneCycle { warm_up, decay, floor, gentle_steps } => {
                 let (step, total, gentle) = (step as f64, total as f64, f64::from(*gentle_steps));
-                let peak = (warm_up * total).max(gentle.min(total / 2.0));
-                let highest = if peak < gentle { peak / gentle } else { 1.0 };
+                let (peak, highest) = rise(*warm_up, gentle, total);
                 if step + 1.0 < peak {
                     return highest * (step + 1.0) / peak;
                 }
@@ -74,6 +73,17 @@ impl Schedule {
                 };
                 highest * (floor + (1.0 - floor) * left)
             }
+        }
+    }
+
+    /// The highest factor that a training of `total` steps comes to.
+    pub fn highest(&self, total: u64) -> f64 {
+        match self {
+            Schedule::OneCycle { warm_up, gentle_steps, .. } => {
+                let (total, gentle) = (total as f64, f64::from(*gentle_steps));
+                rise(*warm_up, gentle, total).1
+            }
+            Schedule::Constant | Schedule::Steps { .. } => 1.0,
         }
     }
 
@@ -99,6 +109,12 @@ impl Schedule {
             }
         }
     }
+}
+
+/// How many steps the factor rises, and how high.
+fn rise(warm_up: f64, gentle: f64, total: f64) -> (f64, f64) {
+    let steps = (warm_up * total).max(gentle.min(total / 2.0));
+    (steps, if steps < gentle { steps / gentle } else { 1.0 })
 }
 
 #[cfg(test)]
@@ -155,6 +171,7 @@ mod tests {
         let steepest = |total| rates(total).windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
         for (total, expected) in [(2000, 1.0), (500, 1.0), (200, 1.0), (100, 0.5), (20, 0.1)] {
             assert!((highest(total) - expected).abs() < 1e-9, "{} of {total} steps", highest(total));
+            assert!((gentle.highest(total) - expected).abs() < 1e-9);
             assert!(steepest(total) < 0.01 + 1e-9, "{} of {total} steps", steepest(total));
         }
         let plain = Schedule::OneCycle { warm_up: 0.1, decay: Decay::Linear, floor: 0.0, gentle_steps: 0 };

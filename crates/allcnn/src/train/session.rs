@@ -291,6 +291,14 @@ fn carry_out<D: Device>(
     observer: &mut dyn Observer,
 ) -> Result<Outcome, Error> {
     tell_algorithms(&trainer.algorithms(), observer);
+    let (recipe, steps) = (&manifest.recipe, manifest.total_steps);
+    let highest = recipe.schedule.highest(steps.max(1));
+    if highest < 1.0 && manifest.lengthened.is_empty() {
+        observer.observe(Event::Note(&format!(
+            "{steps} steps are few: the learning rate rises to {:.3} of {}, as gently as in a longer training",
+            highest * recipe.learning_rate, recipe.learning_rate
+        )));
+    }
     let outcome = trainer.run(run, limits, observer);
     let diverged = match &outcome {
         Err(Error::Diverged { step, .. }) => Some(*step),
