@@ -12,7 +12,8 @@ use support::{Outcome, allcnn, keys, picture, tensors, train_arguments, workspac
 /// A folder with a run and the pictures `a.png` and `b.png`.
 fn trained() -> tempfile::TempDir {
     let folder = workspace();
-    allcnn(folder.path(), &train_arguments("run", &["--limit", "640", "--epochs", "3"])).done();
+    allcnn(folder.path(), &train_arguments("run", &["--limit", "64", "--epochs", "1", "--init", "he"]))
+        .done();
     picture([200, 30, 10], 0).save(folder.path().join("a.png")).unwrap();
     picture([10, 60, 190], 7).save(folder.path().join("b.png")).unwrap();
     folder

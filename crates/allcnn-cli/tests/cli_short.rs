@@ -8,16 +8,39 @@ use std::fs;
 use serde_json::Value;
 use support::{allcnn, train_arguments, workspace};
 
+/// All-CNN-C with a quarter of its channels: as deep, and as slow to begin to learn.
+const NARROW: &str = r#"
+name = "narrow"
+input = [32, 32, 3]
+layers = [
+  { conv = 24, kernel = 3 },
+  { conv = 24, kernel = 3 },
+  { conv = 24, kernel = 3, stride = 2, dropout = 0.2 },
+  { conv = 48, kernel = 3 },
+  { conv = 48, kernel = 3 },
+  { conv = 48, kernel = 3, stride = 2, dropout = 0.2 },
+  { conv = 48, kernel = 3, padding = "valid" },
+  { conv = 48, kernel = 1 },
+  { conv = "classes", kernel = 1 },
+  { global_average = true },
+]
+"#;
+
 #[test]
-fn a_short_training_of_the_papers_network_learns_with_every_seed() {
+fn a_short_training_of_a_deep_network_learns_with_every_seed() {
     let folder = workspace();
+    fs::write(folder.path().join("narrow.toml"), NARROW).unwrap();
     for seed in ["0", "1", "2"] {
-        let short = ["train", "--limit", "1024", "--epochs", "6", "--batch", "32", "--holdout", "20"];
-        let more = ["--model", "strided-cnn-a", "--seed", seed, "--out", seed, "--json", "--quiet"];
-        let trained = allcnn(folder.path(), &[&short[..], &more].concat()).done().json();
+        let short = ["train", "--model", "narrow.toml", "--limit", "1024", "--epochs", "6"];
+        let trained = [&short[..], &["--seed", seed, "--out", seed, "--json"]].concat();
+        let trained = allcnn(folder.path(), &trained).done();
+        assert!(
+            trained.stderr.contains("96 steps are few: the learning rate rises to 0.024 of 0.05"),
+            "{trained:?}"
+        );
+        let trained = trained.json();
         assert_eq!(trained["health"], "learns", "{trained}");
-        let error = trained["test_error_pct"].as_f64().unwrap();
-        assert!(error < 80.0, "guessing is 90 %: {trained}");
+        assert!(trained["test_error_pct"].as_f64().unwrap() < 75.0, "guessing is 90 %: {trained}");
     }
 }
 
@@ -114,5 +137,5 @@ fn every_command_takes_the_same_flags_for_what_it_tells() {
     }
     let converted =
         allcnn(folder.path(), &["data", "convert", "shapes", "--to", "s.tar", "--json"]).done().json();
-    assert_eq!((&converted["train"], &converted["unreadable"]), (&Value::from(9000), &Value::from(0)));
+    assert_eq!((&converted["train"], &converted["unreadable"]), (&Value::from(5000), &Value::from(0)));
 }

@@ -23,6 +23,7 @@ fn training_leaves_a_run_that_eval_and_predict_use() {
         [
             "best_test_error_pct",
             "epochs",
+            "health",
             "images_per_s",
             "model",
             "run",

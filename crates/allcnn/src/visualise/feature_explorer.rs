@@ -90,6 +90,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         if let (None, Some(data)) = (split, data.filter(|_| are_loose(&opened))) {
             return self.open_loose(Path::new(data.place), observer);
         }
+        tell_left_out(&opened.data, observer);
         let split = match split {
             None if opened.data.train.is_empty() => Split::Test,
             None => Split::Train,
