@@ -83,7 +83,7 @@ impl TrainingProgress {
             format!("  {split} error {error:6.2} %{}", if best { " (best)" } else { "       " })
         });
         self.progress.note(&format!(
-            "epoch {}/{}  loss {:.4}  train error {:6.2} %{held_out}  {:.0} images/s  {}",
+            "epoch {}/{}  loss {:.4}  train error {:6.2} %{held_out}  {:.0}/s  {}",
             row.epoch,
             self.total_epochs,
             row.train_loss,

@@ -52,7 +52,7 @@ fn a_training_that_ends_dead_says_so_in_words_json_and_report() {
     let health =
         told.stdout.lines().find(|line| line.starts_with("health")).unwrap_or_else(|| panic!("{told:?}"));
     assert!(health.contains("stuck") || health.contains("dead"), "{health}");
-    assert!(health.contains("--lr 5") && health.contains("--epochs"), "{health}");
+    assert!(health.contains("--lr 0.05") && health.contains("--epochs"), "{health}");
     let report = fs::read_to_string(folder.path().join("words/report.html")).unwrap();
     assert!(report.contains("This training is "), "the report says so too");
     let json =

@@ -83,8 +83,8 @@ fn remedy(learning_rate: f64, steps: u64) -> String {
 
 /// A learning rate that most networks learn at, well below one that was too high.
 fn lowered(learning_rate: f64) -> f64 {
-    let tenth = learning_rate / 10.0;
-    (tenth * 1e6).round().max(1.0) / 1e6
+    let lower = (learning_rate / 10.0).min(Recipe::quick().learning_rate);
+    (lower * 1e6).round().max(1.0) / 1e6
 }
 
 /// Watches the losses of a training.
@@ -219,11 +219,14 @@ mod tests {
         assert_eq!(Health::Learns.advice(&recipe, 10), None);
         let few = Health::Stuck.advice(&recipe, 10).unwrap();
         assert!(
-            few.contains("10 steps are few") && few.contains("--epochs") && few.contains("--lr 5"),
+            few.contains("10 steps are few") && few.contains("--epochs") && few.contains("--lr 0.05"),
             "{few}"
         );
         let many = Health::Dead.advice(&recipe, 5000).unwrap();
-        assert!(many.starts_with("dead") && many.contains("--lr 5") && !many.contains("--epochs"), "{many}");
+        assert!(
+            many.starts_with("dead") && many.contains("--lr 0.05") && !many.contains("--epochs"),
+            "{many}"
+        );
     }
 
     #[test]
