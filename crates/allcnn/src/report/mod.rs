@@ -69,6 +69,8 @@ pub struct Report {
 
 /// Mistakes on a page.
 pub const MAX_MISTAKES: usize = 40;
+/// A loss from which on only its first digits are shown.
+const LONG_NUMBER: f64 = 1e4;
 /// Skipped files named on a page.
 const MAX_SKIPPED: usize = 100;
 
@@ -192,9 +194,17 @@ fn render(report: &Report) -> io::Result<String> {
     let advice = report
         .advice
         .iter()
-        .map(|advice| format!("<p class=\"advice\">This training is {}</p>\n", text(advice)));
+        .map(|advice| format!("<p class=\"advice\">This training is {}</p>\n", flags_kept(advice)));
     let body = advice.collect::<String>() + &figures(report) + &sections.concat();
     Ok(html::page(&title, &report.evaluated, &body, &report.program))
+}
+
+/// A text in which no flag of the command line is broken over lines.
+fn flags_kept(advice: &str) -> String {
+    let word = |word: &str| {
+        if word.starts_with("--") { format!("<code>{}</code>", text(word)) } else { text(word) }
+    };
+    advice.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// A figure with its name and the lines below it.
@@ -204,8 +214,11 @@ type Card = (&'static str, String, Vec<String>);
 fn figures(report: &Report) -> String {
     let mut cards = errors(report);
     if let Some(last) = report.history.last() {
-        let loss =
-            if last.train_loss.is_finite() { format!("{:.4}", last.train_loss) } else { "not finite".into() };
+        let loss = match last.train_loss {
+            loss if !loss.is_finite() => "not finite".into(),
+            loss if loss >= LONG_NUMBER => format!("{loss:.2e}"),
+            loss => format!("{loss:.4}"),
+        };
         let detail = format!("after {} epoch{}", last.epoch, if last.epoch == 1 { "" } else { "s" });
         cards.push(("Training loss", loss, vec![detail]));
     }

@@ -88,8 +88,8 @@ impl Recipe {
         });
         let rates: Vec<String> = input.into_iter().chain(layers).collect();
         match rates.as_slice() {
-            [] => format!("no dropout ({by})"),
-            rates => format!("dropout {} ({by})", rates.join("; ")),
+            [] => format!("none ({by})"),
+            rates => format!("{} ({by})", rates.join("; ")),
         }
     }
 }
@@ -143,14 +143,14 @@ mod tests {
         };
         assert_eq!(
             told(&Recipe::quick(), "model-a"),
-            "dropout 0.2 after pool1, pool2 (the recipe quick's for this network)"
+            "0.2 after pool1, pool2 (the recipe quick's for this network)"
         );
         assert_eq!(
             told(&Recipe::paper(), "maxout"),
-            "dropout 0.2 on the picture; 0.5 after pool1, pool2, pool3, maxout4 (the network's own)"
+            "0.2 on the picture; 0.5 after pool1, pool2, pool3, maxout4 (the network's own)"
         );
         let none = Recipe { dropout: "none".parse().ok(), ..Recipe::quick() };
-        assert_eq!(told(&none, "model-a"), "no dropout (as was asked for)");
+        assert_eq!(told(&none, "model-a"), "none (as was asked for)");
     }
 
     #[test]

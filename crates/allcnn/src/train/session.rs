@@ -190,7 +190,7 @@ pub fn start_in<D: Device>(
     let data = load(request, &sketch, &mut stopwatch, observer)?;
     let network =
         recipe.with_dropout(&request.model, &network(&request.model, data.classes.len(), request.input)?)?;
-    observer.observe(Event::Note(&recipe.dropout_words(&request.model, &network)));
+    observer.observe(Event::Note(&format!("dropout {}", recipe.dropout_words(&request.model, &network))));
     stopwatch.begin(Phase::Fitting);
     let preprocessor = fit(&recipe, &data, observer)?;
     stopwatch.end();

@@ -6,9 +6,10 @@ use std::sync::atomic::AtomicBool;
 use allcnn_device::Device;
 
 use super::explained::{Explained, examples, mistakes};
-use super::{Checkpoint, Error, Health, Observer, final_test};
+use super::{Checkpoint, Error, Health, Observer, Recipe, final_test};
 use crate::data::{DataSet, Ignored};
 use crate::evaluate::Scores;
+use crate::net::Network;
 use crate::parameters::Tensor;
 use crate::report::{self, Filters, Report};
 use crate::run::{DataRecord, Manifest, RunFolder};
@@ -121,7 +122,11 @@ fn settings(manifest: &Manifest) -> Vec<(String, String)> {
     if data.validation_images > 0 {
         settings.insert(3, ("validation images".into(), data.validation_images.to_string()));
     }
-    let recipe = toml::Table::try_from(&manifest.recipe).unwrap_or_default();
+    if let Ok(network) = Network::from_toml(&manifest.network) {
+        settings.push(("dropout".into(), manifest.recipe.dropout_words(&manifest.model, &network)));
+    }
+    let recipe = Recipe { dropout: None, table1_dropout: None, ..manifest.recipe.clone() };
+    let recipe = toml::Table::try_from(&recipe).unwrap_or_default();
     settings.extend(recipe.iter().map(|(name, value)| {
         let text = value.as_str().map_or_else(|| plain(value), str::to_string);
         let name = if name == "name" { "recipe".to_owned() } else { name.replace('_', " ") };
