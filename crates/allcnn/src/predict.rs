@@ -14,7 +14,7 @@ use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::preprocess::Geometry;
 use crate::run::RunFolder;
 use crate::shown::PathText;
-use crate::train::{Checkpoint, Error};
+use crate::train::{Checkpoint, Error, Event, Observer, tell_algorithms};
 
 /// A class and its probability.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -66,6 +66,12 @@ impl<'d, D: Device> Predictor<'d, D> {
         let mut plan = Plan::new(device, &checkpoint.network, batch, PlanPurpose::Inference)?;
         plan.fix_weights(&parameters)?;
         Ok(Self { plan, parameters, transform, framing, classes: checkpoint.classes })
+    }
+
+    /// Tells how pictures are made to fit, and which algorithms work.
+    pub fn tell(&self, observer: &mut dyn Observer) {
+        observer.observe(Event::Detail(&format!("pictures: {}", self.framing)));
+        tell_algorithms(&self.plan.algorithms(), observer);
     }
 
     /// The `top` most probable classes of each file. A file that cannot be read gets its reason, and the others their

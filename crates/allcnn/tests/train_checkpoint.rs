@@ -45,6 +45,7 @@ fn a_checkpoint_survives_its_file_to_the_bit() {
     checkpoint.values[0].values[0] = f32::MIN_POSITIVE;
     let path = folder.path().join("a.safetensors");
     checkpoint.write(&path).unwrap();
+    checkpoint.progress = checkpoint.progress.without_times();
     assert_eq!(Checkpoint::read(&path).unwrap(), checkpoint);
 }
 

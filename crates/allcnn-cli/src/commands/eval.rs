@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use allcnn::data::{Ignored, Skipped};
 use allcnn::evaluate::{ClassError, Evaluation};
@@ -53,8 +54,12 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     };
     let progress = Progress::of(arguments.common.telling);
     let mut loading = LoadingProgress::new(progress);
-    let mut task = None;
+    let begin = Instant::now();
+    let (mut task, mut read) = (None, Duration::ZERO);
     let mut done = |done: usize, total: usize| {
+        if task.is_none() {
+            read = begin.elapsed();
+        }
         let task = task.get_or_insert_with(|| progress.task("evaluating", total as u64, Unit::Things));
         task.set(done as u64, String::new);
     };
@@ -63,6 +68,8 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
         on_device!(device, |device| examine(&device, &run, &wanted, &never, &mut loading, &mut done))?
             .context("the evaluation was stopped")?;
     drop((task, loading));
+    let (read, all) = (read.as_secs_f64(), begin.elapsed().as_secs_f64());
+    progress.detail(&format!("reading and preparing {read:.2} s, evaluation {:.2} s", all - read));
     if arguments.common.telling.json {
         let manifest = run.manifest()?;
         let (checkpoint, epoch) = weights(&examined, &wanted, &manifest);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use allcnn::examine::Which;
 use allcnn::predict::{Prediction, Predictor};
@@ -13,9 +14,10 @@ use super::picture;
 use crate::args::PredictArgs;
 use crate::device::{self, on_device};
 use crate::failure::EXIT_FAILED;
-use crate::output::{self, Align, Table};
+use crate::output::{self, Align, Table, counted};
 use crate::progress::{Progress, Unit};
 use crate::streams;
+use crate::training_progress::LoadingProgress;
 
 /// Pictures at a time.
 const BATCH: usize = 32;
@@ -44,12 +46,17 @@ fn predict<D: Device>(
     mut predictor: Predictor<'_, D>,
     files: &[PathBuf],
 ) -> anyhow::Result<Vec<Prediction>> {
-    let mut task = Progress::of(arguments.common.telling).task("looking", files.len() as u64, Unit::Things);
+    let progress = Progress::of(arguments.common.telling);
+    predictor.tell(&mut LoadingProgress::new(progress));
+    let since = Instant::now();
+    let mut task = progress.task("looking", files.len() as u64, Unit::Things);
     let mut predictions = Vec::with_capacity(files.len());
     for files in files.chunks(BATCH) {
         predictions.extend(predictor.predict(files, arguments.top)?);
         task.set(predictions.len() as u64, String::new);
     }
+    let seconds = since.elapsed().as_secs_f64();
+    progress.detail(&format!("read and looked at {} in {seconds:.2} s", counted(files.len(), "picture")));
     Ok(predictions)
 }
 

@@ -72,7 +72,7 @@ impl Progress {
 
     /// The same without what differs between two equal trainings, as a checkpoint keeps it. Of the epochs that are done the
     /// times are in `metrics.csv`; those of the epoch under way stay.
-    pub(super) fn without_times(&self) -> Self {
+    pub fn without_times(&self) -> Self {
         let untimed = |row: &EpochRow| EpochRow { images_per_s: 0.0, seconds: 0.0, ..row.clone() };
         let seconds = if self.images == 0 { 0.0 } else { self.seconds };
         Self { seconds, history: self.history.iter().map(untimed).collect(), ..self.clone() }

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use allcnn::data::Images;
-use allcnn::net::Network;
+use allcnn::net::{Init, Network};
 use allcnn::preprocess::{Geometry, Method, Preprocessor};
 use allcnn::run::RunFolder;
 use allcnn::samples::Samples;
@@ -58,6 +58,7 @@ pub fn recipe() -> Recipe {
         learning_rate: 0.1,
         schedule: Schedule::Constant,
         seed: 11,
+        init: Init::He,
         table1_dropout: None,
         dropout: None,
         ..Recipe::quick()
