@@ -208,7 +208,7 @@ fn an_imported_run_claims_no_training() {
 }
 
 #[test]
-fn a_checkpoint_of_this_program_keeps_its_names_of_classes() {
+fn a_checkpoint_of_this_program_keeps_its_classes_and_its_preprocessing() {
     let folder = folder();
     fs::write(folder.path().join("tiny.toml"), support::TINY_NETWORK).unwrap();
     let trained = support::train_arguments("trained", &["--limit", "64", "--epochs", "1", "--quiet"]);
@@ -216,16 +216,19 @@ fn a_checkpoint_of_this_program_keeps_its_names_of_classes() {
     let picture = support::picture([200, 30, 10], 0);
     picture.save(folder.path().join("32.png")).unwrap();
     let best = "trained/best.safetensors";
-    let flags = ["--preprocess", "trained/preprocess.safetensors"];
-    let told = import(folder.path(), best, "tiny.toml", &flags).done();
-    assert!(told.stderr.contains("names of the classes from the file"), "{told:?}");
+    let told = import(folder.path(), best, "tiny.toml", &[]).done();
+    for part in
+        ["names of the classes from the file", "took trained/preprocess.safetensors beside the weights"]
+    {
+        assert!(told.stderr.contains(part), "expected '{part}': {told:?}");
+    }
     let answer =
         |run: &str| allcnn(folder.path(), &["predict", run, "32.png", "--top", "10", "--json"]).done();
     assert_eq!(answer("run").json(), answer("trained").json(), "the same names with the same probabilities");
     fs::remove_dir_all(folder.path().join("run")).unwrap();
     let names: String = (0..10).map(|class| format!("kind {class}\n")).collect();
     fs::write(folder.path().join("names.txt"), names).unwrap();
-    import(folder.path(), best, "tiny.toml", &[&flags[..], &["--classes-file", "names.txt"]].concat()).done();
+    import(folder.path(), best, "tiny.toml", &["--classes-file", "names.txt"]).done();
     assert!(answer("run").stdout.contains("\"kind 3\""));
 }
 

@@ -513,10 +513,12 @@ impl RunFolder {
     fn no_weights(&self) -> CheckpointError {
         let why = match self.manifest() {
             Ok(Manifest { diverged: Some(step), .. }) => format!(
-                "its training diverged in step {step}, before there were any\n                 train again with a lower --lr (a third of it), or a longer warm-up"
+                "its training diverged in step {step}, before there were any\n\
+                 train again with a lower --lr (a third of it), or a longer warm-up"
             ),
             _ => format!(
-                "its training was stopped before there were any, or they were removed\n                 go on with: allcnn train --resume {}",
+                "its training was stopped before there were any, or they were removed\n\
+                 go on with: allcnn train --resume {}",
                 self.path.shown()
             ),
         };

@@ -82,7 +82,8 @@ fn lengthen(run: &RunFolder, arguments: &TrainArgs) -> anyhow::Result<()> {
         return match arguments.lr {
             None => Ok(()),
             Some(_) => Err(WrongUsage(
-                "a resumed training keeps its --lr, unless --epochs makes it longer\n                 leave --lr out, or give --epochs too"
+                "a resumed training keeps its --lr, unless --epochs makes it longer\n\
+                 leave --lr out, or give --epochs too"
                     .into(),
             )
             .into()),

@@ -63,8 +63,9 @@ impl Import {
         let network = network(&self.model, fitted.classes, self.input)?;
         fitted.expect(&network)?;
         let mut notes = std::mem::take(&mut fitted.notes);
+        let own = fitted.class_names.is_some(); // only this program writes them
         let classes = self.classes(fitted.classes, fitted.class_names, &mut notes)?;
-        let scaling = self.scaling(form, &mut notes);
+        let scaling = self.scaling(form, own, &mut notes);
         let framing = self.framing(&scaling, &network, &mut notes)?;
         let preprocessor = scaling.preprocessor(geometry(&network))?;
         run.write_preprocessing(&preprocessor)?;
@@ -96,8 +97,14 @@ impl Import {
     }
 
     /// What the network takes for a pixel.
-    fn scaling(&self, form: Form, notes: &mut Vec<Note>) -> Scaling {
+    fn scaling(&self, form: Form, own: bool, notes: &mut Vec<Note>) -> Scaling {
         self.scaling.clone().unwrap_or_else(|| {
+            let beside = self.weights.with_file_name("preprocess.safetensors");
+            if own && beside.is_file() {
+                let text = format!("took {} beside the weights as the network's input", beside.shown());
+                notes.push(Note::new(NoteKind::Preprocess, text));
+                return Scaling::File(beside);
+            }
             let usual = Scaling::usual(form);
             let text = format!("took {usual} as the network's input, which is usual for such a file; --preprocess says otherwise");
             notes.push(Note::new(NoteKind::Preprocess, text));
