@@ -298,7 +298,7 @@ fn equal_trainings_leave_equal_files_also_when_one_was_stopped() {
         assert!(bytes("whole") == bytes("cut"), "{file} differs");
     }
     let progress = RunFolder::open(&place.path("whole")).unwrap().read_last().unwrap().unwrap().progress;
-    assert!(progress.seconds > 0.0 && progress.history.iter().all(|row| row.images_per_s > 0.0));
+    assert!(progress.history.iter().all(|row| row.images_per_s > 0.0));
     assert_eq!(progress.seconds, progress.history[7].seconds, "the times are those of metrics.csv");
 }
 

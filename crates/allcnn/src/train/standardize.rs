@@ -18,7 +18,11 @@ use crate::samples::Samples;
 /// A channel that differs less between places and images than this share of the layer's deviation stays as it is.
 const SAME: f64 = 1e-3;
 
-/// Brings every channel of every convolution to mean 0 and deviation 1 over the images at `places`.
+/// Values of all layers together that are held at most: of large networks fewer images are looked at, which still have many
+/// places each.
+const MOST_VALUES: usize = 1 << 26;
+
+/// Brings every channel of every convolution to mean 0 and deviation 1 over the images at `places`, or the first of them.
 ///
 /// # Errors
 /// An image that cannot be read; too little memory.
@@ -29,7 +33,9 @@ pub(super) fn standardize<D: Device>(
     samples: &Samples<'_>,
     places: &[u32],
 ) -> Result<(), Error> {
-    let rows = places.len();
+    let values: usize = network.operations(1).iter().map(|operation| operation.output().len()).sum();
+    let rows = places.len().min(MOST_VALUES.div_ceil(values.max(1)));
+    let places = &places[..rows];
     let mut images = vec![0.0; rows * samples.geometry().len()];
     samples.fill(places, Look::PLAIN, &mut images)?;
     let targets = vec![0.0; rows * network.classes()];
