@@ -171,7 +171,10 @@ impl Plan {
         let augment = entry.augment.parse().map_err(|error: crate::augment::UnknownAugment| {
             Error::Choice(format!("{} cannot be trained: {error}\nleave it out with --models", entry.name))
         })?;
-        let recipe = Recipe { learning_rate, augment, ..self.recipe.clone() }.checked()?;
+        // A plan of version 0.1.0 states rates for all networks but the large one.
+        let is_old = self.recipe.table1_dropout.is_none();
+        let dropout = self.recipe.dropout.filter(|_| !(is_old && entry.model == "large-all-cnn"));
+        let recipe = Recipe { learning_rate, augment, dropout, ..self.recipe.clone() }.checked()?;
         let holdout = self.holdout.as_deref().map(str::parse).transpose().map_err(train::Error::Data)?;
         Ok(Request {
             model: entry.model.clone(),
@@ -193,6 +196,12 @@ impl Plan {
             let mut settings = toml::Table::try_from(plan).unwrap_or_default();
             if let Some(toml::Value::Table(recipe)) = settings.remove("recipe") {
                 settings.extend(recipe);
+            }
+            // Version 0.1.0 had one kind of rates.
+            if !settings.contains_key("table1_dropout")
+                && let Some(rates) = settings.remove("dropout")
+            {
+                settings.insert("table1_dropout".into(), rates);
             }
             settings.remove("name"); // the recipe's, which is for people
             settings
@@ -242,6 +251,16 @@ mod tests {
         let experiments = plan.experiments().unwrap();
         assert_eq!(experiments[1].request(0).data, "cifar100");
         assert_eq!(experiments[0].request(0).data, "cifar10");
+    }
+
+    #[test]
+    fn a_plan_of_version_0_1_0_is_the_same_plan_with_the_same_trainings() {
+        let new = Plan::paper(PaperTable::Table4);
+        let mut old = new.clone();
+        old.recipe.dropout = old.recipe.table1_dropout.take();
+        assert!(old.changes(&new).is_empty(), "{:?}", old.changes(&new));
+        let rates = |row: usize| old.experiments().unwrap()[row].request(0).recipe.dropout;
+        assert_eq!((rates(0), rates(3)), (old.recipe.dropout, None), "the large network has its own");
     }
 
     #[test]
