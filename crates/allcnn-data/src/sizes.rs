@@ -1,11 +1,11 @@
 //! The sizes that images have in their files, before they are brought to one size.
-use crate::dataset::Images;
 use crate::decode::own_size;
 use crate::open_file;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 /// Of images on disk, the sizes of at most so many are looked at.
 const MOST_LOOKED_AT: usize = 1000;
@@ -29,9 +29,8 @@ impl Sizes {
         (images > 0).then_some(Self { images, min: size, median: size, max: size })
     }
 
-    /// Of images on disk: of all of them, or of some evenly spread where they are many.
-    pub(crate) fn on_disk(splits: [&Images; 3]) -> Option<Self> {
-        let files: Vec<_> = splits.iter().flat_map(|split| &split.files).collect();
+    /// Of images in files: of all of them, or of some evenly spread where they are many.
+    pub(crate) fn of_files(files: &[&PathBuf]) -> Option<Self> {
         let step = files.len().div_ceil(MOST_LOOKED_AT).max(1);
         let size = |place: usize| own_size(&open_file::read(files[place], open_file::PICTURE).ok()?);
         let places = (0..files.len()).into_par_iter().step_by(step);

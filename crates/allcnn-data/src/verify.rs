@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 /// At most so many pairs of equal images are listed.
 const LISTED: usize = 100;
@@ -102,9 +103,14 @@ impl Summary {
             ignored: set.ignored.clone(),
             notes: set.notes.clone(),
             fingerprint: set.fingerprint.clone(),
-            sizes: set.sizes.or_else(|| Sizes::on_disk([&set.train, &set.validation, &set.test])),
+            sizes: set.sizes.or_else(|| Sizes::of_files(&files(set))),
         }
     }
+}
+
+/// The files of images on disk.
+fn files(set: &DataSet) -> Vec<&PathBuf> {
+    [&set.train, &set.validation, &set.test].into_iter().flat_map(|split| &split.files).collect()
 }
 
 /// Looks for equal images. Open the data with `max_bad_percent: 100.0` to have all unreadable files listed; images on
