@@ -225,6 +225,10 @@ fn a_checkpoint_of_this_program_keeps_its_classes_and_its_preprocessing() {
     let answer =
         |run: &str| allcnn(folder.path(), &["predict", run, "32.png", "--top", "10", "--json"]).done();
     assert_eq!(answer("run").json(), answer("trained").json(), "the same names with the same probabilities");
+    let settings = || fs::read_to_string(folder.path().join("run/run.toml")).unwrap();
+    let before = settings();
+    allcnn(folder.path(), &["train", "--resume", "run", "--epochs", "9"]).fails(1, &["imported from"]);
+    assert_eq!(settings(), before, "weights that were not trained here are not made longer");
     fs::remove_dir_all(folder.path().join("run")).unwrap();
     let names: String = (0..10).map(|class| format!("kind {class}\n")).collect();
     fs::write(folder.path().join("names.txt"), names).unwrap();

@@ -538,16 +538,6 @@ impl RunFolder {
         checkpoint
     }
 
-    /// The settings and the best checkpoint, which has to be of the run's network.
-    ///
-    /// # Errors
-    /// As [`RunFolder::manifest`] and [`RunFolder::read_best`]; [`RunError::OtherNetwork`].
-    pub fn trained(&self) -> Result<(Manifest, Checkpoint), crate::train::Error> {
-        let (manifest, checkpoint) = (self.manifest()?, self.read_best()?);
-        self.expect_own(&manifest, &checkpoint)?;
-        Ok((manifest, checkpoint))
-    }
-
     /// Refuses the weights of another network than that of the run.
     pub(crate) fn expect_own(
         &self,

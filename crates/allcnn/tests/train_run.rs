@@ -71,6 +71,15 @@ fn resumed(folder: &Path, change: impl FnOnce(&mut Request)) -> Result<Finished,
     resume(&Reference, folder, &request, &AtomicBool::new(false), &mut ())
 }
 
+/// An observer that asks for an end once that step is done.
+fn stopping_after(last: u64, stop: &AtomicBool) -> impl FnMut(Event<'_>) {
+    move |event| {
+        if matches!(event, Event::Step { step, .. } if step == last) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 #[test]
 fn a_run_leaves_what_the_others_begin_from() {
     let place = Place::new();
@@ -162,11 +171,7 @@ fn an_interrupted_run_is_resumed_with_its_own_settings_only() {
     let place = Place::new();
     place.start(&place.request(), "whole", &mut ()).unwrap();
     let stop = AtomicBool::new(false);
-    let mut interrupt = |event: Event<'_>| {
-        if matches!(event, Event::Step { step: 20, .. }) {
-            stop.store(true, Ordering::Relaxed);
-        }
-    };
+    let mut interrupt = stopping_after(20, &stop);
     let out = place.path("cut");
     let cut = start(&Reference, &place.request(), &out, &stop, &mut interrupt).unwrap();
     assert_eq!((cut.outcome.end, cut.report), (End::Interrupted, None));
@@ -284,11 +289,7 @@ fn equal_trainings_leave_equal_files_also_when_one_was_stopped() {
     let place = Place::new();
     place.start(&place.request(), "whole", &mut ()).unwrap();
     let stop = AtomicBool::new(false);
-    let mut interrupt = |event: Event<'_>| {
-        if matches!(event, Event::Step { step: 20, .. }) {
-            stop.store(true, Ordering::Relaxed);
-        }
-    };
+    let mut interrupt = stopping_after(20, &stop);
     start(&Reference, &place.request(), &place.path("cut"), &stop, &mut interrupt).unwrap();
     assert_eq!(resumed(&place.path("cut"), |_| ()).unwrap().outcome.end, End::Finished);
     for file in
@@ -306,11 +307,7 @@ fn equal_trainings_leave_equal_files_also_when_one_was_stopped() {
 fn a_run_is_made_longer_whether_it_is_finished_or_not() {
     let place = Place::new();
     let stop = AtomicBool::new(false);
-    let mut interrupt = |event: Event<'_>| {
-        if matches!(event, Event::Step { step: 20, .. }) {
-            stop.store(true, Ordering::Relaxed);
-        }
-    };
+    let mut interrupt = stopping_after(20, &stop);
     place.start(&place.request(), "whole", &mut ()).unwrap();
     start(&Reference, &place.request(), &place.path("cut"), &stop, &mut interrupt).unwrap();
     for (out, from_step) in [("whole", 48), ("cut", 20)] {
@@ -318,8 +315,9 @@ fn a_run_is_made_longer_whether_it_is_finished_or_not() {
         let run = RunFolder::go_on(&path).unwrap();
         let error = lengthen(&run, 8, None).unwrap_err().to_string();
         assert!(error.contains("has 8 epochs") && error.contains("begin a new run"), "{error}");
-        let longer = lengthen(&run, 10, Some(0.01)).unwrap();
-        assert_eq!((longer.from_step, longer.is_anew()), (from_step, out == "whole"));
+        let first = lengthen(&run, 9, None).unwrap();
+        assert_eq!((first.from_step, first.is_anew()), (from_step, out == "whole"));
+        let longer = lengthen(&run, 10, Some(0.01)).unwrap(); // before a step of the first was done
         drop(run);
         // Stopped in the added steps it ends as one that was not.
         fs::create_dir(place.path("copy")).unwrap();
@@ -328,11 +326,7 @@ fn a_run_is_made_longer_whether_it_is_finished_or_not() {
         }
         let request = Request::of(&RunFolder::open(&path).unwrap().manifest().unwrap()).unwrap();
         stop.store(false, Ordering::Relaxed);
-        let mut interrupt = |event: Event<'_>| {
-            if matches!(event, Event::Step { step: 50, .. }) {
-                stop.store(true, Ordering::Relaxed);
-            }
-        };
+        let mut interrupt = stopping_after(50, &stop);
         let halted = resume(&Reference, &place.path("copy"), &request, &stop, &mut interrupt).unwrap();
         assert_eq!((halted.outcome.end, halted.outcome.progress.total_steps), (End::Interrupted, 60));
         let done = resumed(&path, |_| ()).unwrap();
@@ -343,7 +337,7 @@ fn a_run_is_made_longer_whether_it_is_finished_or_not() {
         let rows = &done.outcome.progress.history;
         assert_eq!((rows.len(), rows[9].learning_rate), (10, 0.01));
         assert_eq!((done.manifest.recipe.epochs, done.manifest.total_steps), (10, 60));
-        assert_eq!(RunFolder::open(&path).unwrap().manifest().unwrap().lengthened, [longer]);
+        assert_eq!(RunFolder::open(&path).unwrap().manifest().unwrap().lengthened, [first, longer]);
         assert_eq!(resumed(&path, |_| ()).unwrap().outcome.progress.step, 60, "there is nothing left to do");
     }
 }

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Recipe};
+use super::{Error, Recipe, Request};
 use crate::run::RunFolder;
 
 /// That a run was made longer, and from where.
@@ -79,9 +79,10 @@ impl<'a> Pace<'a> {
 /// [`Error::Mismatch`] where it has that many epochs; a run that cannot be read or written.
 pub fn lengthen(run: &RunFolder, epochs: u32, learning_rate: Option<f64>) -> Result<Lengthening, Error> {
     let mut manifest = run.manifest()?;
+    Request::of(&manifest)?; // weights that were not trained here cannot be trained for longer
     let steps_before = manifest.total_steps;
     let total_steps = u64::from(epochs) * manifest.epoch_steps;
-    if manifest.imported.is_none() && total_steps <= steps_before {
+    if total_steps <= steps_before {
         return Err(Error::Mismatch(format!(
             "the run has {} epochs ({steps_before} steps): --epochs {epochs} does not make it longer\n\
              give more than that, or begin a new run",

@@ -269,9 +269,7 @@ pub fn resume_in<D: Device>(
         trainer.resume(&checkpoint)?;
         run.write_metrics(&checkpoint.progress.history)?;
     }
-    if let Some(longer) = manifest.lengthened.last() {
-        trainer.lengthen(longer, manifest.total_steps);
-    }
+    trainer.lengthen(&manifest.lengthened, manifest.total_steps);
     let mut limits = Limits::until(stop);
     limits.deadline = request.time_limit.and_then(|limit| began.checked_add(limit));
     let outcome = carry_out(trainer, &run, &mut manifest, &limits, observer)?;

@@ -143,11 +143,12 @@ impl<'a, D: Device> Trainer<'a, D> {
     }
 
     /// Goes on, once resumed, as the longer training of `total_steps` steps that it was made.
-    pub(super) fn lengthen(&mut self, by: &Lengthening, total_steps: u64) {
-        self.pace.lengthen(by);
+    pub(super) fn lengthen(&mut self, times: &[Lengthening], total_steps: u64) {
+        let Some(last) = times.last() else { return };
+        self.pace.lengthen(last);
         let progress = &mut self.progress;
         // Another number says that this was done before, and perhaps that the training was cut since.
-        if progress.total_steps == by.steps_before {
+        if times.iter().any(|longer| longer.steps_before == progress.total_steps) {
             (progress.total_steps, progress.tested) = (total_steps, None);
         }
     }
