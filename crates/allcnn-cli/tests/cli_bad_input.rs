@@ -8,7 +8,8 @@ use std::io::Write;
 use std::path::Path;
 
 use support::{
-    Outcome, SmallDisk, allcnn, finish, image_folder, picture, tensors, train_arguments, workspace,
+    Outcome, SmallDisk, allcnn, by_shell, emulated, finish, image_folder, picture, tensors, train_arguments,
+    workspace,
 };
 
 /// Trains on `data` in `folder`.
@@ -26,12 +27,14 @@ fn a_missing_folder() {
 #[test]
 #[cfg(target_os = "linux")]
 fn too_little_memory_for_the_images_is_an_error_and_no_abort() {
+    if emulated("too_little_memory_for_the_images_is_an_error_and_no_abort") {
+        return;
+    }
     let folder = workspace();
     // A thousand test images of 12 MB each.
-    let limited = "ulimit -v 4000000; exec \"$0\" train --model tiny.toml --input 2048x2048 --limit 10 --threads 2 --out run";
-    let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", limited, env!("CARGO_BIN_EXE_allcnn")]).current_dir(folder.path());
-    finish(&mut shell).fails(1, &["1000 images of 2048x2048 need 11.7 GiB of memory", "--limit"]);
+    let large = ["train", "--model", "tiny.toml", "--input", "2048x2048", "--limit", "10", "--threads", "2"];
+    finish(&mut by_shell("ulimit -v 4000000; exec \"$@\"", folder.path(), &large))
+        .fails(1, &["1000 images of 2048x2048 need 11.7 GiB of memory", "--limit"]);
 }
 
 #[test]

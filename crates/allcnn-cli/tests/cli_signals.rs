@@ -5,14 +5,14 @@ mod support;
 
 use std::io::{self, PipeWriter, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::Signal;
 use support::{
-    allcnn, assert_same_weights, command, image_folder, outcome, signal, start, train_arguments,
+    allcnn, assert_same_weights, by_shell, command, image_folder, outcome, signal, start, train_arguments,
     wait_for_checkpoint, workspace,
 };
 
@@ -123,9 +123,7 @@ fn a_second_signal_ends_at_once_what_does_not_come_to_its_end() {
 
 /// The program as `nohup` starts it: with SIGHUP ignored.
 fn without_hangup(folder: &Path, arguments: &[&str]) -> Child {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_allcnn")]).args(arguments);
-    shell.current_dir(folder).env("XDG_CACHE_HOME", folder.join("cache")).stdin(Stdio::null());
+    let mut shell = by_shell("trap '' HUP; exec \"$@\"", folder, arguments);
     shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use support::{
-    Outcome, allcnn, assert_same_weights, command, finish, image_folder, train_arguments, workspace,
+    Outcome, allcnn, assert_same_weights, by_shell, command, finish, image_folder, train_arguments, workspace,
 };
 
 const TRAINING: &[&str] = &["--data", "pictures", "--epochs", "2"];
@@ -187,11 +187,8 @@ fn a_training_runs_to_its_end_without_any_stream() {
         told.fails(1, &["the training is saved in unwritten", "standard output"]);
         trains_whole(folder, "full", 1, |command| command.stdout(other.try_clone().unwrap()).stderr(other));
     }
-    let program = env!("CARGO_BIN_EXE_allcnn");
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "exec \"$0\" \"$@\" >&- 2>&- <&-", program]).args(train_arguments("closed", TRAINING));
-    shell.current_dir(folder).env("XDG_CACHE_HOME", folder.join("cache"));
-    assert_eq!(finish(&mut shell).code, Some(0));
+    let closed = train_arguments("closed", TRAINING);
+    assert_eq!(finish(&mut by_shell("exec \"$@\" >&- 2>&- <&-", folder, &closed)).code, Some(0));
     assert_whole(folder, "closed");
 }
 

@@ -76,6 +76,30 @@ fn program() -> Command {
     command
 }
 
+/// The program with its arguments in `folder`, begun by `script` of the shell, in which `"$@"` stands for it.
+pub fn by_shell(script: &str, folder: &Path, arguments: &[&str]) -> Command {
+    let program = command(folder, arguments);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, "sh"]).arg(program.get_program()).args(program.get_args());
+    shell.current_dir(folder).stdin(Stdio::null());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+}
+
+/// Whether the program is run by an emulator, which needs memory of its own.
+pub fn emulated(test: &str) -> bool {
+    let emulated = program().get_program() != env!("CARGO_BIN_EXE_allcnn");
+    if emulated {
+        eprintln!("{test}: SKIPPED: the program is emulated");
+    }
+    emulated
+}
+
 /// The program with its arguments, in `folder`, with a cache of its own.
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = program();
