@@ -14,10 +14,11 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use allcnn::augment::Augment;
 use allcnn::data::{Holdout, Labels};
-use allcnn::examine::{Split, Which};
+use allcnn::run::WhichCheckpoint;
+use allcnn::split::Split;
 use allcnn::net::Init;
 use allcnn::preprocess::Method;
-use allcnn::train::DropoutRates;
+use allcnn::recipe::DropoutRates;
 use allcnn_device::Precision;
 
 pub use data::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs, DataSuspectsArgs, DataVerifyArgs};
@@ -407,11 +408,11 @@ pub enum CheckpointChoice {
     Last,
 }
 
-impl From<CheckpointChoice> for Which {
+impl From<CheckpointChoice> for WhichCheckpoint {
     fn from(choice: CheckpointChoice) -> Self {
         match choice {
-            CheckpointChoice::Best => Which::Best,
-            CheckpointChoice::Last => Which::Last,
+            CheckpointChoice::Best => WhichCheckpoint::Best,
+            CheckpointChoice::Last => WhichCheckpoint::Last,
         }
     }
 }

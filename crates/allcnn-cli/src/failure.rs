@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-use allcnn::shown::PathText;
-use allcnn::{import, net, sweep, train, visualise};
+use allcnn::evaluate::EvaluateError;
+use allcnn::text::shown::PathText;
+use allcnn::train::TrainError;
+use allcnn::{import, net, sweep, visualise};
 use clap::error::ErrorKind;
 
 use crate::output;
@@ -54,16 +56,14 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 fn is_usage(error: &anyhow::Error) -> bool {
     let import = error.downcast_ref::<import::Error>();
     let sweep = error.downcast_ref::<sweep::Error>();
-    let training = match (import, sweep) {
-        (Some(import::Error::Model(training)), _) | (_, Some(sweep::Error::Plan(training))) => Some(training),
-        _ => error.downcast_ref::<train::Error>(),
-    };
-    let network = match training {
-        Some(train::Error::Network(network)) => Some(network),
+    let network = match (import, sweep, error.downcast_ref::<TrainError>()) {
+        (Some(import::Error::Network(network)), ..) => Some(network),
+        (_, Some(sweep::Error::Network(network)), _) => Some(network),
+        (.., Some(TrainError::Network(network))) => Some(network),
         _ => error.downcast_ref::<net::Error>(),
     };
     matches!(network, Some(net::Error::UnknownModel { .. }))
-        || matches!(training, Some(train::Error::NoSplit(_)))
+        || matches!(error.downcast_ref::<EvaluateError>(), Some(EvaluateError::NoSplit(_)))
         || matches!(sweep, Some(sweep::Error::Choice(_)))
         || matches!(import, Some(import::Error::Frame(_)))
         || error.is::<UnknownRecipe>()

@@ -1,6 +1,6 @@
 //! Results on standard output: tables for people, exactly one JSON document for programs.
 
-use allcnn::shown::escaped;
+use allcnn::text::shown::escaped;
 use anyhow::Context;
 use serde::Serialize;
 

@@ -7,7 +7,7 @@
 
 use std::io::{self, ErrorKind, Write};
 
-use allcnn::shown::{escaped_except, is_hidden};
+use allcnn::text::shown::{escaped_except, is_hidden};
 
 /// Tells people something: progress, a warning, an error. Its further lines are indented, so that no name which holds a
 /// line end can pass for another message.

@@ -5,8 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use allcnn::data::{self, Stage};
 use allcnn::preprocess::Method;
-use allcnn::shown::escaped;
-use allcnn::train::{EpochRow, Event, Observer, Phase, Times};
+use allcnn::text::shown::escaped;
+use allcnn::observer::{Event, Observer, Phase, Times};
+use allcnn::run::EpochRow;
 
 use crate::interrupt;
 use crate::output::{Align, Table, thousands};

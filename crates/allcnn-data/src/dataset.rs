@@ -64,6 +64,14 @@ impl Images {
         self.middle(index).map_err(unreadable)
     }
 
+    /// Image `index` as a picture, as [`Images::read`] has it.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn picture(&self, index: usize) -> Result<Picture, Error> {
+        Ok(Picture { height: self.height, width: self.width, pixels: self.read(index)?.into_owned() })
+    }
+
     /// The same; the error says in a few words what is wrong with the file.
     pub(crate) fn middle(&self, index: usize) -> Result<Cow<'_, [u8]>, String> {
         match self.files.get(index) {

@@ -9,7 +9,7 @@ use std::error::Error;
 use allcnn::augment::{Augment, Look};
 use allcnn::data::{self, Framing, Options};
 use allcnn::preprocess::{Geometry, Preprocessor};
-use allcnn::samples::Samples;
+use allcnn::input::Samples;
 
 const SIDE: usize = 224;
 const BATCH: usize = 50;

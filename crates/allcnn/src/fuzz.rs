@@ -3,15 +3,16 @@
 
 use std::path::Path;
 
-use crate::claim::Holder;
+use crate::files::claim::Holder;
 use crate::data::fuzz::Target;
 use crate::import::{Weights, fuzz};
 use crate::net::{Network, Variant};
 use crate::preprocess::Preprocessor;
 use crate::run::Manifest;
 use crate::sweep::{Plan, Record};
-use crate::toml_text;
-use crate::train::{Checkpoint, Recipe, Request};
+use crate::text::toml_text;
+use crate::recipe::Recipe;
+use crate::run::{Checkpoint, TrainRequest};
 
 /// All of them.
 pub const TARGETS: [Target; 13] = [
@@ -82,7 +83,7 @@ pub fn run(text: &[u8]) -> bool {
     let Some(manifest) = str::from_utf8(text).ok().and_then(read) else { return false };
     let written = toml::to_string(&manifest).ok();
     assert_eq!(written.and_then(|text| read(&text)).as_ref(), Some(&manifest), "written and read again");
-    if let Ok(request) = Request::of(&manifest) {
+    if let Ok(request) = TrainRequest::of(&manifest) {
         manifest.changes(&request);
     }
     true

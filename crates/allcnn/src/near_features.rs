@@ -3,18 +3,35 @@
 use allcnn_device::Device;
 use rayon::prelude::*;
 
-use crate::data::decode::{Picture, resize};
+use crate::data::decode::resize;
 use crate::data::near::{Compared, Near, Place, groups};
 use crate::data::{DataSet, Progress, Stage};
-use crate::examine::Which;
-use crate::input::InputTransform;
 use crate::net::Network;
 use crate::plan::{Mode, Plan, PlanPurpose};
-use crate::predict::trained;
 use crate::preprocess::Geometry;
-use crate::run::RunFolder;
-use crate::train::Error;
+use crate::run::{WhichCheckpoint, RunError, RunFolder};
+use crate::score::ScoreError;
 use crate::visualise::FilterChoice;
+
+/// Images that a network cannot compare.
+#[derive(Debug, thiserror::Error)]
+pub enum NearError {
+    /// A network of one layer with weights.
+    #[error(
+        "the network {0} has no hidden layer whose features could be compared\n\
+         leave out --run to compare the pictures, or give another run"
+    )]
+    NoHiddenLayer(String),
+    /// The run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Its layers.
+    #[error(transparent)]
+    Filters(#[from] crate::visualise::Error),
+    /// What is shown to it.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+}
 
 /// From this cosine on, two images are nearly the same to a network. Images of one class are much alike to it: of 6,000
 /// different ones of `shapes`, 1,587 are in groups from 0.97 on, 233 from 0.99 on.
@@ -35,11 +52,11 @@ const DEVIATIONS: f64 = 3.0;
 /// A damaged run; a network without hidden layers; failures of the device.
 pub fn find<D: Device>(
     device: &D,
-    (run, checkpoint): (&RunFolder, Which),
+    (run, checkpoint): (&RunFolder, WhichCheckpoint),
     set: &DataSet,
     least: f32,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Near, Error> {
+) -> Result<Near, NearError> {
     let all = Place::all(set);
     let (places, mut features) = features(device, (run, checkpoint), set, &all, progress)?;
     normalize(&mut features);
@@ -63,31 +80,28 @@ fn most_bits(cosine: f32) -> u32 {
 }
 
 /// The network up to its last hidden layer, averaged over the image.
-fn hidden(network: &Network) -> Result<Network, Error> {
+fn hidden(network: &Network) -> Result<Network, NearError> {
     let layers = network.layers();
     let last = layers.iter().rposition(|layer| layer.kind().is_conv()).unwrap_or(0);
     let Some(below) = last.checked_sub(1) else {
         let name = network.name();
-        return Err(Error::Mismatch(format!(
-            "the network {name} has no hidden layer whose features could be compared\n\
-             leave out --run to compare the pictures, or give another run"
-        )));
+        return Err(NearError::NoHiddenLayer(name.into()));
     };
     let choice = FilterChoice::new(network, layers[below].name(), None);
-    choice.map(|choice| choice.network().clone()).map_err(|error| Error::Mismatch(error.to_string()))
+    Ok(choice?.network().clone())
 }
 
 /// The features of the images that can be read, and which these are.
 fn features<D: Device>(
     device: &D,
-    (run, checkpoint): (&RunFolder, Which),
+    (run, checkpoint): (&RunFolder, WhichCheckpoint),
     set: &DataSet,
     all: &[Place],
     progress: &mut dyn FnMut(Progress),
-) -> Result<(Vec<Place>, Vec<Vec<f32>>), Error> {
+) -> Result<(Vec<Place>, Vec<Vec<f32>>), NearError> {
     let checkpoint = checkpoint.read(run)?;
-    let transform = InputTransform::of(run, &checkpoint.network)?;
-    let parameters = trained(device, &checkpoint)?;
+    let transform = run.input_transform(&checkpoint.network)?;
+    let parameters = checkpoint.parameters(device).map_err(ScoreError::from)?;
     let network = hidden(&checkpoint.network)?;
     let (batch, channels) = (BATCH.min(all.len().max(1)), network.classes());
     let mut plan = Plan::new(device, &network, batch, PlanPurpose::Inference)?;
@@ -114,9 +128,7 @@ fn features<D: Device>(
 /// An image in the size that the network takes; nothing where it cannot be read.
 fn pixels(set: &DataSet, place: Place, geometry: Geometry) -> Option<Vec<u8>> {
     let (images, index) = place.of(set);
-    let picture =
-        Picture { height: images.height, width: images.width, pixels: images.read(index).ok()?.into_owned() };
-    Some(resize(picture, geometry.height, geometry.width).ok()?.pixels)
+    Some(resize(images.picture(index).ok()?, geometry.height, geometry.width).ok()?.pixels)
 }
 
 /// Takes the mean over all from each vector and makes its length 1. One that is the mean stays 0 and is like no other.

@@ -7,7 +7,7 @@ use allcnn_device::random::{Purpose, Stream};
 use allcnn_device::{Activation, ConvShape, Device, Parameter};
 
 use crate::net::{Init, LayerKind, Network, Operation};
-use crate::shown::first_of;
+use crate::text::shown::first_of;
 
 /// Values that do not belong to the network, or a device that failed.
 #[derive(Debug, thiserror::Error)]

@@ -7,14 +7,35 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::data::{Framing, open_file};
-use crate::evaluate::{expect_finite, probabilities, ranked};
+use crate::score::{ScoreError, expect_finite, probabilities, ranked};
 use crate::input::InputTransform;
-use crate::parameters::{Kind, Parameters};
+use crate::parameters::Parameters;
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::preprocess::Geometry;
-use crate::run::RunFolder;
-use crate::shown::PathText;
-use crate::train::{Checkpoint, Error, Event, Observer, tell_algorithms};
+use crate::run::{RunError, RunFolder, WhichCheckpoint};
+use crate::text::shown::PathText;
+use crate::observer::{Event, Observer, tell_algorithms};
+use crate::run::Checkpoint;
+
+/// Images that are looked at together.
+const BATCH: usize = 32;
+
+/// A run that cannot answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictError {
+    /// The run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// What is shown to its network.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+}
+
+impl From<allcnn_device::Error> for PredictError {
+    fn from(error: allcnn_device::Error) -> Self {
+        ScoreError::from(error).into()
+    }
+}
 
 /// A class and its probability.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -59,13 +80,22 @@ impl<'d, D: Device> Predictor<'d, D> {
     ///
     /// # Errors
     /// A damaged checkpoint or preprocessing; failures of the device.
-    pub fn new(device: &'d D, run: &RunFolder, checkpoint: Checkpoint, batch: usize) -> Result<Self, Error> {
-        let parameters = trained(device, &checkpoint)?;
-        let transform = InputTransform::of(run, &checkpoint.network)?;
+    pub fn new(device: &'d D, run: &RunFolder, checkpoint: Checkpoint, batch: usize) -> Result<Self, PredictError> {
+        let parameters = checkpoint.parameters(device).map_err(ScoreError::from)?;
+        let transform = run.input_transform(&checkpoint.network)?;
         let framing = run.manifest()?.framing();
         let mut plan = Plan::new(device, &checkpoint.network, batch, PlanPurpose::Inference)?;
         plan.fix_weights(&parameters)?;
         Ok(Self { plan, parameters, transform, framing, classes: checkpoint.classes })
+    }
+
+    /// The network of the run's best checkpoint, ready for a few images at a time.
+    ///
+    /// # Errors
+    /// As [`Predictor::new`].
+    pub fn open(device: &'d D, run: &RunFolder) -> Result<Self, PredictError> {
+        let (_, checkpoint) = WhichCheckpoint::Best.trained(run)?;
+        Self::new(device, run, checkpoint, BATCH)
     }
 
     /// Tells how pictures are made to fit, and which algorithms work.
@@ -79,7 +109,7 @@ impl<'d, D: Device> Predictor<'d, D> {
     ///
     /// # Errors
     /// A failure of the device.
-    pub fn predict(&mut self, files: &[PathBuf], top: usize) -> Result<Vec<Prediction>, Error> {
+    pub fn predict(&mut self, files: &[PathBuf], top: usize) -> Result<Vec<Prediction>, PredictError> {
         let mut answers = Vec::with_capacity(files.len());
         for files in files.chunks(self.plan.batch()) {
             let (geometry, framing) = (self.transform.pictures(), self.framing);
@@ -105,7 +135,7 @@ impl<'d, D: Device> Predictor<'d, D> {
     ///
     /// # Errors
     /// A failure of the device.
-    pub fn probabilities(&mut self, pictures: &[&[u8]]) -> Result<Vec<Vec<f32>>, Error> {
+    pub fn probabilities(&mut self, pictures: &[&[u8]]) -> Result<Vec<Vec<f32>>, PredictError> {
         let classes = self.classes.len();
         let (rows, input) = (self.plan.batch(), self.transform.input().len());
         let (mut images, mut logits) = (vec![0.0; rows * input], vec![0.0; rows * classes]);
@@ -124,16 +154,6 @@ impl<'d, D: Device> Predictor<'d, D> {
             |class: usize| Guess { class: self.classes[class].clone(), probability: probabilities[class] };
         places.map(guess).collect()
     }
-}
-
-/// The parameters of a checkpoint on a device.
-///
-/// # Errors
-/// Tensors that are not those of the checkpoint's network; too little memory.
-pub fn trained<D: Device>(device: &D, checkpoint: &Checkpoint) -> Result<Parameters<D>, Error> {
-    let mut parameters = Parameters::zeros(device, &checkpoint.network)?;
-    parameters.load(device, Kind::Value, &checkpoint.values)?;
-    Ok(parameters)
 }
 
 /// The pixels of a file in that size; the error says in a few words what is wrong with it.

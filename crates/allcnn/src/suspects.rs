@@ -9,19 +9,30 @@ use std::sync::atomic::AtomicBool;
 use allcnn_device::Device;
 use serde::Serialize;
 
+use crate::data::decode::Picture;
 use crate::data::{DataSet, Identity, IdentitySet, Ignored, Images, Reading, Skipped};
-use crate::data_place::GivenData;
-use crate::evaluate::{Scores, TestSet, Views, score};
-use crate::examine::{Which, known, open, relabelled};
-use crate::plan::{Plan, PlanPurpose};
-use crate::predict::trained;
-use crate::report::SuspectPicture;
-use crate::run::{Manifest, RunFolder};
-use crate::samples::Samples;
-use crate::shown::escaped;
+use crate::score::{ScoreError, Scores, Views, score_checkpoint};
+use crate::evaluate::{EvaluateError, known, open, relabelled};
+use crate::run::{Checkpoint, WhichCheckpoint, GivenData, Manifest, RunFolder};
+use crate::input::Samples;
+use crate::text::shown::escaped;
 use crate::split::Split;
-use crate::train::explained::{Explained, original};
-use crate::train::{Checkpoint, Error, Observer};
+use crate::visualise::ExplainedSamples;
+use crate::observer::Observer;
+
+/// Labels that cannot be doubted.
+#[derive(Debug, thiserror::Error)]
+pub enum SuspectsError {
+    /// Every image was trained on.
+    #[error("{0}")]
+    NothingHeldOut(String),
+    /// The images.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// Their explanations.
+    #[error(transparent)]
+    Explain(#[from] crate::visualise::Error),
+}
 
 /// Images that are explained at a time.
 const EXPLAINED: usize = 64;
@@ -33,8 +44,8 @@ pub struct Search {
     pub data: Option<String>,
     /// What is said of other data where it does not tell itself.
     pub reading: Reading,
-    /// Which weights doubt.
-    pub checkpoint: Which,
+    /// WhichCheckpoint weights doubt.
+    pub checkpoint: WhichCheckpoint,
     /// How many suspects are named.
     pub top: usize,
     /// Whether they are shown: image and explanation.
@@ -66,6 +77,15 @@ pub struct Suspects {
     /// The same as pictures, where they were wanted.
     #[serde(skip)]
     pub pictures: Vec<SuspectPicture>,
+}
+
+/// A suspect as it is shown.
+#[derive(Clone, Debug)]
+pub struct SuspectPicture {
+    /// The image.
+    pub picture: Picture,
+    /// What in it speaks for the most probable class.
+    pub explanation: Picture,
 }
 
 /// A split that was looked at.
@@ -108,22 +128,16 @@ pub fn find<D: Device>(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
     done: &mut dyn FnMut(usize, usize),
-) -> Result<Option<Suspects>, Error> {
+) -> Result<Option<Suspects>, SuspectsError> {
     let (manifest, checkpoint) = search.checkpoint.trained(run)?;
     let preprocessor = run.read_preprocessing()?;
     let HeldOut { data, images, splits, known, skipped, ignored } =
         held_out((run, &manifest), &checkpoint, search, observer)?;
     let samples = Samples::new(&images, &preprocessor)?.on_canvas(checkpoint.network.input().into());
-    let batch = manifest.recipe.batch.min(images.len());
-    let parameters = trained(device, &checkpoint)?;
-    let mut plan = Plan::new(device, &checkpoint.network, batch, PlanPurpose::Inference)?;
-    plan.fix_weights(&parameters)?;
-    let mut shown = TestSet::new(device, &samples)?;
+    let batch = manifest.recipe.batch;
     let mut done = |images| done(images, splits.len());
-    let Some(scores) = score(&mut plan, &parameters, &mut shown, Views::ONE, stop, &mut done)? else {
-        return Ok(None);
-    };
-    drop((plan, shown));
+    let scores = score_checkpoint(device, &checkpoint, &samples, batch, Views::ONE, stop, &mut done)?;
+    let Some(scores) = scores else { return Ok(None) };
     // What images on disk are is known once they were read.
     let identities = samples.identities();
     let is_new = |identity: Option<&Identity>| identity.is_none_or(|identity| !known.contains(identity));
@@ -131,7 +145,7 @@ pub fn find<D: Device>(
         identities.iter().enumerate().filter(|(_, is)| is_new(*is)).map(|(image, _)| image).collect();
     let trained_on = images.len() - new.len();
     if new.is_empty() {
-        return Err(Error::Mismatch(format!(
+        return Err(SuspectsError::NothingHeldOut(format!(
             "all {trained_on} images of {} were trained on: a network knows the labels that it was trained on\n\
              give other images of these classes with --data",
             escaped(&data)
@@ -155,12 +169,12 @@ pub fn find<D: Device>(
     let counts = Split::ALL.map(|split| SplitImages { split, images: images_of(split) });
     let mut pictures = Vec::new();
     if search.pictures {
-        let mut explained = Explained::new(device, &checkpoint, &samples)?;
+        let mut explained = ExplainedSamples::new(device, &checkpoint, &samples)?;
         for order in order.chunks(EXPLAINED) {
             let wanted: Vec<_> =
                 order.iter().map(|&image| (image, scores.predicted(image) as usize)).collect();
             for (&image, explanation) in order.iter().zip(explained.pictures(&wanted)?) {
-                pictures.push(SuspectPicture { picture: original(&images, image)?, explanation });
+                pictures.push(SuspectPicture { picture: images.picture(image)?, explanation });
             }
         }
     }
@@ -196,7 +210,7 @@ fn held_out(
     checkpoint: &Checkpoint,
     search: &Search,
     observer: &mut dyn Observer,
-) -> Result<HeldOut, Error> {
+) -> Result<HeldOut, SuspectsError> {
     let geometry = run.read_preprocessing()?.geometry();
     let given = search.data.as_deref().map(|place| GivenData { place, reading: &search.reading });
     let mut opened = open(given, (run, manifest), geometry, false, observer)?;
@@ -214,7 +228,7 @@ fn held_out(
         images.append(more);
     }
     if images.is_empty() {
-        return Err(Error::Mismatch(format!(
+        return Err(SuspectsError::NothingHeldOut(format!(
             "{} has no images that were kept from the training: a network knows the labels that it was trained on\n\
              train with --holdout, or give other images of these classes with --data",
             escaped(&data)

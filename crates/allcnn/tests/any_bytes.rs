@@ -10,7 +10,8 @@ use allcnn::fuzz::{SMALL, TARGETS};
 use allcnn::net::Network;
 use allcnn::preprocess::{Geometry, Method, Preprocessor};
 use allcnn::sweep::{Fate, PaperTable, Plan, Record};
-use allcnn::train::{EpochRow, Recipe};
+use allcnn::recipe::Recipe;
+use allcnn::run::EpochRow;
 use safetensors::tensor::{Dtype, TensorView};
 use smoke::Seeds;
 

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use allcnn::net::Network;
-use allcnn::train::{Checkpoint, CheckpointError, Error, Recipe};
+use allcnn::train::TrainError;
+use allcnn::recipe::Recipe;
+use allcnn::run::{Checkpoint, CheckpointError};
 use proptest::prelude::*;
 use train_support::{Data, Pace, network, recipe};
 
@@ -107,7 +109,7 @@ fn a_checkpoint_of_another_network_is_refused_with_both_names() {
         |_, _| (),
     );
     let error = resumed.unwrap_err();
-    assert!(matches!(error, Error::Mismatch(_)));
+    assert!(matches!(error, TrainError::Mismatch(_)));
     assert!(error.to_string().contains("tiny") && error.to_string().contains("wide"), "{error}");
 }
 

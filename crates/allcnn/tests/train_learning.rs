@@ -7,11 +7,14 @@ use std::fs;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use allcnn::evaluate::{TestSet, Views, score};
+use allcnn::score::{TestSet, Views, score};
 use allcnn::plan::{Plan, PlanPurpose};
 use allcnn::predict::trained;
-use allcnn::samples::Samples;
-use allcnn::train::{Checkpoint, End, Error, Event, Recipe, Task, Trainer};
+use allcnn::input::Samples;
+use allcnn::train::{End, TrainError, Task, Trainer};
+use allcnn::observer::Event;
+use allcnn::recipe::Recipe;
+use allcnn::run::Checkpoint;
 use allcnn_cpu::{Cpu, CpuOptions};
 use allcnn_device::{Reference, SingleProcess};
 use train_support::{Data, Pace, classes, last, network, recipe};
@@ -89,7 +92,7 @@ fn a_diverged_training_stops_and_keeps_the_last_good_checkpoint() {
         checkpoint.progress.total_steps = 9;
         let pace = Pace { deadline: None, save_every };
         let error = data.train_with(&network(), &wild, &run, Some(&checkpoint), pace, |_, _| ()).unwrap_err();
-        let Error::Diverged { checkpoint: Some(path), epoch: 2, .. } = &error else { panic!("{error:?}") };
+        let TrainError::Diverged { checkpoint: Some(path), epoch: 2, .. } = &error else { panic!("{error:?}") };
         assert_eq!(path, &run.join("last.safetensors"));
         let kept = Checkpoint::read(path).unwrap();
         assert!(kept.values.iter().flat_map(|tensor| &tensor.values).all(|value| value.is_finite()));

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use allcnn::run::RunFolder;
-use allcnn::shown::{PathText, escaped};
-use allcnn::visualise::render::Shading;
+use allcnn::text::shown::{PathText, escaped};
+use allcnn::visualise::render::{Pages, Shading};
 use allcnn::visualise::{
-    Coloring, Entry, Explained, FileExplainer, Place, Request, Unit, Unread, View, plate, what_is_shown,
+    Coloring, Entry, Explained, FileExplainer, Place, ExplainRequest, Unit, Unread, View, plate, what_is_shown,
 };
 use allcnn_device::Device;
 use anyhow::Context;
 
-use super::picture::{self, Pages};
+use super::picture;
 use crate::args::{ExplainArgs, MapChoice};
 use crate::device::{self, on_device};
 use crate::failure::{EXIT_FAILED, WrongUsage};
@@ -56,12 +56,12 @@ fn explain<D: Device>(
     let mut pages = None;
     if !explained.is_empty() {
         let sheet = plate(&explainer, explained.iter().copied(), coloring(arguments.map));
-        pages = Some(picture::write(&arguments.out, sheet)?);
+        pages = Some(sheet.write_pages(&arguments.out)?);
         if let Some(path) = &arguments.npy {
             write_maps(path, &explained).with_context(|| format!("cannot write {}", path.shown()))?;
         }
     }
-    let entries = entries(&explainer, &answers, pages.as_ref());
+    let entries = explainer.all_entries(&answers, pages.as_ref());
     if arguments.common.telling.json {
         output::json(&entries)?;
     } else {
@@ -72,31 +72,7 @@ fn explain<D: Device>(
     Ok(if unread { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS })
 }
 
-/// What is told of each file, with the picture that shows it.
-fn entries<D: Device>(
-    explainer: &FileExplainer<'_, D>,
-    answers: &[Result<Explained, Unread>],
-    pages: Option<&Pages>,
-) -> Vec<Entry> {
-    let (mut entries, mut tile) = (vec![], 0);
-    for answer in answers {
-        match answer {
-            Ok(explained) => {
-                let picture = |views: &Vec<View>| {
-                    let page = pages.map(|pages| pages.of_tile(tile));
-                    tile += 1 + views.len() * explainer.methods().len(); // the image and its maps
-                    page
-                };
-                let pictures: Vec<String> = explained.units.iter().filter_map(picture).collect();
-                entries.extend(explainer.entries(explained, &pictures));
-            }
-            Err(unread) => entries.push(Entry::Unread(unread.clone())),
-        }
-    }
-    entries
-}
-
-fn request(arguments: &ExplainArgs) -> Result<Request, WrongUsage> {
+fn request(arguments: &ExplainArgs) -> Result<ExplainRequest, WrongUsage> {
     let top = arguments.top;
     let several =
         |unit: &dyn Display| WrongUsage(format!("--unit {unit} with --top {top}: give one of them"));
@@ -107,7 +83,7 @@ fn request(arguments: &ExplainArgs) -> Result<Request, WrongUsage> {
         UnitChoice::Class(class) => (vec![], Some(class.clone())),
         UnitChoice::Strongest => ((0..top).map(Unit::Ranked).collect(), None),
     };
-    Ok(Request {
+    Ok(ExplainRequest {
         layer: arguments.layer.clone(),
         units,
         class,

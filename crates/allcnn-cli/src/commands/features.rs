@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use allcnn::data::Reading;
-use allcnn::data_place::GivenData;
-use allcnn::examine::Split;
+use allcnn::run::data_place::GivenData;
+use allcnn::split::Split;
 use allcnn::run::RunFolder;
-use allcnn::shown::{escaped, first_of};
+use allcnn::text::shown::{escaped, first_of};
 use allcnn::visualise::{
     DrawingEntry, ExplainedFilter, FeatureExplorer, FilterChoice, FilterEntry, Method, Scanned,
 };
@@ -42,7 +42,7 @@ fn explore<D: Device>(
     let methods = picture::methods(arguments.method);
     let filters = scan(explorer, &choice, &scanned, (arguments.patches, &methods), progress)?;
     let sheet = explorer.patch_sheet(&choice, &scanned, &filters, (arguments.patches, &methods));
-    let pages = picture::write(&arguments.out, sheet)?;
+    let pages = sheet.write_pages(&arguments.out)?;
     let mut entries = explorer.patch_entries(&choice, &scanned, &filters);
     for (tile, entry) in entries.iter_mut().enumerate() {
         entry.source.picture = Some(pages.of_tile(tile));
@@ -87,7 +87,7 @@ fn draw<D: Device>(
 ) -> anyhow::Result<ExitCode> {
     let drawings = explorer.drawings(&choice)?;
     let mut entries = explorer.drawing_entries(&choice, &drawings);
-    let pages = picture::write(&arguments.out, explorer.drawing_sheet(&[(choice, drawings)]))?;
+    let pages = explorer.drawing_sheet(&[(choice, drawings)]).write_pages(&arguments.out)?;
     for (tile, entry) in entries.iter_mut().enumerate() {
         entry.source.picture = Some(pages.of_tile(tile));
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use allcnn::import::{Container, Form, Import, Imported, Note};
-use allcnn::shown::{PathText, escaped};
+use allcnn::text::shown::{PathText, escaped};
 use serde::Serialize;
 
 use crate::args::ImportArgs;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use allcnn::data::open_file;
 use allcnn::net::Network;
-use allcnn::train::network;
+use allcnn::net::Network;
 use anyhow::Context;
 
 /// Classes of a network when nothing says how many.

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use allcnn::examine::Which;
+use allcnn::run::WhichCheckpoint;
 use allcnn::predict::{Prediction, Predictor};
 use allcnn::run::RunFolder;
-use allcnn::shown::escaped;
+use allcnn::text::shown::escaped;
 use allcnn_device::Device;
 
 use super::picture;
@@ -25,7 +25,7 @@ const BATCH: usize = 32;
 /// Predicts and shows. Pictures that cannot be read are told, the others done, and the exit code is that of failure.
 pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
     let run = RunFolder::open(&arguments.run)?;
-    let (_, checkpoint) = Which::from(arguments.checkpoint).trained(&run)?;
+    let (_, checkpoint) = WhichCheckpoint::from(arguments.checkpoint).trained(&run)?;
     let device = device::open(&arguments.common)?;
     let files = picture::given(&arguments.images, arguments.common.telling)?;
     let predictions = on_device!(device, |device| {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use allcnn::data::open_file;
-use allcnn::shown::PathText;
-use allcnn::train::{Recipe, UNNAMED_RECIPE};
+use allcnn::text::shown::PathText;
+use allcnn::recipe::{Recipe, UNNAMED_RECIPE};
 use anyhow::Context;
 
 use crate::failure::UnknownRecipe;

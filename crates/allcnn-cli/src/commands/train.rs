@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use allcnn::examine::Split;
+use allcnn::split::Split;
 use allcnn::net::Network;
 use allcnn::run::RunFolder;
-use allcnn::shown::PathText;
-use allcnn::train::{self, End, EpochRow, Finished, Health, Outcome, Recipe, Request};
+use allcnn::text::shown::PathText;
+use allcnn::train::{self, End, Finished, Outcome};
+use allcnn::recipe::Recipe;
+use allcnn::run::{EpochRow, Health, TrainRequest};
 use anyhow::Context;
 use serde::Serialize;
 
@@ -52,7 +54,7 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
             let run = RunFolder::go_on(folder)?;
             lengthen(&run, arguments)?;
             let manifest = run.manifest()?;
-            let mut request = Request::of(&manifest)?;
+            let mut request = TrainRequest::of(&manifest)?;
             request.time_limit = arguments.time_limit;
             if let Some(data) = &arguments.data {
                 request.data.clone_from(data);
@@ -106,7 +108,7 @@ fn lengthen(run: &RunFolder, arguments: &TrainArgs) -> anyhow::Result<()> {
 }
 
 /// The request that the flags make, over the recipe's settings.
-fn request(arguments: &TrainArgs) -> anyhow::Result<Request> {
+fn request(arguments: &TrainArgs) -> anyhow::Result<TrainRequest> {
     let mut recipe = match &arguments.recipe {
         Some(given) => recipe_choice::choose(given)?,
         None => Recipe::default(),
@@ -125,7 +127,7 @@ fn request(arguments: &TrainArgs) -> anyhow::Result<Request> {
     set(&mut recipe.augment, arguments.augment);
     set(&mut recipe.precision, arguments.precision);
     set(&mut recipe.seed, arguments.seed);
-    Ok(Request {
+    Ok(TrainRequest {
         model: arguments.model.clone().unwrap_or_else(|| DEFAULT_MODEL.into()),
         input: arguments.input,
         data: arguments.data.clone().unwrap_or_else(|| DEFAULT_DATA.into()),

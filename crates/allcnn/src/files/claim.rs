@@ -12,7 +12,7 @@
 //!   not agree. A time that far in the future is as old: that clock was set back since.
 //!
 //! A holder that was asleep for longer finds a higher number when it wakes, and knows that it lost its claim. How its
-//! last write is kept from doing harm is told in [`crate::owner`].
+//! last write is kept from doing harm is told in [`crate::run::owner`].
 //!
 //! Assumed of a file system: that of several processes which create a name one succeeds, and that whoever lists a folder
 //! sees what was created before, as local file systems and NFS (since version 3) do. Where NFS may tell a folder's contents
@@ -30,8 +30,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::atomic_file::{sweep, unnamed_in};
 use crate::data::open_file;
-use crate::date;
-use crate::shown::escaped;
+use crate::text::date;
+use crate::text::shown::escaped;
 
 /// How often a holder shows that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(5);

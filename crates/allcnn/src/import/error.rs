@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::shown::PathText;
-use crate::{net, preprocess, run, train};
+use crate::text::shown::PathText;
+use crate::{net, preprocess, run};
 
 /// Weights that cannot be read, or are not those of the network.
 #[derive(Debug, thiserror::Error)]
@@ -88,9 +88,6 @@ pub enum Error {
     /// The network.
     #[error(transparent)]
     Network(#[from] net::Error),
-    /// The model file.
-    #[error(transparent)]
-    Model(#[from] train::Error),
     /// The preprocessing.
     #[error(transparent)]
     Preprocess(#[from] preprocess::Error),
@@ -99,5 +96,5 @@ pub enum Error {
     Run(#[from] run::RunError),
     /// The weights of the run.
     #[error(transparent)]
-    Checkpoint(#[from] train::CheckpointError),
+    Checkpoint(#[from] run::CheckpointError),
 }

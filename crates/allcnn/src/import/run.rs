@@ -7,8 +7,9 @@ use crate::data::{Framing, Labels, Reading};
 use crate::net::{Input, Network};
 use crate::preprocess::Geometry;
 use crate::run::{DataRecord, Manifest, PROGRAM, RunError, RunFolder, Session};
-use crate::shown::PathText;
-use crate::train::{Checkpoint, Progress, Recipe, network};
+use crate::text::shown::PathText;
+use crate::recipe::Recipe;
+use crate::run::{Checkpoint, Progress};
 
 /// What is to be imported.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,11 +57,11 @@ impl Import {
             RunError::Occupied(path) => Error::Occupied(path),
             other => other.into(),
         })?;
-        let sketch = network(&self.model, 2, self.input)?; // a wrong model is told before a large file is read
+        let sketch = Network::open(&self.model, 2, self.input)?; // a wrong model is told before a large file is read
         let weights = Weights::read(&self.weights)?;
         let (container, form) = (weights.container(), weights.form());
         let mut fitted = weights.fit(&sketch)?;
-        let network = network(&self.model, fitted.classes, self.input)?;
+        let network = Network::open(&self.model, fitted.classes, self.input)?;
         fitted.expect(&network)?;
         let mut notes = std::mem::take(&mut fitted.notes);
         let own = fitted.class_names.is_some(); // only this program writes them

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use super::Form;
 use crate::data::Framing;
 use crate::preprocess::{self, Geometry, LARGEST_VALUE, LEAST_DEVIATION, Method, Preprocessor};
-use crate::shown::PathText;
+use crate::text::shown::PathText;
 
 /// From a pixel's value 0..=255 to the network's input.
 #[derive(Clone, Debug, PartialEq)]

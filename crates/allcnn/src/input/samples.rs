@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::augment::Look;
 use crate::data::{self, Identities, Images, open_file};
 use crate::preprocess::{Error, Geometry, Preprocessor, look_up};
-use crate::read_ahead::ReadAhead;
+use super::read_ahead::ReadAhead;
 
 /// Preprocessed images are kept, rather than made anew for each batch, up to so many bytes.
 const KEPT_BYTES: usize = 4 << 30;

@@ -1,11 +1,8 @@
 //! From a picture to what a run's network takes: the preprocessing, and the canvas of heavy augmentation around it.
 
-use crate::augment::{Augment, center};
+use crate::augment::center;
 use crate::data::decode::Picture;
-use crate::net::Network;
 use crate::preprocess::{Geometry, Preprocessor};
-use crate::run::RunFolder;
-use crate::train::Error;
 
 /// How the empty part of a canvas is shown: its zeros are the mean of the training images.
 const EMPTY: u8 = 128;
@@ -24,20 +21,6 @@ impl InputTransform {
         let Geometry { height, width, channels } = preprocessor.geometry();
         assert!(height <= input.height && width <= input.width && channels == input.channels);
         Self { preprocessor, input }
-    }
-
-    /// That of a run.
-    ///
-    /// # Errors
-    /// A damaged run; preprocessing for another size, unless the images lay on a canvas.
-    pub fn of(run: &RunFolder, network: &Network) -> Result<Self, Error> {
-        let (preprocessor, input) = (run.read_preprocessing()?, Geometry::from(network.input()));
-        let Geometry { height, width, .. } = preprocessor.geometry();
-        let heavy = run.manifest()?.recipe.augment == Augment::Heavy;
-        if !heavy || height > input.height || width > input.width {
-            preprocessor.expect(input)?;
-        }
-        Ok(Self::new(preprocessor, input))
     }
 
     /// The size of the pictures.

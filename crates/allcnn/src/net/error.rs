@@ -1,5 +1,10 @@
 //! What can be wrong with a network.
 
+use std::io;
+use std::path::PathBuf;
+
+use crate::text::shown::PathText;
+
 /// A network that cannot be, or a name that no network has.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -12,6 +17,14 @@ pub enum Error {
         suggestion: Option<String>,
         /// Every name.
         known: Vec<String>,
+    },
+    /// A file that cannot be read.
+    #[error("cannot read the model {path}: {source}\ngive a TOML file of layers, or a name that `allcnn models` lists", path = .path.shown())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
     },
     /// The text is no TOML, or has a wrong key or value.
     #[error("line {line} of the network: {problem}")]

@@ -15,6 +15,7 @@ mod error;
 mod geometry;
 mod init;
 mod network;
+mod open;
 mod table4;
 mod text;
 mod zoo;

@@ -2,8 +2,8 @@
 
 use crate::data::{DataSet, Ignored, Note, Skipped};
 use crate::net::Network;
-use crate::shown::escaped;
-use crate::train::{Event, Observer};
+use crate::text::shown::escaped;
+use super::event::{Event, Observer};
 
 /// Images without a class, or that cannot be read, of which the first few are named.
 const NAMED: usize = 5;

@@ -2,9 +2,11 @@
 
 use allcnn_device::Algorithm;
 
-use super::{Cost, EpochRow, Times};
+use super::cost::Cost;
+use super::times::Times;
 use crate::data;
 use crate::preprocess::Method;
+use crate::run::EpochRow;
 
 /// Something that happened in a training.
 #[derive(Debug)]

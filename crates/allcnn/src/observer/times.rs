@@ -53,7 +53,7 @@ impl Phase {
     }
 
     /// The phase that a stage of opening data belongs to.
-    pub(super) fn of(stage: Stage) -> Self {
+    pub(crate) fn of(stage: Stage) -> Self {
         match stage {
             Stage::Reading => Self::Reading,
             _ => Self::Listing,
@@ -72,21 +72,21 @@ impl Times {
     }
 
     /// Adds other times.
-    pub(super) fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.0.iter_mut().zip(other.0).for_each(|(time, more)| *time += more);
     }
 }
 
 /// Measures the time of phases.
 #[derive(Debug, Default)]
-pub(super) struct Stopwatch {
+pub(crate) struct Stopwatch {
     times: Times,
     phase: Option<(Phase, Instant)>,
 }
 
 impl Stopwatch {
     /// The phase before, if any, ends; this one begins.
-    pub(super) fn begin(&mut self, phase: Phase) {
+    pub(crate) fn begin(&mut self, phase: Phase) {
         if self.phase.is_some_and(|(current, _)| current == phase) {
             return;
         }
@@ -95,14 +95,14 @@ impl Stopwatch {
     }
 
     /// The phase ends.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         if let Some((phase, since)) = self.phase.take() {
             self.times.0[phase as usize] += since.elapsed();
         }
     }
 
     /// The times of the phases that have ended.
-    pub(super) fn times(&self) -> Times {
+    pub(crate) fn times(&self) -> Times {
         self.times
     }
 }

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::atomic_file::{sweep, write_atomically};
 use crate::data::open_file;
-use crate::safetensors_file;
-use crate::shown::PathText;
+use crate::files::safetensors_file;
+use crate::text::shown::PathText;
 
 const FORMAT: &str = "allcnn preprocessing 1";
 /// No file is larger: the matrix of the largest images, and room for the rest.

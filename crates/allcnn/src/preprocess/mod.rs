@@ -18,7 +18,7 @@ use faer::{Col, Mat, Side};
 use rayon::prelude::*;
 
 use crate::net::Input;
-use crate::shown::PathText;
+use crate::text::shown::PathText;
 use contrast::Contrast;
 pub use file::Cache;
 use product::SymmetricMatrix;

@@ -3,11 +3,13 @@
 use allcnn_device::{Precision, Sgd};
 use serde::{Deserialize, Serialize};
 
-use super::{Decay, DropoutRates, Error, Schedule};
+use super::dropout::DropoutRates;
+use super::error::RecipeError;
+use super::schedule::{Decay, Schedule};
 use crate::augment::{Augment, MAX_SHIFT};
 use crate::net::Init;
 use crate::preprocess::Method;
-use crate::toml_text;
+use crate::text::toml_text;
 
 /// The name of a recipe that gives itself none.
 pub const UNNAMED_RECIPE: &str = "custom";
@@ -169,17 +171,17 @@ impl Recipe {
     /// there is no such key.
     ///
     /// # Errors
-    /// [`Error::Recipe`] for a text that is no TOML, an unknown key, or a value that [`Recipe::checked`] refuses.
-    pub fn from_toml(text: &str) -> Result<Self, Error> {
-        let wrong = |error: &toml::de::Error| Error::Recipe(error.message().trim().replace('\n', " "));
-        let mut given: toml::Table = toml_text::parse(text).map_err(Error::Recipe)?;
+    /// [`RecipeError`] for a text that is no TOML, an unknown key, or a value that [`Recipe::checked`] refuses.
+    pub fn from_toml(text: &str) -> Result<Self, RecipeError> {
+        let wrong = |error: &toml::de::Error| RecipeError::Setting(error.message().trim().replace('\n', " "));
+        let mut given: toml::Table = toml_text::parse(text).map_err(RecipeError::Setting)?;
         let base = match given.remove("base") {
             None => Recipe::quick(),
             Some(value) => value.as_str().and_then(Recipe::named).ok_or_else(|| {
-                Error::Recipe(format!("base is {value}, expected \"quick\", \"paper\" or \"imagenet\""))
+                RecipeError::Setting(format!("base is {value}, expected \"quick\", \"paper\" or \"imagenet\""))
             })?,
         };
-        let mut merged = toml::Table::try_from(base).map_err(|error| Error::Recipe(error.to_string()))?;
+        let mut merged = toml::Table::try_from(base).map_err(|error| RecipeError::Setting(error.to_string()))?;
         merged.insert("name".into(), UNNAMED_RECIPE.into());
         if given.contains_key("epochs") {
             merged.remove("iterations");
@@ -187,7 +189,7 @@ impl Recipe {
         if let Some(rate) = given.remove("lr")
             && given.insert("learning_rate".into(), rate).is_some()
         {
-            return Err(Error::Recipe("lr and learning_rate are one setting, expected one of them".into()));
+            return Err(RecipeError::Setting("lr and learning_rate are one setting, expected one of them".into()));
         }
         merged.extend(given);
         merged.try_into::<Recipe>().map_err(|error| wrong(&error))?.checked()
@@ -196,9 +198,9 @@ impl Recipe {
     /// The recipe as a TOML text that [`Recipe::from_toml`] reads back exactly.
     ///
     /// # Errors
-    /// [`Error::Recipe`] for a number that TOML cannot hold.
-    pub fn to_toml(&self) -> Result<String, Error> {
-        toml::to_string(self).map_err(|error| Error::Recipe(error.to_string()))
+    /// [`RecipeError`] for a number that TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String, RecipeError> {
+        toml::to_string(self).map_err(|error| RecipeError::Setting(error.to_string()))
     }
 
     /// The optimizer's settings.
@@ -210,8 +212,8 @@ impl Recipe {
     /// The recipe itself, where all of its numbers make sense.
     ///
     /// # Errors
-    /// [`Error::Recipe`] names the first that does not.
-    pub fn checked(self) -> Result<Self, Error> {
+    /// [`RecipeError`] names the first that does not.
+    pub fn checked(self) -> Result<Self, RecipeError> {
         let mut rates = self.dropout.into_iter().chain(self.table1_dropout);
         let unsound = rates.find(|rates| !rates.are_sound());
         let faults = [
@@ -251,7 +253,7 @@ impl Recipe {
         ];
         let fault = faults.into_iter().find(|(wrong, _)| *wrong).map(|(_, text)| text);
         match fault.or_else(|| self.schedule.fault()) {
-            Some(fault) => Err(Error::Recipe(fault)),
+            Some(fault) => Err(RecipeError::Setting(fault)),
             None => Ok(self),
         }
     }

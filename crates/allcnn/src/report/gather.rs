@@ -1,20 +1,25 @@
-//! The report of a finished training: everything that `report.html` shows, gathered.
+//! Everything that `report.html` shows of a finished training, gathered.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use allcnn_device::Device;
 
-use super::explained::{Explained, examples, mistakes};
-use super::{Checkpoint, Error, Health, Observer, Recipe, final_test};
-use crate::data::{DataSet, Ignored};
-use crate::evaluate::Scores;
+use super::{Error, Filters, Gallery, MAX_MISTAKES, Mistake, Picture, Report, page};
+use crate::data::{DataSet, Ignored, Images};
+use crate::input::Samples;
 use crate::net::Network;
+use crate::observer::{Event, Observer};
 use crate::parameters::Tensor;
-use crate::report::{self, Filters, Report};
-use crate::run::{DataRecord, Manifest, RunFolder};
-use crate::samples::Samples;
+use crate::recipe::Recipe;
+use crate::run::{Checkpoint, DataRecord, Health, Manifest, RunFolder};
+use crate::score::{Scores, Views, score_checkpoint};
 use crate::split::Split;
+use crate::visualise::ExplainedSamples;
+
+/// Of more classes than this, only the first ones get an example.
+const MOST_EXAMPLES: usize = 100;
 
 /// Writes `report.html` about the best checkpoint of a run and says where it is.
 ///
@@ -36,7 +41,8 @@ pub fn write_report<D: Device>(
     let scores = match scores {
         None if !test.is_empty() => {
             let (batch, never) = (manifest.recipe.batch, AtomicBool::new(false));
-            final_test::scores(device, &best, batch, test, &never, observer)?
+            let mut tell = |done| observer.observe(Event::Evaluating { done, total: test.len() });
+            score_checkpoint(device, &best, test, batch, Views::ONE, &never, &mut tell)?
         }
         known => known,
     };
@@ -47,7 +53,7 @@ pub fn write_report<D: Device>(
         chosen: last.progress.best_epoch(),
         program: manifest.program.clone(),
         settings: settings(manifest),
-        history: last.progress.history.iter().map(row).collect(),
+        history: last.progress.history.clone(),
         parameters: best.values.iter().map(|tensor| tensor.values.len() as u64).sum(),
         advice: Health::of(&last.progress.history, best.classes.len())
             .advice(&manifest.recipe, last.progress.total_steps),
@@ -64,11 +70,11 @@ pub fn write_report<D: Device>(
         let evaluation = scores.evaluation(&best.classes);
         report.confusion = evaluation.confusion;
         report.top5_error_pct = (best.classes.len() > 5).then_some(evaluation.top5_error_pct);
-        let mut explained = Explained::new(device, &best, test)?;
+        let mut explained = ExplainedSamples::new(device, &best, test)?;
         report.mistakes = mistakes(&scores, &data.test, &mut explained)?;
         report.galleries.extend(examples(&scores, &data.test, &best.classes, &mut explained)?);
     }
-    run.write(&run.report(), report::page(&report, &run.report())?.as_bytes())?;
+    run.write(&run.report(), page(&report, &run.report())?.as_bytes())?;
     Ok(run.report())
 }
 
@@ -93,19 +99,6 @@ fn images_per_s(last: &Checkpoint) -> f64 {
     let speeds: Vec<f64> = speeds.filter(|&speed| speed > 0.0).collect();
     let seconds: f64 = speeds.iter().map(|speed| 1.0 / speed).sum(); // for an image of each epoch
     if seconds > 0.0 { speeds.len() as f64 / seconds } else { 0.0 }
-}
-
-fn row(row: &super::EpochRow) -> report::EpochRow {
-    report::EpochRow {
-        epoch: row.epoch,
-        learning_rate: row.learning_rate,
-        train_loss: row.train_loss,
-        train_error_pct: row.train_error_pct,
-        test_loss: row.test_loss,
-        test_error_pct: row.test_error_pct,
-        validation_loss: row.validation_loss,
-        validation_error_pct: row.validation_error_pct,
-    }
 }
 
 /// What a reader needs to repeat the run, in the words of `run.toml`.
@@ -153,4 +146,60 @@ fn plain(value: &toml::Value) -> String {
 fn filters(tensor: &Tensor) -> Option<Filters> {
     let [count, channels, height, width] = *tensor.shape else { return None };
     Some(Filters { weights: tensor.values.clone(), count, channels, height, width })
+}
+
+/// The wrong answers that the network was surest of.
+fn mistakes<D: Device>(
+    scores: &Scores,
+    images: &Images,
+    explained: &mut ExplainedSamples<'_, D>,
+) -> Result<Vec<Mistake>, Error> {
+    let worst = scores.worst_mistakes(MAX_MISTAKES);
+    let wanted: Vec<_> = worst.iter().map(|mistake| (mistake.image, mistake.predicted as usize)).collect();
+    let explanations = explained.pictures(&wanted)?;
+    let each = worst.into_iter().zip(explanations).map(|(mistake, explanation)| {
+        Ok(Mistake {
+            picture: images.picture(mistake.image)?,
+            name: images.names[mistake.image].clone(),
+            truth: mistake.label as usize,
+            predicted: mistake.predicted as usize,
+            probability: f64::from(mistake.probability),
+            explanation: Some(explanation),
+        })
+    });
+    each.collect()
+}
+
+/// Of each class the image that the network was surest of, and right.
+fn examples<D: Device>(
+    scores: &Scores,
+    images: &Images,
+    classes: &[String],
+    explained: &mut ExplainedSamples<'_, D>,
+) -> Result<Option<Gallery>, Error> {
+    let mut best: BTreeMap<usize, usize> = BTreeMap::new();
+    for image in (0..scores.labels.len()).filter(|&image| scores.predicted(image) == scores.labels[image]) {
+        let best = best.entry(scores.labels[image] as usize).or_insert(image);
+        if scores.probability(image).total_cmp(&scores.probability(*best)).is_gt() {
+            *best = image;
+        }
+    }
+    let wanted: Vec<(usize, usize)> =
+        best.into_iter().map(|(class, image)| (image, class)).take(MOST_EXAMPLES).collect();
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let pictures = wanted.iter().zip(explained.pictures(&wanted)?).map(|(&(image, class), explanation)| {
+        let caption = format!("{} {:.1} %", classes[class], 100.0 * scores.probability(image));
+        Ok((vec![images.picture(image)?, explanation], caption))
+    });
+    Ok(Some(Gallery {
+        title: "What speaks for each class".into(),
+        note: "The test image of each class that the network was surest of, and what in it spoke for the class: \
+               guided backpropagation from the class's logit, grey is zero, in preprocessed coordinates. Such \
+               pictures resemble the edges of an image whatever the network has learned; `allcnn explain` has \
+               other methods and a check."
+            .into(),
+        pictures: pictures.collect::<Result<_, Error>>()?,
+    }))
 }

@@ -4,6 +4,7 @@
 //! finished results and knows nothing of how they were made.
 
 mod confusion;
+mod gather;
 pub(crate) mod curves;
 pub(crate) mod dots;
 pub(crate) mod html;
@@ -17,10 +18,13 @@ use std::path::{Path, PathBuf};
 use crate::atomic_file::write_atomically;
 use crate::confusion::Confusion;
 use crate::data::Ignored;
-use crate::shown::PathText;
+use crate::data::decode::Picture;
+use crate::run::EpochRow;
+use crate::text::shown::PathText;
 use html::{duration, percent, text, thousands};
+pub use gather::write_report;
 pub use near::write_near;
-pub use suspects::{SuspectPicture, write_suspects};
+pub use suspects::write_suspects;
 
 /// What a page tells. Empty parts are left out of it.
 #[derive(Clone, Debug, Default)]
@@ -73,38 +77,6 @@ pub const MAX_MISTAKES: usize = 40;
 const LONG_NUMBER: f64 = 1e4;
 /// Skipped files named on a page.
 const MAX_SKIPPED: usize = 100;
-
-/// One epoch's row of `metrics.csv`.
-#[derive(Clone, Debug, Default)]
-pub struct EpochRow {
-    /// The epoch, from 1.
-    pub epoch: u32,
-    /// The learning rate at its end.
-    pub learning_rate: f64,
-    /// Mean training loss.
-    pub train_loss: f64,
-    /// Training error in percent.
-    pub train_error_pct: f64,
-    /// Mean test loss, where the epoch was tested.
-    pub test_loss: Option<f64>,
-    /// Test error in percent, where the epoch was tested.
-    pub test_error_pct: Option<f64>,
-    /// Mean validation loss, where validation images choose the best epoch.
-    pub validation_loss: Option<f64>,
-    /// Validation error in percent, where validation images choose the best epoch.
-    pub validation_error_pct: Option<f64>,
-}
-
-/// A picture of 8-bit RGB pixels.
-#[derive(Clone, Debug, Default)]
-pub struct Picture {
-    /// `[height, width, 3]`.
-    pub rgb: Vec<u8>,
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-}
 
 /// A test image that the network got wrong.
 #[derive(Clone, Debug)]

@@ -108,7 +108,7 @@ fn group(group: &NearGroup, set: &DataSet) -> io::Result<String> {
 fn tile(image: &NearImage, set: &DataSet) -> io::Result<String> {
     let (images, index) = image.place.of(set);
     let picture = images.thumbnail(index, SIDE).map_err(io::Error::other)?;
-    let picture = Picture { rgb: picture.pixels, height: picture.height, width: picture.width };
+    let picture = Picture { pixels: picture.pixels, height: picture.height, width: picture.width };
     let caption = format!(
         "<div>{}, {}</div><div class=\"file\">{}</div>",
         text(image.split),

@@ -32,7 +32,7 @@ pub(super) fn figure(pictures: &[&Picture], title: &str, caption: &str) -> io::R
     let smooth = pictures.iter().any(|picture| picture.width >= SMOOTH);
     let class = if smooth { "card smooth" } else { "card" };
     let images = pictures.iter().map(|picture| {
-        let address = png(&picture.rgb, picture.height, picture.width, ColorType::Rgb)?;
+        let address = png(&picture.pixels, picture.height, picture.width, ColorType::Rgb)?;
         Ok(format!("<img alt=\"{title}\" src=\"{address}\">"))
     });
     let images: String = images.collect::<io::Result<_>>()?;
@@ -44,7 +44,7 @@ pub(super) fn figure(pictures: &[&Picture], title: &str, caption: &str) -> io::R
 /// A picture over its caption, in a card that is there already; `caption` is safe already, `title` is not.
 pub(super) fn tile(picture: &Picture, title: &str, caption: &str) -> io::Result<String> {
     let title = text(title);
-    let address = png(&picture.rgb, picture.height, picture.width, ColorType::Rgb)?;
+    let address = png(&picture.pixels, picture.height, picture.width, ColorType::Rgb)?;
     let class = if picture.width >= SMOOTH { " class=\"smooth\"" } else { "" };
     Ok(format!(
         "<figure{class} title=\"{title}\"><img alt=\"{title}\" src=\"{address}\"><figcaption>{caption}</figcaption></figure>\n"

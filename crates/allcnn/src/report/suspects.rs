@@ -5,18 +5,9 @@ use std::path::Path;
 
 use super::html::{self, text, thousands};
 use super::pictures::{figure, figures};
-use super::{Error, Picture, figure_cards, write_page};
+use super::{Error, figure_cards, write_page};
 use crate::run::PROGRAM;
-use crate::suspects::{Suspect, Suspects};
-
-/// A suspect as it is shown.
-#[derive(Clone, Debug)]
-pub struct SuspectPicture {
-    /// The image.
-    pub picture: Picture,
-    /// What in it spoke for the class that the network says.
-    pub explanation: Picture,
-}
+use crate::suspects::{Suspect, SuspectPicture, Suspects};
 
 /// Writes the page of the suspects that `run` found to `path`, atomically. Panics unless there is a picture of each.
 ///
@@ -92,7 +83,7 @@ mod tests {
             predicted: "dog".into(),
             predicted_probability: 0.95,
         };
-        let picture = Picture { rgb: vec![9; 12], height: 2, width: 2 };
+        let picture = Picture { pixels: vec![9; 12], height: 2, width: 2 };
         let picture = SuspectPicture { picture: picture.clone(), explanation: picture };
         let suspects = Suspects {
             data: "pets".into(),

@@ -13,7 +13,7 @@ fn full(classes: usize) -> Report {
         test_error_pct: Some(91.0 / f64::from(epoch)),
         ..EpochRow::default()
     };
-    let picture = Picture { rgb: vec![200; 4 * 4 * 3], height: 4, width: 4 };
+    let picture = Picture { pixels: vec![200; 4 * 4 * 3], height: 4, width: 4 };
     let mut confusion = vec![vec![0; classes]; classes];
     for (class, row) in confusion.iter_mut().enumerate() {
         row[class] = 90;

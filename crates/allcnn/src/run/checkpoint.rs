@@ -9,16 +9,17 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use allcnn_device::Device;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 
-use super::Progress;
+use super::progress::Progress;
 use crate::atomic_file::write_atomically;
 use crate::data::open_file;
 use crate::net::Network;
-use crate::parameters::Tensor;
-use crate::safetensors_file;
-use crate::shown::PathText;
+use crate::parameters::{self, Kind, Parameters, Tensor};
+use crate::files::safetensors_file;
+use crate::text::shown::PathText;
 
 /// The value of the metadata's `format`.
 const FORMAT: &str = "allcnn-checkpoint";
@@ -96,6 +97,16 @@ pub enum CheckpointError {
 }
 
 impl Checkpoint {
+    /// The weights and biases on a device.
+    ///
+    /// # Errors
+    /// Tensors that are not those of the checkpoint's network; too little memory.
+    pub fn parameters<D: Device>(&self, device: &D) -> Result<Parameters<D>, parameters::Error> {
+        let mut parameters = Parameters::zeros(device, &self.network)?;
+        parameters.load(device, Kind::Value, &self.values)?;
+        Ok(parameters)
+    }
+
     /// Writes the checkpoint: the file is wholly the old or wholly the new one, whatever happens.
     ///
     /// # Errors

@@ -8,12 +8,13 @@ use std::path::{Path, absolute};
 use crate::augment::Augment;
 use crate::data::{self, DataSet, Options, Progress, Reading, is_named};
 use crate::preprocess::Geometry;
-use crate::run::{DataRecord, Manifest};
-use crate::shown::escaped;
+use super::data_record::DataRecord;
+use super::manifest::Manifest;
+use crate::text::shown::escaped;
 
 /// Data that cannot be opened for a run.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum DataPlaceError {
     /// The run's images are nowhere where they may be.
     #[error(
         "the images of this run were not found: expected the fingerprint {expected}\n\
@@ -101,8 +102,8 @@ impl DataRecord {
     /// Opens the data of the run in `run` at `given`, or where it may be, and says where it was.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is other data or none; what `open` says where there is one place to look at.
-    pub fn find<E: From<Error> + Display>(
+    /// [`DataPlaceError::NotFound`] where there is other data or none; what `open` says where there is one place to look at.
+    pub fn find<E: From<DataPlaceError> + Display>(
         &self,
         run: &Path,
         given: Option<&str>,
@@ -131,12 +132,12 @@ impl DataRecord {
                 }
             }
         }
-        Err(Error::NotFound { expected: self.fingerprint.clone(), looked }.into())
+        Err(DataPlaceError::NotFound { expected: self.fingerprint.clone(), looked }.into())
     }
 }
 
 /// How the run's own data was opened for its training.
-fn as_trained(manifest: &Manifest, geometry: Geometry) -> Result<Options, Error> {
+fn as_trained(manifest: &Manifest, geometry: Geometry) -> Result<Options, DataPlaceError> {
     let record = &manifest.data;
     Ok(Options {
         size: Some((geometry.height, geometry.width)),
@@ -155,14 +156,14 @@ fn as_trained(manifest: &Manifest, geometry: Geometry) -> Result<Options, Error>
 /// training left them on disk.
 ///
 /// # Errors
-/// As [`DataRecord::find`]; [`Error::Imported`]; data that cannot be read.
-pub fn open(
+/// As [`DataRecord::find`]; [`DataPlaceError::Imported`]; data that cannot be read.
+pub fn open_data(
     (run, manifest): (&Path, &Manifest),
     geometry: Geometry,
     given: Option<GivenData<'_>>,
     in_memory: bool,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Opened, Error> {
+) -> Result<Opened, DataPlaceError> {
     let record = &manifest.data;
     let mut trained = as_trained(manifest, geometry)?;
     // The named files may have moved with the data.
@@ -176,7 +177,7 @@ pub fn open(
         !given.is_default() && given != trained.reading.anywhere()
     };
     let own = if manifest.imported.is_some() || given.is_some_and(other) {
-        Err(Error::Imported)
+        Err(DataPlaceError::Imported)
     } else {
         let given = given.map(|given| given.place);
         // The fingerprint is of the images as they were trained on, in memory or on disk.
@@ -200,7 +201,7 @@ pub fn open(
 mod tests {
     use super::*;
     use crate::data::shapes;
-    use crate::shown::PathText;
+    use crate::text::shown::PathText;
 
     fn record(data: &DataSet) -> DataRecord {
         DataRecord {
@@ -244,7 +245,7 @@ mod tests {
         (record.relative, record.absolute, record.source) = (Some("near".into()), Some(far), here);
         let found = |right: Option<usize>| {
             let mut tried = Vec::new();
-            let found = record.find::<Error>(folder.path(), None, &mut |place| {
+            let found = record.find::<DataPlaceError>(folder.path(), None, &mut |place| {
                 tried.push(place.to_owned());
                 let is = right.is_some_and(|right| places[right] == place);
                 Ok(if is { own.clone() } else { other.clone() })
@@ -259,7 +260,7 @@ mod tests {
         assert!(error.contains("--data") && error.lines().count() == 3, "{error}");
         // A run of an earlier version knows the place as it was given only.
         (record.relative, record.absolute, record.source) = (None, None, "gone".into());
-        let open = &mut |_: &str| -> Result<DataSet, Error> { unreachable!("nothing is there") };
+        let open = &mut |_: &str| -> Result<DataSet, DataPlaceError> { unreachable!("nothing is there") };
         let error = record.find(folder.path(), None, open).unwrap_err().to_string();
         assert!(error.contains("nothing is at gone") && error.contains("--data"), "{error}");
     }

@@ -4,12 +4,8 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::Progress;
-use super::clock::Clock;
-use crate::split::Split;
-
 /// A row of `metrics.csv`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EpochRow {
     /// The epoch, from 1.
@@ -37,40 +33,11 @@ pub struct EpochRow {
 }
 
 impl EpochRow {
-    /// The row of an epoch all of whose steps are done, with the loss and the error of the images of a split.
-    pub(super) fn of(
-        progress: &Progress,
-        learning_rate: f64,
-        scored: Option<(Split, f64, f64)>,
-        clock: &Clock,
-    ) -> Self {
-        let images = progress.images as f64;
-        let of = |wanted| scored.filter(|(split, ..)| *split == wanted);
-        let (test, validation) = (of(Split::Test), of(Split::Validation));
-        Self {
-            epoch: progress.epoch(),
-            learning_rate,
-            train_loss: progress.loss_sum / images,
-            train_error_pct: 100.0 * progress.wrong as f64 / images,
-            test_loss: test.map(|(_, loss, _)| loss),
-            test_error_pct: test.map(|(_, _, error)| error),
-            // As `metrics.csv` has them, which alone keeps them.
-            images_per_s: tenths(images / clock.epoch_seconds.max(1e-9)),
-            seconds: tenths(clock.seconds()),
-            validation_loss: validation.map(|(_, loss, _)| loss),
-            validation_error_pct: validation.map(|(_, _, error)| error),
-        }
-    }
 
     /// The error on the images that choose the best epoch, in percent: the validation images where there are some.
     pub fn choosing_error_pct(&self) -> Option<f64> {
         self.validation_error_pct.or(self.test_error_pct)
     }
-}
-
-/// A number to one digit behind the point.
-fn tenths(number: f64) -> f64 {
-    (number * 10.0).round() / 10.0
 }
 
 /// The whole of `metrics.csv`: the head line and a line an epoch.

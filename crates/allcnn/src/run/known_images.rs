@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::io::ErrorKind;
 
 use crate::data::{DataSet, Identities, Identity, IdentitySet, Images, open_file};
-use crate::run::{RunError, RunFolder};
-use crate::samples::Samples;
-use crate::shown::escaped;
+use super::error::RunError;
+use super::folder::RunFolder;
+use crate::input::Samples;
+use crate::text::shown::escaped;
 
 /// Notes the images of a training that begins: all of them in memory, on disk that none was read yet.
 ///

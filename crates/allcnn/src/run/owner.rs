@@ -1,6 +1,6 @@
 //! The one process that may write into a run folder.
 //!
-//! An owner holds a claim ([`crate::claim`]) in the folder's `.claims`. Nothing that one owner wrote is overwritten by
+//! An owner holds a claim ([`crate::files::claim`]) in the folder's `.claims`. Nothing that one owner wrote is overwritten by
 //! another that lost the folder meanwhile, wherever that one was stopped and for however long:
 //!
 //! - whoever takes a folder over first claims it, then sweeps the unfinished files of all earlier owners away, then reads;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::atomic_file::{Unpublished, sweep};
-use crate::claim::{Claim, Claims, Holder};
+use crate::files::claim::{Claim, Claims, Holder};
 
 /// The folder of the claims in a run folder.
 const CLAIMS: &str = ".claims";

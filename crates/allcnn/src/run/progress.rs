@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{EpochRow, metrics};
+use super::epoch_row::{self, EpochRow};
 
 /// What the test images said of the checkpoint that the validation images chose.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ impl Progress {
 
     /// Takes the times of epochs that are done from the text of a `metrics.csv`, where they are not known.
     pub(crate) fn take_times(&mut self, csv: &str) {
-        let rows = self.history.iter_mut().zip(metrics::times(csv));
+        let rows = self.history.iter_mut().zip(epoch_row::times(csv));
         for (row, of) in rows.filter(|(row, of)| row.seconds == 0.0 && row.epoch == of.epoch) {
             (row.images_per_s, row.seconds) = (of.images_per_s, of.seconds);
         }
@@ -124,11 +124,11 @@ mod tests {
         assert_eq!((read.seconds, read.history[1].seconds, read.history[1].images_per_s), (0.0, 0.0, 0.0));
         read.take_times("not a table");
         assert_eq!(read.seconds, 0.0);
-        read.take_times(&metrics::csv(&done.history));
+        read.take_times(&epoch_row::csv(&done.history));
         assert_eq!(read, done);
         let under_way = Progress { images: 64, seconds: 6.5, epoch_seconds: 1.5, ..done };
         let mut read = under_way.without_times();
-        read.take_times(&metrics::csv(&under_way.history));
+        read.take_times(&epoch_row::csv(&under_way.history));
         assert_eq!(read, under_way);
     }
 

@@ -1,70 +1,8 @@
-//! How good a network is on a set of images: errors, loss, confusion, worst mistakes.
+//! What a network said about a set of images: its answers, and the figures made of them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use allcnn_device::Device;
 use serde::Serialize;
 
-use crate::augment::{Augment, Look};
 use crate::confusion::Confusion;
-use crate::parameters::Parameters;
-use crate::plan::{Mode, Plan};
-use crate::samples::Samples;
-use crate::train::Error;
-
-/// How often, and how varied, each image is looked at; the probabilities are averaged.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Views {
-    /// Looks at each image; the first one is at the image as it is.
-    pub count: u32,
-    /// How the others vary it.
-    pub augment: Augment,
-    /// What the variations derive from.
-    pub seed: u64,
-}
-
-impl Views {
-    /// One look at each image as it is.
-    pub const ONE: Views = Views { count: 1, augment: Augment::None, seed: 0 };
-
-    /// The looks, one after the other.
-    fn looks(self) -> impl Iterator<Item = Look> {
-        let varied = move |view: u32| Look { augment: self.augment, seed: self.seed, round: view.into() };
-        std::iter::once(Look::PLAIN).chain((1..self.count).map(varied))
-    }
-}
-
-/// Images to be shown to a network, on the device where it keeps them.
-pub struct TestSet<'a, D: Device> {
-    samples: &'a Samples<'a>,
-    kept: Option<D::Images>,
-    /// A batch that is made here.
-    batch: Vec<f32>,
-}
-
-impl<'a, D: Device> TestSet<'a, D> {
-    /// The images of `samples`.
-    ///
-    /// # Errors
-    /// A failure of the device.
-    pub fn new(device: &D, samples: &'a Samples<'a>) -> Result<Self, Error> {
-        Ok(Self { samples, kept: samples.keep_on(device, Look::PLAIN)?, batch: vec![] })
-    }
-
-    /// Brings the images at `places` into a plan, as they look.
-    fn load(&mut self, plan: &mut Plan<'_, D>, places: &[u32], look: Look) -> Result<(), Error> {
-        let targets = vec![0.0; plan.batch() * plan.network().classes()];
-        let views = || places.iter().map(|&place| look.view(place)).collect::<Option<Vec<_>>>();
-        if let Some(images) = &mut self.kept
-            && let Some(views) = views()
-        {
-            return Ok(plan.gather(images, &views, &targets)?);
-        }
-        self.batch.resize(plan.batch() * self.samples.geometry().len(), 0.0);
-        self.samples.fill(places, look, &mut self.batch)?;
-        Ok(plan.upload(&self.batch, &targets)?)
-    }
-}
 
 /// What a network said about a set of images.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,120 +60,6 @@ pub struct Mistake {
     pub predicted: u32,
     /// The probability given to that.
     pub probability: f32,
-}
-
-/// The figures of an evaluation, as `allcnn eval --json` prints them.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Evaluation {
-    /// How many images.
-    pub images: usize,
-    /// The share of images whose class is not the most probable, in percent.
-    pub top1_error_pct: f64,
-    /// The share of images whose class is not among the five most probable, in percent.
-    pub top5_error_pct: f64,
-    /// The mean cross-entropy.
-    pub loss: f64,
-    /// Each class on its own.
-    pub classes: Vec<ClassError>,
-    /// Images by true and predicted class: `confusion`, rows of true classes, and null above 1,000 classes, where
-    /// `confusion_sparse` lists the pairs that were seen: `[true, predicted, images]`.
-    #[serde(flatten, serialize_with = "confusion_fields")]
-    pub confusion: Confusion,
-}
-
-/// The fields that `allcnn eval --json` has of a confusion.
-fn confusion_fields<S: serde::Serializer>(confusion: &Confusion, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Fields {
-        confusion: Option<Vec<Vec<u64>>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        confusion_sparse: Option<Vec<(usize, usize, u64)>>,
-    }
-    let rows = confusion.rows();
-    let confusion_sparse = rows.is_none().then(|| confusion.pairs().collect());
-    Fields { confusion: rows, confusion_sparse }.serialize(serializer)
-}
-
-/// The error on one class.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ClassError {
-    /// The class.
-    pub name: String,
-    /// Its images.
-    pub images: u64,
-    /// The share of them taken for another class, in percent; absent without images.
-    pub error_pct: Option<f64>,
-}
-
-/// Shows every image to the network, dropout off. `done` is told the number of images after each batch.
-///
-/// Gives nothing when `stop` became true meanwhile.
-///
-/// # Errors
-/// A failure of the device; an image on disk that cannot be read.
-pub fn score<D: Device>(
-    plan: &mut Plan<'_, D>,
-    parameters: &Parameters<D>,
-    images: &mut TestSet<'_, D>,
-    views: Views,
-    stop: &AtomicBool,
-    done: &mut dyn FnMut(usize),
-) -> Result<Option<Scores>, Error> {
-    let (rows, classes) = (plan.batch(), plan.network().classes());
-    let samples = images.samples;
-    let mut logits = vec![0.0; rows * classes];
-    let mut scores = Scores::none(classes, samples.labels().to_vec());
-    let places: Vec<u32> = (0..samples.len() as u32).collect();
-    let mut work =
-        places.chunks(rows).flat_map(|places| views.looks().map(move |look| (places, look))).peekable();
-    let mut sums = vec![0f64; rows * classes];
-    while let Some((places, look)) = work.next() {
-        if stop.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        images.load(plan, places, look)?;
-        if let Some(&(places, look)) = work.peek() {
-            samples.expect(places, look);
-        }
-        plan.set_view(look.round);
-        plan.forward(parameters, Mode::Evaluate);
-        plan.logits(&mut logits)?;
-        for (sums, logits) in sums.chunks_exact_mut(classes).zip(logits.chunks_exact(classes)) {
-            add_softmax(logits, sums);
-        }
-        if work.peek().is_none_or(|(next, _)| next != &places) {
-            scores.take(places, &sums[..places.len() * classes], f64::from(views.count.max(1)));
-            sums.fill(0.0);
-            done(scores.losses.len());
-        }
-    }
-    Ok(Some(scores))
-}
-
-/// Adds exp(x) / sum exp(x) to `sums`.
-pub(crate) fn add_softmax(logits: &[f32], sums: &mut [f64]) {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exponentials = logits.iter().map(|&logit| (f64::from(logit) - f64::from(largest)).exp());
-    let total: f64 = exponentials.clone().sum();
-    sums.iter_mut().zip(exponentials).for_each(|(sum, exponential)| *sum += exponential / total);
-}
-
-/// exp(x) / sum exp(x).
-pub(crate) fn probabilities(logits: &[f32]) -> Vec<f32> {
-    let mut sums = vec![0.0; logits.len()];
-    add_softmax(logits, &mut sums);
-    sums.into_iter().map(|probability| probability as f32).collect()
-}
-
-/// Refuses logits that say nothing, which no network that was trained gives.
-pub(crate) fn expect_finite(logits: &[f32]) -> Result<(), Error> {
-    match logits.iter().find(|logit| !logit.is_finite()) {
-        None => Ok(()),
-        Some(logit) => Err(Error::Mismatch(format!(
-            "the network answers {logit}, which is no probability: its weights or its preprocessing are absurd\n\
-             put the run's own files back, or train again"
-        ))),
-    }
 }
 
 impl Scores {
@@ -318,6 +142,21 @@ impl Scores {
         percent(wrong as f64, self.labels.len() as f64)
     }
 
+    /// The wrong answers that the network was surest of, the surest first.
+    pub fn worst_mistakes(&self, most: usize) -> Vec<Mistake> {
+        let mut mistakes: Vec<Mistake> = (0..self.labels.len())
+            .map(|image| {
+                let predicted = self.predicted(image);
+                let probability = self.probability(image);
+                Mistake { image, label: self.labels[image], predicted, probability }
+            })
+            .filter(|mistake| mistake.label != mistake.predicted)
+            .collect();
+        mistakes.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.image.cmp(&b.image)));
+        mistakes.truncate(most);
+        mistakes
+    }
+
     /// All figures, for classes of these names.
     pub fn evaluation(&self, names: &[String]) -> Evaluation {
         let mut confusion = Confusion::new(self.classes);
@@ -337,29 +176,49 @@ impl Scores {
             confusion,
         }
     }
-
-    /// The wrong answers that the network was surest of, the surest first.
-    pub fn worst_mistakes(&self, most: usize) -> Vec<Mistake> {
-        let mut mistakes: Vec<Mistake> = (0..self.labels.len())
-            .map(|image| {
-                let predicted = self.predicted(image);
-                let probability = self.probability(image);
-                Mistake { image, label: self.labels[image], predicted, probability }
-            })
-            .filter(|mistake| mistake.label != mistake.predicted)
-            .collect();
-        mistakes.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.image.cmp(&b.image)));
-        mistakes.truncate(most);
-        mistakes
-    }
 }
 
-/// The places of the `top` largest values, largest first, the first of equals.
-pub(crate) fn ranked(values: &[f32], top: usize) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..values.len()).collect();
-    places.sort_by(|&a, &b| values[b].total_cmp(&values[a])); // stable
-    places.truncate(top);
-    places
+/// The figures of an evaluation, as `allcnn eval --json` prints them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// How many images.
+    pub images: usize,
+    /// The share of images whose class is not the most probable, in percent.
+    pub top1_error_pct: f64,
+    /// The share of images whose class is not among the five most probable, in percent.
+    pub top5_error_pct: f64,
+    /// The mean cross-entropy.
+    pub loss: f64,
+    /// Each class on its own.
+    pub classes: Vec<ClassError>,
+    /// Images by true and predicted class: `confusion`, rows of true classes, and null above 1,000 classes, where
+    /// `confusion_sparse` lists the pairs that were seen: `[true, predicted, images]`.
+    #[serde(flatten, serialize_with = "confusion_fields")]
+    pub confusion: Confusion,
+}
+
+/// The fields that `allcnn eval --json` has of a confusion.
+fn confusion_fields<S: serde::Serializer>(confusion: &Confusion, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Fields {
+        confusion: Option<Vec<Vec<u64>>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        confusion_sparse: Option<Vec<(usize, usize, u64)>>,
+    }
+    let rows = confusion.rows();
+    let confusion_sparse = rows.is_none().then(|| confusion.pairs().collect());
+    Fields { confusion: rows, confusion_sparse }.serialize(serializer)
+}
+
+/// The error on one class.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassError {
+    /// The class.
+    pub name: String,
+    /// Its images.
+    pub images: u64,
+    /// The share of them taken for another class, in percent; absent without images.
+    pub error_pct: Option<f64>,
 }
 
 /// `part` of `whole` in percent; 0 of nothing.
@@ -369,42 +228,7 @@ fn percent(part: f64, whole: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use allcnn_device::Reference;
-
     use super::*;
-    use crate::augment::MAX_SHIFT;
-    use crate::data::shapes;
-    use crate::net::{Init, Network};
-    use crate::plan::PlanPurpose;
-    use crate::preprocess::{Geometry, Method, Preprocessor};
-
-    #[test]
-    fn images_that_the_device_keeps_get_the_same_scores() {
-        let network = Network::from_toml(
-            r#"
-            name = "tiny"
-            input = [32, 32, 3]
-            classes = 10
-            layers = [{ conv = 4, kernel = 3, stride = 2 }, { conv = "classes", kernel = 1 }, { global_average = true }]
-            "#,
-        )
-        .unwrap();
-        let data = shapes::draw(0, 10, 11).test;
-        let geometry = Geometry { height: 32, width: 32, channels: 3 };
-        let preprocessor = Preprocessor::fit(Method::MeanStd, &data.pixels, geometry).unwrap();
-        let samples = Samples::new(&data, &preprocessor).unwrap();
-        let parameters = Parameters::initialize(&Reference, &network, Init::He, 1).unwrap();
-        let mut plan = Plan::new(&Reference, &network, 4, PlanPurpose::Inference).unwrap();
-        let views = Views { count: 3, augment: Augment::FlipShift { max_shift: MAX_SHIFT }, seed: 5 };
-        let mut images = TestSet::new(&Reference, &samples).unwrap();
-        assert!(images.kept.is_some());
-        let mut scored = |images: &mut TestSet<'_, Reference>| {
-            score(&mut plan, &parameters, images, views, &AtomicBool::new(false), &mut |_| ()).unwrap()
-        };
-        let kept = scored(&mut images);
-        images.kept = None;
-        assert_eq!(kept, scored(&mut images));
-    }
 
     fn scores() -> Scores {
         let mut scores = Scores::none(3, vec![0, 1, 2, 1]);
@@ -449,13 +273,4 @@ mod tests {
         assert_eq!(scores().worst_mistakes(1).len(), 1);
     }
 
-    #[test]
-    fn softmax_survives_large_logits() {
-        let mut sums = vec![0.0; 3];
-        add_softmax(&[1000.0, 1000.0, -1000.0], &mut sums);
-        assert_eq!(sums, [0.5, 0.5, 0.0]);
-        let mut scores = Scores::none(3, vec![2]);
-        scores.take(&[0], &sums, 1.0);
-        assert!(scores.losses[0].is_finite() && scores.losses[0] > 700.0);
-    }
 }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::{Error, Experiment, Fate, Plan, Record, Table, page, text};
 use crate::atomic_file::{create_atomically, sweep, write_atomically};
-use crate::claim::Claims;
+use crate::files::claim::Claims;
 use crate::data::{self, open_file};
 use crate::run::RunFolder;
-use crate::toml_text;
+use crate::text::toml_text;
 
 /// A sweep's folder.
 #[derive(Clone, Debug)]

@@ -19,8 +19,10 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::run::RunError;
-use crate::shown::{PathText, first_of};
-use crate::{data, train};
+use crate::text::shown::{PathText, first_of};
+use crate::data;
+use crate::recipe::RecipeError;
+use crate::train::TrainError;
 
 pub use folder::Sweep;
 pub use plan::{Experiment, Plan};
@@ -38,7 +40,10 @@ pub enum Error {
     Choice(String),
     /// A plan with an unknown network, or settings out of their range.
     #[error(transparent)]
-    Plan(#[from] train::Error),
+    Plan(#[from] RecipeError),
+    /// A network that cannot be.
+    #[error(transparent)]
+    Network(#[from] crate::net::Error),
     /// The folder of another plan.
     #[error(
         "{path} holds another plan: {changes}\nleave these settings out to work on that plan, or give another --out",
@@ -78,7 +83,7 @@ pub enum Error {
         /// The experiment.
         name: String,
         /// Why.
-        source: train::Error,
+        source: TrainError,
     },
     /// Another process took the experiment over.
     #[error(

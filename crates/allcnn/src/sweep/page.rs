@@ -5,7 +5,7 @@ use crate::report::curves::{Series, chart};
 use crate::report::dots::{self, Point};
 use crate::report::html;
 use crate::run::PROGRAM;
-use crate::train::EpochRow;
+use crate::run::EpochRow;
 
 /// The colors of the learning rates, in turn.
 const COLORS: [&str; 4] = ["a", "b", "c", "d"];

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::published::{Benchmark, Entry, PaperTable};
 use crate::data::Reading;
-use crate::train::{self, Recipe, Request};
+use crate::train;
+use crate::recipe::Recipe;
+use crate::run::TrainRequest;
 
 /// How far the seeds of an experiment that is begun again lie from each other: more than anybody asks seeds for.
 const RESEED_STRIDE: u64 = 1_000_000;
@@ -54,7 +56,7 @@ pub struct Experiment {
     pub learning_rate: f64,
     /// Its seed, when it is begun for the first time.
     pub seed: u64,
-    request: Request,
+    request: TrainRequest,
 }
 
 impl Experiment {
@@ -67,7 +69,7 @@ impl Experiment {
     }
 
     /// The training, begun again `again` times with another seed each.
-    pub fn request(&self, again: usize) -> Request {
+    pub fn request(&self, again: usize) -> TrainRequest {
         let mut request = self.request.clone();
         request.recipe.seed = self.seed + RESEED_STRIDE * again as u64;
         request
@@ -149,7 +151,7 @@ impl Plan {
         let mut experiments = Vec::new();
         for seed in 0..self.seeds {
             for (row, entry) in self.entries().iter().enumerate() {
-                train::network(&entry.model, 2, None)?;
+                Network::open(&entry.model, 2, None)?;
                 for &learning_rate in &self.learning_rates {
                     let name = format!("{}-lr{learning_rate}-seed{seed}", entry.name);
                     let request = self.request(entry, learning_rate)?;
@@ -167,7 +169,7 @@ impl Plan {
         }
     }
 
-    fn request(&self, entry: &Entry, learning_rate: f64) -> Result<Request, Error> {
+    fn request(&self, entry: &Entry, learning_rate: f64) -> Result<TrainRequest, Error> {
         let augment = entry.augment.parse().map_err(|error: crate::augment::UnknownAugment| {
             Error::Choice(format!("{} cannot be trained: {error}\nleave it out with --models", entry.name))
         })?;
@@ -175,8 +177,8 @@ impl Plan {
         let is_old = self.recipe.table1_dropout.is_none();
         let dropout = self.recipe.dropout.filter(|_| !(is_old && entry.model == "large-all-cnn"));
         let recipe = Recipe { learning_rate, augment, dropout, ..self.recipe.clone() }.checked()?;
-        let holdout = self.holdout.as_deref().map(str::parse).transpose().map_err(train::Error::Data)?;
-        Ok(Request {
+        let holdout = self.holdout.as_deref().map(str::parse).transpose().map_err(TrainError::Data)?;
+        Ok(TrainRequest {
             model: entry.model.clone(),
             input: None,
             data: self.data_of(entry).into(),
@@ -221,7 +223,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::Schedule;
+    use crate::recipe::Schedule;
 
     #[test]
     fn the_papers_table_3_is_48_trainings_of_the_papers_recipe() {

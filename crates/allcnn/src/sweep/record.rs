@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::split::Split;
-use crate::train::{EpochRow, Health, Tested};
+use crate::run::{EpochRow, Health, Tested};
 
 /// How a training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

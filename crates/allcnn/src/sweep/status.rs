@@ -50,7 +50,7 @@ impl Sweep {
             Status { ended: 0, total: self.experiments().len(), running: Vec::new(), left: None };
         let (mut seconds, mut work, mut remaining) = (0.0, 0.0, 0.0);
         for experiment in self.experiments() {
-            let network = train::network(&experiment.request(0).model, 10, None)?;
+            let network = Network::open(&experiment.request(0).model, 10, None)?;
             let epoch_work = network.info().multiply_adds as f64;
             let records = self.records(experiment)?;
             for record in &records {

@@ -109,7 +109,7 @@ const BAD_FATES: [(&str, &str); 3] = [
 /// The names of networks for people. Those in files have their own, unless two files have the same.
 fn names(entries: &[Entry]) -> Vec<String> {
     let own = |entry: &Entry| {
-        let network = entry.model.ends_with(".toml").then(|| train::network(&entry.model, 2, None).ok());
+        let network = entry.model.ends_with(".toml").then(|| Network::open(&entry.model, 2, None).ok());
         network.flatten().map_or_else(|| entry.name.clone(), |network| network.name().to_owned())
     };
     let names: Vec<String> = entries.iter().map(own).collect();
@@ -221,7 +221,7 @@ impl Table {
 pub(super) mod tests {
     use super::super::PaperTable;
     use super::*;
-    use crate::train::{EpochRow, Tested};
+    use crate::run::{EpochRow, Tested};
 
     /// A record of two epochs that ends with this error.
     pub fn record(fate: Fate, error: f64) -> Record {

@@ -8,10 +8,12 @@ use allcnn_device::Device;
 
 use super::folder::{due, write_record};
 use super::{Error, Experiment, Fate, Record, Sweep};
-use crate::claim::Claim;
+use crate::files::claim::Claim;
 use crate::net::Network;
 use crate::run::{RunError, RunFolder};
-use crate::train::{self, Checkpoint, End, Event, Health, Progress, Request};
+use crate::train::{self, End};
+use crate::observer::Event;
+use crate::run::{Checkpoint, Health, Progress, TrainRequest};
 
 /// How often a process without work looks for some, and for a wish to stop.
 const POLL: Duration = Duration::from_millis(500);
@@ -156,7 +158,7 @@ impl Sweep {
     ) -> Result<Carried, Error> {
         let (name, folder) = (experiment.run_name(again), self.run_folder(experiment, again));
         let wrong = |source| match source {
-            train::Error::Run(RunError::TakenOver(_)) => Error::TakenOver(name.clone()),
+            TrainError::Run(RunError::TakenOver(_)) => Error::TakenOver(name.clone()),
             source => Error::Training { name: name.clone(), source },
         };
         let run = match RunFolder::owned(&folder) {
@@ -190,10 +192,10 @@ fn wait(waits: &mut bool, notify: &mut dyn FnMut(Notice<'_>)) {
 fn train_to_end<D: Device>(
     device: &D,
     run: &RunFolder,
-    request: &Request,
+    request: &TrainRequest,
     stops: [&AtomicBool; 2],
     notify: &mut dyn FnMut(Notice<'_>),
-) -> Result<Option<(Fate, Option<Checkpoint>)>, train::Error> {
+) -> Result<Option<(Fate, Option<Checkpoint>)>, TrainError> {
     if let Some(checkpoint) = given_up(run)? {
         return Ok(Some((Fate::Dead, Some(checkpoint))));
     }
@@ -216,9 +218,9 @@ fn train_to_end<D: Device>(
     } else {
         train::start_in(device, request, run.clone(), &halt, &mut observer)
     };
-    let last = || run.read_last().map_err(train::Error::from);
+    let last = || run.read_last().map_err(TrainError::from);
     match trained {
-        Err(train::Error::Diverged { step, .. }) => Ok(Some((Fate::Diverged { step }, last()?))),
+        Err(TrainError::Diverged { step, .. }) => Ok(Some((Fate::Diverged { step }, last()?))),
         Err(error) => Err(error),
         Ok(trained) if trained.outcome.end == End::Finished => {
             let classes = Network::from_toml(&trained.manifest.network)?.classes();
@@ -230,7 +232,7 @@ fn train_to_end<D: Device>(
 }
 
 /// The last checkpoint of a run that was found dead, where it was killed before that was recorded.
-fn given_up(run: &RunFolder) -> Result<Option<Checkpoint>, train::Error> {
+fn given_up(run: &RunFolder) -> Result<Option<Checkpoint>, TrainError> {
     let last = if run.is_begun() { run.read_last()? } else { None };
     Ok(last.filter(|last| {
         let at_epochs_end = last.progress.images == 0;

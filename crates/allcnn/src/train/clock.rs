@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::Progress;
-
 /// The seconds of a training, over all its sessions.
 pub(super) struct Clock {
     began: Instant,
@@ -15,14 +13,10 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn start(progress: &Progress) -> Self {
+    /// Starts after `before` seconds of earlier sessions, `epoch_seconds` of them in the epoch under way, and `step` steps.
+    pub(super) fn start(before: f64, epoch_seconds: f64, step: u64) -> Self {
         let began = Instant::now();
-        Self {
-            began,
-            before: progress.seconds,
-            epoch_seconds: progress.epoch_seconds,
-            epoch_end: (began, progress.step),
-        }
+        Self { began, before, epoch_seconds, epoch_end: (began, step) }
     }
 
     /// Ends an epoch: how long each of its steps took, with everything beside them.
@@ -31,12 +25,8 @@ impl Clock {
         since.elapsed().div_f64(step.saturating_sub(first).max(1) as f64)
     }
 
+    /// Seconds of the whole training.
     pub(super) fn seconds(&self) -> f64 {
         self.before + self.began.elapsed().as_secs_f64()
-    }
-
-    pub(super) fn write(&self, progress: &mut Progress) {
-        progress.seconds = self.seconds();
-        progress.epoch_seconds = self.epoch_seconds;
     }
 }

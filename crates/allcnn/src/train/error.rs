@@ -2,22 +2,20 @@
 
 use std::path::PathBuf;
 
-use super::CheckpointError;
-use crate::shown::PathText;
-use crate::split::NoSplit;
+use crate::recipe::RecipeError;
+use crate::run::{DataPlaceError, RunError};
+use crate::score::ScoreError;
+use crate::text::shown::PathText;
 
 /// A training that cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A setting out of its range, or a recipe file that cannot be read.
-    #[error("recipe: {0}")]
-    Recipe(String),
+pub enum TrainError {
+    /// A recipe that no training can follow.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
     /// Things that do not belong together: network, data, checkpoint.
     #[error("{0}")]
     Mismatch(String),
-    /// A split that the data does not have.
-    #[error(transparent)]
-    NoSplit(#[from] NoSplit),
     /// The loss is no longer a number.
     #[error(
         "the loss became {loss} in step {step} (epoch {epoch}) at learning rate {learning_rate:.4}: the training has diverged.\n{}\nTry a lower --lr (a third of it), another --seed, or a longer warm-up",
@@ -35,20 +33,12 @@ pub enum Error {
         /// The last good checkpoint.
         checkpoint: Option<PathBuf>,
     },
-    /// A checkpoint that cannot be read or written.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
     /// The run folder.
     #[error(transparent)]
-    Run(#[from] crate::run::RunError),
-    /// A model file that cannot be read.
-    #[error("cannot read the model {path}: {source}\ngive a TOML file of layers, or a name that `allcnn models` lists", path = .path.shown())]
-    Model {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    Run(#[from] RunError),
+    /// The images that are scored.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
     /// The report.
     #[error(transparent)]
     Report(#[from] crate::report::Error),
@@ -66,19 +56,10 @@ pub enum Error {
     Data(#[from] crate::data::Error),
     /// The data of a run.
     #[error(transparent)]
-    Place(crate::data_place::Error),
+    Place(#[from] DataPlaceError),
     /// The preprocessing.
     #[error(transparent)]
     Preprocess(#[from] crate::preprocess::Error),
-}
-
-impl From<crate::data_place::Error> for Error {
-    fn from(error: crate::data_place::Error) -> Self {
-        match error {
-            crate::data_place::Error::Data(error) => Error::Data(error),
-            error => Error::Place(error),
-        }
-    }
 }
 
 fn last_good(checkpoint: &Option<PathBuf>) -> String {

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Progress, Times};
-use crate::evaluate::Scores;
+use crate::observer::Times;
+use crate::run::Progress;
+use crate::score::Scores;
 
 /// When to stop and how often to save.
 #[derive(Clone, Copy, Debug)]

@@ -8,12 +8,12 @@
 
 use allcnn_device::{Activation, Device};
 
-use super::Error;
+use super::error::TrainError;
 use crate::augment::Look;
 use crate::net::{LayerKind, Network};
 use crate::parameters::{Kind, Parameters, Tensor};
 use crate::plan::{Mode, Plan, PlanPurpose};
-use crate::samples::Samples;
+use crate::input::Samples;
 
 /// A channel that differs less between places and images than this share of the layer's deviation stays as it is.
 const SAME: f64 = 1e-3;
@@ -32,7 +32,7 @@ pub(super) fn standardize<D: Device>(
     parameters: &mut Parameters<D>,
     samples: &Samples<'_>,
     places: &[u32],
-) -> Result<(), Error> {
+) -> Result<(), TrainError> {
     let values: usize = network.operations(1).iter().map(|operation| operation.output().len()).sum();
     let rows = places.len().min(MOST_VALUES.div_ceil(values.max(1)));
     let places = &places[..rows];
@@ -57,7 +57,7 @@ pub(super) fn standardize<D: Device>(
 }
 
 /// The network with the convolution at `place` without its activation.
-fn with_identity(network: &Network, place: usize) -> Result<Network, Error> {
+fn with_identity(network: &Network, place: usize) -> Result<Network, TrainError> {
     let mut layers: Vec<LayerKind> = network.layers().iter().map(|layer| *layer.kind()).collect();
     if let LayerKind::Conv(conv) = &mut layers[place] {
         conv.activation = Activation::Identity;

@@ -1,9 +1,10 @@
 //! What a training needs to be given.
 
-use super::{Error, Recipe};
+use super::error::TrainError;
+use crate::recipe::Recipe;
 use crate::net::Network;
 use crate::preprocess::Geometry;
-use crate::samples::Samples;
+use crate::input::Samples;
 use crate::split::Split;
 
 /// What is to be trained, and on what.
@@ -30,14 +31,14 @@ impl<'a> Task<'a> {
     }
 
     /// Whether network, classes and images belong together.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(super) fn check(&self) -> Result<(), TrainError> {
         let input = self.network.input();
         let expected = Geometry { height: input.height, width: input.width, channels: input.channels };
         let splits = [(Split::Train, self.train), (Split::Test, self.test)];
         let validation = self.validation.map(|samples| (Split::Validation, samples));
         for (split, samples) in splits.into_iter().chain(validation) {
             if samples.geometry() != expected {
-                return Err(Error::Mismatch(format!(
+                return Err(TrainError::Mismatch(format!(
                     "the {split} images are {}, the network {} takes {expected}: give another --input",
                     samples.geometry(),
                     self.network.name()
@@ -45,11 +46,11 @@ impl<'a> Task<'a> {
             }
             if let Some(label) = samples.labels().iter().find(|&&label| label as usize >= self.classes.len())
             {
-                return Err(Error::Mismatch(format!("a {split} image has the label {label} of no class")));
+                return Err(TrainError::Mismatch(format!("a {split} image has the label {label} of no class")));
             }
         }
         if self.classes.len() != self.network.classes() {
-            return Err(Error::Mismatch(format!(
+            return Err(TrainError::Mismatch(format!(
                 "the data has {} classes, the network {} has {}",
                 self.classes.len(),
                 self.network.name(),
@@ -57,7 +58,7 @@ impl<'a> Task<'a> {
             )));
         }
         if self.train.is_empty() {
-            return Err(Error::Mismatch("there are no training images".into()));
+            return Err(TrainError::Mismatch("there are no training images".into()));
         }
         Ok(())
     }

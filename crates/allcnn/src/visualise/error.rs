@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
-use crate::shown::first_of;
-use crate::train;
+use crate::evaluate::EvaluateError;
+use crate::run::RunError;
+use crate::score::ScoreError;
+use crate::text::shown::first_of;
 
 /// Something that the network does not have, or a run that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +115,19 @@ pub enum Error {
     },
     /// A run that cannot be used.
     #[error(transparent)]
-    Run(#[from] train::Error),
+    Run(#[from] RunError),
+    /// Images of a run that cannot be used.
+    #[error(transparent)]
+    Images(#[from] EvaluateError),
+    /// Images that cannot be shown to the network.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// A network without some of its layers, which cannot be.
+    #[error(transparent)]
+    Network(#[from] crate::net::Error),
+    /// A sheet that cannot be written.
+    #[error(transparent)]
+    Page(#[from] super::render::PageError),
     /// The device failed.
     #[error(transparent)]
     Device(#[from] allcnn_device::Error),
@@ -122,6 +136,10 @@ pub enum Error {
 impl Error {
     /// Whether the request names something that the network does not have.
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::Run(_) | Self::Device(_))
+        match self {
+            Self::Images(error) => matches!(error, EvaluateError::NoSplit(_)),
+            Self::Run(_) | Self::Score(_) | Self::Network(_) | Self::Page(_) | Self::Device(_) => false,
+            _ => true,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use allcnn_device::Device;
 
 use super::{Error, Found, Method, Target, Unit};
-use crate::evaluate::{expect_finite, probabilities};
+use crate::score::{expect_finite, probabilities};
 use crate::net::{Network, Operation};
 use crate::parameters::Parameters;
 use crate::plan::{Mode, Plan, PlanPurpose};

@@ -12,17 +12,19 @@ use super::{
 };
 use crate::augment::Augment;
 use crate::data::{self, DataSet, Identities, Images, Skipped};
-use crate::data_place::{self, GivenData, Opened};
-use crate::data_told::tell_left_out;
-use crate::examine::{self, Split, Which};
+use crate::run::{DataPlaceError, GivenData, Opened};
+use crate::observer::tell_left_out;
+use crate::evaluate::{self, EvaluateError};
+use crate::run::WhichCheckpoint;
+use crate::split::Split;
 use crate::input::InputTransform;
 use crate::net::{Network, Rectangle};
 use crate::parameters::Parameters;
-use crate::predict::trained;
 use crate::preprocess::Geometry;
 use crate::run::{Manifest, RunFolder};
-use crate::shown::PathText;
-use crate::train::{self, Checkpoint, Event, Observer};
+use crate::text::shown::PathText;
+use crate::observer::{Event, Observer};
+use crate::run::Checkpoint;
 
 /// The images that are scanned.
 #[derive(Clone, Debug)]
@@ -39,7 +41,7 @@ pub struct Scanned {
 pub struct FeatureExplorer<'d, D: Device> {
     device: &'d D,
     run: RunFolder,
-    which: Which,
+    which: WhichCheckpoint,
     manifest: Manifest,
     checkpoint: Checkpoint,
     parameters: Parameters<D>,
@@ -51,10 +53,10 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
     ///
     /// # Errors
     /// A run without weights, or a damaged one; failures of the device.
-    pub fn new(device: &'d D, run: &RunFolder, which: Which) -> Result<Self, train::Error> {
+    pub fn new(device: &'d D, run: &RunFolder, which: WhichCheckpoint) -> Result<Self, Error> {
         let (manifest, checkpoint) = which.trained(run)?;
-        let parameters = trained(device, &checkpoint)?;
-        let transform = InputTransform::of(run, &checkpoint.network)?;
+        let parameters = checkpoint.parameters(device).map_err(ScoreError::from)?;
+        let transform = run.input_transform(&checkpoint.network)?;
         let which = which.at_hand(run);
         Ok(Self { device, run: run.clone(), which, manifest, checkpoint, parameters, transform })
     }
@@ -79,13 +81,14 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         data: Option<GivenData<'_>>,
         split: Option<Split>,
         observer: &mut dyn Observer,
-    ) -> Result<Scanned, train::Error> {
-        let opened = self.open_data(data, observer);
+    ) -> Result<Scanned, Error> {
+        let run = (&self.run, &self.manifest);
+        let opened = evaluate::open_and_tell_notes(data, run, self.transform.pictures(), true, observer);
         let mut opened = match (opened, data) {
-            (Err(train::Error::Data(data::Error::NoClasses(_))), Some(data)) => {
+            (Err(DataPlaceError::Data(data::Error::NoClasses(_))), Some(data)) => {
                 return self.open_loose(Path::new(data.place), observer);
             }
-            (opened, _) => opened?,
+            (opened, _) => opened.map_err(EvaluateError::from)?,
         };
         if let (None, Some(data)) = (split, data.filter(|_| are_loose(&opened))) {
             return self.open_loose(Path::new(data.place), observer);
@@ -97,7 +100,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
             Some(split) if opened.own => split,
             Some(split) => split.or_only(&opened.data),
         };
-        let images = split.take(&mut opened.data)?;
+        let images = split.take(&mut opened.data).map_err(EvaluateError::from)?;
         let DataSet { name, classes, .. } = opened.data;
         if !opened.own {
             self.tell_trained(&images, observer)?;
@@ -105,28 +108,13 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         Ok(Scanned { name, classes, images })
     }
 
-    /// Opens data; of its notes those are told that matter where nothing is trained.
-    fn open_data(
-        &self,
-        data: Option<GivenData<'_>>,
-        observer: &mut dyn Observer,
-    ) -> Result<Opened, train::Error> {
-        let (run, geometry) = ((self.run.path(), &self.manifest), self.transform.pictures());
-        let mut progress = |progress| observer.observe(Event::Loading(progress));
-        let opened = data_place::open(run, geometry, data, true, &mut progress)?;
-        for note in opened.data.notes.iter().filter(|note| note.is_warning() && !note.is_of_training()) {
-            observer.observe(Event::Warning(&note.to_string()));
-        }
-        Ok(opened)
-    }
-
     /// Opens pictures that have no classes.
-    fn open_loose(&self, path: &Path, observer: &mut dyn Observer) -> Result<Scanned, train::Error> {
+    fn open_loose(&self, path: &Path, observer: &mut dyn Observer) -> Result<Scanned, Error> {
         let Geometry { height, width, .. } = self.transform.pictures();
         let framing = self.manifest.framing();
         let options = data::Options { size: Some((height, width)), framing, ..data::Options::default() };
         let mut progress = |progress| observer.observe(Event::Loading(progress));
-        let data = data::open_loose(path, &options, &mut progress)?;
+        let data = data::open_loose(path, &options, &mut progress).map_err(EvaluateError::from)?;
         tell_left_out(&data, observer);
         let images = data.train;
         self.tell_trained(&images, observer)?;
@@ -135,12 +123,12 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
     }
 
     /// Says how many of these images the network was trained on, where images in memory tell that.
-    fn tell_trained(&self, images: &Images, observer: &mut dyn Observer) -> Result<(), train::Error> {
+    fn tell_trained(&self, images: &Images, observer: &mut dyn Observer) -> Result<(), Error> {
         if self.manifest.recipe.augment == Augment::CropFlip {
             return Ok(()); // such a run knows its images by their files
         }
         let run = (&self.run, &self.manifest);
-        let known = examine::known(run, self.transform.pictures(), None, &mut ())?;
+        let known = evaluate::known(run, self.transform.pictures(), None, &mut ())?;
         let known = known.unwrap_or_default();
         let identities = Identities::of(images);
         let trained = identities.iter().flatten().filter(|identity| known.contains(identity)).count();
@@ -273,7 +261,7 @@ pub struct FilterSource {
     /// The run.
     pub run: String,
     /// Which of its weights.
-    pub checkpoint: Which,
+    pub checkpoint: WhichCheckpoint,
     /// The file of the picture that shows it, where one was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub picture: Option<String>,

@@ -9,19 +9,19 @@ use serde::Serialize;
 use super::{Error, Explainer, Explanation, Method, Place, Target, Unit, randomized};
 use crate::data::Framing;
 use crate::data::decode::Picture;
-use crate::evaluate::ranked;
-use crate::examine::Which;
+use crate::score::ranked;
+use crate::run::WhichCheckpoint;
 use crate::input::InputTransform;
 use crate::net::Network;
 use crate::parameters::Parameters;
-use crate::predict::{picture, trained};
+use crate::predict::picture;
 use crate::run::{Manifest, RunFolder};
-use crate::shown::PathText;
-use crate::train::{self, Checkpoint};
+use crate::text::shown::PathText;
+use crate::run::Checkpoint;
 
 /// What is to be explained.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Request {
+pub struct ExplainRequest {
     /// The layer; the one before the softmax where none is given.
     pub layer: Option<String>,
     /// The units of the layer.
@@ -39,10 +39,10 @@ pub struct Request {
     /// The seed for that; never is it the start of the training.
     pub seed: u64,
     /// Which weights of the run.
-    pub checkpoint: Which,
+    pub checkpoint: WhichCheckpoint,
 }
 
-impl Default for Request {
+impl Default for ExplainRequest {
     /// The most probable class by guided backpropagation.
     fn default() -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Default for Request {
             switches: false,
             randomize_from: None,
             seed: 0,
-            checkpoint: Which::Best,
+            checkpoint: WhichCheckpoint::Best,
         }
     }
 }
@@ -88,7 +88,7 @@ pub enum Entry {
         /// The run.
         run: String,
         /// Which of its weights.
-        checkpoint: Which,
+        checkpoint: WhichCheckpoint,
         /// The layer from which up the weights were drawn anew, where they were.
         randomized_from: Option<String>,
         /// The file of the picture that shows the map, where one was written.
@@ -131,7 +131,7 @@ pub struct Explained {
 }
 
 /// The network as it is, or with switches.
-struct Form<'d, D: Device> {
+struct NetworkVariant<'d, D: Device> {
     explainer: Explainer<'d, D>,
     target: Target,
     switches: bool,
@@ -139,7 +139,7 @@ struct Form<'d, D: Device> {
 
 /// A trained network that explains files.
 pub struct FileExplainer<'d, D: Device> {
-    forms: Vec<Form<'d, D>>,
+    variants: Vec<NetworkVariant<'d, D>>,
     parameters: Parameters<D>,
     transform: InputTransform,
     framing: Framing,
@@ -148,7 +148,7 @@ pub struct FileExplainer<'d, D: Device> {
     methods: Vec<Method>,
     randomized_from: Option<String>,
     run: String,
-    checkpoint: Which,
+    checkpoint: WhichCheckpoint,
 }
 
 impl<'d, D: Device> FileExplainer<'d, D> {
@@ -156,25 +156,25 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     ///
     /// # Errors
     /// A request for what the network does not have; a damaged run; failures of the device.
-    pub fn new(device: &'d D, run: &RunFolder, request: &Request, files: usize) -> Result<Self, Error> {
+    pub fn new(device: &'d D, run: &RunFolder, request: &ExplainRequest, files: usize) -> Result<Self, Error> {
         let (manifest, checkpoint) = request.checkpoint.trained(run)?;
         let network = &checkpoint.network;
-        let transform = InputTransform::of(run, network)?;
+        let transform = run.input_transform(network)?;
         let target = target(&checkpoint, request)?;
         let pairs = files * target.units().len();
-        let mut forms = vec![];
+        let mut variants = vec![];
         if request.switches {
-            let (pooled, places) = network.with_switches().map_err(train::Error::from)?;
+            let (pooled, places) = network.with_switches()?;
             let explainer = Explainer::new(device, &pooled, pairs)?;
-            forms.push(Form { explainer, target: target.moved(&places), switches: true });
+            variants.push(NetworkVariant { explainer, target: target.moved(&places), switches: true });
         }
         let parameters = parameters(device, &checkpoint, &manifest, request)?;
         let of_classes = target.is_of_classes(network);
-        forms.insert(0, Form { explainer: Explainer::new(device, network, pairs)?, target, switches: false });
+        variants.insert(0, NetworkVariant { explainer: Explainer::new(device, network, pairs)?, target, switches: false });
         let (classes, methods) = (checkpoint.classes, request.methods.clone());
         let randomized_from = request.randomize_from.clone();
         Ok(Self {
-            forms,
+            variants,
             parameters,
             transform,
             framing: manifest.framing(),
@@ -189,13 +189,13 @@ impl<'d, D: Device> FileExplainer<'d, D> {
 
     /// Files that are best explained together.
     pub fn batch(&self) -> usize {
-        let Form { explainer, target, .. } = &self.forms[0];
+        let NetworkVariant { explainer, target, .. } = &self.variants[0];
         explainer.batch().div_ceil(target.units().len().max(1))
     }
 
     /// The network as it was trained.
     pub fn network(&self) -> &Network {
-        self.forms[0].explainer.network()
+        self.variants[0].explainer.network()
     }
 
     /// The layer from which up the weights are drawn anew.
@@ -210,7 +210,7 @@ impl<'d, D: Device> FileExplainer<'d, D> {
 
     /// The name of the layer that the signals start from.
     pub fn layer(&self) -> &str {
-        self.forms[0].target.name()
+        self.variants[0].target.name()
     }
 
     /// Whether the units of that layer stand for classes.
@@ -220,7 +220,7 @@ impl<'d, D: Device> FileExplainer<'d, D> {
 
     /// Whether units of that layer stand at more than one place.
     pub fn has_places(&self) -> bool {
-        let shape = self.forms[0].target.shape();
+        let shape = self.variants[0].target.shape();
         shape.height * shape.width > 1
     }
 
@@ -262,7 +262,7 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         let mut images = vec![0.0; pictures.len() * self.transform.input().len()];
         self.transform.apply(&pixels, &mut images);
         let mut views = self.views(&images)?.into_iter();
-        let units = self.forms[0].target.units().len();
+        let units = self.variants[0].target.units().len();
         let transform = &self.transform;
         let explained = pictures.into_iter().map(|(file, pixels)| Explained {
             file,
@@ -274,9 +274,9 @@ impl<'d, D: Device> FileExplainer<'d, D> {
 
     /// The views of each pair of an image and a unit, in order.
     fn views(&mut self, images: &[f32]) -> Result<Vec<Vec<View>>, Error> {
-        let Self { forms, parameters, methods, of_classes, .. } = self;
+        let Self { variants, parameters, methods, of_classes, .. } = self;
         let mut views: Vec<Vec<View>> = Vec::new();
-        for Form { explainer, target, switches } in forms {
+        for NetworkVariant { explainer, target, switches } in variants {
             let explanations = if *switches {
                 let same = views.iter().map(|views| &views[0].explanation);
                 let pairs: Vec<_> = same.map(|one| (one.image, Unit::Channel(one.unit.channel))).collect();
@@ -294,8 +294,28 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         Ok(views)
     }
 
+    /// What is told of each file, with the page that shows it.
+    pub fn all_entries(&self, answers: &[Result<Explained, Unread>], pages: Option<&Pages>) -> Vec<Entry> {
+        let (mut entries, mut tile) = (vec![], 0);
+        for answer in answers {
+            match answer {
+                Ok(explained) => {
+                    let picture = |views: &Vec<View>| {
+                        let page = pages.map(|pages| pages.of_tile(tile));
+                        tile += 1 + views.len() * self.methods.len(); // the image and its maps
+                        page
+                    };
+                    let pictures: Vec<String> = explained.units.iter().filter_map(picture).collect();
+                    entries.extend(self.entries(explained, &pictures));
+                }
+                Err(unread) => entries.push(Entry::Unread(unread.clone())),
+            }
+        }
+        entries
+    }
+
     /// The entries of a file's maps, in the order unit, view, method; `pictures` are the files that show its units.
-    pub fn entries(&self, explained: &Explained, pictures: &[String]) -> Vec<Entry> {
+    fn entries(&self, explained: &Explained, pictures: &[String]) -> Vec<Entry> {
         let entry = |place: usize, view: &View, method| {
             let unit = view.explanation.unit;
             Entry::Explained {
@@ -323,7 +343,7 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     }
 }
 
-fn target(checkpoint: &Checkpoint, request: &Request) -> Result<Target, Error> {
+fn target(checkpoint: &Checkpoint, request: &ExplainRequest) -> Result<Target, Error> {
     let (network, units) = (&checkpoint.network, request.units.clone());
     let target = match &request.layer {
         Some(layer) => Target::new(network, layer, units)?,
@@ -340,9 +360,9 @@ fn parameters<D: Device>(
     device: &D,
     checkpoint: &Checkpoint,
     manifest: &Manifest,
-    request: &Request,
+    request: &ExplainRequest,
 ) -> Result<Parameters<D>, Error> {
-    let parameters = trained(device, checkpoint)?;
+    let parameters = checkpoint.parameters(device).map_err(ScoreError::from)?;
     let Some(from) = &request.randomize_from else { return Ok(parameters) };
     // Trained weights keep something of those they began with, so these must be others.
     let seed = manifest.recipe.seed.wrapping_add(1).wrapping_add(request.seed);

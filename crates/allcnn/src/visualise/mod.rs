@@ -41,6 +41,8 @@
 //! ```
 
 mod error;
+mod explain_files;
+mod explained_samples;
 mod explainer;
 mod feature_explorer;
 mod feature_sheet;
@@ -55,12 +57,14 @@ mod target;
 mod unconditioned;
 
 pub use error::Error;
+pub use explain_files::explain_files;
+pub use explained_samples::ExplainedSamples;
 pub use explainer::{Explainer, Explanation};
 pub use feature_explorer::{
     DrawingEntry, FeatureExplorer, FilterEntry, FilterSource, PatchEntry, Scanned, Seen,
 };
 pub use feature_sheet::{ExplainedFilter, Labels, drawing_rows, drawing_sheet, patch_rows, patch_tile_side};
-pub use files::{Entry, Explained, FileExplainer, Request, Unread, View};
+pub use files::{Entry, Explained, FileExplainer, ExplainRequest, Unread, View};
 pub use layer::FilterChoice;
 pub use method::Method;
 pub use patches::{FilterPatches, Patch, explain_patches, strongest_patches};

@@ -8,7 +8,7 @@ use allcnn_device::Device;
 use super::render::{Shading, Sheet, Tile, overlay};
 use super::{Explained, FileExplainer, Method, View};
 use crate::data::decode::Picture;
-use crate::evaluate::ranked;
+use crate::score::ranked;
 
 /// How maps are colored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use allcnn::data::verify::Summary;
 use allcnn::data::{self, DataSet, Framing, Ignored, Images, Kind, Options, Sizes, convert, fetch};
-use allcnn::data_told::tell_left_out;
-use allcnn::shown::{PathText, escaped};
+use allcnn::observer::tell_left_out;
+use allcnn::text::shown::{PathText, escaped};
 use serde::Serialize;
 
 use crate::args::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs, Telling};

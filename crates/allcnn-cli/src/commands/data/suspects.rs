@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use allcnn::report;
 use allcnn::run::RunFolder;
-use allcnn::shown::{PathText, escaped};
+use allcnn::text::shown::{PathText, escaped};
 use allcnn::suspects::{Search, Suspects, find};
 use anyhow::Context;
 use serde::Serialize;

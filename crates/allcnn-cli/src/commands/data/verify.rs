@@ -7,7 +7,7 @@ use allcnn::data::near::{self, Compared, Near, NearGroup};
 use allcnn::data::verify::{Verification, verify};
 use allcnn::data::{self, DataSet, Error, Options};
 use allcnn::run::RunFolder;
-use allcnn::shown::escaped;
+use allcnn::text::shown::escaped;
 use allcnn::{near_features, report};
 use serde::Serialize;
 

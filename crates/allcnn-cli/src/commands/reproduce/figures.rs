@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use allcnn::examine::Which;
+use allcnn::run::WhichCheckpoint;
 use allcnn::net::{LayerKind, Network};
 use allcnn::run::RunFolder;
-use allcnn::shown::{PathText, escaped};
+use allcnn::text::shown::{PathText, escaped};
 use allcnn::visualise::render::{Shading, Sheet};
 use allcnn::visualise::{
-    Coloring, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, Request, Unread, plate,
+    Coloring, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, ExplainRequest, Unread, plate,
 };
 use allcnn_device::Device;
 use anyhow::{Context, anyhow};
@@ -120,12 +120,12 @@ fn images(
             &format!("{} has no pooling; the paper's figure is of a network trained with it", network.name()),
         );
     }
-    let request = Request {
+    let request = ExplainRequest {
         checkpoint: which(figure),
         layer: Some(layer),
         methods: Method::ALL.to_vec(),
         switches,
-        ..Request::default()
+        ..ExplainRequest::default()
     };
     let opened = device::open(&figure.common)?;
     let sheet = on_device!(opened, |device| image_sheet(&device, arguments, (&run, &given), &request))?;
@@ -137,7 +137,7 @@ fn image_sheet(
     device: &impl Device,
     arguments: &ImageFigureArgs,
     (run, given): (&RunFolder, &[PathBuf]),
-    request: &Request,
+    request: &ExplainRequest,
 ) -> anyhow::Result<Sheet> {
     let mut explainer = FileExplainer::new(device, run, request, arguments.count)?;
     let explained = if given.is_empty() {
@@ -220,7 +220,7 @@ fn open(arguments: &FigureArgs) -> anyhow::Result<RunFolder> {
     Ok(RunFolder::open(arguments.run_and_other().0)?)
 }
 
-fn which(arguments: &FigureArgs) -> Which {
+fn which(arguments: &FigureArgs) -> WhichCheckpoint {
     arguments.checkpoint.into()
 }
 
@@ -238,7 +238,7 @@ fn given(arguments: &ImageFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
 #[derive(Serialize)]
 struct Document {
     run: String,
-    checkpoint: Which,
+    checkpoint: WhichCheckpoint,
     pictures: Vec<String>,
 }
 
@@ -259,6 +259,6 @@ fn finish(arguments: &FigureArgs, name: &str, sheet: Sheet) -> anyhow::Result<Ve
     let folder: &Path = &arguments.out;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.shown()))?;
     let path = folder.join(format!("{name}.png"));
-    let pages = picture::write(&path, sheet)?;
+    let pages = sheet.write_pages(&path)?;
     Ok(pages.paths().map(Path::to_owned).collect())
 }

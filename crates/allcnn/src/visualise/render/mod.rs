@@ -17,8 +17,10 @@
 //! ```
 
 mod canvas;
+mod pages;
 mod shading;
 mod sheet;
 
+pub use pages::{PageError, Pages};
 pub use shading::{Shading, overlay};
 pub use sheet::{PAGE_HEIGHT, PAGE_WIDTH, Sheet, SheetRow, Tile, tiles_beside};

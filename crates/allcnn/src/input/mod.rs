@@ -1,0 +1,8 @@
+//! Pictures as a network takes them.
+
+mod read_ahead;
+mod samples;
+mod transform;
+
+pub use samples::Samples;
+pub use transform::InputTransform;

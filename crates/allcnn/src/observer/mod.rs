@@ -1,0 +1,13 @@
+//! What a command tells while it works, and to whom.
+
+mod cost;
+mod data_told;
+mod event;
+mod times;
+
+pub use cost::Cost;
+pub use data_told::{missing_images, note_to_training, tell_left_out};
+pub use event::{Event, Observer};
+pub(crate) use event::tell_algorithms;
+pub(crate) use times::Stopwatch;
+pub use times::{Phase, Times};
