@@ -14,11 +14,11 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use allcnn::augment::Augment;
 use allcnn::data::{Holdout, Labels};
-use allcnn::run::WhichCheckpoint;
-use allcnn::split::Split;
 use allcnn::net::Init;
 use allcnn::preprocess::Method;
 use allcnn::recipe::DropoutRates;
+use allcnn::run::WhichCheckpoint;
+use allcnn::split::Split;
 use allcnn_device::Precision;
 
 pub use data::{DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs, DataSuspectsArgs, DataVerifyArgs};

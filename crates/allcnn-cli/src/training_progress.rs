@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use allcnn::data::{self, Stage};
-use allcnn::preprocess::Method;
-use allcnn::text::shown::escaped;
 use allcnn::observer::{Event, Observer, Phase, Times};
+use allcnn::preprocess::Method;
 use allcnn::run::EpochRow;
+use allcnn::text::shown::escaped;
 
 use crate::interrupt;
 use crate::output::{Align, Table, thousands};

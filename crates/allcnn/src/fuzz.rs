@@ -3,16 +3,16 @@
 
 use std::path::Path;
 
-use crate::files::claim::Holder;
 use crate::data::fuzz::Target;
+use crate::files::claim::Holder;
 use crate::import::{Weights, fuzz};
 use crate::net::{Network, Variant};
 use crate::preprocess::Preprocessor;
+use crate::recipe::Recipe;
 use crate::run::Manifest;
+use crate::run::{Checkpoint, TrainRequest};
 use crate::sweep::{Plan, Record};
 use crate::text::toml_text;
-use crate::recipe::Recipe;
-use crate::run::{Checkpoint, TrainRequest};
 
 /// All of them.
 pub const TARGETS: [Target; 13] = [

@@ -22,8 +22,8 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub use allcnn_data as data;
-pub use allcnn_device as device;
 pub use allcnn_data::atomic_file;
+pub use allcnn_device as device;
 
 pub mod augment;
 pub mod confusion;

@@ -9,7 +9,7 @@ use crate::data::{DataSet, Progress, Stage};
 use crate::net::Network;
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::preprocess::Geometry;
-use crate::run::{WhichCheckpoint, RunError, RunFolder};
+use crate::run::{RunError, RunFolder, WhichCheckpoint};
 use crate::score::ScoreError;
 use crate::visualise::FilterChoice;
 

@@ -7,15 +7,15 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::data::{Framing, open_file};
-use crate::score::{ScoreError, expect_finite, probabilities, ranked};
 use crate::input::InputTransform;
+use crate::observer::{Event, Observer, tell_algorithms};
 use crate::parameters::Parameters;
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::preprocess::Geometry;
-use crate::run::{RunError, RunFolder, WhichCheckpoint};
-use crate::text::shown::PathText;
-use crate::observer::{Event, Observer, tell_algorithms};
 use crate::run::Checkpoint;
+use crate::run::{RunError, RunFolder, WhichCheckpoint};
+use crate::score::{ScoreError, expect_finite, probabilities, ranked};
+use crate::text::shown::PathText;
 
 /// Images that are looked at together.
 const BATCH: usize = 32;
@@ -80,7 +80,12 @@ impl<'d, D: Device> Predictor<'d, D> {
     ///
     /// # Errors
     /// A damaged checkpoint or preprocessing; failures of the device.
-    pub fn new(device: &'d D, run: &RunFolder, checkpoint: Checkpoint, batch: usize) -> Result<Self, PredictError> {
+    pub fn new(
+        device: &'d D,
+        run: &RunFolder,
+        checkpoint: Checkpoint,
+        batch: usize,
+    ) -> Result<Self, PredictError> {
         let parameters = checkpoint.parameters(device).map_err(ScoreError::from)?;
         let transform = run.input_transform(&checkpoint.network)?;
         let framing = run.manifest()?.framing();

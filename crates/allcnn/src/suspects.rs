@@ -11,14 +11,14 @@ use serde::Serialize;
 
 use crate::data::decode::Picture;
 use crate::data::{DataSet, Identity, IdentitySet, Ignored, Images, Reading, Skipped};
-use crate::score::{ScoreError, Scores, Views, score_checkpoint};
 use crate::evaluate::{EvaluateError, known, open, relabelled};
-use crate::run::{Checkpoint, WhichCheckpoint, GivenData, Manifest, RunFolder};
 use crate::input::Samples;
-use crate::text::shown::escaped;
-use crate::split::Split;
-use crate::visualise::ExplainedSamples;
 use crate::observer::Observer;
+use crate::run::{Checkpoint, GivenData, Manifest, RunFolder, WhichCheckpoint};
+use crate::score::{ScoreError, Scores, Views, score_checkpoint};
+use crate::split::Split;
+use crate::text::shown::escaped;
+use crate::visualise::ExplainedSamples;
 
 /// Labels that cannot be doubted.
 #[derive(Debug, thiserror::Error)]

@@ -18,7 +18,9 @@ fn pictures(folder: &Path) {
     for (class, color) in [("blue", [20, 30, 200]), ("red", [200, 30, 20])] {
         std::fs::create_dir_all(folder.join(class)).unwrap();
         for number in 0..50u8 {
-            let shade = |row: u32, column: u32| color.map(|value: u8| value ^ ((row * column) as u8 & 7) ^ (number & 3));
+            let shade = |row: u32, column: u32| {
+                color.map(|value: u8| value ^ ((row * column) as u8 & 7) ^ (number & 3))
+            };
             let picture = image::RgbImage::from_fn(32, 32, |column, row| image::Rgb(shade(row, column)));
             picture.save(folder.join(class).join(format!("{number}.png"))).unwrap();
         }

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use allcnn::net::Network;
-use allcnn::train::TrainError;
 use allcnn::recipe::Recipe;
 use allcnn::run::{Checkpoint, CheckpointError};
+use allcnn::train::TrainError;
 use proptest::prelude::*;
 use train_support::{Data, Pace, network, recipe};
 

@@ -7,14 +7,14 @@ use std::fs;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use allcnn::score::{TestSet, Views, score};
+use allcnn::input::Samples;
+use allcnn::observer::Event;
 use allcnn::plan::{Plan, PlanPurpose};
 use allcnn::predict::trained;
-use allcnn::input::Samples;
-use allcnn::train::{End, TrainError, Task, Trainer};
-use allcnn::observer::Event;
 use allcnn::recipe::Recipe;
 use allcnn::run::Checkpoint;
+use allcnn::score::{TestSet, Views, score};
+use allcnn::train::{End, Task, TrainError, Trainer};
 use allcnn_cpu::{Cpu, CpuOptions};
 use allcnn_device::{Reference, SingleProcess};
 use train_support::{Data, Pace, classes, last, network, recipe};
@@ -92,7 +92,9 @@ fn a_diverged_training_stops_and_keeps_the_last_good_checkpoint() {
         checkpoint.progress.total_steps = 9;
         let pace = Pace { deadline: None, save_every };
         let error = data.train_with(&network(), &wild, &run, Some(&checkpoint), pace, |_, _| ()).unwrap_err();
-        let TrainError::Diverged { checkpoint: Some(path), epoch: 2, .. } = &error else { panic!("{error:?}") };
+        let TrainError::Diverged { checkpoint: Some(path), epoch: 2, .. } = &error else {
+            panic!("{error:?}")
+        };
         assert_eq!(path, &run.join("last.safetensors"));
         let kept = Checkpoint::read(path).unwrap();
         assert!(kept.values.iter().flat_map(|tensor| &tensor.values).all(|value| value.is_finite()));

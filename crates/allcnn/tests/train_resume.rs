@@ -9,9 +9,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use allcnn::train::End;
 use allcnn::observer::Event;
 use allcnn::run::Checkpoint;
+use allcnn::train::End;
 use train_support::{Data, Pace, best, last, network, recipe};
 
 /// 53 images in batches of 8: 7 steps an epoch, the last with 5 images; 3 epochs.

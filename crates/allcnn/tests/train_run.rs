@@ -9,15 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use allcnn::data::pictures;
-use allcnn::run::WhichCheckpoint;
 use allcnn::evaluate::{EvaluateOptions, evaluate};
-use allcnn::split::Split;
-use allcnn::predict::{Prediction, Predictor};
-use allcnn::run::{RunError, RunFolder};
-use allcnn::train::{End, TrainError, Finished, lengthen, resume, start};
 use allcnn::observer::{Event, Observer};
+use allcnn::predict::{Prediction, Predictor};
 use allcnn::recipe::Recipe;
+use allcnn::run::WhichCheckpoint;
 use allcnn::run::{Checkpoint, TrainRequest};
+use allcnn::run::{RunError, RunFolder};
+use allcnn::split::Split;
+use allcnn::train::{End, Finished, TrainError, lengthen, resume, start};
 use allcnn_device::Reference;
 use train_support::{Data, SIDE, classes, last, network, recipe};
 
@@ -63,7 +63,12 @@ impl Place {
         }
     }
 
-    fn start(&self, request: &TrainRequest, out: &str, observer: &mut dyn Observer) -> Result<Finished, TrainError> {
+    fn start(
+        &self,
+        request: &TrainRequest,
+        out: &str,
+        observer: &mut dyn Observer,
+    ) -> Result<Finished, TrainError> {
         start(&Reference, request, &self.path(out), &AtomicBool::new(false), observer)
     }
 }

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use allcnn::data::Images;
-use allcnn::run::WhichCheckpoint;
 use allcnn::evaluate::{EvaluateOptions, evaluate};
-use allcnn::split::Split;
-use allcnn::run::RunFolder;
-use allcnn::train::{End, TrainError, Finished, resume, start};
 use allcnn::observer::{Event, Observer};
 use allcnn::recipe::Recipe;
+use allcnn::run::RunFolder;
+use allcnn::run::WhichCheckpoint;
 use allcnn::run::{Checkpoint, TrainRequest};
+use allcnn::split::Split;
+use allcnn::train::{End, Finished, TrainError, resume, start};
 use allcnn_device::Reference;
 use train_support::{Data, Pace, SIDE, best, classes, last, network, recipe};
 
@@ -121,7 +121,12 @@ impl Place {
         }
     }
 
-    fn start(&self, out: &str, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Finished, TrainError> {
+    fn start(
+        &self,
+        out: &str,
+        stop: &AtomicBool,
+        observer: &mut dyn Observer,
+    ) -> Result<Finished, TrainError> {
         start(&Reference, &self.request(), &self.path(out), stop, observer)
     }
 
@@ -150,7 +155,10 @@ fn the_figures_are_those_of_the_best_checkpoint_on_each_split() {
     assert_eq!(record.selected_on(), Some(Split::Validation));
     let tested = progress.tested.unwrap();
     assert_eq!(error_pct(&run, WhichCheckpoint::Best, Split::Test), tested.error_pct);
-    assert_eq!(Some(error_pct(&run, WhichCheckpoint::Best, Split::Validation)), progress.best_validation_error_pct);
+    assert_eq!(
+        Some(error_pct(&run, WhichCheckpoint::Best, Split::Validation)),
+        progress.best_validation_error_pct
+    );
     let row = progress.history.last().unwrap();
     assert_eq!(Some(error_pct(&run, WhichCheckpoint::Last, Split::Validation)), row.validation_error_pct);
     assert_eq!(last(&run).progress.tested, Some(tested), "it is noted in the run");

@@ -5,11 +5,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use allcnn::data::{Ignored, Skipped};
-use allcnn::score::{ClassError, Evaluation};
-use allcnn::run::WhichCheckpoint;
 use allcnn::evaluate::{EvaluateOptions, Evaluated, TrainedOn, evaluate};
-use allcnn::split::Split;
+use allcnn::run::WhichCheckpoint;
 use allcnn::run::{Manifest, RunFolder};
+use allcnn::score::{ClassError, Evaluation};
+use allcnn::split::Split;
 use allcnn::text::shown::{PathText, escaped};
 use anyhow::Context;
 use serde::Serialize;
@@ -126,7 +126,11 @@ fn words(
 }
 
 /// The kind of checkpoint that was measured, and its epoch. Without images that chose a best one it is the last.
-fn weights(evaluated: &Evaluated, wanted: &EvaluateOptions, manifest: &Manifest) -> (&'static str, Option<usize>) {
+fn weights(
+    evaluated: &Evaluated,
+    wanted: &EvaluateOptions,
+    manifest: &Manifest,
+) -> (&'static str, Option<usize>) {
     let epoch = Some(evaluated.checkpoint.progress.history.len());
     match (wanted.checkpoint, manifest.data.selected_on()) {
         _ if manifest.imported.is_some() => ("imported", None),

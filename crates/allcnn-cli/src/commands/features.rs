@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use allcnn::data::Reading;
+use allcnn::run::RunFolder;
 use allcnn::run::data_place::GivenData;
 use allcnn::split::Split;
-use allcnn::run::RunFolder;
 use allcnn::text::shown::{escaped, first_of};
 use allcnn::visualise::{
     DrawingEntry, ExplainedFilter, FeatureExplorer, FilterChoice, FilterEntry, Method, Scanned,

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use allcnn::run::WhichCheckpoint;
 use allcnn::predict::{Prediction, Predictor};
 use allcnn::run::RunFolder;
+use allcnn::run::WhichCheckpoint;
 use allcnn::text::shown::escaped;
 use allcnn_device::Device;
 

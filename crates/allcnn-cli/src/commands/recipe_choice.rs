@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use allcnn::data::open_file;
-use allcnn::text::shown::PathText;
 use allcnn::recipe::{Recipe, UNNAMED_RECIPE};
+use allcnn::text::shown::PathText;
 use anyhow::Context;
 
 use crate::failure::UnknownRecipe;

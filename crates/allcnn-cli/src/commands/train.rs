@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use allcnn::split::Split;
 use allcnn::net::Network;
+use allcnn::recipe::Recipe;
 use allcnn::run::RunFolder;
+use allcnn::run::{EpochRow, Health, TrainRequest};
+use allcnn::split::Split;
 use allcnn::text::shown::PathText;
 use allcnn::train::{self, End, Finished, Outcome};
-use allcnn::recipe::Recipe;
-use allcnn::run::{EpochRow, Health, TrainRequest};
 use anyhow::Context;
 use serde::Serialize;
 

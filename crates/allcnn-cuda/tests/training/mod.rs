@@ -7,11 +7,11 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use allcnn::augment::{Augment, Look};
-use allcnn::preprocess::{Geometry, Method, Preprocessor};
 use allcnn::input::Samples;
-use allcnn::train::{End, TrainError};
 use allcnn::observer::Event;
+use allcnn::preprocess::{Geometry, Method, Preprocessor};
 use allcnn::run::{Checkpoint, EpochRow};
+use allcnn::train::{End, TrainError};
 use allcnn_cpu::{Cpu, CpuOptions};
 use allcnn_device::{Device, ImageSet, ImageValues, Shape};
 use support::{Data, Pace, SIDE, images, last, network, recipe};
@@ -85,7 +85,8 @@ fn divergence_is_told_with_its_step() {
     let mut recipe = recipe();
     (recipe.learning_rate, recipe.clip_norm) = (1e30, f32::INFINITY);
     let diverged =
-        |name: &str, device: &dyn Fn(&Path) -> Result<_, TrainError>| match device(&folder.path().join(name)) {
+        |name: &str, device: &dyn Fn(&Path) -> Result<_, TrainError>| match device(&folder.path().join(name))
+        {
             Err(TrainError::Diverged { step, .. }) => step,
             other => panic!("{name}: {other:?}"),
         };

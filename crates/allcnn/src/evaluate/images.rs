@@ -49,7 +49,11 @@ pub(crate) fn open_and_tell_notes(
 
 /// The images of the split, labelled by the place of their class among the network's. Names that are written alike are the
 /// same, in whatever Unicode form.
-pub(crate) fn relabelled(data: &mut DataSet, split: Split, known: &[String]) -> Result<Images, EvaluateError> {
+pub(crate) fn relabelled(
+    data: &mut DataSet,
+    split: Split,
+    known: &[String],
+) -> Result<Images, EvaluateError> {
     let mut images = split.take(data)?;
     let alike = |name: &str| name.nfc().collect::<String>();
     let known_alike: Vec<String> = known.iter().map(|class| alike(class)).collect();

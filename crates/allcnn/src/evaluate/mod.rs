@@ -13,7 +13,7 @@ use crate::data::{self, Identities, Identity, IdentitySet, Ignored, Images, Skip
 use crate::input::Samples;
 use crate::observer::{Event, Observer, tell_algorithms};
 use crate::plan::{Plan, PlanPurpose};
-use crate::run::{Checkpoint, WhichCheckpoint, GivenData, known_images, RunFolder};
+use crate::run::{Checkpoint, GivenData, RunFolder, WhichCheckpoint, known_images};
 use crate::score::{Evaluation, Scores, TestSet, Views, expect_finite, score};
 use crate::split::Split;
 pub use error::EvaluateError;
@@ -180,4 +180,3 @@ fn changed_words(changed: &[String], total: usize) -> String {
     let are = if changed.len() == 1 { "is not what it was" } else { "are not what they were" };
     format!("{} of {total} images {are} in the training: {named}{more}", changed.len())
 }
-

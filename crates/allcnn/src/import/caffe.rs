@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::Layer;
+use super::layer::Layer;
 use super::note::check_name;
 use super::stored::volume;
 use crate::parameters::Tensor;

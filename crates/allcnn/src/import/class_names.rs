@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::error::Error;
 use super::note::counted;
-use super::{Error, Note, NoteKind};
+use super::note::{Note, NoteKind};
 use crate::data::open_file;
 use crate::data::text::{decode, unquoted};
 

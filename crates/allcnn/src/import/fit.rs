@@ -2,10 +2,14 @@
 
 use std::fmt;
 
+use super::error::Error;
+use super::layer::Layer;
+use super::naming::Naming;
 use super::note::list;
+use super::note::{Note, NoteKind};
 use super::order::{Chain, in_a_row};
 use super::search::{Found, ways};
-use super::{Error, Form, Layer, Note, NoteKind, Weights};
+use super::weights::Weights;
 use crate::net::{Network, Operation};
 use crate::parameters::Tensor;
 
@@ -27,22 +31,22 @@ impl Weights {
     /// weights that tell the classes.
     ///
     /// Layers are put into their order by their names. Where these leave it open, as for a last layer of another name,
-    /// places and shapes must leave one way, which a note tells.
+    /// slots and shapes must leave one way, which a note tells.
     ///
     /// # Errors
     /// [`Error::OtherNetwork`] with the first difference, [`Error::Ambiguous`], [`Error::NotFinite`].
     pub fn fit(self, network: &Network) -> Result<Fitted, Error> {
         let Self { form, chains, classes: class_names, mut notes, .. } = self;
-        let places = places(network);
+        let slots = slots(network);
         let other = |problem| Error::OtherNetwork { network: network.name().into(), problem };
-        expect_count(form, &chains, &places).map_err(other)?;
-        let layers = put_in_order(chains, &places, network)?;
-        if !matches!(form, Form::Sequential | Form::FeaturesClassifier | Form::Caffe) {
-            notes.extend(renamed(&layers, &places));
+        expect_count(form, &chains, &slots).map_err(other)?;
+        let layers = put_in_order(chains, &slots, network)?;
+        if !matches!(form, Naming::Sequential | Naming::FeaturesClassifier | Naming::Caffe) {
+            notes.extend(renamed(&layers, &slots));
         }
         let classes = layers.last().map_or(0, Layer::outputs);
         let mut tensors = Vec::new();
-        for (layer, place) in layers.into_iter().zip(&places) {
+        for (layer, place) in layers.into_iter().zip(&slots) {
             expect_finite(&layer)?;
             tensors.extend(place.take(layer).map_err(other)?);
         }
@@ -54,60 +58,13 @@ impl Weights {
 impl Fitted {
     /// An error where `network`, now with as many classes as the weights have, has other shapes after all.
     pub(super) fn expect(&self, network: &Network) -> Result<(), Error> {
-        for (place, weight) in places(network).iter().zip(self.tensors.iter().step_by(2)) {
+        for (place, weight) in slots(network).iter().zip(self.tensors.iter().step_by(2)) {
             if weight.shape != place.shape {
                 let problem = differs(&weight.name, &weight.shape, &place.name, &place.shape);
                 return Err(Error::OtherNetwork { network: network.name().into(), problem });
             }
         }
         Ok(())
-    }
-}
-
-/// A convolution that waits for its weights.
-pub(super) struct Place {
-    pub name: String,
-    shape: [usize; 4],
-    /// Whether its outputs are the classes: then there may be any number of them.
-    last: bool,
-}
-
-impl Place {
-    /// The shape of the weights that belong here; those of a fully connected layer may have two dimensions.
-    fn shape_for(&self, layer: &Layer) -> [usize; 4] {
-        let [out, channels, height, width] = self.shape;
-        [if self.last { layer.outputs() } else { out }, channels, height, width]
-    }
-
-    /// Whether the layer has the shapes that belong here.
-    pub fn fits(&self, layer: &Layer) -> bool {
-        self.difference(layer).is_none()
-    }
-
-    fn difference(&self, layer: &Layer) -> Option<String> {
-        let expected = self.shape_for(layer);
-        let [out, channels, height, width] = expected;
-        let Layer { weight, bias, .. } = layer;
-        if weight.shape != expected && weight.shape != [out, channels * height * width] {
-            return Some(differs(&weight.name, &weight.shape, &self.name, &expected));
-        }
-        match bias {
-            Some(bias) if bias.shape != [out] => Some(differs(&bias.name, &bias.shape, &self.name, &[out])),
-            _ => None,
-        }
-    }
-
-    /// The tensors of the layer as those of this convolution.
-    fn take(&self, layer: Layer) -> Result<[Tensor; 2], String> {
-        if let Some(difference) = self.difference(&layer) {
-            return Err(difference);
-        }
-        let shape = self.shape_for(&layer).to_vec();
-        let out = shape[0];
-        let bias = layer.bias.map_or_else(|| vec![0.0; out], |bias| bias.values);
-        let tensor =
-            |part: &str, shape, values| Tensor { name: format!("{}.{part}", self.name), shape, values };
-        Ok([tensor("weight", shape, layer.weight.values), tensor("bias", vec![out], bias)])
     }
 }
 
@@ -121,39 +78,14 @@ fn expect_finite(layer: &Layer) -> Result<(), Error> {
     Ok(())
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [out, channels, height, width] = self.shape;
-        let out = if self.last { "classes".into() } else { out.to_string() };
-        write!(f, "{} [{out}, {channels}, {height}, {width}]", self.name)
-    }
-}
-
-/// The convolutions of a network.
-fn places(network: &Network) -> Vec<Place> {
-    let each = network.layers().iter().zip(network.operations(1));
-    let convolutions = each.filter_map(|(layer, operation)| match operation {
-        Operation::Conv(conv) => {
-            let shape = [conv.out_channels, conv.group_in_channels(), conv.kernel, conv.kernel];
-            Some(Place { name: layer.name().into(), shape, last: false })
-        }
-        _ => None,
-    });
-    let mut places: Vec<Place> = convolutions.collect();
-    if let Some(last) = places.last_mut() {
-        last.last = true;
-    }
-    places
-}
-
 /// Refuses another number of layers than the network has.
-fn expect_count(form: Form, chains: &[Chain], places: &[Place]) -> Result<(), String> {
+fn expect_count(form: Naming, chains: &[Chain], slots: &[Slot]) -> Result<(), String> {
     let given: Vec<&str> = names(chains).collect();
-    let expected: Vec<&str> = places.iter().map(|place| place.name.as_str()).collect();
+    let expected: Vec<&str> = slots.iter().map(|place| place.name.as_str()).collect();
     if given.len() == expected.len() {
         return Ok(());
     }
-    if form == Form::Convolutions {
+    if form == Naming::Convolutions {
         let only =
             |ours: &[&str], theirs: &[&str]| list(ours.iter().filter(|name| !theirs.contains(name)).copied());
         let (missing, extra) = (only(&expected, &given), only(&given, &expected));
@@ -166,13 +98,13 @@ fn names(chains: &[Chain]) -> impl Iterator<Item = &str> {
     chains.iter().flat_map(|chain| &chain.layers).map(|layer| layer.name.as_str())
 }
 
-/// The layers in the order of the places.
-fn put_in_order(chains: Vec<Chain>, places: &[Place], network: &Network) -> Result<Vec<Layer>, Error> {
+/// The layers in the order of the slots.
+fn put_in_order(chains: Vec<Chain>, slots: &[Slot], network: &Network) -> Result<Vec<Layer>, Error> {
     if chains.len() == 1 {
         return Ok(in_a_row(chains).layers);
     }
     let other = |problem| Error::OtherNetwork { network: network.name().into(), problem };
-    match ways(&chains, places) {
+    match ways(&chains, slots) {
         Found::One(way) => {
             let mut layers: Vec<_> = chains.into_iter().map(|chain| chain.layers.into_iter()).collect();
             Ok(way.into_iter().filter_map(|chain| layers[chain].next()).collect())
@@ -180,12 +112,12 @@ fn put_in_order(chains: Vec<Chain>, places: &[Place], network: &Network) -> Resu
         Found::None => {
             let given = chains.iter().flat_map(|chain| &chain.layers);
             let given = given.map(|layer| format!("{} {:?}", layer.name, layer.weight.shape));
-            let expected = list(places.iter().map(ToString::to_string));
+            let expected = list(slots.iter().map(ToString::to_string));
             Err(other(format!("its layers {} do not fit\n{expected}", list(given))))
         }
         Found::Several(one, another) => Err(Error::Ambiguous {
             network: network.name().into(),
-            choices: choices(&chains, places, &one, &another),
+            choices: choices(&chains, slots, &one, &another),
         }),
         Found::TooMany => {
             Err(other(format!("the names of its layers ({}) tell no order", list(names(&chains)))))
@@ -194,14 +126,14 @@ fn put_in_order(chains: Vec<Chain>, places: &[Place], network: &Network) -> Resu
 }
 
 /// Each layer that has another place in the one way than in the other, with both.
-fn choices(chains: &[Chain], places: &[Place], one: &[usize], another: &[usize]) -> String {
-    let places_of = |way: &[usize], chain: usize| {
-        let taken = way.iter().zip(places).filter(move |(taken, _)| **taken == chain);
+fn choices(chains: &[Chain], slots: &[Slot], one: &[usize], another: &[usize]) -> String {
+    let slots_of = |way: &[usize], chain: usize| {
+        let taken = way.iter().zip(slots).filter(move |(taken, _)| **taken == chain);
         taken.map(|(_, place)| place.name.clone()).collect::<Vec<String>>()
     };
     let mut choices = Vec::new();
     for (number, chain) in chains.iter().enumerate() {
-        let both = places_of(one, number).into_iter().zip(places_of(another, number));
+        let both = slots_of(one, number).into_iter().zip(slots_of(another, number));
         for (layer, (one, another)) in chain.layers.iter().zip(both) {
             if one != another {
                 choices.push(format!("{} {:?} is {one} or {another}", layer.name, layer.weight.shape));
@@ -212,14 +144,10 @@ fn choices(chains: &[Chain], places: &[Place], one: &[usize], another: &[usize])
 }
 
 /// A note of the layers that are called otherwise than the network's.
-fn renamed(layers: &[Layer], places: &[Place]) -> Option<Note> {
-    let pairs = layers.iter().zip(places).filter(|(layer, place)| layer.name != place.name);
+fn renamed(layers: &[Layer], slots: &[Slot]) -> Option<Note> {
+    let pairs = layers.iter().zip(slots).filter(|(layer, place)| layer.name != place.name);
     let pairs: Vec<String> =
         pairs.map(|(layer, place)| format!("{} as {}", layer.name, place.name)).collect();
     let text = || format!("took {}, by place and shape", list(&pairs));
     (!pairs.is_empty()).then(|| Note::new(NoteKind::Matched, text()))
-}
-
-fn differs(tensor: &str, given: &[usize], name: &str, expected: &[usize]) -> String {
-    format!("{tensor} has shape {given:?}, {name} expects {expected:?}")
 }

@@ -2,14 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Container, Error, Form, Note, NoteKind, Scaling, Weights, class_names};
+use super::class_names;
+use super::container::Container;
+use super::error::Error;
+use super::naming::Naming;
+use super::note::{Note, NoteKind};
+use super::scaling::Scaling;
+use super::weights::Weights;
 use crate::data::{Framing, Labels, Reading};
 use crate::net::{Input, Network};
 use crate::preprocess::Geometry;
-use crate::run::{DataRecord, Manifest, PROGRAM, RunError, RunFolder, Session};
-use crate::text::shown::PathText;
 use crate::recipe::Recipe;
 use crate::run::{Checkpoint, Progress};
+use crate::run::{DataRecord, Manifest, PROGRAM, RunError, RunFolder, Session};
+use crate::text::shown::PathText;
 
 /// What is to be imported.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +42,7 @@ pub struct Imported {
     /// The kind of the file.
     pub container: Container,
     /// How its layers are named.
-    pub form: Form,
+    pub form: Naming,
     /// The network.
     pub network: Network,
     /// What the network takes.
@@ -59,7 +65,7 @@ impl Import {
         })?;
         let sketch = Network::open(&self.model, 2, self.input)?; // a wrong model is told before a large file is read
         let weights = Weights::read(&self.weights)?;
-        let (container, form) = (weights.container(), weights.form());
+        let (container, form) = (weights.container(), weights.naming());
         let mut fitted = weights.fit(&sketch)?;
         let network = Network::open(&self.model, fitted.classes, self.input)?;
         fitted.expect(&network)?;
@@ -98,7 +104,7 @@ impl Import {
     }
 
     /// What the network takes for a pixel.
-    fn scaling(&self, form: Form, own: bool, notes: &mut Vec<Note>) -> Scaling {
+    fn scaling(&self, form: Naming, own: bool, notes: &mut Vec<Note>) -> Scaling {
         self.scaling.clone().unwrap_or_else(|| {
             let beside = self.weights.with_file_name("preprocess.safetensors");
             if own && beside.is_file() {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::Form;
+use super::naming::Naming;
 use crate::data::Framing;
 use crate::preprocess::{self, Geometry, LARGEST_VALUE, LEAST_DEVIATION, Method, Preprocessor};
 use crate::text::shown::PathText;
@@ -46,11 +46,11 @@ impl Scaling {
     };
 
     /// What networks that come in this form usually take.
-    pub fn usual(form: Form) -> Self {
+    pub fn usual(form: Naming) -> Self {
         match form {
-            Form::Convolutions | Form::Sequential | Form::Other => Self::Unit,
-            Form::FeaturesClassifier => Self::IMAGENET,
-            Form::Caffe => Self::CAFFE,
+            Naming::Convolutions | Naming::Sequential | Naming::Other => Self::Unit,
+            Naming::FeaturesClassifier => Self::IMAGENET,
+            Naming::Caffe => Self::CAFFE,
         }
     }
 

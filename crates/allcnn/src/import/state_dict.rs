@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Layer;
+use super::layer::Layer;
 use super::note::{Note, NoteKind, check_name, counted, list};
 use super::stored::{Element, Stored};
 use crate::parameters::Tensor;

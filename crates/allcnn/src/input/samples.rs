@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use allcnn_device::{Device, ImageSet, ImageValues, Shape};
 use rayon::prelude::*;
 
+use super::read_ahead::ReadAhead;
 use crate::augment::Look;
 use crate::data::{self, Identities, Images, open_file};
 use crate::preprocess::{Error, Geometry, Preprocessor, look_up};
-use super::read_ahead::ReadAhead;
 
 /// Preprocessed images are kept, rather than made anew for each batch, up to so many bytes.
 const KEPT_BYTES: usize = 4 << 30;

@@ -1,9 +1,9 @@
 //! What every command that opens data tells of it.
 
+use super::event::{Event, Observer};
 use crate::data::{DataSet, Ignored, Note, Skipped};
 use crate::net::Network;
 use crate::text::shown::escaped;
-use super::event::{Event, Observer};
 
 /// Images without a class, or that cannot be read, of which the first few are named.
 const NAMED: usize = 5;

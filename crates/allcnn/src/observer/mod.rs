@@ -7,7 +7,7 @@ mod times;
 
 pub use cost::Cost;
 pub use data_told::{missing_images, note_to_training, tell_left_out};
-pub use event::{Event, Observer};
 pub(crate) use event::tell_algorithms;
+pub use event::{Event, Observer};
 pub(crate) use times::Stopwatch;
 pub use times::{Phase, Times};

@@ -11,8 +11,8 @@ use faer::prelude::default;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use super::Error;
 use super::contrast::Contrast;
+use super::error::Error;
 
 /// What is added to the diagonal of the covariance.
 pub const EPSILON: f64 = 0.1;

@@ -107,5 +107,4 @@ mod tests {
         let none = Recipe { dropout: "none".parse().ok(), ..Recipe::quick() };
         assert_eq!(told(&none, "model-a"), "none (as was asked for)");
     }
-
 }

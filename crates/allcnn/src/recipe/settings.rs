@@ -178,10 +178,13 @@ impl Recipe {
         let base = match given.remove("base") {
             None => Recipe::quick(),
             Some(value) => value.as_str().and_then(Recipe::named).ok_or_else(|| {
-                RecipeError::Setting(format!("base is {value}, expected \"quick\", \"paper\" or \"imagenet\""))
+                RecipeError::Setting(format!(
+                    "base is {value}, expected \"quick\", \"paper\" or \"imagenet\""
+                ))
             })?,
         };
-        let mut merged = toml::Table::try_from(base).map_err(|error| RecipeError::Setting(error.to_string()))?;
+        let mut merged =
+            toml::Table::try_from(base).map_err(|error| RecipeError::Setting(error.to_string()))?;
         merged.insert("name".into(), UNNAMED_RECIPE.into());
         if given.contains_key("epochs") {
             merged.remove("iterations");
@@ -189,7 +192,9 @@ impl Recipe {
         if let Some(rate) = given.remove("lr")
             && given.insert("learning_rate".into(), rate).is_some()
         {
-            return Err(RecipeError::Setting("lr and learning_rate are one setting, expected one of them".into()));
+            return Err(RecipeError::Setting(
+                "lr and learning_rate are one setting, expected one of them".into(),
+            ));
         }
         merged.extend(given);
         merged.try_into::<Recipe>().map_err(|error| wrong(&error))?.checked()

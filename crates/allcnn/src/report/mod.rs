@@ -4,9 +4,9 @@
 //! finished results and knows nothing of how they were made.
 
 mod confusion;
-mod gather;
 pub(crate) mod curves;
 pub(crate) mod dots;
+mod gather;
 pub(crate) mod html;
 mod near;
 mod pictures;
@@ -21,8 +21,8 @@ use crate::data::Ignored;
 use crate::data::decode::Picture;
 use crate::run::EpochRow;
 use crate::text::shown::PathText;
-use html::{duration, percent, text, thousands};
 pub use gather::write_report;
+use html::{duration, percent, text, thousands};
 pub use near::write_near;
 pub use suspects::write_suspects;
 

@@ -16,9 +16,9 @@ use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 use super::progress::Progress;
 use crate::atomic_file::write_atomically;
 use crate::data::open_file;
+use crate::files::safetensors_file;
 use crate::net::Network;
 use crate::parameters::{self, Kind, Parameters, Tensor};
-use crate::files::safetensors_file;
 use crate::text::shown::PathText;
 
 /// The value of the metadata's `format`.

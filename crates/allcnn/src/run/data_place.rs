@@ -5,11 +5,11 @@ use std::fmt::Display;
 use std::fs;
 use std::path::{Path, absolute};
 
+use super::data_record::DataRecord;
+use super::manifest::Manifest;
 use crate::augment::Augment;
 use crate::data::{self, DataSet, Options, Progress, Reading, is_named};
 use crate::preprocess::Geometry;
-use super::data_record::DataRecord;
-use super::manifest::Manifest;
 use crate::text::shown::escaped;
 
 /// Data that cannot be opened for a run.

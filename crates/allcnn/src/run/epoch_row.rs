@@ -33,7 +33,6 @@ pub struct EpochRow {
 }
 
 impl EpochRow {
-
     /// The error on the images that choose the best epoch, in percent: the validation images where there are some.
     pub fn choosing_error_pct(&self) -> Option<f64> {
         self.validation_error_pct.or(self.test_error_pct)

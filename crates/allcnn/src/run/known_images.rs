@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::io::ErrorKind;
 
-use crate::data::{DataSet, Identities, Identity, IdentitySet, Images, open_file};
 use super::error::RunError;
 use super::folder::RunFolder;
+use crate::data::{DataSet, Identities, Identity, IdentitySet, Images, open_file};
 use crate::input::Samples;
 use crate::text::shown::escaped;
 

@@ -29,4 +29,3 @@ impl Lengthening {
         ordered && (1..1 << 60).contains(&schedule_steps) && learning_rate > 0.0 && learning_rate.is_finite()
     }
 }
-

@@ -1,7 +1,6 @@
 //! The run folder: what a training leaves behind, and what `eval`, `predict` and the others begin from.
 
 mod checkpoint;
-mod which_checkpoint;
 mod data_place;
 mod data_record;
 mod epoch_row;
@@ -15,9 +14,9 @@ mod manifest;
 mod owner;
 mod progress;
 mod request;
+mod which_checkpoint;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use which_checkpoint::WhichCheckpoint;
 pub use data_place::{DataPlaceError, GivenData, Opened, open_data};
 pub use data_record::DataRecord;
 pub use epoch_row::{EpochRow, csv};
@@ -29,3 +28,4 @@ pub use manifest::{Manifest, PROGRAM, Session};
 pub use progress::{Progress, Tested};
 pub use request::TrainRequest;
 pub(crate) use request::epochs_of;
+pub use which_checkpoint::WhichCheckpoint;

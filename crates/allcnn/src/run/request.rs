@@ -119,15 +119,18 @@ impl TrainRequest {
                 changes.push(format!("{name} was {ours}, now {theirs}"));
             }
         };
-        let (holdout, default) =
-            (self.holdout.map(|holdout| holdout.to_string()), || "the default".into());
+        let (holdout, default) = (self.holdout.map(|holdout| holdout.to_string()), || "the default".into());
         let limit = |limit: Option<usize>| limit.map_or_else(|| "none".into(), |limit| limit.to_string());
         let size = |size: Option<[usize; 2]>| {
             size.map_or_else(|| "the network's own".into(), |[height, width]| format!("{height}x{width}"))
         };
         note("model", manifest.model.clone(), self.model.clone());
         note("input", size(manifest.input), size(self.input.map(|(height, width)| [height, width])));
-        note("holdout", manifest.data.holdout.clone().unwrap_or_else(default), holdout.unwrap_or_else(default));
+        note(
+            "holdout",
+            manifest.data.holdout.clone().unwrap_or_else(default),
+            holdout.unwrap_or_else(default),
+        );
         let words = |reading: &Reading| match reading.anywhere().to_string() {
             none if none.is_empty() => "as the data tells".to_string(),
             flags => flags,

@@ -272,5 +272,4 @@ mod tests {
         assert_eq!(mistakes.iter().map(|m| (m.image, m.predicted)).collect::<Vec<_>>(), [(1, 0), (3, 0)]);
         assert_eq!(scores().worst_mistakes(1).len(), 1);
     }
-
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Error, Experiment, Fate, Plan, Record, Table, page, text};
 use crate::atomic_file::{create_atomically, sweep, write_atomically};
-use crate::files::claim::Claims;
 use crate::data::{self, open_file};
+use crate::files::claim::Claims;
 use crate::run::RunFolder;
 use crate::text::toml_text;
 

@@ -18,10 +18,10 @@ mod worker;
 use std::io;
 use std::path::PathBuf;
 
-use crate::run::RunError;
-use crate::text::shown::{PathText, first_of};
 use crate::data;
 use crate::recipe::RecipeError;
+use crate::run::RunError;
+use crate::text::shown::{PathText, first_of};
 use crate::train::TrainError;
 
 pub use folder::Sweep;

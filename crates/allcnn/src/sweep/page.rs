@@ -4,8 +4,8 @@ use super::{Fate, Row, Table, text};
 use crate::report::curves::{Series, chart};
 use crate::report::dots::{self, Point};
 use crate::report::html;
-use crate::run::PROGRAM;
 use crate::run::EpochRow;
+use crate::run::PROGRAM;
 
 /// The colors of the learning rates, in turn.
 const COLORS: [&str; 4] = ["a", "b", "c", "d"];

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::published::{Benchmark, Entry, PaperTable};
 use crate::data::Reading;
-use crate::train;
 use crate::recipe::Recipe;
 use crate::run::TrainRequest;
+use crate::train;
 
 /// How far the seeds of an experiment that is begun again lie from each other: more than anybody asks seeds for.
 const RESEED_STRIDE: u64 = 1_000_000;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::split::Split;
 use crate::run::{EpochRow, Health, Tested};
+use crate::split::Split;
 
 /// How a training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,10 +10,10 @@ use super::folder::{due, write_record};
 use super::{Error, Experiment, Fate, Record, Sweep};
 use crate::files::claim::Claim;
 use crate::net::Network;
-use crate::run::{RunError, RunFolder};
-use crate::train::{self, End};
 use crate::observer::Event;
 use crate::run::{Checkpoint, Health, Progress, TrainRequest};
+use crate::run::{RunError, RunFolder};
+use crate::train::{self, End};
 
 /// How often a process without work looks for some, and for a wish to stop.
 const POLL: Duration = Duration::from_millis(500);

@@ -3,10 +3,10 @@
 use allcnn_device::View;
 use allcnn_device::random::{Purpose, Stream};
 
-use crate::recipe::Recipe;
 use crate::augment::Look;
 use crate::data;
 use crate::input::Samples;
+use crate::recipe::Recipe;
 
 /// The order of the images in an epoch (counted from 0): a permutation keyed by (seed, epoch).
 pub(super) fn order(images: usize, seed: u64, epoch: u64) -> Vec<u32> {

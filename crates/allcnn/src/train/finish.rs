@@ -6,9 +6,9 @@ use allcnn_device::Device;
 
 use super::error::TrainError;
 use super::final_test;
+use super::finished::Finished;
 use super::limits::End;
 use super::prepare::Splits;
-use super::finished::Finished;
 use crate::data::DataSet;
 use crate::observer::{Event, Observer, Phase, Stopwatch};
 use crate::report::{self, write_report};

@@ -2,7 +2,7 @@
 
 use super::error::TrainError;
 use super::pace::schedule_steps;
-use crate::run::{Lengthening, TrainRequest, RunFolder};
+use crate::run::{Lengthening, RunFolder, TrainRequest};
 
 /// Makes a run that is owned longer, `epochs` in all, at another learning rate where one is given. The training itself is for
 /// [`super::session::resume_in`].

@@ -9,7 +9,7 @@ use crate::net::Network;
 use crate::observer::{Event, Observer, Phase, Stopwatch, note_to_training, tell_left_out};
 use crate::preprocess::{Cache, Geometry, Preprocessor};
 use crate::recipe::Recipe;
-use crate::run::{Manifest, TrainRequest, RunFolder};
+use crate::run::{Manifest, RunFolder, TrainRequest};
 use crate::text::shown::escaped;
 
 /// Of images on disk, the preprocessing is fitted on at most this number.
@@ -47,7 +47,11 @@ pub(super) struct Splits<'a> {
 }
 
 impl<'a> Splits<'a> {
-    pub(super) fn of(data: &'a DataSet, preprocessor: &'a Preprocessor, network: &Network) -> Result<Self, TrainError> {
+    pub(super) fn of(
+        data: &'a DataSet,
+        preprocessor: &'a Preprocessor,
+        network: &Network,
+    ) -> Result<Self, TrainError> {
         let samples = |images: &'a Images| -> Result<Samples<'a>, TrainError> {
             Ok(Samples::new(images, preprocessor)?.on_canvas(network.input().into()))
         };
@@ -60,7 +64,12 @@ impl<'a> Splits<'a> {
     }
 
     /// The training on them.
-    pub(super) fn task<'b>(&'b self, network: &'b Network, classes: &'b [String], recipe: &'b Recipe) -> Task<'b> {
+    pub(super) fn task<'b>(
+        &'b self,
+        network: &'b Network,
+        classes: &'b [String],
+        recipe: &'b Recipe,
+    ) -> Task<'b> {
         let Self { train, validation, test } = self;
         Task { network, classes, recipe, train, validation: validation.as_ref(), test }
     }
@@ -123,7 +132,11 @@ pub(super) fn load(
 }
 
 /// Fits the preprocessing on the training images, or finds it in the cache.
-pub(super) fn fit(recipe: &Recipe, data: &DataSet, observer: &mut dyn Observer) -> Result<Preprocessor, TrainError> {
+pub(super) fn fit(
+    recipe: &Recipe,
+    data: &DataSet,
+    observer: &mut dyn Observer,
+) -> Result<Preprocessor, TrainError> {
     let geometry = Geometry { height: data.train.height, width: data.train.width, channels: 3 };
     observer.observe(Event::Fitting(recipe.preprocess));
     let pixels = &data.train.sample(FITTED_FILES)?;

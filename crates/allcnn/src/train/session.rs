@@ -14,7 +14,7 @@ use super::prepare::{Splits, find, fit, load};
 use super::trainer::Trainer;
 use crate::net::Network;
 use crate::observer::{Cost, Event, Observer, Phase, Stopwatch, tell_algorithms};
-use crate::run::{Manifest, TrainRequest, RunError, RunFolder, epochs_of, known_images};
+use crate::run::{Manifest, RunError, RunFolder, TrainRequest, epochs_of, known_images};
 
 /// The share of a time limit that is planned for; the rest is for slower minutes.
 const PLANNED_SHARE: f64 = 0.95;

@@ -10,10 +10,10 @@ use allcnn_device::{Activation, Device};
 
 use super::error::TrainError;
 use crate::augment::Look;
+use crate::input::Samples;
 use crate::net::{LayerKind, Network};
 use crate::parameters::{Kind, Parameters, Tensor};
 use crate::plan::{Mode, Plan, PlanPurpose};
-use crate::input::Samples;
 
 /// A channel that differs less between places and images than this share of the layer's deviation stays as it is.
 const SAME: f64 = 1e-3;

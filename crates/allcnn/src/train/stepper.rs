@@ -157,7 +157,11 @@ impl<'a, D: Device> Stepper<'a, D> {
     ///
     /// # Errors
     /// An image that cannot be read; failures of the device.
-    pub fn score(&mut self, stop: &AtomicBool, done: &mut dyn FnMut(usize)) -> Result<Option<Scores>, TrainError> {
+    pub fn score(
+        &mut self,
+        stop: &AtomicBool,
+        done: &mut dyn FnMut(usize),
+    ) -> Result<Option<Scores>, TrainError> {
         self.stopwatch.begin(Phase::Evaluation);
         let Self { plan, parameters, choosing, .. } = self;
         Ok(score(plan, parameters, choosing, Views::ONE, stop, done)?)

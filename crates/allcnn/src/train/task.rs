@@ -1,10 +1,10 @@
 //! What a training needs to be given.
 
 use super::error::TrainError;
-use crate::recipe::Recipe;
+use crate::input::Samples;
 use crate::net::Network;
 use crate::preprocess::Geometry;
-use crate::input::Samples;
+use crate::recipe::Recipe;
 use crate::split::Split;
 
 /// What is to be trained, and on what.
@@ -46,7 +46,9 @@ impl<'a> Task<'a> {
             }
             if let Some(label) = samples.labels().iter().find(|&&label| label as usize >= self.classes.len())
             {
-                return Err(TrainError::Mismatch(format!("a {split} image has the label {label} of no class")));
+                return Err(TrainError::Mismatch(format!(
+                    "a {split} image has the label {label} of no class"
+                )));
             }
         }
         if self.classes.len() != self.network.classes() {

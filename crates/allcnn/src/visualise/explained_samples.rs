@@ -41,10 +41,8 @@ impl<'a, D: Device> ExplainedSamples<'a, D> {
         let pairs: Vec<(usize, Unit)> = pairs.collect();
         let target = Target::of_classes(self.explainer.network(), vec![])?;
         let methods = [Method::Guided];
-        let explanations = self
-            .explainer
-            .explain_pairs(&self.parameters, &images, &target, &pairs, &methods)
-            ?;
+        let explanations =
+            self.explainer.explain_pairs(&self.parameters, &images, &target, &pairs, &methods)?;
         let picture = |map: &Vec<f32>| Shading::Signed.paint(map, geometry.height, geometry.width);
         Ok(explanations.iter().flat_map(|explanation| &explanation.maps).map(picture).collect())
     }

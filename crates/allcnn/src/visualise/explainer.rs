@@ -3,10 +3,10 @@
 use allcnn_device::Device;
 
 use super::{Error, Found, Method, Target, Unit};
-use crate::score::{expect_finite, probabilities};
 use crate::net::{Network, Operation};
 use crate::parameters::Parameters;
 use crate::plan::{Mode, Plan, PlanPurpose};
+use crate::score::{expect_finite, probabilities};
 
 /// The largest batch: more is not faster.
 const LARGEST_BATCH: usize = 64;

@@ -12,19 +12,19 @@ use super::{
 };
 use crate::augment::Augment;
 use crate::data::{self, DataSet, Identities, Images, Skipped};
-use crate::run::{DataPlaceError, GivenData, Opened};
-use crate::observer::tell_left_out;
 use crate::evaluate::{self, EvaluateError};
-use crate::run::WhichCheckpoint;
-use crate::split::Split;
 use crate::input::InputTransform;
 use crate::net::{Network, Rectangle};
+use crate::observer::tell_left_out;
+use crate::observer::{Event, Observer};
 use crate::parameters::Parameters;
 use crate::preprocess::Geometry;
-use crate::run::{Manifest, RunFolder};
-use crate::text::shown::PathText;
-use crate::observer::{Event, Observer};
 use crate::run::Checkpoint;
+use crate::run::WhichCheckpoint;
+use crate::run::{DataPlaceError, GivenData, Opened};
+use crate::run::{Manifest, RunFolder};
+use crate::split::Split;
+use crate::text::shown::PathText;
 
 /// The images that are scanned.
 #[derive(Clone, Debug)]

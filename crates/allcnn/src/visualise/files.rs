@@ -9,15 +9,15 @@ use serde::Serialize;
 use super::{Error, Explainer, Explanation, Method, Place, Target, Unit, randomized};
 use crate::data::Framing;
 use crate::data::decode::Picture;
-use crate::score::ranked;
-use crate::run::WhichCheckpoint;
 use crate::input::InputTransform;
 use crate::net::Network;
 use crate::parameters::Parameters;
 use crate::predict::picture;
-use crate::run::{Manifest, RunFolder};
-use crate::text::shown::PathText;
 use crate::run::Checkpoint;
+use crate::run::WhichCheckpoint;
+use crate::run::{Manifest, RunFolder};
+use crate::score::ranked;
+use crate::text::shown::PathText;
 
 /// What is to be explained.
 #[derive(Clone, Debug, PartialEq)]
@@ -156,7 +156,12 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     ///
     /// # Errors
     /// A request for what the network does not have; a damaged run; failures of the device.
-    pub fn new(device: &'d D, run: &RunFolder, request: &ExplainRequest, files: usize) -> Result<Self, Error> {
+    pub fn new(
+        device: &'d D,
+        run: &RunFolder,
+        request: &ExplainRequest,
+        files: usize,
+    ) -> Result<Self, Error> {
         let (manifest, checkpoint) = request.checkpoint.trained(run)?;
         let network = &checkpoint.network;
         let transform = run.input_transform(network)?;
@@ -170,7 +175,10 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         }
         let parameters = parameters(device, &checkpoint, &manifest, request)?;
         let of_classes = target.is_of_classes(network);
-        variants.insert(0, NetworkVariant { explainer: Explainer::new(device, network, pairs)?, target, switches: false });
+        variants.insert(
+            0,
+            NetworkVariant { explainer: Explainer::new(device, network, pairs)?, target, switches: false },
+        );
         let (classes, methods) = (checkpoint.classes, request.methods.clone());
         let randomized_from = request.randomize_from.clone();
         Ok(Self {

@@ -64,7 +64,7 @@ pub use feature_explorer::{
     DrawingEntry, FeatureExplorer, FilterEntry, FilterSource, PatchEntry, Scanned, Seen,
 };
 pub use feature_sheet::{ExplainedFilter, Labels, drawing_rows, drawing_sheet, patch_rows, patch_tile_side};
-pub use files::{Entry, Explained, FileExplainer, ExplainRequest, Unread, View};
+pub use files::{Entry, ExplainRequest, Explained, FileExplainer, Unread, View};
 pub use layer::FilterChoice;
 pub use method::Method;
 pub use patches::{FilterPatches, Patch, explain_patches, strongest_patches};

@@ -7,14 +7,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use allcnn::data::Images;
-use allcnn::net::{Init, Network};
-use allcnn::preprocess::{Geometry, Method, Preprocessor};
-use allcnn::run::RunFolder;
 use allcnn::input::Samples;
-use allcnn::train::{TrainError, Limits, Outcome, Task, Trainer};
+use allcnn::net::{Init, Network};
 use allcnn::observer::Event;
+use allcnn::preprocess::{Geometry, Method, Preprocessor};
 use allcnn::recipe::{Recipe, Schedule};
 use allcnn::run::Checkpoint;
+use allcnn::run::RunFolder;
+use allcnn::train::{Limits, Outcome, Task, TrainError, Trainer};
 use allcnn_device::random::{Purpose, Stream};
 use allcnn_device::{Device, Reference, SingleProcess};
 

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use allcnn::report;
 use allcnn::run::RunFolder;
-use allcnn::text::shown::{PathText, escaped};
 use allcnn::suspects::{Search, Suspects, find};
+use allcnn::text::shown::{PathText, escaped};
 use anyhow::Context;
 use serde::Serialize;
 

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use allcnn::run::WhichCheckpoint;
 use allcnn::net::{LayerKind, Network};
 use allcnn::run::RunFolder;
+use allcnn::run::WhichCheckpoint;
 use allcnn::text::shown::{PathText, escaped};
 use allcnn::visualise::render::{Shading, Sheet};
 use allcnn::visualise::{
-    Coloring, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, ExplainRequest, Unread, plate,
+    Coloring, ExplainRequest, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, Unread, plate,
 };
 use allcnn_device::Device;
 use anyhow::{Context, anyhow};

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use allcnn::split::Split;
-use allcnn::text::shown::PathText;
-use allcnn::sweep::{Ended, Error, Notice, PaperTable, Plan, Row, Status, Sweep, Table, Terms};
 use allcnn::observer::{Event, Observer};
+use allcnn::split::Split;
+use allcnn::sweep::{Ended, Error, Notice, PaperTable, Plan, Row, Status, Sweep, Table, Terms};
+use allcnn::text::shown::PathText;
 use allcnn_device::Device;
 use anyhow::Context;
 use serde::Serialize;

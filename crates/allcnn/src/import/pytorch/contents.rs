@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::allowed::{SAVE, is_script};
 use super::archive::Archive;
 use super::tensor::{is_tensor, tensor};
-use super::{SAVE, is_script};
 use crate::data::pickle::{Id, Pickle, Value};
+use crate::import::container::Container;
+use crate::import::note::{Note, NoteKind};
 use crate::import::note::{check_name, list};
 use crate::import::stored::Stored;
-use crate::import::{Container, Note, NoteKind};
 
 /// Dictionaries and modules that lie deeper in one another are not looked at.
 const DEEPEST: usize = 32;

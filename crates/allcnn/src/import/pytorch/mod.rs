@@ -3,18 +3,18 @@
 //!
 //! The pickle is read by an allow-list and never executed ([`crate::data::pickle`]).
 
+mod allowed;
 mod archive;
 mod contents;
 mod tensor;
 
+use allowed::{SAVE, is_allowed};
 use archive::Archive;
 
+use super::container::Container;
+use super::note::Note;
 use super::stored::Stored;
-use super::{Container, Note};
 use crate::data::pickle::{Names, Pickle, PickleError};
-
-/// How to write a file that can be read.
-const SAVE: &str = "torch.save(model.state_dict(), \"weights.pt\")";
 
 /// What is said of a pickle that lies in no archive.
 pub(super) const OLD: &str = "it is a bare pickle, as PyTorch wrote it before version 1.6; write it anew with \
@@ -39,24 +39,6 @@ fn read_archive<'a>(
         other => format!("its pickle cannot be read: {other}"),
     })?;
     contents::weights(&pickle, archive, notes)
-}
-
-/// What a state dict is made of, and what a TorchScript archive is made of.
-fn is_allowed(module: &str, name: &str) -> bool {
-    match module {
-        "collections" => name == "OrderedDict",
-        "torch._utils" => {
-            matches!(name, "_rebuild_tensor_v2" | "_rebuild_parameter" | "_rebuild_parameter_with_state")
-        }
-        "torch" => name.ends_with("Storage") && !name.contains('.'),
-        "torch.jit._pickle" => name.starts_with("build_") || name == "restore_type_tag",
-        _ => is_script(module),
-    }
-}
-
-/// Whether a name is a class of a TorchScript archive.
-fn is_script(name: &str) -> bool {
-    name == "__torch__" || name.starts_with("__torch__.")
 }
 
 /// Reads any bytes as the pickle of an archive with a few storages: for fuzzing. True where it holds layers.
