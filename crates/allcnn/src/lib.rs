@@ -50,6 +50,7 @@ pub use allcnn_data::atomic_file;
 pub mod augment;
 mod claim;
 pub mod confusion;
+mod csv_text;
 pub mod data_place;
 pub mod data_told;
 mod date;

@@ -6,8 +6,8 @@ use allcnn_device::{Activation, Fractional, Grid, PoolKind, RegionSequence, Wind
 use serde::de::{Deserialize, Deserializer, Unexpected, Visitor};
 use toml::Spanned;
 
-use super::network::{MOST_LAYERS, too_many};
-use super::{Conv, Error, Input, LayerKind, Lrn, Network, Pool};
+use super::error::Error;
+use super::network::{Conv, Input, LayerKind, Lrn, MOST_LAYERS, Network, Pool, names_of, too_many};
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -160,7 +160,7 @@ impl Network {
             })?;
             kinds.push(kind);
         }
-        let names = super::network::names_of(&kinds);
+        let names = names_of(&kinds);
         Self::new(name, Input { height, width, channels }, classes, input_dropout, kinds).map_err(|error| {
             match error {
                 Error::Layer { name, problem, .. } => {

@@ -4,7 +4,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Experiment, Fate, Plan, Record, Table, page, text};
+use super::error::Error;
+use super::plan::{Experiment, Plan};
+use super::record::{Fate, Record};
+use super::table::Table;
+use super::{page, text};
 use crate::atomic_file::{create_atomically, sweep, write_atomically};
 use crate::claim::Claims;
 use crate::data::{self, open_file};

@@ -1,6 +1,9 @@
 //! The table of a sweep as one self-contained page with plots.
 
-use super::{Fate, Row, Table, text};
+use super::published::Literature;
+use super::record::Fate;
+use super::table::{Row, Table};
+use super::text;
 use crate::report::curves::{Series, chart};
 use crate::report::dots::{self, Point};
 use crate::report::html;
@@ -124,7 +127,7 @@ fn curves(table: &Table) -> String {
 /// The figures of others.
 fn literature(table: &Table) -> String {
     let figures = table.plan.table.literature();
-    let row = |figure: &super::Literature| {
+    let row = |figure: &Literature| {
         let cells = [figure.group, figure.method, &figure.published.to_string()].map(html::text);
         format!("<tr>{}</tr>\n", cells.map(|cell| format!("<td>{cell}</td>")).concat())
     };
