@@ -149,7 +149,7 @@ impl Sweep {
         for (name, contents) in [
             ("results.md", table.markdown()),
             ("results.csv", text::csv(&table)),
-            ("results.html", page::html(&table)),
+            ("results.html", page::page(&table)),
         ] {
             let path = self.path.join(name);
             write_atomically(&path, contents.as_bytes()).map_err(Error::io("write", path))?;
