@@ -1,4 +1,5 @@
-//! NumPy's file format for an array of f32 (format version 1.0): a header in words, then the values.
+//! NumPy's file format for an array of f32 (format version 1.0): a header in words, then the values. Written here, since the
+//! header is a single line and the crates for it bring arrays of their own.
 
 use std::io;
 use std::path::Path;

@@ -10,6 +10,7 @@ use allcnn::data::Framing;
 use allcnn::import::{Scaling, ScalingError};
 use allcnn::visualise::Place;
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use jiff::SignedDuration;
 
 /// Where the work runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,31 +159,13 @@ pub fn framing(text: &str) -> Result<Framing, String> {
     }
 }
 
-/// A length of time: seconds alone, or whole numbers with the units `h`, `m` and `s`, as in `90s`, `30m` or `1h30m`.
+/// A length of time above 0: seconds alone, or numbers with units, as in `90s`, `1.5h` or `1h30m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let expected = || "expected a length of time above 0, such as 90s, 30m or 1h30m".to_owned();
-    let mut total = 0_u64;
-    let mut number = String::new();
-    for letter in text.chars() {
-        let unit = match letter {
-            '0'..='9' => {
-                number.push(letter);
-                continue;
-            }
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
-            _ => return Err(expected()),
-        };
-        let value = number.parse::<u64>().map_err(|_| expected())?;
-        total = value.checked_mul(unit).and_then(|part| total.checked_add(part)).ok_or_else(expected)?;
-        number.clear();
-    }
-    if !number.is_empty() {
-        total =
-            number.parse::<u64>().ok().and_then(|seconds| total.checked_add(seconds)).ok_or_else(expected)?;
-    }
-    if total == 0 { Err(expected()) } else { Ok(Duration::from_secs(total)) }
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    let length = seconds.or_else(|| text.parse::<SignedDuration>().ok()?.try_into().ok());
+    length
+        .filter(|length| !length.is_zero())
+        .ok_or_else(|| "expected a length of time above 0, such as 90s, 30m or 1h30m".to_owned())
 }
 
 #[cfg(test)]
@@ -192,12 +175,11 @@ mod tests {
     #[test]
     fn durations_as_people_write_them() {
         for (text, seconds) in
-            [("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("45", 45), ("1m5", 65)]
+            [("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("1.5h", 5400), ("45", 45)]
         {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in
-            ["", "0", "0s", "m", "5d", "-3m", "1.5h", "99999999999999999999h", "18446744073709551615h"]
+        for text in ["", "0", "0s", "m", "5d", "-3m", "1m5", "99999999999999999999h", "18446744073709551615h"]
         {
             assert!(duration(text).is_err(), "{text}");
         }

@@ -1,7 +1,8 @@
 //! The random numbers of `shapes`: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"),
 //! with the streams of `allcnn_device::random`.
 //!
-//! The pictures are part of what this crate promises, so what draws them is here and stays as it is.
+//! The pictures are part of what this crate promises, so what draws them is here and not in a crate that may change it, and
+//! stays as it is.
 
 /// The purpose that `allcnn_device` reserves for `shapes`: no other stream has these numbers.
 const SHAPES: u32 = 5;

@@ -1,7 +1,8 @@
 //! The head of an array file of numpy (`.npy`): what its values are and how they lie. Objects are told and never read.
 //!
-//! Source: numpy's documentation of the format, `numpy.lib.format`. Read here and not by a crate, for what there is brings a
-//! parser of all of Python's literals, and arrays of its own.
+//! Source: numpy's documentation of the format, `numpy.lib.format`. Read here, because the crates that do it bring a parser
+//! of all of Python's literals, and arrays of their own.
+
 use std::io::{self, Read};
 
 /// No head of a plain array is longer.

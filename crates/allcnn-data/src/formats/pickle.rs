@@ -3,8 +3,12 @@
 //! A pickle is a program for a small stack machine, which may call any function of Python. This reader knows
 //! the instructions that build plain data (protocols 0 to 5), and the few names by which NumPy writes arrays;
 //! those are understood, not called. A caller may allow other names ([`Names::These`]): what is made with them is
-//! kept as it is written, for the caller to understand ([`Value`]). Any other name is refused. Nothing is copied for a length that the file
-//! declares, so memory is bounded by a small multiple of the file's size.
+//! kept as it is written, for the caller to understand ([`Value`]). Any other name is refused. Nothing is copied for a
+//! length that the file declares, so memory is bounded by a small multiple of the file's size.
+//!
+//! Written here, because `serde-pickle` has values for plain data only: what NumPy's arrays and PyTorch's tensors are made of
+//! would be lost.
+
 use super::pickle_text;
 use std::collections::HashMap;
 use std::ops::Range;

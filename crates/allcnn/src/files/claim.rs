@@ -17,6 +17,9 @@
 //! Assumed of a file system: that of several processes which create a name one succeeds, and that whoever lists a folder
 //! sees what was created before, as local file systems and NFS (since version 3) do. Where NFS may tell a folder's contents
 //! late (`acdirmax`, a minute), [`EXPIRY`] is longer.
+//!
+//! Written here, because the crates for lock files stop at one of these: a lock that dies with its process (and does not reach
+//! other machines), or a file that is created by one process only (and outlives it).
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};

@@ -3,7 +3,8 @@
 
 use allcnn_device::{Grid, PoolKind, Windows};
 
-use super::{Conv, Error, LayerKind, Network, Pool};
+use super::error::Error;
+use super::network::{Conv, LayerKind, Network, Pool};
 
 /// What becomes of a network's pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::ops::Range;
 use allcnn_device::{PoolShape, RegionDraw, Regions, Windows};
 use serde::Serialize;
 
+use super::network::{LayerKind, Network, Operation};
 use super::text::activation_word;
-use super::{LayerKind, Network, Operation};
 
 /// What `allcnn models` tells of a network; as JSON, an entry of its list.
 #[derive(Clone, Debug, PartialEq, Serialize)]

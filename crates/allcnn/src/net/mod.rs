@@ -10,10 +10,12 @@
 //! # Ok::<(), allcnn::net::Error>(())
 //! ```
 
+mod build;
 mod derive;
 mod error;
 mod geometry;
 mod init;
+mod nearest;
 mod network;
 mod open;
 mod table4;
@@ -25,6 +27,6 @@ pub use error::Error;
 pub(crate) use geometry::evaluation_draw;
 pub use geometry::{LayerInfo, ModelInfo, ReceptiveField, Rectangle};
 pub use init::{Init, InitError};
+pub(crate) use nearest::nearest;
 pub use network::{Conv, Input, Layer, LayerKind, Lrn, Network, Operation, Pool};
 pub use zoo::Base;
-pub(crate) use zoo::nearest;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use allcnn_device::{Activation, ConvShape, Fractional, Grid, LrnShape, PoolKind, PoolShape, Shape, Windows};
 
-use super::Error;
+use super::error::Error;
 
 /// No size in a network may be larger than this.
 const LARGEST_SIZE: usize = 1 << 16;

@@ -4,16 +4,13 @@
 
 use allcnn_device::{Activation, Fractional, PoolKind, RegionSequence, Windows};
 
-use super::zoo::{LARGE_SLOPE, convs, logits, max_pool};
-use super::{Conv, LayerKind, Pool};
-
-/// The names, in the order of the table.
-pub(super) const NAMES: [&str; 4] = ["nin", "maxout", "fractional", "large-fractional"];
+use super::build::{LARGE_SLOPE, convs};
+use super::network::{Conv, LayerKind, Pool};
 
 /// Network in Network for CIFAR-10 (Lin et al. 2014), as their Caffe definition has it: the second pooling is a mean.
 pub(super) fn nin(classes: usize) -> Vec<LayerKind> {
     let mut layers = convs([Conv::same(5, 192), Conv::same(1, 160), Conv::same(1, 96)]);
-    layers.push(max_pool(3, 2).dropout(0.5).into());
+    layers.push(Pool::max(3, 2).dropout(0.5).into());
     layers.extend(convs([Conv::same(5, 192), Conv::same(1, 192), Conv::same(1, 192)]));
     layers.push(Pool::square(PoolKind::Average, 3, 2).dropout(0.5).into());
     layers.extend(convs([Conv::same(3, 192), Conv::same(1, 192), Conv::same(1, classes)]));
@@ -32,16 +29,16 @@ pub(super) fn maxout(classes: usize) -> Vec<LayerKind> {
     vec![
         linear(8, 2 * 96, 4).into(),
         Pool::maxout(2).into(),
-        max_pool(4, 2).dropout(0.5).into(),
+        Pool::max(4, 2).dropout(0.5).into(),
         linear(8, 2 * 192, 3).into(),
         Pool::maxout(2).into(),
-        max_pool(4, 2).dropout(0.5).into(),
+        Pool::max(4, 2).dropout(0.5).into(),
         linear(5, 2 * 192, 3).into(),
         Pool::maxout(2).into(),
-        max_pool(2, 2).dropout(0.5).into(),
+        Pool::max(2, 2).dropout(0.5).into(),
         linear(5, 5 * 500, 0).into(),
         Pool::maxout(5).dropout(0.5).into(),
-        logits(classes).into(),
+        Conv::logits(classes).into(),
     ]
 }
 
@@ -79,6 +76,6 @@ fn fractional_chain(
     let [wide, last] = [levels + 1, levels + 2];
     layers.push(leaky(2, wide).dropout(dropout(wide)).into());
     layers.push(leaky(1, last).dropout(dropout(last)).into());
-    layers.push(logits(classes).into());
+    layers.push(Conv::logits(classes).into());
     layers
 }

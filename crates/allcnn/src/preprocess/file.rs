@@ -13,9 +13,12 @@ use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 
 use super::contrast::{self, Contrast};
 use super::product::SymmetricMatrix;
-use super::{
-    Error, Fitted, Geometry, LARGEST_VALUE, LEAST_DEVIATION, Method, Preprocessor, Whitening, ZCA_LIMIT, zca,
-};
+use super::error::Error;
+use super::geometry::Geometry;
+use super::limits::{LARGEST_VALUE, LEAST_DEVIATION, ZCA_LIMIT};
+use super::method::Method;
+use super::preprocessor::{Fitted, Preprocessor, Whitening};
+use super::zca;
 use crate::atomic_file::{sweep, write_atomically};
 use crate::data::open_file;
 use crate::files::safetensors_file;

@@ -16,12 +16,12 @@ use super::zca;
 
 /// A fitted preprocessing.
 pub struct Preprocessor {
-    geometry: Geometry,
-    fitted: Fitted,
+    pub(super) geometry: Geometry,
+    pub(super) fitted: Fitted,
 }
 
 /// What was fitted, in the precision in which it is stored and applied.
-enum Fitted {
+pub(super) enum Fitted {
     GcnZca(Whitening),
     /// Per channel, of values divided by 255.
     MeanStd {
@@ -32,13 +32,13 @@ enum Fitted {
 }
 
 /// `y = P (x - mean)` for a contrast-normalized image x.
-struct Whitening {
-    mean: Vec<f32>,
-    matrix: SymmetricMatrix,
+pub(super) struct Whitening {
+    pub(super) mean: Vec<f32>,
+    pub(super) matrix: SymmetricMatrix,
     /// The average over the training images of what contrast normalization took out, to show pictures by.
-    typical: Contrast,
+    pub(super) typical: Contrast,
     /// The Cholesky decomposition of `P`, made when a picture is first inverted.
-    inverse: OnceLock<Option<Llt<f64>>>,
+    pub(super) inverse: OnceLock<Option<Llt<f64>>>,
 }
 
 impl Preprocessor {

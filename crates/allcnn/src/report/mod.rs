@@ -22,7 +22,8 @@ use crate::data::decode::Picture;
 use crate::run::EpochRow;
 use crate::text::shown::PathText;
 pub use gather::write_report;
-use html::{duration, percent, text, thousands};
+use html::{Card, duration, percent, section, thousands};
+use maud::{Markup, html};
 pub use near::write_near;
 pub use suspects::write_suspects;
 
@@ -152,38 +153,36 @@ fn write_page(page: io::Result<String>, path: &Path) -> Result<(), Error> {
 fn render(report: &Report) -> io::Result<String> {
     let (counted, classes) = (report.confusion.classes(), report.classes.len());
     assert!(counted == 0 || counted == classes, "the confusion is not of {classes} classes but of {counted}");
-    let sections = [
-        curves::section(&report.history, report.chosen),
-        settings(&report.settings),
-        confusion::section(&report.classes, &report.confusion, &report.evaluated)?,
-        pictures::mistakes(&report.classes, &report.mistakes)?,
-        pictures::filters(report.filters.as_ref())?,
-        report.galleries.iter().map(pictures::gallery).collect::<io::Result<String>>()?,
-        data_notes(&report.notes, &report.ignored),
-        skipped(&report.skipped),
-    ];
     let title = format!("{} on {}", report.model, report.data);
-    let advice = report
-        .advice
-        .iter()
-        .map(|advice| format!("<p class=\"advice\">This training is {}</p>\n", flags_kept(advice)));
-    let body = advice.collect::<String>() + &figures(report) + &sections.concat();
+    let body = html! {
+        @if let Some(advice) = &report.advice {
+            p.advice { "This training is " (flags_kept(advice)) }
+        }
+        (figures(report))
+        (curves::section(&report.history, report.chosen))
+        (settings(&report.settings))
+        (confusion::section(&report.classes, &report.confusion, &report.evaluated)?)
+        (pictures::mistakes(&report.classes, &report.mistakes)?)
+        @if let Some(filters) = &report.filters { (pictures::filters(filters)?) }
+        @for gallery in &report.galleries { (pictures::gallery(gallery)?) }
+        (data_notes(&report.notes, &report.ignored))
+        (skipped(&report.skipped))
+    };
     Ok(html::page(&title, &report.evaluated, &body, &report.program))
 }
 
 /// A text in which no flag of the command line is broken over lines.
-fn flags_kept(advice: &str) -> String {
-    let word = |word: &str| {
-        if word.starts_with("--") { format!("<code>{}</code>", text(word)) } else { text(word) }
-    };
-    advice.split(' ').map(word).collect::<Vec<_>>().join(" ")
+fn flags_kept(advice: &str) -> Markup {
+    html! {
+        @for (index, word) in advice.split(' ').enumerate() {
+            @if index > 0 { " " }
+            @if word.starts_with("--") { code { (word) } } @else { (word) }
+        }
+    }
 }
 
-/// A figure with its name and the lines below it.
-type Card = (&'static str, String, Vec<String>);
-
 /// The figures that a reader looks for first.
-fn figures(report: &Report) -> String {
+fn figures(report: &Report) -> Markup {
     let mut cards = errors(report);
     if let Some(last) = report.history.last() {
         let loss = match last.train_loss {
@@ -200,17 +199,7 @@ fn figures(report: &Report) -> String {
         let speed = format!("{} images/s", thousands(report.images_per_s));
         cards.push(("Training time", duration(report.seconds), vec![speed]));
     }
-    figure_cards(cards)
-}
-
-/// Figures beside each other, where the page begins.
-fn figure_cards(cards: Vec<Card>) -> String {
-    let cards = cards.into_iter().map(|(name, value, details)| {
-        let details = details.iter().map(|detail| format!(r#"<dd class="detail">{}</dd>"#, text(detail)));
-        let details: String = details.collect();
-        format!(r#"<div class="card"><dt>{name}</dt><dd>{}</dd>{details}</div>"#, text(&value))
-    });
-    format!("<dl class=\"figures\">{}</dl>\n", cards.collect::<String>())
+    html::cards(&cards)
 }
 
 /// The errors. Test images that choose the best epoch flatter it, so the last epoch's comes first there; test images that
@@ -245,36 +234,39 @@ fn errors(report: &Report) -> Vec<Card> {
     cards
 }
 
-fn settings(settings: &[(String, String)]) -> String {
-    let rows = settings
-        .iter()
-        .map(|(name, value)| format!("<div><dt>{}</dt><dd>{}</dd></div>\n", text(name), text(value)));
-    let table = format!("<dl class=\"card settings\">{}</dl>", rows.collect::<String>());
-    html::section(settings.is_empty(), "Settings", "", &table)
+fn settings(settings: &[(String, String)]) -> Markup {
+    let list = html! {
+        dl.card.settings {
+            @for (name, value) in settings { div { dt { (name) } dd { (value) } } }
+        }
+    };
+    section(settings.is_empty(), "Settings", "", &list)
 }
 
 /// What was decided while the data was read, and which files were left out for what reason.
-fn data_notes(notes: &[String], ignored: &[Ignored]) -> String {
-    let notes = notes.iter().cloned().chain(ignored.iter().map(ToString::to_string));
-    let items: String = notes.map(|note| format!("<li>{}</li>\n", text(&note))).collect();
-    html::section(
-        items.is_empty(),
-        "How the data was read",
-        "",
-        &format!("<ul class=\"card notes\">{items}</ul>"),
-    )
+fn data_notes(notes: &[String], ignored: &[Ignored]) -> Markup {
+    let list = html! {
+        ul.card.notes {
+            @for note in notes { li { (note) } }
+            @for files in ignored { li { (files.to_string()) } }
+        }
+    };
+    section(notes.is_empty() && ignored.is_empty(), "How the data was read", "", &list)
 }
 
-fn skipped(files: &[(String, String)]) -> String {
-    let rows = files
-        .iter()
-        .take(MAX_SKIPPED)
-        .map(|(file, reason)| format!("<tr><td>{}</td><td>{}</td></tr>\n", text(file), text(reason)));
-    let table = format!(
-        "<div class=\"card scroll\"><table class=\"list wrap\"><thead><tr><th>File</th><th>Reason</th></tr></thead>\
-         <tbody>{}</tbody></table></div>",
-        rows.collect::<String>()
-    );
+fn skipped(files: &[(String, String)]) -> Markup {
+    let table = html! {
+        div.card.scroll {
+            table.list.wrap {
+                thead { tr { th { "File" } th { "Reason" } } }
+                tbody {
+                    @for (file, reason) in files.iter().take(MAX_SKIPPED) {
+                        tr { td { (file) } td { (reason) } }
+                    }
+                }
+            }
+        }
+    };
     let note = match files.len() {
         1 => "1 file of the data could not be used.".to_owned(),
         n if n > MAX_SKIPPED => {
@@ -282,7 +274,7 @@ fn skipped(files: &[(String, String)]) -> String {
         }
         n => format!("{n} files of the data could not be used."),
     };
-    html::section(files.is_empty(), "Files left out", &note, &table)
+    section(files.is_empty(), "Files left out", &note, &table)
 }
 
 #[cfg(test)]

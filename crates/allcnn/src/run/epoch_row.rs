@@ -1,8 +1,8 @@
 //! The figures of an epoch and the file `metrics.csv`.
 
-use std::fmt::Write;
-
 use serde::{Deserialize, Serialize};
+
+use crate::text::csv_text;
 
 /// A row of `metrics.csv`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -41,35 +41,41 @@ impl EpochRow {
 
 /// The whole of `metrics.csv`: the head line and a line an epoch.
 pub fn csv(rows: &[EpochRow]) -> String {
-    let mut text =
-        "epoch,learning_rate,train_loss,train_error_pct,test_loss,test_error_pct,images_per_s,seconds,\
-                    validation_loss,validation_error_pct\n"
-            .to_string();
+    let head = [
+        "epoch",
+        "learning_rate",
+        "train_loss",
+        "train_error_pct",
+        "test_loss",
+        "test_error_pct",
+        "images_per_s",
+        "seconds",
+        "validation_loss",
+        "validation_error_pct",
+    ];
     let optional = |value: Option<f64>, digits: usize| {
         value.map_or_else(String::new, |value| format!("{value:.digits$}"))
     };
-    for row in rows {
-        // A number that needs more digits than the rounding below shows is in the checkpoint in full.
-        let _ = writeln!(
-            text,
-            "{},{},{:.6},{:.3},{},{},{:.1},{:.1},{},{}",
-            row.epoch,
-            row.learning_rate as f32,
-            row.train_loss,
-            row.train_error_pct,
+    // A number that needs more digits than the rounding below shows is in the checkpoint in full.
+    let fields = |row: &EpochRow| {
+        [
+            row.epoch.to_string(),
+            (row.learning_rate as f32).to_string(),
+            format!("{:.6}", row.train_loss),
+            format!("{:.3}", row.train_error_pct),
             optional(row.test_loss, 6),
             optional(row.test_error_pct, 3),
-            row.images_per_s,
-            row.seconds,
+            format!("{:.1}", row.images_per_s),
+            format!("{:.1}", row.seconds),
             optional(row.validation_loss, 6),
-            optional(row.validation_error_pct, 3)
-        );
-    }
-    text
+            optional(row.validation_error_pct, 3),
+        ]
+    };
+    csv_text::write(head, rows.iter().map(fields))
 }
 
 /// When an epoch was done, and how fast.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 pub(crate) struct EpochTime {
     /// The epoch, from 1.
     pub epoch: u32,
@@ -79,24 +85,11 @@ pub(crate) struct EpochTime {
     pub seconds: f64,
 }
 
-/// The times in the text of a `metrics.csv`; lines that are damaged are left out.
-pub(crate) fn times(csv: &str) -> Vec<EpochTime> {
-    let mut lines = csv.lines();
-    let head: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
-    let place = |name| head.iter().position(|column| *column == name);
-    let (Some(epoch), Some(speed), Some(seconds)) = (place("epoch"), place("images_per_s"), place("seconds"))
-    else {
-        return Vec::new();
-    };
-    let time = |line: &str| {
-        let fields: Vec<&str> = line.split(',').collect();
-        Some(EpochTime {
-            epoch: fields.get(epoch)?.parse().ok()?,
-            images_per_s: fields.get(speed)?.parse().ok()?,
-            seconds: fields.get(seconds)?.parse().ok()?,
-        })
-    };
-    lines.filter_map(time).collect()
+/// The times in the text of a `metrics.csv`; damaged lines are left out.
+pub(crate) fn times(text: &str) -> Vec<EpochTime> {
+    // No field of the file is quoted, so a stray quotation mark damages its own line only.
+    let mut reader = csv::ReaderBuilder::new().quoting(false).flexible(true).from_reader(text.as_bytes());
+    reader.deserialize().flatten().collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Experiment, Fate, Plan, Record, Table, page, text};
+use super::error::Error;
+use super::plan::{Experiment, Plan};
+use super::record::{Fate, Record};
+use super::table::Table;
+use super::{page, text};
 use crate::atomic_file::{create_atomically, sweep, write_atomically};
 use crate::data::{self, open_file};
 use crate::files::claim::Claims;
@@ -145,7 +149,7 @@ impl Sweep {
         for (name, contents) in [
             ("results.md", table.markdown()),
             ("results.csv", text::csv(&table)),
-            ("results.html", page::html(&table)),
+            ("results.html", page::page(&table)),
         ] {
             let path = self.path.join(name);
             write_atomically(&path, contents.as_bytes()).map_err(Error::io("write", path))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::error::Error;
 use super::published::{Benchmark, Entry, PaperTable};
 use crate::data::Reading;
 use crate::recipe::Recipe;

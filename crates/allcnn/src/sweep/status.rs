@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::folder::due;
-use super::{Error, Sweep};
+use super::error::Error;
+use super::folder::{Sweep, due};
 use crate::data::open_file;
 use crate::run::RunFolder;
 use crate::train;

@@ -1,6 +1,8 @@
 //! The table of a sweep: for every network and learning rate the errors of its trainings, so far.
 
-use super::{Entry, Experiment, Fate, Plan, Record, text};
+use super::plan::{Experiment, Plan};
+use super::published::Entry;
+use super::record::{Fate, Record};
 use crate::data::counted;
 use crate::split::Split;
 use crate::train;
@@ -154,11 +156,6 @@ impl Table {
                 .for_each(|rate| rate.trials.push(trial.clone()));
         }
         Self { plan: plan.clone(), rows }
-    }
-
-    /// The table as Markdown, with what it was made with, and the figures of the literature.
-    pub fn markdown(&self) -> String {
-        text::markdown(self)
     }
 
     /// The words for trainings that did not learn which it has, each with what it means.

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use allcnn_device::Device;
 
-use super::folder::{due, write_record};
-use super::{Error, Experiment, Fate, Record, Sweep};
+use super::error::Error;
+use super::folder::{Sweep, due, write_record};
+use super::plan::Experiment;
+use super::record::{Fate, Record};
 use crate::files::claim::Claim;
 use crate::net::Network;
 use crate::observer::Event;

@@ -1,0 +1,34 @@
+//! Parts of which the tables of networks are built.
+
+use allcnn_device::{Activation, PoolKind};
+
+use super::network::{Conv, Input, LayerKind, Pool};
+
+/// The leaky slope of the large networks. The paper prints none; Graham's networks, which it follows, use 1/3.
+pub(super) const LARGE_SLOPE: f32 = 1.0 / 3.0;
+
+impl Conv {
+    /// A fully connected last layer without activation.
+    pub(super) fn logits(classes: usize) -> Self {
+        Self { activation: Activation::Identity, ..Self::valid(1, classes) }
+    }
+}
+
+impl Pool {
+    /// A max-pooling over square windows without padding, a last partial window counted.
+    pub(super) fn max(kernel: usize, stride: usize) -> Self {
+        Self::square(PoolKind::Max, kernel, stride)
+    }
+}
+
+impl Input {
+    /// A square RGB picture.
+    pub(super) fn square(side: usize) -> Self {
+        Self { height: side, width: side, channels: 3 }
+    }
+}
+
+/// Convolutions in a row.
+pub(super) fn convs(convs: impl IntoIterator<Item = Conv>) -> Vec<LayerKind> {
+    convs.into_iter().map(LayerKind::Conv).collect()
+}
