@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use super::EpochRow;
+use super::contents::EpochRow;
 use super::html::section as make_section;
 
 const WIDTH: f64 = 360.0;

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use maud::{Markup, html};
 
+use super::contents::Picture;
+use super::error::{Error, write_page};
 use super::html::{self, thousands};
-use super::{Error, Picture, pictures, write_page};
+use super::pictures;
 use crate::data::DataSet;
 use crate::data::near::{Compared, Near, NearGroup, NearImage};
 use crate::run::PROGRAM;

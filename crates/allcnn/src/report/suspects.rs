@@ -5,9 +5,10 @@ use std::path::Path;
 
 use maud::{Markup, html};
 
+use super::contents::Picture;
+use super::error::{Error, write_page};
 use super::html::{self, thousands};
 use super::pictures::{figure, figures};
-use super::{Error, Picture, write_page};
 use crate::run::PROGRAM;
 use crate::suspects::{Suspect, Suspects};
 

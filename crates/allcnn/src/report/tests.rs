@@ -1,6 +1,9 @@
-//! The page's content.
+//! The content of a run's page.
 
-use super::*;
+use super::contents::*;
+use super::run_page::{render, write};
+use crate::confusion::Confusion;
+use crate::data::Ignored;
 
 /// A report with every part, for `classes` classes.
 fn full(classes: usize) -> Report {
