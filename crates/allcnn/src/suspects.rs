@@ -9,13 +9,13 @@ use std::sync::atomic::AtomicBool;
 use allcnn_device::Device;
 use serde::Serialize;
 
+use crate::data::decode::Picture;
 use crate::data::{DataSet, Identity, IdentitySet, Ignored, Images, Reading, Skipped};
 use crate::data_place::GivenData;
 use crate::evaluate::{Scores, TestSet, Views, score};
 use crate::examine::{Which, known, open, relabelled};
 use crate::plan::{Plan, PlanPurpose};
 use crate::predict::trained;
-use crate::report::SuspectPicture;
 use crate::run::{Manifest, RunFolder};
 use crate::samples::Samples;
 use crate::shown::escaped;
@@ -66,6 +66,15 @@ pub struct Suspects {
     /// The same as pictures, where they were wanted.
     #[serde(skip)]
     pub pictures: Vec<SuspectPicture>,
+}
+
+/// A suspect as it is shown.
+#[derive(Clone, Debug)]
+pub struct SuspectPicture {
+    /// The image.
+    pub picture: Picture,
+    /// What in it spoke for the class that the network says.
+    pub explanation: Picture,
 }
 
 /// A split that was looked at.

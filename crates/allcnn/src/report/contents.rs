@@ -2,6 +2,7 @@
 
 use crate::confusion::Confusion;
 use crate::data::Ignored;
+use crate::data::decode::Picture;
 
 /// What a page tells. Empty parts are left out of it.
 #[derive(Clone, Debug, Default)]
@@ -69,17 +70,6 @@ pub struct EpochRow {
     pub validation_loss: Option<f64>,
     /// Validation error in percent, where validation images choose the best epoch.
     pub validation_error_pct: Option<f64>,
-}
-
-/// A picture of 8-bit RGB pixels.
-#[derive(Clone, Debug, Default)]
-pub struct Picture {
-    /// `[height, width, 3]`.
-    pub rgb: Vec<u8>,
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
 }
 
 /// A test image that the network got wrong.

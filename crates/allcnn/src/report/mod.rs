@@ -16,9 +16,9 @@ mod suspects;
 #[cfg(test)]
 mod tests;
 
-pub use contents::{EpochRow, Filters, Gallery, MAX_MISTAKES, Mistake, Picture, Report};
+pub use contents::{EpochRow, Filters, Gallery, MAX_MISTAKES, Mistake, Report};
 pub use error::Error;
 pub use near::write_near;
 pub(crate) use run_page::page;
 pub use run_page::write;
-pub use suspects::{SuspectPicture, write_suspects};
+pub use suspects::write_suspects;

@@ -7,8 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 use png::{BitDepth, ColorType, Encoder};
 
-use super::contents::{Filters, Gallery, MAX_MISTAKES, Mistake, Picture};
+use super::contents::{Filters, Gallery, MAX_MISTAKES, Mistake};
 use super::html::section;
+use crate::data::decode::Picture;
 
 /// Pictures at least this wide are not shown in blocks.
 const SMOOTH: usize = 96;
@@ -28,7 +29,7 @@ pub fn png(pixels: &[u8], height: usize, width: usize, color: ColorType) -> io::
 }
 
 fn rgb_png(picture: &Picture) -> io::Result<String> {
-    png(&picture.rgb, picture.height, picture.width, ColorType::Rgb)
+    png(&picture.pixels, picture.height, picture.width, ColorType::Rgb)
 }
 
 /// Pictures beside each other over a caption; `title` is said when the mouse is over them.

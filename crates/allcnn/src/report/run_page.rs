@@ -16,10 +16,11 @@ const LONG_NUMBER: f64 = 1e4;
 /// Skipped files named on a page.
 const MAX_SKIPPED: usize = 100;
 
-/// Writes the page to `path`, atomically.
+/// Writes the page to `path`, atomically. Panics when the parts do not fit together: a confusion of another number of
+/// classes, pictures or weights of another length than their size says.
 ///
-/// Panics when the parts do not fit together: a confusion of another number of classes, pictures or weights
-/// of another length than their size says.
+/// # Errors
+/// A file that cannot be written.
 pub fn write(report: &Report, path: &Path) -> Result<(), Error> {
     write_page(render(report), path)
 }

@@ -5,21 +5,11 @@ use std::path::Path;
 
 use maud::{Markup, html};
 
-use super::contents::Picture;
 use super::error::{Error, write_page};
 use super::html::{self, thousands};
 use super::pictures::{figure, figures};
 use crate::run::PROGRAM;
-use crate::suspects::{Suspect, Suspects};
-
-/// A suspect as it is shown.
-#[derive(Clone, Debug)]
-pub struct SuspectPicture {
-    /// The image.
-    pub picture: Picture,
-    /// What in it spoke for the class that the network says.
-    pub explanation: Picture,
-}
+use crate::suspects::{Suspect, SuspectPicture, Suspects};
 
 /// Writes the page of the suspects that `run` found to `path`, atomically. Panics unless there is a picture of each.
 ///
@@ -76,6 +66,7 @@ fn card(suspect: &Suspect, SuspectPicture { picture, explanation }: &SuspectPict
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::decode::Picture;
     use crate::split::Split;
     use crate::suspects::SplitImages;
 
@@ -89,7 +80,7 @@ mod tests {
             predicted: "dog".into(),
             predicted_probability: 0.95,
         };
-        let picture = Picture { rgb: vec![9; 12], height: 2, width: 2 };
+        let picture = Picture { height: 2, width: 2, pixels: vec![9; 12] };
         let picture = SuspectPicture { picture: picture.clone(), explanation: picture };
         let suspects = Suspects {
             data: "pets".into(),

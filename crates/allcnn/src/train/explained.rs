@@ -8,10 +8,11 @@ use allcnn_device::Device;
 use super::{Checkpoint, Error};
 use crate::augment::Look;
 use crate::data::Images;
+use crate::data::decode::Picture;
 use crate::evaluate::Scores;
 use crate::parameters::Parameters;
 use crate::predict::trained;
-use crate::report::{Gallery, MAX_MISTAKES, Mistake, Picture};
+use crate::report::{Gallery, MAX_MISTAKES, Mistake};
 use crate::samples::Samples;
 use crate::visualise::render::Shading;
 use crate::visualise::{self, Explainer, Method, Target, Unit};
@@ -51,10 +52,7 @@ impl<'a, D: Device> Explained<'a, D> {
             .explainer
             .explain_pairs(&self.parameters, &images, &target, &pairs, &methods)
             .map_err(plain)?;
-        let picture = |map: &Vec<f32>| {
-            let shown = Shading::Signed.paint(map, geometry.height, geometry.width);
-            Picture { rgb: shown.pixels, height: shown.height, width: shown.width }
-        };
+        let picture = |map: &Vec<f32>| Shading::Signed.paint(map, geometry.height, geometry.width);
         Ok(explanations.iter().flat_map(|explanation| &explanation.maps).map(picture).collect())
     }
 }
@@ -70,8 +68,8 @@ fn plain(error: visualise::Error) -> Error {
 
 /// An image as it was before preprocessing.
 pub fn original(images: &Images, image: usize) -> Result<Picture, Error> {
-    let rgb = images.read(image)?.into_owned();
-    Ok(Picture { rgb, height: images.height, width: images.width })
+    let pixels = images.read(image)?.into_owned();
+    Ok(Picture { height: images.height, width: images.width, pixels })
 }
 
 /// The wrong answers that the network was surest of.
