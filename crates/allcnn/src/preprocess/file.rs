@@ -12,12 +12,12 @@ use std::sync::OnceLock;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 
 use super::contrast::{self, Contrast};
-use super::product::SymmetricMatrix;
 use super::error::Error;
 use super::geometry::Geometry;
 use super::limits::{LARGEST_VALUE, LEAST_DEVIATION, ZCA_LIMIT};
 use super::method::Method;
 use super::preprocessor::{Fitted, Preprocessor, Whitening};
+use super::product::SymmetricMatrix;
 use super::zca;
 use crate::atomic_file::{sweep, write_atomically};
 use crate::data::open_file;

@@ -3,8 +3,8 @@
 
 use maud::{Markup, html};
 
-use super::EpochRow;
 use super::html::section as make_section;
+use crate::run::EpochRow;
 
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 232.0;

@@ -6,17 +6,42 @@ use std::sync::atomic::AtomicBool;
 
 use allcnn_device::Device;
 
-use super::{Error, Filters, Gallery, MAX_MISTAKES, Mistake, Picture, Report, page};
+use super::contents::{Filters, Gallery, MAX_MISTAKES, Mistake, Report};
+use super::error::Error;
+use super::run_page::page;
 use crate::data::{DataSet, Ignored, Images};
 use crate::input::Samples;
 use crate::net::Network;
 use crate::observer::{Event, Observer};
 use crate::parameters::Tensor;
 use crate::recipe::Recipe;
-use crate::run::{Checkpoint, DataRecord, Health, Manifest, RunFolder};
-use crate::score::{Scores, Views, score_checkpoint};
+use crate::run::{Checkpoint, CheckpointError, DataRecord, Health, Manifest, RunError, RunFolder};
+use crate::score::{ScoreError, Scores, Views, score_checkpoint};
 use crate::split::Split;
 use crate::visualise::ExplainedSamples;
+
+/// A report that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Its weights.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Test images that cannot be scored.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// An image that cannot be shown.
+    #[error(transparent)]
+    Data(#[from] crate::data::Error),
+    /// Explanations.
+    #[error(transparent)]
+    Explain(#[from] crate::visualise::Error),
+    /// The page.
+    #[error(transparent)]
+    Page(#[from] Error),
+}
 
 /// Of more classes than this, only the first ones get an example.
 const MOST_EXAMPLES: usize = 100;
@@ -35,7 +60,7 @@ pub fn write_report<D: Device>(
     data: &DataSet,
     test: &Samples<'_>,
     observer: &mut dyn Observer,
-) -> Result<PathBuf, Error> {
+) -> Result<PathBuf, ReportError> {
     let last = run.read(&run.last())?;
     let best = run.read_best()?;
     let scores = match scores {
@@ -153,7 +178,7 @@ fn mistakes<D: Device>(
     scores: &Scores,
     images: &Images,
     explained: &mut ExplainedSamples<'_, D>,
-) -> Result<Vec<Mistake>, Error> {
+) -> Result<Vec<Mistake>, ReportError> {
     let worst = scores.worst_mistakes(MAX_MISTAKES);
     let wanted: Vec<_> = worst.iter().map(|mistake| (mistake.image, mistake.predicted as usize)).collect();
     let explanations = explained.pictures(&wanted)?;
@@ -176,7 +201,7 @@ fn examples<D: Device>(
     images: &Images,
     classes: &[String],
     explained: &mut ExplainedSamples<'_, D>,
-) -> Result<Option<Gallery>, Error> {
+) -> Result<Option<Gallery>, ReportError> {
     let mut best: BTreeMap<usize, usize> = BTreeMap::new();
     for image in (0..scores.labels.len()).filter(|&image| scores.predicted(image) == scores.labels[image]) {
         let best = best.entry(scores.labels[image] as usize).or_insert(image);
@@ -200,6 +225,6 @@ fn examples<D: Device>(
                pictures resemble the edges of an image whatever the network has learned; `allcnn explain` has \
                other methods and a check."
             .into(),
-        pictures: pictures.collect::<Result<_, Error>>()?,
+        pictures: pictures.collect::<Result<_, ReportError>>()?,
     }))
 }

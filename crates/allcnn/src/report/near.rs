@@ -5,8 +5,9 @@ use std::path::Path;
 
 use maud::{Markup, html};
 
+use super::error::{Error, write_page};
 use super::html::{self, thousands};
-use super::{Error, Picture, pictures, write_page};
+use super::pictures;
 use crate::data::DataSet;
 use crate::data::near::{Compared, Near, NearGroup, NearImage};
 use crate::run::PROGRAM;
@@ -120,7 +121,6 @@ fn group(group: &NearGroup, set: &DataSet) -> io::Result<Markup> {
 fn tile(image: &NearImage, set: &DataSet) -> io::Result<Markup> {
     let (images, index) = image.place.of(set);
     let picture = images.thumbnail(index, SIDE).map_err(io::Error::other)?;
-    let picture = Picture { pixels: picture.pixels, height: picture.height, width: picture.width };
     let caption = html! {
         div { (image.split) ", " (image.class) }
         div.file { (image.file) }

@@ -7,8 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 use png::{BitDepth, ColorType, Encoder};
 
+use super::contents::{Filters, Gallery, MAX_MISTAKES, Mistake};
 use super::html::section;
-use super::{Filters, Gallery, MAX_MISTAKES, Mistake, Picture};
+use crate::data::decode::Picture;
 
 /// Pictures at least this wide are not shown in blocks.
 const SMOOTH: usize = 96;

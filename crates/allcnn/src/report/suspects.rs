@@ -5,9 +5,9 @@ use std::path::Path;
 
 use maud::{Markup, html};
 
+use super::error::{Error, write_page};
 use super::html::{self, thousands};
 use super::pictures::{figure, figures};
-use super::{Error, write_page};
 use crate::run::PROGRAM;
 use crate::suspects::{Suspect, SuspectPicture, Suspects};
 
@@ -66,6 +66,7 @@ fn card(suspect: &Suspect, SuspectPicture { picture, explanation }: &SuspectPict
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::decode::Picture;
     use crate::split::Split;
     use crate::suspects::SplitImages;
 
@@ -79,7 +80,7 @@ mod tests {
             predicted: "dog".into(),
             predicted_probability: 0.95,
         };
-        let picture = Picture { pixels: vec![9; 12], height: 2, width: 2 };
+        let picture = Picture { height: 2, width: 2, pixels: vec![9; 12] };
         let picture = SuspectPicture { picture: picture.clone(), explanation: picture };
         let suspects = Suspects {
             data: "pets".into(),

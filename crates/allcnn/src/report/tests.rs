@@ -1,6 +1,10 @@
-//! The page's content.
+//! The content of a run's page.
 
-use super::*;
+use super::contents::*;
+use super::run_page::{render, write};
+use crate::confusion::Confusion;
+use crate::data::Ignored;
+use crate::data::decode::Picture;
 
 /// A report with every part, for `classes` classes.
 fn full(classes: usize) -> Report {
@@ -13,7 +17,7 @@ fn full(classes: usize) -> Report {
         test_error_pct: Some(91.0 / f64::from(epoch)),
         ..EpochRow::default()
     };
-    let picture = Picture { pixels: vec![200; 4 * 4 * 3], height: 4, width: 4 };
+    let picture = Picture { height: 4, width: 4, pixels: vec![200; 4 * 4 * 3] };
     let mut confusion = vec![vec![0; classes]; classes];
     for (class, row) in confusion.iter_mut().enumerate() {
         row[class] = 90;

@@ -3,10 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::run::RunError;
-use crate::text::shown::{PathText, first_of};
 use crate::data;
 use crate::recipe::RecipeError;
+use crate::run::RunError;
+use crate::text::shown::{PathText, first_of};
 use crate::train::TrainError;
 
 /// A sweep that cannot begin or go on.

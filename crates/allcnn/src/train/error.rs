@@ -41,7 +41,7 @@ pub enum TrainError {
     Score(#[from] ScoreError),
     /// The report.
     #[error(transparent)]
-    Report(#[from] crate::report::Error),
+    Report(#[from] crate::report::ReportError),
     /// The network.
     #[error(transparent)]
     Network(#[from] crate::net::Error),

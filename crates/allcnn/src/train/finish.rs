@@ -11,7 +11,7 @@ use super::limits::End;
 use super::prepare::Splits;
 use crate::data::DataSet;
 use crate::observer::{Event, Observer, Phase, Stopwatch};
-use crate::report::{self, write_report};
+use crate::report::{ReportError, write_report};
 use crate::run::{RunError, known_images};
 use crate::split::Split;
 
@@ -65,7 +65,7 @@ fn measure_and_report<D: Device>(
     stopwatch.begin(Phase::Report);
     match write_report(device, run, manifest, scores, data, test, observer) {
         Ok(path) => *report = Some(path),
-        Err(report::Error::Run(error @ RunError::TakenOver(_))) => return Err(error.into()),
+        Err(ReportError::Run(error @ RunError::TakenOver(_))) => return Err(error.into()),
         // The training is done and safe; a page that cannot be written does not undo that.
         Err(error) => observer.observe(Event::Warning(&format!("no report was written: {error}"))),
     }
