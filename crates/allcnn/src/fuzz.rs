@@ -84,7 +84,7 @@ pub fn run(text: &[u8]) -> bool {
     let written = toml::to_string(&manifest).ok();
     assert_eq!(written.and_then(|text| read(&text)).as_ref(), Some(&manifest), "written and read again");
     if let Ok(request) = TrainRequest::of(&manifest) {
-        manifest.changes(&request);
+        request.changes(&manifest);
     }
     true
 }

@@ -25,6 +25,9 @@ pub use allcnn_data as data;
 pub use allcnn_data::atomic_file;
 pub use allcnn_device as device;
 
+#[macro_use]
+mod errors;
+
 pub mod augment;
 pub mod confusion;
 pub mod evaluate;

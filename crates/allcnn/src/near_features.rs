@@ -9,7 +9,7 @@ use crate::data::{DataSet, Progress, Stage};
 use crate::net::Network;
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::preprocess::Geometry;
-use crate::run::{RunError, RunFolder, WhichCheckpoint};
+use crate::run::{CheckpointError, RunError, RunFolder, WhichCheckpoint};
 use crate::score::ScoreError;
 use crate::visualise::FilterChoice;
 
@@ -32,6 +32,9 @@ pub enum NearError {
     #[error(transparent)]
     Score(#[from] ScoreError),
 }
+
+through!(NearError, RunError: CheckpointError);
+through!(NearError, ScoreError: crate::parameters::Error, allcnn_device::Error);
 
 /// From this cosine on, two images are nearly the same to a network. Images of one class are much alike to it: of 6,000
 /// different ones of `shapes`, 1,587 are in groups from 0.97 on, 233 from 0.99 on.
@@ -101,7 +104,7 @@ fn features<D: Device>(
 ) -> Result<(Vec<Place>, Vec<Vec<f32>>), NearError> {
     let checkpoint = checkpoint.read(run)?;
     let transform = run.input_transform(&checkpoint.network)?;
-    let parameters = checkpoint.parameters(device).map_err(ScoreError::from)?;
+    let parameters = checkpoint.parameters(device)?;
     let network = hidden(&checkpoint.network)?;
     let (batch, channels) = (BATCH.min(all.len().max(1)), network.classes());
     let mut plan = Plan::new(device, &network, batch, PlanPurpose::Inference)?;

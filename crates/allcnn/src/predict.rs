@@ -13,7 +13,7 @@ use crate::parameters::Parameters;
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::preprocess::Geometry;
 use crate::run::Checkpoint;
-use crate::run::{RunError, RunFolder, WhichCheckpoint};
+use crate::run::{CheckpointError, RunError, RunFolder, WhichCheckpoint};
 use crate::score::{ScoreError, expect_finite, probabilities, ranked};
 use crate::text::shown::PathText;
 
@@ -31,11 +31,8 @@ pub enum PredictError {
     Score(#[from] ScoreError),
 }
 
-impl From<allcnn_device::Error> for PredictError {
-    fn from(error: allcnn_device::Error) -> Self {
-        ScoreError::from(error).into()
-    }
-}
+through!(PredictError, RunError: CheckpointError);
+through!(PredictError, ScoreError: crate::parameters::Error, allcnn_device::Error);
 
 /// A class and its probability.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -86,7 +83,7 @@ impl<'d, D: Device> Predictor<'d, D> {
         checkpoint: Checkpoint,
         batch: usize,
     ) -> Result<Self, PredictError> {
-        let parameters = checkpoint.parameters(device).map_err(ScoreError::from)?;
+        let parameters = checkpoint.parameters(device)?;
         let transform = run.input_transform(&checkpoint.network)?;
         let framing = run.manifest()?.framing();
         let mut plan = Plan::new(device, &checkpoint.network, batch, PlanPurpose::Inference)?;

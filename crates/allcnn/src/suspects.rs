@@ -14,7 +14,7 @@ use crate::data::{DataSet, Identity, IdentitySet, Ignored, Images, Reading, Skip
 use crate::evaluate::{EvaluateError, known, open, relabelled};
 use crate::input::Samples;
 use crate::observer::Observer;
-use crate::run::{Checkpoint, GivenData, Manifest, RunFolder, WhichCheckpoint};
+use crate::run::{Checkpoint, DataPlaceError, GivenData, Manifest, RunError, RunFolder, WhichCheckpoint};
 use crate::score::{ScoreError, Scores, Views, score_checkpoint};
 use crate::split::Split;
 use crate::text::shown::escaped;
@@ -33,6 +33,8 @@ pub enum SuspectsError {
     #[error(transparent)]
     Explain(#[from] crate::visualise::Error),
 }
+
+through!(SuspectsError, EvaluateError: RunError, ScoreError, DataPlaceError, crate::preprocess::Error, crate::data::Error);
 
 /// Images that are explained at a time.
 const EXPLAINED: usize = 64;

@@ -117,7 +117,7 @@ fn a_checkpoint_of_another_network_is_refused_with_both_names() {
 fn tensors_of_another_shape_are_refused_with_both_shapes() {
     let mut checkpoint = read(bytes()).unwrap();
     checkpoint.values[1].shape = vec![6, 3, 9, 1];
-    let error = allcnn::predict::trained(&allcnn_device::Reference, &checkpoint).err().unwrap().to_string();
+    let error = checkpoint.parameters(&allcnn_device::Reference).err().unwrap().to_string();
     assert!(error.contains("[6, 3, 9, 1]") && error.contains("[6, 3, 3, 3]"), "{error}");
 }
 
@@ -138,7 +138,7 @@ proptest! {
         }
         if let Ok(checkpoint) = read(&changed) {
             // What is read may still be another network's: it is refused, not crashed on, when it is put to use.
-            let _ = allcnn::predict::trained(&allcnn_device::Reference, &checkpoint);
+            let _ = checkpoint.parameters(&allcnn_device::Reference);
         }
     }
 }

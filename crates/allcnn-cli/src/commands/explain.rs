@@ -8,8 +8,7 @@ use allcnn::run::RunFolder;
 use allcnn::text::shown::{PathText, escaped};
 use allcnn::visualise::render::{Pages, Shading};
 use allcnn::visualise::{
-    Coloring, Entry, ExplainRequest, Explained, FileExplainer, Place, Unit, Unread, View, plate,
-    what_is_shown,
+    Coloring, Entry, ExplainRequest, Explained, FileExplainer, Place, Unit, Unread, plate, what_is_shown,
 };
 use allcnn_device::Device;
 use anyhow::Context;

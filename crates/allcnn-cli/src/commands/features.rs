@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use allcnn::data::Reading;
+use allcnn::run::GivenData;
 use allcnn::run::RunFolder;
-use allcnn::run::data_place::GivenData;
 use allcnn::split::Split;
 use allcnn::text::shown::{escaped, first_of};
 use allcnn::visualise::{

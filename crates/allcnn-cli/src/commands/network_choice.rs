@@ -4,7 +4,6 @@ use std::path::Path;
 
 use allcnn::data::open_file;
 use allcnn::net::Network;
-use allcnn::net::Network;
 use anyhow::Context;
 
 /// Classes of a network when nothing says how many.
@@ -28,7 +27,7 @@ pub fn choose(model: &str, classes: Option<usize>) -> anyhow::Result<Network> {
 
 /// The network for `classes` classes and, if given, another input size; an error names the file.
 pub fn planned(model: &str, classes: usize, input: Option<(usize, usize)>) -> anyhow::Result<Network> {
-    let planned = network(model, classes, input);
+    let planned = Network::open(model, classes, input);
     if model.ends_with(".toml") {
         planned.with_context(|| format!("the network file {model} cannot be used"))
     } else {

@@ -1,6 +1,6 @@
 //! What can go wrong where a run is evaluated.
 
-use crate::run::{DataPlaceError, RunError};
+use crate::run::{CheckpointError, DataPlaceError, RunError};
 use crate::score::ScoreError;
 use crate::split::NoSplit;
 
@@ -24,14 +24,5 @@ pub enum EvaluateError {
     Score(#[from] ScoreError),
 }
 
-impl From<crate::data::Error> for EvaluateError {
-    fn from(error: crate::data::Error) -> Self {
-        ScoreError::from(error).into()
-    }
-}
-
-impl From<allcnn_device::Error> for EvaluateError {
-    fn from(error: allcnn_device::Error) -> Self {
-        ScoreError::from(error).into()
-    }
-}
+through!(EvaluateError, RunError: CheckpointError);
+through!(EvaluateError, ScoreError: crate::data::Error, crate::parameters::Error, crate::preprocess::Error, allcnn_device::Error);

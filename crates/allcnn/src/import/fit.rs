@@ -1,7 +1,5 @@
 //! Layers of a file as the parameters of a network.
 
-use std::fmt;
-
 use super::error::Error;
 use super::layer::Layer;
 use super::naming::Naming;
@@ -9,8 +7,9 @@ use super::note::list;
 use super::note::{Note, NoteKind};
 use super::order::{Chain, in_a_row};
 use super::search::{Found, ways};
+use super::slot::{Slot, differs, slots};
 use super::weights::Weights;
-use crate::net::{Network, Operation};
+use crate::net::Network;
 use crate::parameters::Tensor;
 
 /// Weights as a network names and shapes them.
@@ -36,19 +35,19 @@ impl Weights {
     /// # Errors
     /// [`Error::OtherNetwork`] with the first difference, [`Error::Ambiguous`], [`Error::NotFinite`].
     pub fn fit(self, network: &Network) -> Result<Fitted, Error> {
-        let Self { form, chains, classes: class_names, mut notes, .. } = self;
+        let Self { naming, chains, classes: class_names, mut notes, .. } = self;
         let slots = slots(network);
         let other = |problem| Error::OtherNetwork { network: network.name().into(), problem };
-        expect_count(form, &chains, &slots).map_err(other)?;
+        expect_count(naming, &chains, &slots).map_err(other)?;
         let layers = put_in_order(chains, &slots, network)?;
-        if !matches!(form, Naming::Sequential | Naming::FeaturesClassifier | Naming::Caffe) {
+        if !matches!(naming, Naming::Sequential | Naming::FeaturesClassifier | Naming::Caffe) {
             notes.extend(renamed(&layers, &slots));
         }
         let classes = layers.last().map_or(0, Layer::outputs);
         let mut tensors = Vec::new();
-        for (layer, place) in layers.into_iter().zip(&slots) {
+        for (layer, slot) in layers.into_iter().zip(&slots) {
             expect_finite(&layer)?;
-            tensors.extend(place.take(layer).map_err(other)?);
+            tensors.extend(slot.take(layer).map_err(other)?);
         }
         let class_names = class_names.filter(|names| names.len() == classes);
         Ok(Fitted { tensors, classes, class_names, notes })
@@ -58,9 +57,9 @@ impl Weights {
 impl Fitted {
     /// An error where `network`, now with as many classes as the weights have, has other shapes after all.
     pub(super) fn expect(&self, network: &Network) -> Result<(), Error> {
-        for (place, weight) in slots(network).iter().zip(self.tensors.iter().step_by(2)) {
-            if weight.shape != place.shape {
-                let problem = differs(&weight.name, &weight.shape, &place.name, &place.shape);
+        for (slot, weight) in slots(network).iter().zip(self.tensors.iter().step_by(2)) {
+            if weight.shape != slot.shape {
+                let problem = differs(&weight.name, &weight.shape, &slot.name, &slot.shape);
                 return Err(Error::OtherNetwork { network: network.name().into(), problem });
             }
         }
@@ -79,13 +78,13 @@ fn expect_finite(layer: &Layer) -> Result<(), Error> {
 }
 
 /// Refuses another number of layers than the network has.
-fn expect_count(form: Naming, chains: &[Chain], slots: &[Slot]) -> Result<(), String> {
+fn expect_count(naming: Naming, chains: &[Chain], slots: &[Slot]) -> Result<(), String> {
     let given: Vec<&str> = names(chains).collect();
-    let expected: Vec<&str> = slots.iter().map(|place| place.name.as_str()).collect();
+    let expected: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
     if given.len() == expected.len() {
         return Ok(());
     }
-    if form == Naming::Convolutions {
+    if naming == Naming::Convolutions {
         let only =
             |ours: &[&str], theirs: &[&str]| list(ours.iter().filter(|name| !theirs.contains(name)).copied());
         let (missing, extra) = (only(&expected, &given), only(&given, &expected));
@@ -129,7 +128,7 @@ fn put_in_order(chains: Vec<Chain>, slots: &[Slot], network: &Network) -> Result
 fn choices(chains: &[Chain], slots: &[Slot], one: &[usize], another: &[usize]) -> String {
     let slots_of = |way: &[usize], chain: usize| {
         let taken = way.iter().zip(slots).filter(move |(taken, _)| **taken == chain);
-        taken.map(|(_, place)| place.name.clone()).collect::<Vec<String>>()
+        taken.map(|(_, slot)| slot.name.clone()).collect::<Vec<String>>()
     };
     let mut choices = Vec::new();
     for (number, chain) in chains.iter().enumerate() {
@@ -145,9 +144,8 @@ fn choices(chains: &[Chain], slots: &[Slot], one: &[usize], another: &[usize]) -
 
 /// A note of the layers that are called otherwise than the network's.
 fn renamed(layers: &[Layer], slots: &[Slot]) -> Option<Note> {
-    let pairs = layers.iter().zip(slots).filter(|(layer, place)| layer.name != place.name);
-    let pairs: Vec<String> =
-        pairs.map(|(layer, place)| format!("{} as {}", layer.name, place.name)).collect();
+    let pairs = layers.iter().zip(slots).filter(|(layer, slot)| layer.name != slot.name);
+    let pairs: Vec<String> = pairs.map(|(layer, slot)| format!("{} as {}", layer.name, slot.name)).collect();
     let text = || format!("took {}, by place and shape", list(&pairs));
     (!pairs.is_empty()).then(|| Note::new(NoteKind::Matched, text()))
 }

@@ -9,7 +9,7 @@ use crate::parameters::Tensor;
 /// A convolution that waits for its weights.
 pub(super) struct Slot {
     pub(super) name: String,
-    shape: [usize; 4],
+    pub(super) shape: [usize; 4],
     /// Whether its outputs are the classes: then there may be any number of them.
     last: bool,
 }
@@ -78,6 +78,6 @@ pub(super) fn slots(network: &Network) -> Vec<Slot> {
     slots
 }
 
-fn differs(tensor: &str, given: &[usize], name: &str, expected: &[usize]) -> String {
+pub(super) fn differs(tensor: &str, given: &[usize], name: &str, expected: &[usize]) -> String {
     format!("{tensor} has shape {given:?}, {name} expects {expected:?}")
 }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::contrast::Contrast;
 use super::error::Error;
 use super::geometry::Geometry;
-use super::limits::{LARGEST_VALUE, LEAST_DEVIATION, ZCA_LIMIT};
+use super::limits::ZCA_LIMIT;
 use super::method::Method;
 use super::product::SymmetricMatrix;
 use super::zca;

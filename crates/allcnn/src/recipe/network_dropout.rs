@@ -2,7 +2,7 @@
 
 use super::error::RecipeError;
 use super::settings::Recipe;
-use crate::net::{self, Base, Network};
+use crate::net::{Base, Network};
 
 impl Recipe {
     /// The network called `model`, or read from that file, with the dropout rates that it is trained with.

@@ -5,6 +5,7 @@ use super::run_page::{render, write};
 use crate::confusion::Confusion;
 use crate::data::Ignored;
 use crate::data::decode::Picture;
+use crate::run::EpochRow;
 
 /// A report with every part, for `classes` classes.
 fn full(classes: usize) -> Report {

@@ -3,7 +3,7 @@
 mod checkpoint;
 mod data_place;
 mod data_record;
-mod epoch_row;
+pub(crate) mod epoch_row;
 mod error;
 mod folder;
 pub(crate) mod health;

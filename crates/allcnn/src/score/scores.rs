@@ -64,7 +64,7 @@ pub struct Mistake {
 
 impl Scores {
     /// Nothing said yet of images with these labels.
-    fn none(classes: usize, labels: Vec<u32>) -> Self {
+    pub(super) fn none(classes: usize, labels: Vec<u32>) -> Self {
         let (losses, answers) = (Vec::with_capacity(labels.len()), Vec::with_capacity(labels.len()));
         Self { classes, labels, losses, answers, probabilities: vec![] }
     }
@@ -80,7 +80,7 @@ impl Scores {
     }
 
     /// Takes over the summed probabilities of the images at `places`.
-    fn take(&mut self, places: &[u32], sums: &[f64], views: f64) {
+    pub(super) fn take(&mut self, places: &[u32], sums: &[f64], views: f64) {
         for (row, &place) in sums.chunks_exact(self.classes).zip(places) {
             let own = row[self.labels[place as usize] as usize] / views;
             // Where the class got less than any number can say: the loss of the smallest such number, not infinity.

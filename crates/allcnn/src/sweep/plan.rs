@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use super::published::{Benchmark, Entry, PaperTable};
 use crate::data::Reading;
+use crate::net::Network;
 use crate::recipe::Recipe;
 use crate::run::TrainRequest;
-use crate::train;
 
 /// How far the seeds of an experiment that is begun again lie from each other: more than anybody asks seeds for.
 const RESEED_STRIDE: u64 = 1_000_000;
@@ -177,7 +177,7 @@ impl Plan {
         let is_old = self.recipe.table1_dropout.is_none();
         let dropout = self.recipe.dropout.filter(|_| !(is_old && entry.model == "large-all-cnn"));
         let recipe = Recipe { learning_rate, augment, dropout, ..self.recipe.clone() }.checked()?;
-        let holdout = self.holdout.as_deref().map(str::parse).transpose().map_err(TrainError::Data)?;
+        let holdout = self.holdout.as_deref().map(str::parse).transpose()?;
         Ok(TrainRequest {
             model: entry.model.clone(),
             input: None,

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::error::Error;
 use super::folder::{Sweep, due};
 use crate::data::open_file;
+use crate::net::Network;
 use crate::run::RunFolder;
-use crate::train;
-use crate::train::metrics;
+use crate::run::epoch_row;
 
 /// The part of an experiment that is under way.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,5 +84,5 @@ impl Sweep {
 /// Epochs and seconds of a run.
 fn so_far(run: &RunFolder) -> Option<(u32, f64)> {
     let text = open_file::read_text(&run.metrics(), open_file::TEXT).ok()?;
-    metrics::times(&text).last().map(|last| (last.epoch, last.seconds))
+    epoch_row::times(&text).last().map(|last| (last.epoch, last.seconds))
 }

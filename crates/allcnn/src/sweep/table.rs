@@ -4,8 +4,8 @@ use super::plan::{Experiment, Plan};
 use super::published::Entry;
 use super::record::{Fate, Record};
 use crate::data::counted;
+use crate::net::Network;
 use crate::split::Split;
-use crate::train;
 
 /// A table of the paper with our figures.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use crate::net::Network;
 use crate::observer::Event;
 use crate::run::{Checkpoint, Health, Progress, TrainRequest};
 use crate::run::{RunError, RunFolder};
-use crate::train::{self, End};
+use crate::train::{self, End, TrainError};
 
 /// How often a process without work looks for some, and for a wish to stop.
 const POLL: Duration = Duration::from_millis(500);

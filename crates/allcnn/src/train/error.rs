@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::recipe::RecipeError;
-use crate::run::{DataPlaceError, RunError};
+use crate::run::{CheckpointError, DataPlaceError, RunError};
 use crate::score::ScoreError;
 use crate::text::shown::PathText;
 
@@ -61,6 +61,8 @@ pub enum TrainError {
     #[error(transparent)]
     Preprocess(#[from] crate::preprocess::Error),
 }
+
+through!(TrainError, RunError: CheckpointError);
 
 fn last_good(checkpoint: &Option<PathBuf>) -> String {
     match checkpoint {

@@ -87,11 +87,6 @@ impl<D: Device> Unread<D> {
         self.ends.len()
     }
 
-    /// Their images.
-    pub(super) fn images(&self) -> usize {
-        self.labels.len()
-    }
-
     /// Whether they have waited long enough.
     pub(super) fn is_due(&self) -> bool {
         self.len() >= self.most

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::evaluate::EvaluateError;
-use crate::run::RunError;
+use crate::run::{CheckpointError, RunError};
 use crate::score::ScoreError;
 use crate::text::shown::first_of;
 
@@ -143,3 +143,6 @@ impl Error {
         }
     }
 }
+
+through!(Error, RunError: CheckpointError);
+through!(Error, ScoreError: crate::data::Error, crate::parameters::Error, crate::preprocess::Error);

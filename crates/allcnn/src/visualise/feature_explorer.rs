@@ -55,7 +55,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
     /// A run without weights, or a damaged one; failures of the device.
     pub fn new(device: &'d D, run: &RunFolder, which: WhichCheckpoint) -> Result<Self, Error> {
         let (manifest, checkpoint) = which.trained(run)?;
-        let parameters = checkpoint.parameters(device).map_err(ScoreError::from)?;
+        let parameters = checkpoint.parameters(device)?;
         let transform = run.input_transform(&checkpoint.network)?;
         let which = which.at_hand(run);
         Ok(Self { device, run: run.clone(), which, manifest, checkpoint, parameters, transform })

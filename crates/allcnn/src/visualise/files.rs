@@ -6,6 +6,7 @@ use allcnn_device::Device;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::render::Pages;
 use super::{Error, Explainer, Explanation, Method, Place, Target, Unit, randomized};
 use crate::data::Framing;
 use crate::data::decode::Picture;
@@ -370,7 +371,7 @@ fn parameters<D: Device>(
     manifest: &Manifest,
     request: &ExplainRequest,
 ) -> Result<Parameters<D>, Error> {
-    let parameters = checkpoint.parameters(device).map_err(ScoreError::from)?;
+    let parameters = checkpoint.parameters(device)?;
     let Some(from) = &request.randomize_from else { return Ok(parameters) };
     // Trained weights keep something of those they began with, so these must be others.
     let seed = manifest.recipe.seed.wrapping_add(1).wrapping_add(request.seed);

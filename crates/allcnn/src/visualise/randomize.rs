@@ -27,7 +27,7 @@ pub fn randomized<D: Device>(
         let last = convolutions().next_back().map_or_else(String::new, |layer| layer.name().into());
         return Err(Error::NothingToRandomize { layer: from.into(), last });
     }
-    drawn(device, network, trained, kept, init, seed).map_err(|error| Error::Run(error.into()))
+    Ok(drawn(device, network, trained, kept, init, seed)?)
 }
 
 /// Keeps the parameters of the first `kept` convolutions.
