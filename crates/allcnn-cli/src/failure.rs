@@ -16,6 +16,8 @@ use crate::streams;
 
 /// The exit code of work that failed.
 pub const EXIT_FAILED: u8 = 1;
+/// The exit code of a run that was interrupted after saving.
+pub const EXIT_INTERRUPTED: u8 = 130;
 /// The exit code of a command line that makes no sense; clap uses the same.
 pub const EXIT_USAGE: u8 = 2;
 

@@ -5,11 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::failure;
+use crate::failure::{self, EXIT_INTERRUPTED};
 use crate::streams;
-
-/// The exit code of a run that was interrupted after saving.
-const EXIT_INTERRUPTED: u8 = 130;
 
 /// From now on the first signal to end (Ctrl-C, SIGTERM, the terminal's SIGHUP) sets `stop`, and a second one ends the
 /// program.
@@ -52,7 +49,7 @@ mod platform {
     use signal_hook::iterator::Signals;
     use signal_hook::low_level;
 
-    use super::EXIT_INTERRUPTED;
+    use crate::failure::EXIT_INTERRUPTED;
 
     /// Signals this close together are one wish: `timeout` sends its signal to the program and then to its whole group,
     /// a shell whose terminal closes sends SIGHUP before the system does.
@@ -113,7 +110,7 @@ mod platform {
     use signal_hook::consts::{SIGINT, SIGTERM};
     use signal_hook::flag;
 
-    use super::EXIT_INTERRUPTED;
+    use crate::failure::EXIT_INTERRUPTED;
 
     pub fn listen(stop: Arc<AtomicBool>, at_rest: Arc<AtomicBool>) -> io::Result<()> {
         for signal in [SIGINT, SIGTERM] {

@@ -10,7 +10,6 @@ use std::time::Duration;
 use allcnn::input::Samples;
 use allcnn::observer::Event;
 use allcnn::plan::{Plan, PlanPurpose};
-use allcnn::predict::trained;
 use allcnn::recipe::Recipe;
 use allcnn::run::Checkpoint;
 use allcnn::score::{TestSet, Views, score};
@@ -35,7 +34,7 @@ fn it_learns_and_the_figures_are_those_of_the_checkpoint() {
     assert!(row.test_error_pct.unwrap() < 10.0 && row.train_loss < 0.5, "{row:?}");
     assert!(row.images_per_s > 0.0 && row.seconds > 0.0);
     let checkpoint = Checkpoint::read(&folder.path().join("last.safetensors")).unwrap();
-    let parameters = trained(&Reference, &checkpoint).unwrap();
+    let parameters = checkpoint.parameters(&Reference).unwrap();
     let samples = Samples::new(&data.test, &data.preprocessor).unwrap();
     let mut test = TestSet::new(&Reference, &samples).unwrap();
     for batch in [7, 48, 64] {

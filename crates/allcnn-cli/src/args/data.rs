@@ -7,7 +7,8 @@ use allcnn::data::Holdout;
 use allcnn::data::fetch::FetchTarget;
 use clap::{Args, Subcommand};
 
-use super::{CheckpointChoice, Common, ReadingArgs, TEMPLATE, Telling};
+use super::common::{CheckpointChoice, Common, TEMPLATE, Telling};
+use super::reading::ReadingArgs;
 use crate::values::{DeviceChoice, count, similarity};
 
 /// `allcnn data`.

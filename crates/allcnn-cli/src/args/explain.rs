@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use allcnn::visualise::Place;
 use clap::{Args, ValueEnum};
 
-use super::{CheckpointChoice, Common};
+use super::common::{CheckpointChoice, Common};
 use crate::values::{UnitChoice, count, place, unit};
 
 /// The way back through a ReLU.

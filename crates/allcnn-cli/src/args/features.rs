@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CheckpointChoice, Common, MethodChoice, ReadingArgs, SplitChoice};
+use super::common::{CheckpointChoice, Common, SplitChoice};
+use super::explain::MethodChoice;
+use super::reading::ReadingArgs;
 use crate::values::{count, range};
 
 /// `allcnn features`.

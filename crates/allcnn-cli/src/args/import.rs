@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Telling;
+use super::common::Telling;
 use allcnn::data::Framing;
 use allcnn::import::Scaling;
 use clap::Args;

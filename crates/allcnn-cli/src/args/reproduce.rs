@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 
 use allcnn::data::Holdout;
 
-use super::{CheckpointChoice, Common, ReadingArgs, SplitChoice, TEMPLATE};
+use super::common::{CheckpointChoice, Common, SplitChoice, TEMPLATE};
+use super::reading::ReadingArgs;
 use crate::values::{count, learning_rate, range};
 
 /// `allcnn reproduce`.

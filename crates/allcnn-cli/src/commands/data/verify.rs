@@ -11,7 +11,8 @@ use allcnn::text::shown::escaped;
 use allcnn::{near_features, report};
 use serde::Serialize;
 
-use super::{MOST_LISTED, open, options, words};
+use super::info::{MOST_LISTED, words};
+use super::opened::{open, options};
 use crate::args::{Common, DataVerifyArgs};
 use crate::commands::picture;
 use crate::device::{self, on_device};
