@@ -6,7 +6,7 @@ use crate::framing::Framing;
 use crate::picture::Picture;
 use crate::progress::{Progress, Stage};
 use crate::sizes::SizeCounts;
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use rayon::prelude::*;
 
 /// A block is decoded when it has so many files ...

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::source::{Entry, Source};
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use std::ops::ControlFlow;
 use std::path::Path;
 

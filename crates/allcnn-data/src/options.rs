@@ -1,7 +1,7 @@
 //! How a data set is read.
 use crate::framing::Framing;
+use crate::holdout::Holdout;
 use crate::reading::Reading;
-use crate::split::Holdout;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

@@ -1,5 +1,5 @@
 //! What a person says of the data where it does not tell itself.
-use crate::split::SplitNames;
+use crate::split_names::SplitNames;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

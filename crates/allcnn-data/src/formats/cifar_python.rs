@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::options::{Labels, Options};
 use crate::progress::Progress;
 use crate::source::{Entry, Source};
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use std::collections::HashMap;
 
 pub(super) const FORMAT: Format = Format {

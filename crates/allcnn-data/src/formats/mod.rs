@@ -16,6 +16,7 @@ mod npz;
 pub(crate) mod parquet;
 mod parquet_promises;
 pub mod pickle;
+mod pickle_error;
 mod pickle_text;
 pub mod shapes;
 mod split_files;
@@ -33,8 +34,8 @@ use crate::note::Note;
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::source::{Entry, Source};
-use format::Format;
 pub(crate) use format::Loaded;
+use format::{CLEAR, Format};
 
 /// The surest first: images may lie beside lists and scripts of any kind, and a binary batch is told by its size only.
 const FORMATS: [Format; 6] = [
@@ -45,9 +46,6 @@ const FORMATS: [Format; 6] = [
     cifar_python::FORMAT,
     cifar_binary::FORMAT,
 ];
-
-/// Of several forms of data, one with so many times as many images as any other is what is meant.
-const CLEAR: usize = 20;
 
 /// Loads a source.
 pub(crate) fn load(

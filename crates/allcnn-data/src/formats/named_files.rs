@@ -2,7 +2,7 @@
 use super::split_name::of_file;
 use crate::decode::{IMAGE_EXTENSIONS, has_image_extension};
 use crate::source::Source;
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};

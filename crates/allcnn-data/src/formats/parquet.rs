@@ -15,7 +15,7 @@ use crate::options::{Labels, Options};
 use crate::progress::Progress;
 use crate::reading::Reading;
 use crate::source::{Entry, Source};
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use bytes::Bytes;
 use csv::StringRecord;
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};

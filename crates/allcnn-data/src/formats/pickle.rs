@@ -5,31 +5,11 @@
 //! those are understood, not called. A caller may allow other names ([`Names::These`]): what is made with them is
 //! kept as it is written, for the caller to understand ([`Value`]). Any other name is refused. Nothing is copied for a length that the file
 //! declares, so memory is bounded by a small multiple of the file's size.
+pub use super::pickle_error::PickleError;
+use super::pickle_error::Result;
 use super::pickle_text;
 use std::collections::HashMap;
 use std::ops::Range;
-
-/// Why a pickle was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PickleError {
-    /// It names a Python function or class that plain data has no need of.
-    #[error("it wants to use '{0}', which data has no need of (a malicious file?); nothing was run")]
-    Refused(String),
-    /// An instruction outside the known ones.
-    #[error("it uses the pickle instruction {0:#04x}, which data has no need of")]
-    Instruction(u8),
-    /// The file ends in the middle.
-    #[error("it ends early: the file is truncated")]
-    Truncated,
-    /// It does not make sense.
-    #[error("it is damaged: {0}")]
-    Damaged(&'static str),
-    /// Text conversions would need more memory than the file's size justifies.
-    #[error("it would unpack to far more than its size")]
-    TooLarge,
-}
-
-pub(super) type Result<T> = std::result::Result<T, PickleError>;
 
 /// No function or class of Python has a longer name, with its module.
 const LONGEST_NAME: usize = 250;
@@ -161,7 +141,7 @@ impl<'a> Pickle<'a> {
             memo: HashMap::new(),
             decoded: 0,
         };
-        machine.run()
+        machine.execute()
     }
 
     /// The outermost value.
@@ -285,7 +265,7 @@ struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    fn run(mut self) -> Result<Pickle<'a>> {
+    fn execute(mut self) -> Result<Pickle<'a>> {
         loop {
             match self.byte()? {
                 b'.' => {

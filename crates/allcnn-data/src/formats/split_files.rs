@@ -5,7 +5,7 @@ use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::Options;
 use crate::source::Source;
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use std::path::Path;
 
 /// Files by split.

@@ -2,12 +2,12 @@
 //!
 //! The split folders are the splits, whatever lies beside them. Where the names allow two readings that differ in what is
 //! trained or tested on, nothing is guessed: [`Error::Readings`] shows both, and `--splits` chooses.
-use super::CLEAR;
+use super::format::CLEAR;
 use super::split_name::{given, in_name, locate, of_folder};
 use crate::error::Error;
 use crate::note::Note;
-use crate::split::SplitName;
-use crate::split::SplitNames;
+use crate::split_names::SplitName;
+use crate::split_names::SplitNames;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -1,5 +1,5 @@
 //! What the names of folders and files say of the split that they hold, in one place for every format.
-use crate::split::{SplitName, SplitNames};
+use crate::split_names::{SplitName, SplitNames};
 
 /// The split that one lower-case word names.
 fn of_word(word: &str) -> Option<SplitName> {

@@ -17,7 +17,7 @@ use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::Options;
 use crate::source::{Entry, Source};
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use csv::StringRecord;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;

@@ -8,7 +8,7 @@ mod print;
 use crate::dataset::{DataSet, Images, read_whole};
 use crate::picture::Picture;
 use crate::progress::{Progress, Stage};
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 pub use groups::{Group, groups};
 use print::{MOST_BITS, Print, Printer, SIDE};
 use rayon::prelude::*;

@@ -1,7 +1,6 @@
 //! The files of a folder: found by a walk that follows links, then looked at on all threads.
-use super::entry::Entry;
+use super::entry::{Entry, MAX_FILES, start_of};
 use super::file_id::{FileId, has_hard_links};
-use super::{MAX_FILES, start_of};
 use crate::error::Error;
 use crate::file_kind::TELLING;
 use crate::ignored::{Counts, Reason};

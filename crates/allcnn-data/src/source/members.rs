@@ -1,8 +1,7 @@
 //! The listing of an archive: its members as they are met, then what links between them lead to.
 use super::archive::Member;
-use super::entry::Entry;
+use super::entry::{Entry, MAX_FILES, start_of};
 use super::links::{Link, resolve};
-use super::{MAX_FILES, start_of};
 use crate::error::Error;
 use crate::file_kind::TELLING;
 use crate::ignored::{Counts, Reason};

@@ -15,7 +15,7 @@ use crate::options::Options;
 use crate::progress::{Progress, Stage};
 use crate::sizes::Sizes;
 use crate::source::{Entry, Source};
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use file::{Array, ArrayFile};
 use labels::Labels;
 use pixels::Layout;
