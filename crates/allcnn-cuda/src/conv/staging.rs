@@ -1,27 +1,28 @@
-//! The working memory of a pass: a place for every tensor in the form and with the channels that the libraries read, for those
-//! that do not already lie so.
+//! Staging buffers of a pass: one for each tensor, in the storage format and with the padded channels that the libraries
+//! read, for tensors that are not stored like that already.
 
-use allcnn_device::{Error, Shape};
+use allcnn_device::Error;
 
 use crate::cudnn::graph::{Tensor, Work};
 use crate::engine::Queue;
 use crate::kernels::{Grid, Kernel};
-use crate::memory::Values;
+use crate::memory::Matrix;
 
-/// Addresses of the places.
+/// Addresses on the GPU of a pass's staging buffers.
 #[derive(Clone, Copy, Debug)]
-pub struct Room {
+pub(super) struct Staging {
     input: u64,
     weights: u64,
     output: u64,
     bias: u64,
-    pub workspace: u64,
+    /// The scratch memory of the library.
+    pub(super) workspace: u64,
 }
 
-impl Room {
-    /// Places for all tensors of a work, whether they are needed or not: so the size does not depend on the forms
-    /// that buffers happen to have, and a recorded pass finds its memory again.
-    pub fn new(queue: &mut Queue, work: &Work, workspace: usize) -> Result<Self, Error> {
+impl Staging {
+    /// Buffers for all tensors of a work, needed or not, and `workspace` bytes of scratch memory: the size must not depend
+    /// on the storage formats that buffers happen to have, so that a recorded pass finds its memory again.
+    pub(super) fn new(queue: &mut Queue, work: &Work, workspace: usize) -> Result<Self, Error> {
         let Work { shape, form, .. } = work;
         let bytes = [
             shape.input.len() * form.bytes(),
@@ -34,8 +35,8 @@ impl Room {
         Ok(Self { input, weights, output, bias, workspace })
     }
 
-    /// Where a tensor has its place. Panics for one that is never stored.
-    pub fn address(&self, tensor: Tensor) -> u64 {
+    /// The address of a tensor's buffer. Panics for a tensor that is never stored.
+    pub(super) fn address(&self, tensor: Tensor) -> u64 {
         match tensor {
             Tensor::Input => self.input,
             Tensor::Weights => self.weights,
@@ -46,41 +47,22 @@ impl Room {
     }
 }
 
-/// Rows and columns of values in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Matrix {
-    pub rows: usize,
-    pub columns: usize,
-}
-
-impl Matrix {
-    /// An image buffer: a row a pixel, a column a channel.
-    pub fn of(shape: Shape) -> Self {
-        Self { rows: shape.len() / shape.channels, columns: shape.channels }
+/// Queues the copy of a matrix into another storage format or shape, zero-padded where the source has no row or column.
+pub(super) fn repack(queue: &mut Queue, from: Matrix, to: Matrix) -> Result<(), Error> {
+    let len = to.shape.len();
+    if from.shape == to.shape {
+        let grid = Grid::over(len.div_ceil(4));
+        // SAFETY: both matrices have the same shape, so both hold `len` values.
+        return unsafe { queue.launch(Kernel::Convert, grid, &[&from.values, &to.values, &(len as u64)]) };
     }
-}
-
-/// Queues the copy of a matrix into another form or shape: zeros where the source has no row or column.
-pub fn repack(
-    queue: &mut Queue,
-    (from, from_matrix): (Values, Matrix),
-    (to, to_matrix): (Values, Matrix),
-) -> Result<(), Error> {
-    let len = to_matrix.rows * to_matrix.columns;
-    if from_matrix == to_matrix {
-        // SAFETY: both hold `len` values.
-        return unsafe {
-            queue.launch(Kernel::Convert, Grid::over(len.div_ceil(4)), &[&from, &to, &(len as u64)])
-        };
-    }
-    let [from_rows, to_rows] = [from_matrix.rows as u64, to_matrix.rows as u64];
-    let [from_columns, to_columns] = [from_matrix.columns as u32, to_matrix.columns as u32];
-    // SAFETY: each holds its matrix.
+    let [from_rows, to_rows] = [from, to].map(|matrix| matrix.shape.rows as u64);
+    let [from_columns, to_columns] = [from, to].map(|matrix| matrix.shape.columns as u32);
+    // SAFETY: each address holds rows x columns values; the kernel reads and writes no row or column beyond them.
     unsafe {
         queue.launch(
             Kernel::Repack,
             Grid::over(len),
-            &[&from, &to, &from_rows, &to_rows, &from_columns, &to_columns],
+            &[&from.values, &to.values, &from_rows, &to_rows, &from_columns, &to_columns],
         )
     }
 }
