@@ -1,7 +1,7 @@
 //! Image data sets: read from any form that `allcnn` knows, drawn (`shapes`), fetched, converted and verified.
 //!
 //! Everything ends in a [`DataSet`]: 8-bit RGB images of one size in memory, with labels, in two or three splits.
-//! [`open`] tells the form from the content: class folders of images, CIFAR binary or python batches, Hugging Face
+//! [`open`] recognizes the form by the content: class folders of images, CIFAR binary or python batches, Hugging Face
 //! parquet files, numpy's arrays (`.npz`), or images with a table of their classes (CSV, TSV), each in a folder or in a tar (gz,
 //! zst, xz, bz2) or zip archive. The feature `jxl`, which is on by default, reads pictures in JPEG XL.
 //!

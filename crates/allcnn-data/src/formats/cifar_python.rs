@@ -75,7 +75,7 @@ fn load(source: &Source, options: &Options, _: &mut dyn FnMut(Progress)) -> Resu
 
 /// What a python file holds.
 pub(crate) enum PythonFile {
-    /// Images. CIFAR-100 is told by its `fine_labels`.
+    /// Images. CIFAR-100 is recognized by its `fine_labels`.
     Batch(Images, Variant),
     /// Only the names of the classes.
     Names(Vec<String>),

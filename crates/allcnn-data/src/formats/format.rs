@@ -14,14 +14,14 @@ pub(super) const MAX_BATCH: u64 = 4 << 30;
 /// Of several forms of data, one with this many times the images of any other is the one that is meant.
 pub(super) const CLEAR: usize = 20;
 
-/// Reads a source as the options say, and tells how far it is.
+/// Reads a source as the options say, and reports progress.
 type Load = fn(&Source, &Options, &mut dyn FnMut(Progress)) -> Result<Loaded, Error>;
 
 /// A format of data.
 pub(super) struct Format {
     /// Its name for people.
     pub name: &'static str,
-    /// Whether a source holds it, told by names, sizes and first bytes.
+    /// Whether a source holds it, by names, sizes and first bytes.
     pub recognizes: fn(&Source) -> bool,
     /// Which files it may read; the others are counted.
     pub uses: fn(&Entry) -> bool,

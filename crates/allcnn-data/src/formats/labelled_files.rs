@@ -14,7 +14,7 @@ use crate::split_names::SplitName;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-/// A single image file has at most so many bytes.
+/// The most bytes of a single image file.
 const MAX_IMAGE_FILE: u64 = 256 << 20;
 
 /// For each split the entries with their labels.

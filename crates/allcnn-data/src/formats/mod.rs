@@ -37,7 +37,8 @@ use crate::source::{Entry, Source};
 pub(crate) use format::Loaded;
 use format::{CLEAR, Format};
 
-/// The surest first: images may lie beside lists and scripts of any kind, and a binary batch is told by its size only.
+/// The most certain first: images may be beside lists and scripts of any kind, and a binary batch is recognized by its size
+/// only.
 const FORMATS: [Format; 6] = [
     parquet::FORMAT,
     npz::FORMAT,
@@ -67,7 +68,7 @@ pub(crate) fn load(
 }
 
 /// The format of a source. Where several recognize it, a stray file does not decide: it is the one with by far the most images,
-/// and what else there is, is told.
+/// and a note says what else there is.
 fn choose(source: &Source, options: &Options) -> Result<(&'static Format, Option<Note>), Error> {
     let found: Vec<&Format> = FORMATS.iter().filter(|format| (format.recognizes)(source)).collect();
     if found.len() > 1 && parquet::name_images(source, options)? {

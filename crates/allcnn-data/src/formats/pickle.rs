@@ -14,7 +14,7 @@ use std::ops::Range;
 /// No function or class of Python has a longer name, with its module.
 const LONGEST_NAME: usize = 250;
 
-/// A value's place among all values of a pickle.
+/// A value's index among all values of a pickle.
 pub type Id = usize;
 
 /// The names of Python that a pickle may use.
@@ -54,7 +54,7 @@ pub enum Value<'p> {
     Other,
 }
 
-/// One value. Containers hold the places of their items.
+/// One value. Containers hold the indices of their items.
 #[derive(Debug, Clone)]
 enum Node {
     None,
@@ -149,7 +149,7 @@ impl<'a> Pickle<'a> {
         self.root
     }
 
-    /// What lies at a place.
+    /// The value of an index.
     pub fn value(&self, id: Id) -> Value<'_> {
         match &self.nodes[id] {
             Node::Int(value) => Value::Int(*value),
@@ -464,7 +464,7 @@ impl<'a> Machine<'a> {
         Ok(&rest[..end])
     }
 
-    /// A place among the remembered values, as a line.
+    /// An index into the memo, as a line.
     fn place_line(&mut self) -> Result<usize> {
         let place = pickle_text::decimal(self.line()?)?.and_then(|place| usize::try_from(place).ok());
         place.ok_or(PickleError::Damaged("a reference to nothing"))

@@ -11,7 +11,7 @@ use crate::split_names::SplitNames;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// An image: its place in the source and the parts of its name.
+/// An image: its index in the source and the parts of its name.
 pub(super) type Image<'s> = (usize, Vec<&'s str>);
 
 /// A folder that holds a split.
@@ -59,7 +59,7 @@ struct Child {
 }
 
 impl<'s> Folders<'s> {
-    /// Finds the splits that a person names, or those that the names of the folders tell.
+    /// Finds the splits that a person names, or those that the names of the folders say.
     pub fn find(path: &Path, images: &[Image<'s>], names: &SplitNames) -> Result<Self, Error> {
         let by_words = *names == SplitNames::default();
         let mut found =

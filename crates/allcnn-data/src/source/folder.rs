@@ -199,7 +199,7 @@ pub(super) fn look(
     (entries, ids)
 }
 
-/// What the system tells of a file, and its first bytes.
+/// A file's metadata and its first bytes.
 fn open<'r>(path: &Path, room: &'r mut [u8]) -> io::Result<(Metadata, &'r [u8])> {
     let mut file = File::open(path)?;
     Ok((file.metadata()?, start_of(&mut file, room)?))

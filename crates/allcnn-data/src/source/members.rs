@@ -20,7 +20,7 @@ pub(super) struct Members {
     ignored: Counts,
 }
 
-/// The places of members of which a later one has the name.
+/// The indices of members that a later one of the same name replaces.
 #[derive(Default)]
 struct Replaced {
     files: HashSet<usize>,
@@ -62,7 +62,7 @@ impl Members {
         if self.links.is_empty() && self.files.is_sorted_by(|one, next| one.name < next.name) {
             return replaced;
         }
-        // By name, then by place: links that come after some files lie before the next one.
+        // By name, then by position in the archive: links that come after a number of files come before the next file.
         let files =
             self.files.iter().enumerate().map(|(place, file)| (file.name.as_str(), place, usize::MAX));
         let links =

@@ -2,7 +2,7 @@
 //!
 //! Every file is an entry or is counted as ignored: hidden ones, pipes and devices (which are never opened), links that
 //! lead nowhere or in a circle. All other links count as the files that they lead to, in an archive as in a folder.
-//! Nothing is unpacked to disk. The kind of an archive is told from its first bytes, never from its name.
+//! Nothing is unpacked to disk. The kind of an archive is recognized by its first bytes, never by its name.
 pub(crate) mod archive;
 mod entry;
 mod file_id;

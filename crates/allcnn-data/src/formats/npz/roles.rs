@@ -1,4 +1,4 @@
-//! What the arrays of a file hold, told by the words of their names: `x_train`, `test_labels`, `valImages`.
+//! What the arrays of a file hold, by the words of their names: `x_train`, `test_labels`, `valImages`.
 use crate::formats::split_name::{in_name, words};
 use crate::split_names::SplitName;
 
