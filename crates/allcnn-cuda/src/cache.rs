@@ -1,5 +1,5 @@
-//! What the device keeps on disk between runs: compiled kernels and the engines that were measured to be fastest. A
-//! folder that cannot be used costs time and is no failure.
+//! What the device keeps on disk between runs: compiled kernels, and the engines that were measured to be fastest. A folder
+//! that cannot be used is no error: kernels are compiled and engines measured anew.
 
 use std::env;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-/// The folder, and whether there is one.
+/// The folder, if there is one.
 #[derive(Clone, Debug, Default)]
 pub struct Cache {
     folder: Option<PathBuf>,
@@ -44,7 +44,7 @@ impl Cache {
     }
 }
 
-/// A name for what depends on all of `parts`.
+/// A file name (24 hexadecimal digits) for what depends on all of `parts`.
 pub fn key(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
@@ -78,8 +78,8 @@ mod tests {
     #[test]
     fn keys_depend_on_every_part_and_on_where_parts_end() {
         let keys = [key(&["ab", "c"]), key(&["a", "bc"]), key(&["ab", "c", ""]), key(&["ab", "d"])];
-        for (place, one) in keys.iter().enumerate() {
-            assert!(keys[place + 1..].iter().all(|other| other != one), "{keys:?}");
+        for (index, one) in keys.iter().enumerate() {
+            assert!(keys[index + 1..].iter().all(|other| other != one), "{keys:?}");
             assert_eq!(one.len(), 24);
         }
     }

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use allcnn_device::Shape;
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DeviceRepr};
 
 /// How values are stored.
@@ -41,6 +42,39 @@ impl FormCell {
     }
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// Which storage formats a sequence of operations found in the buffers that it read, and left in those that it wrote.
+#[derive(Debug, Default)]
+pub(crate) struct FormLog {
+    reads: Vec<(FormCell, Form)>,
+    writes: Vec<(FormCell, Form)>,
+}
+
+impl FormLog {
+    /// Notes what was there before the work; what the work itself wrote is no condition.
+    pub(crate) fn note_read(&mut self, cell: &FormCell, form: Form) {
+        if !self.writes.iter().chain(&self.reads).any(|(known, _)| known.is(cell)) {
+            self.reads.push((cell.clone(), form));
+        }
+    }
+
+    pub(crate) fn note_write(&mut self, cell: &FormCell, form: Form) {
+        match self.writes.iter_mut().find(|(known, _)| known.is(cell)) {
+            Some((_, last)) => *last = form,
+            None => self.writes.push((cell.clone(), form)),
+        }
+    }
+
+    /// Whether the buffers are as the work found them.
+    pub(crate) fn fits(&self) -> bool {
+        self.reads.iter().all(|(cell, form)| cell.get() == *form)
+    }
+
+    /// Sets the buffers' formats to those that the work left.
+    pub(crate) fn apply(&self) {
+        self.writes.iter().for_each(|(cell, form)| cell.set(*form));
     }
 }
 
@@ -107,7 +141,54 @@ impl Values {
 // SAFETY: two words, laid out as in values.cu.
 unsafe impl DeviceRepr for Values {}
 
+/// Rows and columns of values in memory: of an image buffer a row a pixel, a column a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MatrixShape {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+}
+
+impl MatrixShape {
+    /// Of an image buffer.
+    pub(crate) fn of(shape: Shape) -> Self {
+        Self { rows: shape.len() / shape.channels, columns: shape.channels }
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.rows * self.columns
+    }
+}
+
+/// A matrix on the GPU, row by row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Matrix {
+    pub(crate) values: Values,
+    pub(crate) shape: MatrixShape,
+}
+
 /// Panics when a buffer does not fit its shape.
-pub fn assert_len(buffer: &Buffer, expected: usize, name: &str) {
+pub(crate) fn assert_len(buffer: &Buffer, expected: usize, name: &str) {
     assert_eq!(buffer.len, expected, "{name} holds {} values, its shape needs {expected}", buffer.len);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_knows_what_the_work_needs_and_what_it_leaves() {
+        let [images, hidden] = [FormCell::default(), FormCell::default()];
+        let mut log = FormLog::default();
+        log.note_read(&images, Form::F32);
+        log.note_write(&hidden, Form::F32);
+        log.note_write(&hidden, Form::Bf16);
+        log.note_read(&hidden, Form::Bf16);
+        // What it writes itself is no condition, whatever the host did to it in between.
+        hidden.set(Form::F32);
+        assert!(log.fits());
+        log.apply();
+        assert_eq!((images.get(), hidden.get()), (Form::F32, Form::Bf16));
+        images.set(Form::Bf16);
+        assert!(!log.fits());
+    }
 }

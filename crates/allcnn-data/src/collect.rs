@@ -6,12 +6,12 @@ use crate::framing::Framing;
 use crate::picture::Picture;
 use crate::progress::{Progress, Stage};
 use crate::sizes::SizeCounts;
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use rayon::prelude::*;
 
-/// A block is decoded when it has so many files ...
+/// A block is decoded when it has this number of files ...
 const BLOCK_FILES: usize = 2048;
-/// ... or so many bytes.
+/// ... or this number of bytes.
 const BLOCK_BYTES: usize = 64 << 20;
 
 /// An image file and where it belongs.

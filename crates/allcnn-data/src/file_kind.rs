@@ -1,10 +1,10 @@
-//! What a file is, told by its first bytes, and by its name where these leave it open.
+//! What a file is, recognized by its first bytes, and by its name where these leave it open.
 use crate::decode::{has_image_extension, is_picture};
 use crate::foreign::Foreign;
 use crate::ignored::Reason;
 use crate::packing::ArchiveFormat;
 
-/// So many bytes of a file's start tell what it is.
+/// Bytes of a file's start that are looked at to recognize what it is.
 pub(crate) const TELLING: usize = 512;
 
 /// What a file is.

@@ -1,7 +1,7 @@
 //! What is left out of data, and why: every reason that there is, and how often it was found.
 use crate::counted::counted;
 use crate::foreign::Foreign;
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;

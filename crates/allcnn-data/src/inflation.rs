@@ -8,9 +8,9 @@ use std::error::Error as Cause;
 use std::io::{self, BufRead, Read};
 use std::rc::Rc;
 
-/// So many bytes may come out whatever went in ...
+/// The bytes that may come out whatever went in ...
 const FREE: u64 = 256 << 20;
-/// ... and of more, so many for each that went in.
+/// ... and beyond that, the bytes that may come out for each that went in.
 const MOST: u64 = 1000;
 
 /// Why compressed data is not unpacked, though nothing in it is damaged.
@@ -81,7 +81,7 @@ impl<R: BufRead> BufRead for Counted<R> {
     }
 }
 
-/// Reads from a decoder as long as that gives no more than is allowed.
+/// Reads from a decoder as long as it returns no more than is allowed.
 pub(crate) struct Inflation<D> {
     decoder: D,
     taken: Rc<Cell<u64>>,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-/// Of images on disk, the sizes of at most so many are looked at.
+/// The most images on disk whose sizes are read.
 const MOST_LOOKED_AT: usize = 1000;
 
 /// The images' own sizes, `[height, width]`, ordered by their pixels.
@@ -51,7 +51,7 @@ impl fmt::Display for Sizes {
     }
 }
 
-/// How many images have each size. Sizes of equally many pixels are told apart by their rows.
+/// How many images have each size. Sizes of equally many pixels are ordered by their rows.
 #[derive(Debug, Default)]
 pub(crate) struct SizeCounts(BTreeMap<(usize, [usize; 2]), usize>);
 

@@ -1,7 +1,7 @@
 //! The passes of a convolution as operation graphs.
 //!
-//! Tensors are NHWC, weights KRSC (`[out, kernel, kernel, in / groups]`), told to cuDNN as dimensions N, C, H, W with
-//! the strides of that layout. Sums are f32; a convolution with the epilogue hands them on without storing them.
+//! Tensors are NHWC, weights KRSC (`[out, kernel, kernel, in / groups]`), described to cuDNN as dimensions N, C, H, W with
+//! the strides of that layout. Sums are f32; a convolution fused with bias and ReLU does not store them.
 
 use allcnn_device::{ConvShape, Error, Shape};
 use cudarc::cudnn::sys::{
@@ -29,14 +29,14 @@ pub enum Pass {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Work {
     pub pass: Pass,
-    /// With the channels as they lie in memory.
+    /// With the channels as they are stored, padding included.
     pub shape: ConvShape,
     /// How x, w, y, the bias and their gradients are stored. In bf16 cuDNN has no engine that takes a bias or stores
     /// gradients of weights in f32.
     pub form: Form,
 }
 
-/// The tensors of a graph, by the numbers that a plan's pointers go by.
+/// The tensors of a graph, with the numbers by which a plan knows their addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i64)]
 pub enum Tensor {
@@ -53,6 +53,13 @@ pub enum Tensor {
     Biased,
 }
 
+/// A tensor and its address on the GPU.
+#[derive(Clone, Copy, Debug)]
+pub struct TensorAddress {
+    pub tensor: Tensor,
+    pub address: u64,
+}
+
 impl Form {
     fn data_type(self) -> cudnnDataType_t {
         match self {
@@ -63,7 +70,7 @@ impl Form {
 }
 
 impl Work {
-    /// The tensors that a run of the graph needs pointers for.
+    /// The tensors that an execution of the graph needs addresses for.
     pub fn tensors(&self) -> &'static [Tensor] {
         match self.pass {
             Pass::ForwardRelu => &[Tensor::Input, Tensor::Weights, Tensor::Output, Tensor::Bias],
@@ -71,7 +78,7 @@ impl Work {
         }
     }
 
-    /// The finalized graph; nothing where cuDNN does not take it.
+    /// The finalized graph; `None` if cuDNN does not support it.
     pub fn graph(&self, target: &Target) -> Result<Option<Descriptor>, Error> {
         let convolution = self.convolution()?;
         let input = image(Tensor::Input, self.shape.input, self.form)?;

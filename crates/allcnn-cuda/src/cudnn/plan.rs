@@ -1,4 +1,4 @@
-//! Engines for a graph, as plans that can run.
+//! Engines for a graph, as plans that can be executed.
 
 use std::ffi::c_void;
 
@@ -9,13 +9,13 @@ use cudarc::cudnn::sys::{
     cudnnBackendNumericalNote_t as Note,
 };
 
-use super::graph::{Tensor, Work};
+use super::graph::{TensorAddress, Work};
 use super::{Descriptor, Target};
 use crate::memory::Form;
 
-/// Engines that are asked for in each of the two lists of cuDNN.
+/// Engines that are requested from each of cuDNN's two lists.
 const MOST_ENGINES: usize = 16;
-/// The most memory that an engine may work in.
+/// The most scratch memory that an engine may take.
 const MOST_WORKSPACE: usize = 1 << 30;
 
 /// What a plan may do with numbers.
@@ -33,7 +33,7 @@ pub struct Plan {
     plan: Descriptor,
     /// Number of its engine in cuDNN's list for the kind of graph.
     pub engine: i64,
-    /// Bytes of memory that a run needs.
+    /// Bytes of scratch memory that it needs.
     pub workspace: usize,
 }
 
@@ -67,7 +67,7 @@ impl Work {
         Ok(fitting)
     }
 
-    /// The plan of an engine; none where the engine turns out not to take this graph.
+    /// The plan of an engine; `None` if the engine turns out not to support this graph.
     pub fn plan(&self, target: &Target, engine: &Descriptor) -> Option<Plan> {
         let plan = Descriptor::new(Kind::CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR).ok()?;
         let plan = match target {
@@ -85,20 +85,20 @@ impl Work {
 }
 
 impl Plan {
-    /// Queues a run over tensors at these addresses of the GPU.
+    /// Queues the work.
     ///
     /// # Safety
-    /// The addresses must be those of the work's tensors, aligned to 16 bytes and long enough, with `workspace` bytes
-    /// at `workspace`, and stay so until the run is over.
-    pub unsafe fn run(
+    /// The addresses must be those of the work's tensors, aligned to 16 bytes and long enough, with [`Plan::workspace`]
+    /// bytes at `workspace`, and stay valid until the work is done.
+    pub unsafe fn enqueue(
         &self,
         handle: sys::cudnnHandle_t,
-        tensors: &[(Tensor, u64)],
+        tensors: &[TensorAddress],
         workspace: u64,
     ) -> Result<(), Error> {
-        let numbers: Vec<i64> = tensors.iter().map(|&(tensor, _)| tensor as i64).collect();
+        let numbers: Vec<i64> = tensors.iter().map(|at| at.tensor as i64).collect();
         let addresses: Vec<*mut c_void> =
-            tensors.iter().map(|&(_, address)| address as usize as *mut c_void).collect();
+            tensors.iter().map(|at| at.address as usize as *mut c_void).collect();
         let pack = Descriptor::new(Kind::CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR)?
             .set(Name::CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, &numbers)?
             .set(Name::CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, &addresses)?
@@ -118,7 +118,7 @@ fn notes(configuration: &Descriptor) -> Result<Vec<u32>, Error> {
     engine_of(configuration)?.codes(Name::CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, Type::CUDNN_TYPE_NUMERICAL_NOTE)
 }
 
-/// Whether an engine with these notes may serve. The contract wants the same bits each time, and f32 sums.
+/// Whether an engine with these notes may be used: the contract demands the same bits each time, and f32 sums.
 fn fits(notes: &[u32], arithmetic: Arithmetic, form: Form) -> bool {
     let has = |note: Note| notes.contains(&(note as u32));
     let never =

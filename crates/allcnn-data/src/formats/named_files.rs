@@ -2,7 +2,7 @@
 use super::split_name::of_file;
 use crate::decode::{IMAGE_EXTENSIONS, has_image_extension};
 use crate::source::Source;
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
@@ -59,7 +59,7 @@ impl<'s> NamedFiles<'s> {
         Self::In(Folder { root: root.to_path_buf(), given, names, places })
     }
 
-    /// The file that the table of a split calls `given`: the place of an entry of the source that [`NamedFiles::source`] returns.
+    /// The file that the table of a split calls `given`: the index of an entry of the source that [`NamedFiles::source`] returns.
     pub fn find(&mut self, table: &str, split: Option<SplitName>, given: &str) -> Result<usize, Unnamed> {
         if given.contains("://") {
             return Err(Unnamed::Outside("an address, and nothing is downloaded: give files"));

@@ -1,4 +1,4 @@
-//! The head of an array file of numpy (`.npy`): what its values are and how they lie. Objects are told and never read.
+//! The head of an array file of numpy (`.npy`): what its values are and how they are stored. Objects are recognized and never read.
 //!
 //! Source: numpy's documentation of the format, `numpy.lib.format`. Read here, because the crates that do it bring a parser
 //! of all of Python's literals, and arrays of their own.

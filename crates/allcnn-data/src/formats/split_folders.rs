@@ -2,16 +2,16 @@
 //!
 //! The split folders are the splits, whatever lies beside them. Where the names allow two readings that differ in what is
 //! trained or tested on, nothing is guessed: [`Error::Readings`] shows both, and `--splits` chooses.
-use super::CLEAR;
+use super::format::CLEAR;
 use super::split_name::{given, in_name, locate, of_folder};
 use crate::error::Error;
 use crate::note::Note;
-use crate::split::SplitName;
-use crate::split::SplitNames;
+use crate::split_names::SplitName;
+use crate::split_names::SplitNames;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// An image: its place in the source and the parts of its name.
+/// An image: its index in the source and the parts of its name.
 pub(super) type Image<'s> = (usize, Vec<&'s str>);
 
 /// A folder that holds a split.
@@ -59,7 +59,7 @@ struct Child {
 }
 
 impl<'s> Folders<'s> {
-    /// Finds the splits that a person names, or those that the names of the folders tell.
+    /// Finds the splits that a person names, or those that the names of the folders say.
     pub fn find(path: &Path, images: &[Image<'s>], names: &SplitNames) -> Result<Self, Error> {
         let by_words = *names == SplitNames::default();
         let mut found =

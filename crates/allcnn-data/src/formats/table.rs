@@ -70,7 +70,7 @@ impl Table {
         self
     }
 
-    /// The first rows, enough to tell what columns hold.
+    /// The first rows, enough to recognize what columns hold.
     pub fn sample(&self) -> &[StringRecord] {
         const SAMPLED: usize = 24;
         &self.rows[..self.rows.len().min(SAMPLED)]

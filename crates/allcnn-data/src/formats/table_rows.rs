@@ -17,13 +17,13 @@ use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::Options;
 use crate::source::{Entry, Source};
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use csv::StringRecord;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::Path;
 
-/// What tells the split of a row.
+/// What decides the split of a row.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum SplitBy {
     /// The table, where no column does.
@@ -99,7 +99,7 @@ impl<'s> Rows<'s> {
             let (name, split) = (table.name.clone(), of_file(&table.name));
             let mut lookup = |field: &str| match self.files.find(&name, split, field) {
                 Ok(place) => Named::File(place),
-                // That it cannot be used is told of its row.
+                // That it cannot be used is reported for its row.
                 Err(Unnamed::Several(..) | Unnamed::Outside(_)) => Named::Path,
                 Err(Unnamed::Missing) if has_image_extension(field) => Named::Path,
                 Err(Unnamed::Missing) => Named::Nothing,

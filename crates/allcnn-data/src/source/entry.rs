@@ -1,7 +1,11 @@
 //! One file of a source.
 use crate::file_kind::FileKind;
 use std::fmt;
+use std::io::{self, Read};
 use std::ops::Deref;
+
+/// An archive or a folder with more files is refused: their names alone would fill the memory.
+pub(super) const MAX_FILES: usize = 16_000_000;
 
 /// How many bytes of a file's start are kept for telling its format.
 const KEPT: usize = 32;
@@ -86,4 +90,18 @@ impl fmt::Debug for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_slice().fmt(f)
     }
+}
+
+/// Reads the first bytes, as many as `room` holds.
+pub(super) fn start_of<'r>(reader: &mut dyn Read, room: &'r mut [u8]) -> io::Result<&'r [u8]> {
+    let mut filled = 0;
+    while filled < room.len() {
+        match reader.read(&mut room[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(&room[..filled])
 }

@@ -1,8 +1,7 @@
 //! The listing of an archive: its members as they are met, then what links between them lead to.
 use super::archive::Member;
-use super::entry::Entry;
+use super::entry::{Entry, MAX_FILES, start_of};
 use super::links::{Link, resolve};
-use super::{MAX_FILES, start_of};
 use crate::error::Error;
 use crate::file_kind::TELLING;
 use crate::ignored::{Counts, Reason};
@@ -21,7 +20,7 @@ pub(super) struct Members {
     ignored: Counts,
 }
 
-/// The places of members of which a later one has the name.
+/// The indices of members that a later one of the same name replaces.
 #[derive(Default)]
 struct Replaced {
     files: HashSet<usize>,
@@ -63,7 +62,7 @@ impl Members {
         if self.links.is_empty() && self.files.is_sorted_by(|one, next| one.name < next.name) {
             return replaced;
         }
-        // By name, then by place: links that come after some files lie before the next one.
+        // By name, then by position in the archive: links that come after a number of files come before the next file.
         let files =
             self.files.iter().enumerate().map(|(place, file)| (file.name.as_str(), place, usize::MAX));
         let links =

@@ -2,7 +2,7 @@
 //!
 //! Every file is an entry or is counted as ignored: hidden ones, pipes and devices (which are never opened), links that
 //! lead nowhere or in a circle. All other links count as the files that they lead to, in an archive as in a folder.
-//! Nothing is unpacked to disk. The kind of an archive is told from its first bytes, never from its name.
+//! Nothing is unpacked to disk. The kind of an archive is recognized by its first bytes, never by its name.
 pub(crate) mod archive;
 mod entry;
 mod file_id;
@@ -19,6 +19,7 @@ use crate::packing::ArchiveFormat;
 use archive::{Member, damaged};
 use bytes::Bytes;
 pub(crate) use entry::Entry;
+use entry::start_of;
 use file_id::FileId;
 use folder::Walk;
 use members::Members;
@@ -27,9 +28,6 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Cursor, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-
-/// An archive or a folder with more files is refused: their names alone would fill the memory.
-const MAX_FILES: usize = 16_000_000;
 
 /// The files of a folder or an archive.
 pub(crate) struct Source {
@@ -333,18 +331,4 @@ fn head_of(path: &Path) -> Result<Vec<u8>, Error> {
     let mut room = [0; crate::file_kind::TELLING];
     let start = File::open(path).and_then(|mut file| Ok(start_of(&mut file, &mut room)?.to_vec()));
     start.map_err(Error::io("read", path))
-}
-
-/// Reads as many first bytes as there is room for.
-fn start_of<'r>(reader: &mut dyn Read, room: &'r mut [u8]) -> io::Result<&'r [u8]> {
-    let mut filled = 0;
-    while filled < room.len() {
-        match reader.read(&mut room[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(&room[..filled])
 }

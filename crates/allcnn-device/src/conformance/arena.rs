@@ -1,6 +1,6 @@
-//! Buffers of a device for one case, made from and read back as plain vectors, and what comes out of the cases.
+//! A device's buffers for one case, filled from and read back as plain vectors, and the results of the cases.
 
-use super::Outcome;
+use super::report::Outcome;
 use crate::Device;
 use crate::random::{Purpose, Stream};
 
@@ -11,13 +11,13 @@ pub(super) struct Arena<'a, D> {
 
 impl<D: Device> Arena<'_, D> {
     pub fn put(&self, values: &[f32]) -> D::Buffer {
-        let mut buffer = self.room(values.len());
+        let mut buffer = self.output(values.len());
         self.device.upload(values, &mut buffer).expect("upload");
         buffer
     }
 
-    /// A buffer to be overwritten: filled with a value that would show.
-    pub fn room(&self, len: usize) -> D::Buffer {
+    /// A buffer to be overwritten, filled with a value that would show.
+    pub fn output(&self, len: usize) -> D::Buffer {
         let mut buffer = self.device.alloc(len).expect("memory for a conformance case");
         self.device.upload(&vec![1e30; len], &mut buffer).expect("upload");
         buffer
@@ -51,7 +51,7 @@ pub(super) fn moved(a: &[f32], factor: f32, b: &[f32]) -> Vec<f32> {
     a.iter().zip(b).map(|(a, b)| a + factor * b).collect()
 }
 
-/// What a device made of the cases.
+/// A device's results in all cases.
 #[derive(Debug, Default)]
 pub(super) struct Results {
     /// To be compared with the reference's.

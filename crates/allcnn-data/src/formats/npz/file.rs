@@ -29,7 +29,7 @@ pub(super) struct Array {
     /// Its file and its name.
     pub title: String,
     pub head: Head,
-    /// Its place in the file.
+    /// Its index in the file.
     place: usize,
 }
 

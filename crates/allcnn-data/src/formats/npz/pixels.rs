@@ -6,7 +6,7 @@ use crate::picture::{Picture, check_size};
 use rayon::prelude::*;
 use std::io::{self, Read};
 
-/// So many bytes of pictures are read before they are put in order and resized, on all threads.
+/// Bytes of pictures that are read before they are reordered and resized, on all threads.
 const BLOCK: usize = 16 << 20;
 
 /// How the pixels of an array lie.
@@ -137,7 +137,7 @@ impl Layout {
         }
     }
 
-    /// Reads values whose first index, that of the picture, runs fastest, to their places in `pixels`.
+    /// Reads values whose first index, that of the picture, varies fastest, to their positions in `pixels`.
     fn scatter(&self, reader: &mut impl Read, pixels: &mut [u8]) -> io::Result<()> {
         let (height, width, channels) = (self.height, self.width, self.channels);
         let mut row = vec![0; self.images];
