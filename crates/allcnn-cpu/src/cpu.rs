@@ -6,7 +6,7 @@ use allcnn_device::{
 };
 
 use crate::buffer::Buffer;
-use crate::conv::Conv;
+use crate::conv::{self, Conv};
 use crate::engine::{CpuOptions, Engine};
 use crate::isa::Isa;
 use crate::ops::epilogue::{Finish, PassBack};
@@ -111,7 +111,7 @@ impl Device for Cpu {
     }
 
     fn conv(&self, shape: ConvShape) -> Result<Conv, Error> {
-        Conv::new(shape.checked()?, &self.engine)
+        conv::prepare(shape.checked()?, &self.engine)
     }
     fn conv_algorithms(&self, conv: &Conv) -> [Algorithm; 3] {
         conv.algorithms()

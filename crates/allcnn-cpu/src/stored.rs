@@ -1,12 +1,8 @@
 //! The forms in which a buffer's values may lie.
 
+use crate::products::block::{BLOCK, TILE as PAIRS};
 use crate::simd::Simd;
 use crate::whole::{arrays, arrays_mut};
-
-/// Values of a block of pairs.
-const BLOCK: usize = 32;
-/// Pairs, and words, of a block.
-const PAIRS: usize = BLOCK / 2;
 
 /// A form of values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

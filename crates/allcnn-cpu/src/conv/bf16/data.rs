@@ -9,18 +9,18 @@ use std::ops::Range;
 
 use allcnn_device::{ConvShape, Shape};
 
-use super::super::{DataPass, Declined, Direction};
+use super::super::pass::{DataPass, Declined, Direction};
 use super::blocks::{Block, Extent, NOWHERE};
 use super::output::Output;
-use super::pack::{Values, copy_pairs, store_pairs, store_whole_pairs};
 use super::pack_weights::PackSteps;
-use super::product::{Factors, Multiplier, Session};
 use super::run::{Chunk, Chunks, Grid, Layout, Tap};
 use super::source::Source;
-use super::{BLOCK, TILE, TILE_BYTES};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
+use crate::products::bf16::{Factors, Multiplier, Session};
+use crate::products::block::{BLOCK, TILE, TILE_BYTES};
+use crate::products::pack::{Values, copy_pairs, store_pairs, store_whole_pairs};
 use crate::simd::{Kernel, Simd};
 use crate::stored::{Form, Stored};
 use crate::threads::SendPtr;

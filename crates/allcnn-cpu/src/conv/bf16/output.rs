@@ -1,7 +1,7 @@
 //! Where the sums of forward and backward-data go.
 
-use super::{BLOCK, TILE};
 use crate::ops::epilogue::Finish;
+use crate::products::block::{BLOCK, TILE};
 use crate::simd::Simd;
 use crate::stored::Form;
 use crate::threads::SendPtr;

@@ -2,7 +2,7 @@
 
 use allcnn_device::{ConvShape, Shape};
 
-use super::super::Direction;
+use super::super::pass::Direction;
 use super::super::patches::{self, Patches};
 use super::run::{self, Grid};
 use crate::simd::Simd;

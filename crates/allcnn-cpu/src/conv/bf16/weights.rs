@@ -9,15 +9,15 @@ use std::ops::Range;
 
 use allcnn_device::{ConvShape, Shape};
 
-use super::super::{Declined, Direction, WeightsPass};
-use super::pack::{Squares, exchange_pairs, pack_pair};
-use super::product::{Factors, Multiplier, Session};
+use super::super::pass::{Declined, Direction, WeightsPass};
 use super::reduce::{Reduce, add};
 use super::run::{Chunk, Chunks, Layout, Tap};
 use super::source::{Pixels, Source};
-use super::{BLOCK, TILE, TILE_BYTES, TILE_PAIRS};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
+use crate::products::bf16::{Factors, Multiplier, Session};
+use crate::products::block::{BLOCK, TILE, TILE_BYTES, TILE_PAIRS};
+use crate::products::pack::{Squares, exchange_pairs, pack_pair};
 use crate::simd::{Kernel, Simd};
 use crate::stored::{Form, Stored};
 use crate::threads::SendPtr;
