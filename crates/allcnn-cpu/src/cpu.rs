@@ -13,7 +13,7 @@ use crate::ops::epilogue::{Finish, PassBack};
 use crate::ops::mask::Mask;
 use crate::ops::{CHUNK, assert_len, head, lrn, pool, sgd};
 use crate::peak;
-use crate::stored::{Copy, Form};
+use crate::stored::{Copy, Storage};
 use crate::threads::SendPtr;
 use crate::whole::pieces_mut;
 
@@ -85,7 +85,7 @@ impl Device for Cpu {
     }
     fn upload(&self, values: &[f32], buffer: &mut Buffer) -> Result<(), Error> {
         assert_len(values.len(), buffer.len(), "the upload");
-        buffer.overwrite(Form::F32).copy_from_slice(values);
+        buffer.overwrite(Storage::F32).copy_from_slice(values);
         Ok(())
     }
     fn download(&self, buffer: &Buffer, values: &mut [f32]) -> Result<(), Error> {
@@ -178,7 +178,7 @@ impl Device for Cpu {
         assert_len(output.len(), shape.output().len(), "output");
         let row_len = shape.output().width * shape.output().channels;
         let switches = (SendPtr(switches.as_mut_ptr()), switches.len());
-        self.engine.threads().run_over(output.overwrite(Form::F32), row_len, |row, output| {
+        self.engine.threads().run_over(output.overwrite(Storage::F32), row_len, |row, output| {
             let len = if switches.1 > 0 { row_len } else { 0 };
             // SAFETY: each row has its own part of the switches (none but for a maximum).
             let switches = unsafe { std::slice::from_raw_parts_mut(switches.0.at(row * len), len) };
@@ -200,7 +200,7 @@ impl Device for Cpu {
         assert_len(input.len(), below, "input");
         assert_len(d_input.len(), below, "d_input");
         let (above, below) = (above / shape.input.batch, below / shape.input.batch);
-        self.engine.threads().run_over(d_input.overwrite(Form::F32), below, |image, d_input| {
+        self.engine.threads().run_over(d_input.overwrite(Storage::F32), below, |image, d_input| {
             let outputs = image * above..(image + 1) * above;
             self.engine.isa().run(pool::BackwardImage {
                 shape,
@@ -232,7 +232,7 @@ impl Device for Cpu {
         assert_len(input.len(), shape.input.len(), "input");
         assert_len(output.len(), shape.input.len(), "output");
         let row = shape.input.width * shape.input.channels;
-        self.engine.threads().run_over(output.overwrite(Form::F32), row, |at, output| {
+        self.engine.threads().run_over(output.overwrite(Storage::F32), row, |at, output| {
             lrn::forward(&shape, &input[at * row..][..row], output)
         });
     }
@@ -241,7 +241,7 @@ impl Device for Cpu {
         assert_len(d_output.len(), shape.input.len(), "d_output");
         assert_len(d_input.len(), shape.input.len(), "d_input");
         let row = shape.input.width * shape.input.channels;
-        self.engine.threads().run_over(d_input.overwrite(Form::F32), row, |at, d_input| {
+        self.engine.threads().run_over(d_input.overwrite(Storage::F32), row, |at, d_input| {
             lrn::backward(&shape, &input[at * row..][..row], &d_output[at * row..][..row], d_input);
         });
     }
@@ -250,7 +250,7 @@ impl Device for Cpu {
         assert_len(input.len(), shape.len(), "input");
         assert_len(output.len(), shape.batch * shape.channels, "output");
         let image = shape.len() / shape.batch;
-        self.engine.threads().run_over(output.overwrite(Form::F32), shape.channels, |at, means| {
+        self.engine.threads().run_over(output.overwrite(Storage::F32), shape.channels, |at, means| {
             head::average(&input[at * image..][..image], means);
         });
     }
@@ -258,7 +258,7 @@ impl Device for Cpu {
         assert_len(d_output.len(), shape.batch * shape.channels, "d_output");
         assert_len(d_input.len(), shape.len(), "d_input");
         self.engine.threads().run_over(
-            d_input.overwrite(Form::F32),
+            d_input.overwrite(Storage::F32),
             shape.len() / shape.batch,
             |at, d_image| {
                 head::spread(&d_output[at * shape.channels..][..shape.channels], d_image);

@@ -140,7 +140,7 @@ impl WeightsPass for Direct {
         self.parts * self.copy_len()
     }
 
-    fn run(
+    fn compute(
         &self,
         engine: &Engine,
         input: &Buffer,

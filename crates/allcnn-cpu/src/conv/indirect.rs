@@ -181,7 +181,7 @@ impl DataPass for Indirect {
         0
     }
 
-    fn run(
+    fn compute(
         &self,
         engine: &Engine,
         source: &Buffer,

@@ -21,16 +21,16 @@ pub(crate) trait DataPass: Send + Sync + std::fmt::Debug {
     fn multiply_adds(&self) -> usize;
     /// Values of the prepared weights.
     fn weights_len(&self) -> usize;
-    /// Brings weights into the form that a run reads.
+    /// Packs or transforms weights, as `compute` reads them.
     fn prepare(&self, engine: &Engine, weights: &[f32], prepared: &mut [f32]);
-    /// Values of workspace that a run takes beside the prepared weights.
+    /// Values of workspace that `compute` takes beside the prepared weights.
     fn workspace_len(&self) -> usize;
     /// Whether the source and the destination may hold bf16 pairs.
     fn takes_pairs(&self) -> bool {
         false
     }
-    /// Computes the whole destination, in the form that it has, from prepared weights and finishes it.
-    fn run(
+    /// Computes the whole destination, as it is stored, from prepared weights and finishes it.
+    fn compute(
         &self,
         engine: &Engine,
         source: &Buffer,
@@ -47,14 +47,14 @@ pub(crate) trait WeightsPass: Send + Sync + std::fmt::Debug {
     fn name(&self) -> &'static str;
     /// Multiply-adds that its products execute in a whole pass.
     fn multiply_adds(&self) -> usize;
-    /// Values of workspace that a run takes.
+    /// Values of workspace that `compute` takes.
     fn workspace_len(&self) -> usize;
     /// Whether the input and the gradients may hold bf16 pairs.
     fn takes_pairs(&self) -> bool {
         false
     }
     /// Overwrites the gradients of weights and bias.
-    fn run(
+    fn compute(
         &self,
         engine: &Engine,
         input: &Buffer,

@@ -9,15 +9,15 @@ use crate::engine::Engine;
 use crate::ops::assert_len;
 use crate::ops::epilogue::Finish;
 use crate::products::block::BLOCK;
-use crate::stored::Form;
+use crate::stored::Storage;
 
 /// A data pass, and its weights where they were prepared once for all runs.
 #[derive(Debug)]
 struct Data {
     pass: Box<dyn DataPass>,
     fixed: Option<Buffer>,
-    /// The form of the destination.
-    form: Form,
+    /// How the destination is stored.
+    storage: Storage,
 }
 
 impl Data {
@@ -35,7 +35,7 @@ impl Data {
         Ok(())
     }
 
-    fn run(
+    fn compute(
         &self,
         engine: &Engine,
         source: &Buffer,
@@ -43,7 +43,7 @@ impl Data {
         finish: Finish<'_>,
         destination: &mut Buffer,
     ) {
-        destination.overwrite(self.form);
+        destination.overwrite(self.storage);
         let mut workspace = engine.workspace();
         let (prepared, workspace) = workspace.split_at_mut(self.pass.weights_len());
         let prepared = match &self.fixed {
@@ -53,7 +53,7 @@ impl Data {
                 &*prepared
             }
         };
-        self.pass.run(engine, source, prepared, finish, destination, workspace);
+        self.pass.compute(engine, source, prepared, finish, destination, workspace);
     }
 }
 
@@ -75,7 +75,7 @@ impl Conv {
         backward_weights: Box<dyn WeightsPass>,
         engine: &Engine,
     ) -> Result<Self, Error> {
-        let data = |pass| Data { pass, fixed: None, form: Form::F32 };
+        let data = |pass| Data { pass, fixed: None, storage: Storage::F32 };
         let conv =
             Self { shape, forward: data(forward), backward_data: data(backward_data), backward_weights };
         let data = conv.forward.workspace_len().max(conv.backward_data.workspace_len());
@@ -92,7 +92,7 @@ impl Conv {
     pub(crate) fn link(below: &mut Conv, above: &mut Conv) {
         let whole_blocks = below.shape.out_channels.is_multiple_of(BLOCK);
         if whole_blocks && below.takes_pairs() && above.takes_pairs() {
-            (below.forward.form, above.backward_data.form) = (Form::Pairs, Form::Pairs);
+            (below.forward.storage, above.backward_data.storage) = (Storage::Pairs, Storage::Pairs);
         }
     }
 
@@ -133,7 +133,7 @@ impl Conv {
         output: &mut Buffer,
     ) {
         self.check(input, weights, output);
-        self.forward.run(engine, input, weights, finish, output);
+        self.forward.compute(engine, input, weights, finish, output);
     }
 
     pub(crate) fn backward_data(
@@ -145,7 +145,7 @@ impl Conv {
         d_input: &mut Buffer,
     ) {
         self.check(d_input, weights, d_output);
-        self.backward_data.run(engine, d_output, weights, finish, d_input);
+        self.backward_data.compute(engine, d_output, weights, finish, d_input);
     }
 
     pub(crate) fn backward_weights(
@@ -158,7 +158,7 @@ impl Conv {
     ) {
         self.check(input, d_weights, d_output);
         assert_len(d_bias.len(), self.shape.out_channels, "d_bias");
-        self.backward_weights.run(engine, input, d_output, d_weights, d_bias, &mut engine.workspace());
+        self.backward_weights.compute(engine, input, d_output, d_weights, d_bias, &mut engine.workspace());
     }
 
     #[track_caller]

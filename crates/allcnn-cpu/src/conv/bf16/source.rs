@@ -126,7 +126,7 @@ impl<'a> Pixels<'a> {
         lines: Lines,
         lead: usize,
     ) -> Self {
-        let (words, pixel_words) = (values.words(), values.form().words(size.channels));
+        let (words, pixel_words) = (values.words(), values.storage().words(size.channels));
         Self {
             words,
             pixel_words,

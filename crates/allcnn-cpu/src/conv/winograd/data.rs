@@ -185,7 +185,7 @@ impl DataPass for Winograd {
         self.stride + self.workers * self.buffer()
     }
 
-    fn run(
+    fn compute(
         &self,
         engine: &Engine,
         source: &Buffer,

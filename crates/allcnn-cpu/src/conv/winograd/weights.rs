@@ -221,7 +221,7 @@ impl WeightsPass for WinogradWeights {
         self.parts * self.copy_len() + self.workers * self.slots() + self.outside()
     }
 
-    fn run(
+    fn compute(
         &self,
         engine: &Engine,
         input: &Buffer,
