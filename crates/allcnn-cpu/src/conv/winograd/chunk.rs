@@ -11,14 +11,15 @@ use std::ops::Range;
 
 use allcnn_device::Shape;
 
-use super::super::Direction;
 use super::super::destination::Destination;
-use super::super::tile::{LINE, accumulate, with_tile, zeros};
+use super::super::pass::Direction;
 use super::data::Winograd;
 use super::transform::{self, Line, Sink, Source, Spaced};
-use super::{Corner, Scheme, bf16x6, strided};
+use super::{Corner, Scheme, strided};
 use crate::engine::Engine;
-use crate::simd::{Kernel, Simd};
+use crate::products::bf16x6;
+use crate::products::f32::{LINE, accumulate, with_tile, zeros};
+use crate::simd::{Kernel, Simd, Tiles};
 
 /// A run of tiles, and some panels of the destination that they cover.
 pub(super) struct Chunk<'a> {
@@ -178,7 +179,7 @@ impl Chunk<'_> {
     fn multiply<S: Simd>(&mut self, simd: S, first: [usize; 2], [rows, columns]: [usize; 2], adds: bool) {
         let [side, weights_side] = self.pass.sides();
         // SAFETY: chosen only where there are tiles.
-        let session = self.pass.bf16x6.then(|| unsafe { bf16x6::Session::new() });
+        let session = self.pass.bf16x6.then(|| unsafe { Tiles::new() });
         for (y, x) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
             let point = (first[0] + y) * weights_side + first[1] + x;
             if let Some(session) = &session {
@@ -193,7 +194,7 @@ impl Chunk<'_> {
     }
 
     /// A point of M, by products of terms.
-    fn multiply_terms(&mut self, session: &bf16x6::Session, (at, point): (usize, usize), adds: bool) {
+    fn multiply_terms(&mut self, session: &Tiles, (at, point): (usize, usize), adds: bool) {
         let Winograd { stride, .. } = *self.pass;
         let (slot, count) = (self.pass.slot(), self.tiles.len());
         let (depth, columns) = (self.pass.tiling.source.channels, self.columns());
@@ -206,7 +207,8 @@ impl Chunk<'_> {
         // SAFETY: V has `count` rows of whole vectors; a slot and a row of it are whole blocks.
         unsafe {
             bf16x6::pack_left(left[..count * stride].as_ptr(), stride, count, depth, packed.as_mut_ptr());
-            session.multiply([packed, weights], [count, columns.len(), depth], adds, to);
+            let size = bf16x6::Size { rows: count, columns: columns.len(), depth };
+            bf16x6::multiply(session, packed, weights, size, adds, to);
         }
     }
 

@@ -5,14 +5,16 @@
 use allcnn_device::ConvShape;
 
 use super::super::destination::Destination;
-use super::super::tile::Panels;
-use super::super::{DataPass, Declined, Direction};
+use super::super::pass::{DataPass, Declined, Direction};
 use super::chunk::Chunk;
 use super::taps::{PackedPoints, Points, Weights};
-use super::{SLOT_PADDING, Scheme, Tiling, bf16x6, product_tile, strided, transform};
+use super::{SLOT_PADDING, Scheme, Tiling, product_tile, strided, terms_pay, transform};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
+use crate::products::bf16x6;
+use crate::products::block::BLOCK;
+use crate::products::f32::Panels;
 use crate::threads::SendPtr;
 
 /// Tiles of a chunk: enough to pay for reading the weights, few enough for the cache.
@@ -47,7 +49,7 @@ impl Winograd {
     ) -> Result<Box<dyn DataPass>, Declined> {
         let tiling = Tiling::new(&shape, direction, engine)?;
         let channels = [tiling.source.channels, tiling.destination.channels];
-        let bf16x6 = bf16x6::pays(engine, channels, tiling.count());
+        let bf16x6 = terms_pay(engine, channels, tiling.count());
         let tile = product_tile(engine, bf16x6);
         let panels = Panels::new(channels[1], tile);
         let workers = engine.threads().count();
@@ -57,7 +59,7 @@ impl Winograd {
         };
         let [chunk_rows, groups] = cut(&tiling, &panels, most_tiles, workers);
         let stride = match bf16x6 {
-            true => channels[0].max(channels[1]).next_multiple_of(bf16x6::BLOCK),
+            true => channels[0].max(channels[1]).next_multiple_of(BLOCK),
             false => tile.filled(channels[0]).max(panels.stored_all()),
         };
         Ok(Box::new(Self { direction, tiling, panels, chunk_rows, groups, stride, bf16x6, workers }))
@@ -79,7 +81,7 @@ impl Winograd {
     /// Values of a slot: a point of all tiles in a chunk.
     pub(super) fn slot(&self) -> usize {
         let tiles = self.chunk_rows * self.tiling.across();
-        let rows = if self.bf16x6 { tiles.next_multiple_of(bf16x6::BLOCK) } else { tiles };
+        let rows = if self.bf16x6 { tiles.next_multiple_of(BLOCK) } else { tiles };
         rows * self.stride + SLOT_PADDING
     }
 
@@ -123,10 +125,10 @@ impl Winograd {
     /// The weights as right sides of products of terms.
     fn prepare_terms(&self, engine: &Engine, weights: &[f32], transformed: SendPtr<f32>) {
         use transform::{SIDE, Weights as Plain};
-        let steps = self.tiling.source.channels.div_ceil(bf16x6::BLOCK);
-        let blocks = self.tiling.destination.channels.div_ceil(bf16x6::BLOCK);
+        let steps = self.tiling.source.channels.div_ceil(BLOCK);
+        let blocks = self.tiling.destination.channels.div_ceil(BLOCK);
         engine.threads().run(blocks * steps, |chunk, _| {
-            let depth = chunk % steps * bf16x6::BLOCK..(chunk % steps + 1) * bf16x6::BLOCK;
+            let depth = chunk % steps * BLOCK..(chunk % steps + 1) * BLOCK;
             let weights = Weights { pass: self, weights, depth, panel: chunk / steps, transformed };
             match self.tiling.scheme {
                 Scheme::TwoByTwo => engine.isa().run(PackedPoints::<_, 2, SIDE>(weights, Plain)),
@@ -183,7 +185,7 @@ impl DataPass for Winograd {
         self.stride + self.workers * self.buffer()
     }
 
-    fn run(
+    fn compute(
         &self,
         engine: &Engine,
         source: &Buffer,

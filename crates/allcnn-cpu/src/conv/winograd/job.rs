@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use super::super::tile::{accumulate_transposed, load, store, with_tile, zeros};
-use super::bf16x6;
 use super::transform::{self, Line, Row};
 use super::weights::WinogradWeights;
 use super::{Corner, Scheme, strided};
 use crate::engine::Engine;
-use crate::simd::{Kernel, Simd};
+use crate::products::bf16x6;
+use crate::products::block::BLOCK;
+use crate::products::f32::{accumulate_transposed, load, store, with_tile, zeros};
+use crate::simd::{Kernel, Simd, Tiles};
 use crate::whole::pieces_mut;
 
 /// Some rows of points of dU between some input channels and some panels of output channels, over some tiles.
@@ -68,7 +69,7 @@ where
         let (rows, gradient_rows) = (&rows[..=last], &gradient_rows[..=last]);
         let sums_bias = job.rows[0] == 1 || job.rows[0] == 0 && P > Q;
         // SAFETY: chosen only where there are tiles.
-        let session = job.pass.bf16x6.then(|| unsafe { bf16x6::Session::new() });
+        let session = job.pass.bf16x6.then(|| unsafe { Tiles::new() });
         for first in job.tiles.clone().step_by(job.pass.chunk_tiles) {
             let count = job.pass.chunk_tiles.min(job.tiles.end - first);
             let starts = first == job.tiles.start;
@@ -200,15 +201,14 @@ impl Job<'_> {
     fn multiply_terms<S: Simd>(
         &self,
         simd: S,
-        session: &bf16x6::Session,
+        session: &Tiles,
         (at, point, gradient): (usize, usize, usize),
         tiles: usize,
         starts: bool,
     ) {
         let WinogradWeights { depth, panels, points, .. } = *self.pass;
         let [z, left, right, end] = self.pass.places();
-        let u =
-            (self.rows[at] * points[0] + point) * self.pass.u_point() + self.channels.start * bf16x6::BLOCK;
+        let u = (self.rows[at] * points[0] + point) * self.pass.u_point() + self.channels.start * BLOCK;
         // SAFETY: V and Z hold whole blocks for each tile, and the packed sides have room for all tiles of a chunk; the
         // rows, channels and panels of dU are this job's own.
         unsafe {
@@ -217,14 +217,15 @@ impl Job<'_> {
             bf16x6::pack_left_transposed(simd, v, tiles, self.channels.len(), self.slots.add(left));
             for panel in self.panels.clone() {
                 let z = self.slots.add(z + gradient * self.pass.z_slot() + self.z_panel(panel));
-                let z = bf16x6::Rows { start: z, stride: bf16x6::BLOCK };
+                let z = bf16x6::Rows { start: z, stride: BLOCK };
                 let place = (panel - self.panels.start) * bf16x6::packed_len(1, tiles);
                 bf16x6::pack_right(z, tiles, self.slots.add(right + place));
-                let sides = [left..right, right + place..end]
+                let [left, right] = [left..right, right + place..end]
                     .map(|side| std::slice::from_raw_parts(self.slots.add(side.start), side.len()));
                 let to = self.copy.add(u + depth * panels.stored_before(panel));
-                let to = bf16x6::Rows { start: to, stride: bf16x6::BLOCK };
-                session.multiply(sides, [self.channels.len(), bf16x6::BLOCK, tiles], !starts, to);
+                let to = bf16x6::Rows { start: to, stride: BLOCK };
+                let size = bf16x6::Size { rows: self.channels.len(), columns: BLOCK, depth: tiles };
+                bf16x6::multiply(session, left, right, size, !starts, to);
             }
         }
     }

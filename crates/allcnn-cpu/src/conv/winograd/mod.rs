@@ -14,13 +14,11 @@
 //! | `transform` | lines of values transformed to points and back, as vector code: stride 1 |
 //! | `strided` | the same for stride 2: a line is two, of the even and of the odd pixels |
 //! | `taps` | weights to the points, and their gradients back |
-//! | `bf16x6` | the products at a point by six products of bf16 terms, where the machine has tiles for them |
 //! | `data` | forward and backward-data: chunks of tiles go through all three stages inside the second-level cache |
 //! | `chunk` | such a chunk |
 //! | `weights` | backward-weights: dw = Gt [ sum over tiles of (Bt d B) * (A dy At) ] G, a row of points at a time |
 //! | `job` | a piece of the work of backward-weights |
 
-mod bf16x6;
 mod chunk;
 mod data;
 mod job;
@@ -34,12 +32,16 @@ pub(super) use weights::WinogradWeights;
 
 use allcnn_device::{ConvShape, Shape};
 
-use super::tile::TileShape;
-use super::{Declined, Direction};
+use super::pass::{Declined, Direction};
 use crate::engine::{Choice, Engine};
+use crate::isa::Isa;
+use crate::products::block::BLOCK;
+use crate::products::f32::TileShape;
 
 /// Below this, the transforms cost more than the products save.
 const FEWEST_CHANNELS: usize = 16;
+/// With fewer channels, AMX tiles stay half empty or their packing costs more than they save.
+const FEWEST_CHANNELS_OF_TERMS: usize = 64;
 /// Transforming a weight, writing and reading it at a point costs about as much as so many products: an estimate from
 /// counts of instructions and cache traffic.
 const WEIGHTS_COST: usize = 16;
@@ -73,9 +75,16 @@ impl Scheme {
     }
 }
 
+/// Whether products between so many channels, over so many tiles of pixels, are to be done by `bf16x6`.
+fn terms_pay(engine: &Engine, channels: [usize; 2], tiles: usize) -> bool {
+    let is_large =
+        tiles >= 2 * BLOCK && channels.into_iter().all(|channels| channels >= FEWEST_CHANNELS_OF_TERMS);
+    engine.isa() == Isa::Amx && (is_large || engine.choice() != Choice::Fastest)
+}
+
 /// The tile that products consist of: a register tile, or a block of matrix tiles.
 fn product_tile(engine: &Engine, bf16x6: bool) -> TileShape {
-    if bf16x6 { TileShape::square(bf16x6::BLOCK) } else { TileShape::of(engine.isa()) }
+    if bf16x6 { TileShape::square(BLOCK) } else { TileShape::of(engine.isa()) }
 }
 
 /// How the tiles lie over source and destination.

@@ -3,11 +3,12 @@
 
 use std::ops::Range;
 
-use super::super::Direction;
-use super::bf16x6;
+use super::super::pass::Direction;
 use super::data::Winograd;
 use super::transform::{self, Line, Sink, Source, Spaced, WIDEST};
 use super::weights::WinogradWeights;
+use crate::products::bf16x6;
+use crate::products::block::{BLOCK, TILE};
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
 use crate::whole::pieces;
@@ -63,14 +64,14 @@ impl<L: Line<R, P>, const R: usize, const P: usize> Kernel for PackedPoints<'_, 
     fn run<S: Simd>(self, simd: S) {
         let Self(weights, transform) = self;
         let channels = weights.pass.tiling.source.channels;
-        let steps = channels.div_ceil(bf16x6::BLOCK);
+        let steps = channels.div_ceil(BLOCK);
         let mut squares = [const { Square([0.0; 81 * WIDEST]) }; 2];
-        for column in (0..bf16x6::BLOCK).step_by(bf16x6::TILE) {
-            let first = weights.panel * bf16x6::BLOCK + column;
-            let count = bf16x6::TILE.min(weights.pass.tiling.destination.channels.saturating_sub(first));
-            for pair in 0..bf16x6::TILE {
+        for column in (0..BLOCK).step_by(TILE) {
+            let first = weights.panel * BLOCK + column;
+            let count = TILE.min(weights.pass.tiling.destination.channels.saturating_sub(first));
+            for pair in 0..TILE {
                 for (half, square) in squares.iter_mut().enumerate() {
-                    let k = weights.depth.start + half * bf16x6::TILE + pair;
+                    let k = weights.depth.start + half * TILE + pair;
                     if k >= channels || count == 0 {
                         square.0.fill(0.0);
                         continue;
@@ -80,7 +81,7 @@ impl<L: Line<R, P>, const R: usize, const P: usize> Kernel for PackedPoints<'_, 
                     let mut points = unsafe { Spaced::<P>::new(square.0.as_mut_ptr(), WIDEST) };
                     transform::square::<S, _, R, P>(simd, transform, &mut taps, &mut points);
                 }
-                let place = bf16x6::right_row(steps, first, weights.depth.start / bf16x6::BLOCK, pair);
+                let place = bf16x6::right_row(steps, first, weights.depth.start / BLOCK, pair);
                 for point in 0..P * P {
                     let [low, high] = [0, 1].map(|half| squares[half].0[point * WIDEST..].as_ptr());
                     // SAFETY: every (point, column, step, pair) has its own place; tiles are chosen for vectors of 16.

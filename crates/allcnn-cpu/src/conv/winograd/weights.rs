@@ -10,14 +10,16 @@ use std::ops::Range;
 
 use allcnn_device::ConvShape;
 
-use super::super::tile::Panels;
-use super::super::{Declined, Direction, WeightsPass};
+use super::super::pass::{Declined, Direction, WeightsPass};
 use super::job::Job;
 use super::taps::{AddUp, Gradient, Gradients};
 use super::transform::{self, WIDEST};
-use super::{SLOT_PADDING, Scheme, Tiling, bf16x6, product_tile, strided};
+use super::{SLOT_PADDING, Scheme, Tiling, product_tile, strided, terms_pay};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
+use crate::products::bf16x6;
+use crate::products::block::BLOCK;
+use crate::products::f32::Panels;
 use crate::threads::SendPtr;
 
 /// Rows of points that a job takes, those of a point and its negative together: they are made of the same pixels.
@@ -75,7 +77,7 @@ impl WinogradWeights {
             Scheme::Strided => [strided::SIDE, strided::SUMS],
             _ => [transform::SIDE; 2],
         };
-        let bf16x6 = bf16x6::pays(engine, [shape.input.channels, shape.out_channels], tiling.count());
+        let bf16x6 = terms_pay(engine, [shape.input.channels, shape.out_channels], tiling.count());
         let tile = product_tile(engine, bf16x6);
         let panels = Panels::new(shape.out_channels, tile);
         let depth = tile.filled(shape.input.channels);
@@ -96,10 +98,7 @@ impl WinogradWeights {
         tile.check_filled(pass.block_depth, "input channels of a block");
         let of_a_tile = GROUP * (points[0] * pass.v_stride() + points[1] * pass.block_columns());
         pass.chunk_tiles = match bf16x6 {
-            true => {
-                (CHUNK_OF_TERMS / of_a_tile).clamp(bf16x6::BLOCK, CHUNK_TILES.end) / bf16x6::BLOCK
-                    * bf16x6::BLOCK
-            }
+            true => (CHUNK_OF_TERMS / of_a_tile).clamp(BLOCK, CHUNK_TILES.end) / BLOCK * BLOCK,
             false => (CHUNK_VALUES / of_a_tile).clamp(CHUNK_TILES.start, CHUNK_TILES.end) / 8 * 8,
         };
         let jobs = pass.groups().len() * pass.blocks().iter().product::<usize>();
@@ -222,7 +221,7 @@ impl WeightsPass for WinogradWeights {
         self.parts * self.copy_len() + self.workers * self.slots() + self.outside()
     }
 
-    fn run(
+    fn compute(
         &self,
         engine: &Engine,
         input: &Buffer,
