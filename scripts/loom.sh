@@ -7,4 +7,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 LOOM_MAX_PREEMPTIONS=${1:-2} RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=target/loom \
-    cargo test --locked --release -p allcnn-cpu --lib threads::
+    cargo test --locked -p allcnn-cpu --lib threads::

@@ -30,6 +30,16 @@ impl<'a, T> SharedMut<'a, T> {
         Self { start: values.as_mut_ptr(), len: values.len(), borrowed: PhantomData }
     }
 
+    /// A range of it.
+    ///
+    /// # Panics
+    /// Where the range is not inside the slice.
+    #[track_caller]
+    pub(crate) fn part(&self, range: Range<usize>) -> Self {
+        let len = range.len();
+        Self { start: self.pointer(range), len, borrowed: PhantomData }
+    }
+
     /// A pointer to the elements of a range.
     ///
     /// # Panics
