@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use allcnn_device::Error;
 
-use crate::stored::{Form, Stored};
+use crate::stored::{Storage, Stored};
 
 /// From this size on, a buffer is mapped by itself, on huge pages: fewer TLB misses, and no page is touched before use.
 const HUGE_PAGE: usize = 2 << 20;
@@ -22,7 +22,7 @@ const MOST_CACHED: usize = 800_000;
 pub struct Buffer {
     start: NonNull<f32>,
     len: usize,
-    form: Form,
+    storage: Storage,
 }
 
 // SAFETY: a buffer owns its memory, as a Vec does.
@@ -39,7 +39,7 @@ impl Buffer {
         let refused = |bytes| Error::OutOfMemory { what: "a buffer", bytes };
         let layout = layout(len).ok_or(refused(usize::MAX))?;
         let start = if is_mapped(layout) { map(layout) } else { take(layout) };
-        Ok(Self { start: start.ok_or(refused(layout.size()))?.cast(), len, form: Form::F32 })
+        Ok(Self { start: start.ok_or(refused(layout.size()))?.cast(), len, storage: Storage::F32 })
     }
 
     /// Number of values.
@@ -47,12 +47,12 @@ impl Buffer {
         self.len
     }
 
-    /// The values in the form that they have.
+    /// The values as they are stored.
     pub(crate) fn stored(&self) -> Stored<'_> {
-        match self.form {
-            Form::F32 => Stored::F32(self),
-            Form::Pairs => {
-                let words = self.form.words(self.len);
+        match self.storage {
+            Storage::F32 => Stored::F32(self),
+            Storage::Pairs => {
+                let words = self.storage.words(self.len);
                 // SAFETY: this buffer owns the words.
                 Stored::Pairs(unsafe { std::slice::from_raw_parts(self.start.as_ptr(), words) })
             }
@@ -64,11 +64,11 @@ impl Buffer {
         self.len > MOST_CACHED
     }
 
-    /// The words to be overwritten with values in a form: one for each f32 value or each pair.
-    pub(crate) fn overwrite(&mut self, form: Form) -> &mut [f32] {
-        self.form = form;
+    /// The words to be overwritten with values in a storage: one for each f32 value or each pair.
+    pub(crate) fn overwrite(&mut self, storage: Storage) -> &mut [f32] {
+        self.storage = storage;
         // SAFETY: this buffer owns the words, and the borrow is unique.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), form.words(self.len)) }
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), storage.words(self.len)) }
     }
 }
 
@@ -146,7 +146,7 @@ impl Deref for Buffer {
     type Target = [f32];
     #[track_caller]
     fn deref(&self) -> &[f32] {
-        assert_eq!(self.form, Form::F32, "the form of a buffer that is used as f32 values");
+        assert_eq!(self.storage, Storage::F32, "the form of a buffer that is used as f32 values");
         // SAFETY: `len` initialized values that this buffer owns.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
@@ -155,7 +155,7 @@ impl Deref for Buffer {
 impl DerefMut for Buffer {
     #[track_caller]
     fn deref_mut(&mut self) -> &mut [f32] {
-        assert_eq!(self.form, Form::F32, "the form of a buffer that is changed as f32 values");
+        assert_eq!(self.storage, Storage::F32, "the form of a buffer that is changed as f32 values");
         // SAFETY: as above, and the borrow is unique.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }

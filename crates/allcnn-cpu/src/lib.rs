@@ -22,6 +22,7 @@ mod engine;
 mod isa;
 mod ops;
 mod peak;
+mod products;
 mod simd;
 mod stored;
 mod threads;

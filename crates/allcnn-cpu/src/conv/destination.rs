@@ -1,8 +1,8 @@
 //! Where finished f32 values of forward and backward-data go.
 
-use super::tile::LINE;
 use crate::buffer::Buffer;
 use crate::ops::epilogue::Finish;
+use crate::products::f32::LINE;
 use crate::simd::Simd;
 use crate::threads::SendPtr;
 

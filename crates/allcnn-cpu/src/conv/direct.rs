@@ -8,11 +8,11 @@ use std::ops::Range;
 
 use allcnn_device::ConvShape;
 
+use super::pass::{Declined, WeightsPass};
 use super::patches::{self, PATCH_VALUES, Patches};
-use super::tile::{Panels, TileShape, accumulate_transposed, load, store, vectors};
-use super::{Declined, WeightsPass};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
+use crate::products::f32::{Panels, TileShape, accumulate_transposed, load, store, vectors};
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
 use crate::whole::{pieces, pieces_mut};
@@ -140,7 +140,7 @@ impl WeightsPass for Direct {
         self.parts * self.copy_len()
     }
 
-    fn run(
+    fn compute(
         &self,
         engine: &Engine,
         input: &Buffer,

@@ -10,12 +10,12 @@ use std::ops::Range;
 use allcnn_device::{ConvShape, Shape};
 
 use super::destination::Destination;
+use super::pass::{DataPass, Declined, Direction};
 use super::patches::{self, PATCH_VALUES, Patches};
-use super::tile::{Panels, Sums, TileShape, accumulate, with_tile, zeros};
-use super::{DataPass, Declined, Direction};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
+use crate::products::f32::{Panels, Sums, TileShape, accumulate, with_tile, zeros};
 use crate::simd::{Kernel, Simd};
 use crate::threads::SendPtr;
 use crate::whole::pieces_mut;
@@ -181,7 +181,7 @@ impl DataPass for Indirect {
         0
     }
 
-    fn run(
+    fn compute(
         &self,
         engine: &Engine,
         source: &Buffer,

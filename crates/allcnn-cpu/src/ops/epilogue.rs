@@ -4,6 +4,7 @@
 use allcnn_device::{Activation, Epilogue, Gate, ReluRule};
 
 use super::mask::Mask;
+use crate::products::block::{BLOCK, TILE as HALF};
 use crate::simd::{Kernel, Simd};
 use crate::stored::{self, Stored};
 
@@ -17,10 +18,6 @@ pub(crate) enum Finish<'a> {
     /// The sum itself.
     Plain,
 }
-
-/// Values of a block of channels that may be stored as pairs, and half of them.
-const BLOCK: usize = 32;
-const HALF: usize = BLOCK / 2;
 
 impl<'a> Finish<'a> {
     /// Finishes a vector of sums, all but dropout, which needs the values in memory: `count` channels from `channel` on,

@@ -10,14 +10,12 @@ pub(crate) use avx2::Avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
-#[cfg(target_arch = "x86_64")]
-mod tiles;
-#[cfg(target_arch = "x86_64")]
-pub(crate) use tiles::Tiles;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon;
+mod tiles;
+pub(crate) use tiles::Tiles;
 
 /// An instruction set's f32 vectors. A value of the type is the token that the set is there.
 ///

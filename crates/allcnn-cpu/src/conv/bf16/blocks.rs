@@ -3,7 +3,7 @@
 use allcnn_device::Shape;
 
 use super::run::{Grid, Walk};
-use super::{BLOCK, TILE};
+use crate::products::block::{BLOCK, TILE};
 use crate::whole::pieces_mut;
 
 /// The pixel of a position that is not one.

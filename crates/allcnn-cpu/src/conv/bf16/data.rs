@@ -9,20 +9,20 @@ use std::ops::Range;
 
 use allcnn_device::{ConvShape, Shape};
 
-use super::super::{DataPass, Declined, Direction};
+use super::super::pass::{DataPass, Declined, Direction};
 use super::blocks::{Block, Extent, NOWHERE};
 use super::output::Output;
-use super::pack::{Values, copy_pairs, store_pairs, store_whole_pairs};
 use super::pack_weights::PackSteps;
-use super::product::{Factors, Multiplier, Session};
 use super::run::{Chunk, Chunks, Grid, Layout, Tap};
 use super::source::Source;
-use super::{BLOCK, TILE, TILE_BYTES};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
+use crate::products::bf16::{Factors, Multiplier, Session};
+use crate::products::block::{BLOCK, TILE, TILE_BYTES};
+use crate::products::pack::{Values, copy_pairs, store_pairs, store_whole_pairs};
 use crate::simd::{Kernel, Simd};
-use crate::stored::{Form, Stored};
+use crate::stored::{Storage, Stored};
 use crate::threads::SendPtr;
 use crate::whole::arrays_mut;
 
@@ -230,7 +230,7 @@ impl DataPass for Bf16 {
         self.terms == 1
     }
 
-    fn run(
+    fn compute(
         &self,
         engine: &Engine,
         source: &Buffer,
@@ -239,10 +239,10 @@ impl DataPass for Bf16 {
         destination: &mut Buffer,
         workspace: &mut [f32],
     ) {
-        let (source, form) = (source.stored(), destination.stored().form());
+        let (source, storage) = (source.stored(), destination.stored().storage());
         let is_streamed = destination.exceeds_caches();
-        let start = SendPtr(destination.overwrite(form).as_mut_ptr());
-        let output = Output { finish, start, form, is_streamed };
+        let start = SendPtr(destination.overwrite(storage).as_mut_ptr());
+        let output = Output { finish, start, storage, is_streamed };
         let workspace = SendPtr(workspace.as_mut_ptr());
         engine.threads().run(self.chunks.count() * self.groups, |unit, worker| {
             let (chunk, group) = (unit / self.groups, unit % self.groups);
@@ -338,7 +338,7 @@ impl Unit<'_> {
         let to = self.packed[to..end].as_mut_ptr();
         // SAFETY: the slice holds the rows of all blocks and terms; else the caller's promise.
         unsafe {
-            if self.source.form() == Form::Pairs {
+            if self.source.storage() == Storage::Pairs {
                 return (0..blocks)
                     .for_each(|block| copy_pairs(simd, pixel.add(block * TILE), to.add(block * block_step)));
             }
@@ -422,15 +422,15 @@ impl Unit<'_> {
     #[inline(always)]
     fn prefetch<S: Simd>(&self, simd: S, block: &Block, slab: &Slab<'_>, place: usize) {
         let Finish::Gate { output, .. } = self.output.finish else { return };
-        let (words, form) = (output.words(), output.form());
+        let (words, storage) = (output.words(), output.storage());
         let (early, at) = ((slab.slabs - 1).max(1), slab.at);
         if at >= early {
             return;
         }
         for &pixel in &block.pixels[BLOCK * at / early..BLOCK * (at + 1) / early] {
             let place = pixel.wrapping_mul(self.pass.destination.channels).wrapping_add(place);
-            for line in (0..form.words(BLOCK)).step_by(TILE) {
-                simd.prefetch(words.as_ptr().wrapping_add(form.words(place)).wrapping_add(line));
+            for line in (0..storage.words(BLOCK)).step_by(TILE) {
+                simd.prefetch(words.as_ptr().wrapping_add(storage.words(place)).wrapping_add(line));
             }
         }
     }

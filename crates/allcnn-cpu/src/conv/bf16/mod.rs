@@ -15,9 +15,7 @@
 //! |---|---|
 //! | `run` | the layout of images as runs of positions, and the taps of a convolution as distances in it |
 //! | `source` | which values stand at a position: a pixel's channels, or a whole window of a picture |
-//! | `pack` | f32 values to rows of bf16 pairs, one or two terms of them |
 //! | `pack_weights` | the weights of a data pass as right sides of its products |
-//! | `product` | the product of a block of 32 x 32 sums: portable, by dot products, by tiles |
 //! | `blocks` | which positions are computed together, and which pixels they are |
 //! | `output` | the sums' way through the end of a pass to the destination |
 //! | `data` | forward and backward-data |
@@ -28,10 +26,8 @@
 mod blocks;
 mod data;
 mod output;
-mod pack;
 mod pack_weights;
 mod peak;
-mod product;
 mod reduce;
 mod run;
 mod source;
@@ -43,17 +39,9 @@ pub(super) use weights::Bf16Weights;
 
 use allcnn_device::{ConvShape, Precision};
 
-use super::Declined;
+use super::pass::Declined;
 use crate::engine::{Choice, Engine};
 use crate::isa::Isa;
-
-/// Rows and columns of a tile of sums, and pairs in a row of a tile of factors.
-const TILE: usize = 16;
-/// Rows and columns of a block of sums, two tiles each way; also the depth of a product of tiles.
-pub(super) const BLOCK: usize = 2 * TILE;
-/// Pairs of a tile of factors, each as large as an f32, and bytes of them.
-const TILE_PAIRS: usize = TILE * TILE;
-const TILE_BYTES: usize = TILE_PAIRS * size_of::<f32>();
 
 /// Products of a sum, at least, for two-term factors in f32 precision: the errors of fewer do not average out enough for
 /// a whole network to stay within 1e-5 of its largest value, and the tiles stay half empty.

@@ -1,18 +1,18 @@
 //! Where the sums of forward and backward-data go.
 
-use super::{BLOCK, TILE};
 use crate::ops::epilogue::Finish;
+use crate::products::block::{BLOCK, TILE};
 use crate::simd::Simd;
-use crate::stored::Form;
+use crate::stored::Storage;
 use crate::threads::SendPtr;
 
 /// What becomes of the sums.
 #[derive(Clone, Copy)]
 pub(super) struct Output<'a> {
     pub finish: Finish<'a>,
-    /// The destination, and the form of its values.
+    /// The destination, and how its values are stored.
     pub start: SendPtr<f32>,
-    pub form: Form,
+    pub storage: Storage,
     /// Whether it is written past the caches, where places begin cache lines.
     pub is_streamed: bool,
 }
@@ -31,7 +31,7 @@ impl Output<'_> {
         count: usize,
         sums: &mut [f32; BLOCK],
     ) {
-        let words = self.form.words(first)..self.form.words(first + count);
+        let words = self.storage.words(first)..self.storage.words(first + count);
         // SAFETY: the caller's promise.
         let place = unsafe { std::slice::from_raw_parts_mut(self.start.at(words.start), words.len()) };
         if count == BLOCK {
@@ -53,21 +53,21 @@ impl Output<'_> {
     ) {
         let finish = self.finish.drop_in_memory(simd, (first, channel), sums);
         let is_line = place.as_ptr().addr().is_multiple_of(TILE * size_of::<f32>());
-        assert_eq!(place.len(), self.form.words(BLOCK), "words of a block");
+        assert_eq!(place.len(), self.storage.words(BLOCK), "words of a block");
         for at in (0..TILE).step_by(S::LANES) {
             // SAFETY: both halves of the sums and the place hold the vectors.
             unsafe {
                 let halves = (simd.load(sums.as_ptr().add(at)), simd.load(sums.as_ptr().add(TILE + at)));
                 let (low, high) = finish.halves(simd, (first, channel), at, halves);
                 let to = place.as_mut_ptr().add(at);
-                match (self.form, self.is_streamed && is_line) {
-                    (Form::Pairs, true) => simd.stream(simd.pair(low, high), to),
-                    (Form::Pairs, false) => simd.store(simd.pair(low, high), to),
-                    (Form::F32, true) => {
+                match (self.storage, self.is_streamed && is_line) {
+                    (Storage::Pairs, true) => simd.stream(simd.pair(low, high), to),
+                    (Storage::Pairs, false) => simd.store(simd.pair(low, high), to),
+                    (Storage::F32, true) => {
                         simd.stream(low, to);
                         simd.stream(high, to.add(TILE));
                     }
-                    (Form::F32, false) => {
+                    (Storage::F32, false) => {
                         simd.store(low, to);
                         simd.store(high, to.add(TILE));
                     }

@@ -1,10 +1,10 @@
 //! The weights of a data pass, packed to the right sides of its products.
 
-use super::super::Direction;
+use super::super::pass::Direction;
 use super::data::Bf16;
-use super::pack::{Squares, Values, store_pairs};
 use super::run::Tap;
-use super::{BLOCK, TILE, TILE_PAIRS};
+use crate::products::block::{BLOCK, TILE, TILE_PAIRS};
+use crate::products::pack::{Squares, Values, store_pairs};
 use crate::simd::{Kernel, Simd};
 use crate::whole::pieces_mut;
 

@@ -2,11 +2,11 @@
 
 use allcnn_device::Error;
 
-use super::product::{Factors, Multiplier};
-use super::{BLOCK, TILE, TILE_BYTES};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::isa::Isa;
+use crate::products::bf16::{Factors, Multiplier};
+use crate::products::block::{BLOCK, TILE, TILE_BYTES};
 use crate::simd::{Kernel, Simd};
 
 /// Blocks of a run, and steps in depth of each: many, since a block's beginning and end cost time.

@@ -1,7 +1,7 @@
 //! The gradients of all parts, added up.
 
-use super::BLOCK;
 use super::weights::Bf16Weights;
+use crate::products::block::BLOCK;
 use crate::simd::{Kernel, Simd};
 use crate::whole::{pieces, pieces_mut};
 

@@ -5,7 +5,7 @@
 
 use allcnn_device::ConvShape;
 
-use super::super::Direction;
+use super::super::pass::Direction;
 use super::source::Lines;
 
 /// Images are not put together to fewer chunks than this, for the threads' sake.

@@ -2,7 +2,7 @@
 
 use allcnn_device::{ConvShape, Shape};
 
-use super::super::Direction;
+use super::super::pass::Direction;
 use super::super::patches::{self, Patches};
 use super::run::{self, Grid};
 use crate::simd::Simd;
@@ -126,7 +126,7 @@ impl<'a> Pixels<'a> {
         lines: Lines,
         lead: usize,
     ) -> Self {
-        let (words, pixel_words) = (values.words(), values.form().words(size.channels));
+        let (words, pixel_words) = (values.words(), values.storage().words(size.channels));
         Self {
             words,
             pixel_words,

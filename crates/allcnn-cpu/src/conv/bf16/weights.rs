@@ -9,17 +9,17 @@ use std::ops::Range;
 
 use allcnn_device::{ConvShape, Shape};
 
-use super::super::{Declined, Direction, WeightsPass};
-use super::pack::{Squares, exchange_pairs, pack_pair};
-use super::product::{Factors, Multiplier, Session};
+use super::super::pass::{Declined, Direction, WeightsPass};
 use super::reduce::{Reduce, add};
 use super::run::{Chunk, Chunks, Layout, Tap};
 use super::source::{Pixels, Source};
-use super::{BLOCK, TILE, TILE_BYTES, TILE_PAIRS};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
+use crate::products::bf16::{Factors, Multiplier, Session};
+use crate::products::block::{BLOCK, TILE, TILE_BYTES, TILE_PAIRS};
+use crate::products::pack::{Squares, exchange_pairs, pack_pair};
 use crate::simd::{Kernel, Simd};
-use crate::stored::{Form, Stored};
+use crate::stored::{Storage, Stored};
 use crate::threads::SendPtr;
 use crate::whole::{arrays, arrays_mut, pieces_mut};
 
@@ -219,7 +219,7 @@ impl WeightsPass for Bf16Weights {
         self.terms == 1
     }
 
-    fn run(
+    fn compute(
         &self,
         engine: &Engine,
         input: &Buffer,
@@ -326,7 +326,7 @@ impl Part<'_> {
                 let to = packed[pair * TILE..].as_mut_ptr();
                 // SAFETY: all channels of the pixels can be read; both halves have room for the pair in all terms.
                 unsafe {
-                    if self.input.form() == Form::Pairs {
+                    if self.input.storage() == Storage::Pairs {
                         let pixels = [pixel.add(block * TILE), next.add(block * TILE)];
                         exchange_pairs(simd, pixels, [to, to.add(half)]);
                         continue;
@@ -352,7 +352,7 @@ impl Part<'_> {
         for step in 0..self.pass.steps() {
             for pair in 0..TILE {
                 let [pixel, next] = [pixels.next(simd, &mut None), pixels.next(simd, &mut None)];
-                if self.d_output.form() == Form::Pairs {
+                if self.d_output.storage() == Storage::Pairs {
                     // SAFETY: the block of both pixels can be read; the squares have the row.
                     unsafe {
                         let pixels = [pixel.add(out * TILE), next.add(out * TILE)];

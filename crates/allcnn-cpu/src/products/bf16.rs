@@ -4,15 +4,13 @@
 //! offset of its own for each step in depth. The right side is two tiles of 16 columns, the pairs of a step one after the
 //! other. A tile is one run of memory on either side: rows further apart would share few sets of a first-level cache.
 
-use super::{BLOCK, TILE};
+use super::block::{BLOCK, TILE};
 use crate::isa::Isa;
-use crate::simd::Simd;
-#[cfg(target_arch = "x86_64")]
-use crate::simd::Tiles;
+use crate::simd::{Simd, Tiles};
 
 /// The factors of a block; distances are in bytes.
 #[derive(Clone, Copy)]
-pub(super) struct Factors<'a> {
+pub(crate) struct Factors<'a> {
     /// Row 0 of both tiles of the left side.
     pub left: [*const f32; 2],
     /// From the first to the second term of the left side.
@@ -30,7 +28,7 @@ pub(super) struct Factors<'a> {
 
 /// Which instructions multiply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Multiplier {
+pub(crate) enum Multiplier {
     /// f32 multiply-adds of the expanded values.
     Plain,
     /// Dot products of pairs.
@@ -43,7 +41,7 @@ pub(super) enum Multiplier {
 
 impl Multiplier {
     /// The fastest of the instruction set.
-    pub(super) fn new(isa: Isa) -> Self {
+    pub(crate) fn new(isa: Isa) -> Self {
         match isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Amx => Self::Tiles,
@@ -61,20 +59,18 @@ impl Multiplier {
     }
 
     /// Prepares the thread for blocks of products until the returned value is dropped.
-    pub(super) fn session(self) -> Session {
+    pub(crate) fn session(self) -> Session {
         Session {
             multiplier: self,
             // SAFETY: the multiplier is chosen only where tiles were detected.
-            #[cfg(target_arch = "x86_64")]
-            _tiles: (self == Self::Tiles).then(|| unsafe { Tiles::new() }),
+            _tiles: self.is_tiled().then(|| unsafe { Tiles::new() }),
         }
     }
 }
 
 /// A thread that may multiply.
-pub(super) struct Session {
+pub(crate) struct Session {
     multiplier: Multiplier,
-    #[cfg(target_arch = "x86_64")]
     _tiles: Option<Tiles>,
 }
 
@@ -84,7 +80,7 @@ impl Session {
     /// # Safety
     /// All rows at all offsets, and the right side for all steps, must be readable.
     #[inline(always)]
-    pub(super) unsafe fn multiply<S: Simd>(
+    pub(crate) unsafe fn multiply<S: Simd>(
         &self,
         simd: S,
         factors: &Factors<'_>,
@@ -229,7 +225,7 @@ unsafe fn dot(factors: &Factors<'_>, tiles: usize, sums: &mut [f32; BLOCK * BLOC
 mod tiles {
     use std::arch::asm;
 
-    use super::super::{BLOCK, TILE};
+    use super::super::block::{BLOCK, TILE};
     use super::Factors;
 
     /// A loop over all steps; x and y are the places of the left side's two tiles at the step. Rows of factors are 64
@@ -286,7 +282,7 @@ mod tiles {
     /// # Safety
     /// Tiles must be configured; else as for [`super::Session::multiply`].
     #[inline]
-    pub(super) unsafe fn multiply(
+    pub(crate) unsafe fn multiply(
         factors: &Factors<'_>,
         tiles: usize,
         adds: bool,

@@ -4,17 +4,17 @@
 use crate::simd::Simd;
 
 /// R rows of V vectors of sums.
-pub(super) type Sums<S, const R: usize, const V: usize> = [[<S as Simd>::V; V]; R];
+pub(crate) type Sums<S, const R: usize, const V: usize> = [[<S as Simd>::V; V]; R];
 
 /// Zeros.
 #[inline(always)]
-pub(super) fn zeros<S: Simd, const R: usize, const V: usize>(simd: S) -> Sums<S, R, V> {
+pub(crate) fn zeros<S: Simd, const R: usize, const V: usize>(simd: S) -> Sums<S, R, V> {
     [[simd.splat(0.0); V]; R]
 }
 
 /// The sums that stand in `from`, row after row.
 #[inline(always)]
-pub(super) fn load<S: Simd, const R: usize, const V: usize>(simd: S, from: &[f32]) -> Sums<S, R, V> {
+pub(crate) fn load<S: Simd, const R: usize, const V: usize>(simd: S, from: &[f32]) -> Sums<S, R, V> {
     let from = &from[..R * V * S::LANES];
     let mut sums = zeros::<S, R, V>(simd);
     for (at, sum) in sums.iter_mut().flatten().enumerate() {
@@ -26,7 +26,7 @@ pub(super) fn load<S: Simd, const R: usize, const V: usize>(simd: S, from: &[f32
 
 /// Writes the sums, row after row.
 #[inline(always)]
-pub(super) fn store<S: Simd, const R: usize, const V: usize>(simd: S, sums: &Sums<S, R, V>, to: &mut [f32]) {
+pub(crate) fn store<S: Simd, const R: usize, const V: usize>(simd: S, sums: &Sums<S, R, V>, to: &mut [f32]) {
     let to = &mut to[..R * V * S::LANES];
     for (at, &sum) in sums.iter().flatten().enumerate() {
         // SAFETY: the slice holds R rows of V vectors.
@@ -37,7 +37,7 @@ pub(super) fn store<S: Simd, const R: usize, const V: usize>(simd: S, sums: &Sum
 /// Calls a method for the register tile of the instruction set that spans so many columns.
 macro_rules! with_tile {
     ($simd:ident, $columns:expr, $object:ident.$method:ident($($argument:expr),*)) => {
-        match ($simd::TILE_ROWS, $crate::conv::tile::vectors::<$simd>($columns)) {
+        match ($simd::TILE_ROWS, $crate::products::f32::vectors::<$simd>($columns)) {
             (8, 3) => $object.$method::<$simd, 8, 3>($($argument),*),
             (8, 2) => $object.$method::<$simd, 8, 2>($($argument),*),
             (8, _) => $object.$method::<$simd, 8, 1>($($argument),*),
@@ -47,10 +47,10 @@ macro_rules! with_tile {
         }
     };
 }
-pub(super) use with_tile;
+pub(crate) use with_tile;
 
 /// Values of a cache line.
-pub(super) const LINE: usize = 16;
+pub(crate) const LINE: usize = 16;
 
 /// sums[r] + sum over k below `depth` of rows[r][k] * panel[k]. Asks for one cache line for each k from `ahead` on: what
 /// is multiplied later. The sums go in and out by value, so that they stay in registers.
@@ -58,7 +58,7 @@ pub(super) const LINE: usize = 16;
 /// # Safety
 /// `rows[r]` must hold `depth` values, the panel for `depth` rows of V vectors.
 #[inline(always)]
-pub(super) unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
+pub(crate) unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
     simd: S,
     rows: &[*const f32; R],
     depth: usize,
@@ -88,7 +88,7 @@ pub(super) unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
 /// # Safety
 /// `column` must be readable at each k * step + r, the panel for `depth` rows of V vectors.
 #[inline(always)]
-pub(super) unsafe fn accumulate_transposed<S: Simd, const R: usize, const V: usize>(
+pub(crate) unsafe fn accumulate_transposed<S: Simd, const R: usize, const V: usize>(
     simd: S,
     column: *const f32,
     step: usize,
@@ -129,46 +129,46 @@ unsafe fn row_of_panel<S: Simd, const V: usize>(simd: S, from: *const f32) -> [S
 
 /// Vectors that hold `columns` values, at most a tile's.
 #[inline(always)]
-pub(super) fn vectors<S: Simd>(columns: usize) -> usize {
+pub(crate) fn vectors<S: Simd>(columns: usize) -> usize {
     columns.div_ceil(S::LANES).min(S::TILE_VECTORS)
 }
 
 /// The measures of a register tile, of an instruction set or of products in blocks. Whatever is filled up with zeros to
 /// whole tiles takes its length from here, since nothing else knows both what writes it (vectors) and what reads it (rows).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TileShape {
+pub(crate) struct TileShape {
     /// Rows of sums.
-    pub(super) rows: usize,
+    pub(crate) rows: usize,
     /// Columns of sums.
-    pub(super) columns: usize,
+    pub(crate) columns: usize,
     /// Values in a vector.
-    pub(super) lanes: usize,
+    pub(crate) lanes: usize,
 }
 
 impl TileShape {
     /// The register tile of an instruction set.
-    pub(super) fn of(isa: crate::Isa) -> Self {
+    pub(crate) fn of(isa: crate::Isa) -> Self {
         isa.run(Measure)
     }
 
     /// A block of `side` x `side` sums, its sides filled up as a whole.
-    pub(super) fn square(side: usize) -> Self {
+    pub(crate) fn square(side: usize) -> Self {
         Self { rows: side, columns: side, lanes: side }
     }
 
     /// The fewest values that are whole rows of tiles and whole vectors at once: both are powers of two.
-    pub(super) fn step(&self) -> usize {
+    pub(crate) fn step(&self) -> usize {
         self.rows.max(self.lanes)
     }
 
     /// `values` filled up to whole rows of tiles and whole vectors.
-    pub(super) fn filled(&self, values: usize) -> usize {
+    pub(crate) fn filled(&self, values: usize) -> usize {
         values.next_multiple_of(self.step())
     }
 
     /// Panics where `values` are not whole rows of tiles and whole vectors: the rest would be left out.
     #[track_caller]
-    pub(super) fn check_filled(&self, values: usize, what: &str) {
+    pub(crate) fn check_filled(&self, values: usize, what: &str) {
         assert!(values.is_multiple_of(self.step()), "{what}: {values} values do not fill tiles of {self:?}");
     }
 }
@@ -184,7 +184,7 @@ impl crate::simd::Kernel for Measure {
 
 /// The panels that cut `columns` into tiles.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Panels {
+pub(crate) struct Panels {
     /// All columns.
     columns: usize,
     tile: TileShape,
@@ -192,32 +192,32 @@ pub(super) struct Panels {
 
 impl Panels {
     /// The panels of a matrix with so many columns.
-    pub(super) fn new(columns: usize, tile: TileShape) -> Self {
+    pub(crate) fn new(columns: usize, tile: TileShape) -> Self {
         Self { columns, tile }
     }
 
     /// The tile that a panel is as wide as.
-    pub(super) fn tile(&self) -> TileShape {
+    pub(crate) fn tile(&self) -> TileShape {
         self.tile
     }
 
     /// How many there are.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.columns.div_ceil(self.tile.columns)
     }
 
     /// The columns of panel `at`.
-    pub(super) fn columns(&self, at: usize) -> std::ops::Range<usize> {
+    pub(crate) fn columns(&self, at: usize) -> std::ops::Range<usize> {
         at * self.tile.columns..((at + 1) * self.tile.columns).min(self.columns)
     }
 
     /// The columns of panel `at` as stored: filled up to whole vectors.
-    pub(super) fn stored(&self, at: usize) -> usize {
+    pub(crate) fn stored(&self, at: usize) -> usize {
         self.columns(at).len().next_multiple_of(self.tile.lanes)
     }
 
     /// Stored columns of all panels before `at`.
-    pub(super) fn stored_before(&self, at: usize) -> usize {
+    pub(crate) fn stored_before(&self, at: usize) -> usize {
         if at < self.count() {
             at * self.tile.columns
         } else {
@@ -226,7 +226,7 @@ impl Panels {
     }
 
     /// Stored columns of all panels.
-    pub(super) fn stored_all(&self) -> usize {
+    pub(crate) fn stored_all(&self) -> usize {
         self.stored_before(self.count())
     }
 }

@@ -17,7 +17,7 @@ use crate::simd::Simd;
 pub(super) const SIDE: usize = 9;
 /// Points that the sums of products stand at.
 pub(super) const SUMS: usize = 5;
-/// The finite ones of them, which the middle tap needs.
+/// Those of them that are finite, which the middle tap needs.
 pub(super) const FINITE: usize = 4;
 /// Side of a tile of outputs.
 pub(super) const OUTPUTS: usize = 4;
@@ -33,9 +33,11 @@ const BY_N_B: f32 = 1.0 / (2.0 * B * (BB - AA));
 #[derive(Clone, Copy)]
 pub(super) struct Input;
 
-impl Line<SIDE, SIDE> for Input {
+impl Line for Input {
+    type Inputs<T: Copy> = [T; SIDE];
+    type Outputs<T: Copy> = [T; SIDE];
     #[inline(always)]
-    fn apply<S: Simd>(self, s: S, d: [S::V; SIDE]) -> [S::V; SIDE] {
+    fn apply<S: Simd>(s: S, d: [S::V; SIDE]) -> [S::V; SIDE] {
         let [e0, e1, e2, e3] = finite(s, [d[0], d[2], d[4], d[6]]);
         let [o0, o1, o2, o3] = finite(s, [d[1], d[3], d[5], d[7]]);
         [e0, e1, e2, e3, infinity(s, [d[0], d[4], d[8]]), o0, o1, o2, o3]
@@ -46,9 +48,11 @@ impl Line<SIDE, SIDE> for Input {
 #[derive(Clone, Copy)]
 pub(super) struct OuterInput;
 
-impl Line<SUMS, SUMS> for OuterInput {
+impl Line for OuterInput {
+    type Inputs<T: Copy> = [T; SUMS];
+    type Outputs<T: Copy> = [T; SUMS];
     #[inline(always)]
-    fn apply<S: Simd>(self, s: S, d: [S::V; SUMS]) -> [S::V; SUMS] {
+    fn apply<S: Simd>(s: S, d: [S::V; SUMS]) -> [S::V; SUMS] {
         let [a, minus_a, b, minus_b] = finite(s, [d[0], d[1], d[2], d[3]]);
         [a, minus_a, b, minus_b, infinity(s, [d[0], d[2], d[4]])]
     }
@@ -58,9 +62,11 @@ impl Line<SUMS, SUMS> for OuterInput {
 #[derive(Clone, Copy)]
 pub(super) struct MiddleInput;
 
-impl Line<FINITE, FINITE> for MiddleInput {
+impl Line for MiddleInput {
+    type Inputs<T: Copy> = [T; FINITE];
+    type Outputs<T: Copy> = [T; FINITE];
     #[inline(always)]
-    fn apply<S: Simd>(self, s: S, d: [S::V; FINITE]) -> [S::V; FINITE] {
+    fn apply<S: Simd>(s: S, d: [S::V; FINITE]) -> [S::V; FINITE] {
         finite(s, d)
     }
 }
@@ -85,9 +91,11 @@ fn infinity<S: Simd>(s: S, [d0, d2, d4]: [S::V; 3]) -> S::V {
 #[derive(Clone, Copy)]
 pub(super) struct Weights;
 
-impl Line<3, SIDE> for Weights {
+impl Line for Weights {
+    type Inputs<T: Copy> = [T; 3];
+    type Outputs<T: Copy> = [T; SIDE];
     #[inline(always)]
-    fn apply<S: Simd>(self, s: S, g: [S::V; 3]) -> [S::V; SIDE] {
+    fn apply<S: Simd>(s: S, g: [S::V; 3]) -> [S::V; SIDE] {
         let (first_a, first_b) = (s.mul(s.splat(BY_N_A), g[0]), s.mul(s.splat(BY_N_B), g[0]));
         let (last_a, last_b) = (s.mul(s.splat(A * BY_N_A), g[2]), s.mul(s.splat(B * BY_N_B), g[2]));
         let (middle_a, middle_b) = (s.mul(s.splat(BY_N_A), g[1]), s.mul(s.splat(BY_N_B), g[1]));
@@ -109,9 +117,11 @@ impl Line<3, SIDE> for Weights {
 #[derive(Clone, Copy)]
 pub(super) struct WeightsTransposed;
 
-impl Line<SIDE, 3> for WeightsTransposed {
+impl Line for WeightsTransposed {
+    type Inputs<T: Copy> = [T; SIDE];
+    type Outputs<T: Copy> = [T; 3];
     #[inline(always)]
-    fn apply<S: Simd>(self, s: S, u: [S::V; SIDE]) -> [S::V; 3] {
+    fn apply<S: Simd>(s: S, u: [S::V; SIDE]) -> [S::V; 3] {
         [
             pair(s, [s.add(u[0], u[1]), s.add(u[2], u[3])], [BY_N_A, BY_N_B]),
             pair(s, [s.add(u[5], u[6]), s.add(u[7], u[8])], [BY_N_A, BY_N_B]),
@@ -124,9 +134,11 @@ impl Line<SIDE, 3> for WeightsTransposed {
 #[derive(Clone, Copy)]
 pub(super) struct Output;
 
-impl Line<SUMS, OUTPUTS> for Output {
+impl Line for Output {
+    type Inputs<T: Copy> = [T; SUMS];
+    type Outputs<T: Copy> = [T; OUTPUTS];
     #[inline(always)]
-    fn apply<S: Simd>(self, s: S, t: [S::V; SUMS]) -> [S::V; OUTPUTS] {
+    fn apply<S: Simd>(s: S, t: [S::V; SUMS]) -> [S::V; OUTPUTS] {
         let [y0, y1, y2, y3] = powers(s, [t[0], t[1], t[2], t[3]]);
         [y0, y1, y2, s.add(y3, t[4])]
     }
@@ -136,9 +148,11 @@ impl Line<SUMS, OUTPUTS> for Output {
 #[derive(Clone, Copy)]
 pub(super) struct MiddleOutput;
 
-impl Line<FINITE, OUTPUTS> for MiddleOutput {
+impl Line for MiddleOutput {
+    type Inputs<T: Copy> = [T; FINITE];
+    type Outputs<T: Copy> = [T; OUTPUTS];
     #[inline(always)]
-    fn apply<S: Simd>(self, s: S, t: [S::V; FINITE]) -> [S::V; OUTPUTS] {
+    fn apply<S: Simd>(s: S, t: [S::V; FINITE]) -> [S::V; OUTPUTS] {
         powers(s, t)
     }
 }
@@ -161,9 +175,11 @@ fn pair<S: Simd>(s: S, [x, y]: [S::V; 2], factors: [f32; 2]) -> S::V {
 #[derive(Clone, Copy)]
 pub(super) struct OutputTransposed;
 
-impl Line<OUTPUTS, SUMS> for OutputTransposed {
+impl Line for OutputTransposed {
+    type Inputs<T: Copy> = [T; OUTPUTS];
+    type Outputs<T: Copy> = [T; SUMS];
     #[inline(always)]
-    fn apply<S: Simd>(self, s: S, y: [S::V; OUTPUTS]) -> [S::V; SUMS] {
+    fn apply<S: Simd>(s: S, y: [S::V; OUTPUTS]) -> [S::V; SUMS] {
         let even_a = s.mul_add(s.splat(AA), y[2], y[0]);
         let even_b = s.mul_add(s.splat(BB), y[2], y[0]);
         let odd_a = s.mul(s.splat(A), s.mul_add(s.splat(AA), y[3], y[1]));
@@ -176,6 +192,7 @@ impl Line<OUTPUTS, SUMS> for OutputTransposed {
 mod tests {
     use super::super::transform::tests::{apply, column};
     use super::*;
+    use crate::isa::Isa;
 
     const D: [f32; SIDE] = [3.0, -1.0, 4.0, 1.0, -5.0, 9.0, 2.0, -6.0, 5.0];
     const G: [f32; 3] = [2.0, -1.0, 0.5];
@@ -186,44 +203,47 @@ mod tests {
 
     #[test]
     fn forward_is_the_correlation_with_stride_2() {
-        let (v, u) = (apply(Input, D), apply(Weights, G));
-        let mut sums = [0.0; SUMS];
-        (0..SIDE).for_each(|point| sums[point % SUMS] += v[point] * u[point]);
-        for (i, y) in apply(Output, sums).into_iter().enumerate() {
-            close(y, (0..3).map(|k| D[2 * i + k] * G[k]).sum());
+        for isa in Isa::available() {
+            let (v, u) = (apply::<Input>(isa, D), apply::<Weights>(isa, G));
+            let mut sums = [0.0; SUMS];
+            (0..SIDE).for_each(|point| sums[point % SUMS] += v[point] * u[point]);
+            for (i, y) in apply::<Output>(isa, sums).into_iter().enumerate() {
+                close(y, (0..3).map(|k| D[2 * i + k] * G[k]).sum());
+            }
+            // The nine points are those of the two halves.
+            let outer = apply::<OuterInput>(isa, [0, 2, 4, 6, 8].map(|i| D[i]));
+            let middle = apply::<MiddleInput>(isa, [1, 3, 5, 7].map(|i| D[i]));
+            assert_eq!((&v[..SUMS], &v[SUMS..]), (&outer[..], &middle[..]), "{isa}");
         }
-        // The nine points are those of the two halves.
-        let halves = (
-            apply(OuterInput, [0, 2, 4, 6, 8].map(|i| D[i])),
-            apply(MiddleInput, [1, 3, 5, 7].map(|i| D[i])),
-        );
-        assert_eq!((&v[..SUMS], &v[SUMS..]), (&halves.0[..], &halves.1[..]));
     }
 
     #[test]
     fn backward_is_the_transposed_correlation() {
         // With padding 1: pixel i gets output o through tap k where i + 1 = 2 o + k.
         let d = [3.0, -1.0, 4.0, 1.0, -5.0];
-        let (v, u) = (apply(OuterInput, d), apply(Weights, [G[2], G[1], G[0]]));
-        let outer: [f32; OUTPUTS] = apply(Output, std::array::from_fn(|point| v[point] * u[point]));
-        let middle: [f32; OUTPUTS] =
-            apply(MiddleOutput, std::array::from_fn(|point| v[point] * u[SUMS + point]));
-        for i in 0..2 * OUTPUTS {
-            let pixel = if i % 2 == 1 { outer[i / 2] } else { middle[i / 2] };
-            let taps = (0..3).filter(|&k| k <= i + 1 && (i + 1 - k) % 2 == 0);
-            close(pixel, taps.map(|k| d[(i + 1 - k) / 2] * G[k]).sum());
+        for isa in Isa::available() {
+            let (v, u) = (apply::<OuterInput>(isa, d), apply::<Weights>(isa, [G[2], G[1], G[0]]));
+            let outer = apply::<Output>(isa, std::array::from_fn(|point| v[point] * u[point]));
+            let middle = apply::<MiddleOutput>(isa, std::array::from_fn(|point| v[point] * u[SUMS + point]));
+            for i in 0..2 * OUTPUTS {
+                let pixel = if i % 2 == 1 { outer[i / 2] } else { middle[i / 2] };
+                let taps = (0..3).filter(|&k| k <= i + 1 && (i + 1 - k) % 2 == 0);
+                close(pixel, taps.map(|k| d[(i + 1 - k) / 2] * G[k]).sum());
+            }
         }
     }
 
     #[test]
     fn the_transposed_transforms_are_the_transposes() {
-        for i in 0..OUTPUTS {
-            let a = column::<OUTPUTS, SUMS>(OutputTransposed, i);
-            (0..SUMS).for_each(|point| close(a[point], column::<SUMS, OUTPUTS>(Output, point)[i]));
-        }
-        for k in 0..3 {
-            let g = column::<3, SIDE>(Weights, k);
-            (0..SIDE).for_each(|point| close(g[point], column::<SIDE, 3>(WeightsTransposed, point)[k]));
+        for isa in Isa::available() {
+            for i in 0..OUTPUTS {
+                let a = column::<OutputTransposed>(isa, i);
+                (0..SUMS).for_each(|point| close(a[point], column::<Output>(isa, point)[i]));
+            }
+            for k in 0..3 {
+                let g = column::<Weights>(isa, k);
+                (0..SIDE).for_each(|point| close(g[point], column::<WeightsTransposed>(isa, point)[k]));
+            }
         }
     }
 }

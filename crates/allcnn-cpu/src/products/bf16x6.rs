@@ -6,90 +6,57 @@
 //! Both sides are packed as [block of 32 rows or columns][step of 32 in depth][term][tile], so that every tile is one
 //! KiB of neighbouring memory. A pair of a tile holds the values k and k + 16 of the step.
 
-use crate::engine::{Choice, Engine};
-use crate::isa::Isa;
-use crate::simd::Simd;
-#[cfg(target_arch = "x86_64")]
-use crate::simd::Tiles;
+use super::block::{BLOCK, TILE, TILE_PAIRS, ZEROS};
+use crate::simd::{Simd, Tiles};
 use crate::whole::pieces;
 
-/// With fewer channels, tiles stay half empty or their packing costs more than they save.
-const FEWEST_CHANNELS: usize = 64;
-
-/// Rows and columns of a block of sums; depth of a step.
-pub(super) const BLOCK: usize = 32;
-/// Rows, columns and pairs of a tile.
-pub(super) const TILE: usize = BLOCK / 2;
-/// Pairs of a tile, each as large as an f32.
-const TILE_PAIRS: usize = TILE * TILE;
 /// Pairs of one term of a step: two tiles.
-pub(super) const TERM: usize = 2 * TILE_PAIRS;
+pub(crate) const TERM: usize = 2 * TILE_PAIRS;
 /// Pairs of all terms of a step.
-pub(super) const STEP: usize = 3 * TERM;
+pub(crate) const STEP: usize = 3 * TERM;
 
 /// Steps of a slab, whose left side stays in a first-level cache beside a right one.
 const SLAB_STEPS: usize = 3;
 
-/// Whether products between so many channels, over so many tiles of pixels, are to be done like this.
-pub(super) fn pays(engine: &Engine, channels: [usize; 2], tiles: usize) -> bool {
-    let is_large = tiles >= 2 * BLOCK && channels.into_iter().all(|channels| channels >= FEWEST_CHANNELS);
-    engine.isa() == Isa::Amx && (is_large || engine.choice() != Choice::Fastest)
-}
-
 /// A matrix of f32 values, its rows `stride` values apart.
 #[derive(Clone, Copy)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     pub start: *mut f32,
     pub stride: usize,
 }
 
-/// A thread that may multiply, where that [`pays`].
-pub(super) struct Session {
-    #[cfg(target_arch = "x86_64")]
-    _tiles: Tiles,
+/// The size of a product.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    pub rows: usize,
+    pub columns: usize,
+    pub depth: usize,
 }
 
-impl Session {
-    /// # Safety
-    /// Tiles must have been detected.
-    pub(super) unsafe fn new() -> Self {
-        Self {
-            // SAFETY: the caller's promise.
-            #[cfg(target_arch = "x86_64")]
-            _tiles: unsafe { Tiles::new() },
-        }
-    }
-
-    /// The product of packed sides with so many rows, columns and values in depth, or `to` + the product where `adds`.
-    ///
-    /// # Safety
-    /// The sides must be as long as [`packed_len`] says; `to` must be writable for whole blocks.
-    pub(super) unsafe fn multiply(
-        &self,
-        [left, right]: [&[f32]; 2],
-        [rows, columns, depth]: [usize; 3],
-        adds: bool,
-        to: Rows,
-    ) {
-        let (block, steps) = (packed_len(1, depth), depth.div_ceil(BLOCK));
-        // The right side of the next product follows this one; every other block of rows asks for half of it.
-        let next = packed_len(columns, depth);
-        let slabs = steps.div_ceil(SLAB_STEPS);
-        let (left, right) = (&left[..packed_len(rows, depth)], &right[..next]);
-        for slab in 0..slabs {
-            let part = steps * slab / slabs..steps * (slab + 1) / slabs;
-            let places = part.start * STEP..part.end * STEP;
-            // Rows outside: a block of them stays in the first-level cache.
-            for (row, left) in pieces(left, block).enumerate() {
-                for (column, right) in pieces(right, block).enumerate() {
-                    let (left, right) = (&left[places.clone()], &right[places.clone()]);
-                    let ahead = right.as_ptr().wrapping_add(next + row % 2 * places.len() / 2);
-                    // SAFETY: the caller's promise; there are tiles.
-                    unsafe {
-                        let sums = to.start.add(row * BLOCK * to.stride + column * BLOCK);
-                        let sides = [left.as_ptr(), right.as_ptr(), ahead];
-                        multiply(sides, part.len(), adds || slab > 0, sums, to.stride);
-                    }
+/// `to` = the product of packed sides, or `to` + the product where `adds`.
+///
+/// # Safety
+/// The sides must be as long as [`packed_len`] says; `to` must be writable for whole blocks.
+pub(crate) unsafe fn multiply(_: &Tiles, left: &[f32], right: &[f32], size: Size, adds: bool, to: Rows) {
+    let Size { rows, columns, depth } = size;
+    let (block, steps) = (packed_len(1, depth), depth.div_ceil(BLOCK));
+    // The right side of the next product follows this one; every other block of rows asks for half of it.
+    let next = packed_len(columns, depth);
+    let slabs = steps.div_ceil(SLAB_STEPS);
+    let (left, right) = (&left[..packed_len(rows, depth)], &right[..next]);
+    for slab in 0..slabs {
+        let part = steps * slab / slabs..steps * (slab + 1) / slabs;
+        let places = part.start * STEP..part.end * STEP;
+        // Rows outside: a block of them stays in the first-level cache.
+        for (row, left) in pieces(left, block).enumerate() {
+            for (column, right) in pieces(right, block).enumerate() {
+                let (left, right) = (&left[places.clone()], &right[places.clone()]);
+                let ahead = right.as_ptr().wrapping_add(next + row % 2 * places.len() / 2);
+                // SAFETY: tiles are configured, both sides hold the steps, and `to` is writable for whole blocks.
+                unsafe {
+                    let sums = to.start.add(row * BLOCK * to.stride + column * BLOCK);
+                    let sides = [left.as_ptr(), right.as_ptr(), ahead];
+                    multiply_block(sides, part.len(), adds || slab > 0, sums, to.stride);
                 }
             }
         }
@@ -101,7 +68,7 @@ impl Session {
 /// # Safety
 /// The rows must be readable for whole blocks of columns, [`packed_len`] pairs writable; there must be tiles.
 #[inline(always)]
-pub(super) unsafe fn pack_left_transposed<S: Simd>(
+pub(crate) unsafe fn pack_left_transposed<S: Simd>(
     simd: S,
     from: Rows,
     rows: usize,
@@ -131,7 +98,7 @@ pub(super) unsafe fn pack_left_transposed<S: Simd>(
 /// # Safety
 /// As for [`pack_left_transposed`].
 #[inline(always)]
-pub(super) unsafe fn pack_right(from: Rows, rows: usize, to: *mut f32) {
+pub(crate) unsafe fn pack_right(from: Rows, rows: usize, to: *mut f32) {
     let steps = rows.div_ceil(BLOCK);
     for step in 0..steps {
         for pair in 0..TILE {
@@ -148,8 +115,6 @@ pub(super) unsafe fn pack_right(from: Rows, rows: usize, to: *mut f32) {
 #[repr(align(64))]
 struct Squares([f32; STEP]);
 
-static ZEROS: [f32; TILE] = [0.0; TILE];
-
 impl Rows {
     /// Where 16 values of rows `row` and `row + 16` are, zeros for those past the last.
     #[inline(always)]
@@ -162,29 +127,29 @@ impl Rows {
 }
 
 /// Pairs of a packed side: so many rows or columns, so deep.
-pub(super) fn packed_len(lines: usize, depth: usize) -> usize {
+pub(crate) fn packed_len(lines: usize, depth: usize) -> usize {
     lines.div_ceil(BLOCK) * depth.div_ceil(BLOCK) * STEP
 }
 
 /// Where row `pair` of the first term of a right side's tile stands, of so many steps in depth.
-pub(super) fn right_row(steps: usize, column: usize, step: usize, pair: usize) -> usize {
+pub(crate) fn right_row(steps: usize, column: usize, step: usize, pair: usize) -> usize {
     (column / BLOCK * steps + step) * STEP + column % BLOCK / TILE * TILE_PAIRS + pair * TILE
 }
 
-use on_tiles::multiply;
-pub(super) use on_tiles::{pack_left, pack_pairs};
+use on_tiles::multiply_block;
+pub(crate) use on_tiles::{pack_left, pack_pairs};
 
 /// Only machines with tiles choose them.
 #[cfg(not(target_arch = "x86_64"))]
 #[allow(clippy::missing_safety_doc)]
 mod on_tiles {
-    pub(in super::super) unsafe fn pack_pairs(_: *const f32, _: *const f32, _: *mut f32) {
+    pub(crate) unsafe fn pack_pairs(_: *const f32, _: *const f32, _: *mut f32) {
         unreachable!("there are no tiles")
     }
-    pub(in super::super) unsafe fn pack_left(_: *const f32, _: usize, _: usize, _: usize, _: *mut f32) {
+    pub(crate) unsafe fn pack_left(_: *const f32, _: usize, _: usize, _: usize, _: *mut f32) {
         unreachable!("there are no tiles")
     }
-    pub(in super::super) unsafe fn multiply(_: [*const f32; 3], _: usize, _: bool, _: *mut f32, _: usize) {
+    pub(crate) unsafe fn multiply_block(_: [*const f32; 3], _: usize, _: bool, _: *mut f32, _: usize) {
         unreachable!("there are no tiles")
     }
 }
@@ -194,7 +159,8 @@ mod on_tiles {
     use std::arch::asm;
     use std::arch::x86_64::*;
 
-    use super::{BLOCK, STEP, TERM, TILE, TILE_PAIRS};
+    use super::super::block::{BLOCK, TILE, TILE_PAIRS};
+    use super::{STEP, TERM};
 
     /// The bits of an f32 that are a bf16.
     const KEPT: i32 = 0xffff_0000_u32 as i32;
@@ -224,7 +190,7 @@ mod on_tiles {
     /// The values must be readable, the pairs writable.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    pub(in super::super) unsafe fn pack_pairs(low: *const f32, high: *const f32, to: *mut f32) {
+    pub(crate) unsafe fn pack_pairs(low: *const f32, high: *const f32, to: *mut f32) {
         // SAFETY: the caller's promise.
         unsafe { store_terms(_mm512_loadu_ps(low), _mm512_loadu_ps(high), to) };
     }
@@ -235,13 +201,7 @@ mod on_tiles {
     /// # Safety
     /// The rows must be readable, up to whole vectors of 16; [`super::packed_len`] pairs writable.
     #[target_feature(enable = "avx512f,avx512bw")]
-    pub(in super::super) unsafe fn pack_left(
-        from: *const f32,
-        stride: usize,
-        rows: usize,
-        depth: usize,
-        to: *mut f32,
-    ) {
+    pub(crate) unsafe fn pack_left(from: *const f32, stride: usize, rows: usize, depth: usize, to: *mut f32) {
         let steps = depth.div_ceil(BLOCK);
         for row in 0..rows {
             let first = row / BLOCK * steps * STEP + row % BLOCK / TILE * TILE_PAIRS + row % TILE * TILE;
@@ -266,7 +226,7 @@ mod on_tiles {
     /// # Safety
     /// Tiles must be configured, both sides readable for at least one step, all 32 rows of sums writable.
     #[inline]
-    pub(in super::super) unsafe fn multiply(
+    pub(crate) unsafe fn multiply_block(
         [left, right, ahead]: [*const f32; 3],
         steps: usize,
         adds: bool,
@@ -372,9 +332,10 @@ mod on_tiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::isa::Isa;
     use crate::simd::Kernel;
 
-    const SIDES: [usize; 3] = [40, 32, 50];
+    const SIZE: Size = Size { rows: 40, columns: 32, depth: 50 };
 
     /// The product of ragged sides, the left one packed row by row or transposed.
     struct Product<'a> {
@@ -388,7 +349,7 @@ mod tests {
 
         #[inline(always)]
         fn run<S: Simd>(self, simd: S) -> Vec<f32> {
-            let [rows, columns, depth] = SIDES;
+            let Size { rows, columns, depth } = SIZE;
             let start = |side: &[f32]| side.as_ptr().cast_mut();
             let mut packed = [vec![0.0; packed_len(rows, depth)], vec![0.0; packed_len(columns, depth)]];
             let mut sums = vec![1.0; 64 * columns];
@@ -402,7 +363,7 @@ mod tests {
                     pack_left(self.left.as_ptr(), 64, rows, depth, packed[0].as_mut_ptr());
                 }
                 pack_right(Rows { start: start(self.right), stride: columns }, depth, packed[1].as_mut_ptr());
-                Session::new().multiply([&packed[0], &packed[1]], SIDES, true, to);
+                multiply(&Tiles::new(), &packed[0], &packed[1], SIZE, true, to);
             }
             sums
         }
@@ -414,7 +375,7 @@ mod tests {
             eprintln!("skipped: this machine has no tiles");
             return;
         }
-        let [rows, columns, depth] = SIDES;
+        let Size { rows, columns, depth } = SIZE;
         let value = |at: usize| (at as f32 * 0.7133).sin() * 1.7;
         let left: Vec<f32> = (0..64 * 64).map(value).collect();
         let right: Vec<f32> = (0..64 * columns).map(|at| value(at + 9999)).collect();

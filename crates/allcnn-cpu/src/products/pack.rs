@@ -1,24 +1,22 @@
 //! Values to rows of 16 pairs of bf16: from f32, one or two terms of them, or from pairs.
 
-use super::{TILE, TILE_PAIRS};
+use super::block::{TILE, TILE_PAIRS, ZEROS};
 use crate::simd::Simd;
-
-static ZEROS: [f32; TILE] = [0.0; TILE];
 
 /// Up to 16 values in a row; what is missing is zero.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Values {
+pub(crate) struct Values {
     start: *const f32,
     count: usize,
 }
 
 impl Values {
     /// No value.
-    pub(super) const NONE: Values = Values { start: ZEROS.as_ptr(), count: TILE };
+    pub(crate) const NONE: Values = Values { start: ZEROS.as_ptr(), count: TILE };
 
     /// The first 16 values, or all where there are fewer.
     #[inline(always)]
-    pub(super) fn new(values: &[f32]) -> Self {
+    pub(crate) fn new(values: &[f32]) -> Self {
         Self { start: values.as_ptr(), count: values.len().min(TILE) }
     }
 
@@ -40,7 +38,7 @@ impl Values {
 /// # Safety
 /// The slices behind the values must still be borrowed, and 16 pairs be writable at both places.
 #[inline(always)]
-pub(super) unsafe fn store_pairs<S: Simd>(
+pub(crate) unsafe fn store_pairs<S: Simd>(
     simd: S,
     low: Values,
     high: Values,
@@ -62,7 +60,7 @@ pub(super) unsafe fn store_pairs<S: Simd>(
 /// # Safety
 /// 16 values must be readable, 16 pairs writable at each place.
 #[inline(always)]
-pub(super) unsafe fn store_whole_pairs<S: Simd>(
+pub(crate) unsafe fn store_whole_pairs<S: Simd>(
     simd: S,
     low: *const f32,
     high: *const f32,
@@ -100,7 +98,7 @@ unsafe fn store_vectors<S: Simd>(simd: S, low: S::V, high: S::V, terms: usize, t
 /// # Safety
 /// They must be readable and writable.
 #[inline(always)]
-pub(super) unsafe fn copy_pairs<S: Simd>(simd: S, from: *const f32, to: *mut f32) {
+pub(crate) unsafe fn copy_pairs<S: Simd>(simd: S, from: *const f32, to: *mut f32) {
     for at in (0..TILE).step_by(S::LANES) {
         // SAFETY: the caller's promise.
         unsafe { simd.store(simd.load(from.add(at)), to.add(at)) };
@@ -112,7 +110,7 @@ pub(super) unsafe fn copy_pairs<S: Simd>(simd: S, from: *const f32, to: *mut f32
 /// # Safety
 /// 16 pairs must be readable and writable at each place.
 #[inline(always)]
-pub(super) unsafe fn exchange_pairs<S: Simd>(simd: S, pixels: [*const f32; 2], to: [*mut f32; 2]) {
+pub(crate) unsafe fn exchange_pairs<S: Simd>(simd: S, pixels: [*const f32; 2], to: [*mut f32; 2]) {
     for at in (0..TILE).step_by(S::LANES) {
         // SAFETY: the caller's promise.
         unsafe {
@@ -129,7 +127,7 @@ pub(super) unsafe fn exchange_pairs<S: Simd>(simd: S, pixels: [*const f32; 2], t
 /// # Safety
 /// The channels must be readable, and 16 pairs writable at `to` and, for two terms, `second` further on.
 #[inline(always)]
-pub(super) unsafe fn pack_pair<S: Simd>(
+pub(crate) unsafe fn pack_pair<S: Simd>(
     simd: S,
     pixels: [*const f32; 2],
     channel: usize,
@@ -155,10 +153,10 @@ pub(super) unsafe fn pack_pair<S: Simd>(
 
 /// A square of 16 x 16 pairs for each term, to be transposed.
 #[repr(align(64))]
-pub(super) struct Squares([f32; 2 * TILE_PAIRS]);
+pub(crate) struct Squares([f32; 2 * TILE_PAIRS]);
 
 impl Squares {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self([0.0; 2 * TILE_PAIRS])
     }
 
@@ -167,7 +165,7 @@ impl Squares {
     /// # Safety
     /// The slices behind the values must still be borrowed.
     #[inline(always)]
-    pub(super) unsafe fn set_row<S: Simd>(
+    pub(crate) unsafe fn set_row<S: Simd>(
         &mut self,
         simd: S,
         at: usize,
@@ -182,7 +180,7 @@ impl Squares {
 
     /// The place of row `at` of the first term; the second term's is `TILE_PAIRS` further on.
     #[inline(always)]
-    pub(super) fn row(&mut self, at: usize) -> *mut f32 {
+    pub(crate) fn row(&mut self, at: usize) -> *mut f32 {
         self.0[at * TILE..].as_mut_ptr()
     }
 
@@ -191,7 +189,7 @@ impl Squares {
     /// # Safety
     /// The places must be writable.
     #[inline(always)]
-    pub(super) unsafe fn store_transposed<S: Simd>(
+    pub(crate) unsafe fn store_transposed<S: Simd>(
         &self,
         simd: S,
         terms: usize,
