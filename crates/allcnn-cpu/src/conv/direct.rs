@@ -2,14 +2,25 @@
 //! and the gradients of the output pixels.
 //!
 //! The output pixels are cut into a number of parts that depends on the shape alone; each part sums into its own
-//! copy of the gradient, and the copies are added in their order.
+//! copy of the gradient, and the copies are added in their order:
+//!
+//! ```text
+//! for part, panel of output channels                    one unit of work
+//!     for band of 128 pixels of the part
+//!         pack the band's gradients                     they stay in the first-level cache over all taps
+//!         for tap
+//!             for 8 (or 4, or 1) input channels         the sums stay in registers
+//!                 for pixel of the band under the tap
+//!                     copy[tap][channels] += input[pixel + tap][channels] * gradients[pixel]
+//! for output channel: gradient = the sum of all copies
+//! ```
 
 use std::ops::Range;
 
 use allcnn_device::ConvShape;
 
 use super::pass::{Declined, WeightsPass};
-use super::patches::{self, PATCH_VALUES, Patches};
+use super::patches::{self, PATCH_VALUES, Patches, Window};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::products::f32::{Panels, TileShape, accumulate_transposed, load, store, vectors};
@@ -21,7 +32,7 @@ use crate::whole::{pieces, pieces_mut};
 const BAND: usize = 128;
 /// Widest panel of any instruction set.
 const WIDEST: usize = 48;
-/// A part is worth its copy of the gradient from so many pixels on.
+/// The fewest pixels of a part that are worth its copy of the gradient.
 const PART_PIXELS: usize = 512;
 /// Enough parts to keep many threads busy.
 const MOST_PARTS: usize = 16;
@@ -46,12 +57,19 @@ struct Aligned<T>(T);
 
 /// Neighbouring output pixels of one row whose tap lies inside the image.
 #[derive(Clone, Copy, Default)]
-struct Run {
-    /// Place of the first input value.
+struct PixelRun {
+    /// Index of the first input value.
     input: usize,
-    /// Place in the band.
+    /// Index in the band.
     pixel: usize,
     count: usize,
+}
+
+/// What a tap sees of a band of output pixels: runs of pixels of `values`, `step` values apart.
+struct Inputs<'a> {
+    values: &'a [f32],
+    step: usize,
+    runs: &'a [PixelRun],
 }
 
 impl Direct {
@@ -106,8 +124,8 @@ impl Direct {
                 let out = first_out + column;
                 // SAFETY: each group and panel has its own output channels.
                 unsafe {
-                    let place = if row < rows { d_weights.at(out * rows + row) } else { d_bias.at(out) };
-                    *place = sum;
+                    let to = if row < rows { d_weights.at(out * rows + row) } else { d_bias.at(out) };
+                    *to = sum;
                 }
             }
         }
@@ -157,10 +175,10 @@ impl WeightsPass for Direct {
             let (part, (group, panel)) = (chunk / panels, at(chunk % panels));
             let range = self.panel(group, panel);
             let first = part * self.copy_len() + range.start;
-            // SAFETY: each part and panel has its own place among the copies.
+            // SAFETY: each part, group and panel has its own range of the copies, which end with the last one's.
             let copy = unsafe { std::slice::from_raw_parts_mut(start.at(first), range.len()) };
             copy.fill(0.0);
-            engine.isa().run(Part { pass: self, input, d_output, part, group, panel, copy });
+            engine.isa().run(PanelPart { pass: self, input, d_output, part, group, panel, copy });
         });
         let copies = &*copies;
         let (d_weights, d_bias) = (SendPtr(d_weights.as_mut_ptr()), SendPtr(d_bias.as_mut_ptr()));
@@ -172,7 +190,7 @@ impl WeightsPass for Direct {
 }
 
 /// One panel of output channels, summed over one part of the pixels.
-struct Part<'a> {
+struct PanelPart<'a> {
     pass: &'a Direct,
     input: &'a [f32],
     d_output: &'a [f32],
@@ -182,7 +200,7 @@ struct Part<'a> {
     copy: &'a mut [f32],
 }
 
-impl Kernel for Part<'_> {
+impl Kernel for PanelPart<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -205,7 +223,7 @@ impl Kernel for Part<'_> {
     }
 }
 
-impl Part<'_> {
+impl PanelPart<'_> {
     /// Gradients of the band's pixels, this panel's channels side by side and filled up with zeros.
     #[inline(always)]
     fn pack(&self, band: Range<usize>, gradients: &mut [f32]) {
@@ -236,28 +254,26 @@ impl Part<'_> {
         let mut patches = Patches::new();
         let first_channel = self.group * shape.group_in_channels();
         for (at, pixel) in band.clone().enumerate() {
-            let (row, column) = (pixel / output.width % output.height, pixel % output.width);
-            let corner = [row, column].map(|at| (at * shape.stride) as isize - shape.padding as isize);
-            let image = pixel / output.width / output.height;
-            patches.write(simd, at, self.input, shape, (image, corner), first_channel);
+            let window = Window::of(shape, output, pixel);
+            patches.write(simd, at, self.input, shape, window, first_channel);
         }
-        let run = Run { input: 0, pixel: 0, count: band.len() };
-        self.depth(simd, 0, patches.values(), depth, &[run], gradients);
+        let runs = &[PixelRun { input: 0, pixel: 0, count: band.len() }];
+        self.add_tap(simd, 0, &Inputs { values: patches.values(), step: depth, runs }, gradients);
     }
 
     #[inline(always)]
     fn taps<S: Simd>(&mut self, simd: S, band: Range<usize>, gradients: &[f32]) {
         let step = self.pass.shape.stride * self.pass.shape.input.channels;
         for tap in 0..self.pass.taps {
-            let mut runs = [Run::default(); BAND];
+            let mut runs = [PixelRun::default(); BAND];
             let count = self.runs(tap, band.clone(), &mut runs);
-            self.depth(simd, tap, self.input, step, &runs[..count], gradients);
+            self.add_tap(simd, tap, &Inputs { values: self.input, step, runs: &runs[..count] }, gradients);
         }
     }
 
     /// Finds the runs of a tap in a band.
     #[inline(always)]
-    fn runs(&self, tap: usize, band: Range<usize>, runs: &mut [Run; BAND]) -> usize {
+    fn runs(&self, tap: usize, band: Range<usize>, runs: &mut [PixelRun; BAND]) -> usize {
         let shape = &self.pass.shape;
         let (input, output) = (shape.input, shape.output());
         let (ky, kx) = (tap / shape.kernel, tap % shape.kernel);
@@ -272,9 +288,9 @@ impl Part<'_> {
             let row = (line % output.height * shape.stride + ky).wrapping_sub(shape.padding);
             if row < input.height && from < to {
                 let source = (line / output.height * input.height + row) * input.width;
-                let place = source + from * shape.stride + kx - shape.padding;
-                runs[count] = Run {
-                    input: place * input.channels + self.group * shape.group_in_channels(),
+                let first = source + from * shape.stride + kx - shape.padding;
+                runs[count] = PixelRun {
+                    input: first * input.channels + self.group * shape.group_in_channels(),
                     pixel: pixel - band.start + from - column,
                     count: to - from,
                 };
@@ -285,65 +301,52 @@ impl Part<'_> {
         count
     }
 
-    /// All input channels of a tap, some rows of a register tile at a time.
+    /// Adds the products of a tap and all input channels, some rows of a register tile at a time.
     #[inline(always)]
-    fn depth<S: Simd>(
-        &mut self,
-        simd: S,
-        tap: usize,
-        input: &[f32],
-        step: usize,
-        runs: &[Run],
-        gradients: &[f32],
-    ) {
+    fn add_tap<S: Simd>(&mut self, simd: S, tap: usize, inputs: &Inputs<'_>, gradients: &[f32]) {
         match vectors::<S>(self.pass.panels.columns(self.panel).len()) {
-            3 => self.depth_of::<S, 3>(simd, tap, input, step, runs, gradients),
-            2 => self.depth_of::<S, 2>(simd, tap, input, step, runs, gradients),
-            _ => self.depth_of::<S, 1>(simd, tap, input, step, runs, gradients),
+            3 => self.add_channels::<S, 3>(simd, tap, inputs, gradients),
+            2 => self.add_channels::<S, 2>(simd, tap, inputs, gradients),
+            _ => self.add_channels::<S, 1>(simd, tap, inputs, gradients),
         }
     }
 
     #[inline(always)]
-    fn depth_of<S: Simd, const V: usize>(
+    fn add_channels<S: Simd, const V: usize>(
         &mut self,
         simd: S,
         tap: usize,
-        input: &[f32],
-        step: usize,
-        runs: &[Run],
+        inputs: &Inputs<'_>,
         gradients: &[f32],
     ) {
         let (mut channel, depth) = (0, self.pass.depth);
         while channel < depth {
             let copy = &mut self.copy[(tap * depth + channel) * V * S::LANES..];
             channel += match depth - channel {
-                8.. if S::TILE_ROWS == 8 => {
-                    tile::<S, 8, V>(simd, channel, copy, input, step, runs, gradients)
-                }
-                4.. => tile::<S, 4, V>(simd, channel, copy, input, step, runs, gradients),
-                _ => tile::<S, 1, V>(simd, channel, copy, input, step, runs, gradients),
+                8.. if S::TILE_ROWS == 8 => add_rows::<S, 8, V>(simd, channel, copy, inputs, gradients),
+                4.. => add_rows::<S, 4, V>(simd, channel, copy, inputs, gradients),
+                _ => add_rows::<S, 1, V>(simd, channel, copy, inputs, gradients),
             };
         }
     }
 }
 
-/// Adds the products of all runs to R rows of the gradient; gives R.
+/// Adds the products of all runs to R rows of the gradient, input channels from `channel` on; returns R.
 #[inline(always)]
-fn tile<S: Simd, const R: usize, const V: usize>(
+fn add_rows<S: Simd, const R: usize, const V: usize>(
     simd: S,
     channel: usize,
     copy: &mut [f32],
-    input: &[f32],
-    step: usize,
-    runs: &[Run],
+    inputs: &Inputs<'_>,
     gradients: &[f32],
 ) -> usize {
+    let &Inputs { values, step, runs } = inputs;
     let ahead = copy.as_ptr().wrapping_add(R * V * S::LANES);
     let mut sums = load::<S, R, V>(simd, copy);
     for run in runs {
-        let column = input[run.input + channel..][..(run.count - 1) * step + R].as_ptr();
+        let column = values[run.input + channel..][..(run.count - 1) * step + R].as_ptr();
         let panel = gradients[run.pixel * V * S::LANES..][..run.count * V * S::LANES].as_ptr();
-        // SAFETY: slicing checked the run's input and gradients.
+        // SAFETY: slicing checked that the input holds R values at each step, and the gradients V vectors for each pixel.
         sums = unsafe { accumulate_transposed(simd, column, step, run.count, panel, ahead, sums) };
     }
     store(simd, &sums, copy);

@@ -54,13 +54,12 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// # Safety
     /// `to` must be valid for writing them.
     unsafe fn store_first(self, value: Self::V, count: usize, to: *mut f32);
-    /// Asks for the cache line at `from`, which need not be readable, to be brought into the first-level
-    /// cache.
+    /// Prefetches the cache line at `from`, which need not be readable, into the first-level cache.
     #[inline(always)]
     fn prefetch(self, from: *const f32) {
         let _ = from;
     }
-    /// The same for the second-level cache.
+    /// Prefetches the cache line at `from`, which need not be readable, into the second-level cache.
     #[inline(always)]
     fn prefetch_far(self, from: *const f32) {
         let _ = from;
@@ -100,7 +99,7 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// `to` must be valid for writing `LANES` values, and aligned to them.
     #[inline(always)]
     unsafe fn stream(self, value: Self::V, to: *mut f32) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller vouches for `LANES` values at `to`.
         unsafe { self.store(value, to) }
     }
     /// Makes what was streamed visible to whoever is told next that it is there.
@@ -109,19 +108,19 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// Writes column i of a square of 16 x 16 values to `to + i * step`.
     ///
     /// # Safety
-    /// The square must be readable, 16 values at each of the 16 places writable.
+    /// The square must be readable, 16 values at each of the 16 addresses writable.
     #[inline(always)]
     unsafe fn transpose(self, square: *const f32, to: *mut f32, step: usize) {
         for column in 0..16 {
             for row in 0..16 {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller vouches for the square and for 16 values at each address.
                 unsafe { *to.add(column * step + row) = *square.add(row * 16 + column) };
             }
         }
     }
 }
 
-/// What kernels and their plans take for granted of an instruction set; each asks for it when it is compiled.
+/// What kernels and their plans take for granted of an instruction set; each set checks it when it is compiled.
 const fn check<S: Simd>() {
     assert!(S::LANES.is_power_of_two() && 16 % S::LANES == 0, "16 values are whole vectors");
     assert!(S::TILE_ROWS == 4 || S::TILE_ROWS == 8, "there are register tiles of 4 and of 8 rows");
@@ -131,7 +130,7 @@ const fn check<S: Simd>() {
 /// Work to be compiled once for each instruction set. `run` and all it calls must be `#[inline(always)]`; even plain
 /// loops in it are then vectorized for the set.
 pub(crate) trait Kernel {
-    /// What the work gives back.
+    /// What the work returns.
     type Output;
     /// Does the work with the vectors of `S`.
     fn run<S: Simd>(self, simd: S) -> Self::Output;
