@@ -2,12 +2,12 @@
 
 use std::arch::x86_64::*;
 
-use super::Simd;
+use super::vector::{Simd, check};
 
 /// Token for AVX2 with FMA: 8 lanes, 16 registers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Avx2;
-const _: () = super::check::<Avx2>();
+const _: () = check::<Avx2>();
 
 // Every method below is inlined into a function with the features enabled ([`crate::Isa::run`]), which runs only
 // where they were detected: that is the safety of every intrinsic here.

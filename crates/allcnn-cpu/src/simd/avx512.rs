@@ -2,13 +2,13 @@
 
 use std::arch::x86_64::*;
 
-use super::Simd;
+use super::vector::{Simd, check};
 use crate::whole::arrays_mut;
 
 /// Token for AVX-512: 16 lanes, 32 registers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Avx512;
-const _: () = super::check::<Avx512>();
+const _: () = check::<Avx512>();
 
 // Every method below is inlined into a function with the features enabled ([`crate::Isa::run`]), which runs only
 // where they were detected: that is the safety of every intrinsic here.

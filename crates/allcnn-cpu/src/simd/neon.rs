@@ -3,12 +3,12 @@
 
 use std::arch::aarch64::*;
 
-use super::Simd;
+use super::vector::{Simd, check};
 
 /// Token for NEON: 4 lanes, 32 registers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Neon;
-const _: () = super::check::<Neon>();
+const _: () = check::<Neon>();
 
 // NEON belongs to the baseline of aarch64, and [`crate::Isa::run`] enables it besides: that is the safety of every
 // intrinsic here.
