@@ -14,7 +14,6 @@ use crate::ops::mask::Mask;
 use crate::ops::{CHUNK, assert_len, head, lrn, pool, sgd};
 use crate::peak;
 use crate::stored::{Copy, Storage};
-use crate::threads::SendPtr;
 use crate::whole::pieces_mut;
 
 /// The CPU as a device.
@@ -177,11 +176,8 @@ impl Device for Cpu {
         assert_len(input.len(), shape.input.len(), "input");
         assert_len(output.len(), shape.output().len(), "output");
         let row_len = shape.output().width * shape.output().channels;
-        let switches = (SendPtr(switches.as_mut_ptr()), switches.len());
-        self.engine.threads().run_over(output.overwrite(Storage::F32), row_len, |row, output| {
-            let len = if switches.1 > 0 { row_len } else { 0 };
-            // SAFETY: each row has its own part of the switches (none but for a maximum).
-            let switches = unsafe { std::slice::from_raw_parts_mut(switches.0.at(row * len), len) };
+        let rows = (output.overwrite(Storage::F32), row_len);
+        self.engine.threads().run_zipped(rows, (switches, row_len), |row, output, switches| {
             self.engine.isa().run(pool::ForwardRow { shape, regions, row, input, output, switches });
         });
     }
@@ -291,12 +287,9 @@ impl Device for Cpu {
         for Parameter { value, gradient, velocity } in parameters {
             assert_len(gradient.len(), value.len(), "gradient");
             assert_len(velocity.len(), value.len(), "velocity");
-            let velocity = SendPtr(velocity.as_mut_ptr());
-            self.engine.threads().run_over(value, CHUNK, |chunk, value| {
-                let first = chunk * CHUNK;
-                // SAFETY: each chunk has its own part of the velocity, which is as long as the value.
-                let velocity = unsafe { std::slice::from_raw_parts_mut(velocity.at(first), value.len()) };
-                let gradient = &gradient[first..][..value.len()];
+            let chunks = ((&mut **value, CHUNK), (&mut **velocity, CHUNK));
+            self.engine.threads().run_zipped(chunks.0, chunks.1, |chunk, value, velocity| {
+                let gradient = &gradient[chunk * CHUNK..][..value.len()];
                 let learning_rate = step.learning_rate;
                 self.engine.isa().run(sgd::Step { sgd, learning_rate, scale, value, gradient, velocity });
             });
