@@ -4,31 +4,22 @@ use crate::buffer::Buffer;
 use crate::ops::epilogue::Finish;
 use crate::products::f32::LINE;
 use crate::simd::Simd;
-use crate::threads::SendPtr;
+use crate::threads::SharedMut;
 
 /// The whole destination of a pass, of which every piece of work writes its own pixels and channels.
 #[derive(Clone, Copy)]
 pub(super) struct Destination<'a> {
     finish: Finish<'a>,
-    start: SendPtr<f32>,
-    len: usize,
+    values: SharedMut<'a, f32>,
     /// Whether whole vectors go past the caches.
     is_streamed: bool,
 }
 
 impl<'a> Destination<'a> {
     /// The destination of values that `finish` finishes, `channels` of them a pixel.
-    pub(super) fn new(buffer: &mut Buffer, channels: usize, finish: Finish<'a>) -> Self {
+    pub(super) fn new(buffer: &'a mut Buffer, channels: usize, finish: Finish<'a>) -> Self {
         let is_streamed = buffer.exceeds_caches() && channels.is_multiple_of(LINE) && !finish.drops();
-        Self { finish, start: SendPtr(buffer.as_mut_ptr()), len: buffer.len(), is_streamed }
-    }
-
-    /// The `count` values from `first` on.
-    #[inline(always)]
-    fn values(&self, first: usize, count: usize) -> *mut f32 {
-        assert!(first.checked_add(count).is_some_and(|end| end <= self.len), "values of the destination");
-        // SAFETY: the destination has the values, as just asserted.
-        unsafe { self.start.at(first) }
+        Self { finish, values: SharedMut::new(buffer), is_streamed }
     }
 
     /// Finishes sums of `count` channels from `channel` on, all but dropout, and writes them from `first` on; prefetches
@@ -45,7 +36,7 @@ impl<'a> Destination<'a> {
         sums: S::V,
         ahead: usize,
     ) {
-        let to = self.values(first, count);
+        let to = self.values.pointer(first..first + count);
         let finished = self.finish.vector(simd, (first, channel), count, sums);
         // SAFETY: the destination has `count` values there, and nobody else uses them, as the caller promises.
         unsafe {
@@ -78,8 +69,8 @@ impl<'a> Destination<'a> {
         let run = if columns.len() == channels { pixels.len() } else { 1 };
         for pixel in pixels.step_by(run.max(1)) {
             let (first, len) = (pixel * channels + columns.start, run * columns.len());
-            // SAFETY: `values` asserts that the destination has them; nobody else uses them, as the caller promises.
-            let values = unsafe { std::slice::from_raw_parts_mut(self.values(first, len), len) };
+            // SAFETY: nobody else uses these values, as the caller promises.
+            let values = unsafe { self.values.slice(first..first + len) };
             self.finish.drop(simd, first, values);
         }
     }

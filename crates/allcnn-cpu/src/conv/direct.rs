@@ -25,7 +25,7 @@ use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::products::f32::{Panels, TileShape, accumulate_transposed, load, store, vectors};
 use crate::simd::{Kernel, Simd};
-use crate::threads::SendPtr;
+use crate::threads::SharedMut;
 use crate::whole::{pieces, pieces_mut};
 
 /// Output pixels whose gradients are packed at a time.
@@ -49,6 +49,13 @@ pub(super) struct Direct {
     depth: usize,
     taps: usize,
     copy_patches: bool,
+}
+
+/// A panel of a group's output channels.
+#[derive(Clone, Copy)]
+struct OutputPanel {
+    group: usize,
+    panel: usize,
 }
 
 /// Keeps vectors from straddling cache lines.
@@ -91,13 +98,21 @@ impl Direct {
         self.shape.groups * (self.taps * self.depth + 1) * self.panels.stored_all()
     }
 
-    /// Where a group's panel lies in a copy: [tap][depth][stored columns], then the bias.
-    fn panel(&self, group: usize, panel: usize) -> Range<usize> {
+    /// The range of a panel in a copy: [tap][depth][stored columns], then the bias.
+    fn panel(&self, OutputPanel { group, panel }: OutputPanel) -> Range<usize> {
         let rows = self.taps * self.depth + 1;
         let start = rows * (group * self.panels.stored_all() + self.panels.stored_before(panel));
         start..start + rows * self.panels.stored(panel)
     }
 
+    /// The output channels of a panel.
+    fn outs(&self, OutputPanel { group, panel }: OutputPanel) -> Range<usize> {
+        let first = group * self.shape.group_out_channels();
+        let columns = self.panels.columns(panel);
+        first + columns.start..first + columns.end
+    }
+
+    /// Output pixels of all images.
     fn pixels(&self) -> usize {
         self.shape.output().len() / self.shape.out_channels
     }
@@ -106,27 +121,24 @@ impl Direct {
     fn reduce(
         &self,
         copies: &[f32],
-        group: usize,
-        panel: usize,
-        d_weights: SendPtr<f32>,
-        d_bias: SendPtr<f32>,
+        of: OutputPanel,
+        d_weights: SharedMut<'_, f32>,
+        d_bias: SharedMut<'_, f32>,
     ) {
-        let (stored, rows) = (self.panels.stored(panel), self.taps * self.depth);
-        let first_out = group * self.shape.group_out_channels() + self.panels.columns(panel).start;
-        let columns = self.panels.columns(panel).len();
+        let (stored, rows) = (self.panels.stored(of.panel), self.taps * self.depth);
+        let outs = self.outs(of);
+        // SAFETY: each group and panel has its own output channels, and is one chunk.
+        let (d_weights, d_bias) =
+            unsafe { (d_weights.slice(outs.start * rows..outs.end * rows), d_bias.slice(outs.clone())) };
         for row in 0..=rows {
             let mut sums = [0.0; WIDEST];
             for copy in pieces(copies, self.copy_len()) {
-                let values = &copy[self.panel(group, panel)][row * stored..][..stored];
+                let values = &copy[self.panel(of)][row * stored..][..stored];
                 sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
             }
-            for (column, &sum) in sums[..columns].iter().enumerate() {
-                let out = first_out + column;
-                // SAFETY: each group and panel has its own output channels.
-                unsafe {
-                    let to = if row < rows { d_weights.at(out * rows + row) } else { d_bias.at(out) };
-                    *to = sum;
-                }
+            for (column, &sum) in sums[..outs.len()].iter().enumerate() {
+                let to = if row < rows { &mut d_weights[column * rows + row] } else { &mut d_bias[column] };
+                *to = sum;
             }
         }
     }
@@ -168,24 +180,21 @@ impl WeightsPass for Direct {
         workspace: &mut [f32],
     ) {
         let copies = &mut workspace[..self.workspace_len()];
-        let start = SendPtr(copies.as_mut_ptr());
+        let shared = SharedMut::new(copies);
         let panels = self.shape.groups * self.panels.count();
-        let at = |chunk: usize| (chunk / self.panels.count(), chunk % self.panels.count());
+        let panel =
+            |at: usize| OutputPanel { group: at / self.panels.count(), panel: at % self.panels.count() };
         engine.threads().run(self.parts * panels, |chunk, _| {
-            let (part, (group, panel)) = (chunk / panels, at(chunk % panels));
-            let range = self.panel(group, panel);
-            let first = part * self.copy_len() + range.start;
-            // SAFETY: each part, group and panel has its own range of the copies, which end with the last one's.
-            let copy = unsafe { std::slice::from_raw_parts_mut(start.at(first), range.len()) };
+            let (part, of) = (chunk / panels, panel(chunk % panels));
+            let (first, range) = (part * self.copy_len(), self.panel(of));
+            // SAFETY: each part, group and panel has its own range of the copies, and is one chunk.
+            let copy = unsafe { shared.slice(first + range.start..first + range.end) };
             copy.fill(0.0);
-            engine.isa().run(PanelPart { pass: self, input, d_output, part, group, panel, copy });
+            engine.isa().run(PanelPart { pass: self, input, d_output, part, of, copy });
         });
         let copies = &*copies;
-        let (d_weights, d_bias) = (SendPtr(d_weights.as_mut_ptr()), SendPtr(d_bias.as_mut_ptr()));
-        engine.threads().run(panels, |chunk, _| {
-            let (group, panel) = at(chunk);
-            self.reduce(copies, group, panel, d_weights, d_bias);
-        });
+        let (d_weights, d_bias) = (SharedMut::new(d_weights), SharedMut::new(d_bias));
+        engine.threads().run(panels, |at, _| self.reduce(copies, panel(at), d_weights, d_bias));
     }
 }
 
@@ -195,8 +204,7 @@ struct PanelPart<'a> {
     input: &'a [f32],
     d_output: &'a [f32],
     part: usize,
-    group: usize,
-    panel: usize,
+    of: OutputPanel,
     copy: &'a mut [f32],
 }
 
@@ -224,23 +232,22 @@ impl Kernel for PanelPart<'_> {
 }
 
 impl PanelPart<'_> {
-    /// Gradients of the band's pixels, this panel's channels side by side and filled up with zeros.
+    /// Gradients of the band's pixels, this panel's channels side by side, zero-padded.
     #[inline(always)]
     fn pack(&self, band: Range<usize>, gradients: &mut [f32]) {
-        let columns = self.pass.panels.columns(self.panel);
-        let stored = self.pass.panels.stored(self.panel);
-        let first = self.group * self.pass.shape.group_out_channels() + columns.start;
+        let outs = self.pass.outs(self.of);
+        let stored = self.pass.panels.stored(self.of.panel);
         let rows = &mut gradients[..band.len() * stored];
         for (pixel, row) in band.zip(pieces_mut(rows, stored)) {
-            let from = pixel * self.pass.shape.out_channels + first;
-            row[..columns.len()].copy_from_slice(&self.d_output[from..from + columns.len()]);
-            row[columns.len()..].fill(0.0);
+            let from = pixel * self.pass.shape.out_channels + outs.start;
+            row[..outs.len()].copy_from_slice(&self.d_output[from..from + outs.len()]);
+            row[outs.len()..].fill(0.0);
         }
     }
 
     #[inline(always)]
     fn add_bias(&mut self, pixels: usize, gradients: &[f32]) {
-        let stored = self.pass.panels.stored(self.panel);
+        let stored = self.pass.panels.stored(self.of.panel);
         let bias = self.copy.len() - stored;
         for row in pieces(&gradients[..pixels * stored], stored) {
             self.copy[bias..].iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
@@ -252,7 +259,7 @@ impl PanelPart<'_> {
         let (shape, depth) = (&self.pass.shape, self.pass.depth);
         let output = shape.output();
         let mut patches = Patches::new();
-        let first_channel = self.group * shape.group_in_channels();
+        let first_channel = self.of.group * shape.group_in_channels();
         for (at, pixel) in band.clone().enumerate() {
             let window = Window::of(shape, output, pixel);
             patches.write(simd, at, self.input, shape, window, first_channel);
@@ -290,7 +297,7 @@ impl PanelPart<'_> {
                 let source = (line / output.height * input.height + row) * input.width;
                 let first = source + from * shape.stride + kx - shape.padding;
                 runs[count] = PixelRun {
-                    input: first * input.channels + self.group * shape.group_in_channels(),
+                    input: first * input.channels + self.of.group * shape.group_in_channels(),
                     pixel: pixel - band.start + from - column,
                     count: to - from,
                 };
@@ -304,7 +311,7 @@ impl PanelPart<'_> {
     /// Adds the products of a tap and all input channels, some rows of a register tile at a time.
     #[inline(always)]
     fn add_tap<S: Simd>(&mut self, simd: S, tap: usize, inputs: &Inputs<'_>, gradients: &[f32]) {
-        match vectors::<S>(self.pass.panels.columns(self.panel).len()) {
+        match vectors::<S>(self.pass.panels.columns(self.of.panel).len()) {
             3 => self.add_channels::<S, 3>(simd, tap, inputs, gradients),
             2 => self.add_channels::<S, 2>(simd, tap, inputs, gradients),
             _ => self.add_channels::<S, 1>(simd, tap, inputs, gradients),

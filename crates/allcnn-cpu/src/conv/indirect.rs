@@ -27,7 +27,7 @@ use crate::engine::Engine;
 use crate::ops::epilogue::Finish;
 use crate::products::f32::{Panels, Sums, TileShape, accumulate, with_tile, zeros};
 use crate::simd::{Kernel, Simd};
-use crate::threads::SendPtr;
+use crate::threads::SharedMut;
 use crate::whole::pieces_mut;
 
 /// Destination pixels that share a pass over the weights.
@@ -162,14 +162,12 @@ impl DataPass for Indirect {
 
     fn prepare(&self, engine: &Engine, weights: &[f32], packed: &mut [f32]) {
         let panels = self.shape.groups * self.panels.count();
-        let start = SendPtr(packed.as_mut_ptr());
+        let packed = SharedMut::new(packed);
         engine.threads().run(self.grids.len() * panels, |chunk, _| {
             let (group, panel) = (chunk % panels / self.panels.count(), chunk % self.panels.count());
             let panel = WeightsPanel { grid: &self.grids[chunk / panels], group, panel };
-            let range = self.packed(panel);
-            // SAFETY: each grid, group and panel has its own part of the packed weights, which end with the last one's.
-            let packed = unsafe { std::slice::from_raw_parts_mut(start.at(range.start), range.len()) };
-            self.pack(weights, panel, packed);
+            // SAFETY: each grid, group and panel has its own range of the packed weights, and is one chunk.
+            self.pack(weights, panel, unsafe { packed.slice(self.packed(panel)) });
         });
     }
 

@@ -43,7 +43,7 @@ use crate::products::block::{BLOCK, TILE, TILE_BYTES};
 use crate::products::pack::{Terms, Values, copy_pairs, store_pairs, store_whole_pairs};
 use crate::simd::{Kernel, Simd};
 use crate::stored::{Storage, Stored};
-use crate::threads::SendPtr;
+use crate::threads::SharedMut;
 use crate::whole::arrays_mut;
 
 /// Bytes of packed weights that stay in a first-level cache while all positions of a chunk are multiplied with them.
@@ -115,13 +115,9 @@ impl DataPass for Bf16 {
         let plan = &self.plan;
         let (source, storage) = (source.stored(), destination.stored().storage());
         let is_streamed = destination.exceeds_caches();
-        let start = SendPtr(destination.overwrite(storage).as_mut_ptr());
-        let output = Output { finish, start, storage, is_streamed };
-        let len = plan.worker_words();
-        let workspace = SendPtr(workspace[..self.workspace_len()].as_mut_ptr());
-        engine.threads().run(plan.units(), |unit, worker| {
-            // SAFETY: the workspace has `len` words for each worker, which runs one unit at a time.
-            let own = unsafe { std::slice::from_raw_parts_mut(workspace.at(worker * len), len) };
+        let words = SharedMut::new(destination.overwrite(storage));
+        let output = Output { finish, words, storage, is_streamed };
+        engine.threads().run_with_scratch(plan.units(), workspace, plan.worker_words(), |unit, own| {
             let (sums, packed) = own.split_at_mut(plan.sums_len());
             let (chunk, columns) = plan.unit(unit);
             engine.isa().run(DataUnit {

@@ -4,14 +4,14 @@ use crate::ops::epilogue::Finish;
 use crate::products::block::{BLOCK, TILE};
 use crate::simd::Simd;
 use crate::stored::Storage;
-use crate::threads::SendPtr;
+use crate::threads::SharedMut;
 
 /// What becomes of the sums.
 #[derive(Clone, Copy)]
 pub(super) struct Output<'a> {
     pub finish: Finish<'a>,
     /// The destination, and how its values are stored.
-    pub start: SendPtr<f32>,
+    pub words: SharedMut<'a, f32>,
     pub storage: Storage,
     /// Whether cache lines of it are written past the caches.
     pub is_streamed: bool,
@@ -22,7 +22,7 @@ impl Output<'_> {
     /// value `first` on.
     ///
     /// # Safety
-    /// The values must lie in the destination, and nobody else may use them.
+    /// Nobody else may use these values.
     #[inline(always)]
     pub(super) unsafe fn write<S: Simd>(
         &self,
@@ -32,8 +32,8 @@ impl Output<'_> {
         sums: &mut [f32; BLOCK],
     ) {
         let words = self.storage.words(first)..self.storage.words(first + count);
-        // SAFETY: the caller promises that the values lie in the destination and that nobody else uses them.
-        let to = unsafe { std::slice::from_raw_parts_mut(self.start.at(words.start), words.len()) };
+        // SAFETY: nobody else uses these values, as the caller promises.
+        let to = unsafe { self.words.slice(words) };
         if count == BLOCK {
             self.write_block(simd, (first, channel), sums, to);
         } else {

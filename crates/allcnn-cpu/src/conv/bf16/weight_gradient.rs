@@ -45,7 +45,7 @@ use crate::products::block::{BLOCK, TILE, TILE_BYTES, TILE_PAIRS};
 use crate::products::pack::{Squares, Terms, exchange_pairs, pack_positions};
 use crate::simd::{Kernel, Simd};
 use crate::stored::{Storage, Stored};
-use crate::threads::SendPtr;
+use crate::threads::SharedMut;
 use crate::whole::{arrays, arrays_mut, pieces_mut};
 
 /// The algorithm, prepared for one shape.
@@ -94,26 +94,16 @@ impl WeightsPass for Bf16Weights {
     ) {
         let plan = &self.plan;
         let (input, d_output) = (input.stored(), d_output.stored());
-        let (copies, rest) = workspace[..self.workspace_len()].split_at_mut(plan.parts * plan.copy.len());
-        let (start, rest, len) =
-            (SendPtr(copies.as_mut_ptr()), SendPtr(rest.as_mut_ptr()), plan.worker_words());
-        engine.threads().run(plan.units(), |unit, worker| {
-            let unit = plan.unit(unit);
-            // SAFETY: the workspace has `len` words for each worker, which runs one unit at a time, and a copy for each part.
-            let (packed, copy) = unsafe {
-                let packed = std::slice::from_raw_parts_mut(rest.at(worker * len), len);
-                (packed, SendPtr(start.at(unit.part * plan.copy.len())))
-            };
-            let multiplier = self.multiplier;
-            engine.isa().run(SumUnit { plan, multiplier, input, d_output, unit, packed, copy });
+        let (copies, scratch) = workspace.split_at_mut(plan.parts * plan.copy.len());
+        let shared = SharedMut::new(copies);
+        engine.threads().run_with_scratch(plan.units(), scratch, plan.worker_words(), |unit, packed| {
+            let (unit, multiplier) = (plan.unit(unit), self.multiplier);
+            engine.isa().run(SumUnit { plan, multiplier, input, d_output, unit, packed, copies: shared });
         });
         let (layout, copies, channels) = (plan.copy, &*copies, plan.source.size.channels);
         let row = d_weights.len() / plan.output.channels;
-        let d_bias = SendPtr(d_bias.as_mut_ptr());
-        engine.threads().run_over(d_weights, row, |out, d_weights| {
-            // SAFETY: each of the output channels has its own bias.
-            let d_bias = unsafe { &mut *d_bias.at(out) };
-            engine.isa().run(SumCopies { layout, copies, out, channels, d_weights, d_bias });
+        engine.threads().run_zipped((d_weights, row), (d_bias, 1), |out, d_weights, d_bias| {
+            engine.isa().run(SumCopies { layout, copies, out, channels, d_weights, d_bias: &mut d_bias[0] });
         });
     }
 }
@@ -126,8 +116,8 @@ struct SumUnit<'a> {
     d_output: Stored<'a>,
     unit: GradientUnit,
     packed: &'a mut [f32],
-    /// The part's copy, of which groups have their own blocks of outputs.
-    copy: SendPtr<f32>,
+    /// A copy for each part, of which groups have their own blocks of outputs.
+    copies: SharedMut<'a, f32>,
 }
 
 impl Kernel for SumUnit<'_> {
@@ -170,9 +160,9 @@ impl SumUnit<'_> {
     /// The part's gradients of the group's bias.
     fn bias(&mut self) -> &mut [f32] {
         let outs = &self.unit.outs;
-        let first = self.plan.copy.bias() + outs.start * BLOCK;
-        // SAFETY: a copy ends with a bias for all blocks of outputs; no other unit has this group's in this part.
-        unsafe { std::slice::from_raw_parts_mut(self.copy.at(first), outs.len() * BLOCK) }
+        let bias = self.unit.part * self.plan.copy.len() + self.plan.copy.bias();
+        // SAFETY: no other unit has this part and this group of outputs, and `self` lends them out once.
+        unsafe { self.copies.slice(bias + outs.start * BLOCK..bias + outs.end * BLOCK) }
     }
 
     /// Packs pairs of neighbouring positions of one plane.
@@ -289,6 +279,7 @@ impl SumUnit<'_> {
     ) {
         let plan = self.plan;
         let gradients = self.packed[plan.gradients(out, steps.start)..].as_ptr();
+        let copy = self.unit.part * plan.copy.len();
         for tap in &plan.taps {
             let right = plan.source_block(tap.plane, source) + (tap.pair + steps.start * TILE) * TILE;
             let right = &self.packed[right..][..plan.source_half() + steps.len() * TILE_PAIRS];
@@ -306,7 +297,8 @@ impl SumUnit<'_> {
             // SAFETY: no other unit has these output channels of the part's copy; the gradients have all steps of the chunk, and a
             // plane as many pairs as the last tap sees of them.
             unsafe {
-                let sums = self.copy.at(plan.copy.block(tap.tap, out, source)).cast::<[f32; BLOCK * BLOCK]>();
+                let first = copy + plan.copy.block(tap.tap, out, source);
+                let sums = self.copies.pointer(first..first + BLOCK * BLOCK).cast::<[f32; BLOCK * BLOCK]>();
                 session.multiply(simd, &factors, 2, adds, &mut *sums);
             }
         }
