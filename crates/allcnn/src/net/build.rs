@@ -2,7 +2,8 @@
 
 use allcnn_device::{Activation, PoolKind};
 
-use super::network::{Conv, Input, LayerKind, Pool};
+use super::layer::{Conv, LayerKind, Pool};
+use super::network::Input;
 
 /// The leaky slope of the large networks. The paper prints none; Graham's networks, which it follows, use 1/3.
 pub(super) const LARGE_SLOPE: f32 = 1.0 / 3.0;

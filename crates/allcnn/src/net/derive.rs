@@ -4,7 +4,8 @@
 use allcnn_device::{Grid, PoolKind, Windows};
 
 use super::error::Error;
-use super::network::{Conv, LayerKind, Network, Pool};
+use super::layer::{Conv, LayerKind, Pool};
+use super::network::Network;
 
 /// What becomes of a network's pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,12 +72,12 @@ impl Network {
     /// The network with each convolution of stride 2 changed to stride 1 and a maximum over 2x2 with stride 2 put
     /// behind it: what Figures 4 and 5 call "with pooling + switches". The paper does not say the window; this one
     /// gives exactly the sizes that the stride gave, and each position belongs to one window. The weights of the
-    /// network fit the new one. Also, for each layer, the place of the layer that stands for it.
+    /// network fit the new one. Also returns, for each layer, the index of the layer that stands for it.
     ///
     /// # Errors
     /// [`Error::Network`] when no convolution has stride 2.
     pub fn with_switches(&self) -> Result<(Self, Vec<usize>), Error> {
-        let (mut layers, mut places) = (Vec::new(), Vec::new());
+        let (mut layers, mut indices) = (Vec::new(), Vec::new());
         for layer in self.layers() {
             match *layer.kind() {
                 LayerKind::Conv(conv) if conv.stride == 2 => {
@@ -85,15 +86,15 @@ impl Network {
                 }
                 kind => layers.push(kind),
             }
-            places.push(layers.len() - 1);
+            indices.push(layers.len() - 1);
         }
-        if layers.len() == places.len() {
+        if layers.len() == indices.len() {
             let problem =
                 "no convolution of stride 2 that pooling could replace; expected at least one".into();
             return Err(Error::Network { name: self.name().into(), problem });
         }
         let name = format!("{}-switches", self.name());
-        Ok((Self::new(name, self.input(), self.classes(), self.input_dropout(), layers)?, places))
+        Ok((Self::new(name, self.input(), self.classes(), self.input_dropout(), layers)?, indices))
     }
 }
 

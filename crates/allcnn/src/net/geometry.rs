@@ -5,7 +5,8 @@ use std::ops::Range;
 use allcnn_device::{PoolShape, RegionDraw, Regions, Windows};
 use serde::Serialize;
 
-use super::network::{LayerKind, Network, Operation};
+use super::layer::{LayerKind, Operation};
+use super::network::Network;
 use super::text::activation_word;
 
 /// What `allcnn models` tells of a network; as JSON, an entry of its list.
@@ -57,7 +58,7 @@ fn rows<S: serde::Serializer>(field: &ReceptiveField, serializer: S) -> Result<S
 
 /// The part of the picture that the units of a layer see, the picture's border not regarded: unit (y, x) sees the
 /// rows from `offset + y * stride` and the columns from `offset + x * stride`. Above a fractional pooling, whose regions
-/// vary, the size is the largest that a unit can see, and the places are means.
+/// vary, the size is the largest that a unit can see, and the positions are means.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReceptiveField {
     /// Rows that a unit sees.
@@ -202,15 +203,15 @@ impl Network {
 }
 
 /// What regions are drawn from outside training, at step 0 or, for other views of an image, at another one: the same
-/// for every network with a fractional pooling there. `place` is that of the pooling's output in a plan.
-pub(crate) fn evaluation_draw(place: usize) -> RegionDraw {
-    RegionDraw { seed: 0, layer: place as u32 }
+/// for every network with a fractional pooling there. `layer` is the index of the pooling's output in a plan.
+pub(crate) fn evaluation_draw(layer: usize) -> RegionDraw {
+    RegionDraw { seed: 0, layer: layer as u32 }
 }
 
-/// The regions of the pooling that makes `place`, as evaluation has them.
-fn evaluation_regions(pool: &PoolShape, place: usize) -> Regions {
+/// The regions of the pooling whose output has the index `layer` in a plan, as evaluation draws them.
+fn evaluation_regions(pool: &PoolShape, layer: usize) -> Regions {
     let mut regions = pool.regions();
-    regions.draw(pool, evaluation_draw(place), 0);
+    regions.draw(pool, evaluation_draw(layer), 0);
     regions
 }
 

@@ -5,7 +5,7 @@
 use allcnn_device::{Activation, Fractional, PoolKind, RegionSequence, Windows};
 
 use super::build::{LARGE_SLOPE, convs};
-use super::network::{Conv, LayerKind, Pool};
+use super::layer::{Conv, LayerKind, Pool};
 
 /// Network in Network for CIFAR-10 (Lin et al. 2014), as their Caffe definition has it: the second pooling is a mean.
 pub(super) fn nin(classes: usize) -> Vec<LayerKind> {

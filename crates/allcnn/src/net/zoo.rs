@@ -5,8 +5,9 @@ use allcnn_device::Activation;
 use super::build::{LARGE_SLOPE, convs};
 use super::derive::Variant;
 use super::error::Error;
+use super::layer::{Conv, LayerKind, Lrn, Pool};
 use super::nearest::nearest;
-use super::network::{Conv, Input, LayerKind, Lrn, Network, Pool};
+use super::network::{Input, Network};
 use super::table4;
 
 /// The three base networks for CIFAR (Table 1).

@@ -24,7 +24,7 @@ const BESIDE: usize = 4;
 /// Writes the page of what was found in `set` to `path`, atomically: at most 200 groups, at most 24 pictures of each.
 ///
 /// # Errors
-/// A place that cannot be written; a picture on disk that cannot be read any more.
+/// A file that cannot be written; a picture on disk that cannot be read any more.
 pub fn write_near(near: &Near, set: &DataSet, path: &Path) -> Result<(), Error> {
     write_page(render(near, set), path)
 }

@@ -14,7 +14,7 @@ use crate::suspects::{Suspect, SuspectPicture, Suspects};
 /// Writes the page of the suspects that `run` found to `path`, atomically. Panics unless there is a picture of each.
 ///
 /// # Errors
-/// A place that cannot be written.
+/// A file that cannot be written.
 pub fn write_suspects(suspects: &Suspects, run: &str, path: &Path) -> Result<(), Error> {
     write_page(render(suspects, run), path)
 }

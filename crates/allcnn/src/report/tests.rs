@@ -186,10 +186,10 @@ fn the_last_epoch_comes_before_the_best_one() {
     report.chosen = Some(5);
     report.history[4].test_error_pct = Some(7.25);
     let page = render(&report).unwrap();
-    let place = |part: &str| page.find(part).unwrap_or_else(|| panic!("{part} is missing"));
-    assert!(place("after the last epoch (12)") < place("epoch 5, chosen on these images"));
-    assert!(place("<dd>7.58 %</dd>") < place("<dd>7.25 %</dd>"));
-    assert!(place("Epoch 5 is the best on the test images") < place("The best checkpoint. Rows are"));
+    let position = |part: &str| page.find(part).unwrap_or_else(|| panic!("{part} is missing"));
+    assert!(position("after the last epoch (12)") < position("epoch 5, chosen on these images"));
+    assert!(position("<dd>7.58 %</dd>") < position("<dd>7.25 %</dd>"));
+    assert!(position("Epoch 5 is the best on the test images") < position("The best checkpoint. Rows are"));
 }
 
 #[test]

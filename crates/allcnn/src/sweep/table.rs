@@ -262,7 +262,7 @@ pub(super) mod tests {
         Table::new(&plan, &experiments, records)
     }
 
-    /// The same with validation images: of the rate 0.05 the validation errors are lower, the test errors higher.
+    /// [`table`] with validation images: of the rate 0.05 the validation errors are lower, the test errors higher.
     pub fn validated() -> Table {
         let mut table = table();
         for (rate, [validation, test]) in table.rows[0].rates.iter_mut().zip([[12.0, 9.0], [11.0, 10.0]]) {

@@ -8,7 +8,7 @@ use serde::de::{DeserializeOwned, Deserializer, Unexpected, Visitor};
 use toml::Spanned;
 use toml::de::{DeValue, ValueDeserializer};
 
-use crate::net::network::{Conv, LayerKind, Lrn, Pool};
+use crate::net::layer::{Conv, LayerKind, Lrn, Pool};
 
 /// What is wrong with a layer's text.
 pub(super) enum Mistake {

@@ -9,7 +9,8 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::layer::{self, Mistake};
 use crate::net::error::Error;
-use crate::net::network::{Input, LayerKind, MOST_LAYERS, Network, names_of, too_many};
+use crate::net::layer::LayerKind;
+use crate::net::network::{Input, MOST_LAYERS, Network, names_of, too_many};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,7 +60,7 @@ impl Network {
     /// | | `sequence`: `"pseudorandom"` or `"random"` | `"pseudorandom"` |
     /// | | `overlapping` | true |
     /// | | `dropout` | 0 |
-    /// | `maxout = pieces`, the maximum over so many channels (Goodfellow et al. 2013) | `dropout` | 0 |
+    /// | `maxout = pieces`, the maximum over that number of channels (Goodfellow et al. 2013) | `dropout` | 0 |
     /// | `lrn = size` | `alpha`, `beta`, `k` | 0.0001, 0.75, 1 |
     /// | `global_average = true` | | |
     ///

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use allcnn_device::{Activation, Fractional, Grid, PoolKind, RegionSequence, Windows};
 
-use crate::net::network::{Conv, Input, LayerKind, Lrn, Network, Pool};
+use crate::net::layer::{Conv, LayerKind, Lrn, Pool};
+use crate::net::network::{Input, Network};
 
 impl Network {
     /// The network as text that [`Network::from_toml`] reads back as exactly the same.
