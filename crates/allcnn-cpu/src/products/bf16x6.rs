@@ -23,7 +23,7 @@ use crate::whole::pieces;
 /// Terms of a factor.
 const TERMS: usize = 3;
 /// Pairs of one term of a step: two tiles.
-const TERM: usize = 2 * TILE_PAIRS;
+pub(crate) const TERM: usize = 2 * TILE_PAIRS;
 /// Pairs of all terms of a step.
 const STEP: usize = TERMS * TERM;
 
