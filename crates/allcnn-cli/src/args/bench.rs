@@ -13,7 +13,7 @@ pub enum BenchWhat {
     Train,
     /// Forward passes.
     Infer,
-    /// Forward passes and guided backpropagation of each image's winning logit.
+    /// Forward passes, and guided backpropagation of each image's largest logit.
     Explain,
 }
 
@@ -23,7 +23,7 @@ pub struct BenchArgs {
     /// A network's name or TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "all-cnn-c")]
     pub model: String,
-    /// Images a step
+    /// Images per step
     #[arg(long, value_name = "N", default_value = "128", value_parser = count::<usize>(65_536))]
     pub batch: usize,
     /// What to measure
@@ -32,10 +32,10 @@ pub struct BenchArgs {
     /// Show the time of every pass of every layer
     #[arg(long)]
     pub layers: bool,
-    /// Repeats after the warm-up; the median counts
+    /// Measured runs after the warm-up, of which the median counts
     #[arg(long, value_name = "N", default_value = "5", value_parser = count::<usize>(10_000))]
     pub repeat: usize,
-    /// Precision of the products: f32 or bf16
+    /// Precision of the products of convolutions: f32 or bf16
     #[arg(long, value_name = "f32|bf16", value_parser = str::parse::<Precision>, default_value_t)]
     pub precision: Precision,
     #[command(flatten)]

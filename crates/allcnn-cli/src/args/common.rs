@@ -11,7 +11,7 @@ use crate::values::{DeviceChoice, count};
 pub(super) const TEMPLATE: &str =
     "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
 
-/// What a command tells, and in which form.
+/// What a command prints, and in which format.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Telling {
     /// Print one JSON document and nothing else on standard output
@@ -20,7 +20,7 @@ pub struct Telling {
     /// Print no progress
     #[arg(long, short, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Print how it is done: what was recognised, which algorithms work, where the time goes
+    /// Print details: what was recognised, which algorithms run, where the time goes
     #[arg(long, short)]
     pub verbose: bool,
 }
@@ -31,7 +31,7 @@ pub struct Common {
     /// Where to compute: cpu, cuda, cuda:N or auto
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = str::parse::<DeviceChoice>)]
     pub device: DeviceChoice,
-    /// Threads to use; the result does not depend on it [default: all]
+    /// Number of threads; the result does not depend on it [default: all cores]
     #[arg(long, value_name = "N", value_parser = count::<usize>(1024))]
     pub threads: Option<usize>,
     #[command(flatten)]
@@ -42,9 +42,9 @@ pub struct Common {
 /// A split of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SplitChoice {
-    /// The images kept for testing.
+    /// The images for testing.
     Test,
-    /// The images that chose the best weights, where the data has a validation split.
+    /// The images that selected the best weights, if the data has a validation split.
     Validation,
     /// The training images.
     Train,
@@ -63,7 +63,7 @@ impl From<SplitChoice> for Split {
 /// A checkpoint of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CheckpointChoice {
-    /// The one with the lowest error on the validation images, or on the test images where there are none.
+    /// The one with the lowest error on the validation images, or on the test images if there are none.
     Best,
     /// The latest one.
     Last,

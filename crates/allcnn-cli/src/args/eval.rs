@@ -13,22 +13,22 @@ use crate::values::count;
 pub struct EvalArgs {
     /// A run folder
     pub run: PathBuf,
-    /// Where the run's data is now, or other data with the same classes; that is measured whole
+    /// Where the run's data is now, or other data with the same classes, from which nothing is held out
     #[arg(long)]
     pub data: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub reading: ReadingArgs,
-    /// Which images of the data, where it has splits
+    /// Images to measure on, if the data has splits
     #[arg(long, value_enum, default_value = "test")]
     pub split: SplitChoice,
-    /// Look at each image N times, as it is and varied as in the training (else by flips and shifts), and average
+    /// Average over N views of each image: as it is, and augmented as in the training (else by flips and shifts)
     #[arg(long, value_name = "N", default_value = "1", value_parser = count::<u32>(10_000))]
     pub views: u32,
-    /// Which weights of the run
+    /// Checkpoint to use
     #[arg(long, value_enum, default_value = "best")]
     pub checkpoint: CheckpointChoice,
-    /// Show every class: without this those that have images, and of more than 20 the worst
+    /// List every class [default: those with images, and of more than 20 the worst]
     #[arg(long)]
     pub all_classes: bool,
     #[command(flatten)]

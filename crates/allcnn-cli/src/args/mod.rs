@@ -49,7 +49,7 @@ pub use train::TrainArgs;
     after_help = "allcnn COMMAND --help shows the examples and flags of a command."
 )]
 pub struct Cli {
-    /// What to do; nothing prints a short help.
+    /// The command; without one, a short help is printed.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -62,8 +62,8 @@ impl Cli {
     }
 }
 
-/// The command whose help, and that of those below it, has each flag above what it does: clap would choose another form
-/// where all descriptions are short.
+/// Prints each flag above its description in the help of a command and its subcommands: clap would put short descriptions
+/// beside the flags.
 fn in_one_form(command: clap::Command) -> clap::Command {
     let examples = command.get_before_help().cloned().unwrap_or_default();
     command.before_long_help(examples).mut_subcommands(in_one_form)
@@ -72,7 +72,7 @@ fn in_one_form(command: clap::Command) -> clap::Command {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Train a network and leave a run folder with weights, metrics and a report
+    /// Train a network into a run folder with weights, metrics and a report
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
@@ -86,9 +86,9 @@ pub enum Command {
   allcnn train --data cifar10 --model large-all-cnn --augment heavy
   allcnn train --data ILSVRC2012/ --model imagenet-all-cnn-b --recipe imagenet
   allcnn train --resume runs/NAME
-      go on where a run stopped
+      resume a run that stopped
   allcnn train --resume runs/NAME --epochs 30
-      make it longer, finished or not"
+      train it longer, finished or not"
     )]
     Train(Box<TrainArgs>),
     /// Measure a trained network on test images
@@ -98,14 +98,14 @@ pub enum Command {
   allcnn eval runs/NAME
       on the test images of its training
   allcnn eval runs/NAME --split validation
-      on the images that chose its weights
+      on the images that selected its weights
   allcnn eval runs/NAME --split train
       on its training images
   allcnn eval runs/NAME --data other/ --json
       on other images with the same classes"
     )]
     Eval(EvalArgs),
-    /// Tell what is in pictures
+    /// Classify pictures
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
@@ -113,7 +113,7 @@ pub enum Command {
   allcnn predict runs/NAME photos/ --top 3 --json"
     )]
     Predict(PredictArgs),
-    /// Show what in a picture a unit looks at, by guided backpropagation and its relatives
+    /// Show what in a picture activates a unit, by guided backpropagation and its relatives
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
@@ -126,15 +126,15 @@ pub enum Command {
   allcnn explain runs/NAME cat.jpg --unit dog --map overlay
       what speaks for the class dog, laid over the picture
   allcnn explain runs/NAME cat.jpg --method all --switches
-      with pooling + switches beside, as Figures 4 and 5
+      beside them with pooling + switches, as in Figures 4 and 5
   allcnn explain runs/NAME cat.jpg --randomize-from conv7
-      is it the weights that make the picture?
+      do the trained weights make the picture?
   allcnn explain runs/NAME cat.jpg --npy maps.npy --json
       raw values for programs",
-        after_help = "Read with care: guided backpropagation and deconvnet work partly like edge detectors. They can look the same for another class, and even when the weights of the upper layers are random (Adebayo et al. 2018, Nie et al. 2018); --randomize-from shows how far that is so here. Only backprop is the gradient."
+        after_help = "Read with care: guided backpropagation and deconvnet work partly like edge detectors. They can look the same for another class, and even when the weights of the upper layers are random (Adebayo et al. 2018, Nie et al. 2018); --randomize-from shows whether they do so here. Only backprop is the gradient."
     )]
     Explain(ExplainArgs),
-    /// Show what activates the filters of a layer: the image patches, and what the units look at in them
+    /// Show what activates the filters of a layer: image patches, and what in them activates the units
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
@@ -144,13 +144,13 @@ pub enum Command {
   allcnn features runs/NAME --layer conv9 --data photos/
       on other images; their classes do not matter
   allcnn features runs/NAME --layer conv3 --without-image
-      what single units draw without an image
+      single units, visualized without an image
   allcnn features runs/NAME --layer conv6 --json
-      images, activations and places for programs",
-        after_help = "An image counts for a filter once, with its strongest unit; units that are not above zero do not count. A patch is what the unit sees: its receptive field, without what lies beyond the image's border."
+      images, activations and positions for programs",
+        after_help = "Each image counts once per filter, with its most active unit; activations of zero or below do not count. A patch is the unit's receptive field, cut at the image's border."
     )]
     Features(FeaturesArgs),
-    /// Make a run folder of weights from PyTorch or Caffe
+    /// Import weights of PyTorch or Caffe as a run folder
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
@@ -162,7 +162,7 @@ pub enum Command {
       --preprocess runs/NAME/preprocess.safetensors --out runs/imported
   allcnn import checkpoint.pt --model mine.toml \\
       --preprocess 0.49,0.48,0.45/0.25,0.24,0.26 --out runs/mine",
-        after_help = "PyTorch writes such a file with torch.save(model.state_dict(), \"weights.pt\"), or with save_file of safetensors.torch. A pickle is read, never executed. Layers are called conv1, conv2, ...; or 0, 3, ... as in an nn.Sequential; or features.0, ..., classifier.6; behind any prefix that all share. Layers of other names are matched by place and shape where that leaves one way. A missing bias is zero. Fully connected layers become the convolutions that they are. What was decided is noted on standard error, under notes with --json, and in the run's run.toml."
+        after_help = "PyTorch writes such a file with torch.save(model.state_dict(), \"weights.pt\"), or with save_file of safetensors.torch. A pickle is read, never executed. Layers are called conv1, conv2, ...; or 0, 3, ... as in an nn.Sequential; or features.0, ..., classifier.6; after any common prefix. Layers with other names are matched by position and shape if only one assignment fits. A missing bias is zero. Fully connected layers become equivalent convolutions. Decisions are noted on standard error, under notes with --json, and in the run's run.toml."
     )]
     Import(ImportArgs),
     /// Reproduce a table of the paper, or a figure with a network of your own
@@ -173,7 +173,7 @@ pub enum Command {
   allcnn reproduce table3
       the paper's table, its figures and ours
   allcnn reproduce table3 --status
-      how far that is
+      its progress
   allcnn reproduce fig2 runs/NAME --out figures/
   allcnn reproduce fig3 runs/NAME --out figures/
   allcnn reproduce fig5 runs/NAME cat.jpg dog.jpg --out figures/"
@@ -189,7 +189,7 @@ pub enum Command {
   allcnn models my-network.toml"
     )]
     Models(ModelsArgs),
-    /// Look at data, fetch it, convert it, check every image of it
+    /// Describe, fetch, convert and verify data, and find suspect labels in it
     #[command(
         subcommand,
         help_template = TEMPLATE,
@@ -215,7 +215,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// The threads to use, where that was said.
+    /// The number of threads, if given.
     pub fn threads(&self) -> Option<usize> {
         match self {
             Command::Data(DataCommand::Verify(arguments)) => arguments.threads,
@@ -223,7 +223,7 @@ impl Command {
         }
     }
 
-    /// The flags that commands with a device share; nothing for the others.
+    /// The flags that commands with a device share; `None` for the others.
     pub fn common(&self) -> Option<&Common> {
         match self {
             Command::Train(arguments) => Some(&arguments.common),

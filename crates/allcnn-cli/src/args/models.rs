@@ -10,7 +10,7 @@ use crate::values::count;
 pub struct ModelsArgs {
     /// A network's name or TOML file: show its layers
     pub name: Option<String>,
-    /// Classes to tell apart [default: 10; 1000 for the ImageNet networks]
+    /// Number of classes [default: 10; 1000 for the ImageNet networks]
     #[arg(long, value_name = "N", value_parser = count::<usize>(1_000_000))]
     pub classes: Option<usize>,
     #[command(flatten)]

@@ -15,10 +15,10 @@ pub struct PredictArgs {
     /// Pictures, or folders of them
     #[arg(required = true, value_name = "IMAGE|FOLDER")]
     pub images: Vec<PathBuf>,
-    /// Classes to name for each picture
+    /// Number of classes to list for each picture
     #[arg(long, value_name = "K", default_value = "1", value_parser = count::<usize>(1_000_000))]
     pub top: usize,
-    /// Which weights of the run
+    /// Checkpoint to use
     #[arg(long, value_enum, default_value = "best")]
     pub checkpoint: CheckpointChoice,
     #[command(flatten)]

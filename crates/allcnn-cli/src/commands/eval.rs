@@ -20,7 +20,7 @@ use crate::output::{self, Align, Table, counted, thousands};
 use crate::progress::{Progress, Unit};
 use crate::training_progress::LoadingProgress;
 
-/// More classes, and a confusion matrix of them, do not fit on a screen.
+/// A list and a confusion matrix of more classes do not fit on a screen.
 const MOST_SHOWN_CLASSES: usize = 20;
 
 /// What `--json` prints.
@@ -33,16 +33,16 @@ struct Document<'a> {
     run: String,
     /// `best`, `last` or `imported`.
     checkpoint: &'static str,
-    /// The epoch of the weights, from 1; of imported ones none.
+    /// The epoch of the weights, from 1; `None` for imported ones.
     epoch: Option<usize>,
-    /// The run's own data as its training was given it, or other data as it was given here.
+    /// The data as named for the training, or as named here if it is other data.
     data: &'a str,
     split: Split,
     skipped: &'a [Skipped],
     ignored: &'a [Ignored],
 }
 
-/// Evaluates and shows.
+/// Evaluates and prints the result.
 pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     let run = RunFolder::open(&arguments.run)?;
     let device = device::open(&arguments.common)?;
@@ -65,7 +65,7 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
         let task = task.get_or_insert_with(|| progress.task("evaluating", total as u64, Unit::Things));
         task.set(done as u64, String::new);
     };
-    let never = AtomicBool::new(false); // there is nothing to save: Ctrl-C simply ends the program
+    let never = AtomicBool::new(false); // there is nothing to save: Ctrl-C just ends the program
     let evaluated =
         on_device!(device, |device| evaluate(&device, &run, &wanted, &never, &mut loading, &mut done))?
             .context("the evaluation was stopped")?;
@@ -93,7 +93,7 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Which weights were measured on which images, and the figures.
+/// Which weights were measured on which images, and the figures, as text.
 fn words(
     evaluated: &Evaluated,
     wanted: &EvaluateOptions,
@@ -125,7 +125,7 @@ fn words(
     Ok(text)
 }
 
-/// The kind of checkpoint that was measured, and its epoch. Without images that chose a best one it is the last.
+/// The kind of the measured checkpoint and its epoch. Without images that select the best one it is the last.
 fn weights(
     evaluated: &Evaluated,
     wanted: &EvaluateOptions,
@@ -139,7 +139,7 @@ fn weights(
     }
 }
 
-/// The same in words, and by what the best one was chosen.
+/// The measured checkpoint in words, with what selected the best one.
 fn weights_words(evaluated: &Evaluated, wanted: &EvaluateOptions, manifest: &Manifest) -> String {
     let (kind, Some(epoch)) = weights(evaluated, wanted, manifest) else {
         return "imported weights".to_owned();
@@ -151,7 +151,7 @@ fn weights_words(evaluated: &Evaluated, wanted: &EvaluateOptions, manifest: &Man
     format!("{kind} checkpoint, epoch {epoch}{}", chosen.unwrap_or_default())
 }
 
-/// The classes: `all` of them, else those with images, and where these are many the worst of them; then a line says so.
+/// A table of `all` classes, or of those with images, or if these are many of the worst, with a line that says so.
 fn classes(classes: &[ClassError], all: bool) -> String {
     let mut shown: Vec<&ClassError> = classes.iter().filter(|class| all || class.images > 0).collect();
     let (with_images, without) = (shown.len(), classes.len() - shown.len());

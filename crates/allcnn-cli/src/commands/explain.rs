@@ -1,4 +1,4 @@
-//! `allcnn explain`: what in pictures a unit of a run's network looks at.
+//! `allcnn explain`: what in pictures activates a unit of a run's network.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -23,8 +23,8 @@ use crate::progress::{Progress, Unit as Counted};
 use crate::streams;
 use crate::values::UnitChoice;
 
-/// Explains, writes the files and shows what was found. Pictures that cannot be read are told, the others done, and
-/// the exit code is that of failure.
+/// Explains the pictures, writes the files and prints the result. Pictures that cannot be read are reported and skipped;
+/// the exit code is then that of failure.
 pub fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
     picture::check_out("--out", &arguments.out, "png")?;
     if let Some(path) = &arguments.npy {
@@ -105,7 +105,7 @@ fn coloring(map: MapChoice) -> Coloring {
     }
 }
 
-/// Writes all maps, in the order of the entries.
+/// Writes all maps as one array, in the order of the entries.
 fn write_maps(path: &Path, explained: &[&Explained]) -> std::io::Result<()> {
     let maps: Vec<&[f32]> = explained
         .iter()
@@ -118,7 +118,7 @@ fn write_maps(path: &Path, explained: &[&Explained]) -> std::io::Result<()> {
     npy::write(path, shape, maps.into_iter())
 }
 
-/// What is shown, a line for each unit of each picture (the methods share it), then where the sheet is.
+/// Prints a line per picture and unit (all methods share it), then the path of the sheet.
 fn show(
     arguments: &ExplainArgs,
     entries: &[Entry],

@@ -1,4 +1,4 @@
-//! `allcnn features`: what activates the filters of a layer, or what they draw without an image.
+//! `allcnn features`: what activates the filters of a layer, or their visualization without an image.
 
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ use crate::output::{self, Align, Table};
 use crate::progress::{Progress, Unit};
 use crate::training_progress::LoadingProgress;
 
-/// Scans, or draws, writes the sheet and shows what was found.
+/// Scans the images or visualizes without any, writes the sheet and prints the result.
 pub fn run(arguments: &FeaturesArgs) -> anyhow::Result<ExitCode> {
     picture::check_out("--out", &arguments.out, "png")?;
     let run = RunFolder::open(&arguments.run)?;
@@ -55,7 +55,7 @@ fn explore<D: Device>(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Opens the images, with their progress.
+/// Opens the images with a progress bar.
 pub fn open<D: Device>(
     explorer: &FeatureExplorer<'_, D>,
     (data, reading): (Option<&str>, &Reading),
@@ -67,7 +67,7 @@ pub fn open<D: Device>(
     Ok(explorer.open(data, split.map(Split::from), &mut loading)?)
 }
 
-/// Scans the images, with a bar.
+/// Scans the images with a progress bar.
 pub fn scan<D: Device>(
     explorer: &FeatureExplorer<'_, D>,
     choice: &FilterChoice,
@@ -99,7 +99,7 @@ fn draw<D: Device>(
     Ok(ExitCode::SUCCESS)
 }
 
-/// How many filters were drawn, and which classes they stand for.
+/// The number of filters and the classes of their units, as text.
 fn drawn(entries: &[DrawingEntry]) -> String {
     let named = |entry: &DrawingEntry| Some(named(entry.filter, entry.class.as_ref()?));
     let named: Vec<String> = entries.iter().filter_map(named).collect();
@@ -113,7 +113,7 @@ fn named(filter: usize, class: &str) -> String {
     format!("{filter} ({class})")
 }
 
-/// A line a filter: the strongest activation, and the image that has it.
+/// A row per filter: its highest activation and the image that has it.
 fn table(entries: &[FilterEntry]) -> Table {
     let is_of_classes = entries.iter().any(|entry| entry.class.is_some());
     let mut table = Table::new(&[

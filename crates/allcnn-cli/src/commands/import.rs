@@ -1,4 +1,4 @@
-//! `allcnn import`: weights from elsewhere as a run folder.
+//! `allcnn import`: weights of PyTorch or Caffe as a run folder.
 
 use std::process::ExitCode;
 
@@ -23,7 +23,7 @@ struct Document {
     notes: Vec<Note>,
 }
 
-/// Imports and tells what was found.
+/// Imports the weights and prints what was found.
 pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
     let import = Import {
         weights: arguments.weights.clone(),

@@ -1,4 +1,4 @@
-//! Pictures that are given, and sheets of pictures as files.
+//! Pictures given on the command line, and files to write.
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +12,7 @@ use crate::args::{MethodChoice, Telling};
 use crate::failure::WrongUsage;
 use crate::progress::Progress;
 
-/// The pictures that are given, by themselves or by their folders, of which there must be some; what else lies in the
-/// folders is told.
+/// The given pictures and those in the given folders, at least one; reports what was left out of the folders.
 pub fn given(paths: &[PathBuf], telling: Telling) -> anyhow::Result<Vec<PathBuf>> {
     let Pictures { files, ignored } = pictures(paths)?;
     for ignored in Ignored::by_reason(&ignored) {
@@ -27,14 +26,13 @@ pub fn given(paths: &[PathBuf], telling: Telling) -> anyhow::Result<Vec<PathBuf>
     }
 }
 
-/// Refuses, before anything is done, a file that cannot be written: a name that says another kind, a folder that is not
-/// there.
+/// Refuses a file that cannot be written before any work is done: the extension of another kind, or a missing folder.
 pub fn check_out(flag: &str, path: &Path, kind: &str) -> anyhow::Result<()> {
     check_name(flag, path, kind)?;
     expect_folder(path).with_context(|| format!("cannot write {}", path.shown()))
 }
 
-/// Refuses a name that says another kind of file.
+/// Refuses a name with the extension of another kind of file.
 pub fn check_name(flag: &str, path: &Path, kind: &str) -> Result<(), WrongUsage> {
     if path.extension().is_some_and(|found| found.eq_ignore_ascii_case(kind)) {
         return Ok(());

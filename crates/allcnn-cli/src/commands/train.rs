@@ -1,4 +1,4 @@
-//! `allcnn train`: from the flags to a request, then the training with its progress, then what came out.
+//! `allcnn train`: makes a request from the flags, trains with progress, prints the result.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -45,7 +45,7 @@ struct Document {
     health: Health,
 }
 
-/// Trains, or goes on with a run.
+/// Starts or resumes a training.
 pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut observer = TrainingProgress::new(Progress::of(arguments.common.telling), Arc::clone(&stop));
@@ -64,8 +64,8 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
         }
         None => {
             let request = request(arguments)?;
-            planned(&request.model, 2, request.input)?; // a wrong model is told before anything else is done
-            // Then the folder: one that is taken or cannot be written is told before anything is loaded.
+            planned(&request.model, 2, request.input)?; // a wrong model is reported first
+            // Then a folder that is in use or cannot be written, before anything is loaded.
             let run = match &arguments.out {
                 Some(out) => RunFolder::create(out)?,
                 None => RunFolder::create_unused(Path::new(""), &request.model)?,
@@ -78,7 +78,7 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
     show(&finished, arguments)
 }
 
-/// Makes the run longer where more epochs are asked for, and says what that means.
+/// Lengthens the run if more epochs are given, and prints what that means.
 fn lengthen(run: &RunFolder, arguments: &TrainArgs) -> anyhow::Result<()> {
     let Some(epochs) = arguments.epochs else {
         return match arguments.lr {
@@ -107,7 +107,7 @@ fn lengthen(run: &RunFolder, arguments: &TrainArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The request that the flags make, over the recipe's settings.
+/// The request: the recipe's settings with the flags applied.
 fn request(arguments: &TrainArgs) -> anyhow::Result<TrainRequest> {
     let mut recipe = match &arguments.recipe {
         Some(given) => recipe_choice::choose(given)?,
@@ -147,7 +147,7 @@ fn set<T>(setting: &mut T, given: Option<T>) {
     }
 }
 
-/// Tells how it ended.
+/// Prints how the training ended.
 fn show(finished: &Finished, arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
     let document = document(finished)?;
     let progress = Progress::of(arguments.common.telling);
@@ -217,8 +217,8 @@ fn words(document: &Document, finished: &Finished) -> String {
     text
 }
 
-/// The errors, each with the epoch that it is of and what that was chosen on. Of test images that nothing was chosen on
-/// there is nothing to tell before the training is done.
+/// The errors, each with its epoch and what selected that. Where validation images select the epoch, the test error is
+/// only known when the training is finished.
 fn errors(document: &Document, finished: &Finished) -> String {
     let Outcome { end, progress, .. } = &finished.outcome;
     let best = progress.best_epoch().unwrap_or_default();

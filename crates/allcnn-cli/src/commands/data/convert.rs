@@ -1,4 +1,4 @@
-//! `allcnn data convert`: data as one archive of pictures.
+//! `allcnn data convert`: writes data as one archive of images.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ use crate::output;
 use crate::progress::Progress;
 use crate::training_progress::LoadingProgress;
 
-/// What `convert --json` prints: the archive, its images, and how many were left out because they cannot be read.
+/// What `convert --json` prints: the archive, its images, and how many could not be read and were left out.
 #[derive(Serialize)]
 struct Converted {
     file: String,
@@ -23,7 +23,7 @@ struct Converted {
     unreadable: usize,
 }
 
-/// Converts the data and says what the archive holds.
+/// Converts the data and prints what the archive holds.
 pub fn run(arguments: &DataConvertArgs) -> anyhow::Result<ExitCode> {
     let is_there = std::fs::symlink_metadata(&arguments.to).is_ok_and(|file| !file.is_dir());
     anyhow::ensure!(

@@ -1,4 +1,4 @@
-//! `allcnn data fetch`: an archive from its publisher.
+//! `allcnn data fetch`: downloads an archive from its publisher.
 
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use crate::output;
 use crate::progress::Progress;
 use crate::training_progress::LoadingProgress;
 
-/// Names another address to fetch from.
+/// Environment variable with another address to fetch from.
 const URL_VARIABLE: &str = "ALLCNN_DATA_URL";
 
 /// What `fetch --json` prints.
@@ -21,7 +21,7 @@ struct Fetched {
     bytes: u64,
 }
 
-/// Fetches the archive and says where it is.
+/// Fetches the archive and prints its path.
 pub fn run(arguments: &DataFetchArgs) -> anyhow::Result<ExitCode> {
     let folder = match &arguments.to {
         Some(folder) => folder.clone(),

@@ -1,4 +1,4 @@
-//! `allcnn data info`: what data is, in figures.
+//! `allcnn data info`: kind, classes, counts and sizes of data.
 
 use std::process::ExitCode;
 
@@ -10,10 +10,10 @@ use super::opened::{images, open, options};
 use crate::args::DataInfoArgs;
 use crate::output::{self, Align, Table, counted};
 
-/// Findings of one kind that are listed.
+/// Findings of a kind that are listed at most.
 pub(super) const MOST_LISTED: usize = 50;
 
-/// Opens the data and shows what it is.
+/// Opens the data and prints its summary.
 pub fn run(arguments: &DataInfoArgs) -> anyhow::Result<ExitCode> {
     let summary = Summary::of(&open(&arguments.data, &options(arguments), arguments.telling)?);
     if arguments.telling.json {
@@ -36,7 +36,7 @@ fn kind(kind: Kind) -> &'static str {
     }
 }
 
-/// The summary for people.
+/// The summary as text.
 pub(super) fn words(summary: &Summary) -> String {
     let validates = summary.validation > 0;
     let mut text = format!(
@@ -74,7 +74,7 @@ pub(super) fn words(summary: &Summary) -> String {
     text
 }
 
-/// The images' own sizes, where they are not what all images have now.
+/// The sizes of the image files, if they differ from the size that the images are loaded at.
 fn own_sizes(sizes: &Sizes, summary: &Summary) -> String {
     let alike = [sizes.min, sizes.max] == [[summary.height, summary.width]; 2];
     let all = summary.train + summary.validation + summary.test;
@@ -85,7 +85,7 @@ fn own_sizes(sizes: &Sizes, summary: &Summary) -> String {
     if alike { String::new() } else { format!("the images' own sizes: {sizes}{of}\n") }
 }
 
-/// A line for each reason why files were left out; for kinds of pictures that are not read one for each folder.
+/// A line per reason why files were left out; for unsupported kinds of pictures one per folder.
 fn ignored(ignored: &[Ignored]) -> String {
     let line = |one: &Ignored| format!("{}\n", escaped(&one.to_string()));
     let mut text: String = ignored.iter().take(MOST_LISTED).map(line).collect();

@@ -1,4 +1,4 @@
-//! `allcnn data`: looks at data, fetches, converts and verifies it, and looks for suspect labels.
+//! `allcnn data`: describes, fetches, converts and verifies data, and finds suspect labels.
 
 mod convert;
 mod fetch;
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use crate::args::DataCommand;
 
-/// Runs one of the data commands.
+/// Runs a data command.
 pub fn run(command: &DataCommand) -> anyhow::Result<ExitCode> {
     match command {
         DataCommand::Info(arguments) => info::run(arguments),

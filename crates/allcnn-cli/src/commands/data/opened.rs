@@ -1,4 +1,4 @@
-//! Data that is opened to be looked at, and its size in words.
+//! Opens data for inspection, and its number of images in words.
 
 use std::ffi::OsStr;
 
@@ -9,16 +9,16 @@ use crate::output::counted;
 use crate::progress::Progress;
 use crate::training_progress::LoadingProgress;
 
-/// Height and width at which photographs on disk are compared: those that networks for ImageNet take.
+/// Height and width at which photographs on disk are compared: the input size of ImageNet networks.
 const PHOTOGRAPH: (usize, usize) = (224, 224);
 
-/// Opens data, with a bar.
+/// Opens data with a progress bar.
 pub(super) fn open(data: &OsStr, options: &Options, telling: Telling) -> anyhow::Result<DataSet> {
     let mut loading = LoadingProgress::new(Progress::of(telling));
     Ok(data::open(data, options, &mut |at| loading.show(at))?)
 }
 
-/// How data is read to be looked at.
+/// The options to read data for inspection.
 pub(super) fn options(arguments: &DataInfoArgs) -> Options {
     let reading = arguments.reading.reading();
     let options = Options { holdout: arguments.holdout, reading, one_class: true, ..Options::default() };
@@ -28,7 +28,7 @@ pub(super) fn options(arguments: &DataInfoArgs) -> Options {
     Options { on_disk: true, size: Some(PHOTOGRAPH), framing: Framing::Middle, ..options }
 }
 
-/// How many images each split has.
+/// The number of images per split, in words.
 pub(super) fn images(train: usize, validation: usize, test: usize) -> String {
     let validation = match validation {
         0 => String::new(),
