@@ -22,7 +22,7 @@ impl<K: Eq + Hash, T: Send + 'static> ReadAhead<K, T> {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         under_way.entry(key).or_insert_with(|| {
             let (sender, receiver) = channel();
-            rayon::spawn(move || sender.send(work()).unwrap_or(())); // nobody waits where it was dropped
+            rayon::spawn(move || sender.send(work()).unwrap_or(())); // fails if the receiver was dropped
             receiver
         });
     }

@@ -57,9 +57,9 @@ pub enum End {
 /// The result of a training loop.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Why.
+    /// Why it ended.
     pub end: End,
-    /// How far it came.
+    /// How far it got.
     pub progress: Progress,
     /// The last evaluation in this session on the images that select the best epoch.
     pub scores: Option<Scores>,

@@ -64,7 +64,7 @@ pub fn start_in<D: Device>(
     let began = Instant::now();
     let mut stopwatch = Stopwatch::default();
     let recipe = request.recipe.clone().checked()?;
-    let sketch = Network::open(&request.model, 2, request.input)?; // for the input size: the classes come with the data
+    let sketch = Network::open(&request.model, 2, request.input)?; // for the input size only; the classes come with the data
     let data = load(request, &sketch, &mut stopwatch, observer)?;
     let network = Network::open(&request.model, data.classes.len(), request.input)?;
     let network = recipe.with_dropout(&request.model, &network)?;
@@ -88,7 +88,7 @@ pub fn start_in<D: Device>(
     }
     run.write_preprocessing(&preprocessor)?;
     known_images::begin(&run, &data)?;
-    run.write_manifest(&manifest)?; // from here on the run can be resumed
+    run.write_manifest(&manifest)?; // from now on the run can be resumed
     let outcome = carry_out(trainer, &run, &mut manifest, &limits, observer)?;
     if set_length(&mut manifest, outcome.progress.total_steps) {
         run.write_manifest(&manifest)?;

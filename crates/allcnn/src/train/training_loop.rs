@@ -173,7 +173,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         let row = self.epoch_row(scored);
         let best = match (row.choosing_error_pct(), self.progress.best_error_pct()) {
             (Some(error), Some(best)) => error < best,
-            _ => true, // the first one; and without such images always the latest
+            _ => true, // the first, or without such images always the latest
         };
         self.keep_in_time();
         self.write_times();
@@ -181,7 +181,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         self.begin_epoch_after(&row, best);
         self.stepper.stopwatch().begin(Phase::Saving);
         if let Err(error) = self.save(best) {
-            *self.progress = before; // so that the epoch is not lost where the caller can make room and go on
+            *self.progress = before; // keeps the epoch: the caller may free space and retry
             return Err(error);
         }
         self.clock.epoch_seconds = 0.0;
