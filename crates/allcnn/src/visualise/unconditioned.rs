@@ -1,8 +1,9 @@
-//! What single units would draw, without any image (Figure 2 of the paper): all activations of the layer are zero but
-//! one, which goes back to the picture through the filters, and through each ReLU as the deconvnet does, max(g, 0).
+//! Visualization of single units without an image (Figure 2 of the paper): the layer's activations are set to zero
+//! except one, which is propagated backward to the input, with the deconvnet rule max(g, 0) at each ReLU.
 //!
-//! That needs no forward pass where the way back does not depend on one: through convolutions, averages and local
-//! response normalization (of zeros, a constant factor). A pooling's way back depends on the image (its switches), so a
+//! No forward pass is needed if the backward pass does not depend on one: through convolutions, averages and local
+//! response normalization (a constant factor at zero input). The backward pass of max-pooling depends on the image
+//! (its switches), so layers above one are rejected.
 //! layer above one is refused.
 
 use allcnn_device::{Device, ReluRule};
@@ -13,18 +14,18 @@ use crate::net::Rectangle;
 use crate::parameters::Parameters;
 use crate::plan::{Plan, PlanPurpose};
 
-/// What a unit in the middle of its layer draws.
+/// The drawing of a unit in the middle of its layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drawing {
     /// The filter.
     pub filter: usize,
-    /// The whole picture, `[height, width, channels]`, in the network's own coordinates.
+    /// The map of the whole input, `[height, width, channels]`, in preprocessed coordinates.
     pub map: Vec<f32>,
-    /// The part that the unit sees; the rest is zero.
+    /// The unit's receptive field; the rest is zero.
     pub seen: Rectangle,
 }
 
-/// Draws each filter.
+/// Draws each filter without an image.
 ///
 /// # Errors
 /// [`Error::NeedsImage`] for a layer above a pooling; [`Error::Device`].
