@@ -263,8 +263,8 @@ impl<'d, D: Device> Plan<'d, D> {
         .collect()
     }
 
-    /// Copies a batch to the device: images `[batch, height, width, channels]` and target distributions `[batch,
-    /// classes]`, zero rows where the batch is not full. A training pass applies input dropout in place, so upload
+    /// Copies a batch to the device: images `[batch, height, width, channels]` and target distributions
+    /// `[batch, classes]`, zero rows where the batch is not full. A training pass applies input dropout in place, so upload
     /// before each one. Panics if a length does not match the plan.
     ///
     /// # Errors

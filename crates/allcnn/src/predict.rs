@@ -26,7 +26,7 @@ pub enum PredictError {
     /// The run.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// What is shown to its network.
+    /// Classifying the images failed.
     #[error(transparent)]
     Score(#[from] ScoreError),
 }

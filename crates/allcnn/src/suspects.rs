@@ -45,7 +45,7 @@ const EXPLAINED: usize = 64;
 pub struct Search {
     /// Data to search in place of the run's own.
     pub data: Option<String>,
-    /// How to read that data, where the data does not say.
+    /// How to read that data where its format leaves that open.
     pub reading: Reading,
     /// The checkpoint whose network judges the labels.
     pub checkpoint: WhichCheckpoint,
@@ -103,7 +103,7 @@ pub struct SplitImages {
 /// An image whose label is suspect.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Suspect {
-    /// Where it came from.
+    /// Its source.
     pub file: String,
     /// Its split.
     pub split: Split,

@@ -24,7 +24,7 @@ pub(crate) use images::{known, open, open_and_tell_notes, relabelled};
 pub struct EvaluateOptions {
     /// Data to evaluate in place of the run's own.
     pub data: Option<String>,
-    /// How to read that data, where the data does not say.
+    /// How to read that data where its format leaves that open.
     pub reading: data::Reading,
     /// The split to evaluate.
     pub split: Split,

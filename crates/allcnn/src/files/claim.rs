@@ -21,7 +21,6 @@
 //!
 //! Implemented here, because crates for lock files offer only one of: a lock that is released when its process
 //! dies (and is not seen on other machines), or a file that is created exclusively (and outlives its process).
-//! other machines), or a file that is created by one process only (and outlives it).
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -107,8 +106,8 @@ impl Claims {
         match unnamed.persist_noclobber(path) {
             Ok(file) => return Ok(Some((file, text))),
             Err(error) if error.error.kind() == ErrorKind::AlreadyExists => return Ok(None),
-            Err(error) if error.error.kind() == ErrorKind::NotFound => return Err(error.error), // it was swept
-            Err(_) => {} // some file systems can give no name that way
+            Err(error) if error.error.kind() == ErrorKind::NotFound => return Err(error.error), // another process swept it
+            Err(_) => {} // some file systems cannot name a file that way
         }
         let file = match OpenOptions::new().write(true).create_new(true).open(path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(None),
@@ -155,7 +154,7 @@ impl Claims {
             match file.try_lock_shared() {
                 Ok(()) => return Ok(None),
                 Err(TryLockError::WouldBlock) => return Ok(Some(Holder { is_local: true, ..holder })),
-                Err(TryLockError::Error(_)) => {} // no locks here: the silence tells
+                Err(TryLockError::Error(_)) => {} // no locks here: the heartbeat decides
             }
         }
         let silent = self.now().duration_since(file.metadata()?.modified()?);
@@ -284,7 +283,7 @@ impl Claim {
                     lost.store(true, Ordering::Relaxed);
                     return;
                 }
-                let _ = write(&file, &text); // where that failed, the next one may succeed
+                let _ = write(&file, &text); // if it failed, the next one may succeed
             }
         };
         claim.heart = Some((end, thread::Builder::new().name("claim".into()).spawn(beat)?));
@@ -376,7 +375,7 @@ mod tests {
     fn a_dead_process_of_this_kernel_holds_nothing() {
         let (_folder, claims) = claims();
         let Some(kernel) = kernel() else { return };
-        fs::write(claims.path("a", 1), format!("{kernel} 1\n")).unwrap(); // nobody has it locked
+        fs::write(claims.path("a", 1), format!("{kernel} 1\n")).unwrap(); // not locked
         assert!(claims.acquire("a").unwrap().is_ok());
     }
 

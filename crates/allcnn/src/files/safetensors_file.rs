@@ -23,7 +23,7 @@ pub(crate) fn to_bytes<S: AsRef<str> + Ord + std::fmt::Display, V: View>(
     let entries: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
         serde_json::from_slice(header).map_err(|error| error.to_string())?;
     let mut sorted = serde_json::to_vec(&entries).map_err(|error| error.to_string())?;
-    sorted.resize(header.len(), b' '); // the same pieces in another order, so as long as before
+    sorted.resize(header.len(), b' '); // a permutation of the entries, so the length is unchanged
     header.copy_from_slice(&sorted);
     Ok(bytes)
 }

@@ -63,7 +63,7 @@ impl Import {
             RunError::Occupied(path) => Error::Occupied(path),
             other => other.into(),
         })?;
-        let sketch = Network::open(&self.model, 2, self.input)?; // a wrong model is told before a large file is read
+        let sketch = Network::open(&self.model, 2, self.input)?; // reports a wrong model before reading a large file
         let weights = Weights::read(&self.weights)?;
         let (container, form) = (weights.container(), weights.naming());
         let mut fitted = weights.fit(&sketch)?;

@@ -56,8 +56,8 @@ fn rows<S: serde::Serializer>(field: &ReceptiveField, serializer: S) -> Result<S
     serializer.serialize_u64(field.height as u64)
 }
 
-/// The receptive field of a layer's units, ignoring the image border: unit (y, x) depends on the rows from `offset
-/// + y * stride` and the columns from `offset + x * stride`. Above a fractional pooling, whose regions vary, the
+/// The receptive field of a layer's units, ignoring the image border: unit (y, x) depends on the rows from
+/// `offset + y * stride` and the columns from `offset + x * stride`. Above a fractional pooling, whose regions vary, the
 /// size is the maximum and positions are means.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReceptiveField {

@@ -67,7 +67,7 @@ impl Preprocessor {
         }
         let fitted = Self::fit(method, pixels, geometry)?;
         let stored = fs::create_dir_all(cache_dir)
-            .and_then(|()| sweep(cache_dir, 0)) // what killed processes left, once it is old
+            .and_then(|()| sweep(cache_dir, 0)) // removes old temporary files of killed processes
             .and_then(|()| write_atomically(&path, &fitted.serialize(Some(fingerprint))?));
         let cache = stored
             .map_or_else(|why| Cache::NotStored(format!("{}: {why}", path.shown())), |()| Cache::Stored);
@@ -227,7 +227,7 @@ impl File<'_> {
         }
         let typical =
             Contrast { mean: self.number("typical_mean")?, divisor: self.number("typical_divisor")? };
-        let in_range = |value: f64| value.abs() <= f64::from(LARGEST_VALUE); // NaN is not
+        let in_range = |value: f64| value.abs() <= f64::from(LARGEST_VALUE); // rejects NaN
         if !(in_range(typical.mean) && in_range(typical.divisor) && typical.divisor > 0.0) {
             let Contrast { mean, divisor } = typical;
             return Err(format!("its `typical_mean` is {mean} and its `typical_divisor` {divisor}"));

@@ -100,7 +100,7 @@ fn inverse_square_root(matrix: Mat<f64>) -> Result<Mat<f64>, Error> {
     let dimensions = matrix.nrows();
     let mut eigenvalues = Diag::<f64>::zeros(dimensions);
     let mut vectors = Mat::<f64>::zeros(dimensions, dimensions);
-    let par = Par::Seq; // with threads, faer sums in an order that depends on their number
+    let par = Par::Seq; // with threads, faer's summation order depends on their number
     let scratch = self_adjoint_evd_scratch::<f64>(dimensions, ComputeEigenvectors::Yes, par, default());
     self_adjoint_evd(
         matrix.as_ref(),

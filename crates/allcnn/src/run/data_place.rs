@@ -39,7 +39,7 @@ pub enum DataPlaceError {
 pub struct GivenData<'a> {
     /// Its location.
     pub place: &'a str,
-    /// How to read it, where the data does not say.
+    /// How to read it where its format leaves that open.
     pub reading: &'a Reading,
 }
 
@@ -77,7 +77,7 @@ impl DataRecord {
         }
         let real = |path: &Option<String>| path.as_ref().and_then(|path| fs::canonicalize(path).ok());
         if real(&self.absolute) == real(&before.absolute) {
-            self.absolute.clone_from(&before.absolute); // another way to the same place
+            self.absolute.clone_from(&before.absolute); // another path to the same data
         }
         *self != before
     }
@@ -156,6 +156,7 @@ fn as_trained(manifest: &Manifest, geometry: Geometry) -> Result<Options, DataPl
 /// Opens `given`, or the run's own data, resized to `geometry`. The run's own data, however its path is spelled,
 /// is split as for the training; other data is opened whole. With `in_memory`, images of a folder are loaded even
 /// if the training left them on disk.
+///
 /// # Errors
 /// As [`DataRecord::find`]; [`DataPlaceError::Imported`]; data that cannot be read.
 pub fn open_data(

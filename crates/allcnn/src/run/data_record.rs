@@ -35,7 +35,7 @@ pub struct DataRecord {
     pub validation_images: usize,
     /// Test images.
     pub test_images: usize,
-    /// How to read the data, where the data does not say.
+    /// How to read the data where its format leaves that open.
     #[serde(default, skip_serializing_if = "Reading::is_default")]
     pub reading: Reading,
     /// Decisions made while reading.

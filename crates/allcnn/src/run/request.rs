@@ -20,7 +20,7 @@ pub struct TrainRequest {
     pub data: String,
     /// What to hold out for testing.
     pub holdout: Option<data::Holdout>,
-    /// How to read the data, where the data does not say.
+    /// How to read the data where its format leaves that open.
     pub reading: data::Reading,
     /// The label set of CIFAR-100.
     pub labels: Labels,

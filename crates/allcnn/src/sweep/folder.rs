@@ -144,7 +144,7 @@ impl Sweep {
     /// # Errors
     /// A record that cannot be read, a file that cannot be written.
     pub fn write_results(&self) -> Result<Table, Error> {
-        let _ = sweep(&self.path, 0); // what killed processes left, once it is old
+        let _ = sweep(&self.path, 0); // removes old temporary files of killed processes
         let table = self.table()?;
         for (name, contents) in [
             ("results.md", table.markdown()),

@@ -35,7 +35,7 @@ pub struct Plan {
     /// The holdout for testing, in the syntax of `--holdout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdout: Option<String>,
-    /// How to read the data, where the data does not say.
+    /// How to read the data where its format leaves that open.
     #[serde(default, skip_serializing_if = "Reading::is_default")]
     pub reading: Reading,
     /// The most training images to use.
@@ -204,7 +204,7 @@ impl Plan {
             {
                 settings.insert("table1_dropout".into(), rates);
             }
-            settings.remove("name"); // the recipe's, which is for people
+            settings.remove("name"); // the recipe's, for display only
             settings
         };
         let (ours, theirs) = (settings(self), settings(other));

@@ -10,8 +10,7 @@ pub fn is_hidden(character: char) -> bool {
         || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Escapes every hidden character as in Rust, `
-/// ` or `\u{1b}`, for use in a sentence or table.
+/// Escapes every hidden character as in Rust, `\n` or `\u{1b}`, for use in a sentence or table.
 pub fn escaped(text: &str) -> String {
     escaped_except(text, &[])
 }

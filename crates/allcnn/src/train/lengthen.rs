@@ -11,7 +11,7 @@ use crate::run::{Lengthening, RunFolder, TrainRequest};
 /// [`TrainError::Mismatch`] if the run has that many epochs already; a run that cannot be read or written.
 pub fn lengthen(run: &RunFolder, epochs: u32, learning_rate: Option<f64>) -> Result<Lengthening, TrainError> {
     let mut manifest = run.manifest()?;
-    TrainRequest::of(&manifest)?; // weights that were not trained here cannot be trained for longer
+    TrainRequest::of(&manifest)?; // imported weights cannot be trained further
     let steps_before = manifest.total_steps;
     let total_steps = u64::from(epochs) * manifest.epoch_steps;
     if total_steps <= steps_before {

@@ -126,7 +126,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
     /// Reports how many of these images the network was trained on, if it can be told for images in memory.
     fn tell_trained(&self, images: &Images, observer: &mut dyn Observer) -> Result<(), Error> {
         if self.manifest.recipe.augment == Augment::CropFlip {
-            return Ok(()); // such a run knows its images by their files
+            return Ok(()); // such a run identifies images by their files, not their pixels
         }
         let run = (&self.run, &self.manifest);
         let known = evaluate::known(run, self.transform.pictures(), None, &mut ())?;

@@ -68,7 +68,7 @@ pub enum Entry {
     Explained {
         /// The file.
         file: String,
-        /// The way back.
+        /// The backward method.
         method: Method,
         /// The layer in which the signal started.
         layer: String,

@@ -145,14 +145,14 @@ mod tests {
 
     #[test]
     fn patches_stand_where_the_border_leaves_them() {
-        let conv2 = choice("all-cnn-c", "conv2"); // sees 5x5
+        let conv2 = choice("all-cnn-c", "conv2"); // receptive field 5x5
         assert_eq!(conv2.patch_size(), (5, 5));
         let offset = |choice: &FilterChoice, row, column| {
             choice.offset(row, column, &choice.network().input_rectangle(choice.layer(), row, column))
         };
         assert_eq!(offset(&conv2, 0, 1), (2, 1));
         assert_eq!(offset(&conv2, 16, 31), (0, 0));
-        let conv7 = choice("convpool-cnn-a", "conv7"); // sees 33x33, more than the image
+        let conv7 = choice("convpool-cnn-a", "conv7"); // receptive field 33x33, larger than the image
         assert_eq!(conv7.patch_size(), (32, 32));
         let seen = conv7.network().input_rectangle(conv7.layer(), 5, 5);
         assert_eq!(offset(&conv7, 5, 5), (seen.rows.start, seen.columns.start));

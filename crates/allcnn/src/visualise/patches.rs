@@ -178,7 +178,7 @@ mod tests {
     fn a_scan_finds_what_sorting_everything_finds() {
         let network = Network::from_toml(NETWORK).unwrap();
         let parameters = Parameters::initialize(&Reference, &network, Init::He, 1).unwrap();
-        let images = images(101); // more than a batch, and no whole number of them
+        let images = images(101); // more than a batch, and not a multiple of it
         let geometry = Geometry { height: 9, width: 8, channels: 3 };
         let preprocessor = Preprocessor::fit(Preprocessing::MeanStd, &images.pixels, geometry).unwrap();
         let choice = FilterChoice::new(&network, "conv1", Some(1..4)).unwrap();

@@ -2,9 +2,8 @@
 //! except one, which is propagated backward to the input, with the deconvnet rule max(g, 0) at each ReLU.
 //!
 //! No forward pass is needed if the backward pass does not depend on one: through convolutions, averages and local
-//! response normalization (a constant factor at zero input). The backward pass of max-pooling depends on the image
+//! response normalization (a constant factor at zero input). The backward pass of other poolings depends on the image
 //! (its switches), so layers above one are rejected.
-//! layer above one is refused.
 
 use allcnn_device::{Device, ReluRule};
 
@@ -102,7 +101,7 @@ mod tests {
         let mut parameters = Parameters::initialize(&Reference, &network, Init::He, 4).unwrap();
         let mut tensors = parameters.tensors(&Reference, Kind::Value).unwrap();
         tensors[0].values = vec![1.0, 2.0, 3.0, 10.0, 20.0, 30.0]; // conv1: two filters over RGB
-        tensors[1].values = vec![-5.0, -5.0]; // with these no unit is active in any image near zero
+        tensors[1].values = vec![-5.0, -5.0]; // with these no unit is active for images near zero
         tensors[2].values = vec![-1.0, 2.0, 0.5, -7.0]; // conv2
         parameters.load(&Reference, Kind::Value, &tensors).unwrap();
         let choice = FilterChoice::new(&network, "conv2", None).unwrap();

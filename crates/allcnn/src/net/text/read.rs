@@ -122,7 +122,7 @@ fn parse(text: &str) -> Result<(NetworkText, DeArray<'_>), toml::de::Error> {
     let mut document = DeTable::parse(text)?;
     let layers = match document.get_mut().get_mut("layers").map(Spanned::get_mut) {
         Some(DeValue::Array(layers)) => mem::replace(layers, DeArray::new()),
-        _ => DeArray::new(), // refused below
+        _ => DeArray::new(), // rejected below
     };
     Ok((NetworkText::deserialize(toml::Deserializer::from(document))?, layers))
 }
