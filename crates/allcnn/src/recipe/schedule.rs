@@ -28,7 +28,7 @@ pub enum Schedule {
         warm_up: f64,
         /// The shape of the decay.
         decay: Decay,
-        /// The final factor, in [0, 1].
+        /// The final factor as a fraction of the peak, in [0, 1].
         #[serde(default)]
         floor: f64,
         /// The fewest steps in which the factor may rise to 1; 0 for no minimum.
