@@ -1,6 +1,6 @@
-//! Errors within errors: how one that lies deeper becomes the error of a function.
+//! Conversion of nested errors: how a deeper error becomes the error of a function.
 
-/// Lets `?` turn each error on the right into the outer one by way of the inner one:
+/// Implements `From` for the outer error from each error on the right, via the inner one, so that `?` works:
 /// `through!(EvaluateError, ScoreError: data::Error, preprocess::Error)`.
 macro_rules! through {
     ($outer:ty, $inner:ty: $($source:ty),+) => {

@@ -1,5 +1,5 @@
-//! The All-Convolutional-Net family (Springenberg et al. 2015, "Striving for Simplicity", arXiv 1412.6806): trains it on
-//! images, judges it, and shows what it sees, on any [`device::Device`].
+//! The All-Convolutional-Net family (Springenberg et al. 2015, "Striving for Simplicity", arXiv 1412.6806):
+//! training, evaluation and visualization on image data sets, on any [`device::Device`].
 //!
 //! ```no_run
 //! use allcnn::prelude::*;
@@ -14,10 +14,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The modules, from the inside out: a network ([`net`]) is planned once for a batch size ([`plan`]) and runs over its
-//! [`parameters`]; pictures become its [`input`] ([`preprocess`], [`augment`]); a [`recipe`] says how it is trained; a
-//! training ([`train`]) leaves a run folder ([`run`]), which is evaluated ([`evaluate`]), asked ([`predict`]), explained
-//! ([`visualise`]) and told of ([`report`]).
+//! The modules, from the inside out: a network ([`net`]) is planned once for a batch size ([`plan`]) and runs with
+//! its [`parameters`]; images become its [`input`] ([`preprocess`], [`augment`]); a [`recipe`] holds the
+//! hyperparameters; training ([`train`]) writes a run folder ([`run`]), which is evaluated ([`evaluate`]), used
+//! for prediction ([`predict`]), explained ([`visualise`]) and summarized as an HTML page ([`report`]).
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]

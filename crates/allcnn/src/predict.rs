@@ -1,4 +1,4 @@
-//! What a trained network says about image files.
+//! Predictions of a trained network for image files.
 
 use std::path::{Path, PathBuf};
 
@@ -17,16 +17,16 @@ use crate::run::{CheckpointError, RunError, RunFolder, WhichCheckpoint};
 use crate::score::{ScoreError, expect_finite, probabilities, ranked};
 use crate::text::shown::PathText;
 
-/// Images that are looked at together.
+/// Images per forward pass.
 const BATCH: usize = 32;
 
-/// A run that cannot answer.
+/// Why a run cannot predict.
 #[derive(Debug, thiserror::Error)]
 pub enum PredictError {
     /// The run.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// What is shown to its network.
+    /// Classifying the images failed.
     #[error(transparent)]
     Score(#[from] ScoreError),
 }
@@ -43,7 +43,7 @@ pub struct Guess {
     pub probability: f32,
 }
 
-/// The answer to one file, as `allcnn predict --json` prints it.
+/// The prediction for one file, as `allcnn predict --json` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Prediction {
@@ -63,7 +63,7 @@ pub enum Prediction {
     },
 }
 
-/// A trained network that answers.
+/// A trained network that classifies image files.
 pub struct Predictor<'d, D: Device> {
     plan: Plan<'d, D>,
     parameters: Parameters<D>,
@@ -73,7 +73,7 @@ pub struct Predictor<'d, D: Device> {
 }
 
 impl<'d, D: Device> Predictor<'d, D> {
-    /// The network of `checkpoint` with the preprocessing of its run, ready for `batch` images at a time.
+    /// Loads the network of `checkpoint` and the preprocessing of its run, for batches of `batch` images.
     ///
     /// # Errors
     /// A damaged checkpoint or preprocessing; failures of the device.
@@ -91,7 +91,7 @@ impl<'d, D: Device> Predictor<'d, D> {
         Ok(Self { plan, parameters, transform, framing, classes: checkpoint.classes })
     }
 
-    /// The network of the run's best checkpoint, ready for a few images at a time.
+    /// Loads the network of the run's best checkpoint, for small batches.
     ///
     /// # Errors
     /// As [`Predictor::new`].
@@ -100,14 +100,14 @@ impl<'d, D: Device> Predictor<'d, D> {
         Self::new(device, run, checkpoint, BATCH)
     }
 
-    /// Tells how pictures are made to fit, and which algorithms work.
+    /// Reports to `observer` how images are resized and which algorithms are used.
     pub fn tell(&self, observer: &mut dyn Observer) {
         observer.observe(Event::Detail(&format!("pictures: {}", self.framing)));
         tell_algorithms(&self.plan.algorithms(), observer);
     }
 
-    /// The `top` most probable classes of each file. A file that cannot be read gets its reason, and the others their
-    /// answers.
+    /// Returns the `top` most probable classes of each file. A file that cannot be read gets an error message and
+    /// does not affect the others.
     ///
     /// # Errors
     /// A failure of the device.
@@ -133,7 +133,7 @@ impl<'d, D: Device> Predictor<'d, D> {
         Ok(answers)
     }
 
-    /// The probabilities of each class for pictures of the transform's size, `[height, width, 3]`; at most a batch.
+    /// Returns the class probabilities of images of the transform's size, `[height, width, 3]`; at most one batch.
     ///
     /// # Errors
     /// A failure of the device.
@@ -158,7 +158,7 @@ impl<'d, D: Device> Predictor<'d, D> {
     }
 }
 
-/// The pixels of a file in that size; the error says in a few words what is wrong with it.
+/// Reads a file as pixels of that size; the error is a short description.
 pub(crate) fn picture(path: &Path, geometry: Geometry, framing: Framing) -> Result<Vec<u8>, String> {
     let Geometry { height, width, .. } = geometry;
     let file = open_file::read(path, open_file::PICTURE).map_err(|error| error.to_string())?;

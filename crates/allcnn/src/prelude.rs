@@ -1,4 +1,4 @@
-//! What most programs need: `use allcnn::prelude::*;`.
+//! The items most programs need: `use allcnn::prelude::*;`.
 
 #[cfg(feature = "cpu")]
 pub use allcnn_cpu::{Cpu, CpuOptions};

@@ -1,25 +1,25 @@
-//! What can go wrong where a run is evaluated.
+//! Errors of evaluation.
 
 use crate::run::{CheckpointError, DataPlaceError, RunError};
 use crate::score::ScoreError;
 use crate::split::NoSplit;
 
-/// A run that cannot be evaluated on images.
+/// Why a run cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
-    /// Images of classes that the network does not know.
+    /// The images have classes unknown to the network.
     #[error("{0}")]
     UnknownClasses(String),
-    /// A split that the data does not have.
+    /// The data does not have this split.
     #[error(transparent)]
     NoSplit(#[from] NoSplit),
     /// The run.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The data of the run.
+    /// The run's data cannot be found or opened.
     #[error(transparent)]
     Place(#[from] DataPlaceError),
-    /// Images that cannot be scored.
+    /// Scoring the images failed.
     #[error(transparent)]
     Score(#[from] ScoreError),
 }

@@ -1,4 +1,5 @@
-//! The images that a run is shown: its own or others, labelled as its network names its classes.
+//! The images on which a run is evaluated: its own data or other data, with labels mapped to the network's
+//! classes.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +14,11 @@ use crate::run::{DataPlaceError, GivenData, Manifest, Opened, RunFolder, known_i
 use crate::split::Split;
 use crate::text::shown::escaped;
 
-/// Opens `data`, or the run's own where none is given, in that size; with `in_memory` also where the training left the
-/// images on disk. The run's own is divided as it was for the training.
+/// Opens `data`, or the run's own data if `None`, resized to `geometry`. With `in_memory`, images are loaded even
+/// if the training left them on disk. The run's own data is split as for the training.
 ///
 /// # Errors
-/// Data that cannot be read; imported weights, which have none of their own.
+/// Data that cannot be read; imported weights, which have no data of their own.
 pub(crate) fn open(
     data: Option<GivenData<'_>>,
     (run, manifest): (&RunFolder, &Manifest),
@@ -30,7 +31,7 @@ pub(crate) fn open(
     Ok(opened)
 }
 
-/// As [`open`], without telling which files were left out.
+/// Like [`open`], but without reporting ignored files.
 pub(crate) fn open_and_tell_notes(
     data: Option<GivenData<'_>>,
     (run, manifest): (&RunFolder, &Manifest),
@@ -47,8 +48,8 @@ pub(crate) fn open_and_tell_notes(
     Ok(opened)
 }
 
-/// The images of the split, labelled by the place of their class among the network's. Names that are written alike are the
-/// same, in whatever Unicode form.
+/// Returns the images of `split` with labels mapped to indices into `known`. Class names match if equal after
+/// Unicode normalization.
 pub(crate) fn relabelled(
     data: &mut DataSet,
     split: Split,
@@ -84,8 +85,8 @@ pub(crate) fn relabelled(
     )))
 }
 
-/// The images that the run was trained on. A run that did not note them, and had them in memory, is asked for its `own` data,
-/// which is looked for where it is not at hand.
+/// The training images of a run, as identities. If the run did not record them and had its images in memory, they
+/// are computed from `own`, or else from the run's data if it is found.
 pub(crate) fn known(
     (run, manifest): (&RunFolder, &Manifest),
     geometry: Geometry,

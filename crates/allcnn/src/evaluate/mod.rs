@@ -1,4 +1,4 @@
-//! Evaluates a finished (or stopped) run on its own data or on other data, as `allcnn eval` does.
+//! Evaluation of a run, finished or not, on its own or other data, as by `allcnn eval`.
 
 mod error;
 mod images;
@@ -19,21 +19,21 @@ use crate::split::Split;
 pub use error::EvaluateError;
 pub(crate) use images::{known, open, open_and_tell_notes, relabelled};
 
-/// What is to be evaluated.
+/// What to evaluate, and how.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EvaluateOptions {
-    /// Other data than that of the run.
+    /// Data to evaluate in place of the run's own.
     pub data: Option<String>,
-    /// What is said of other data where it does not tell itself.
+    /// How to read that data where its format leaves that open.
     pub reading: data::Reading,
-    /// WhichCheckpoint images.
+    /// The split to evaluate.
     pub split: Split,
-    /// WhichCheckpoint checkpoint.
+    /// The checkpoint to evaluate.
     pub checkpoint: WhichCheckpoint,
-    /// Looks at each image: 0 or 1 for one at the image as it is; more add some varied as in its training, or flipped
-    /// and shifted where that did not vary them.
+    /// Views per image: with 0 or 1 the unaugmented image only; more add views augmented as in the training, or
+    /// flipped and shifted if the training did not augment.
     pub views: u32,
-    /// Images at a time; 0 for the run's own number.
+    /// Batch size; 0 for the run's own.
     pub batch: usize,
 }
 
@@ -42,38 +42,38 @@ pub struct EvaluateOptions {
 pub struct Evaluated {
     /// The figures.
     pub evaluation: Evaluation,
-    /// The answers to each image.
+    /// The prediction for each image.
     pub scores: Scores,
     /// The images, with labels in the order of the checkpoint's classes.
     pub images: Images,
-    /// Whether they are of the run's own data.
+    /// Whether the images are from the run's own data.
     pub own: bool,
-    /// The split of the data that they are.
+    /// Their split.
     pub split: Split,
-    /// The images that the network was trained on, where some were.
+    /// The evaluated images that the network was trained on, if any.
     pub trained_on: Option<TrainedOn>,
-    /// Images of the data that could not be read, or have no class.
+    /// Images of the data that could not be read or have no class.
     pub skipped: Vec<Skipped>,
-    /// Other files that were left out of it, by reason.
+    /// Other files that were ignored, by reason.
     pub ignored: Vec<Ignored>,
     /// The checkpoint.
     pub checkpoint: Checkpoint,
 }
 
-/// Images of an evaluation that the network was trained on.
+/// Evaluated images that the network was trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct TrainedOn {
     /// How many.
     pub images: usize,
-    /// Whether the figures are without them.
+    /// Whether the metrics exclude them.
     pub left_out: bool,
 }
 
-/// Shows the images to the network of a run. Gives nothing when `stop` became true meanwhile; `done` is told how many
-/// images are done, and of how many.
+/// Evaluates a run's network on images. `done` is called with the images done so far and their total. Returns
+/// `None` if stopped.
 ///
 /// # Errors
-/// Data that cannot be read or has classes that the network does not know; a damaged run; failures of the device.
+/// Data that cannot be read or has classes unknown to the network; a damaged run; device failures.
 pub fn evaluate<D: Device>(
     device: &D,
     run: &RunFolder,
@@ -137,8 +137,8 @@ pub fn evaluate<D: Device>(
 }
 
 impl Evaluated {
-    /// Says which images the network was trained on. Of other data than the run's own they are left out of the figures,
-    /// unless there are no others.
+    /// Reports how many images the network was trained on. In data other than the run's own they are excluded from
+    /// the metrics, unless no others remain.
     fn tell_trained(
         &mut self,
         identities: &Identities,
@@ -172,7 +172,7 @@ impl Evaluated {
     }
 }
 
-/// What is told of held-out images that are others now.
+/// The message about held-out images that changed since the training.
 fn changed_words(changed: &[String], total: usize) -> String {
     const NAMED: usize = 3;
     let named = changed.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");

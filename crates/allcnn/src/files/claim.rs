@@ -1,25 +1,26 @@
-//! Who does what: claims by files, so that any number of processes share a folder.
+//! Locks shared by processes and machines: claims, implemented as files in a shared folder.
 //!
-//! The claims on a thing are numbered: `NAME.1`, `NAME.2`, ... The one with the highest number counts. To claim is to
-//! create the next number, which the system lets exactly one process do. The file appears with its holder in it and locked:
-//! whoever is killed while it claims, or finds the disk full, holds nothing. A claim may be followed by the next when
+//! The claims on a name are numbered files: `NAME.1`, `NAME.2`, ... The one with the highest number counts. To
+//! claim is to create the next number, in which exactly one process can succeed. The file appears locked and with
+//! its holder written in it, so a process that is killed while claiming, or finds the disk full, holds nothing.
+//! The next number may be claimed if
 //!
-//! - its holder gave it back (the file says so), or
-//! - its holder ran under the same kernel and is gone: then the lock that it held on the file is open. A process that was
-//!   only stopped still has its lock, so nobody of its machine takes anything from it; or
-//! - the file was not written to for [`EXPIRY`], where no lock tells: the holder is on another machine, or the file system
-//!   has no locks. A holder writes every [`HEARTBEAT`]. The times compared are both those of the file system, so clocks need
-//!   not agree. A time that far in the future is as old: that clock was set back since.
+//! - the holder released the claim (the file says so), or
+//! - the holder ran under the same kernel and has died: then its lock on the file is released. A suspended process
+//!   keeps its lock, so no process of its machine takes its claim; or
+//! - locks give no answer, as the holder is on another machine or the file system has no locks, and the file was
+//!   not written for [`EXPIRY`]. A holder writes every [`HEARTBEAT`]. Both times compared are the file system's,
+//!   so clocks need not agree. A time as far in the future counts as old too: the clock was set back since.
 //!
-//! A holder that was asleep for longer finds a higher number when it wakes, and knows that it lost its claim. How its
-//! last write is kept from doing harm is told in [`crate::run::owner`].
+//! A holder that was suspended for longer finds a higher number when it continues, and so knows that it lost its
+//! claim. [`crate::run::owner`] explains why its last write does no harm.
 //!
-//! Assumed of a file system: that of several processes which create a name one succeeds, and that whoever lists a folder
-//! sees what was created before, as local file systems and NFS (since version 3) do. Where NFS may tell a folder's contents
-//! late (`acdirmax`, a minute), [`EXPIRY`] is longer.
+//! Assumptions on the file system: if several processes create a name, one succeeds; and a folder listing contains
+//! everything created before. Local file systems and NFS (since version 3) satisfy them. NFS may list a folder's
+//! contents late (`acdirmax`, a minute); [`EXPIRY`] is longer.
 //!
-//! Written here, because the crates for lock files stop at one of these: a lock that dies with its process (and does not reach
-//! other machines), or a file that is created by one process only (and outlives it).
+//! Implemented here, because crates for lock files offer only one of: a lock that is released when its process
+//! dies (and is not seen on other machines), or a file that is created exclusively (and outlives its process).
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -36,13 +37,13 @@ use crate::data::open_file;
 use crate::text::date;
 use crate::text::shown::escaped;
 
-/// How often a holder shows that it lives.
+/// The interval at which a holder shows that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long a holder on another machine may be silent.
 pub(crate) const EXPIRY: Duration = Duration::from_secs(120);
-/// What a claim begins with that was given back. It is written over what stood there, which needs no room on a full disk.
+/// The beginning of a released claim. It overwrites the contents, which needs no space on a full disk.
 const FREE: &str = "free\n";
-/// A claim is a line.
+/// The most bytes of a claim, a single line.
 const LONGEST: u64 = 1 << 12;
 
 /// The claims in a folder.
@@ -56,17 +57,17 @@ impl Claims {
         Self { folder }
     }
 
-    /// The file of a claim.
+    /// The path of a claim's file.
     pub fn path(&self, name: &str, number: u32) -> PathBuf {
         self.folder.join(format!("{name}.{number}"))
     }
 
-    /// Claims `name`, unless another process holds it: then the holder. Makes the folder where there is none.
+    /// Claims `name`, or returns its current holder. Creates the folder if needed.
     pub fn acquire(&self, name: &str) -> io::Result<Result<Claim, Holder>> {
         const TRIES: u32 = 10;
         for _ in 1..TRIES {
             match self.try_acquire(name) {
-                // Somebody removed the folder meanwhile, as one does whose training did not begin.
+                // The folder was removed meanwhile, as after a training that failed to start.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 done => return done,
             }
@@ -89,24 +90,24 @@ impl Claims {
             ))
         })?;
         let Some((file, text)) = self.create(name, number)? else { return Ok(Err(Holder::default())) };
-        // Away with what killed processes left without a name. Who still is about to claim under a lower number looks again.
+        // Removes unnamed files of killed processes. A live process about to claim a lower number retries.
         let _ = sweep(&self.folder, number.saturating_add(1));
         if self.newest(name)? > number {
-            // Another was faster, and what lay between was given up and removed.
+            // Another process was faster, and the numbers in between were released and removed.
             return Ok(Err(Holder::default()));
         }
         Claim::begin(self.clone(), name.into(), number, file, text).map(Ok)
     }
 
-    /// Creates the file of a claim and says what stands in it; nothing where another was faster.
+    /// Creates a claim's file and returns it with its contents, or `None` if another process was faster.
     fn create(&self, name: &str, number: u32) -> io::Result<Option<(File, String)>> {
         let (path, unnamed) = (&self.path(name, number), unnamed_in(&self.folder, number)?);
         let text = sign(unnamed.as_file())?;
         match unnamed.persist_noclobber(path) {
             Ok(file) => return Ok(Some((file, text))),
             Err(error) if error.error.kind() == ErrorKind::AlreadyExists => return Ok(None),
-            Err(error) if error.error.kind() == ErrorKind::NotFound => return Err(error.error), // it was swept
-            Err(_) => {} // some file systems can give no name that way
+            Err(error) if error.error.kind() == ErrorKind::NotFound => return Err(error.error), // another process swept it
+            Err(_) => {} // some file systems cannot name a file that way
         }
         let file = match OpenOptions::new().write(true).create_new(true).open(path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(None),
@@ -124,7 +125,7 @@ impl Claims {
         Ok(newest > 0 && self.holder_of(&self.path(name, newest))?.is_some())
     }
 
-    /// The highest number of a claim on `name`, 0 where there is none.
+    /// The highest claim number on `name`, or 0 if there is none.
     fn newest(&self, name: &str) -> io::Result<u32> {
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
@@ -140,7 +141,7 @@ impl Claims {
         Ok(newest)
     }
 
-    /// Who holds the claim in a file, where that is somebody who lives.
+    /// The live holder of the claim in a file, if any.
     fn holder_of(&self, path: &Path) -> io::Result<Option<Holder>> {
         let file = open_file::open(path, LONGEST)?;
         let mut text = String::new();
@@ -153,7 +154,7 @@ impl Claims {
             match file.try_lock_shared() {
                 Ok(()) => return Ok(None),
                 Err(TryLockError::WouldBlock) => return Ok(Some(Holder { is_local: true, ..holder })),
-                Err(TryLockError::Error(_)) => {} // no locks here: the silence tells
+                Err(TryLockError::Error(_)) => {} // no locks here: the heartbeat decides
             }
         }
         let silent = self.now().duration_since(file.metadata()?.modified()?);
@@ -161,28 +162,28 @@ impl Claims {
         Ok((silent <= EXPIRY).then_some(holder))
     }
 
-    /// The time of the file system; the system's own where a file cannot be made.
+    /// The current time of the file system; the local time if no file can be created.
     fn now(&self) -> SystemTime {
         let fresh = tempfile::tempfile_in(&self.folder).and_then(|file| file.metadata()?.modified());
         fresh.unwrap_or_else(|_| SystemTime::now())
     }
 }
 
-/// A process that holds a claim, as far as it is known.
+/// A process that holds a claim, as far as known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holder {
-    /// Its number on its machine.
+    /// Its process ID.
     process: Option<u32>,
-    /// Its machine's name.
+    /// Its host name.
     host: Option<String>,
-    /// Since when, in seconds since 1970.
+    /// The start of the claim, in seconds since 1970.
     since: Option<u64>,
-    /// Whether it runs under this kernel and is sure to live.
+    /// Whether it runs under this kernel and is known to be alive.
     is_local: bool,
 }
 
 impl Holder {
-    /// This process, from now on.
+    /// This process, from now on; `is_local` if it holds a lock.
     fn this(is_local: bool) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
@@ -193,7 +194,7 @@ impl Holder {
         }
     }
 
-    /// What stands in a claim: kernel, process, machine, time.
+    /// The contents of a claim: kernel, process, host, time.
     fn text(&self, kernel: Option<&str>) -> String {
         let word = |text: Option<String>| text.unwrap_or_else(|| "-".into());
         let [process, since] =
@@ -201,7 +202,7 @@ impl Holder {
         format!("{} {process} {} {since}\n", kernel.unwrap_or("-"), word(self.host.clone()))
     }
 
-    /// The holder and its kernel.
+    /// Parses the holder and its kernel.
     pub(crate) fn parse(text: &str) -> (Self, Option<&str>) {
         let mut words = text.split_whitespace().map(|word| Some(word).filter(|word| *word != "-"));
         let mut next = || words.next().flatten();
@@ -233,7 +234,7 @@ impl fmt::Display for Holder {
 }
 
 impl Holder {
-    /// What can be done about it.
+    /// Advice for the user.
     pub fn advice(&self) -> String {
         if self.is_local {
             return "let it end, or end it (it may be stopped: then `kill -CONT` or `kill`)".into();
@@ -242,12 +243,12 @@ impl Holder {
     }
 }
 
-/// The boot of the kernel that this process runs under, where the system tells: file locks hold among its processes.
+/// The boot ID of the kernel, if available: file locks work among its processes.
 fn kernel() -> Option<String> {
     system_word("/proc/sys/kernel/random/boot_id")
 }
 
-/// The name of this machine, where the system tells.
+/// The host name, if available.
 fn host() -> Option<String> {
     system_word("/proc/sys/kernel/hostname").or_else(|| std::env::var("HOSTNAME").ok())
 }
@@ -257,7 +258,7 @@ fn system_word(path: &str) -> Option<String> {
     text.split_whitespace().next().map(str::to_owned)
 }
 
-/// A claim that this process holds. It is given back when dropped.
+/// A claim held by this process, released when dropped.
 #[derive(Debug)]
 pub(crate) struct Claim {
     claims: Claims,
@@ -269,7 +270,7 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Holds the claim, and shows from now on that this process lives.
+    /// Starts the heartbeat of a claim.
     fn begin(claims: Claims, name: String, number: u32, file: File, text: String) -> io::Result<Self> {
         let (file, lost) = (Arc::new(file), Arc::new(AtomicBool::new(false)));
         let mut claim = Self { claims, name, number, file, lost, heart: None };
@@ -282,7 +283,7 @@ impl Claim {
                     lost.store(true, Ordering::Relaxed);
                     return;
                 }
-                let _ = write(&file, &text); // where that failed, the next one may succeed
+                let _ = write(&file, &text); // if it failed, the next one may succeed
             }
         };
         claim.heart = Some((end, thread::Builder::new().name("claim".into()).spawn(beat)?));
@@ -294,18 +295,18 @@ impl Claim {
         self.number
     }
 
-    /// Becomes true soon after another process took over.
+    /// A flag that is set soon after another process took over.
     pub fn lost(&self) -> &AtomicBool {
         &self.lost
     }
 
-    /// Whether another process took over by now.
+    /// Checks whether another process took over.
     pub fn is_lost(&self) -> io::Result<bool> {
         Ok(self.claims.newest(&self.name)? > self.number)
     }
 
-    /// Takes the claim away. To be called before it is dropped, where nothing was done under it: nobody can need its
-    /// number then.
+    /// Removes the claim's file. Call it before dropping if nothing was done under the claim: then nobody needs
+    /// its number.
     pub fn withdraw(&self) {
         let _ = fs::remove_file(self.claims.path(&self.name, self.number));
     }
@@ -317,14 +318,14 @@ impl Drop for Claim {
             drop(end);
             let _ = beating.join();
         }
-        // Where this fails, the open lock or the silence tells.
+        // If this fails, the released lock or the silence has the same effect.
         let _ = write(&self.file, FREE).and_then(|()| self.file.set_len(FREE.len() as u64));
     }
 }
 
-/// Locks a new claim for this process, writes that it is the holder, and says what was written.
+/// Locks a new claim, writes this process into it as the holder, and returns what was written.
 fn sign(file: &File) -> io::Result<String> {
-    // Without a lock, as on some network file systems, the heartbeat alone counts.
+    // Without locks, as on some network file systems, only the heartbeat counts.
     let kernel = kernel().filter(|_| file.try_lock().is_ok());
     let text = Holder::this(kernel.is_some()).text(kernel.as_deref());
     write(file, &text).map(|()| text)
@@ -374,7 +375,7 @@ mod tests {
     fn a_dead_process_of_this_kernel_holds_nothing() {
         let (_folder, claims) = claims();
         let Some(kernel) = kernel() else { return };
-        fs::write(claims.path("a", 1), format!("{kernel} 1\n")).unwrap(); // nobody has it locked
+        fs::write(claims.path("a", 1), format!("{kernel} 1\n")).unwrap(); // not locked
         assert!(claims.acquire("a").unwrap().is_ok());
     }
 
@@ -412,7 +413,7 @@ mod tests {
         assert!(claims.create("a", 1).unwrap().is_none());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a claim without a name is left");
         drop(file);
-        // Killed before its claim had a name, a process holds nothing.
+        // A process killed before its claim had a name holds nothing.
         std::mem::forget(unnamed_in(folder.path(), 2).unwrap());
         assert!(!claims.is_held("a").unwrap());
         let second = claims.acquire("a").unwrap().unwrap();

@@ -1,4 +1,5 @@
-//! Files whose writing has rules: claims that keep processes apart, safetensors whose bytes depend on their content alone.
+//! Files with special guarantees: claims, which are locks between processes, and safetensors with deterministic
+//! bytes.
 
 pub(crate) mod claim;
 pub(crate) mod safetensors_file;

@@ -1,16 +1,17 @@
-//! Safetensors files whose bytes depend on nothing but what they hold.
+//! Safetensors files whose bytes are determined by their contents.
 
 use std::collections::{BTreeMap, HashMap};
 
 use safetensors::View;
 
-/// The length of the number in front of the header.
+/// The length of the header size field.
 const LENGTH: usize = size_of::<u64>();
 
-/// The bytes of a file of these tensors and texts. The format's own library writes the texts in any order.
+/// Serializes tensors and metadata texts with sorted keys; the `safetensors` crate writes the metadata in
+/// arbitrary order.
 ///
 /// # Errors
-/// What the format cannot hold, in words.
+/// Contents that the format cannot represent, described in a sentence.
 pub(crate) fn to_bytes<S: AsRef<str> + Ord + std::fmt::Display, V: View>(
     tensors: impl IntoIterator<Item = (S, V)>,
     texts: HashMap<String, String>,
@@ -22,7 +23,7 @@ pub(crate) fn to_bytes<S: AsRef<str> + Ord + std::fmt::Display, V: View>(
     let entries: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
         serde_json::from_slice(header).map_err(|error| error.to_string())?;
     let mut sorted = serde_json::to_vec(&entries).map_err(|error| error.to_string())?;
-    sorted.resize(header.len(), b' '); // the same pieces in another order, so as long as before
+    sorted.resize(header.len(), b' '); // a permutation of the entries, so the length is unchanged
     header.copy_from_slice(&sorted);
     Ok(bytes)
 }
@@ -37,7 +38,7 @@ mod tests {
     fn equal_contents_make_equal_bytes_that_hold_them() {
         let values = [1f32, -2.0].map(f32::to_le_bytes).concat();
         let tensor = || TensorView::new(Dtype::F32, vec![2], &values).unwrap();
-        // Each map of the standard library has its own order.
+        // Each `HashMap` of the standard library has its own order.
         let texts =
             || (0..20).map(|n| (format!("text {n}"), format!("\"{n}\"\n\u{e9}"))).collect::<HashMap<_, _>>();
         let file = || to_bytes([("b", tensor()), ("a", tensor())], texts()).unwrap();

@@ -1,15 +1,15 @@
-//! What kind of file holds weights.
+//! The file formats of weights.
 
-/// What kind of file holds the weights.
+/// A file format of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Container {
     /// Safetensors.
     Safetensors,
-    /// What `torch.save` writes since PyTorch 1.6.
+    /// Written by `torch.save` since PyTorch 1.6.
     PyTorch,
-    /// What `torch.jit.save` writes.
+    /// Written by `torch.jit.save`.
     TorchScript,
-    /// A `.caffemodel`.
+    /// Caffe's `.caffemodel`.
     Caffe,
 }
 

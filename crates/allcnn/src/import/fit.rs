@@ -1,4 +1,4 @@
-//! Layers of a file as the parameters of a network.
+//! Fits a file's layers to a network's parameters.
 
 use super::error::Error;
 use super::layer::Layer;
@@ -12,25 +12,25 @@ use super::weights::Weights;
 use crate::net::Network;
 use crate::parameters::Tensor;
 
-/// Weights as a network names and shapes them.
+/// Weights with the names and shapes of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fitted {
     /// `conv1.weight` `[out, in / groups, height, width]`, `conv1.bias` `[out]`, ...
     pub tensors: Vec<Tensor>,
-    /// Outputs of the last layer: one a class.
+    /// The number of classes: the outputs of the last layer.
     pub classes: usize,
-    /// The names of the classes, where the file has one for each.
+    /// The names of the classes, if the file has one for each.
     pub class_names: Option<Vec<String>>,
-    /// What was decided.
+    /// The decisions made.
     pub notes: Vec<Note>,
 }
 
 impl Weights {
-    /// Fits the weights to the convolutions of `network`, whose last one may have any number of outputs: it is the
-    /// weights that tell the classes.
+    /// Assigns the weights to the convolutions of `network`. The number of classes comes from the weights: the
+    /// network's last convolution may have any number of outputs.
     ///
-    /// Layers are put into their order by their names. Where these leave it open, as for a last layer of another name,
-    /// slots and shapes must leave one way, which a note tells.
+    /// Layers are ordered by their names. If these leave the order open, as with a last layer of another name,
+    /// slots and shapes must allow exactly one assignment, which is then noted.
     ///
     /// # Errors
     /// [`Error::OtherNetwork`] with the first difference, [`Error::Ambiguous`], [`Error::NotFinite`].
@@ -55,7 +55,7 @@ impl Weights {
 }
 
 impl Fitted {
-    /// An error where `network`, now with as many classes as the weights have, has other shapes after all.
+    /// Checks that the weights have the shapes of `network`, which now has their number of classes.
     pub(super) fn expect(&self, network: &Network) -> Result<(), Error> {
         for (slot, weight) in slots(network).iter().zip(self.tensors.iter().step_by(2)) {
             if weight.shape != slot.shape {
@@ -67,7 +67,7 @@ impl Fitted {
     }
 }
 
-/// Refuses weights that no training leaves, by the name of their tensor in the file.
+/// Rejects values that no training can produce, naming the tensor in the file.
 fn expect_finite(layer: &Layer) -> Result<(), Error> {
     for tensor in std::iter::once(&layer.weight).chain(&layer.bias) {
         if let Some(value) = tensor.absurd() {
@@ -77,7 +77,7 @@ fn expect_finite(layer: &Layer) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses another number of layers than the network has.
+/// Checks that the number of layers is the network's.
 fn expect_count(naming: Naming, chains: &[Chain], slots: &[Slot]) -> Result<(), String> {
     let given: Vec<&str> = names(chains).collect();
     let expected: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
@@ -97,7 +97,7 @@ fn names(chains: &[Chain]) -> impl Iterator<Item = &str> {
     chains.iter().flat_map(|chain| &chain.layers).map(|layer| layer.name.as_str())
 }
 
-/// The layers in the order of the slots.
+/// Orders the layers like the slots.
 fn put_in_order(chains: Vec<Chain>, slots: &[Slot], network: &Network) -> Result<Vec<Layer>, Error> {
     if chains.len() == 1 {
         return Ok(in_a_row(chains).layers);
@@ -124,7 +124,7 @@ fn put_in_order(chains: Vec<Chain>, slots: &[Slot], network: &Network) -> Result
     }
 }
 
-/// Each layer that has another place in the one way than in the other, with both.
+/// Lists the layers that two assignments map to different slots, with both.
 fn choices(chains: &[Chain], slots: &[Slot], one: &[usize], another: &[usize]) -> String {
     let slots_of = |way: &[usize], chain: usize| {
         let taken = way.iter().zip(slots).filter(move |(taken, _)| **taken == chain);
@@ -142,7 +142,7 @@ fn choices(chains: &[Chain], slots: &[Slot], one: &[usize], another: &[usize]) -
     list(choices)
 }
 
-/// A note of the layers that are called otherwise than the network's.
+/// A note listing the layers whose names differ from the network's.
 fn renamed(layers: &[Layer], slots: &[Slot]) -> Option<Note> {
     let pairs = layers.iter().zip(slots).filter(|(layer, slot)| layer.name != slot.name);
     let pairs: Vec<String> = pairs.map(|(layer, slot)| format!("{} as {}", layer.name, slot.name)).collect();

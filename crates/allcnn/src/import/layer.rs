@@ -5,7 +5,7 @@ use crate::parameters::Tensor;
 /// A layer with weights.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Layer {
-    /// As the file calls it.
+    /// Its name in the file.
     pub(super) name: String,
     pub(super) weight: Tensor,
     /// `None`: zero.

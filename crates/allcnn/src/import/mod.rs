@@ -1,10 +1,10 @@
-//! Weights from elsewhere: read from a file of another program, fitted to a network, and kept as a run folder that
-//! every command takes.
+//! Importing weights: read from a file of another program, fitted to a network, and stored as a run folder that
+//! every command accepts.
 //!
-//! Read are safetensors and PyTorch's own files with the names of a state dict, and Caffe's `.caffemodel`. The layers of
-//! a file are told by their names, put into their order, and matched one by one with the convolutions of the network; a
-//! fully connected layer is the convolution that it is: its weights `[out, channels · height · width]` have the same order
-//! as `[out, channels, height, width]`, so only their shape changes.
+//! Supported are safetensors and PyTorch files with the names of a state dict, and Caffe's `.caffemodel`. The
+//! layers of a file are identified by their names, ordered, and matched one by one with the network's
+//! convolutions. A fully connected layer becomes a convolution: its weights `[out, channels · height · width]` are
+//! in the same order as `[out, channels, height, width]`, so only the shape changes.
 //!
 //! | naming | names, behind any prefix that all share | layers in the order of |
 //! |---|---|---|
@@ -14,8 +14,8 @@
 //! | [`Naming::Other`] | any others | their numbers, and the one way in which their shapes fit |
 //! | [`Naming::Caffe`] | those of the file | the file |
 //!
-//! What is decided on the way, down to the last missing bias, is a [`Note`]. A network of Caffe takes blue before red; its
-//! first weights are turned around, so that here it takes RGB as all do.
+//! Every decision made, even about a missing bias, becomes a [`Note`]. Caffe networks take BGR input; their first
+//! weights are reordered, so that here they take RGB like all others.
 
 mod caffe;
 mod class_names;
@@ -45,11 +45,11 @@ pub use run::{Import, Imported};
 pub use scaling::{Scaling, ScalingError};
 pub use weights::Weights;
 
-/// What [`crate::fuzz`] reaches of this module's inside.
+/// Functions that [`crate::fuzz`] needs from this module.
 pub(crate) mod fuzz {
     pub use super::pytorch::fuzz_pickle as pytorch_pickle;
 
-    /// Reads the names of classes.
+    /// Parses class names.
     pub fn class_names(bytes: &[u8]) -> bool {
         super::class_names::parse(bytes).is_ok()
     }

@@ -3,15 +3,15 @@
 /// How a file names and orders its layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
-    /// By the network's own names.
+    /// By the names of the network's own layers.
     Convolutions,
     /// By numbers.
     Sequential,
     /// By numbers in two groups.
     FeaturesClassifier,
-    /// In other ways.
+    /// By any other names.
     Other,
-    /// As Caffe does: in the order of the file.
+    /// As Caffe does: in file order.
     Caffe,
 }
 

@@ -1,9 +1,9 @@
-//! The order of layers, as far as their names tell it.
+//! The order of layers, as far as their names determine it.
 
 use super::layer::Layer;
 use super::naming::Naming;
 
-/// Layers whose names differ in numbers only, in the order of these: of two chains it is not known how they interleave.
+/// Layers whose names differ only in numbers, ordered by these. How several chains interleave is unknown.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Chain {
     /// The name with `#` for each number.
@@ -11,7 +11,7 @@ pub(super) struct Chain {
     pub layers: Vec<Layer>,
 }
 
-/// Finds out how the layers are named.
+/// Determines the naming and groups the layers into chains.
 pub(super) fn arrange(layers: Vec<Layer>) -> Result<(Naming, Vec<Chain>), String> {
     let mut keyed: Vec<_> = layers.into_iter().map(|layer| (pattern(&layer.name), layer)).collect();
     keyed.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -38,17 +38,17 @@ pub(super) fn arrange(layers: Vec<Layer>) -> Result<(Naming, Vec<Chain>), String
     Ok((form, chains))
 }
 
-/// The chains one behind the other.
+/// Concatenates the chains.
 pub(super) fn in_a_row(chains: Vec<Chain>) -> Chain {
     Chain { pattern: String::new(), layers: chains.into_iter().flat_map(|chain| chain.layers).collect() }
 }
 
-/// Layers in the order of a file.
+/// A chain of layers in file order.
 pub(super) fn as_given(layers: Vec<Layer>) -> Chain {
     Chain { pattern: String::new(), layers }
 }
 
-/// The name with `#` for each number, and the numbers.
+/// Splits a name into a pattern with `#` for each number, and the numbers.
 fn pattern(name: &str) -> (String, Vec<u64>) {
     let (mut pattern, mut numbers) = (String::new(), Vec::new());
     let mut rest = name;

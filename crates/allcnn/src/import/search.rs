@@ -1,14 +1,14 @@
-//! How chains of layers can be interleaved so that every layer finds a convolution of its shape.
+//! Backtracking search for the interleavings of chains in which every layer fits its slot's shape.
 
 use std::collections::HashSet;
 
 use super::order::Chain;
 use super::slot::Slot;
 
-/// So many layers are tried before a file is given up whose names tell next to nothing.
+/// The search is aborted after this many tries, as for names that reveal almost no order.
 const MOST_TRIES: usize = 200_000;
 
-/// The ways that were found; each names the chain whose next layer takes a slot, for all slots.
+/// The assignments found; each lists, slot by slot, the chain that provides the layer.
 #[derive(Debug, PartialEq)]
 pub(super) enum Found {
     None,
@@ -17,7 +17,7 @@ pub(super) enum Found {
     TooMany,
 }
 
-/// Tries with every layer that has the name of a convolution in that slot, then without that.
+/// Searches with layers fixed to slots of the same name; if that fails, by shapes alone.
 pub(super) fn ways(chains: &[Chain], slots: &[Slot]) -> Found {
     match search(chains, slots, true) {
         Found::None => search(chains, slots, false),
@@ -55,9 +55,9 @@ fn search(chains: &[Chain], slots: &[Slot], by_name: bool) -> Found {
 struct Search<'a> {
     chains: &'a [Chain],
     slots: &'a [Slot],
-    /// Names that layers and slots have in common and that decide.
+    /// Names that occur both among layers and slots, which fix the assignment.
     shared: HashSet<&'a str>,
-    /// How many layers of each chain have a slot.
+    /// How many layers of each chain are assigned.
     taken: Vec<usize>,
     way: Vec<usize>,
     found: Vec<Vec<usize>>,
@@ -65,7 +65,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Fills the slots from the next one on in every way, until two ways are found.
+    /// Fills the remaining slots in every possible way, until two assignments are found.
     fn go_on(&mut self) {
         let Some(slot) = self.slots.get(self.way.len()) else {
             self.found.push(self.way.clone());

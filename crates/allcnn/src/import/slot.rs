@@ -1,4 +1,4 @@
-//! The convolutions of a network that wait for weights.
+//! Slots: the convolutions of a network to which weights are assigned.
 
 use std::fmt;
 
@@ -6,22 +6,22 @@ use super::layer::Layer;
 use crate::net::{Network, Operation};
 use crate::parameters::Tensor;
 
-/// A convolution that waits for its weights.
+/// A convolution to which weights are assigned.
 pub(super) struct Slot {
     pub(super) name: String,
     pub(super) shape: [usize; 4],
-    /// Whether its outputs are the classes: then there may be any number of them.
+    /// Whether its outputs are the classes: then any number fits.
     last: bool,
 }
 
 impl Slot {
-    /// The shape of the weights that belong here; those of a fully connected layer may have two dimensions.
+    /// The weight shape expected here; a fully connected layer's may have two dimensions.
     fn shape_for(&self, layer: &Layer) -> [usize; 4] {
         let [out, channels, height, width] = self.shape;
         [if self.last { layer.outputs() } else { out }, channels, height, width]
     }
 
-    /// Whether the layer has the shapes that belong here.
+    /// Whether the layer has the expected shapes.
     pub(super) fn fits(&self, layer: &Layer) -> bool {
         self.difference(layer).is_none()
     }
@@ -39,7 +39,7 @@ impl Slot {
         }
     }
 
-    /// The tensors of the layer as those of this convolution.
+    /// Converts the layer to this convolution's weight and bias.
     pub(super) fn take(&self, layer: Layer) -> Result<[Tensor; 2], String> {
         if let Some(difference) = self.difference(&layer) {
             return Err(difference);

@@ -1,11 +1,11 @@
-//! What holds for every file of weights.
+//! Tests that apply to all formats.
 
 use ::safetensors::tensor::{Dtype, TensorView};
 use proptest::prelude::*;
 
 use super::*;
 
-/// A file with a weight `[2, 3]` and a bias `[2]` for each of these layers.
+/// A file with a weight `[2, 3]` and a bias `[2]` per layer.
 fn file(layers: &[&str]) -> Vec<u8> {
     file_with(layers, None)
 }

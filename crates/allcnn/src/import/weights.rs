@@ -1,4 +1,4 @@
-//! The weights of a file, before they are fitted to a network.
+//! Weights read from a file, before fitting to a network.
 
 use std::path::Path;
 
@@ -11,29 +11,29 @@ use super::order::{Chain, arrange, as_given};
 use super::{caffe, pytorch, safetensors, state_dict};
 use crate::data::open_file;
 
-/// The weights of a file, before they are fitted to a network.
+/// Weights read from a file, before fitting to a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
     pub(super) container: Container,
     pub(super) naming: Naming,
     pub(super) chains: Vec<Chain>,
-    /// The names of the classes, where the file has them.
+    /// The class names, if the file has them.
     pub(super) classes: Option<Vec<String>>,
     pub(super) notes: Vec<Note>,
 }
 
 impl Weights {
-    /// Reads a file; its content tells what it is.
+    /// Reads a file; the format is detected from its contents.
     ///
     /// # Errors
-    /// [`Error`]: a missing, damaged or foreign file. It never panics, whatever the file holds.
+    /// [`Error`]: a missing, damaged or foreign file. Never panics, whatever the file contains.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let wrong = |source| Error::Io { path: path.into(), source };
         let bytes = open_file::read(path, open_file::WEIGHTS).map_err(wrong)?;
         Self::from_bytes(&bytes).map_err(|problem| Error::Unreadable { path: path.into(), problem })
     }
 
-    /// Reads the contents of a file; the error says what is wrong with it.
+    /// Parses the contents of a file; the error describes what is wrong.
     ///
     /// # Errors
     /// As [`Weights::read`].
@@ -45,7 +45,7 @@ impl Weights {
                 (container, state_dict::layers(tensors, bytes.len(), &mut notes)?)
             }
             [0x80, 2..=5, ..] => return Err(pytorch::OLD.into()),
-            // A safetensors file begins with the length of a JSON object.
+            // A safetensors file begins with the header length (8 bytes) and a JSON object.
             _ if bytes.get(8) == Some(&b'{') => {
                 let tensors = safetensors::read(bytes)?;
                 classes = safetensors::classes(bytes);
@@ -61,18 +61,18 @@ impl Weights {
         Ok(Self { container, naming, chains, classes, notes })
     }
 
-    /// The kind of the file.
+    /// The file format.
     pub fn container(&self) -> Container {
         self.container
     }
 
-    /// How its layers are named.
+    /// How the layers are named.
     pub fn naming(&self) -> Naming {
         self.naming
     }
 }
 
-/// A note of the layers that have no bias.
+/// A note listing the layers without bias.
 fn without_bias(layers: &[Layer]) -> Option<Note> {
     let names: Vec<&str> =
         layers.iter().filter(|layer| layer.bias.is_none()).map(|layer| layer.name.as_str()).collect();

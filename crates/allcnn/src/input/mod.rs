@@ -1,4 +1,4 @@
-//! Pictures as a network takes them.
+//! Preprocessed images as network input.
 
 mod read_ahead;
 mod samples;

@@ -1,11 +1,11 @@
-//! Work that is done before its result is asked for: image files are decoded while the device computes.
+//! Prefetching: image files are decoded while the device computes.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, PoisonError};
 
-/// Results under way on rayon's threads, each under its key.
+/// Results being computed on rayon's threads, by key.
 pub(crate) struct ReadAhead<K, T> {
     under_way: Mutex<HashMap<K, Receiver<T>>>,
 }
@@ -17,19 +17,19 @@ impl<K, T> Default for ReadAhead<K, T> {
 }
 
 impl<K: Eq + Hash, T: Send + 'static> ReadAhead<K, T> {
-    /// Begins `work`, unless it was begun under this key.
+    /// Starts `work`, unless the key has a pending result.
     pub fn expect(&self, key: K, work: impl FnOnce() -> T + Send + 'static) {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         under_way.entry(key).or_insert_with(|| {
             let (sender, receiver) = channel();
-            rayon::spawn(move || sender.send(work()).unwrap_or(())); // nobody waits where it was dropped
+            rayon::spawn(move || sender.send(work()).unwrap_or(())); // fails if the receiver was dropped
             receiver
         });
     }
 
-    /// Waits for the result of what was begun under `key`, and forgets it. Nothing where nothing was.
+    /// Removes the result for `key`, waiting until it is ready; returns `None` if none was started.
     ///
-    /// Must not be called on a thread of rayon: all of them could be waiting.
+    /// Must not be called on a rayon thread: if all of them waited, no work would run.
     pub fn take(&self, key: &K) -> Option<T> {
         let receiver = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(key)?;
         receiver.recv().ok()

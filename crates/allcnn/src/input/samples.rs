@@ -1,4 +1,4 @@
-//! Images as a network takes them: preprocessed f32 values, filled batch by batch.
+//! Preprocessed f32 images, written batch by batch.
 
 use std::borrow::Cow;
 
@@ -10,32 +10,32 @@ use crate::augment::Look;
 use crate::data::{self, Identities, Images, open_file};
 use crate::preprocess::{Error, Geometry, Preprocessor, look_up};
 
-/// Preprocessed images are kept, rather than made anew for each batch, up to so many bytes.
+/// Preprocessed images are cached, rather than recomputed for each batch, up to this size.
 const KEPT_BYTES: usize = 4 << 30;
 
 /// The images of one split with their preprocessing.
 ///
-/// Whitening costs a matrix product an image, so it is done once where the result fits into memory; the other methods
-/// look each value up in a table and are applied to each batch, which keeps the images at a byte a value. Images on
-/// disk are decoded for each batch, ahead of it where [`Samples::expect`] is told of it.
+/// Whitening costs a matrix product per image, so its result is cached if it fits into memory. The other methods
+/// are a lookup table per value and are applied to each batch, so images stay at one byte per value. Images on
+/// disk are decoded for each batch, in advance if announced by [`Samples::expect`].
 pub struct Samples<'a> {
     images: &'a Images,
     preprocessor: &'a Preprocessor,
     canvas: Geometry,
-    /// What values become, where that depends on nothing else.
+    /// Output value for each byte value, per channel, if the preprocessing is elementwise.
     table: Option<Vec<[f32; 256]>>,
-    /// The preprocessed images where they are kept, else nothing.
+    /// The preprocessed images if cached, else empty.
     ready: Vec<f32>,
-    /// What the images on disk are, those that were read.
+    /// The identities of the images on disk that were read.
     read: Identities,
     files: ReadAhead<(u32, Look), Result<Vec<u8>, String>>,
 }
 
 impl<'a> Samples<'a> {
-    /// The preprocessed `images`.
+    /// Combines `images` with their preprocessing.
     ///
     /// # Errors
-    /// [`Error::OtherGeometry`] when the preprocessing was fitted for another size.
+    /// [`Error::OtherGeometry`] if the preprocessing was fitted for another size.
     pub fn new(images: &'a Images, preprocessor: &'a Preprocessor) -> Result<Self, Error> {
         preprocessor.expect(Geometry { height: images.height, width: images.width, channels: 3 })?;
         let canvas = preprocessor.geometry();
@@ -56,7 +56,7 @@ impl<'a> Samples<'a> {
         Ok(samples)
     }
 
-    /// The images on a larger canvas, as the heavy augmentation wants them. Panics when it is smaller.
+    /// Places the images on a larger canvas, as heavy augmentation needs it. Panics if the canvas is smaller.
     pub fn on_canvas(self, canvas: Geometry) -> Self {
         let Geometry { height, width, .. } = self.preprocessor.geometry();
         assert!(canvas.height >= height && canvas.width >= width, "{height}x{width} on a canvas of {canvas}");
@@ -68,7 +68,7 @@ impl<'a> Samples<'a> {
         self.images.len()
     }
 
-    /// True when there are none.
+    /// Whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.images.is_empty()
     }
@@ -83,13 +83,12 @@ impl<'a> Samples<'a> {
         self.images
     }
 
-    /// What the images are; of images on disk those that were read.
+    /// The identities of the images; of images on disk only those that were read.
     pub fn identities(&self) -> Identities {
         if self.images.are_on_disk() { self.read.clone() } else { Identities::of(self.images) }
     }
 
-    /// Reads the images on disk that were not read, so that it is known what they are. One that cannot be read stays
-    /// unknown.
+    /// Reads the images on disk that were not read yet, to identify them. Unreadable ones stay unidentified.
     pub fn identify(&self) {
         let unread = self.read.iter().enumerate().filter(|(_, identity)| identity.is_none());
         unread.map(|(index, _)| index).collect::<Vec<_>>().into_par_iter().for_each(|index| {
@@ -99,18 +98,19 @@ impl<'a> Samples<'a> {
         });
     }
 
-    /// The size of an image as the network gets it.
+    /// The size of a network input.
     pub fn geometry(&self) -> Geometry {
         self.canvas
     }
 
-    /// Has `device` keep the images, to make batches of them as they look: the same values as [`Samples::fill`] gives.
+    /// Uploads the images to `device`, which then assembles batches itself, with the same values as
+    /// [`Samples::fill`].
     ///
-    /// Nothing where the device does not; where the variation is more than a view ([`Look::view`]); and for images on
-    /// disk, on a canvas, or so many that they are whitened batch by batch.
+    /// Returns `None` if the device does not support it, if `look` is not expressible as views ([`Look::view`]),
+    /// and for images on disk, on a canvas, or whitened batch by batch for lack of memory.
     ///
     /// # Errors
-    /// A failure of the device.
+    /// A device failure.
     pub fn keep_on<D: Device>(
         &self,
         device: &D,
@@ -130,14 +130,14 @@ impl<'a> Samples<'a> {
         device.keep_images(ImageSet { shape, values })
     }
 
-    /// Begins to read the images at `places`, for a look that comes soon.
+    /// Starts reading the images at indices `places` that will soon be requested with this `look`.
     pub fn expect(&self, places: &[u32], look: Look) {
         for &place in places.iter().filter(|_| self.images.are_on_disk()) {
             self.files.expect((place, look), self.reading(place, look));
         }
     }
 
-    /// What reads the part of an image on disk that `look` takes.
+    /// The closure that reads the crop of an image on disk that `look` uses.
     fn reading(&self, place: u32, look: Look) -> impl FnOnce() -> Result<Vec<u8>, String> + use<> {
         let Images { height, width, ref files, .. } = *self.images;
         let (file, crop, read) = (files[place as usize].clone(), look.crop(place), self.read.clone());
@@ -148,9 +148,10 @@ impl<'a> Samples<'a> {
         }
     }
 
-    /// Writes the images at `places`, as they look, to the first rows of `batch` and zeros to the rest.
+    /// Writes the images at indices `places`, augmented by `look`, to the first rows of `batch` and zeros to the
+    /// others.
     ///
-    /// Panics when they do not fit or there is no such image.
+    /// Panics if they do not fit or an index is out of range.
     ///
     /// # Errors
     /// [`data::Error::Unreadable`] for an image on disk.
@@ -168,7 +169,7 @@ impl<'a> Samples<'a> {
         }
         let images = self.pixels(places, look)?;
         if let Some(table) = &self.table {
-            // Image by image, so that one is still in the cache when it is shown.
+            // Image by image, so that each is still in the cache when it is augmented.
             let room = || vec![0.0; geometry.len()];
             rows.zip(&images).for_each_init(room, |image, ((out, &place), pixels)| {
                 look_up(table, pixels, image);
@@ -183,7 +184,7 @@ impl<'a> Samples<'a> {
         Ok(())
     }
 
-    /// The pixels of the images at `places`, of files the part that `look` takes.
+    /// The pixels of the images at indices `places`; of files, the crop that `look` uses.
     fn pixels(&self, places: &[u32], look: Look) -> Result<Vec<Cow<'a, [u8]>>, data::Error> {
         if !self.images.are_on_disk() {
             return Ok(places.iter().map(|&place| self.images.image(place as usize).into()).collect());
@@ -195,7 +196,7 @@ impl<'a> Samples<'a> {
                 |reason| data::Error::Unreadable { file: self.images.files[place as usize].clone(), reason };
             Ok(read.map_err(unreadable)?.into())
         };
-        // Whoever waits for the last one sleeps once: the others are there by then.
+        // Waiting for the last one first sleeps only once: the others are ready by then.
         let mut pixels = places.iter().rev().map(read).collect::<Result<Vec<_>, _>>()?;
         pixels.reverse();
         Ok(pixels)
@@ -273,7 +274,7 @@ mod tests {
             images.names = vec![String::new(); 8];
         }
         let preprocessor = Preprocessor::fit(Method::MeanStd, &in_memory.pixels, geometry).unwrap();
-        // A batch may hold an image twice.
+        // A batch may contain an image twice.
         let [from_disk, from_memory] = [&on_disk, &in_memory].map(|images| {
             let mut batch = vec![f32::NAN; 4 * geometry.len()];
             let samples = Samples::new(images, &preprocessor).unwrap();

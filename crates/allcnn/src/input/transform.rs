@@ -1,29 +1,29 @@
-//! From a picture to what a run's network takes: the preprocessing, and the canvas of heavy augmentation around it.
+//! From images to the input of a run's network: preprocessing, and the canvas of heavy augmentation.
 
 use crate::augment::center;
 use crate::data::decode::Picture;
 use crate::preprocess::{Geometry, Preprocessor};
 
-/// How the empty part of a canvas is shown: its zeros are the mean of the training images.
+/// The gray level that shows the empty part of a canvas, whose zeros are the mean of the training images.
 const EMPTY: u8 = 128;
 
-/// What turns pictures into a network's input.
+/// Converts images to network input.
 pub struct InputTransform {
     preprocessor: Preprocessor,
     input: Geometry,
 }
 
 impl InputTransform {
-    /// Preprocessed pictures as the input of a network, in its middle where it is larger.
+    /// Preprocesses images, centered in the network's input if that is larger.
     ///
-    /// Panics when it is smaller.
+    /// Panics if it is smaller.
     pub fn new(preprocessor: Preprocessor, input: Geometry) -> Self {
         let Geometry { height, width, channels } = preprocessor.geometry();
         assert!(height <= input.height && width <= input.width && channels == input.channels);
         Self { preprocessor, input }
     }
 
-    /// The size of the pictures.
+    /// The size of the images.
     pub fn pictures(&self) -> Geometry {
         self.preprocessor.geometry()
     }
@@ -33,7 +33,7 @@ impl InputTransform {
         self.input
     }
 
-    /// The inputs of whole pictures, `[height, width, 3]` each. Panics when `out` is not as many inputs.
+    /// Converts images, `[height, width, 3]` each, to network inputs in `out`. Panics if the lengths do not match.
     pub fn apply(&self, pixels: &[u8], out: &mut [f32]) {
         let pictures = self.pictures();
         if pictures == self.input {
@@ -48,7 +48,7 @@ impl InputTransform {
             .for_each(|(input, picture)| center(picture, pictures, input, self.input, 0.0));
     }
 
-    /// A picture where it lies in the input.
+    /// Shows an image as it is placed in the input.
     pub fn show(&self, pixels: &[u8]) -> Picture {
         let Geometry { height, width, .. } = self.input;
         let mut shown = vec![0; self.input.len()];

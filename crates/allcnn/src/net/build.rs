@@ -1,11 +1,12 @@
-//! Parts of which the tables of networks are built.
+//! Building blocks for the network tables.
 
 use allcnn_device::{Activation, PoolKind};
 
 use super::layer::{Conv, LayerKind, Pool};
 use super::network::Input;
 
-/// The leaky slope of the large networks. The paper prints none; Graham's networks, which it follows, use 1/3.
+/// The leaky ReLU slope of the large networks. The paper does not state it; Graham's networks, on which they are
+/// based, use 1/3.
 pub(super) const LARGE_SLOPE: f32 = 1.0 / 3.0;
 
 impl Conv {
@@ -16,20 +17,20 @@ impl Conv {
 }
 
 impl Pool {
-    /// A max-pooling over square windows without padding, a last partial window counted.
+    /// A max-pooling over square windows without padding, including a last partial window.
     pub(super) fn max(kernel: usize, stride: usize) -> Self {
         Self::square(PoolKind::Max, kernel, stride)
     }
 }
 
 impl Input {
-    /// A square RGB picture.
+    /// A square RGB input.
     pub(super) fn square(side: usize) -> Self {
         Self { height: side, width: side, channels: 3 }
     }
 }
 
-/// Convolutions in a row.
+/// A sequence of convolutions.
 pub(super) fn convs(convs: impl IntoIterator<Item = Conv>) -> Vec<LayerKind> {
     convs.into_iter().map(LayerKind::Conv).collect()
 }

@@ -1,30 +1,30 @@
-//! The kinds of layers, and what each computes for an input of a certain size.
+//! The kinds of layers, and their operations on an input of a given size.
 
 use std::fmt;
 
 use allcnn_device::{Activation, ConvShape, Fractional, Grid, LrnShape, PoolKind, PoolShape, Shape, Windows};
 
-/// No size in a network may be larger than this.
+/// The largest allowed size (of kernels, strides, channels, ...) in a network.
 pub(super) const LARGEST_SIZE: usize = 1 << 16;
-/// No layer may have more values an image, or more weights, than this.
+/// The most values per image, or weights, of a layer.
 const MOST_VALUES: u128 = 1 << 31;
 
-/// A convolution (Equation 2 of the paper), its activation and the dropout behind them.
+/// A convolution (Equation 2 of the paper) with its activation and dropout.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conv {
-    /// Filters.
+    /// Number of filters.
     pub channels: usize,
     /// Height and width of a filter.
     pub kernel: usize,
-    /// Step between windows.
+    /// Stride.
     pub stride: usize,
-    /// Rows and columns of zeros on each side.
+    /// Zero padding in rows and columns on each side.
     pub padding: usize,
-    /// Groups of channels that do not see each other.
+    /// Number of channel groups.
     pub groups: usize,
     /// The activation.
     pub activation: Activation,
-    /// Rate of the dropout after the activation; 0 for none.
+    /// Dropout rate after the activation; 0 for none.
     pub dropout: f32,
 }
 
@@ -40,42 +40,42 @@ impl Conv {
         Self { channels, kernel, stride: 1, padding: 0, groups: 1, activation, dropout: 0.0 }
     }
 
-    /// Returns it with another stride.
+    /// Returns the layer with another stride.
     pub fn stride(self, stride: usize) -> Self {
         Self { stride, ..self }
     }
 
-    /// Returns it with another dropout rate.
+    /// Returns the layer with another dropout rate.
     pub fn dropout(self, dropout: f32) -> Self {
         Self { dropout, ..self }
     }
 }
 
-/// A pooling (Equation 1 of the paper; fractional, Graham 2015; over channels it is maxout, Goodfellow et al. 2013) and
-/// the dropout behind it.
+/// A pooling (Equation 1 of the paper; fractional: Graham 2015; over channels, that is maxout: Goodfellow et al.
+/// 2013) with its dropout.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pool {
     /// Maximum, mean or p-norm.
     pub kind: PoolKind,
-    /// Which values each output sees.
+    /// The windows that it reduces.
     pub windows: Windows,
-    /// Rate of the dropout after the pooling; 0 for none.
+    /// Dropout rate after the pooling; 0 for none.
     pub dropout: f32,
 }
 
 impl Pool {
-    /// A pooling over square windows without padding, a last partial window counted.
+    /// A pooling over square windows without padding, including a last partial window.
     pub fn square(kind: PoolKind, kernel: usize, stride: usize) -> Self {
         let windows = Windows::Grid(Grid { kernel, stride, padding: 0, ceil: true });
         Self { kind, windows, dropout: 0.0 }
     }
 
-    /// The maximum over `pieces` neighboring channels.
+    /// The maximum over groups of `pieces` consecutive channels.
     pub fn maxout(pieces: usize) -> Self {
         Self { kind: PoolKind::Max, windows: Windows::Channels { pieces }, dropout: 0.0 }
     }
 
-    /// Returns it with another dropout rate.
+    /// Returns the layer with another dropout rate.
     pub fn dropout(self, dropout: f32) -> Self {
         Self { dropout, ..self }
     }
@@ -90,17 +90,17 @@ impl From<Pool> for LayerKind {
 /// Local response normalization: y = x / (k + alpha / size * sum of x^2 over `size` channels)^beta.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lrn {
-    /// Channels in a neighborhood; odd.
+    /// Channels per neighborhood; odd.
     pub size: usize,
     /// Weight of the neighborhood.
     pub alpha: f32,
-    /// Exponent.
+    /// The exponent.
     pub beta: f32,
-    /// Constant in the base.
+    /// The additive constant.
     pub k: f32,
 }
 
-/// What a layer does.
+/// The kinds of layers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LayerKind {
     /// Convolution, activation, dropout.
@@ -119,7 +119,7 @@ impl From<Conv> for LayerKind {
     }
 }
 
-/// The operation of a layer on an input of a certain size.
+/// The operation of a layer on an input of a given shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Operation {
     /// A convolution.
@@ -133,7 +133,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The shape that goes in.
+    /// The input shape.
     pub fn input(&self) -> Shape {
         match self {
             Self::Conv(conv) => conv.input,
@@ -143,7 +143,7 @@ impl Operation {
         }
     }
 
-    /// The shape that comes out.
+    /// The output shape.
     pub fn output(&self) -> Shape {
         match self {
             Self::Conv(conv) => conv.output(),
@@ -155,7 +155,7 @@ impl Operation {
 }
 
 impl LayerKind {
-    /// What the layer is called in listings: `conv`, `pool`, `maxout`, `lrn` or `global_average`.
+    /// The layer's kind in listings: `conv`, `pool`, `maxout`, `lrn` or `global_average`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Conv(_) => "conv",
@@ -171,7 +171,7 @@ impl LayerKind {
         if let Self::Conv(conv) = self { Some(conv.activation) } else { None }
     }
 
-    /// The rate of the layer's dropout; 0 for none.
+    /// The layer's dropout rate; 0 for none.
     pub fn dropout(&self) -> f32 {
         match self {
             Self::Conv(conv) => conv.dropout,
@@ -188,7 +188,7 @@ impl LayerKind {
         }
     }
 
-    /// The layer on `input`, not yet checked.
+    /// The layer's operation on `input`, unchecked.
     pub(super) fn on(&self, input: Shape) -> Operation {
         match *self {
             Self::Conv(Conv { channels, kernel, stride, padding, groups, .. }) => {
@@ -202,7 +202,7 @@ impl LayerKind {
         }
     }
 
-    /// The layer on `input`, or what is wrong with it.
+    /// The layer's operation on `input`, or a description of what is wrong.
     pub(super) fn checked_on(&self, input: Shape) -> Result<Operation, String> {
         self.check_settings()?;
         let operation = self.on(input);
@@ -217,7 +217,7 @@ impl LayerKind {
         Ok(operation)
     }
 
-    /// Checks what no shape knows: size limits, rates and slopes.
+    /// Checks what the shapes do not: size limits, rates and slopes.
     fn check_settings(&self) -> Result<(), String> {
         let sizes = match *self {
             Self::Conv(conv) => vec![conv.channels, conv.kernel, conv.stride, conv.padding, conv.groups],
@@ -243,7 +243,7 @@ impl LayerKind {
 }
 
 impl fmt::Display for LayerKind {
-    /// As the paper's tables write it: `3x3-96/2` is 96 filters of 3x3 with stride 2.
+    /// In the notation of the paper's tables: `3x3-96/2` is 96 filters of 3x3 with stride 2.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let step = |stride| if stride == 1 { String::new() } else { format!("/{stride}") };
         match *self {
@@ -278,7 +278,7 @@ pub(super) fn check_rate(rate: f32) -> Result<(), String> {
     Err(format!("a dropout rate of {rate}; expected at least 0 and below 1"))
 }
 
-/// Refuses layers whose size no machine could hold (and whose products would not fit a machine word).
+/// Rejects layers too large for any machine (whose sizes might overflow `usize`).
 fn check_extent(operation: &Operation) -> Result<(), String> {
     let product = |sizes: &[usize]| sizes.iter().map(|&size| size as u128).product::<u128>();
     let Shape { height, width, channels, .. } = operation.output();

@@ -1,5 +1,5 @@
-//! Networks: the chain of layers, the paper's tables of them, the rules that derive one from another, their
-//! geometry, and their form as text.
+//! Networks as chains of layers: the paper's networks, the rules that derive one from another, cost and receptive
+//! fields, and the text format.
 //!
 //! ```
 //! use allcnn::net::{Base, Network, Variant};

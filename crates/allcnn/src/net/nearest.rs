@@ -1,7 +1,7 @@
-//! The name that was meant.
+//! Suggestions for misspelled names.
 
-/// The known name closest to `given`, unless more than a third of its letters differ. Case does not matter, and `_` and
-/// spaces count as `-`.
+/// The known name with the smallest edit distance from `given`, unless more than a third of its letters differ.
+/// Case is ignored, and `_` and spaces count as `-`.
 pub(crate) fn nearest(given: &str, known: &[String]) -> Option<String> {
     let plain = |text: &str| text.to_lowercase().replace(['_', ' '], "-");
     let given = plain(given);

@@ -7,10 +7,10 @@ use allcnn_device::Shape;
 use super::error::Error;
 use super::layer::{LARGEST_SIZE, LayerKind, Operation, check_rate};
 
-/// No network may have more layers: deeper than any chain that was ever trained.
+/// The most layers of a network, more than any chain that was ever trained.
 pub(super) const MOST_LAYERS: usize = 16_384;
 
-/// The pictures that a network takes.
+/// The size of a network's input images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Input {
     /// Rows.
@@ -22,7 +22,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// The shape of a batch of such pictures.
+    /// The shape of a batch of such images.
     pub fn shape(self, batch: usize) -> Shape {
         Shape { batch, height: self.height, width: self.width, channels: self.channels }
     }
@@ -41,13 +41,13 @@ impl Layer {
         &self.name
     }
 
-    /// What it does.
+    /// The kind of the layer, with its settings.
     pub fn kind(&self) -> &LayerKind {
         &self.kind
     }
 }
 
-/// A chain of layers from a picture to one logit a class; checked when it is made, so that every layer fits.
+/// A chain of layers from an image to one logit per class; validated on construction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     name: String,
@@ -58,10 +58,11 @@ pub struct Network {
 }
 
 impl Network {
-    /// Checks that the layers fit together and end in one value a class.
+    /// Checks that the layers fit together and end in one value per class.
     ///
     /// # Errors
-    /// [`Error::Layer`] names the first layer that does not fit, [`Error::Network`] says what the whole lacks.
+    /// [`Error::Layer`] with the first layer that does not fit; [`Error::Network`] if the network as a whole is
+    /// invalid.
     pub fn new(
         name: impl Into<String>,
         input: Input,
@@ -123,22 +124,22 @@ impl Network {
         &self.name
     }
 
-    /// The pictures it takes.
+    /// The size of its input.
     pub fn input(&self) -> Input {
         self.input
     }
 
-    /// How many classes it tells apart.
+    /// The number of classes.
     pub fn classes(&self) -> usize {
         self.classes
     }
 
-    /// Rate of the dropout on the picture; 0 for none.
+    /// Dropout rate on the input; 0 for none.
     pub fn input_dropout(&self) -> f32 {
         self.input_dropout
     }
 
-    /// The layers from the picture to the logits.
+    /// The layers from the input to the logits.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }
@@ -148,7 +149,7 @@ impl Network {
         self.layers.iter().position(|layer| layer.name == name)
     }
 
-    /// What each layer computes for `batch` pictures.
+    /// The operation of each layer for a batch of `batch` images.
     pub fn operations(&self, batch: usize) -> Vec<Operation> {
         let mut shape = self.input.shape(batch);
         self.layers
@@ -161,17 +162,17 @@ impl Network {
             .collect()
     }
 
-    /// Returns a network of these layers for pictures of another size.
+    /// Returns a network with these layers for another input size.
     ///
     /// # Errors
-    /// [`Error::Layer`] or [`Error::Network`] where the layers do not allow it.
+    /// [`Error::Layer`] or [`Error::Network`] if the layers do not fit that size.
     pub fn planned_for(&self, height: usize, width: usize) -> Result<Self, Error> {
         let network = Self { input: Input { height, width, ..self.input }, ..self.clone() };
         network.check()?;
         Ok(network)
     }
 
-    /// Returns the network with another rate of dropout on the picture.
+    /// Returns the network with another input dropout rate.
     ///
     /// # Errors
     /// [`Error::Network`] when the rate is not in [0, 1).
@@ -181,7 +182,7 @@ impl Network {
         Ok(network)
     }
 
-    /// Returns the network with another rate wherever a layer has dropout; 0 turns dropout off.
+    /// Returns the network with this rate for every layer that has dropout; 0 turns dropout off.
     ///
     /// # Errors
     /// [`Error::Layer`] when the rate is not in [0, 1).
@@ -195,12 +196,12 @@ impl Network {
     }
 }
 
-/// What is wrong with a network of more than [`MOST_LAYERS`] layers.
+/// The message for a network of more than [`MOST_LAYERS`] layers.
 pub(super) fn too_many(layers: usize) -> String {
     format!("{layers} layers; expected at most {MOST_LAYERS}")
 }
 
-/// The names of a list of layers.
+/// The names for a list of layers.
 pub(super) fn names_of(kinds: &[LayerKind]) -> Vec<String> {
     let mut numbers: HashMap<&str, usize> = HashMap::new();
     let name = |kind: &LayerKind| {

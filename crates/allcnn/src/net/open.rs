@@ -7,12 +7,12 @@ use super::network::Network;
 use crate::data::open_file;
 
 impl Network {
-    /// The network called `model`, or read from the file `model` (`NAME.toml`), for `classes` classes and, if given, another
-    /// input size (height, width).
+    /// Opens the built-in network `model`, or the file `model` (`NAME.toml`), with `classes` classes and, if
+    /// given, another input size (height, width).
     ///
     /// # Errors
-    /// [`Error::UnknownModel`], [`Error::File`] for a file that cannot be read; a wrong file or layers that do not allow the
-    /// size.
+    /// [`Error::UnknownModel`]; [`Error::File`] for a file that cannot be read; the errors of an invalid file or
+    /// of layers that do not fit the size.
     pub fn open(model: &str, classes: usize, input: Option<(usize, usize)>) -> Result<Self, Error> {
         let network = if model.ends_with(".toml") {
             let wrong = |source| Error::File { path: model.into(), source };

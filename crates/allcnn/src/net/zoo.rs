@@ -1,4 +1,4 @@
-//! Every network of the paper, as tables; those that it is measured against are in `table4`.
+//! All networks of the paper, as tables; those it compares with are in `table4`.
 
 use allcnn_device::Activation;
 
@@ -13,19 +13,19 @@ use super::table4;
 /// The three base networks for CIFAR (Table 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base {
-    /// One 5x5 convolution a stage.
+    /// One 5x5 convolution per stage.
     A,
-    /// A 5x5 and a 1x1 convolution a stage, after Network in Network.
+    /// A 5x5 and a 1x1 convolution per stage, as in Network in Network.
     B,
-    /// Two 3x3 convolutions a stage.
+    /// Two 3x3 convolutions per stage.
     C,
 }
 
 impl Base {
-    /// All three.
+    /// All bases.
     pub const ALL: [Self; 3] = [Self::A, Self::B, Self::C];
 
-    /// The network `model-a`, `model-b` or `model-c`. Panics when `classes` is not from 1 to 65,536.
+    /// The network `model-a`, `model-b` or `model-c`. Panics unless `classes` is from 1 to 65,536.
     pub fn network(self, classes: usize) -> Network {
         let stage = |channels| match self {
             Self::A => vec![Conv::same(5, channels)],
@@ -43,12 +43,12 @@ impl Base {
         sound(Network::new(format!("model-{}", self.letter()), Input::square(32), classes, 0.2, layers))
     }
 
-    /// The network derived from this base by the paper's rule.
+    /// The network derived from this base by `variant`.
     pub fn derive(self, variant: Variant, classes: usize) -> Network {
         sound(self.network(classes).derive(variant))
     }
 
-    /// Whether this is the name of one of them, or of a network derived from one.
+    /// Whether `name` is a base network or derived from one.
     pub fn is_named(name: &str) -> bool {
         derived(name).is_some()
     }
@@ -62,17 +62,17 @@ impl Base {
     }
 }
 
-/// A network that no rule derives.
+/// A network that is not derived from a base.
 struct Named {
     name: &'static str,
     /// Height and width of its input.
     side: usize,
     input_dropout: f32,
-    /// Its layers for a number of classes.
+    /// Its layers, given the number of classes.
     layers: fn(usize) -> Vec<LayerKind>,
 }
 
-/// Those of the paper, then those that it is measured against (Table 4).
+/// The paper's own, then those it compares with (Table 4).
 const NAMED: [Named; 8] = [
     Named { name: "large-all-cnn", side: 126, input_dropout: 0.0, layers: large },
     Named { name: "imagenet-all-cnn-b", side: 224, input_dropout: 0.0, layers: imagenet },
@@ -85,30 +85,30 @@ const NAMED: [Named; 8] = [
 ];
 
 impl Network {
-    /// The names of all networks, in the paper's order; then those that it is measured against.
+    /// The names of all networks: the paper's in its order, then those it compares with.
     pub fn names() -> Vec<String> {
         let cifar = Base::ALL.into_iter().flat_map(|base| Variant::ALL.map(|variant| name_of(base, variant)));
         cifar.chain(NAMED.iter().map(|named| named.name.to_owned())).collect()
     }
 
-    /// The network of this name for `classes` classes.
+    /// Returns the built-in network called `name`, for `classes` classes.
     ///
     /// # Errors
-    /// [`Error::UnknownModel`] with the nearest name, or [`Error::Network`] when `classes` is out of range.
+    /// [`Error::UnknownModel`] with a suggestion, or [`Error::Network`] if `classes` is out of range.
     pub fn named(name: &str, classes: usize) -> Result<Self, Error> {
         if let Some(Named { side, input_dropout, layers, .. }) = NAMED.iter().find(|named| named.name == name)
         {
             return Self::new(name, Input::square(*side), classes, *input_dropout, layers(classes));
         }
         let (base, variant) = derived(name).ok_or_else(|| unknown(name))?;
-        // The rules hold for any sound number of classes; `new` refuses the others with a message.
+        // Deriving works for any valid number of classes; `new` reports the others.
         let network = base.derive(variant, classes.clamp(1, 1 << 16));
         let layers = network.layers().iter().map(|layer| *layer.kind()).collect();
         Self::new(name, network.input(), classes, network.input_dropout(), layers)
     }
 }
 
-/// Table 5: all 2x2, unpadded, leaky; the last 1x1 gives the logits themselves.
+/// Table 5: all 2x2, unpadded, leaky; the last 1x1 convolution outputs the logits.
 fn large(classes: usize) -> Vec<LayerKind> {
     let leaky = |kernel, channels| Conv {
         activation: Activation::LeakyRelu { slope: LARGE_SLOPE },
@@ -144,7 +144,7 @@ fn imagenet(classes: usize) -> Vec<LayerKind> {
     layers
 }
 
-/// Caffe's AlexNet (the network of Figure 6), its fully connected layers as the convolutions that they are.
+/// Caffe's AlexNet (the network of Figure 6), its fully connected layers written as convolutions.
 fn caffenet(classes: usize) -> Vec<LayerKind> {
     let pool = LayerKind::Pool(Pool::max(3, 2));
     let lrn = LayerKind::Lrn(Lrn { size: 5, alpha: 1e-4, beta: 0.75, k: 1.0 });
@@ -167,8 +167,9 @@ fn caffenet(classes: usize) -> Vec<LayerKind> {
     layers
 }
 
-/// torchvision's AlexNet: the one-tower form (Krizhevsky 2014, "One weird trick for parallelizing convolutional neural
-/// networks") without normalization and groups. Its adaptive pooling changes nothing at 224x224, and is left out.
+/// torchvision's AlexNet: the single-tower form (Krizhevsky 2014, "One weird trick for parallelizing convolutional
+/// neural networks") without normalization and groups. Its adaptive pooling is the identity at 224x224 and is
+/// omitted.
 fn alexnet(classes: usize) -> Vec<LayerKind> {
     let pool = LayerKind::Pool(Pool::max(3, 2));
     let mut layers = convs([Conv { padding: 2, ..Conv::valid(11, 64).stride(4) }]);
@@ -181,7 +182,7 @@ fn alexnet(classes: usize) -> Vec<LayerKind> {
     layers
 }
 
-/// The base and the variant that make the network of this name.
+/// The base and variant of the network called `name`.
 fn derived(name: &str) -> Option<(Base, Variant)> {
     let mut pairs = Base::ALL.into_iter().flat_map(|base| Variant::ALL.map(|variant| (base, variant)));
     pairs.find(|&(base, variant)| name_of(base, variant) == name)
@@ -191,7 +192,7 @@ fn name_of(base: Base, variant: Variant) -> String {
     format!("{}-{}", variant.prefix(), base.letter())
 }
 
-/// The tables are right, so only a number of classes can be wrong, and the callers promise it is not.
+/// Unwraps a built-in network: the tables are valid, and callers guarantee a valid number of classes.
 fn sound(network: Result<Network, Error>) -> Network {
     network.unwrap_or_else(|error| panic!("{error}"))
 }

@@ -1,21 +1,21 @@
-//! How long a training may be to fit into a time.
+//! Estimates how many steps fit into a time limit.
 
 use std::time::Duration;
 
-/// What the parts of a training cost on this machine.
+/// The measured durations of a training's parts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cost {
     /// One step.
     pub step: Duration,
-    /// One evaluation of the images that are scored after each epoch.
+    /// One evaluation of the images that select the best epoch.
     pub evaluation: Duration,
-    /// One evaluation of the test images, when all is done.
+    /// One evaluation of the test images at the end.
     pub test: Duration,
 }
 
 impl Cost {
-    /// The largest number of steps, with an evaluation after each epoch and one at the end of a partial epoch, that
-    /// fits into `budget`; at least 1.
+    /// The largest number of steps that fits into `budget`, with an evaluation after each epoch and one after a
+    /// final partial epoch; at least 1.
     pub fn steps_within(&self, budget: Duration, epoch_steps: u64) -> u64 {
         let step = self.step.as_secs_f64().max(1e-9);
         let evaluation = self.evaluation.as_secs_f64();

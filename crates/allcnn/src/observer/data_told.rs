@@ -1,14 +1,14 @@
-//! What every command that opens data tells of it.
+//! Messages about opened data, common to all commands.
 
 use super::event::{Event, Observer};
 use crate::data::{DataSet, Ignored, Note, Skipped};
 use crate::net::Network;
 use crate::text::shown::escaped;
 
-/// Images without a class, or that cannot be read, of which the first few are named.
+/// The number of unusable images to name in a message.
 const NAMED: usize = 5;
 
-/// Tells as what the data was read, which of its files were left out, a line a reason, and which of its images are missing.
+/// Reports the detected kind of the data, its ignored files by reason, and its unusable images.
 pub fn tell_left_out(data: &DataSet, observer: &mut dyn Observer) {
     observer.observe(Event::Detail(&format!("{} is read as {}", data.name, data.kind.evidence())));
     for ignored in Ignored::by_reason(&data.ignored) {
@@ -19,7 +19,7 @@ pub fn tell_left_out(data: &DataSet, observer: &mut dyn Observer) {
     }
 }
 
-/// How many images cannot be read, and how many have no class, each with the first few by name.
+/// Messages with the number of unreadable images and of images without class, each with the first few names.
 pub fn missing_images(skipped: &[Skipped]) -> Vec<String> {
     let (without_class, unreadable): (Vec<_>, Vec<_>) = skipped.iter().partition(|file| file.has_no_class());
     let with_reason = |file: &Skipped| format!("{} ({})", escaped(&file.file), escaped(&file.reason));
@@ -34,7 +34,7 @@ pub fn missing_images(skipped: &[Skipped]) -> Vec<String> {
     .collect()
 }
 
-/// A number of files in the words for one or for many, and the first of them.
+/// A message with the number of files, the singular or plural wording, and the first few names.
 fn missing(files: Vec<String>, [one, many]: [&str; 2]) -> Option<String> {
     let what = if files.len() == 1 { one } else { many };
     let more = if files.len() > NAMED { ", ...; `allcnn data verify` names all" } else { "" };
@@ -42,7 +42,7 @@ fn missing(files: Vec<String>, [one, many]: [&str; 2]) -> Option<String> {
     (!files.is_empty()).then(|| format!("{} {what}: {first}{more}", files.len()))
 }
 
-/// A note to the training of a network, with what can be done about it.
+/// The text of a note for the training of a network, with a remedy.
 pub fn note_to_training(note: &Note, network: &Network) -> String {
     let text = note.to_string();
     let Note::Shrunk { sizes, height, width } = note else { return text };

@@ -1,4 +1,4 @@
-//! What a training tells while it runs, and where it is told.
+//! The events of a training, and the trait that receives them.
 
 use allcnn_device::Algorithm;
 
@@ -8,38 +8,38 @@ use crate::data;
 use crate::preprocess::Method;
 use crate::run::EpochRow;
 
-/// Something that happened in a training.
+/// Something that happened during a training.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// The data is being read.
     Loading(data::Progress),
-    /// Files of the data were left out.
+    /// Files of the data were ignored.
     LeftOut(&'a data::Ignored),
     /// The preprocessing is being fitted.
     Fitting(Method),
-    /// The length of the training was chosen to fit the time limit.
+    /// The number of steps was chosen to fit the time limit.
     Planned {
-        /// What a step and an evaluation cost.
+        /// The measured cost of steps and evaluations.
         cost: Cost,
         /// The steps that fit.
         total_steps: u64,
     },
-    /// The last epoch was slower than planned: the training was cut shorter, to end within the time limit.
+    /// The last epoch was slower than planned: the number of steps was reduced to finish within the time limit.
     Shortened {
-        /// The steps that remain of the whole training.
+        /// The new total of steps.
         total_steps: u64,
     },
     /// The first step is about to begin.
     Started {
-        /// Steps done before (of a resumed training).
+        /// Steps done by earlier sessions.
         step: u64,
-        /// Steps of the whole training.
+        /// Total steps.
         total_steps: u64,
-        /// Steps of a full epoch.
+        /// Steps per full epoch.
         epoch_steps: u64,
         /// Training images.
         train_images: usize,
-        /// Validation images; they choose the best epoch where there are some.
+        /// Validation images; if there are any, they select the best epoch.
         validation_images: usize,
         /// Test images.
         test_images: usize,
@@ -48,55 +48,55 @@ pub enum Event<'a> {
     },
     /// A step is done.
     Step {
-        /// Steps done, this one included.
+        /// Steps done, including this one.
         step: u64,
-        /// Steps of the whole training.
+        /// Total steps.
         total_steps: u64,
         /// The epoch, from 1.
         epoch: u32,
-        /// The mean loss of its images.
+        /// The step's mean loss.
         loss: f64,
-        /// The learning rate that it used.
+        /// The step's learning rate.
         learning_rate: f64,
-        /// Images a second since the epoch (or the resumed part of it) began.
+        /// Images per second in this epoch (in this session).
         images_per_s: f64,
     },
-    /// Held-out images are being measured.
+    /// Held-out images are being evaluated.
     Evaluating {
-        /// Images that were measured.
+        /// Images evaluated so far.
         done: usize,
-        /// Images to measure.
+        /// Images to evaluate.
         total: usize,
     },
-    /// An epoch is done and evaluated.
+    /// An epoch was completed and evaluated.
     Epoch {
-        /// Its figures.
+        /// Its metrics.
         row: &'a EpochRow,
-        /// True when no epoch before had so low an error on the images that choose the best one.
+        /// Whether it has the lowest error so far on the images that select the best epoch.
         best: bool,
     },
-    /// A checkpoint is safely on the disk.
+    /// A checkpoint was written to disk.
     Saved {
-        /// The steps that it holds.
+        /// The number of steps it contains.
         step: u64,
     },
-    /// How something is done, for those who want to know.
+    /// A detail of the execution, for verbose output.
     Detail(&'a str),
-    /// Where the time of this session went; told once, at its end.
+    /// The times of this session by phase; reported once, at its end.
     Times(&'a Times),
-    /// How the data was read, where that is as it should be.
+    /// How the data was read, if as expected.
     Note(&'a str),
-    /// Something that a person should know: the training goes on.
+    /// A problem that the user should know about; the training continues.
     Warning(&'a str),
 }
 
-/// Receives the events of a training, in order, on the thread that trains.
+/// Receives the events of a training, in order, on the training thread.
 pub trait Observer {
-    /// Takes note of `event`.
+    /// Handles `event`.
     fn observe(&mut self, event: Event<'_>);
 }
 
-/// Ignores everything.
+/// Ignores all events.
 impl Observer for () {
     fn observe(&mut self, _: Event<'_>) {}
 }
@@ -107,7 +107,7 @@ impl<F: FnMut(Event<'_>)> Observer for F {
     }
 }
 
-/// Tells which algorithms were chosen for each convolution: forward, backward-data, backward-weights.
+/// Reports the algorithms chosen for each convolution: forward, backward-data, backward-weights.
 pub(crate) fn tell_algorithms(chosen: &[(&str, [Algorithm; 3])], observer: &mut dyn Observer) {
     for (layer, passes) in chosen {
         let [forward, data, weights] = passes.map(|pass| pass.name);

@@ -1,4 +1,4 @@
-//! What a command tells while it works, and to whom.
+//! Events that commands report while they work, and their receivers.
 
 mod cost;
 mod data_told;

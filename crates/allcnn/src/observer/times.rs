@@ -1,23 +1,23 @@
-//! Where the time of a training goes.
+//! Time spent by a training, by phase.
 
 use std::time::{Duration, Instant};
 
 use crate::data::Stage;
 
-/// What a training spends its time on, one after the other.
+/// The phases of a training; one runs at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Finding out what the data is, and listing its files.
+    /// Detecting the kind of the data, and listing its files.
     Listing,
-    /// Reading the images from the disk, and decoding them.
+    /// Reading images from disk, and decoding them.
     Reading,
     /// Fitting the preprocessing.
     Fitting,
-    /// Making batches: augmenting, preprocessing, and waiting for images that stay on the disk.
+    /// Assembling batches: augmentation, preprocessing, and waiting for images on disk.
     Batches,
-    /// Steps, from the batch to the changed weights.
+    /// Steps, from the batch to the updated weights.
     Steps,
-    /// Measuring held-out images.
+    /// Evaluating held-out images.
     Evaluation,
     /// Writing checkpoints.
     Saving,
@@ -26,7 +26,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// All of them, in the order of a training.
+    /// All phases, in the order of a training.
     pub const ALL: [Self; 8] = [
         Self::Listing,
         Self::Reading,
@@ -38,7 +38,7 @@ impl Phase {
         Self::Report,
     ];
 
-    /// The phase in words.
+    /// A description of the phase.
     pub fn words(self) -> &'static str {
         match self {
             Self::Listing => "looking at the data",
@@ -52,7 +52,7 @@ impl Phase {
         }
     }
 
-    /// The phase that a stage of opening data belongs to.
+    /// The phase of a stage of opening data.
     pub(crate) fn of(stage: Stage) -> Self {
         match stage {
             Stage::Reading => Self::Reading,
@@ -61,7 +61,7 @@ impl Phase {
     }
 }
 
-/// The time that was spent on each phase.
+/// The time spent in each phase.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times([Duration; Phase::ALL.len()]);
 
@@ -71,13 +71,13 @@ impl Times {
         self.0[phase as usize]
     }
 
-    /// Adds other times.
+    /// Adds other times phase by phase.
     pub(crate) fn add(&mut self, other: &Self) {
         self.0.iter_mut().zip(other.0).for_each(|(time, more)| *time += more);
     }
 }
 
-/// Measures the time of phases.
+/// Measures the time of each phase.
 #[derive(Debug, Default)]
 pub(crate) struct Stopwatch {
     times: Times,
@@ -85,7 +85,7 @@ pub(crate) struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// The phase before, if any, ends; this one begins.
+    /// Ends the current phase, if any, and begins this one.
     pub(crate) fn begin(&mut self, phase: Phase) {
         if self.phase.is_some_and(|(current, _)| current == phase) {
             return;
@@ -94,14 +94,14 @@ impl Stopwatch {
         self.phase = Some((phase, Instant::now()));
     }
 
-    /// The phase ends.
+    /// Ends the current phase.
     pub(crate) fn end(&mut self) {
         if let Some((phase, since)) = self.phase.take() {
             self.times.0[phase as usize] += since.elapsed();
         }
     }
 
-    /// The times of the phases that have ended.
+    /// The times of the ended phases.
     pub(crate) fn times(&self) -> Times {
         self.times
     }

@@ -1,4 +1,4 @@
-//! What can go wrong with a preprocessing.
+//! Errors of preprocessing.
 
 use std::path::PathBuf;
 
@@ -6,16 +6,16 @@ use super::geometry::Geometry;
 use super::limits::ZCA_LIMIT;
 use crate::text::shown::PathText;
 
-/// What can go wrong with preprocessing.
+/// Why preprocessing failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A name that is no method.
+    /// An unknown method.
     #[error("unknown preprocessing `{given}`: expected gcn-zca, mean-std or none")]
     UnknownMethod {
         /// The name.
         given: String,
     },
-    /// Nothing to take a mean or a variance of.
+    /// Too few images for a mean or variance.
     #[error(
         "preprocessing needs at least 2 training images, given {given}: add images, or use --preprocess none"
     )]
@@ -23,7 +23,7 @@ pub enum Error {
         /// The number of images.
         given: usize,
     },
-    /// ZCA would need a matrix that is too big.
+    /// ZCA would need too large a matrix.
     #[error(
         "ZCA whitening takes images of at most {ZCA_LIMIT} values (64x64x3), given {given}: \
          use --preprocess mean-std, or a smaller input size"
@@ -32,7 +32,7 @@ pub enum Error {
         /// The size of the images.
         given: Geometry,
     },
-    /// The pixels are not whole images of the stated size.
+    /// The number of values is not a multiple of the image size.
     #[error("{given} pixel values are no whole number of {expected} images ({} values each)", expected.len())]
     NotWholeImages {
         /// The number of values.
@@ -40,7 +40,7 @@ pub enum Error {
         /// The size of an image.
         expected: Geometry,
     },
-    /// Images of another size than the fitted ones.
+    /// Images of another size than the preprocessing was fitted for.
     #[error(
         "the images are {given} (height x width x channels), the preprocessing was fitted for {expected}: \
          resize them to {expected}, or train anew on this size"
@@ -54,7 +54,7 @@ pub enum Error {
     /// The eigendecomposition failed.
     #[error("the covariance of the images has no usable eigendecomposition: use --preprocess mean-std")]
     NoEigenvectors,
-    /// A file that is no preprocessing, or a damaged one.
+    /// A damaged file, or one that is not a preprocessing.
     #[error("{} is no preprocessing of allcnn: {reason}\nexpected the preprocess.safetensors of a run", path.shown())]
     WrongFile {
         /// The file.
@@ -62,7 +62,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The file of a run is not there.
+    /// The run's preprocessing file is missing.
     #[error(
         "{} is missing, so images cannot be prepared as they were for the training\n\
          put the file back that `allcnn train` wrote, or train again", path.shown()
@@ -78,7 +78,7 @@ pub enum Error {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The cause.
         source: std::io::Error,
     },
 }

@@ -4,19 +4,19 @@ use std::fmt;
 
 use crate::net::Input;
 
-/// The size of the images; values are laid out `[height, width, channels]`.
+/// An image size; the layout is `[height, width, channels]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Rows.
     pub height: usize,
     /// Columns.
     pub width: usize,
-    /// Values a pixel.
+    /// Values per pixel.
     pub channels: usize,
 }
 
 impl Geometry {
-    /// Values an image.
+    /// Values per image.
     pub fn len(&self) -> usize {
         self.height * self.width * self.channels
     }

@@ -1,16 +1,16 @@
-//! Ways to preprocess images.
+//! The preprocessing methods.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::error::Error;
 
-/// How images become the network's input.
+/// How images are preprocessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// Global contrast normalization, then ZCA whitening: the paper's preprocessing.
     GcnZca,
-    /// `(value / 255 - mean) / standard deviation` for each channel, taken over all training images.
+    /// `(value / 255 - mean) / standard deviation` per channel, over all training images.
     MeanStd,
     /// `value / 255`: nothing is fitted.
     None,

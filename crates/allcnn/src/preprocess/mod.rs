@@ -1,6 +1,6 @@
-//! Preprocessing: fitted on the training images once, kept with the run, applied to every image the network sees.
+//! Preprocessing: fitted once on the training images, stored with the run, and applied to every network input.
 //!
-//! Images are 8-bit, NHWC. The paper's way is global contrast normalization and then ZCA whitening, in this order
+//! Images are 8-bit, NHWC. The paper's preprocessing is global contrast normalization followed by ZCA whitening
 //! (Goodfellow et al. 2013, "Maxout networks", section 5.2).
 
 mod contrast;

@@ -1,4 +1,4 @@
-//! A fitted preprocessing, and how it is applied.
+//! A fitted preprocessing and its application.
 
 use std::sync::OnceLock;
 
@@ -20,7 +20,7 @@ pub struct Preprocessor {
     pub(super) fitted: Fitted,
 }
 
-/// What was fitted, in the precision in which it is stored and applied.
+/// The fitted parameters, in the precision in which they are stored and applied.
 pub(super) enum Fitted {
     GcnZca(Whitening),
     /// Per channel, of values divided by 255.
@@ -35,17 +35,17 @@ pub(super) enum Fitted {
 pub(super) struct Whitening {
     pub(super) mean: Vec<f32>,
     pub(super) matrix: SymmetricMatrix,
-    /// The average over the training images of what contrast normalization took out, to show pictures by.
+    /// The mean over the training images of what contrast normalization removed, used to display images.
     pub(super) typical: Contrast,
-    /// The Cholesky decomposition of `P`, made when a picture is first inverted.
+    /// The Cholesky decomposition of `P`, computed on the first [`Preprocessor::invert`].
     pub(super) inverse: OnceLock<Option<Llt<f64>>>,
 }
 
 impl Preprocessor {
     /// Fits `method` on the training images `pixels`, `[images, height, width, channels]`.
     ///
-    /// The result is the same to the bit for any number of threads. ZCA takes about `n d² + 9 d³` multiply-adds for
-    /// n images of d values, and `40 d²` bytes.
+    /// The result is bitwise the same for any number of threads. ZCA takes about `n d² + 9 d³` multiply-adds for n
+    /// images of d values, and `40 d²` bytes.
     pub fn fit(method: Method, pixels: &[u8], geometry: Geometry) -> Result<Self, Error> {
         if geometry.is_empty() || !pixels.len().is_multiple_of(geometry.len()) {
             return Err(Error::NotWholeImages { given: pixels.len(), expected: geometry });
@@ -63,8 +63,8 @@ impl Preprocessor {
         Ok(Self { geometry, fitted })
     }
 
-    /// [`Method::MeanStd`] with a mean and a standard deviation for each channel (of values divided by 255) that were
-    /// found elsewhere. Panics when they are not as many as the channels.
+    /// [`Method::MeanStd`] with given mean and standard deviation per channel (of values divided by 255). Panics
+    /// if their number is not that of the channels.
     pub fn mean_std(geometry: Geometry, mean: Vec<f32>, std: Vec<f32>) -> Self {
         assert_eq!(
             [mean.len(), std.len()],
@@ -74,7 +74,7 @@ impl Preprocessor {
         Self { geometry, fitted: Fitted::MeanStd { mean, std } }
     }
 
-    /// The method it was fitted by.
+    /// The method that was fitted.
     pub fn method(&self) -> Method {
         match self.fitted {
             Fitted::GcnZca(_) => Method::GcnZca,
@@ -88,7 +88,7 @@ impl Preprocessor {
         self.geometry
     }
 
-    /// Checks that images are of the size it was fitted for.
+    /// Checks that images have the size it was fitted for.
     pub fn expect(&self, given: Geometry) -> Result<(), Error> {
         if given == self.geometry {
             return Ok(());
@@ -96,10 +96,10 @@ impl Preprocessor {
         Err(Error::OtherGeometry { given, expected: self.geometry })
     }
 
-    /// Preprocesses whole images into `out`, in the same layout.
+    /// Preprocesses images into `out`, in the same layout.
     ///
-    /// An image gives the same bits whatever the others are and whatever the number of threads. Panics when `out`
-    /// is not as long as `pixels`, or these are no whole images.
+    /// Each image's result is bitwise independent of the other images and of the number of threads. Panics if
+    /// `out` and `pixels` differ in length, or that is not a multiple of the image size.
     pub fn apply(&self, pixels: &[u8], out: &mut [f32]) {
         let length = self.geometry.len();
         assert_eq!(pixels.len(), out.len(), "pixels and preprocessed values differ in number");
@@ -111,7 +111,7 @@ impl Preprocessor {
         }
     }
 
-    /// For each channel what each of its 256 values becomes, where that depends on nothing else.
+    /// The lookup table of 256 values per channel; `None` if the method is not elementwise.
     pub fn table(&self) -> Option<Vec<[f32; 256]>> {
         match &self.fitted {
             Fitted::GcnZca(_) => None,
@@ -128,11 +128,11 @@ impl Preprocessor {
         table(self.geometry.channels, |_, value| unit(value))
     }
 
-    /// Turns one preprocessed image back into 0..=255 values, to show it.
+    /// Converts one preprocessed image back to 0..=255 values, for display.
     ///
-    /// Exact for mean-std and none. GCN takes the brightness and the contrast of each image out for good; the
-    /// picture gets the average ones of the training images, so it is only like the original. Values beyond 0..=255
-    /// are clipped. Panics when the image is not of the fitted size.
+    /// Exact for mean-std and none. GCN removes each image's brightness and contrast irrecoverably; the training
+    /// images' averages are used instead, so the result only resembles the original. Values are clipped to
+    /// 0..=255. Panics if the image does not have the fitted size.
     pub fn invert(&self, image: &[f32]) -> Vec<u8> {
         assert_eq!(image.len(), self.geometry.len(), "values of an image of {}", self.geometry);
         let channels = self.geometry.channels;
@@ -181,7 +181,7 @@ impl Whitening {
             matrix.llt(Side::Lower).ok()
         });
         let whitened = Col::from_fn(dimensions, |i| f64::from(image[i]));
-        // A stored matrix that lost its definiteness to rounding still gives a picture: the whitened one.
+        // A stored matrix that is no longer positive definite after rounding falls back to the whitened image.
         let centered = inverse.as_ref().map_or(whitened.clone(), |inverse| inverse.solve(&whitened));
         let shown = centered.iter().zip(&self.mean);
         shown
@@ -190,13 +190,13 @@ impl Whitening {
     }
 }
 
-/// Mean and standard deviation of each channel, of values divided by 255. A channel of one value is left unscaled.
+/// Mean and standard deviation per channel, of values divided by 255. A constant channel is not scaled.
 fn fit_mean_std(pixels: &[u8], channels: usize) -> Fitted {
     let n = (pixels.len() / channels) as f64;
     let (mut mean, mut std) = (Vec::new(), Vec::new());
     for channel in 0..channels {
         let values = pixels.par_chunks(channels).map(|pixel| u64::from(pixel[channel]));
-        // Whole numbers add up to the same in any order.
+        // Integer sums do not depend on the order.
         let (sum, squares) = values.map(|x| (x, x * x)).reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
         let average = sum as f64 / n;
         let deviation = (squares as f64 / n - average * average).max(0.0).sqrt();
@@ -206,7 +206,7 @@ fn fit_mean_std(pixels: &[u8], channels: usize) -> Fitted {
     Fitted::MeanStd { mean, std }
 }
 
-/// What every value of every channel becomes.
+/// The lookup table of each channel.
 fn table(channels: usize, map: impl Fn(usize, u8) -> f32) -> Vec<[f32; 256]> {
     (0..channels).map(|channel| std::array::from_fn(|value| map(channel, value as u8))).collect()
 }
@@ -218,7 +218,7 @@ fn apply_table(table: &[[f32; 256]], pixels: &[u8], out: &mut [f32]) {
         .for_each(|(out, pixels)| look_up(table, pixels, out));
 }
 
-/// What each value becomes by the [`Preprocessor::table`], on this thread alone.
+/// Applies [`Preprocessor::table`], on the calling thread only.
 pub(crate) fn look_up(table: &[[f32; 256]], pixels: &[u8], out: &mut [f32]) {
     let at = |table: &[f32; 256], value: u8| table[usize::from(value)];
     if let [red, green, blue] = table {

@@ -1,22 +1,22 @@
-//! Dropout rates that a recipe or a user states.
+//! Dropout rates given by a recipe or a user.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Dropout rates in the place of a network's own.
+/// Dropout rates that replace a network's own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DropoutRates {
     /// On the input image.
     pub input: f32,
-    /// After every layer that has a dropout.
+    /// After every layer with dropout.
     pub others: f32,
 }
 
 impl DropoutRates {
-    /// Whether both are rates, in [0, 1).
+    /// Whether both rates are in [0, 1).
     pub(super) fn are_sound(self) -> bool {
         [self.input, self.others].iter().all(|rate| (0.0..1.0).contains(rate))
     }
@@ -25,7 +25,7 @@ impl DropoutRates {
 impl FromStr for DropoutRates {
     type Err = String;
 
-    /// `INPUT,OTHERS`, as in `0.2,0.5`; `none` for no dropout at all.
+    /// Parses `INPUT,OTHERS`, as in `0.2,0.5`, or `none` for no dropout.
     fn from_str(text: &str) -> Result<Self, String> {
         let rates = match text.split_once(',') {
             None if text == "none" => Some((0.0, 0.0)),

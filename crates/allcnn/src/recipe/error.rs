@@ -1,12 +1,12 @@
-//! What can go wrong with a recipe.
+//! Errors of recipes.
 
-/// A recipe that no training can follow.
+/// Why a recipe is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {
-    /// A setting out of its range, or a text that is no recipe.
+    /// A setting out of range, or a text that is not a recipe.
     #[error("recipe: {0}")]
     Setting(String),
-    /// Dropout rates that the network refuses.
+    /// Dropout rates that the network does not accept.
     #[error(transparent)]
     Network(#[from] crate::net::Error),
 }

@@ -1,4 +1,4 @@
-//! Every setting of a training but the data and the network.
+//! The hyperparameters of a training: everything but the data and the network.
 
 mod dropout;
 mod error;

@@ -1,14 +1,15 @@
-//! Which dropout rates a network is trained with: its own, unless the recipe states others.
+//! The dropout rates that a network is trained with: its own, unless the recipe sets others.
 
 use super::error::RecipeError;
 use super::settings::Recipe;
 use crate::net::{Base, Network};
 
 impl Recipe {
-    /// The network called `model`, or read from that file, with the dropout rates that it is trained with.
+    /// Returns `network` (named or read from the file `model`) with the dropout rates used for training.
     ///
     /// # Errors
-    /// [`RecipeError::Network`] for a rate outside [0, 1); [`RecipeError::Setting`] for rates between layers that have no dropout.
+    /// [`RecipeError::Network`] for a rate outside [0, 1); [`RecipeError::Setting`] if no layer has dropout to set
+    /// a rate for.
     pub fn with_dropout(&self, model: &str, network: &Network) -> Result<Network, RecipeError> {
         let of_table1 = || self.table1_dropout.filter(|_| Base::is_named(model));
         let Some(rates) = self.dropout.or_else(of_table1) else { return Ok(network.clone()) };
@@ -24,7 +25,7 @@ impl Recipe {
         Ok(network.with_input_dropout(rates.input)?.with_layer_dropout(rates.others)?)
     }
 
-    /// The dropout rates of a network that is trained, and who states them.
+    /// Describes the dropout rates of the network to be trained, and their origin.
     pub(crate) fn dropout_words(&self, model: &str, network: &Network) -> String {
         let by = match (self.dropout, self.table1_dropout.filter(|_| Base::is_named(model))) {
             (Some(_), _) => "as was asked for".into(),

@@ -1,55 +1,56 @@
-//! The learning rate as a pure function of the step: a factor on the recipe's learning rate.
+//! Learning rate schedules: a factor on the recipe's learning rate as a pure function of the step.
 
 use serde::{Deserialize, Serialize};
 
-/// How the learning rate changes in the course of a training.
+/// A learning rate schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Schedule {
-    /// Always the recipe's learning rate.
+    /// The recipe's learning rate throughout.
     Constant,
-    /// Multiplied by `factor` at each of `milestones`, which count in epochs (or any other unit) of a training of `of`
-    /// epochs; a longer or shorter training keeps their proportions. The paper's: 0.1 at 200, 250 and 300 of 350.
+    /// Multiplied by `factor` at each of `milestones`, which are in epochs (or any other unit) of a training of
+    /// `of` epochs; for other lengths they scale in proportion. The paper's: 0.1 at 200, 250 and 300 of 350.
     Steps {
         /// The factor at each milestone.
         factor: f64,
-        /// When, in epochs.
+        /// The milestones, in epochs.
         milestones: Vec<u32>,
-        /// The epochs of the training that the milestones are meant for.
+        /// The length in epochs to which the milestones refer.
         of: u32,
     },
-    /// Rises linearly over the first `warm_up` share of the steps, then falls to `floor`.
+    /// Rises linearly over the first `warm_up` fraction of the steps, then decays to `floor`.
     ///
-    /// A network's first steps bear no high rate, however short the training is. So it rises by 1 / `gentle_steps` a step at
-    /// most: where the share is too short for that it rises over up to half of all steps, and no further than they allow.
+    /// A network's first steps tolerate no high rate, however short the training is. So the factor rises by at
+    /// most 1 / `gentle_steps` per step: if the warm-up is too short for that, it takes up to half of all steps,
+    /// and the peak is as high as they allow.
     OneCycle {
         /// The share of the training that the rise takes, in [0, 1).
         warm_up: f64,
-        /// How it falls.
+        /// The shape of the decay.
         decay: Decay,
-        /// The factor that the end tends to, in [0, 1].
+        /// The final factor as a fraction of the peak, in [0, 1].
         #[serde(default)]
         floor: f64,
-        /// The fewest steps in which it rises to 1; 0 for any.
+        /// The fewest steps in which the factor may rise to 1; 0 for no minimum.
         #[serde(default)]
         gentle_steps: u32,
     },
 }
 
-/// The way down of [`Schedule::OneCycle`].
+/// The decay of [`Schedule::OneCycle`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decay {
-    /// In equal steps.
+    /// Linear.
     Linear,
-    /// Half a period of the cosine.
+    /// Half a cosine period.
     Cosine,
 }
 
 impl Schedule {
-    /// The factor on the learning rate in step `step` of `total`, both counted from 0.
+    /// The learning rate factor in step `step` (from 0) of `total`.
     ///
-    /// Panics when `step` is not below `total`.
+    /// Panics unless `step < total`.
     pub fn factor(&self, step: u64, total: u64) -> f64 {
         assert!(step < total, "step {step} must be below the {total} steps of the training");
         match self {
@@ -76,7 +77,7 @@ impl Schedule {
         }
     }
 
-    /// The highest factor that a training of `total` steps comes to.
+    /// The highest factor reached in a training of `total` steps.
     pub fn highest(&self, total: u64) -> f64 {
         match self {
             Schedule::OneCycle { warm_up, gentle_steps, .. } => {
@@ -87,7 +88,7 @@ impl Schedule {
         }
     }
 
-    /// What is wrong with the numbers, if anything.
+    /// Describes what is wrong with the numbers, if anything.
     pub(super) fn fault(&self) -> Option<String> {
         match self {
             Schedule::Constant => None,
@@ -111,7 +112,7 @@ impl Schedule {
     }
 }
 
-/// How many steps the factor rises, and how high.
+/// The number of warm-up steps, and the factor they reach.
 fn rise(warm_up: f64, gentle: f64, total: f64) -> (f64, f64) {
     let steps = (warm_up * total).max(gentle.min(total / 2.0));
     (steps, if steps < gentle { steps / gentle } else { 1.0 })

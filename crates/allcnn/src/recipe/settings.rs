@@ -1,4 +1,4 @@
-//! Every setting of a training in one table, and the named recipes.
+//! The recipe: all hyperparameters of a training in one struct, and the predefined recipes.
 
 use allcnn_device::{Precision, Sgd};
 use serde::{Deserialize, Serialize};
@@ -11,57 +11,57 @@ use crate::net::Init;
 use crate::preprocess::Method;
 use crate::text::toml_text;
 
-/// The name of a recipe that gives itself none.
+/// The name of a recipe that does not state one.
 pub const UNNAMED_RECIPE: &str = "custom";
 
-/// All settings of a training but the data and the network.
+/// The hyperparameters of a training: everything but the data and the network.
 ///
-/// Two trainings of the same recipe, network and data give the same weights to the bit on the same kind of device.
+/// Equal recipe, network and data give bitwise equal weights on devices of one kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// The recipe's name, for people.
+    /// The recipe's name, for display.
     pub name: String,
-    /// Passes over the training images.
+    /// Epochs to train.
     pub epochs: u32,
-    /// The length in steps, in the place of that in epochs.
+    /// The number of steps, overriding `epochs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iterations: Option<u64>,
-    /// Images a step.
+    /// Batch size.
     pub batch: usize,
-    /// The learning rate where the schedule's factor is 1.
+    /// The learning rate, which the schedule multiplies by its factor.
     pub learning_rate: f64,
-    /// SGD's momentum.
+    /// Momentum of SGD.
     pub momentum: f32,
-    /// Nesterov's form of the momentum.
+    /// Whether to use Nesterov momentum.
     pub nesterov: bool,
-    /// The longest gradient, over all parameters together (Pascanu et al. 2013); `inf` for no bound.
+    /// The largest gradient norm, over all parameters together (Pascanu et al. 2013); `inf` for no clipping.
     pub clip_norm: f32,
     /// L2 penalty on weights and biases, added to the gradient of the mean loss.
     pub weight_decay: f32,
-    /// The share of a target's weight that is spread evenly over all classes (Szegedy et al. 2016).
+    /// The probability mass of a target spread evenly over all classes (Szegedy et al. 2016).
     pub label_smoothing: f32,
-    /// How the weights start.
+    /// How weights are initialized.
     #[serde(with = "as_text")]
     pub init: Init,
     /// How pixels become network input.
     #[serde(with = "as_text")]
     pub preprocess: Method,
-    /// How training images are varied.
+    /// Augmentation of the training images.
     #[serde(with = "as_text")]
     pub augment: Augment,
-    /// The precision of the convolutions' products.
+    /// The precision of the convolutions' arithmetic.
     #[serde(with = "as_text", default)]
     pub precision: Precision,
-    /// What all random numbers derive from.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// The learning rate's course.
+    /// The learning rate schedule.
     pub schedule: Schedule,
-    /// Dropout rates for the networks of the paper's Table 1 and those derived from them, to which the paper gives rates as
-    /// a part of their training.
+    /// Dropout rates for the networks of the paper's Table 1 and those derived from them; in the paper they are
+    /// part of the training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table1_dropout: Option<DropoutRates>,
-    /// Dropout rates in the place of those of any network.
+    /// Dropout rates that replace those of any network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropout: Option<DropoutRates>,
 }
@@ -73,9 +73,9 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// A good result in few epochs: many small steps at a high rate, which rises gently, with first weights that are fitted
-    /// to the data and gradients that are kept from growing long (without these the final ReLUs of these networks die at such
-    /// rates, and the loss stays at ln(classes) for ever).
+    /// A good result in few epochs: many small steps at a high learning rate with a slow warm-up, data-dependent
+    /// initialization and gradient clipping (without these the final ReLUs of these networks die at such rates,
+    /// and the loss stays at ln(classes)).
     pub fn quick() -> Self {
         Recipe {
             name: "quick".into(),
@@ -104,8 +104,8 @@ impl Recipe {
         }
     }
 
-    /// The paper's training on CIFAR (section 3.1), without augmentation. The paper does not state the batch size
-    /// and the initialization: 128 and He's are this program's choice.
+    /// The paper's training on CIFAR (section 3.1), without augmentation. The paper states neither batch size nor
+    /// initialization; 128 and He's are chosen here.
     pub fn paper() -> Self {
         Recipe {
             name: "paper".into(),
@@ -124,8 +124,8 @@ impl Recipe {
         }
     }
 
-    /// The paper's training on ImageNet (section 3.3): 450,000 steps, about 22 epochs of ILSVRC-2012. The paper does not
-    /// state the preprocessing, the crops and the initialization.
+    /// The paper's training on ImageNet (section 3.3): 450,000 steps, about 22 epochs of ILSVRC-2012. The paper
+    /// does not state preprocessing, crops and initialization.
     pub fn imagenet() -> Self {
         Recipe {
             name: "imagenet".into(),
@@ -141,17 +141,17 @@ impl Recipe {
         }
     }
 
-    /// That of weights which were not trained here: nothing that it says was ever done.
+    /// The placeholder recipe of imported weights, which were not trained here.
     pub fn none() -> Self {
         Recipe { name: "none".into(), epochs: 0, augment: Augment::None, ..Recipe::quick() }
     }
 
-    /// Whether nothing was trained.
+    /// Whether this is the placeholder of [`Recipe::none`].
     pub fn is_none(&self) -> bool {
         *self == Recipe::none()
     }
 
-    /// The recipe called `quick`, `paper` or `imagenet`.
+    /// Returns the predefined recipe `quick`, `paper` or `imagenet`.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "quick" => Some(Recipe::quick()),
@@ -161,14 +161,13 @@ impl Recipe {
         }
     }
 
-    /// The steps of a training on so many images: of all of it, and of an epoch.
+    /// Returns the total steps and the steps per epoch for `images` training images.
     pub fn steps(&self, images: usize) -> (u64, u64) {
         let epoch = images.div_ceil(self.batch) as u64;
         (self.iterations.unwrap_or(epoch * u64::from(self.epochs)), epoch)
     }
 
-    /// A recipe as a TOML text. What it leaves out comes from the recipe named by its key `base`, `quick` where
-    /// there is no such key.
+    /// Parses a recipe from TOML. Missing keys default to the recipe named by the key `base`, or to `quick`.
     ///
     /// # Errors
     /// [`RecipeError`] for a text that is no TOML, an unknown key, or a value that [`Recipe::checked`] refuses.
@@ -200,7 +199,7 @@ impl Recipe {
         merged.try_into::<Recipe>().map_err(|error| wrong(&error))?.checked()
     }
 
-    /// The recipe as a TOML text that [`Recipe::from_toml`] reads back exactly.
+    /// Writes the recipe as TOML, which [`Recipe::from_toml`] reads back exactly.
     ///
     /// # Errors
     /// [`RecipeError`] for a number that TOML cannot hold.
@@ -214,10 +213,10 @@ impl Recipe {
         Sgd { momentum, weight_decay, nesterov, clip_norm }
     }
 
-    /// The recipe itself, where all of its numbers make sense.
+    /// Returns the recipe itself if all values are valid.
     ///
     /// # Errors
-    /// [`RecipeError`] names the first that does not.
+    /// [`RecipeError`] names the first invalid one.
     pub fn checked(self) -> Result<Self, RecipeError> {
         let mut rates = self.dropout.into_iter().chain(self.table1_dropout);
         let unsound = rates.find(|rates| !rates.are_sound());
@@ -264,10 +263,10 @@ impl Recipe {
     }
 }
 
-/// More images in one step than any use of this family asks for.
+/// The largest batch size accepted, beyond any practical use.
 const MAX_BATCH: usize = 65_536;
 
-/// Settings that are written as their command-line form.
+/// Serialization in the form used on the command line.
 mod as_text {
     use std::fmt::Display;
     use std::str::FromStr;

@@ -1,10 +1,10 @@
-//! Checkpoints: a safetensors file with the weights as PyTorch names and lays them out, the velocities of the
-//! momentum, and in its metadata the network, the classes and the progress of the training.
+//! Checkpoints: safetensors files with the weights in PyTorch's naming and layout, the momentum velocities, and as
+//! metadata the network, the classes and the training's progress.
 //!
-//! Tensors: `conv1.weight` `[out, in, height, width]`, `conv1.bias` `[out]`, ..., and `velocity.conv1.weight`, ...;
-//! all f32. Metadata: `format` = `allcnn-checkpoint`, `version`, `network` (TOML), `classes` (JSON list of names),
-//! `input` (JSON `[height, width, channels]`), `progress` (JSON of [`Progress`], without the times of the epochs that are
-//! done: two equal trainings make equal files).
+//! Tensors: `conv1.weight` `[out, in, height, width]`, `conv1.bias` `[out]`, ..., and `velocity.conv1.weight`,
+//! ...; all f32. Metadata: `format` = `allcnn-checkpoint`, `version`, `network` (TOML), `classes` (JSON list of
+//! names), `input` (JSON `[height, width, channels]`), `progress` (JSON of [`Progress`], without the times of
+//! completed epochs, so that equal trainings write equal files).
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -21,14 +21,14 @@ use crate::net::Network;
 use crate::parameters::{self, Kind, Parameters, Tensor};
 use crate::text::shown::PathText;
 
-/// The value of the metadata's `format`.
+/// The value of `format` in the metadata.
 const FORMAT: &str = "allcnn-checkpoint";
-/// The version that this program writes and reads.
+/// The format version that this program writes and reads.
 const VERSION: &str = "1";
-/// What the name of a velocity begins with.
+/// The name prefix of velocities.
 const VELOCITY: &str = "velocity.";
 
-/// A network, its trained values and the place in its training.
+/// A network with its trained values and the training's progress.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     /// The network.
@@ -37,26 +37,26 @@ pub struct Checkpoint {
     pub classes: Vec<String>,
     /// The weights and biases.
     pub values: Vec<Tensor>,
-    /// The velocities of the momentum, named like the values. Empty in a file that is not for resuming.
+    /// The momentum velocities, named like the values. Empty if not needed for resuming.
     pub velocities: Vec<Tensor>,
-    /// How far the training has come.
+    /// The progress of the training.
     pub progress: Progress,
 }
 
-/// What is wrong with a checkpoint file.
+/// Why a checkpoint cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// The file ends before its tensors do, or after.
+    /// The file's size does not match its tensors.
     #[error(
         "the checkpoint {path} is damaged: {problem}\nuse the run's other checkpoint (best or last), or train again"
     )]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// What is wrong with it.
         problem: String,
     },
-    /// Some other file.
+    /// The file is not a checkpoint.
     #[error(
         "{path} is not a checkpoint of allcnn: {problem}\nexpected a best.safetensors or last.safetensors of a run"
     )]
@@ -66,7 +66,7 @@ pub enum CheckpointError {
         /// What it lacks.
         problem: String,
     },
-    /// A file of another version of the program.
+    /// The file has another format version.
     #[error(
         "the checkpoint {path} has version {given}, this program reads version {VERSION}\nuse the program that wrote it"
     )]
@@ -76,7 +76,7 @@ pub enum CheckpointError {
         /// Its version.
         given: String,
     },
-    /// A run that has none.
+    /// The run has no checkpoint.
     #[error("{run} holds no weights: {why}", run = .run.shown())]
     NoWeights {
         /// The run folder.
@@ -84,30 +84,30 @@ pub enum CheckpointError {
         /// Why, and what to do.
         why: String,
     },
-    /// The system refused.
+    /// An I/O error.
     #[error("cannot {action} {path}: {source}")]
     Io {
         /// `read` or `write`.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The cause.
         source: std::io::Error,
     },
 }
 
 impl Checkpoint {
-    /// The weights and biases on a device.
+    /// Uploads the weights and biases to a device.
     ///
     /// # Errors
-    /// Tensors that are not those of the checkpoint's network; too little memory.
+    /// Tensors that do not match the checkpoint's network; too little memory.
     pub fn parameters<D: Device>(&self, device: &D) -> Result<Parameters<D>, parameters::Error> {
         let mut parameters = Parameters::zeros(device, &self.network)?;
         parameters.load(device, Kind::Value, &self.values)?;
         Ok(parameters)
     }
 
-    /// Writes the checkpoint: the file is wholly the old or wholly the new one, whatever happens.
+    /// Writes the checkpoint atomically: the file is always entirely the old or entirely the new one.
     ///
     /// # Errors
     /// [`CheckpointError::Io`], for example on a full disk; the old file is then untouched.
@@ -120,12 +120,12 @@ impl Checkpoint {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// [`CheckpointError`]: a missing, damaged or foreign file. It never panics, whatever the file holds.
+    /// [`CheckpointError`]: a missing, damaged or foreign file. Never panics, whatever the file contains.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
         Self::from_bytes(&read_file(path)?, path)
     }
 
-    /// Reads a checkpoint without its velocities, which only a training that goes on needs: half the time.
+    /// Reads a checkpoint without its velocities, which only resuming needs, in half the time.
     ///
     /// # Errors
     /// As [`Checkpoint::read`].
@@ -133,7 +133,7 @@ impl Checkpoint {
         Self::parse(&read_file(path)?, path, false)
     }
 
-    /// The contents of the file.
+    /// Serializes the checkpoint.
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, String> {
         let say = |error: &dyn std::fmt::Display| error.to_string();
         let input = self.network.input();
@@ -166,7 +166,7 @@ impl Checkpoint {
         safetensors_file::to_bytes(views, metadata)
     }
 
-    /// Reads the contents of a file; `path` is for the error's text alone.
+    /// Parses the contents of a file; `path` is used in error messages only.
     ///
     /// # Errors
     /// As [`Checkpoint::read`].
@@ -207,7 +207,7 @@ impl Checkpoint {
     }
 }
 
-/// The bytes of a file that may be a checkpoint.
+/// Reads a file that may be a checkpoint.
 fn read_file(path: &Path) -> Result<Vec<u8>, CheckpointError> {
     open_file::read(path, open_file::WEIGHTS).map_err(|source| CheckpointError::Io {
         action: "read",
@@ -216,7 +216,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, CheckpointError> {
     })
 }
 
-/// A tensor of f32 values.
+/// Reads a tensor of f32 values.
 fn read_tensor(tensors: &SafeTensors<'_>, name: &str) -> Result<Tensor, String> {
     let view = tensors.tensor(name).map_err(|error| error.to_string())?;
     if view.dtype() != Dtype::F32 {
@@ -231,14 +231,14 @@ fn read_tensor(tensors: &SafeTensors<'_>, name: &str) -> Result<Tensor, String> 
     }
 }
 
-/// The strings beside the tensors.
+/// The metadata strings.
 struct Metadata<'a> {
     entries: HashMap<String, String>,
     path: &'a Path,
 }
 
 impl<'a> Metadata<'a> {
-    /// The metadata of a file of this format and version.
+    /// Reads the metadata and checks format and version.
     fn of(bytes: &[u8], path: &'a Path) -> Result<Self, CheckpointError> {
         let (_, header) =
             SafeTensors::read_metadata(bytes).map_err(|error| parse_error(error, bytes.len(), path))?;
@@ -261,7 +261,7 @@ impl<'a> Metadata<'a> {
     }
 }
 
-/// Tells a file that was cut from one that never was a checkpoint.
+/// Distinguishes a truncated checkpoint from a file that is not one.
 fn parse_error(error: SafeTensorError, size: usize, path: &Path) -> CheckpointError {
     match error {
         SafeTensorError::MetadataIncompleteBuffer | SafeTensorError::InvalidOffset(_) => {

@@ -1,5 +1,5 @@
-//! Where a run's data is. It is found again from any working folder and after a move, and told from other data by its
-//! fingerprint, never by the spelling of its path.
+//! Finding a run's data again, from any working directory and after a move. Data is identified by its fingerprint,
+//! not by its path.
 
 use std::fmt::Display;
 use std::fs;
@@ -12,10 +12,10 @@ use crate::data::{self, DataSet, Options, Progress, Reading, is_named};
 use crate::preprocess::Geometry;
 use crate::text::shown::escaped;
 
-/// Data that cannot be opened for a run.
+/// Why data cannot be opened for a run.
 #[derive(Debug, thiserror::Error)]
 pub enum DataPlaceError {
-    /// The run's images are nowhere where they may be.
+    /// The run's data is not at any known location.
     #[error(
         "the images of this run were not found: expected the fingerprint {expected}\n\
          {}\ngive the place of the same images with --data", .looked.join("; ")
@@ -23,10 +23,10 @@ pub enum DataPlaceError {
     NotFound {
         /// The run's fingerprint.
         expected: String,
-        /// What is at each place.
+        /// What was found at each location.
         looked: Vec<String>,
     },
-    /// Imported weights have no images.
+    /// Imported weights have no data.
     #[error("the weights of this run were imported, so it has no images of its own: give --data")]
     Imported,
     /// The data cannot be read.
@@ -34,26 +34,26 @@ pub enum DataPlaceError {
     Data(#[from] data::Error),
 }
 
-/// Data that a user gives in the place of a run's own.
+/// Data given by the user in place of a run's own.
 #[derive(Clone, Copy, Debug)]
 pub struct GivenData<'a> {
-    /// Where it is.
+    /// Its location.
     pub place: &'a str,
-    /// What is said of it where it does not tell itself.
+    /// How to read it where its format leaves that open.
     pub reading: &'a Reading,
 }
 
-/// Data that was opened for a run.
+/// Data opened for a run.
 #[derive(Clone, Debug)]
 pub struct Opened {
     /// The data.
     pub data: DataSet,
-    /// Whether it is what the run was trained on, and is divided as it was then.
+    /// Whether it is the run's own data, split as for the training.
     pub own: bool,
 }
 
 impl DataRecord {
-    /// Notes where the data is: as given, absolute, and from the folder `run`, which must exist.
+    /// Records the location of the data: as given, absolute, and relative to the folder `run`, which must exist.
     pub fn note_place(&mut self, source: &str, run: &Path) {
         (self.source, self.absolute, self.relative) = (source.to_owned(), None, None);
         if is_named(source) {
@@ -61,13 +61,14 @@ impl DataRecord {
         }
         let text = |path: &Path| path.to_str().map(str::to_owned);
         self.absolute = absolute(source).ok().as_deref().and_then(text);
-        // Only real paths lead to each other by `..`.
+        // `..` is only reliable between canonical paths.
         if let (Ok(data), Ok(run)) = (Path::new(source).canonicalize(), run.canonicalize()) {
             self.relative = pathdiff::diff_paths(data, run).as_deref().and_then(text);
         }
     }
 
-    /// Notes where the data of the run in `run` was found, or `given` by the user, and says whether that was new.
+    /// Records where the data of the run in `run` was found, or `given` by the user; returns whether that changed
+    /// anything.
     pub fn note_new_place(&mut self, place: &str, given: bool, run: &Path) -> bool {
         let before = self.clone();
         self.note_place(place, run);
@@ -76,12 +77,12 @@ impl DataRecord {
         }
         let real = |path: &Option<String>| path.as_ref().and_then(|path| fs::canonicalize(path).ok());
         if real(&self.absolute) == real(&before.absolute) {
-            self.absolute.clone_from(&before.absolute); // another way to the same place
+            self.absolute.clone_from(&before.absolute); // another path to the same data
         }
         *self != before
     }
 
-    /// Where the data of the run in `run` may be: from the run folder, absolute, as it was given.
+    /// The possible locations of the run's data: relative to the run folder, absolute, as given.
     fn places(&self, run: &Path) -> Vec<String> {
         let from_run = |relative: &String| {
             let path = run.join(relative);
@@ -94,15 +95,16 @@ impl DataRecord {
         places
     }
 
-    /// Whether `data` is the run's.
+    /// Whether `data` has the run's fingerprint.
     fn knows(&self, data: &DataSet) -> bool {
         self.fingerprint_of(data) == self.fingerprint
     }
 
-    /// Opens the data of the run in `run` at `given`, or where it may be, and says where it was.
+    /// Opens the run's data at `given`, or at the first known location that has it; returns the location too.
     ///
     /// # Errors
-    /// [`DataPlaceError::NotFound`] where there is other data or none; what `open` says where there is one place to look at.
+    /// [`DataPlaceError::NotFound`] if no location has this data; the error of `open` if there is only one
+    /// location.
     pub fn find<E: From<DataPlaceError> + Display>(
         &self,
         run: &Path,
@@ -136,7 +138,7 @@ impl DataRecord {
     }
 }
 
-/// How the run's own data was opened for its training.
+/// The options with which the run's own data was opened for its training.
 fn as_trained(manifest: &Manifest, geometry: Geometry) -> Result<Options, DataPlaceError> {
     let record = &manifest.data;
     Ok(Options {
@@ -151,9 +153,9 @@ fn as_trained(manifest: &Manifest, geometry: Geometry) -> Result<Options, DataPl
     })
 }
 
-/// Opens `given`, or the own data of the run in `run`, in this size. The run's own is divided as it was for the training,
-/// however its place is spelt; other data is opened whole. With `in_memory` images of a folder are loaded even where the
-/// training left them on disk.
+/// Opens `given`, or the run's own data, resized to `geometry`. The run's own data, however its path is spelled,
+/// is split as for the training; other data is opened whole. With `in_memory`, images of a folder are loaded even
+/// if the training left them on disk.
 ///
 /// # Errors
 /// As [`DataRecord::find`]; [`DataPlaceError::Imported`]; data that cannot be read.
@@ -166,12 +168,12 @@ pub fn open_data(
 ) -> Result<Opened, DataPlaceError> {
     let record = &manifest.data;
     let mut trained = as_trained(manifest, geometry)?;
-    // The named files may have moved with the data.
+    // The folder of the named image files may have moved with the data.
     if let Some(root) = given.and_then(|given| given.reading.image_root.clone()) {
         trained.reading.image_root = Some(root);
     }
     let wanted = Options { on_disk: trained.on_disk && !in_memory, ..trained.clone() };
-    // The same images read otherwise are other data.
+    // The same images read in another way are other data.
     let other = |given: GivenData| {
         let given = given.reading.anywhere();
         !given.is_default() && given != trained.reading.anywhere()
@@ -180,7 +182,7 @@ pub fn open_data(
         Err(DataPlaceError::Imported)
     } else {
         let given = given.map(|given| given.place);
-        // The fingerprint is of the images as they were trained on, in memory or on disk.
+        // The fingerprint depends on whether the images were in memory or on disk during training.
         let found = record.find(run, given, &mut |place| Ok(data::open(place, &trained, progress)?));
         found.and_then(|(place, data)| {
             Ok(if wanted == trained { data } else { data::open(&place, &wanted, progress)? })
@@ -258,7 +260,7 @@ mod tests {
         let error = found(None).1.unwrap_err();
         assert!(error.contains(&own.fingerprint) && error.contains(&other.fingerprint), "{error}");
         assert!(error.contains("--data") && error.lines().count() == 3, "{error}");
-        // A run of an earlier version knows the place as it was given only.
+        // A run of an earlier version has only the location as given.
         (record.relative, record.absolute, record.source) = (None, None, "gone".into());
         let open = &mut |_: &str| -> Result<DataSet, DataPlaceError> { unreachable!("nothing is there") };
         let error = record.find(folder.path(), None, open).unwrap_err().to_string();

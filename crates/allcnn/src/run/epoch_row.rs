@@ -1,4 +1,4 @@
-//! The figures of an epoch and the file `metrics.csv`.
+//! The metrics of an epoch and the file `metrics.csv`.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,34 +12,35 @@ pub struct EpochRow {
     pub epoch: u32,
     /// The learning rate of its last step.
     pub learning_rate: f64,
-    /// The mean loss over its images, with dropout and augmentation, as they were trained on.
+    /// The mean training loss, with dropout and augmentation.
     pub train_loss: f64,
-    /// The share of its images that were taken for another class at that, in percent.
+    /// The training error in percent, with dropout and augmentation.
     pub train_error_pct: f64,
-    /// The mean loss over the test images; absent without test images, and where validation images choose the best epoch.
+    /// The mean test loss; absent without test images, or if validation images select the best epoch.
     pub test_loss: Option<f64>,
-    /// The share of the test images taken for another class, in percent; absent as that.
+    /// The test error in percent; absent like `test_loss`.
     pub test_error_pct: Option<f64>,
-    /// Training images a second, evaluation not counted.
+    /// Training images per second, without evaluation.
     pub images_per_s: f64,
-    /// Seconds since the training began, pauses between resumed parts not counted.
+    /// Seconds since the training began, without pauses between sessions.
     pub seconds: f64,
-    /// The mean loss over the validation images; absent without validation images.
+    /// The mean validation loss; absent without validation images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_loss: Option<f64>,
-    /// The share of the validation images taken for another class, in percent; absent as that.
+    /// The validation error in percent; absent without validation images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_error_pct: Option<f64>,
 }
 
 impl EpochRow {
-    /// The error on the images that choose the best epoch, in percent: the validation images where there are some.
+    /// The error in percent on the images that select the best epoch: the validation images if any, else the test
+    /// images.
     pub fn choosing_error_pct(&self) -> Option<f64> {
         self.validation_error_pct.or(self.test_error_pct)
     }
 }
 
-/// The whole of `metrics.csv`: the head line and a line an epoch.
+/// The contents of `metrics.csv`: a header and a line per epoch.
 pub fn csv(rows: &[EpochRow]) -> String {
     let head = [
         "epoch",
@@ -56,7 +57,7 @@ pub fn csv(rows: &[EpochRow]) -> String {
     let optional = |value: Option<f64>, digits: usize| {
         value.map_or_else(String::new, |value| format!("{value:.digits$}"))
     };
-    // A number that needs more digits than the rounding below shows is in the checkpoint in full.
+    // Digits lost in rounding here are kept in the checkpoint.
     let fields = |row: &EpochRow| {
         [
             row.epoch.to_string(),
@@ -74,20 +75,20 @@ pub fn csv(rows: &[EpochRow]) -> String {
     csv_text::write(head, rows.iter().map(fields))
 }
 
-/// When an epoch was done, and how fast.
+/// When an epoch ended, and its speed.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 pub(crate) struct EpochTime {
     /// The epoch, from 1.
     pub epoch: u32,
-    /// Training images a second.
+    /// Training images per second.
     pub images_per_s: f64,
     /// Seconds since the training began.
     pub seconds: f64,
 }
 
-/// The times in the text of a `metrics.csv`; damaged lines are left out.
+/// Parses the times from a `metrics.csv`; damaged lines are skipped.
 pub(crate) fn times(text: &str) -> Vec<EpochTime> {
-    // No field of the file is quoted, so a stray quotation mark damages its own line only.
+    // No field is quoted, so a stray quotation mark damages only its own line.
     let mut reader = csv::ReaderBuilder::new().quoting(false).flexible(true).from_reader(text.as_bytes());
     reader.deserialize().flatten().collect()
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a run folder.
+//! Errors of run folders.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use crate::text::shown::{PathText, first_of};
 /// What is wrong with a run folder.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The folder for a new run has one already.
+    /// The folder already contains a run.
     #[error("{path} already holds a run: give another --out, or continue it with --resume {path}", path = .0.shown())]
     Occupied(PathBuf),
-    /// Another process writes into the folder.
+    /// Another process owns the folder.
     #[error(
         "{path} is being written by {holder}\n{advice}, or give another folder",
         path = .path.shown(), advice = .holder.advice()
@@ -21,19 +21,19 @@ pub enum RunError {
     Held {
         /// The folder.
         path: PathBuf,
-        /// The process.
+        /// That process.
         holder: Holder,
     },
-    /// Another process took the folder over, since this one gave no sign of life.
+    /// Another process took the folder over because this one seemed dead.
     #[error(
         "{path} was taken over by another process, since this one gave no sign of life for two minutes\n\
          nothing more was written there; what the other one makes of the run is not touched", path = .0.shown()
     )]
     TakenOver(PathBuf),
-    /// No run is there.
+    /// The folder contains no run.
     #[error("{path} is no run folder: it has no run.toml\nexpected a folder that `allcnn train` made", path = .0.shown())]
     NotARun(PathBuf),
-    /// A `run.toml` that cannot be understood.
+    /// `run.toml` cannot be parsed.
     #[error("cannot understand {path}: {problem}", path = .path.shown())]
     Manifest {
         /// The file.
@@ -41,7 +41,7 @@ pub enum RunError {
         /// Why.
         problem: String,
     },
-    /// A resumed training with other settings.
+    /// Settings differ from those of the training to resume.
     #[error(
         "a resumed training keeps its settings, but these differ from {path}: {changes}\n\
          leave them out, or begin a new run; only the threads and the time limit may change",
@@ -53,14 +53,14 @@ pub enum RunError {
         /// Each setting with both values.
         changes: Vec<String>,
     },
-    /// A list of images that cannot be understood.
+    /// A list of image identities cannot be parsed.
     #[error(
         "cannot understand {path}: it is damaged or no list of images\n\
          put the file back, or remove it: then this run does not know its images any more",
         path = .0.shown()
     )]
     Identities(PathBuf),
-    /// Weights of another network than that of the run.
+    /// The weights belong to another network than the run's.
     #[error(
         "the weights in {path} are of the network {given}, the run trained {expected}, and they differ\n\
          put the run's own best.safetensors and last.safetensors back", path = .path.shown()
@@ -73,23 +73,23 @@ pub enum RunError {
         /// The network of the run.
         expected: String,
     },
-    /// The system refused.
+    /// An I/O error.
     #[error("cannot {action} {path}: {source}", path = .path.shown())]
     Io {
-        /// What was tried.
+        /// What was attempted.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's reason.
+        /// The cause.
         source: io::Error,
     },
-    /// Weights that were not trained here.
+    /// Imported weights cannot be trained further.
     #[error(
         "the weights of this run were imported from {0}: there is no training to go on with\n\
          expected a run that `allcnn train` made"
     )]
     Imported(String),
-    /// A checkpoint that cannot be read or written.
+    /// A checkpoint cannot be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// The network.

@@ -1,4 +1,4 @@
-//! The run folder: what a training leaves behind, and what `eval`, `predict` and the others begin from.
+//! The run folder: the files that a training writes and that `eval`, `predict` and the other commands read.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use crate::preprocess::Preprocessor;
 use crate::text::date;
 use crate::text::shown::PathText;
 
-/// The folder of a run.
+/// A run folder.
 ///
-/// Whoever opens it may read it. Only its one owner writes into it, from the moment that it creates the folder or goes on
-/// with its run until it is dropped.
+/// Anyone may read it. Only its single owner writes to it, from creating or resuming the run until the value is
+/// dropped.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -27,22 +27,23 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Owns the folder for a new run, made where there is none, and makes sure that it can be written to.
+    /// Creates a folder for a new run (or takes an existing one without a run), owns it, and checks that it is
+    /// writable.
     ///
     /// # Errors
-    /// [`RunError::Held`] when another process owns it, [`RunError::Occupied`] when a run is there already,
-    /// [`RunError::Io`] when it cannot be made or written to.
+    /// [`RunError::Held`] if another process owns it, [`RunError::Occupied`] if it contains a run,
+    /// [`RunError::Io`] if it cannot be created or written.
     pub fn create(path: &Path) -> Result<Self, RunError> {
         let run = Self::owned(path)?;
         let occupied = [run.manifest_path(), run.last(), run.best()].iter().any(|file| file.exists());
         if occupied { Err(RunError::Occupied(run.path)) } else { Ok(run) }
     }
 
-    /// Owns a new folder for a run of `model` now: `runs/DATE-TIME-MODEL` in `parent`, in UTC, with a number at its end
-    /// where there is one already.
+    /// Creates and owns a new folder for a run of `model`: `runs/DATE-TIME-MODEL` in `parent`, in UTC, with a
+    /// numeric suffix if that exists.
     ///
     /// # Errors
-    /// [`RunError::Io`] when it cannot be made or written to.
+    /// [`RunError::Io`] if it cannot be created or written.
     pub fn create_unused(parent: &Path, model: &str) -> Result<Self, RunError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let stem = Path::new(model).file_stem().map_or_else(|| model.into(), |stem| stem.to_string_lossy());
@@ -61,7 +62,7 @@ impl RunFolder {
         }
     }
 
-    /// A run that was made before, to be read.
+    /// Opens an existing run for reading.
     ///
     /// # Errors
     /// [`RunError::NotARun`].
@@ -70,7 +71,7 @@ impl RunFolder {
         if run.is_begun() { Ok(run) } else { Err(RunError::NotARun(run.path)) }
     }
 
-    /// Owns a run that was made before, to go on with it.
+    /// Opens an existing run as its owner, to resume it.
     ///
     /// # Errors
     /// [`RunError::NotARun`], [`RunError::Held`], [`RunError::Io`].
@@ -80,59 +81,59 @@ impl RunFolder {
         if run.is_begun() { Ok(run) } else { Err(RunError::NotARun(run.path)) }
     }
 
-    /// The same run to be read: it is owned no longer.
+    /// Releases ownership; the run remains open for reading.
     pub(crate) fn given_back(self) -> Self {
         Self { owner: None, ..self }
     }
 
-    /// Owns a folder, whatever it holds.
+    /// Owns a folder, whatever it contains.
     pub(crate) fn owned(path: &Path) -> Result<Self, RunError> {
         let owner = Owner::of(path).map_err(|fault| not_owned(path, fault))?;
         Ok(Self { path: path.into(), owner: Some(Arc::new(owner)) })
     }
 
-    /// Whether a run was begun here, so that it can be read and gone on with.
+    /// Whether it contains a run that was started, so that it can be read and resumed.
     pub(crate) fn is_begun(&self) -> bool {
         self.manifest_path().is_file()
     }
 
-    /// The folder.
+    /// The folder's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The newest checkpoint.
+    /// The path of the newest checkpoint.
     pub fn last(&self) -> PathBuf {
         self.path.join("last.safetensors")
     }
 
-    /// The checkpoint with the lowest error on the images that choose it: the validation images where the data has some,
-    /// else the test images.
+    /// The path of the checkpoint with the lowest error on the validation images, or on the test images if the
+    /// data has no validation split.
     pub fn best(&self) -> PathBuf {
         self.path.join("best.safetensors")
     }
 
-    /// The fitted preprocessing.
+    /// The path of the fitted preprocessing.
     pub fn preprocessing(&self) -> PathBuf {
         self.path.join("preprocess.safetensors")
     }
 
-    /// The images that it was trained on, by what they are.
+    /// The path of the training images' identities.
     pub fn trained_images(&self) -> PathBuf {
         self.path.join("trained.bin")
     }
 
-    /// The images that it was not trained on, by what they are and by name.
+    /// The path of the held-out images' identities and names.
     pub fn heldout(&self) -> PathBuf {
         self.path.join("heldout.txt")
     }
 
-    /// The figures of each epoch.
+    /// The path of the metrics of each epoch.
     pub fn metrics(&self) -> PathBuf {
         self.path.join("metrics.csv")
     }
 
-    /// The report.
+    /// The path of the report.
     pub fn report(&self) -> PathBuf {
         self.path.join("report.html")
     }
@@ -160,7 +161,7 @@ impl RunFolder {
         self.write(&path, text.as_bytes())
     }
 
-    /// Writes one of its files, as its owner; of a folder that was opened to be read it is owned for that long.
+    /// Writes a file atomically, as the owner; a folder opened for reading is owned for the duration of the write.
     pub(crate) fn write(&self, path: &Path, contents: &[u8]) -> Result<(), RunError> {
         let written = match &self.owner {
             Some(owner) => owner.write(path, contents),
@@ -174,7 +175,7 @@ impl RunFolder {
         })
     }
 
-    /// Writes a checkpoint: the file is wholly the old or wholly the new one, whatever happens.
+    /// Writes a checkpoint atomically: the file is always entirely the old or entirely the new one.
     ///
     /// # Errors
     /// As [`RunFolder::write_metrics`].
@@ -194,7 +195,7 @@ impl RunFolder {
         self.write(&path, &preprocessor.to_bytes().map_err(wrong)?)
     }
 
-    /// Reads `run.toml`, whose settings are those of a training.
+    /// Reads `run.toml` and checks its settings.
     ///
     /// # Errors
     /// [`RunError::Io`], [`RunError::Manifest`].
@@ -208,7 +209,7 @@ impl RunFolder {
         Manifest::parse(&text).map_err(|problem| RunError::Manifest { path, problem })
     }
 
-    /// The newest checkpoint, or nothing where the run was stopped before there was one.
+    /// Reads the newest checkpoint; `None` if the run was stopped before the first.
     ///
     /// # Errors
     /// [`CheckpointError`].
@@ -216,7 +217,7 @@ impl RunFolder {
         if self.last().exists() { self.read(&self.last()).map(Some) } else { Ok(None) }
     }
 
-    /// The best checkpoint, or the newest where there is no best one yet; without velocities.
+    /// Reads the best checkpoint, or the newest if there is no best one yet; without velocities.
     ///
     /// # Errors
     /// [`CheckpointError`].
@@ -228,7 +229,7 @@ impl RunFolder {
         Ok(self.timed(Checkpoint::read_values(&path)?))
     }
 
-    /// Why there are no weights.
+    /// The error for a run without checkpoints, with the reason.
     fn no_weights(&self) -> CheckpointError {
         let why = match self.manifest() {
             Ok(Manifest { diverged: Some(step), .. }) => format!(
@@ -244,12 +245,12 @@ impl RunFolder {
         CheckpointError::NoWeights { run: self.path.clone(), why }
     }
 
-    /// One of its checkpoints.
+    /// Reads a checkpoint of the run.
     pub(crate) fn read(&self, path: &Path) -> Result<Checkpoint, CheckpointError> {
         Ok(self.timed(Checkpoint::read(path)?))
     }
 
-    /// A checkpoint with the times of its epochs, which `metrics.csv` keeps.
+    /// Adds the times of its epochs, from `metrics.csv`, to a checkpoint.
     fn timed(&self, mut checkpoint: Checkpoint) -> Checkpoint {
         if let Ok(csv) = open_file::read_text(&self.metrics(), open_file::TEXT) {
             checkpoint.progress.take_times(&csv);
@@ -257,7 +258,7 @@ impl RunFolder {
         checkpoint
     }
 
-    /// Refuses the weights of another network than that of the run.
+    /// Fails if the weights belong to another network than the run's.
     pub(crate) fn expect_own(&self, manifest: &Manifest, checkpoint: &Checkpoint) -> Result<(), RunError> {
         let network = Network::from_toml(&manifest.network)?;
         if network == checkpoint.network {
@@ -267,16 +268,16 @@ impl RunFolder {
         Err(RunError::OtherNetwork { path, given, expected: network.name().into() })
     }
 
-    /// The preprocessing that was fitted for the run.
+    /// Reads the run's fitted preprocessing.
     ///
     /// # Errors
-    /// A file that is missing or damaged.
+    /// The file is missing or damaged.
     pub fn read_preprocessing(&self) -> Result<Preprocessor, crate::preprocess::Error> {
         Preprocessor::load(&self.preprocessing())
     }
 }
 
-/// Why a folder cannot be owned.
+/// Converts the failure to own a folder.
 fn not_owned(path: &Path, fault: Fault) -> RunError {
     match fault {
         Fault::Held(holder) => RunError::Held { path: path.into(), holder },

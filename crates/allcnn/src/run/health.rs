@@ -1,38 +1,38 @@
-//! Whether a training learned, read from the figures of its epochs.
+//! Whether a training learned, judged from the metrics of its epochs.
 //!
-//! A network of K classes that has learned nothing has the loss ln K.
+//! A network with K classes that has learned nothing has a loss of ln K.
 
 use serde::Serialize;
 
 use super::epoch_row::EpochRow;
 use crate::recipe::Recipe;
 
-/// A training of fewer steps than this may need more of them.
+/// A training with fewer steps than this may just be too short.
 const FEW_STEPS: u64 = 1000;
 
-/// A loss above this share of ln K is that of a network that has learned nothing.
+/// A loss above this fraction of ln K counts as no better than guessing.
 pub(crate) const GUESSING: f64 = 0.99;
 
-/// What the figures of a training's epochs say about it. It depends on nothing else, so a training that was killed and resumed
-/// is judged as one that was not.
+/// Whether a training learned. It depends only on the metrics of the epochs, so killing and resuming a training
+/// does not change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
     /// The loss is below that of guessing.
     Learns,
-    /// In the latest epoch neither the training images nor those held out had a mean loss more than 1 % below ln K, or all that
-    /// were held out had the same logit for every class.
+    /// In the latest epoch both training and held-out images had a mean loss above 0.99 ln K, or the held-out
+    /// images had equal logits for all classes.
     Stuck,
-    /// In the latest epoch every training image had the same logit for every class, as where a last ReLU passes nothing on:
-    /// all gradients are zero, and the training can be given up.
+    /// In the latest epoch every training image had equal logits for all classes, as when a last ReLU outputs only
+    /// zeros: all gradients are zero, and training further is useless.
     Dead,
 }
 
 impl Health {
-    /// The health of a training on `classes` classes.
+    /// Judges a training on `classes` classes.
     pub fn of(history: &[EpochRow], classes: usize) -> Self {
         let uniform_loss = (classes as f64).ln();
-        // The loss of an image is computed in f32.
+        // Losses are computed in f32.
         let is_uniform =
             |loss: f64| (loss - uniform_loss).abs() <= 4.0 * f64::from(f32::EPSILON) * uniform_loss;
         let guesses = |loss: f64| loss > GUESSING * uniform_loss;
@@ -48,7 +48,7 @@ impl Health {
         }
     }
 
-    /// What a person should know of it, and try; nothing of a training that learns.
+    /// A message with a remedy for the user; `None` if the training learns.
     pub fn advice(self, recipe: &Recipe, steps: u64) -> Option<String> {
         let state = match self {
             Self::Learns => return None,
@@ -59,7 +59,7 @@ impl Health {
     }
 }
 
-/// What helps a training of so many steps that did not learn.
+/// The remedy for a training of `steps` steps that did not learn.
 pub(crate) fn remedy(learning_rate: f64, steps: u64) -> String {
     let lower = format!("begin again with --lr {}", lowered(learning_rate));
     if steps < FEW_STEPS {
@@ -68,7 +68,7 @@ pub(crate) fn remedy(learning_rate: f64, steps: u64) -> String {
     format!("Check the labels, and {lower}")
 }
 
-/// A learning rate that most networks learn at, well below one that was too high.
+/// A learning rate at which most networks learn, well below one that was too high.
 fn lowered(learning_rate: f64) -> f64 {
     let lower = (learning_rate / 10.0).min(Recipe::quick().learning_rate);
     (lower * 1e6).round().max(1.0) / 1e6

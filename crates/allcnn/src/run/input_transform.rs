@@ -1,4 +1,4 @@
-//! How the network of a run takes pictures.
+//! The input transform of a run's network.
 
 use super::error::RunError;
 use super::folder::RunFolder;
@@ -8,11 +8,11 @@ use crate::net::Network;
 use crate::preprocess::Geometry;
 
 impl RunFolder {
-    /// What turns pictures into the input of the run's network: the stored preprocessing, in the middle of the input where
-    /// the training moved its images on a canvas.
+    /// Returns the transform from images to the network's input: the stored preprocessing, centered in the input
+    /// if the training used a larger canvas.
     ///
     /// # Errors
-    /// A damaged run; preprocessing for another size, unless the images lay on a canvas.
+    /// A damaged run; preprocessing for another size, unless the training used a canvas.
     pub fn input_transform(&self, network: &Network) -> Result<InputTransform, RunError> {
         let (preprocessor, input) = (self.read_preprocessing()?, Geometry::from(network.input()));
         let Geometry { height, width, .. } = preprocessor.geometry();

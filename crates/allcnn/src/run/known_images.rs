@@ -1,8 +1,9 @@
-//! The images that a run knows by what they are, whatever their names and places: `trained.bin`, those it was trained on,
-//! and `heldout.txt`, those it was not.
+//! The images of a run by content, whatever their names and paths: `trained.bin` lists those it was trained on,
+//! `heldout.txt` those it was not.
 //!
-//! Images in memory are known by their pixels, all of them before the first step. Images on disk are known by their files'
-//! bytes, noted when each is first read: what a checkpoint has seen is written before the checkpoint is.
+//! Images in memory are identified by their pixels, all before the first step. Images on disk are identified by
+//! their file's bytes when first read; before each checkpoint, the identities of all images it was trained on are
+//! written.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -13,7 +14,7 @@ use crate::data::{DataSet, Identities, Identity, IdentitySet, Images, open_file}
 use crate::input::Samples;
 use crate::text::shown::escaped;
 
-/// Notes the images of a training that begins: all of them in memory, on disk that none was read yet.
+/// Records the images of a new training: all of them if in memory, an empty list if on disk.
 ///
 /// # Errors
 /// [`RunError::Io`].
@@ -24,8 +25,8 @@ pub fn begin(run: &RunFolder, data: &DataSet) -> Result<(), RunError> {
     write_heldout(run, &[&data.validation, &data.test].map(|images| (images, Identities::of(images))))
 }
 
-/// The same for a training that is resumed, where the program that began it did not. A training on disk that has made steps
-/// stays without: what it read is not known any more.
+/// Like [`begin`], but for a resumed training that has no such files because an earlier version started it. A
+/// training from disk that has made steps stays without, as the images it read are unknown.
 ///
 /// # Errors
 /// [`RunError::Io`].
@@ -34,7 +35,7 @@ pub fn resume(run: &RunFolder, data: &DataSet, made_steps: bool) -> Result<(), R
     if known { Ok(()) } else { begin(run, data) }
 }
 
-/// Notes the files that were read since. To be called before a checkpoint is written.
+/// Records the files read since the last call. Call it before writing a checkpoint.
 ///
 /// # Errors
 /// [`RunError::Io`], [`RunError::Identities`].
@@ -60,8 +61,8 @@ pub fn update<'a>(
     write_heldout(run, &heldout)
 }
 
-/// The same when all is done. Where the training was killed after its last epoch, the held-out images that chose its best
-/// checkpoint were read by another process: they are read again.
+/// Like [`update`], at the end of the training. If it was killed after its last epoch, the held-out images that
+/// selected its best checkpoint were read by another process; they are then read again.
 ///
 /// # Errors
 /// As [`update`].
@@ -76,7 +77,8 @@ pub fn complete<'a>(
     update(run, train, heldout)
 }
 
-/// Writes `heldout.txt` once every image of it is known: a line an image, its digest and its name, as `sha256sum` does.
+/// Writes `heldout.txt`, once every held-out image is identified, in the format of `sha256sum`: a line with digest
+/// and name per image.
 fn write_heldout(run: &RunFolder, heldout: &[(&Images, Identities)]) -> Result<(), RunError> {
     let mut text = String::new();
     for (images, identities) in heldout {
@@ -88,7 +90,7 @@ fn write_heldout(run: &RunFolder, heldout: &[(&Images, Identities)]) -> Result<(
     run.write(&run.heldout(), text.as_bytes())
 }
 
-/// The images that a run was trained on; nothing where it does not know them.
+/// Returns the images that a run was trained on, or `None` if they were not recorded.
 ///
 /// # Errors
 /// [`RunError::Io`], [`RunError::Identities`].
@@ -101,8 +103,8 @@ pub fn trained(run: &RunFolder) -> Result<Option<IdentitySet>, RunError> {
     }
 }
 
-/// The names of those of the run's held-out images that are not what they were when the run first saw them. Nothing where
-/// it does not know that.
+/// Returns the names of held-out images whose content has changed since the run first read them; empty if it was
+/// not recorded.
 ///
 /// # Errors
 /// [`RunError::Io`], [`RunError::Identities`].

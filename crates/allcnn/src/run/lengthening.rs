@@ -1,28 +1,28 @@
-//! That a run was made longer, as `run.toml` keeps it.
+//! Extensions of a run, as recorded in `run.toml`.
 
 use serde::{Deserialize, Serialize};
 
-/// That a run was made longer, and from where.
+/// An extension of a run to more steps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lengthening {
-    /// Steps that were done.
+    /// Steps done at the time.
     pub from_step: u64,
-    /// Steps of the whole training before.
+    /// Total steps of the training before the extension.
     pub steps_before: u64,
-    /// The length of the schedule from then on, in steps, of which the last one is the training's.
+    /// The length in steps of the schedule from then on; its end is the training's end.
     pub schedule_steps: u64,
-    /// The learning rate at its highest from then on.
+    /// The highest learning rate from then on.
     pub learning_rate: f64,
 }
 
 impl Lengthening {
-    /// Whether the schedule began anew.
+    /// Whether the schedule restarted.
     pub fn is_anew(&self) -> bool {
         self.from_step == self.steps_before
     }
 
-    /// Whether the numbers can belong to a training of so many steps.
+    /// Whether the numbers are consistent with a training of `total_steps` steps.
     pub(crate) fn is_sound(&self, total_steps: u64) -> bool {
         let Self { from_step, steps_before, schedule_steps, learning_rate } = *self;
         let ordered = from_step <= steps_before && steps_before <= total_steps;

@@ -9,13 +9,13 @@ use crate::net::Network;
 use crate::recipe::Recipe;
 use crate::text::toml_text;
 
-/// How a run was carried out: nothing here changes its result on one kind of device.
+/// How a run was executed; nothing here changes its result on devices of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Session {
-    /// The device in words.
+    /// A description of the device.
     pub device: String,
-    /// The seconds that were allowed, where they were.
+    /// The time limit in seconds, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_limit_s: Option<f64>,
 }
@@ -26,53 +26,53 @@ pub struct Session {
 pub struct Manifest {
     /// The program and its version.
     pub program: String,
-    /// The model as it was given: a name or a file.
+    /// The model as given: a name or a file.
     pub model: String,
-    /// The file that the weights were imported from, where they were not trained here: then there are no images, no steps
-    /// and no recipe.
+    /// The file that the weights were imported from, if they were not trained here; then there are no images, no
+    /// steps and no recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<String>,
-    /// What was decided while they were imported.
+    /// Decisions made during the import.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub import_notes: Vec<String>,
-    /// Height and width that the network was planned for, where they were given.
+    /// Height and width of the network's input, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<[usize; 2]>,
-    /// How pictures are framed, where the recipe does not say it.
+    /// How images are fitted to the input size, if the recipe does not determine it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub framing: Option<Framing>,
-    /// Steps of the whole training. The schedule spans exactly these.
+    /// Total steps, which the schedule spans exactly.
     pub total_steps: u64,
-    /// Steps of a full epoch.
+    /// Steps per full epoch.
     pub epoch_steps: u64,
-    /// The step in which the training diverged, from 1, where it did.
+    /// The step (from 1) in which the training diverged, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diverged: Option<u64>,
     /// The images.
     pub data: DataRecord,
-    /// How it was carried out.
+    /// How it was executed.
     pub session: Session,
-    /// The settings of the training; [`Recipe::none`] where there was none.
+    /// The recipe; [`Recipe::none`] for imported weights.
     #[serde(default = "Recipe::none", skip_serializing_if = "Recipe::is_none")]
     pub recipe: Recipe,
-    /// That it was made longer, each time.
+    /// The extensions of the run, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lengthened: Vec<Lengthening>,
     /// The network as TOML, with the dropout rates that apply.
     pub network: String,
 }
 
-/// `allcnn` and its version.
+/// The program's name and version.
 pub const PROGRAM: &str = concat!("allcnn ", env!("CARGO_PKG_VERSION"));
 
 impl Manifest {
-    /// Reads the text of a `run.toml`, whose settings must be those of a training; the error is what is wrong with it.
+    /// Parses a `run.toml` and checks its settings; the error describes the problem.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let manifest: Self = toml_text::parse(text)?;
         manifest.fault().map_or(Ok(manifest), Err)
     }
 
-    /// What is wrong with the settings of a stored run, where something is: a file can hold anything.
+    /// Describes what is wrong with the settings of a stored run, if anything, as a file may contain anything.
     fn fault(&self) -> Option<String> {
         let network = match Network::from_toml(&self.network) {
             Ok(network) => network,
@@ -103,7 +103,7 @@ impl Manifest {
         None
     }
 
-    /// How pictures of another size than the network's are framed for it, wherever they are read for the run.
+    /// How images of another size than the network's input are fitted to it, wherever they are read for the run.
     pub fn framing(&self) -> Framing {
         self.framing.unwrap_or_else(|| self.recipe.augment.framing())
     }
@@ -111,7 +111,7 @@ impl Manifest {
 
 #[cfg(test)]
 impl Manifest {
-    /// A run as the tests have it.
+    /// A run for tests.
     pub(super) fn example() -> Self {
         Self {
             program: PROGRAM.into(),

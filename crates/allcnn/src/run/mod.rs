@@ -1,4 +1,4 @@
-//! The run folder: what a training leaves behind, and what `eval`, `predict` and the others begin from.
+//! The run folder: the files that a training writes and that `eval`, `predict` and the other commands read.
 
 mod checkpoint;
 mod data_place;

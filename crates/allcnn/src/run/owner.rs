@@ -1,18 +1,20 @@
-//! The one process that may write into a run folder.
+//! Exclusive ownership of a run folder for writing.
 //!
-//! An owner holds a claim ([`crate::files::claim`]) in the folder's `.claims`. Nothing that one owner wrote is overwritten by
-//! another that lost the folder meanwhile, wherever that one was stopped and for however long:
+//! An owner holds a claim ([`crate::files::claim`]) in the folder's `.claims`. An owner that lost the folder never
+//! overwrites what a later owner wrote, wherever it was suspended and for however long, because
 //!
-//! - whoever takes a folder over first claims it, then sweeps the unfinished files of all earlier owners away, then reads;
-//! - whoever writes first makes its unfinished file, then looks whether its claim is still the newest, then renames.
+//! - taking over a folder means: claim it, then delete the unfinished files of all earlier owners (the sweep),
+//!   then read;
+//! - writing a file means: create it as an unfinished file, then check that one's claim is still the newest, then
+//!   rename.
 //!
-//! Let the rename of one that lost the folder come after the sweep. Its unfinished file is then one that the sweep did not
-//! see, so it was made after the sweep began, hence after the later claim, which the look at the claims came after: it was
-//! seen, and there was no rename. A rename before the sweep is before the new owner's first look at the folder, as if the
-//! file had been written in time.
+//! Proof: suppose that a former owner renames after the sweep. The sweep did not see its unfinished file, so the
+//! file was created after the sweep began, hence after the later claim. Its check came after that, so it saw the
+//! later claim and did not rename: a contradiction. And a rename before the sweep precedes everything the new
+//! owner reads, as if the file had been written in time.
 //!
-//! What remains is a window on network file systems: a rename that a machine has sent, and that reaches the server more
-//! than two minutes later.
+//! One gap remains on network file systems: a rename that a machine has sent and that reaches the server more than
+//! two minutes later.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -22,19 +24,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::atomic_file::{Unpublished, sweep};
 use crate::files::claim::{Claim, Claims, Holder};
 
-/// The folder of the claims in a run folder.
+/// The subfolder with the claims.
 const CLAIMS: &str = ".claims";
-/// What is claimed.
+/// The name of the claimed resource.
 const OWNER: &str = "owner";
 
-/// Why an owner cannot be or go on.
+/// Why a folder cannot be owned, or no longer.
 #[derive(Debug)]
 pub(crate) enum Fault {
     /// Another process owns the folder.
     Held(Holder),
     /// Another process took the folder over.
     TakenOver,
-    /// The system refused.
+    /// An I/O error.
     Io(io::Error),
 }
 
@@ -44,25 +46,25 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// This process as the owner of a run folder, until it is dropped. Where it wrote nothing, the folder is then as before.
+/// This process as the owner of a run folder, until dropped. If it wrote nothing, the folder is then restored.
 #[derive(Debug)]
 pub(crate) struct Owner {
     folder: PathBuf,
     claim: Claim,
-    /// The folders that were made for it, the innermost first.
+    /// The folders created for it, the innermost first.
     made: Vec<PathBuf>,
     wrote: AtomicBool,
 }
 
 impl Owner {
-    /// Owns a folder, made where there is none.
+    /// Owns a folder, creating it if needed.
     pub fn of(folder: &Path) -> Result<Self, Fault> {
         let made = missing(folder);
         fs::create_dir_all(folder).inspect_err(|_| remove(&made))?;
         Self::claim(folder, made)
     }
 
-    /// Owns a folder that nobody has made before; nothing where there is one already.
+    /// Creates and owns a folder; returns `None` if it exists.
     pub fn of_new(folder: &Path) -> Result<Option<Self>, Fault> {
         let made = missing(folder);
         if let Some(parent) = folder.parent() {
@@ -87,7 +89,7 @@ impl Owner {
         Ok(owner)
     }
 
-    /// Writes a file of the folder: wholly or not at all.
+    /// Writes a file of the folder atomically.
     pub fn write(&self, path: &Path, contents: &[u8]) -> Result<(), Fault> {
         let file = self.prepare(path, contents)?;
         self.check()?;
@@ -122,14 +124,14 @@ impl Drop for Owner {
     }
 }
 
-/// Removes folders that hold nothing; the system keeps the others.
+/// Removes the empty ones of these folders.
 fn remove(folders: &[PathBuf]) {
     for folder in folders {
         let _ = fs::remove_dir(folder);
     }
 }
 
-/// The folders that have to be made for `folder`, the innermost first.
+/// The missing folders on the path to `folder`, the innermost first.
 fn missing(folder: &Path) -> Vec<PathBuf> {
     let named = folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
     named.map(Path::to_owned).collect()
@@ -139,7 +141,7 @@ fn missing(folder: &Path) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    /// Another owner, as if the one before were asleep on another machine.
+    /// Another owner takes over, as if the first were suspended on another machine.
     fn take_over(folder: &Path) -> Owner {
         let newest = fs::read_dir(folder.join(CLAIMS)).unwrap().count();
         fs::write(folder.join(CLAIMS).join(format!("{OWNER}.{}", newest + 1)), "free\n").unwrap();
@@ -154,7 +156,7 @@ mod tests {
             let file = folder.join("last.safetensors");
             let first = Owner::of(&folder).unwrap();
             first.write(&file, b"first").unwrap();
-            // What the first owner had done when it was stopped ...
+            // What the first owner had done when it was suspended ...
             let mut unpublished = (stopped_after >= 1).then(|| first.prepare(&file, b"too late").unwrap());
             if stopped_after >= 2 {
                 first.check().unwrap();
@@ -162,12 +164,12 @@ mod tests {
             if stopped_after >= 3 {
                 first.publish(unpublished.take().unwrap()).unwrap();
             }
-            // ... what the second one does meanwhile ...
+            // ... what the second one does in the meantime ...
             let second = take_over(&folder);
             let found = fs::read(&file).unwrap();
             assert_eq!(found, if stopped_after >= 3 { &b"too late"[..] } else { b"first" });
             second.write(&file, b"second").unwrap();
-            // ... and the rest of the first one's.
+            // ... and the rest of what the first one does.
             if stopped_after < 3 {
                 let rest = match unpublished {
                     None => first.write(&file, b"too late"),

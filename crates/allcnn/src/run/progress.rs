@@ -1,84 +1,84 @@
-//! How far a training has come: all that a resumed one needs beside the tensors.
+//! The progress of a training: the state needed to resume it, besides the tensors.
 
 use serde::{Deserialize, Serialize};
 
 use super::epoch_row::{self, EpochRow};
 
-/// What the test images said of the checkpoint that the validation images chose.
+/// The test metrics of the checkpoint that the validation images selected.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tested {
-    /// The mean loss over the test images.
+    /// The mean test loss.
     pub loss: f64,
-    /// The share of them taken for another class, in percent.
+    /// The test error in percent.
     pub error_pct: f64,
 }
 
-/// The place in a training, and what its figures are made of.
+/// How far a training is, and its metrics.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
     /// Steps done.
     pub step: u64,
-    /// Steps of the whole training.
+    /// Total steps.
     pub total_steps: u64,
-    /// Steps of a full epoch.
+    /// Steps per full epoch.
     pub epoch_steps: u64,
-    /// Sum of the losses of the images of the epoch under way.
+    /// Sum of the training losses in the current epoch.
     pub loss_sum: f64,
-    /// Its images taken for another class.
+    /// Misclassified images in the current epoch.
     pub wrong: u64,
-    /// Its images so far.
+    /// Images seen in the current epoch.
     pub images: u64,
-    /// The seconds that they took.
+    /// Seconds spent on them.
     pub epoch_seconds: f64,
-    /// Seconds of the whole training, pauses between resumed parts not counted.
+    /// Total seconds, without pauses between sessions.
     pub seconds: f64,
-    /// The lowest test error so far, in percent; absent where validation images choose the best epoch.
+    /// The lowest test error so far, in percent; absent if validation images select the best epoch.
     pub best_test_error_pct: Option<f64>,
     /// The lowest validation error so far, in percent; absent without validation images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_validation_error_pct: Option<f64>,
-    /// The test error of the best epoch, measured once, when all steps were done; absent before that, and without
+    /// The test metrics of the best epoch, measured once after the last step; absent before that, and without
     /// validation images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tested: Option<Tested>,
-    /// The epochs done.
+    /// The rows of completed epochs.
     pub history: Vec<EpochRow>,
 }
 
 impl Progress {
-    /// The epoch under way, from 1 (the last one when all is done).
+    /// The current epoch, from 1 (after the last step: the last epoch).
     pub fn epoch(&self) -> u32 {
         (self.step.saturating_sub(u64::from(self.epoch_is_full())) / self.epoch_steps.max(1)) as u32 + 1
     }
 
-    /// Whether all images of the epoch under way were trained on, so that its evaluation is due.
+    /// Whether the current epoch has seen all images, so that its evaluation is due.
     pub fn epoch_is_full(&self) -> bool {
         self.images > 0
             && (self.step.is_multiple_of(self.epoch_steps.max(1)) || self.step == self.total_steps)
     }
 
-    /// The lowest error so far on the images that choose the best epoch, in percent.
+    /// The lowest error so far on the images that select the best epoch, in percent.
     pub fn best_error_pct(&self) -> Option<f64> {
         self.best_validation_error_pct.or(self.best_test_error_pct)
     }
 
-    /// The epoch with that error, the first of equals.
+    /// The epoch with that error, the first of ties.
     pub fn best_epoch(&self) -> Option<u32> {
         let best = self.best_error_pct()?;
         self.history.iter().find(|row| row.choosing_error_pct() == Some(best)).map(|row| row.epoch)
     }
 
-    /// The same without what differs between two equal trainings, as a checkpoint keeps it. Of the epochs that are done the
-    /// times are in `metrics.csv`; those of the epoch under way stay.
+    /// Returns the progress as stored in a checkpoint: without the times of completed epochs, which differ between
+    /// equal trainings and are in `metrics.csv`; the times of the current epoch stay.
     pub fn without_times(&self) -> Self {
         let untimed = |row: &EpochRow| EpochRow { images_per_s: 0.0, seconds: 0.0, ..row.clone() };
         let seconds = if self.images == 0 { 0.0 } else { self.seconds };
         Self { seconds, history: self.history.iter().map(untimed).collect(), ..self.clone() }
     }
 
-    /// Takes the times of epochs that are done from the text of a `metrics.csv`, where they are not known.
+    /// Fills in missing times of completed epochs from the text of a `metrics.csv`.
     pub(crate) fn take_times(&mut self, csv: &str) {
         let rows = self.history.iter_mut().zip(epoch_row::times(csv));
         for (row, of) in rows.filter(|(row, of)| row.seconds == 0.0 && row.epoch == of.epoch) {
@@ -89,7 +89,7 @@ impl Progress {
         }
     }
 
-    /// Whether the numbers can belong to one training.
+    /// Whether the numbers are consistent.
     pub(super) fn is_sound(&self) -> bool {
         self.epoch_steps > 0
             && self.step <= self.total_steps

@@ -1,4 +1,4 @@
-//! What a user asks of a training, and what a run that exists was asked.
+//! The request for a training, from a user or from an existing run.
 
 use std::time::Duration;
 
@@ -9,34 +9,34 @@ use crate::data::{self, DataSet, Ignored, Labels, Reading};
 use crate::net::Network;
 use crate::recipe::Recipe;
 
-/// What a user asks for.
+/// What to train, on what data, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainRequest {
-    /// The model: a name of the zoo, or a TOML file.
+    /// The model: the name of a built-in network, or a TOML file.
     pub model: String,
-    /// Height and width to plan the network for, instead of its own.
+    /// Height and width of the network's input, if not its own.
     pub input: Option<(usize, usize)>,
     /// The data: see [`data::open`].
     pub data: String,
-    /// What is held out for testing.
+    /// What to hold out for testing.
     pub holdout: Option<data::Holdout>,
-    /// What is said of the data where it does not tell itself.
+    /// How to read the data where its format leaves that open.
     pub reading: data::Reading,
-    /// Which labels of CIFAR-100.
+    /// The label set of CIFAR-100.
     pub labels: Labels,
-    /// The most training images.
+    /// The most training images to use.
     pub limit: Option<usize>,
-    /// The settings.
+    /// The hyperparameters.
     pub recipe: Recipe,
-    /// Choose the length of the training so that it fits the time limit (when the user gave no epochs).
+    /// Whether to choose the number of steps to fit the time limit (if the user gave no epochs).
     pub fit_time_limit: bool,
-    /// The time that it may take, from now. A training whose length is not chosen by it stops then, to be resumed.
+    /// The time limit, from now. If it does not determine the length, the training stops then and can be resumed.
     pub time_limit: Option<Duration>,
 }
 
 impl TrainRequest {
-    /// A training of `model` (a name of the zoo, or a TOML file) on `data` (see [`data::open`]), with all defaults: the recipe
-    /// `quick`, on all images.
+    /// A training of `model` (the name of a built-in network, or a TOML file) on `data` (see [`data::open`]) with
+    /// the default settings: the recipe `quick`, on all images.
     pub fn new(model: impl Into<String>, data: impl Into<String>) -> Self {
         Self {
             model: model.into(),
@@ -52,11 +52,10 @@ impl TrainRequest {
         }
     }
 
-    /// The request that made a run.
+    /// Reconstructs the request of an existing run.
     ///
     /// # Errors
-    /// [`RunError::Imported`] for weights that were not trained here, [`RunError::Data`] for a holdout that cannot be
-    /// understood.
+    /// [`RunError::Imported`] for imported weights, [`RunError::Data`] for a holdout that cannot be parsed.
     pub fn of(manifest: &Manifest) -> Result<Self, RunError> {
         if let Some(file) = &manifest.imported {
             return Err(RunError::Imported(file.clone()));
@@ -75,7 +74,7 @@ impl TrainRequest {
         })
     }
 
-    /// What `run.toml` says of a training on `data`.
+    /// The contents of `run.toml` for this training on `data`.
     pub(crate) fn manifest(&self, network: &Network, data: &DataSet, device: String) -> Manifest {
         let (total_steps, epoch_steps) = self.recipe.steps(data.train.len());
         let epochs = epochs_of(total_steps, epoch_steps);
@@ -111,7 +110,7 @@ impl TrainRequest {
         }
     }
 
-    /// The settings that differ from those of a run and would change its result, each with both values.
+    /// Lists the settings that differ from the run's and would change its result, each with both values.
     pub fn changes(&self, manifest: &Manifest) -> Vec<String> {
         let mut changes = Vec::new();
         let mut note = |name: &str, ours: String, theirs: String| {
@@ -153,7 +152,7 @@ impl TrainRequest {
     }
 }
 
-/// The epochs that so many steps are, the last one perhaps in part.
+/// The epochs in `total_steps` steps, a last partial one included.
 pub(crate) fn epochs_of(total_steps: u64, epoch_steps: u64) -> u32 {
     u32::try_from(total_steps.div_ceil(epoch_steps)).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Which checkpoint of a run is read.
+//! The choice of a run's checkpoint.
 
 use serde::Serialize;
 
@@ -7,11 +7,11 @@ use super::error::RunError;
 use super::folder::RunFolder;
 use super::manifest::Manifest;
 
-/// WhichCheckpoint checkpoint of a run.
+/// Which checkpoint of a run to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WhichCheckpoint {
-    /// The one with the lowest error on the images that chose it.
+    /// The one with the lowest error on the images that select it.
     #[default]
     Best,
     /// The newest.
@@ -19,15 +19,15 @@ pub enum WhichCheckpoint {
 }
 
 impl WhichCheckpoint {
-    /// The one that is read: where no epoch was measured, the newest stands for the best.
+    /// The checkpoint actually read: the newest if no best one exists yet.
     pub fn at_hand(self, run: &RunFolder) -> Self {
         if run.best().exists() { self } else { Self::Last }
     }
 
-    /// The settings of a run and its checkpoint, which has to be of the run's network.
+    /// Reads the settings of a run and its checkpoint, and checks that it belongs to the run's network.
     ///
     /// # Errors
-    /// A missing or damaged file, the weights of another network.
+    /// A missing or damaged file; weights of another network.
     pub fn trained(self, run: &RunFolder) -> Result<(Manifest, Checkpoint), RunError> {
         let (manifest, checkpoint) = (run.manifest()?, self.read(run)?);
         run.expect_own(&manifest, &checkpoint)?;

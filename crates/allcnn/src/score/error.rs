@@ -1,21 +1,21 @@
-//! What can go wrong where images are shown to a network.
+//! Errors of scoring images.
 
-/// Images that cannot be shown to a network, or an answer that says nothing.
+/// Why images cannot be scored.
 #[derive(Debug, thiserror::Error)]
 pub enum ScoreError {
-    /// A logit that is not finite, which no network that was trained has.
+    /// A logit is not finite, which no trained network produces.
     #[error(
         "the network answers {0}, which is no probability: its weights or its preprocessing are absurd\n\
          put the run's own files back, or train again"
     )]
     Absurd(f32),
-    /// The parameters.
+    /// Loading the parameters failed.
     #[error(transparent)]
     Parameters(#[from] crate::parameters::Error),
-    /// The preprocessing.
+    /// Applying the preprocessing failed.
     #[error(transparent)]
     Preprocess(#[from] crate::preprocess::Error),
-    /// An image that cannot be read.
+    /// An image cannot be read.
     #[error(transparent)]
     Data(#[from] crate::data::Error),
     /// The device failed.

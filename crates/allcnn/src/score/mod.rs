@@ -1,4 +1,4 @@
-//! How good a network is on a set of images: errors, loss, confusion, worst mistakes.
+//! Scores of a network on a set of images: error, loss, confusion matrix, worst mistakes.
 
 mod error;
 mod scores;

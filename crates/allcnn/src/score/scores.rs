@@ -1,35 +1,35 @@
-//! What a network said about a set of images: its answers, and the figures made of them.
+//! Predictions of a network on a set of images, and the metrics computed from them.
 
 use serde::Serialize;
 
 use crate::confusion::Confusion;
 
-/// What a network said about a set of images.
+/// The predictions of a network on a set of images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scores {
     /// The number of classes.
     pub classes: usize,
-    /// The class of each image.
+    /// The true class of each image.
     pub labels: Vec<u32>,
-    /// The cross-entropy of each image.
+    /// The cross-entropy loss of each image.
     pub losses: Vec<f32>,
     answers: Vec<Answer>,
-    /// `[images, classes]`; empty where these would be more than [`MOST_KEPT`].
+    /// `[images, classes]`; empty if larger than [`MOST_KEPT`].
     probabilities: Vec<f32>,
 }
 
-/// Probabilities that are kept of all images: 256 MiB.
+/// The most probabilities to keep: 256 MiB.
 const MOST_KEPT: usize = 1 << 26;
 
-/// What is said of one image.
+/// The prediction for one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Answer {
-    /// The most probable class, the first of equals.
+    /// The most probable class, the first of ties.
     predicted: u32,
     probability: f32,
-    /// The probability of the image's class.
+    /// The probability of the true class.
     own: f32,
-    /// How many classes come before it.
+    /// The number of classes ranked before it.
     rank: u32,
 }
 
@@ -49,27 +49,27 @@ impl Answer {
     }
 }
 
-/// An image taken for another class.
+/// A misclassified image.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Mistake {
-    /// Its place in the set.
+    /// Its index in the set.
     pub image: usize,
-    /// Its class.
+    /// Its true class.
     pub label: u32,
-    /// The class it was taken for.
+    /// The predicted class.
     pub predicted: u32,
-    /// The probability given to that.
+    /// The probability of the predicted class.
     pub probability: f32,
 }
 
 impl Scores {
-    /// Nothing said yet of images with these labels.
+    /// Predictions not yet filled in, for images with these labels.
     pub(super) fn none(classes: usize, labels: Vec<u32>) -> Self {
         let (losses, answers) = (Vec::with_capacity(labels.len()), Vec::with_capacity(labels.len()));
         Self { classes, labels, losses, answers, probabilities: vec![] }
     }
 
-    /// What was said of images: `[images, classes]`. Panics where there are not as many.
+    /// Builds the scores from probabilities `[images, classes]`. Panics if the length does not match.
     pub fn new(classes: usize, labels: Vec<u32>, probabilities: &[f32]) -> Self {
         assert_eq!(labels.len() * classes, probabilities.len(), "a probability of each class for each image");
         let mut scores = Self::none(classes, labels);
@@ -79,11 +79,12 @@ impl Scores {
         scores
     }
 
-    /// Takes over the summed probabilities of the images at `places`.
+    /// Stores the predictions for the images at indices `places`, given their probabilities summed over `views`
+    /// views.
     pub(super) fn take(&mut self, places: &[u32], sums: &[f64], views: f64) {
         for (row, &place) in sums.chunks_exact(self.classes).zip(places) {
             let own = row[self.labels[place as usize] as usize] / views;
-            // Where the class got less than any number can say: the loss of the smallest such number, not infinity.
+            // If the probability underflowed: the loss of the smallest positive f64, not infinity.
             let loss = if own.is_nan() { f64::NAN } else { -own.max(f64::MIN_POSITIVE).ln() };
             self.losses.push(loss as f32);
             let row: Vec<f32> = row.iter().map(|sum| (sum / views) as f32).collect();
@@ -94,7 +95,7 @@ impl Scores {
         }
     }
 
-    /// The answers to the images at `places` only. Panics when there is no such image.
+    /// Returns the scores of the images at indices `places` only. Panics if an index is out of range.
     pub fn select(&self, places: &[usize]) -> Scores {
         let probabilities = places.iter().filter_map(|&image| self.of(image)).flatten().copied().collect();
         Scores {
@@ -106,12 +107,12 @@ impl Scores {
         }
     }
 
-    /// The probabilities of image `image`, where they are kept: those of very many images and classes are not.
+    /// The probabilities of image `image`, or `None` if there were too many to keep.
     pub fn of(&self, image: usize) -> Option<&[f32]> {
         self.probabilities.get(image * self.classes..(image + 1) * self.classes)
     }
 
-    /// The most probable class of image `image`, the first of equals.
+    /// The most probable class of image `image`, the first of ties.
     pub fn predicted(&self, image: usize) -> u32 {
         self.answers[image].predicted
     }
@@ -121,12 +122,12 @@ impl Scores {
         self.answers[image].probability
     }
 
-    /// The probability of the image's own class.
+    /// The probability of the image's true class.
     pub fn own_probability(&self, image: usize) -> f32 {
         self.answers[image].own
     }
 
-    /// How many images are taken for another class.
+    /// The number of misclassified images.
     pub fn wrong(&self) -> usize {
         (0..self.labels.len()).filter(|&image| self.predicted(image) != self.labels[image]).count()
     }
@@ -136,13 +137,13 @@ impl Scores {
         self.losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / self.losses.len().max(1) as f64
     }
 
-    /// The share of images whose class is not among the `top` most probable, in percent.
+    /// The top-`top` error in percent.
     pub fn error_pct(&self, top: usize) -> f64 {
         let wrong = (0..self.labels.len()).filter(|&image| self.answers[image].rank as usize >= top).count();
         percent(wrong as f64, self.labels.len() as f64)
     }
 
-    /// The wrong answers that the network was surest of, the surest first.
+    /// The misclassified images with the highest predicted probabilities, in decreasing order.
     pub fn worst_mistakes(&self, most: usize) -> Vec<Mistake> {
         let mut mistakes: Vec<Mistake> = (0..self.labels.len())
             .map(|image| {
@@ -157,7 +158,7 @@ impl Scores {
         mistakes
     }
 
-    /// All figures, for classes of these names.
+    /// Computes all metrics, with these class names.
     pub fn evaluation(&self, names: &[String]) -> Evaluation {
         let mut confusion = Confusion::new(self.classes);
         for (image, &label) in self.labels.iter().enumerate() {
@@ -178,26 +179,26 @@ impl Scores {
     }
 }
 
-/// The figures of an evaluation, as `allcnn eval --json` prints them.
+/// The metrics of an evaluation, as `allcnn eval --json` prints them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Evaluation {
-    /// How many images.
+    /// The number of images.
     pub images: usize,
-    /// The share of images whose class is not the most probable, in percent.
+    /// The top-1 error in percent.
     pub top1_error_pct: f64,
-    /// The share of images whose class is not among the five most probable, in percent.
+    /// The top-5 error in percent.
     pub top5_error_pct: f64,
     /// The mean cross-entropy.
     pub loss: f64,
-    /// Each class on its own.
+    /// The error of each class.
     pub classes: Vec<ClassError>,
-    /// Images by true and predicted class: `confusion`, rows of true classes, and null above 1,000 classes, where
-    /// `confusion_sparse` lists the pairs that were seen: `[true, predicted, images]`.
+    /// The confusion matrix: `confusion`, rows of true classes, or null above 1,000 classes; then
+    /// `confusion_sparse` lists the pairs that occur: `[true, predicted, images]`.
     #[serde(flatten, serialize_with = "confusion_fields")]
     pub confusion: Confusion,
 }
 
-/// The fields that `allcnn eval --json` has of a confusion.
+/// Serializes a confusion matrix as the fields of `allcnn eval --json`.
 fn confusion_fields<S: serde::Serializer>(confusion: &Confusion, serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Fields {
@@ -210,18 +211,18 @@ fn confusion_fields<S: serde::Serializer>(confusion: &Confusion, serializer: S) 
     Fields { confusion: rows, confusion_sparse }.serialize(serializer)
 }
 
-/// The error on one class.
+/// The error of one class.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClassError {
     /// The class.
     pub name: String,
-    /// Its images.
+    /// The number of its images.
     pub images: u64,
-    /// The share of them taken for another class, in percent; absent without images.
+    /// Its error in percent; absent without images.
     pub error_pct: Option<f64>,
 }
 
-/// `part` of `whole` in percent; 0 of nothing.
+/// `part` of `whole` in percent; 0 if `whole` is 0.
 fn percent(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { 100.0 * part / whole } else { 0.0 }
 }

@@ -1,4 +1,4 @@
-//! Shows images to a network.
+//! Scoring images with a network.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,46 +13,46 @@ use crate::parameters::Parameters;
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::run::Checkpoint;
 
-/// How often, and how varied, each image is looked at; the probabilities are averaged.
+/// Test-time augmentation: how many views of each image to average, and how they are augmented.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Views {
-    /// Looks at each image; the first one is at the image as it is.
+    /// Views per image; the first is the unaugmented image.
     pub count: u32,
-    /// How the others vary it.
+    /// The augmentation of the other views.
     pub augment: Augment,
-    /// What the variations derive from.
+    /// The seed of the augmentation.
     pub seed: u64,
 }
 
 impl Views {
-    /// One look at each image as it is.
+    /// A single view, without augmentation.
     pub const ONE: Views = Views { count: 1, augment: Augment::None, seed: 0 };
 
-    /// The looks, one after the other.
+    /// The view parameters, in order.
     fn looks(self) -> impl Iterator<Item = Look> {
         let varied = move |view: u32| Look { augment: self.augment, seed: self.seed, round: view.into() };
         std::iter::once(Look::PLAIN).chain((1..self.count).map(varied))
     }
 }
 
-/// Images to be shown to a network, on the device where it keeps them.
+/// Images to score, uploaded to the device if it can store them.
 pub struct TestSet<'a, D: Device> {
     samples: &'a Samples<'a>,
     kept: Option<D::Images>,
-    /// A batch that is made here.
+    /// A batch assembled on the host.
     batch: Vec<f32>,
 }
 
 impl<'a, D: Device> TestSet<'a, D> {
-    /// The images of `samples`.
+    /// Prepares the images of `samples`.
     ///
     /// # Errors
-    /// A failure of the device.
+    /// A device failure.
     pub fn new(device: &D, samples: &'a Samples<'a>) -> Result<Self, ScoreError> {
         Ok(Self { samples, kept: samples.keep_on(device, Look::PLAIN)?, batch: vec![] })
     }
 
-    /// Brings the images at `places` into a plan, as they look.
+    /// Loads the images at indices `places`, augmented by `look`, into a plan.
     fn load(&mut self, plan: &mut Plan<'_, D>, places: &[u32], look: Look) -> Result<(), ScoreError> {
         let targets = vec![0.0; plan.batch() * plan.network().classes()];
         let views = || places.iter().map(|&place| look.view(place)).collect::<Option<Vec<_>>>();
@@ -67,12 +67,11 @@ impl<'a, D: Device> TestSet<'a, D> {
     }
 }
 
-/// Shows every image to the network, dropout off. `done` is told the number of images after each batch.
-///
-/// Gives nothing when `stop` became true meanwhile.
+/// Scores every image, with dropout off. `done` is called with the number of images done after each batch. Returns
+/// `None` if stopped.
 ///
 /// # Errors
-/// A failure of the device; an image on disk that cannot be read.
+/// A device failure; an image on disk that cannot be read.
 pub fn score<D: Device>(
     plan: &mut Plan<'_, D>,
     parameters: &Parameters<D>,
@@ -112,7 +111,7 @@ pub fn score<D: Device>(
     Ok(Some(scores))
 }
 
-/// Shows every image to the network of a checkpoint, `batch` at a time, as [`score`] does.
+/// Scores every image with a checkpoint's network, `batch` at a time; see [`score`].
 ///
 /// # Errors
 /// As [`score`]; too little memory for the network.

@@ -1,8 +1,8 @@
-//! From logits to probabilities.
+//! Softmax and ranking of logits.
 
 use super::error::ScoreError;
 
-/// Adds exp(x) / sum exp(x) to `sums`.
+/// Adds softmax(x) = exp(x) / sum exp(x) to `sums`.
 pub(crate) fn add_softmax(logits: &[f32], sums: &mut [f64]) {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let exponentials = logits.iter().map(|&logit| (f64::from(logit) - f64::from(largest)).exp());
@@ -10,14 +10,14 @@ pub(crate) fn add_softmax(logits: &[f32], sums: &mut [f64]) {
     sums.iter_mut().zip(exponentials).for_each(|(sum, exponential)| *sum += exponential / total);
 }
 
-/// exp(x) / sum exp(x).
+/// Returns softmax(x) = exp(x) / sum exp(x).
 pub(crate) fn probabilities(logits: &[f32]) -> Vec<f32> {
     let mut sums = vec![0.0; logits.len()];
     add_softmax(logits, &mut sums);
     sums.into_iter().map(|probability| probability as f32).collect()
 }
 
-/// Refuses logits that say nothing, which no network that was trained gives.
+/// Rejects logits that are not finite; no trained network produces them.
 pub(crate) fn expect_finite(logits: &[f32]) -> Result<(), ScoreError> {
     match logits.iter().find(|logit| !logit.is_finite()) {
         None => Ok(()),
@@ -25,7 +25,7 @@ pub(crate) fn expect_finite(logits: &[f32]) -> Result<(), ScoreError> {
     }
 }
 
-/// The places of the `top` largest values, largest first, the first of equals.
+/// The indices of the `top` largest values, in decreasing order, ties by index.
 pub(crate) fn ranked(values: &[f32], top: usize) -> Vec<usize> {
     let mut places: Vec<usize> = (0..values.len()).collect();
     places.sort_by(|&a, &b| values[b].total_cmp(&values[a])); // stable

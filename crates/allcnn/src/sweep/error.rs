@@ -1,4 +1,4 @@
-//! What can go wrong with a sweep.
+//! Errors of sweeps.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,19 +9,19 @@ use crate::run::RunError;
 use crate::text::shown::{PathText, first_of};
 use crate::train::TrainError;
 
-/// A sweep that cannot begin or go on.
+/// Why a sweep cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A plan that makes no sense.
+    /// An inconsistent plan.
     #[error("{0}")]
     Choice(String),
-    /// A plan with an unknown network, or settings out of their range.
+    /// An unknown network in the plan, or settings out of range.
     #[error(transparent)]
     Plan(#[from] RecipeError),
-    /// A network that cannot be.
+    /// An invalid network.
     #[error(transparent)]
     Network(#[from] crate::net::Error),
-    /// The folder of another plan.
+    /// The folder contains another plan.
     #[error(
         "{path} holds another plan: {changes}\nleave these settings out to work on that plan, or give another --out",
         path = .path.shown(), changes = first_of(.changes)
@@ -32,10 +32,10 @@ pub enum Error {
         /// Each setting with both values.
         changes: Vec<String>,
     },
-    /// A folder without a plan.
+    /// The folder contains no plan.
     #[error("{path} holds no plan: there is no plan.toml\nbegin one with the same command without --status", path = .0.shown())]
     NoPlan(PathBuf),
-    /// A `plan.toml` that cannot be understood.
+    /// `plan.toml` cannot be parsed.
     #[error("cannot understand {path}: {problem}", path = .path.shown())]
     BadPlan {
         /// The file.
@@ -43,16 +43,16 @@ pub enum Error {
         /// Why.
         problem: String,
     },
-    /// Data that cannot be tested on as it is.
+    /// The data has no test split.
     #[error(
         "{0} has no test split of its own, and this table is one of test errors\n\
          give --holdout 500 (or 10%) to keep the last images of each class for testing; the table then says so"
     )]
     NoTestSplit(String),
-    /// Data that cannot be opened.
+    /// The data cannot be opened.
     #[error(transparent)]
     Data(#[from] data::Error),
-    /// An experiment that cannot go on.
+    /// An experiment failed.
     #[error(
         "{name}: {source}\nnothing that was saved is lost: mend that (make room, where the disk is full) and give the same command again"
     )]
@@ -71,20 +71,20 @@ pub enum Error {
     /// The folder of an experiment's run.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The system refused.
+    /// An I/O error.
     #[error("cannot {action} {path}: {source}\nnothing that was saved is lost: make room or give access, and give the same command again", path = .path.shown())]
     Io {
-        /// What was tried.
+        /// What was attempted.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's reason.
+        /// The cause.
         source: io::Error,
     },
 }
 
 impl Error {
-    /// For `map_err`: the system refused to `action` the `path`.
+    /// For `map_err`: the error of an I/O operation `action` on `path`.
     pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }

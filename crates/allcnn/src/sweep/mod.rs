@@ -1,9 +1,10 @@
-//! Sweeps: the many trainings of one of the paper's tables, shared by any number of processes.
+//! Sweeps: all trainings of one of the paper's tables, shared by any number of processes.
 //!
-//! A sweep is a folder. Its `plan.toml` ([`Plan`]) says all that is to be done; a run folder in `runs/` holds each
-//! experiment, `claims/` who is at it, and `results.md`, `results.csv` and `results.html` the table so far. A process
-//! that works on it ([`Sweep::work`]) takes one experiment after the other, goes on with those that another left, and
-//! needs to know nothing of the others. As a resumed training ends as one that was never stopped, so does the table.
+//! A sweep is a folder. `plan.toml` ([`Plan`]) defines what is to be done; `runs/` has a run folder per
+//! experiment, `claims/` shows who works on it, and `results.md`, `results.csv` and `results.html` show the table
+//! so far. A working process ([`Sweep::work`]) executes one experiment after the other, resumes those that others
+//! abandoned, and needs no knowledge of the other processes. As resumed trainings end like uninterrupted ones, the
+//! resulting table is the same too.
 
 mod error;
 mod folder;

@@ -1,4 +1,4 @@
-//! The table of a sweep as one self-contained page with plots.
+//! The table of a sweep as a self-contained HTML page with plots.
 
 use maud::{Markup, html};
 
@@ -12,21 +12,21 @@ use crate::report::html as report;
 use crate::run::EpochRow;
 use crate::run::PROGRAM;
 
-/// The colors of the learning rates, in turn.
+/// The color classes of the learning rates, cycled.
 const COLORS: [&str; 4] = ["a", "b", "c", "d"];
 
-/// The page.
+/// Renders the page.
 pub(super) fn page(table: &Table) -> String {
     let body = html! { (figures(table)) (errors(table)) (curves(table)) (literature(table)) };
     report::page(table.plan.table.title(), &table.terms(), &body, PROGRAM)
 }
 
-/// The table.
+/// Renders the table.
 fn figures(table: &Table) -> Markup {
     let head = ["network", "paper", "ours", "best rate"].map(str::to_owned).into_iter();
     let rates = table.plan.learning_rates.iter().map(|rate| format!("lr {rate}"));
     let head: Vec<String> = head.chain(rates).collect();
-    // The cells know the names of their columns: on a narrow page they stand below each other.
+    // Cells carry their column names: narrow pages stack them.
     let rows = html! {
         @for row in &table.rows {
             tr { @for (name, cell) in head.iter().zip(text::cells(row)) { td data-name=(name) { (cell) } } }
@@ -42,7 +42,7 @@ fn figures(table: &Table) -> Markup {
     report::section(false, "Errors", "", &body)
 }
 
-/// A scrollable list of rows under a heading.
+/// A scrollable table with a heading row.
 fn list(class: &str, head: &[String], rows: &Markup) -> Markup {
     html! {
         div.card.scroll {
@@ -54,7 +54,7 @@ fn list(class: &str, head: &[String], rows: &Markup) -> Markup {
     }
 }
 
-/// The error of each network at its best rate beside the paper's.
+/// Plots the error of each network at its best learning rate next to the paper's.
 fn errors(table: &Table) -> Markup {
     let points = |row: &Row| {
         let paper = row.entry.published.map(|figure| Point {
@@ -88,7 +88,8 @@ fn errors(table: &Table) -> Markup {
     report::section(drawing.is_none(), "Error by network", note, &body)
 }
 
-/// The error by epoch of each network on the images that choose the best one, a curve a learning rate.
+/// Plots, for each network, the error by epoch on the images that select the best epoch, a curve per learning
+/// rate.
 fn curves(table: &Table) -> Markup {
     let several = table.plan.seeds > 1;
     let drawn = table.rows.iter().filter_map(|row| {
@@ -127,7 +128,7 @@ fn curves(table: &Table) -> Markup {
     report::section(drawn.is_empty(), "Learning curves by learning rate", &note, &body)
 }
 
-/// The figures of others.
+/// Renders the results from the literature.
 fn literature(table: &Table) -> Markup {
     let figures = table.plan.table.literature();
     let rows = html! {

@@ -1,4 +1,4 @@
-//! The table of a sweep as Markdown, for people, and as CSV, a line a training, for programs.
+//! The table of a sweep as Markdown, for people, and as CSV, one line per attempt, for programs.
 
 use std::fmt::Write;
 
@@ -7,13 +7,13 @@ use super::table::{Rate, Row, Table};
 use crate::text::csv_text;
 
 impl Table {
-    /// The table as Markdown, with what it was made with, and the figures of the literature.
+    /// The table as Markdown, with the conditions and the results from the literature.
     pub fn markdown(&self) -> String {
         markdown(self)
     }
 }
 
-/// The table, the terms it was made on, and the figures of the literature.
+/// Formats the table, its conditions, and the results from the literature.
 fn markdown(table: &Table) -> String {
     let mut columns = vec!["network".to_owned(), "paper".into(), "ours".into(), "best rate".into()];
     columns.extend(table.plan.learning_rates.iter().map(|rate| format!("lr {rate}")));
@@ -43,7 +43,7 @@ fn markdown(table: &Table) -> String {
     text
 }
 
-/// A row's cells.
+/// The cells of a row.
 pub(super) fn cells(row: &Row) -> Vec<String> {
     let dash = || "–".to_owned();
     let best = row.best();
@@ -57,13 +57,13 @@ pub(super) fn cells(row: &Row) -> Vec<String> {
     cells
 }
 
-/// `10.00 ± 0.71`.
+/// Mean and deviation, such as `10.00 ± 0.71`.
 fn mean(rate: &Rate) -> Option<String> {
     let deviation = rate.deviation().map_or_else(String::new, |deviation| format!(" ± {deviation:.2}"));
     rate.mean().map(|mean| format!("{mean:.2}{deviation}"))
 }
 
-/// The mean, the trainings that failed, those that are left.
+/// The mean, the failed trainings and those not done.
 fn rate_cell(rate: &Rate) -> String {
     let failures = rate.failures().into_iter().map(|(fate, count)| match count {
         1 => fate.to_owned(),
@@ -77,7 +77,7 @@ fn rate_cell(rate: &Rate) -> String {
     mean(rate).into_iter().chain(failures).chain(left).collect::<Vec<_>>().join(", ")
 }
 
-/// A Markdown table whose columns line up.
+/// Formats a Markdown table with aligned columns.
 fn grid(head: Vec<String>, rows: Vec<Vec<String>>) -> String {
     let lines: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
     let columns = lines[0].len();
@@ -95,7 +95,7 @@ fn grid(head: Vec<String>, rows: Vec<Vec<String>>) -> String {
     text
 }
 
-/// A line for each time that a training was begun and ended.
+/// One CSV line per finished attempt.
 pub(super) fn csv(table: &Table) -> String {
     let head = [
         "network",

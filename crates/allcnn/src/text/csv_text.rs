@@ -1,6 +1,6 @@
-//! Tables as CSV text.
+//! CSV output.
 
-/// The head and the rows as CSV, a line each; fields are quoted where they must be.
+/// Formats a header and rows as CSV, quoting fields where necessary.
 pub(crate) fn write<const COLUMNS: usize>(
     head: [&str; COLUMNS],
     rows: impl IntoIterator<Item = [String; COLUMNS]>,

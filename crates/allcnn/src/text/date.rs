@@ -1,20 +1,20 @@
-//! Times as people read them, in UTC.
+//! Date formatting, in UTC.
 
 use std::time::Duration;
 
 use jiff::civil::DateTime;
 
-/// `YYYYMMDD-HHMMSS` of a Unix time.
+/// Formats a Unix time as `YYYYMMDD-HHMMSS`.
 pub(crate) fn compact(seconds: u64) -> String {
     utc(seconds).strftime("%Y%m%d-%H%M%S").to_string()
 }
 
-/// `YYYY-MM-DD HH:MM` of a Unix time.
+/// Formats a Unix time as `YYYY-MM-DD HH:MM`.
 pub(crate) fn readable(seconds: u64) -> String {
     utc(seconds).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// Date and time of a Unix time; times after the year 9999 become its last second.
+/// Converts a Unix time; times after the year 9999 are clamped.
 fn utc(seconds: u64) -> DateTime {
     DateTime::constant(1970, 1, 1, 0, 0, 0, 0).saturating_add(Duration::from_secs(seconds))
 }

@@ -1,4 +1,4 @@
-//! Text for people: names and paths as they may be shown, dates, the mistakes in a TOML file.
+//! Text for users: names and paths made safe to display, dates, errors in TOML files.
 
 pub(crate) mod csv_text;
 pub(crate) mod date;

@@ -1,21 +1,21 @@
-//! Names of files, classes and the like as people read them. Whoever made a name may have put anything into it: what
-//! a terminal would obey instead of showing is escaped, and so are bytes that are no UTF-8.
+//! Safe display of names of files, classes and the like. Names come from outside and may contain anything: what a
+//! terminal would interpret instead of displaying is escaped, and so are bytes that are not UTF-8.
 
 use std::path::Path;
 
-/// Whether a terminal obeys the character (escape and other controls), or reorders what stands around it
-/// (bidirectional marks), instead of showing it.
+/// Whether a terminal interprets the character (escape and other controls) or reorders the text around it
+/// (bidirectional marks) instead of displaying it.
 pub fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The text with every hidden character as Rust writes it, `\n` or `\u{1b}`: a name for a sentence or a table.
+/// Escapes every hidden character as in Rust, `\n` or `\u{1b}`, for use in a sentence or table.
 pub fn escaped(text: &str) -> String {
     escaped_except(text, &[])
 }
 
-/// The same, but the characters in `kept` stay.
+/// Like [`escaped`], but leaves the characters in `kept` unchanged.
 pub fn escaped_except(text: &str, kept: &[char]) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
@@ -28,7 +28,7 @@ pub fn escaped_except(text: &str, kept: &[char]) -> String {
     shown
 }
 
-/// The first of many texts of a sentence, and how many more there are.
+/// Joins the first few texts with commas, and adds how many more there are.
 pub fn first_of(texts: &[String]) -> String {
     const SHOWN: usize = 12;
     let shown = texts[..texts.len().min(SHOWN)].join(", ");
@@ -38,12 +38,12 @@ pub fn first_of(texts: &[String]) -> String {
     }
 }
 
-/// A path as text. Unlike [`Path::display`], two paths that differ in bytes that are no UTF-8 do so here too.
+/// Paths as text. Unlike with [`Path::display`], paths that differ in bytes that are not UTF-8 remain distinct.
 pub trait PathText {
-    /// The path for documents, which have their own escapes: bytes that are no UTF-8 are written `\xe9`.
+    /// The path for documents, which do their own escaping: bytes that are not UTF-8 are written as `\xe9`.
     fn text(&self) -> String;
 
-    /// The path for a sentence: hidden characters are escaped as well.
+    /// The path for messages: hidden characters are escaped too.
     fn shown(&self) -> String {
         escaped(&self.text())
     }

@@ -1,8 +1,8 @@
-//! TOML files that people write: what is wrong with one, in a line.
+//! TOML files written by users, with one-line error messages.
 
 use serde::de::DeserializeOwned;
 
-/// Reads a text; the error says the line and the mistake.
+/// Parses a text; the error has the line and the mistake.
 pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error| {
         let message = error.message().trim().replace('\n', " ");
@@ -13,7 +13,7 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     })
 }
 
-/// The line ends before a place.
+/// The number of newlines before byte `place`.
 fn count_lines(text: &str, place: usize) -> usize {
     text.bytes().take(place).filter(|&byte| byte == b'\n').count()
 }

@@ -1,4 +1,4 @@
-//! What can go wrong in a training.
+//! Errors of training.
 
 use std::path::PathBuf;
 
@@ -7,22 +7,22 @@ use crate::run::{CheckpointError, DataPlaceError, RunError};
 use crate::score::ScoreError;
 use crate::text::shown::PathText;
 
-/// A training that cannot begin or go on.
+/// Why a training cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// A recipe that no training can follow.
+    /// An invalid recipe.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
-    /// Things that do not belong together: network, data, checkpoint.
+    /// Network, data or checkpoint do not match each other.
     #[error("{0}")]
     Mismatch(String),
-    /// The loss is no longer a number.
+    /// The loss is not finite.
     #[error(
         "the loss became {loss} in step {step} (epoch {epoch}) at learning rate {learning_rate:.4}: the training has diverged.\n{}\nTry a lower --lr (a third of it), another --seed, or a longer warm-up",
         last_good(.checkpoint)
     )]
     Diverged {
-        /// The loss, or the value of a weight.
+        /// The loss, or the offending weight.
         loss: f64,
         /// The step, from 1.
         step: u64,
@@ -36,7 +36,7 @@ pub enum TrainError {
     /// The run folder.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The images that are scored.
+    /// Scoring images failed.
     #[error(transparent)]
     Score(#[from] ScoreError),
     /// The report.
@@ -54,7 +54,7 @@ pub enum TrainError {
     /// The data.
     #[error(transparent)]
     Data(#[from] crate::data::Error),
-    /// The data of a run.
+    /// The run's data cannot be found or opened.
     #[error(transparent)]
     Place(#[from] DataPlaceError),
     /// The preprocessing.

@@ -1,7 +1,7 @@
-//! The test images of a finished training, shown to its best checkpoint.
+//! The final test of a finished training with its best checkpoint.
 //!
-//! Where validation images choose that checkpoint, the test images are looked at here for the first time and once: the
-//! figures are noted in the run's last checkpoint, and a run that has them is not measured again.
+//! If validation images select that checkpoint, the test images are evaluated only once, here. The result is
+//! stored in the run's last checkpoint, and a run that has one is not tested again.
 
 use std::sync::atomic::AtomicBool;
 
@@ -13,8 +13,8 @@ use crate::observer::{Event, Observer};
 use crate::run::{Progress, RunFolder, Tested};
 use crate::score::{Scores, Views, score_checkpoint};
 
-/// Measures the best checkpoint of a run on its test images and notes the figures, in the run's last checkpoint too.
-/// Nothing when `stop` became true meanwhile: then the run can be resumed, to be measured.
+/// Evaluates the best checkpoint of a run on its test images and stores the result, also in the run's last
+/// checkpoint. Returns `None` if stopped; resuming the run repeats the test.
 ///
 /// # Errors
 /// As [`score_checkpoint`]; a checkpoint that cannot be read or written.

@@ -1,4 +1,4 @@
-//! What comes after the last step of a training.
+//! What follows the last step of a training: final test, report, release of the folder.
 
 use std::sync::atomic::AtomicBool;
 
@@ -15,7 +15,7 @@ use crate::report::{ReportError, write_report};
 use crate::run::{RunError, known_images};
 use crate::split::Split;
 
-/// Measures and reports what is finished, tells where the time went, and gives the folder back.
+/// Runs the final test and writes the report of a finished training, reports the times, and releases the folder.
 pub(super) fn finish<D: Device>(
     device: &D,
     mut finished: Finished,
@@ -32,7 +32,7 @@ pub(super) fn finish<D: Device>(
     Ok(finished.given_back())
 }
 
-/// The one look at the test images, where validation images chose the best checkpoint, and the report.
+/// Tests once if validation images selected the best checkpoint, then writes the report.
 fn measure_and_report<D: Device>(
     device: &D,
     finished: &mut Finished,
@@ -66,7 +66,7 @@ fn measure_and_report<D: Device>(
     match write_report(device, run, manifest, scores, data, test, observer) {
         Ok(path) => *report = Some(path),
         Err(ReportError::Run(error @ RunError::TakenOver(_))) => return Err(error.into()),
-        // The training is done and safe; a page that cannot be written does not undo that.
+        // The training is done and saved; failing to write a page must not fail it.
         Err(error) => observer.observe(Event::Warning(&format!("no report was written: {error}"))),
     }
     stopwatch.end();

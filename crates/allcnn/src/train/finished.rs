@@ -1,11 +1,11 @@
-//! A training that returned.
+//! The result of a training.
 
 use std::path::PathBuf;
 
 use super::limits::Outcome;
 use crate::run::{Manifest, RunFolder};
 
-/// A training that returned, finished or not.
+/// The result of a training, complete or interrupted.
 #[derive(Clone, Debug)]
 pub struct Finished {
     /// Its folder.
@@ -14,12 +14,12 @@ pub struct Finished {
     pub manifest: Manifest,
     /// How it ended.
     pub outcome: Outcome,
-    /// The report, where the training is finished and it could be written.
+    /// The report, if the training is complete and the report could be written.
     pub report: Option<PathBuf>,
 }
 
 impl Finished {
-    /// The run is owned no longer.
+    /// Releases ownership of the run folder.
     pub(super) fn given_back(self) -> Self {
         Self { run: self.run.given_back(), ..self }
     }

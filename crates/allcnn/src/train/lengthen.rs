@@ -1,17 +1,17 @@
-//! Makes a run longer: more epochs than it was begun with.
+//! Extends a run to more epochs than it was started with.
 
 use super::error::TrainError;
 use super::pace::schedule_steps;
 use crate::run::{Lengthening, RunFolder, TrainRequest};
 
-/// Makes a run that is owned longer, `epochs` in all, at another learning rate where one is given. The training itself is for
-/// [`super::session::resume_in`].
+/// Extends a run that this process owns to `epochs` in total, optionally with another learning rate. The training
+/// itself is done by [`super::session::resume_in`].
 ///
 /// # Errors
-/// [`TrainError::Mismatch`] where it has that many epochs; a run that cannot be read or written.
+/// [`TrainError::Mismatch`] if the run has that many epochs already; a run that cannot be read or written.
 pub fn lengthen(run: &RunFolder, epochs: u32, learning_rate: Option<f64>) -> Result<Lengthening, TrainError> {
     let mut manifest = run.manifest()?;
-    TrainRequest::of(&manifest)?; // weights that were not trained here cannot be trained for longer
+    TrainRequest::of(&manifest)?; // imported weights cannot be trained further
     let steps_before = manifest.total_steps;
     let total_steps = u64::from(epochs) * manifest.epoch_steps;
     if total_steps <= steps_before {

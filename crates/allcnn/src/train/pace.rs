@@ -1,14 +1,14 @@
-//! The learning rate of every step, of a training that may have been made longer.
+//! The learning rate of each step, also of a training that was extended.
 //!
-//! What was trained stays as it is. The learning rate of the steps from then on: where all steps of the schedule were done it
-//! begins anew for those that are added; else what was left of it is stretched over all that are left now. In numbers, with the
-//! schedule's factor f(step, length), in step s of a training that now has T steps: f(L - (T - s), L). L is the number of steps
-//! left now, divided by the share of the schedule that was left.
+//! Steps already done keep their learning rate. For the remaining steps: if the schedule was complete, it restarts
+//! over the added steps; otherwise its remainder is stretched over all steps that are left. With the schedule's
+//! factor f(step, length), the factor of step s of T (the new total) is f(L - (T - s), L), where L is the number
+//! of steps left now divided by the fraction of the schedule that was left.
 
 use crate::recipe::Recipe;
 use crate::run::Lengthening;
 
-/// The learning rate of every step.
+/// Computes the learning rate of each step.
 #[derive(Clone, Debug)]
 pub(super) struct Pace<'a> {
     recipe: &'a Recipe,
@@ -16,17 +16,17 @@ pub(super) struct Pace<'a> {
 }
 
 impl<'a> Pace<'a> {
-    /// The recipe's, until the training is made longer.
+    /// The recipe's schedule, until [`Pace::lengthen`].
     pub(super) fn of(recipe: &'a Recipe) -> Self {
         Self { recipe, lengthened: None }
     }
 
-    /// From now on that of a longer training.
+    /// From now on follows the schedule of an extended training.
     pub(super) fn lengthen(&mut self, lengthened: &Lengthening) {
         self.lengthened = Some(lengthened.clone());
     }
 
-    /// The share of the highest learning rate in step `step` of `total`.
+    /// The learning rate of step `step` of `total` as a fraction of the highest.
     pub(super) fn factor(&self, step: u64, total: u64) -> f64 {
         let Some(Lengthening { schedule_steps: length, .. }) = self.lengthened else {
             return self.recipe.schedule.factor(step, total);
@@ -34,7 +34,7 @@ impl<'a> Pace<'a> {
         self.recipe.schedule.factor(length.saturating_sub(total - step), length)
     }
 
-    /// The learning rate in step `step` of `total`.
+    /// The learning rate of step `step` of `total`.
     pub(super) fn learning_rate(&self, step: u64, total: u64) -> f64 {
         let highest =
             self.lengthened.as_ref().map_or(self.recipe.learning_rate, |longer| longer.learning_rate);
@@ -42,7 +42,7 @@ impl<'a> Pace<'a> {
     }
 }
 
-/// The length of a schedule of which `left` steps are left now, where `before` steps of `of` were left.
+/// The length of a schedule with `left` steps left, if `before` of `of` steps were left before the extension.
 pub(super) fn schedule_steps(left: u64, before: u64, of: u64) -> u64 {
     match before {
         0 => left,
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn what_was_left_of_a_schedule_is_stretched() {
-        // Half of it was done: where it fell from 0.625 to 0 in 50 steps it does so in 150.
+        // Half of it was done: the fall from 0.625 to 0 in 50 steps now takes 150.
         let steps = schedule_steps(150, 50, 100);
         let longer =
             Lengthening { from_step: 50, steps_before: 100, schedule_steps: steps, learning_rate: 1.0 };

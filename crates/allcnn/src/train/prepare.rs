@@ -1,4 +1,4 @@
-//! What a training begins with: its data, the fitted preprocessing, the images as the network takes them.
+//! Preparation of a training: data, fitted preprocessing, preprocessed splits.
 
 use super::error::TrainError;
 use super::task::Task;
@@ -12,10 +12,10 @@ use crate::recipe::Recipe;
 use crate::run::{Manifest, RunFolder, TrainRequest};
 use crate::text::shown::escaped;
 
-/// Of images on disk, the preprocessing is fitted on at most this number.
+/// For images on disk, the preprocessing is fitted on at most this number.
 const FITTED_FILES: usize = 1000;
 
-/// Finds the data of a run that is resumed, and notes its place where that is a new one.
+/// Finds the data of a resumed run, and records its location if that is new.
 pub(super) fn find(
     run: &RunFolder,
     manifest: &mut Manifest,
@@ -39,7 +39,7 @@ pub(super) fn find(
     Ok(data)
 }
 
-/// The images of a data set as the network takes them.
+/// The preprocessed splits of a data set.
 pub(super) struct Splits<'a> {
     pub(super) train: Samples<'a>,
     pub(super) validation: Option<Samples<'a>>,
@@ -63,7 +63,7 @@ impl<'a> Splits<'a> {
         })
     }
 
-    /// The training on them.
+    /// The training task on these splits.
     pub(super) fn task<'b>(
         &'b self,
         network: &'b Network,
@@ -75,7 +75,8 @@ impl<'a> Splits<'a> {
     }
 }
 
-/// Opens the data in the size that the network takes; in its own for the heavy augmentation, which needs room.
+/// Opens the data resized to the network's input; for heavy augmentation in its own size, as the network's input
+/// is a larger canvas.
 pub(super) fn load(
     request: &TrainRequest,
     network: &Network,
@@ -131,7 +132,7 @@ pub(super) fn load(
     Ok(data)
 }
 
-/// Fits the preprocessing on the training images, or finds it in the cache.
+/// Fits the preprocessing on the training images, or reads it from the cache.
 pub(super) fn fit(
     recipe: &Recipe,
     data: &DataSet,

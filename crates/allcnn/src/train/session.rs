@@ -16,14 +16,14 @@ use crate::net::Network;
 use crate::observer::{Cost, Event, Observer, Phase, Stopwatch, tell_algorithms};
 use crate::run::{Manifest, RunError, RunFolder, TrainRequest, epochs_of, known_images};
 
-/// The share of a time limit that is planned for; the rest is for slower minutes.
+/// The fraction of a time limit used in planning; the rest is slack.
 const PLANNED_SHARE: f64 = 0.95;
-/// The share by which a training that became slower is to be done.
+/// The fraction of a time limit within which a training that slowed down must finish.
 const KEPT_SHARE: f64 = 0.98;
-/// The share of a time limit that timing the first steps may take.
+/// The fraction of a time limit that timing the first steps may take.
 const REHEARSAL_SHARE: f64 = 0.05;
 
-/// Trains to the end in the new run folder `out`, telling nothing. [`start`] can be stopped and tells what happens.
+/// Trains to the end in the new run folder `out`, without output. [`start`] can be stopped and reports events.
 ///
 /// # Errors
 /// As [`start`].
@@ -35,10 +35,10 @@ pub fn train<D: Device>(
     start(device, request, out.as_ref(), &AtomicBool::new(false), &mut ())
 }
 
-/// Begins a training and carries it out, in the new run folder `out`.
+/// Starts a training in the new run folder `out` and runs it.
 ///
 /// # Errors
-/// Everything that can go wrong with the settings, the data, the folder and the training.
+/// Any failure of the settings, the data, the folder or the training.
 pub fn start<D: Device>(
     device: &D,
     request: &TrainRequest,
@@ -49,7 +49,8 @@ pub fn start<D: Device>(
     start_in(device, request, RunFolder::create(out)?, stop, observer)
 }
 
-/// The same in a run folder that this process owns ([`RunFolder::create`], [`RunFolder::create_unused`]).
+/// Like [`start`], but in a run folder that this process owns ([`RunFolder::create`],
+/// [`RunFolder::create_unused`]).
 ///
 /// # Errors
 /// As [`start`].
@@ -63,7 +64,7 @@ pub fn start_in<D: Device>(
     let began = Instant::now();
     let mut stopwatch = Stopwatch::default();
     let recipe = request.recipe.clone().checked()?;
-    let sketch = Network::open(&request.model, 2, request.input)?; // for the input size: the classes come with the data
+    let sketch = Network::open(&request.model, 2, request.input)?; // for the input size only; the classes come with the data
     let data = load(request, &sketch, &mut stopwatch, observer)?;
     let network = Network::open(&request.model, data.classes.len(), request.input)?;
     let network = recipe.with_dropout(&request.model, &network)?;
@@ -87,7 +88,7 @@ pub fn start_in<D: Device>(
     }
     run.write_preprocessing(&preprocessor)?;
     known_images::begin(&run, &data)?;
-    run.write_manifest(&manifest)?; // from here on the run can be resumed
+    run.write_manifest(&manifest)?; // from now on the run can be resumed
     let outcome = carry_out(trainer, &run, &mut manifest, &limits, observer)?;
     if set_length(&mut manifest, outcome.progress.total_steps) {
         run.write_manifest(&manifest)?;
@@ -96,8 +97,8 @@ pub fn start_in<D: Device>(
     finish(device, finished, &data, &splits, (stop, &mut stopwatch), observer)
 }
 
-/// Goes on with the run in `folder`. `request` is that of the run ([`TrainRequest::of`]) with what the user gave anew; only
-/// the time limit may differ.
+/// Resumes the run in `folder`. `request` is that of the run ([`TrainRequest::of`]) with the user's new options;
+/// only the time limit may differ.
 ///
 /// # Errors
 /// [`RunError::Changed`], [`DataPlaceError::NotFound`](crate::run::DataPlaceError::NotFound), a damaged checkpoint, and as [`start`].
@@ -111,7 +112,7 @@ pub fn resume<D: Device>(
     resume_in(device, RunFolder::go_on(folder)?, request, stop, observer)
 }
 
-/// The same of a run that this process owns ([`RunFolder::go_on`]).
+/// Like [`resume`], but for a run that this process owns ([`RunFolder::go_on`]).
 ///
 /// # Errors
 /// As [`resume`].
@@ -151,7 +152,7 @@ pub fn resume_in<D: Device>(
     finish(device, finished, &data, &splits, (stop, &mut stopwatch), observer)
 }
 
-/// Trains, and notes in `run.toml` where it diverges.
+/// Trains, and records a divergence in `run.toml`.
 fn carry_out<D: Device>(
     mut trainer: Trainer<'_, D>,
     run: &RunFolder,
@@ -180,7 +181,7 @@ fn carry_out<D: Device>(
     outcome
 }
 
-/// Gives the training the length that fits into what is left of the limit, and records it.
+/// Sets the training's length to what fits into the rest of the time limit, and records it.
 fn plan_length<D: Device>(
     trainer: &mut Trainer<'_, D>,
     manifest: &mut Manifest,
@@ -188,13 +189,13 @@ fn plan_length<D: Device>(
     limit: Duration,
     spent: Duration,
 ) {
-    // In the end the best checkpoint is shown the test images.
+    // At the end the best checkpoint is evaluated on the test images.
     let left = limit.mul_f64(PLANNED_SHARE).saturating_sub(spent + cost.test);
     set_length(manifest, cost.steps_within(left, manifest.epoch_steps));
     trainer.set_total_steps(manifest.total_steps);
 }
 
-/// Records another length of the training; false where it is that already.
+/// Records a new length of the training; returns false if it is unchanged.
 fn set_length(manifest: &mut Manifest, total_steps: u64) -> bool {
     if manifest.total_steps == total_steps {
         return false;

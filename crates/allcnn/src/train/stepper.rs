@@ -1,7 +1,7 @@
-//! Training steps: batches, forward, loss, backward, update. It knows the images and the network, and no files.
+//! Training steps: batches, forward, loss, backward, update. No file access.
 //!
-//! Everything random derives from (seed, epoch, step, image), so a training that is cut at any step and goes on from the
-//! weights and velocities of that step does exactly what it would have done without the cut.
+//! All randomness derives from (seed, epoch, step, image), so a training interrupted at any step and resumed from
+//! its weights and velocities is identical to an uninterrupted one.
 
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -24,32 +24,32 @@ pub struct Stepper<'a, D: Device> {
     device: &'a D,
     collective: &'a dyn Collective<D>,
     task: Task<'a>,
-    /// Steps of a full epoch.
+    /// Steps per full epoch.
     epoch_steps: u64,
     plan: Plan<'a, D>,
     parameters: Parameters<D>,
     step: D::Step,
-    /// One recording for full batches and one for the last of an epoch: the scale of the loss is recorded too.
+    /// One recording for full batches and one for the last of an epoch, whose loss scale differs.
     recordings: [D::Recording; 2],
-    /// The training images, where the device keeps them.
+    /// The training images, if the device stores them.
     images: Option<D::Images>,
-    /// The images that are scored after each epoch.
+    /// The images that are evaluated after each epoch to select the best one.
     choosing: TestSet<'a, D>,
-    /// Steps take turns, so that the next batch is filled while the device works on this one.
+    /// Double buffering: the next batch is filled while the device works on the current one.
     batches: [Batch; 2],
     unread: Unread<D>,
-    /// The order of the images in the epoch of that number (from 0).
+    /// The image order of an epoch, and the epoch's number (from 0).
     order: (u64, Vec<u32>),
     stopwatch: Stopwatch,
 }
 
 impl<'a, D: Device> Stepper<'a, D> {
-    /// Plans the network and draws its weights.
+    /// Plans the network and initializes its weights.
     ///
-    /// With several processes each takes its share of every batch; the figures are those of the share.
+    /// With several processes each takes its share of every batch, and the figures cover that share.
     ///
     /// # Errors
-    /// [`TrainError::Mismatch`] when network, classes and images do not fit together; failures of the device.
+    /// [`TrainError::Mismatch`] if network, classes and images do not match; device failures.
     pub fn new(device: &'a D, collective: &'a dyn Collective<D>, task: Task<'a>) -> Result<Self, TrainError> {
         task.check()?;
         let Task { network, recipe, train, .. } = task;
@@ -81,7 +81,7 @@ impl<'a, D: Device> Stepper<'a, D> {
         })
     }
 
-    /// Loads weights and velocities, named and laid out as [`Stepper::tensors`] returns them.
+    /// Loads weights and velocities, with names and layout as returned by [`Stepper::tensors`].
     ///
     /// # Errors
     /// [`TrainError::Parameters`] for tensors of another network.
@@ -90,7 +90,7 @@ impl<'a, D: Device> Stepper<'a, D> {
         Ok(self.parameters.load(self.device, Kind::Velocity, velocities)?)
     }
 
-    /// The weights, gradients or velocities.
+    /// Copies the weights, gradients or velocities from the device.
     ///
     /// # Errors
     /// [`TrainError::Parameters`] when the device failed.
@@ -113,13 +113,13 @@ impl<'a, D: Device> Stepper<'a, D> {
         self.plan.algorithms()
     }
 
-    /// Where the time of the steps goes.
+    /// The stopwatch of the steps' phases.
     pub(super) fn stopwatch(&mut self) -> &mut Stopwatch {
         &mut self.stopwatch
     }
 
-    /// Queues step `number` (from 0): its batch, forward, loss, backward, the processes' sum, the update. Then fills the
-    /// batch of the step after it, where there `is_next` one.
+    /// Queues step `number` (from 0): batch, forward, loss, backward, all-reduce, update. Then, if there `is_next`
+    /// one, fills the next step's batch.
     ///
     /// # Errors
     /// An image that cannot be read; failures of the device.
@@ -131,17 +131,17 @@ impl<'a, D: Device> Stepper<'a, D> {
         if is_next { self.fill_batch(number + 1) } else { Ok(()) }
     }
 
-    /// Steps that were queued and not read yet.
+    /// The number of queued steps that were not read yet.
     pub fn queued(&self) -> usize {
         self.unread.len()
     }
 
-    /// Whether the queued steps have waited long enough to be read.
+    /// Whether the queued steps should be read now.
     pub fn is_read_due(&self) -> bool {
         self.unread.is_due()
     }
 
-    /// Waits for the steps that were queued and returns their figures, in order.
+    /// Waits for the queued steps and returns their figures in order.
     ///
     /// # Errors
     /// A failure of the device.
@@ -153,7 +153,8 @@ impl<'a, D: Device> Stepper<'a, D> {
         Ok(figures)
     }
 
-    /// Scores the images that choose the best epoch; `None` when `stop` became true meanwhile.
+    /// Evaluates the images that select the best epoch; returns `None` if stopped. `done` is called with the
+    /// number of images done.
     ///
     /// # Errors
     /// An image that cannot be read; failures of the device.
@@ -167,10 +168,10 @@ impl<'a, D: Device> Stepper<'a, D> {
         Ok(score(plan, parameters, choosing, Views::ONE, stop, done)?)
     }
 
-    /// Times steps and evaluation with a learning rate of 0 and leaves everything as it was.
+    /// Times steps and an evaluation for at most `at_most`, with learning rate 0; leaves all state unchanged.
     ///
     /// # Errors
-    /// Failures of the device.
+    /// Device failures.
     pub fn rehearse(&mut self, at_most: Duration) -> Result<Cost, TrainError> {
         const WARM_UP: u32 = 1;
         const STEPS: u32 = 20;
@@ -205,7 +206,7 @@ impl<'a, D: Device> Stepper<'a, D> {
         Ok(Cost { step, evaluation, test })
     }
 
-    /// Queues the work of a step on the batch in memory, and that its figures are kept.
+    /// Queues a step on the current batch, and the logging of its figures.
     fn queue_work(&mut self, number: u64, learning_rate: f32) -> Result<(), TrainError> {
         self.stopwatch.begin(Phase::Steps);
         let Self { device, collective, task, plan, parameters, step, recordings, images, batches, .. } = self;
@@ -216,7 +217,7 @@ impl<'a, D: Device> Stepper<'a, D> {
         let count = step_images(task.train.len(), recipe.batch, number % self.epoch_steps).len();
         let scale = 1.0 / count as f32;
         let sgd = recipe.sgd();
-        // Another rank draws other dropout masks.
+        // Each rank draws its own dropout masks.
         let seed = recipe.seed.wrapping_add((collective.rank() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         device.replay(&mut recordings[usize::from(count < recipe.batch)], &mut || {
             plan.forward(parameters, Mode::Train { step, seed });
@@ -229,7 +230,7 @@ impl<'a, D: Device> Stepper<'a, D> {
         Ok(())
     }
 
-    /// Fills the batch of a step with the images of this process, and has those of the next one read from disk.
+    /// Fills a step's batch with this process's images, and prefetches those of the next from disk.
     fn fill_batch(&mut self, step: u64) -> Result<(), TrainError> {
         self.stopwatch.begin(Phase::Batches);
         let Task { train, recipe, .. } = self.task;
@@ -267,12 +268,12 @@ fn upload<D: Device>(
     Ok(())
 }
 
-/// Which of the two batches a step uses.
+/// The index of the batch buffer that a step uses.
 fn turn(step: u64) -> usize {
     (step % 2) as usize
 }
 
-/// The part of an epoch's order that a step takes.
+/// The range of an epoch's order that a step uses.
 fn step_images(images: usize, batch: usize, step_in_epoch: u64) -> std::ops::Range<usize> {
     let begin = (step_in_epoch as usize * batch).min(images);
     begin..(begin + batch).min(images)

@@ -1,4 +1,4 @@
-//! What a training needs to be given.
+//! The inputs of a training.
 
 use super::error::TrainError;
 use crate::input::Samples;
@@ -7,7 +7,7 @@ use crate::preprocess::Geometry;
 use crate::recipe::Recipe;
 use crate::split::Split;
 
-/// What is to be trained, and on what.
+/// A training task: network, settings, data.
 #[derive(Clone, Copy)]
 pub struct Task<'a> {
     /// The network, with the dropout rates that apply.
@@ -18,19 +18,19 @@ pub struct Task<'a> {
     pub recipe: &'a Recipe,
     /// The training images.
     pub train: &'a Samples<'a>,
-    /// The validation images, where the data has some: they choose the best epoch in the place of the test images.
+    /// The validation images, if any: they select the best epoch instead of the test images.
     pub validation: Option<&'a Samples<'a>>,
     /// The test images; may be empty.
     pub test: &'a Samples<'a>,
 }
 
 impl<'a> Task<'a> {
-    /// The images that are scored after each epoch and choose the best one, and which these are.
+    /// The images that are evaluated after each epoch to select the best one, and their split.
     pub(super) fn choosing(&self) -> (Split, &'a Samples<'a>) {
         self.validation.map_or((Split::Test, self.test), |validation| (Split::Validation, validation))
     }
 
-    /// Whether network, classes and images belong together.
+    /// Checks that network, classes and images match.
     pub(super) fn check(&self) -> Result<(), TrainError> {
         let input = self.network.input();
         let expected = Geometry { height: input.height, width: input.width, channels: input.channels };

@@ -1,4 +1,4 @@
-//! A training in memory: what does its steps, and how far it has come.
+//! A training in memory: its stepper and its progress.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub struct Trainer<'a, D: Device> {
 }
 
 impl<'a, D: Device> Trainer<'a, D> {
-    /// Prepares a training from the start, as [`Stepper::new`] does.
+    /// Prepares a new training like [`Stepper::new`].
     ///
     /// # Errors
     /// As [`Stepper::new`].
@@ -33,10 +33,10 @@ impl<'a, D: Device> Trainer<'a, D> {
         Ok(Self { stepper, progress, pace: Pace::of(task.recipe) })
     }
 
-    /// Goes on from `checkpoint`.
+    /// Resumes from `checkpoint`.
     ///
     /// # Errors
-    /// [`TrainError::Mismatch`] for a checkpoint of another network, other classes or another number of images.
+    /// [`TrainError::Mismatch`] if network, classes or number of images differ.
     pub fn resume(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         let task = self.stepper.task();
         if checkpoint.network != *task.network {
@@ -66,7 +66,7 @@ impl<'a, D: Device> Trainer<'a, D> {
         self.stepper.algorithms()
     }
 
-    /// How far the training has come.
+    /// The progress so far.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
@@ -82,29 +82,29 @@ impl<'a, D: Device> Trainer<'a, D> {
         self.progress.total_steps = total_steps.max(1);
     }
 
-    /// Goes on, once resumed, as the longer training of `total_steps` steps that it was made.
+    /// After resuming, continues as the training extended to `total_steps` steps.
     pub(super) fn lengthen(&mut self, times: &[Lengthening], total_steps: u64) {
         let Some(last) = times.last() else { return };
         self.pace.lengthen(last);
         let progress = &mut self.progress;
-        // Another number says that this was done before, and perhaps that the training was cut since.
+        // Otherwise the extension is already in the progress, and the training may have been shortened since.
         if times.iter().any(|longer| longer.steps_before == progress.total_steps) {
             (progress.total_steps, progress.tested) = (total_steps, None);
         }
     }
 
-    /// Times steps and evaluation with a learning rate of 0 and leaves everything as it was.
+    /// Times steps and an evaluation for at most `at_most`, with learning rate 0; leaves all state unchanged.
     ///
     /// # Errors
-    /// Failures of the device.
+    /// Device failures.
     pub fn rehearse(&mut self, at_most: Duration) -> Result<Cost, TrainError> {
         self.stepper.rehearse(at_most)
     }
 
-    /// Trains to the end or to a limit, and keeps `run` up to date.
+    /// Trains to the end or to a limit, and keeps the files of `run` up to date.
     ///
     /// # Errors
-    /// [`TrainError::Diverged`], a checkpoint that cannot be written, failures of the device.
+    /// [`TrainError::Diverged`], a checkpoint that cannot be written, device failures.
     pub fn run(
         &mut self,
         run: &RunFolder,

@@ -1,4 +1,4 @@
-//! The training loop: when to step, to evaluate, to save, to warn and to stop.
+//! The training loop: when to step, evaluate, save, warn and stop.
 
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::run::{Checkpoint, EpochRow, Progress, RunFolder, known_images};
 use crate::score::Scores;
 use crate::split::Split;
 
-/// A training under way.
+/// A running training.
 pub(super) struct TrainingLoop<'l, 'a, D: Device> {
     stepper: &'l mut Stepper<'a, D>,
     progress: &'l mut Progress,
@@ -90,7 +90,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         });
     }
 
-    /// Queues one step and reads what is due to be read.
+    /// Queues one step and reads the figures that are due.
     fn train_step(&mut self) -> Result<(), TrainError> {
         let since = Instant::now();
         let step = self.progress.step + self.stepper.queued() as u64;
@@ -104,7 +104,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         Ok(())
     }
 
-    /// Waits for the steps that were queued and counts them.
+    /// Waits for the queued steps and adds up their figures.
     ///
     /// # Errors
     /// [`TrainError::Diverged`] with the first step whose loss is not finite.
@@ -117,7 +117,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         steps.iter().try_for_each(|figures| self.count_step(figures, images_per_s))
     }
 
-    /// Counts a step that was read.
+    /// Adds the figures of a step to the progress.
     fn count_step(&mut self, figures: &Figures, images_per_s: f64) -> Result<(), TrainError> {
         let loss = figures.loss();
         if !loss.is_finite() {
@@ -147,7 +147,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         self.pace.learning_rate(step, self.progress.total_steps)
     }
 
-    /// Warns when the training does not start to learn.
+    /// Warns if the network does not start to learn.
     fn check_health(&mut self) -> Result<(), TrainError> {
         let epoch_ends = self.progress.epoch_is_full();
         if self.watch.is_due(epoch_ends) {
@@ -159,7 +159,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         Ok(())
     }
 
-    /// Evaluates, adds the epoch's row and saves. False when it was stopped before the evaluation was done.
+    /// Evaluates, appends the epoch's row and saves. Returns false if stopped during the evaluation.
     fn finish_epoch(&mut self) -> Result<bool, TrainError> {
         let (split, images) = self.stepper.task().choosing();
         let mut scored = None;
@@ -173,7 +173,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         let row = self.epoch_row(scored);
         let best = match (row.choosing_error_pct(), self.progress.best_error_pct()) {
             (Some(error), Some(best)) => error < best,
-            _ => true, // the first one; and without such images always the latest
+            _ => true, // the first, or without such images always the latest
         };
         self.keep_in_time();
         self.write_times();
@@ -181,7 +181,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         self.begin_epoch_after(&row, best);
         self.stepper.stopwatch().begin(Phase::Saving);
         if let Err(error) = self.save(best) {
-            *self.progress = before; // so that the epoch is not lost where the caller can make room and go on
+            *self.progress = before; // keeps the epoch: the caller may free space and retry
             return Err(error);
         }
         self.clock.epoch_seconds = 0.0;
@@ -190,7 +190,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         Ok(true)
     }
 
-    /// The row of an epoch all of whose steps are done, with the loss and the error of the images of a split.
+    /// The row of a completed epoch, with the loss and the error in percent on a split.
     fn epoch_row(&self, scored: Option<(Split, f64, f64)>) -> EpochRow {
         let (progress, clock) = (&self.progress, &self.clock);
         let images = progress.images as f64;
@@ -203,7 +203,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
             train_error_pct: 100.0 * progress.wrong as f64 / images,
             test_loss: test.map(|(_, loss, _)| loss),
             test_error_pct: test.map(|(_, _, error)| error),
-            // As `metrics.csv` has them, which alone keeps them.
+            // As rounded in `metrics.csv`, its only store.
             images_per_s: tenths(images / clock.epoch_seconds.max(1e-9)),
             seconds: tenths(clock.seconds()),
             validation_loss: validation.map(|(_, loss, _)| loss),
@@ -211,7 +211,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         }
     }
 
-    /// Adds the row of an epoch that is done, and begins the sums of the next one.
+    /// Appends the row of a completed epoch and resets the sums for the next one.
     fn begin_epoch_after(&mut self, row: &EpochRow, best: bool) {
         let progress = &mut self.progress;
         (progress.loss_sum, progress.wrong, progress.images) = (0.0, 0, 0);
@@ -223,7 +223,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         progress.history.push(row.clone());
     }
 
-    /// Cuts the training to what is still done in time, as fast as the last epoch went.
+    /// Reduces the number of steps to what fits into the time limit at the last epoch's speed.
     fn keep_in_time(&mut self) {
         let step = self.progress.step;
         let total_steps = step.saturating_add(self.limits.steps_in_time(self.clock.end_epoch(step)));
@@ -247,10 +247,10 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         Ok(())
     }
 
-    /// Writes what the resumed training would write again, then the checkpoint that it goes on from.
+    /// Writes the files that a resumed training would rewrite, then the checkpoint it resumes from.
     ///
-    /// Killed between them, it repeats the epoch and writes the same best checkpoint and figures. The times of the epochs
-    /// are in `metrics.csv` alone, so that comes before the checkpoint that counts its epoch.
+    /// If killed in between, the epoch is repeated and writes the same best checkpoint and figures. `metrics.csv`
+    /// is the only store of the epochs' times, so it is written before the checkpoint that counts the epoch.
     fn save(&self, best: bool) -> Result<(), TrainError> {
         let task = self.stepper.task();
         let checkpoint = Checkpoint {
@@ -260,7 +260,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
             velocities: self.stepper.tensors(Kind::Velocity)?,
             progress: self.progress.clone(),
         };
-        // The loss of a step is that before its update: this update may have been the fatal one.
+        // A step's loss is from before its update, so check the result of the last update as well.
         let mut tensors = checkpoint.values.iter().chain(&checkpoint.velocities);
         if let Some(value) = tensors.find_map(Tensor::absurd) {
             return Err(self.diverged(f64::from(value)));
@@ -285,7 +285,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
     }
 }
 
-/// A number to one digit behind the point.
+/// Rounds to one decimal.
 fn tenths(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
 }

@@ -1,10 +1,10 @@
-//! Notices a training that does not start to learn, while it runs.
+//! Detects a training that does not start to learn, while it runs.
 //!
-//! A network of K classes that has learned nothing has the loss ln K. The rule: while the mean loss of the last
-//! [`WINDOW`] steps has never been more than 1 % below ln K, the gradients are looked at, at step [`FIRST_LOOK`] and at
-//! the end of each epoch. A layer whose weight gradients are all exactly zero is dead: nothing will ever change it.
-//! Without a dead layer the training is called stuck once it has done [`PATIENCE`] steps at more than a tenth of its
-//! highest learning rate and a whole epoch. Each is told once.
+//! A network with K classes that has learned nothing has a loss of ln K. The rule: as long as the mean loss over
+//! the last [`WINDOW`] steps was never more than 1 % below ln K, the gradients are checked, at step [`FIRST_LOOK`]
+//! and at the end of each epoch. A layer whose weight gradients are all exactly zero is dead: no update will ever
+//! change it. Without a dead layer the training counts as stuck after [`PATIENCE`] steps at more than a tenth of
+//! the highest learning rate and one whole epoch. Each is reported once.
 
 use std::collections::VecDeque;
 
@@ -14,12 +14,12 @@ use crate::run::health::{GUESSING, remedy};
 
 /// Steps over which the loss is averaged.
 const WINDOW: usize = 50;
-/// The step at which the gradients are looked at for the first time.
+/// The step of the first gradient check.
 const FIRST_LOOK: u64 = 100;
-/// Steps at a real learning rate that a network is given to begin to learn.
+/// Steps at a substantial learning rate that a network has to start learning.
 const PATIENCE: u64 = 200;
 
-/// Watches the losses of a training.
+/// Monitors the losses of a training.
 #[derive(Debug)]
 pub(super) struct Watch {
     uniform_loss: f64,
@@ -33,7 +33,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// A watch over a training of so many steps of a network of so many classes.
+    /// Monitors a training of `steps` steps of a network with `classes` classes.
     pub(super) fn new(classes: usize, recipe: &Recipe, steps: u64) -> Self {
         Self {
             uniform_loss: (classes as f64).ln(),
@@ -47,7 +47,7 @@ impl Watch {
         }
     }
 
-    /// Takes note of a step's mean loss; `factor` is its learning rate as a share of the highest.
+    /// Records a step's mean loss; `factor` is its learning rate as a fraction of the highest.
     pub(super) fn note(&mut self, loss: f64, factor: f64) {
         self.steps += 1;
         self.driven_steps += u64::from(factor > 0.1);
@@ -59,18 +59,18 @@ impl Watch {
         self.learns |= self.recent.len() == WINDOW && mean < GUESSING * self.uniform_loss;
     }
 
-    /// Whether the gradients are due to be looked at after `steps` more steps.
+    /// Whether a gradient check is due after `steps` more steps.
     pub(super) fn is_due_after(&self, steps: usize) -> bool {
         self.steps + steps as u64 == FIRST_LOOK
     }
 
-    /// Whether the gradients should be looked at now.
+    /// Whether a gradient check is due now.
     pub(super) fn is_due(&self, epoch_ends: bool) -> bool {
         let told = self.told_dead || self.told_stuck;
         !self.learns && !told && self.steps >= WINDOW as u64 && (epoch_ends || self.steps == FIRST_LOOK)
     }
 
-    /// What to tell, if anything, given the gradients of the last step.
+    /// Returns the warning to print, if any, given the gradients of the last step.
     pub(super) fn verdict(&mut self, gradients: &[Tensor], epoch_ends: bool) -> Option<String> {
         let is_dead = |tensor: &&Tensor| {
             tensor.name.ends_with(".weight") && tensor.values.iter().all(|&gradient| gradient == 0.0)

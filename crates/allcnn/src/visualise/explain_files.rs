@@ -1,4 +1,4 @@
-//! Image files explained on a sheet, in one call.
+//! Explanations of image files as a sheet, in one call.
 
 use std::path::{Path, PathBuf};
 
@@ -10,11 +10,11 @@ use super::plate::{Coloring, plate};
 use super::render::Shading;
 use crate::run::RunFolder;
 
-/// Explains `files` by a run's network and writes their maps as a sheet to `out` (`NAME.png`, and `NAME-2.png`, ... where
-/// one page does not hold them). Returns an entry for each map, and for each file that cannot be read.
+/// Explains `files` with a run's network and writes the maps as a sheet to `out` (`NAME.png`, then `NAME-2.png`,
+/// ... if one page is not enough). Returns an entry for each map and for each unreadable file.
 ///
 /// # Errors
-/// A request for what the network does not have; a damaged run; failures of the device; a sheet that cannot be written.
+/// A request that the network cannot satisfy; a damaged run; device failures; a sheet that cannot be written.
 pub fn explain_files<D: Device>(
     device: &D,
     run: &RunFolder,

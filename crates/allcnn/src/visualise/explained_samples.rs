@@ -1,4 +1,4 @@
-//! Images of a data set with what in them speaks for a class.
+//! Images of a data set with the evidence for a class.
 
 use allcnn_device::Device;
 
@@ -13,7 +13,7 @@ use crate::input::Samples;
 use crate::parameters::Parameters;
 use crate::run::Checkpoint;
 
-/// Explains test images by guided backpropagation from the logit of a class.
+/// Explains images by guided backpropagation from the logit of a class.
 pub struct ExplainedSamples<'a, D: Device> {
     explainer: Explainer<'a, D>,
     parameters: Parameters<D>,
@@ -21,7 +21,7 @@ pub struct ExplainedSamples<'a, D: Device> {
 }
 
 impl<'a, D: Device> ExplainedSamples<'a, D> {
-    /// The network of a checkpoint.
+    /// Prepares the network of a checkpoint.
     ///
     /// # Errors
     /// Too little memory.
@@ -31,7 +31,7 @@ impl<'a, D: Device> ExplainedSamples<'a, D> {
         Ok(Self { explainer, parameters, samples })
     }
 
-    /// What spoke for a class in each image: (image, class).
+    /// Returns a picture of the evidence for each (image, class).
     pub fn pictures(&mut self, wanted: &[(usize, usize)]) -> Result<Vec<Picture>, Error> {
         let geometry = self.samples.geometry();
         let places: Vec<u32> = wanted.iter().map(|&(image, _)| image as u32).collect();

@@ -1,4 +1,4 @@
-//! Explains what a run's network sees in image files, as `allcnn explain` does.
+//! Explanations of image files, as by `allcnn explain`.
 
 use std::path::PathBuf;
 
@@ -20,31 +20,31 @@ use crate::run::{Manifest, RunFolder};
 use crate::score::ranked;
 use crate::text::shown::PathText;
 
-/// What is to be explained.
+/// What to explain, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExplainRequest {
-    /// The layer; the one before the softmax where none is given.
+    /// The layer; by default the one before the softmax.
     pub layer: Option<String>,
     /// The units of the layer.
     pub units: Vec<Unit>,
-    /// A class whose unit takes their place; the layer must have one for each class.
+    /// A class whose unit replaces `units`; the layer must have a unit per class.
     pub class: Option<String>,
-    /// Where in the layer.
+    /// The position of the units in the layer.
     pub place: Place,
-    /// The ways back.
+    /// The backward methods.
     pub methods: Vec<Method>,
-    /// Beside the network itself, also the one with pooling in the place of strides ([`Network::with_switches`]).
+    /// Whether to show also the network with pooling instead of strides ([`Network::with_switches`]).
     pub switches: bool,
-    /// Draw the weights from this layer up anew.
+    /// Re-initialize the weights from this layer up.
     pub randomize_from: Option<String>,
-    /// The seed for that; never is it the start of the training.
+    /// The seed for that; the training's own initialization is never reused.
     pub seed: u64,
-    /// Which weights of the run.
+    /// The checkpoint to use.
     pub checkpoint: WhichCheckpoint,
 }
 
 impl Default for ExplainRequest {
-    /// The most probable class by guided backpropagation.
+    /// The most probable class, by guided backpropagation.
     fn default() -> Self {
         Self {
             layer: None,
@@ -60,7 +60,7 @@ impl Default for ExplainRequest {
     }
 }
 
-/// One map of a file, as `allcnn explain --json` lists it; or why there is none.
+/// A map of a file, or why there is none, as `allcnn explain --json` lists it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Entry {
@@ -68,31 +68,31 @@ pub enum Entry {
     Explained {
         /// The file.
         file: String,
-        /// The way back.
+        /// The backward method.
         method: Method,
-        /// The layer that the signal started from.
+        /// The layer in which the signal started.
         layer: String,
-        /// The unit: its channel.
+        /// The unit's channel.
         unit: usize,
-        /// Its row.
+        /// The unit's row.
         row: usize,
-        /// Its column.
+        /// The unit's column.
         column: usize,
-        /// Its output.
+        /// The unit's output.
         activation: f32,
-        /// The class that the unit stands for, or else the one that the network says.
+        /// The unit's class, or else the predicted class.
         class: String,
         /// The probability of that class.
         probability: f32,
-        /// Whether pooling with switches stood in the place of strides.
+        /// Whether the network with pooling switches instead of strides was used.
         switches: bool,
         /// The run.
         run: String,
-        /// Which of its weights.
+        /// The run's checkpoint.
         checkpoint: WhichCheckpoint,
-        /// The layer from which up the weights were drawn anew, where they were.
+        /// The layer from which up weights were re-initialized, if so.
         randomized_from: Option<String>,
-        /// The file of the picture that shows the map, where one was written.
+        /// The picture file that shows the map, if one was written.
         #[serde(skip_serializing_if = "Option::is_none")]
         picture: Option<String>,
     },
@@ -109,36 +109,36 @@ pub struct Unread {
     pub error: String,
 }
 
-/// The explanations of one unit in one image.
+/// The explanations of a unit in an image by one network variant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
-    /// What was found, with a map for each method.
+    /// The explanation, with a map per method.
     pub explanation: Explanation,
-    /// Whether pooling with switches stood in the place of strides.
+    /// Whether the network with pooling switches instead of strides was used.
     pub switches: bool,
-    /// The class that the unit stands for, or else the one that the network says.
+    /// The unit's class, or else the predicted class.
     pub class: usize,
 }
 
-/// A file and what was found in it.
+/// A file with its explanations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explained {
     /// The file.
     pub file: String,
-    /// The image as it lies in the network's input.
+    /// The image as placed in the network's input.
     pub picture: Picture,
-    /// For each unit its views: one, or without and with switches.
+    /// For each unit its views: one, or two, without and with switches.
     pub units: Vec<Vec<View>>,
 }
 
-/// The network as it is, or with switches.
+/// The network itself, or its variant with switches.
 struct NetworkVariant<'d, D: Device> {
     explainer: Explainer<'d, D>,
     target: Target,
     switches: bool,
 }
 
-/// A trained network that explains files.
+/// A trained network that explains image files.
 pub struct FileExplainer<'d, D: Device> {
     variants: Vec<NetworkVariant<'d, D>>,
     parameters: Parameters<D>,
@@ -153,10 +153,10 @@ pub struct FileExplainer<'d, D: Device> {
 }
 
 impl<'d, D: Device> FileExplainer<'d, D> {
-    /// The network of a run, prepared for `files` files.
+    /// Prepares the network of a run for `files` files.
     ///
     /// # Errors
-    /// A request for what the network does not have; a damaged run; failures of the device.
+    /// A request that the network cannot satisfy; a damaged run; device failures.
     pub fn new(
         device: &'d D,
         run: &RunFolder,
@@ -196,18 +196,18 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         })
     }
 
-    /// Files that are best explained together.
+    /// The best number of files per call.
     pub fn batch(&self) -> usize {
         let NetworkVariant { explainer, target, .. } = &self.variants[0];
         explainer.batch().div_ceil(target.units().len().max(1))
     }
 
-    /// The network as it was trained.
+    /// The network as trained.
     pub fn network(&self) -> &Network {
         self.variants[0].explainer.network()
     }
 
-    /// The layer from which up the weights are drawn anew.
+    /// The layer from which up weights are re-initialized.
     pub fn randomized_from(&self) -> Option<&str> {
         self.randomized_from.as_deref()
     }
@@ -217,17 +217,17 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         &self.methods
     }
 
-    /// The name of the layer that the signals start from.
+    /// The name of the layer in which signals start.
     pub fn layer(&self) -> &str {
         self.variants[0].target.name()
     }
 
-    /// Whether the units of that layer stand for classes.
+    /// Whether that layer's units are classes.
     pub fn is_of_classes(&self) -> bool {
         self.of_classes
     }
 
-    /// Whether units of that layer stand at more than one place.
+    /// Whether that layer has more than one position.
     pub fn has_places(&self) -> bool {
         let shape = self.variants[0].target.shape();
         shape.height * shape.width > 1
@@ -238,11 +238,10 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         &self.classes
     }
 
-    /// Explains each file, or says for a file why it cannot be read. With switches, the units are those that were
-    /// found without.
+    /// Explains each file, or reports why it cannot be read. With switches, the units are those found without.
     ///
     /// # Errors
-    /// A failure of the device.
+    /// A device failure.
     pub fn explain(&mut self, files: &[PathBuf]) -> Result<Vec<Result<Explained, Unread>>, Error> {
         let read = |path: &PathBuf| {
             let file = path.text();
@@ -261,11 +260,11 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         Ok(read.into_iter().filter_map(answer).collect())
     }
 
-    /// The same for pictures of the transform's size (`[height, width, 3]`), each with a name. Panics when one has another
-    /// size.
+    /// Like [`FileExplainer::explain`], but for named images of the transform's size, `[height, width, 3]`. Panics
+    /// if one has another size.
     ///
     /// # Errors
-    /// A failure of the device.
+    /// A device failure.
     pub fn explain_pictures(&mut self, pictures: Vec<(String, Vec<u8>)>) -> Result<Vec<Explained>, Error> {
         let pixels: Vec<u8> = pictures.iter().flat_map(|(_, pixels)| pixels).copied().collect();
         let mut images = vec![0.0; pictures.len() * self.transform.input().len()];
@@ -281,7 +280,7 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         Ok(explained.collect())
     }
 
-    /// The views of each pair of an image and a unit, in order.
+    /// The views of each pair of image and unit, in order.
     fn views(&mut self, images: &[f32]) -> Result<Vec<Vec<View>>, Error> {
         let Self { variants, parameters, methods, of_classes, .. } = self;
         let mut views: Vec<Vec<View>> = Vec::new();
@@ -303,7 +302,7 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         Ok(views)
     }
 
-    /// What is told of each file, with the page that shows it.
+    /// Lists the maps of all files, with the pages that show them.
     pub fn all_entries(&self, answers: &[Result<Explained, Unread>], pages: Option<&Pages>) -> Vec<Entry> {
         let (mut entries, mut tile) = (vec![], 0);
         for answer in answers {
@@ -323,7 +322,8 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         entries
     }
 
-    /// The entries of a file's maps, in the order unit, view, method; `pictures` are the files that show its units.
+    /// The entries of a file's maps, in the order unit, view, method; `pictures` are the pages that show its
+    /// units.
     fn entries(&self, explained: &Explained, pictures: &[String]) -> Vec<Entry> {
         let entry = |place: usize, view: &View, method| {
             let unit = view.explanation.unit;
@@ -373,7 +373,7 @@ fn parameters<D: Device>(
 ) -> Result<Parameters<D>, Error> {
     let parameters = checkpoint.parameters(device)?;
     let Some(from) = &request.randomize_from else { return Ok(parameters) };
-    // Trained weights keep something of those they began with, so these must be others.
+    // Trained weights resemble their initialization, so another seed is needed.
     let seed = manifest.recipe.seed.wrapping_add(1).wrapping_add(request.seed);
     randomized(device, &checkpoint.network, &parameters, from, manifest.recipe.init, seed)
 }

@@ -1,8 +1,8 @@
-//! What a unit looks at: a signal that starts at one unit and goes back to the picture (section 3.4 of the paper).
+//! Visualization of units by backward passes to the input image (section 3.4 of the paper).
 //!
-//! A forward pass without dropout leaves every layer's output. Then the chosen layer gets a signal that is 1 at one
-//! unit and 0 elsewhere, and what arrives at the picture is a map `[height, width, 3]` in the network's own
-//! (preprocessed) coordinates. The methods differ in how the signal passes a ReLU, see [`Method`].
+//! A forward pass without dropout computes every layer's output. Then the signal at the chosen layer is set to 1
+//! at one unit and 0 elsewhere and propagated backward; the result at the input is a map `[height, width, 3]` in
+//! preprocessed coordinates. The methods differ in how the signal passes a ReLU, see [`Method`].
 //!
 //! ```
 //! use allcnn::net::{Init, Network};

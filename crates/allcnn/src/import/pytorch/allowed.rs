@@ -1,9 +1,9 @@
-//! What a pickle of weights may name.
+//! The allow-list of globals in pickles of weights.
 
-/// How to write a file that can be read.
+/// How to write a readable file.
 pub(super) const SAVE: &str = "torch.save(model.state_dict(), \"weights.pt\")";
 
-/// What a state dict is made of, and what a TorchScript archive is made of.
+/// Whether the global occurs in state dicts or TorchScript archives.
 pub(super) fn is_allowed(module: &str, name: &str) -> bool {
     match module {
         "collections" => name == "OrderedDict",

@@ -14,7 +14,7 @@ use crate::net::layer::{Conv, LayerKind, Lrn, Pool};
 pub(super) enum Mistake {
     /// An unknown key or a value of the wrong type, with its position in the text.
     Text(toml::de::Error),
-    /// Keys or values that make no layer.
+    /// Keys or values that do not form a valid layer.
     Layer(String),
 }
 
@@ -30,13 +30,13 @@ impl From<String> for Mistake {
     }
 }
 
-/// A kind of layer as text.
+/// A kind of layer in the text format.
 struct Kind {
-    /// The key that makes a layer one of this kind.
+    /// The key that determines the kind.
     key: &'static str,
-    /// What messages call it.
+    /// Its name in messages.
     word: &'static str,
-    /// The keys that it may have besides.
+    /// The other keys that it may have.
     settings: &'static [&'static str],
     read: fn(ValueDeserializer<'_>, usize) -> Result<LayerKind, Mistake>,
 }
@@ -59,7 +59,7 @@ const KINDS: [Kind; 5] = [
     Kind { key: "global_average", word: "global_average", settings: &[], read: read_as::<GlobalAverageText> },
 ];
 
-/// What a pool is that has the key `fractional`.
+/// A pool with the key `fractional`.
 const FRACTIONAL_POOL: Kind = Kind {
     key: "pool",
     word: "fractional pool",
@@ -67,7 +67,7 @@ const FRACTIONAL_POOL: Kind = Kind {
     read: read_as::<FractionalPoolText>,
 };
 
-/// Reads a layer of a network with `classes` classes.
+/// Parses a layer of a network with `classes` classes.
 pub(super) fn read(layer: Spanned<DeValue<'_>>, classes: usize) -> Result<LayerKind, Mistake> {
     let Some(table) = layer.get_ref().as_table() else {
         let found = layer.get_ref().type_str();
@@ -79,7 +79,8 @@ pub(super) fn read(layer: Spanned<DeValue<'_>>, classes: usize) -> Result<LayerK
     (kind.read)(ValueDeserializer::from(layer), classes)
 }
 
-/// The kind of a layer with certain keys. Refuses settings of other kinds; keys of no kind are left to its struct.
+/// Determines a layer's kind from its keys. Rejects settings of other kinds; unknown keys are left to the kind's
+/// struct.
 fn kind_of(has: impl Fn(&str) -> bool) -> Result<&'static Kind, String> {
     let mut kinds = KINDS.iter().filter(|kind| has(kind.key));
     let (Some(kind), None) = (kinds.next(), kinds.next()) else {
@@ -100,7 +101,7 @@ fn kind_of(has: impl Fn(&str) -> bool) -> Result<&'static Kind, String> {
 
 /// The keys of a kind of layer with their types.
 trait LayerText: DeserializeOwned {
-    /// The layer, in a network with `classes` classes.
+    /// Converts to the layer, in a network with `classes` classes.
     fn layer(self, classes: usize) -> Result<LayerKind, String>;
 }
 
@@ -267,7 +268,7 @@ fn yes() -> bool {
     true
 }
 
-/// A number, or a word that stands for one.
+/// A number, or a word for one.
 enum WordOrNumber {
     Word(String),
     Number(usize),

@@ -1,4 +1,4 @@
-//! Networks as text: a TOML list of layers, read with the line of every mistake and written back exactly.
+//! The text format of networks: a TOML list of layers, read with line numbers for errors and written back exactly.
 
 mod layer;
 mod read;

@@ -1,4 +1,4 @@
-//! Reading a network from TOML text, with the line of every mistake.
+//! Reading a network from TOML, with line numbers for errors.
 
 use std::mem;
 
@@ -20,13 +20,13 @@ struct NetworkText {
     classes: Option<usize>,
     #[serde(default)]
     input_dropout: f32,
-    /// Must be there; each layer is read by itself.
+    /// Must be present; the layers are parsed separately.
     #[serde(rename = "layers")]
     _layers: Vec<IgnoredAny>,
 }
 
 impl Network {
-    /// Reads a network from a TOML list of layers, as `examples/network.toml` is one:
+    /// Reads a network from a TOML list of layers, as in `examples/network.toml`:
     ///
     /// ```toml
     /// name = "small"
@@ -64,15 +64,16 @@ impl Network {
     /// | `lrn = size` | `alpha`, `beta`, `k` | 0.0001, 0.75, 1 |
     /// | `global_average = true` | | |
     ///
-    /// One `[[layers]]` section a layer means the same.
+    /// One `[[layers]]` section per layer is equivalent.
     ///
     /// # Errors
-    /// [`Error::Text`] or [`Error::Layer`] with the line, or [`Error::Network`] when the whole does not fit.
+    /// [`Error::Text`] or [`Error::Layer`] with the line, or [`Error::Network`] if the network as a whole is
+    /// invalid.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
         Self::read(text, None)
     }
 
-    /// Reads a network as [`Network::from_toml`] does, for `classes` classes whatever the text says of them.
+    /// Like [`Network::from_toml`], but with `classes` classes, overriding the text.
     ///
     /// # Errors
     /// As [`Network::from_toml`].
@@ -116,12 +117,12 @@ impl Network {
     }
 }
 
-/// The text but for its layers, and the layers.
+/// Parses the text without its layers, and the layers as a list.
 fn parse(text: &str) -> Result<(NetworkText, DeArray<'_>), toml::de::Error> {
     let mut document = DeTable::parse(text)?;
     let layers = match document.get_mut().get_mut("layers").map(Spanned::get_mut) {
         Some(DeValue::Array(layers)) => mem::replace(layers, DeArray::new()),
-        _ => DeArray::new(), // refused below
+        _ => DeArray::new(), // rejected below
     };
     Ok((NetworkText::deserialize(toml::Deserializer::from(document))?, layers))
 }
@@ -134,7 +135,7 @@ fn text_error(text: &str, error: &toml::de::Error) -> Error {
     }
 }
 
-/// The lines of ascending offsets.
+/// The line numbers of ascending byte offsets.
 fn lines_of(text: &str, offsets: impl Iterator<Item = usize>) -> Vec<usize> {
     let (mut line, mut seen) = (1, 0);
     let line_of = |offset: usize| {

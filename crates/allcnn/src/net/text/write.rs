@@ -1,4 +1,4 @@
-//! A network as TOML text.
+//! Writing a network as TOML.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use crate::net::layer::{Conv, LayerKind, Lrn, Pool};
 use crate::net::network::{Input, Network};
 
 impl Network {
-    /// The network as text that [`Network::from_toml`] reads back as exactly the same.
+    /// Returns the network as text from which [`Network::from_toml`] reads an equal network.
     pub fn to_toml(&self) -> String {
         let Input { height, width, channels } = self.input();
         let mut text = format!(
@@ -87,7 +87,7 @@ fn pool_text(pool: &Pool) -> String {
     text
 }
 
-/// A TOML string: JSON's escapes are TOML's.
+/// Quotes a TOML string; the escapes of JSON are valid in TOML.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for letter in text.chars() {
@@ -100,7 +100,7 @@ fn quoted(text: &str) -> String {
     out + "\""
 }
 
-/// An activation as a network's file has it.
+/// An activation as written in network files.
 pub(in crate::net) fn activation_word(activation: Activation) -> String {
     match activation {
         Activation::Relu => "relu".into(),

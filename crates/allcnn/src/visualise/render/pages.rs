@@ -1,4 +1,4 @@
-//! A sheet as files: as many pages as it needs.
+//! Writing a sheet as files, one per page.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use super::sheet::{PAGE_HEIGHT, PAGE_WIDTH, Sheet};
 use crate::atomic_file::write_atomically_with;
 use crate::text::shown::PathText;
 
-/// A page that cannot be written.
+/// A page cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the picture {path}: {source}", path = .path.shown())]
 pub struct PageError {
@@ -15,7 +15,7 @@ pub struct PageError {
     source: io::Error,
 }
 
-/// The files of a sheet that was written.
+/// The files of a written sheet.
 #[derive(Debug)]
 pub struct Pages(Vec<Page>);
 
@@ -26,8 +26,7 @@ struct Page {
 }
 
 impl Sheet {
-    /// Writes the sheet to `NAME.png`, and what is too much for a page to `NAME-2.png`, `NAME-3.png`, ...: each file is
-    /// whole or not there.
+    /// Writes the sheet to `NAME.png` and further pages to `NAME-2.png`, `NAME-3.png`, ..., each atomically.
     ///
     /// # Errors
     /// [`PageError`] with the file that cannot be written.
@@ -44,12 +43,12 @@ impl Sheet {
 }
 
 impl Pages {
-    /// The files.
+    /// The paths of the files.
     pub fn paths(&self) -> impl ExactSizeIterator<Item = &Path> {
         self.0.iter().map(|page| page.path.as_path())
     }
 
-    /// The file that shows a tile, counted over all rows.
+    /// The file that shows a tile; `tile` counts over all rows.
     pub fn of_tile(&self, tile: usize) -> String {
         let mut end = 0;
         let page = self.0.iter().find(|page| {
@@ -59,7 +58,7 @@ impl Pages {
         page.map_or_else(String::new, |page| page.path.text())
     }
 
-    /// Where the pictures are, for people.
+    /// Describes where the pictures are.
     pub fn words(&self) -> String {
         match self.0.as_slice() {
             [] => String::new(),
@@ -74,7 +73,7 @@ impl Pages {
     }
 }
 
-/// The file of a page, counted from 1.
+/// The path of a page, counted from 1.
 fn page_path(path: &Path, page: usize) -> PathBuf {
     if page == 1 {
         return path.into();
