@@ -29,7 +29,7 @@ pub(crate) fn measure_gflops(engine: &Engine) -> Result<f64, Error> {
     Ok(vectors.max(best(engine, bf16.multiply_adds(), || bf16.run(isa))))
 }
 
-/// GFLOP/s of work of so many multiply-adds a thread.
+/// GFLOP/s of work that has `multiply_adds` on each thread.
 fn best(engine: &Engine, multiply_adds: usize, work: impl Fn() + Sync) -> f64 {
     let threads = engine.threads();
     let seconds = (0..20).map(|_| {
@@ -72,7 +72,7 @@ impl Kernel for Chains {
         }
         let total = sums.into_iter().reduce(|a, b| simd.add(a, b)).unwrap_or(term);
         let mut first = 0.0;
-        // SAFETY: one value is written to one place.
+        // SAFETY: one value is written to a variable of one.
         unsafe { simd.store_first(total, 1, &mut first) };
         first
     }

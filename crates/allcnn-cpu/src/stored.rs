@@ -56,11 +56,11 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// Brings 16 pairs to the 32 values that they hold.
+/// Expands 16 pairs to the 32 values that they hold.
 #[inline(always)]
 fn expand<S: Simd>(simd: S, pairs: &[f32; PAIRS], values: &mut [f32; BLOCK]) {
     for at in (0..PAIRS).step_by(S::LANES) {
-        // SAFETY: lanes divide 16; both hold the vectors.
+        // SAFETY: vectors of up to 16 values, `at` from the beginning of 16 pairs and of each half of the values.
         unsafe {
             let pairs = simd.load(pairs.as_ptr().add(at));
             simd.store(simd.low_half(pairs), values.as_mut_ptr().add(at));
@@ -74,7 +74,7 @@ fn expand<S: Simd>(simd: S, pairs: &[f32; PAIRS], values: &mut [f32; BLOCK]) {
 pub(crate) fn halves<S: Simd>(simd: S, values: Stored<'_>, first: usize, at: usize) -> (S::V, S::V) {
     let storage = values.storage();
     let words = &values.words()[storage.words(first)..][..storage.words(BLOCK)];
-    // SAFETY: both halves hold the vector.
+    // SAFETY: slicing checked that each half has values from `at` on, and lanes divide both 16 and `at`.
     unsafe {
         match storage {
             Storage::F32 => (simd.load(words[at..].as_ptr()), simd.load(words[PAIRS + at..].as_ptr())),

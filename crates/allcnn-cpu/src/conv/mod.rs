@@ -1,11 +1,22 @@
 //! Convolution: an ordered list of algorithms for each pass; the first that accepts a shape does the work.
 //!
-//! Forward and backward-data are the same kind of pass (a source and the weights give a destination, which is then
-//! finished in the cache), so they share their algorithms; backward-weights has its own.
+//! Forward and backward-data are one kind of pass (a source and the weights make a destination, which is then finished in
+//! the cache), so they share their algorithms; backward-weights has its own.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `pass` | what an algorithm for a pass does |
+//! | `prepared` | a convolution whose algorithms are chosen |
+//! | `geometry` | which source pixels a destination pixel sees |
+//! | `bf16`, `winograd` | the fast algorithms |
+//! | `indirect`, `direct` | the algorithms for every shape |
+//! | `patches` | pictures, whose windows these two copy |
+//! | `destination` | where finished f32 values go |
 
 pub(crate) mod bf16;
 mod destination;
 mod direct;
+mod geometry;
 mod indirect;
 mod pass;
 mod patches;
@@ -20,9 +31,9 @@ use pass::{DataPass, Declined, Direction, WeightsPass};
 use crate::engine::{Choice, Engine};
 use crate::isa::Isa;
 
-/// Takes a shape or declines it.
+/// Prepares an algorithm for a shape, or declines it.
 type ChooseData = fn(ConvShape, Direction, &Engine) -> Result<Box<dyn DataPass>, Declined>;
-/// Takes a shape or declines it.
+/// Prepares an algorithm for a shape, or declines it.
 type ChooseWeights = fn(ConvShape, &Engine) -> Result<Box<dyn WeightsPass>, Declined>;
 
 /// Fastest first; the last takes every shape.

@@ -6,7 +6,9 @@
 
 use super::block::{BLOCK, TILE};
 use crate::isa::Isa;
-use crate::simd::{Simd, Tiles};
+use crate::simd::Simd;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::Tiles;
 
 /// The factors of a block; distances are in bytes.
 #[derive(Clone, Copy)]
@@ -15,7 +17,7 @@ pub(crate) struct Factors<'a> {
     pub left: [*const f32; 2],
     /// From the first to the second term of the left side.
     pub left_second: usize,
-    /// Added to the left side's places at each step.
+    /// Added to both addresses of the left side, for each step in depth.
     pub offsets: &'a [isize],
     /// The right side's first tile, from there to its second one, to the second term, and to the next step.
     pub right: *const f32,
@@ -51,27 +53,26 @@ impl Multiplier {
         }
     }
 
-    fn is_tiled(self) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        return self == Self::Tiles;
-        #[cfg(not(target_arch = "x86_64"))]
-        false
-    }
-
     /// Prepares the thread for blocks of products until the returned value is dropped.
     pub(crate) fn session(self) -> Session {
-        Session {
-            multiplier: self,
+        match self {
+            Self::Plain => Session::Plain,
+            #[cfg(target_arch = "x86_64")]
+            Self::Dot => Session::Dot,
             // SAFETY: the multiplier is chosen only where tiles were detected.
-            _tiles: self.is_tiled().then(|| unsafe { Tiles::new() }),
+            #[cfg(target_arch = "x86_64")]
+            Self::Tiles => Session::Tiles(unsafe { Tiles::new() }),
         }
     }
 }
 
-/// A thread that may multiply.
-pub(crate) struct Session {
-    multiplier: Multiplier,
-    _tiles: Option<Tiles>,
+/// A [`Multiplier`] on a thread that is prepared for it.
+pub(crate) enum Session {
+    Plain,
+    #[cfg(target_arch = "x86_64")]
+    Dot,
+    #[cfg(target_arch = "x86_64")]
+    Tiles(Tiles),
 }
 
 impl Session {
@@ -88,18 +89,23 @@ impl Session {
         adds: bool,
         sums: &mut [f32; BLOCK * BLOCK],
     ) {
-        let is_tiled = self.multiplier.is_tiled() && !factors.offsets.is_empty();
-        if !adds && !is_tiled {
+        #[cfg(target_arch = "x86_64")]
+        if let (Self::Tiles(session), false) = (self, factors.offsets.is_empty()) {
+            // SAFETY: the caller promises the factors, of which there is at least one step.
+            return unsafe { on_tiles::multiply(session, factors, tiles, adds, sums) };
+        }
+        if !adds {
             sums[..tiles * TILE * BLOCK].fill(0.0);
         }
-        // SAFETY: the caller's promise, and the instructions were detected.
+        // SAFETY: the caller promises the factors, and a multiplier is chosen only for instructions that were detected.
         unsafe {
-            match self.multiplier {
-                Multiplier::Plain => plain(simd, factors, tiles, sums),
+            match self {
+                Self::Plain => plain(simd, factors, tiles, sums),
                 #[cfg(target_arch = "x86_64")]
-                Multiplier::Dot => dot(factors, tiles, sums),
+                Self::Dot => dot(factors, tiles, sums),
+                // There are no steps.
                 #[cfg(target_arch = "x86_64")]
-                Multiplier::Tiles => tiles::multiply(factors, tiles, adds, sums),
+                Self::Tiles(_) => {}
             }
         }
     }
@@ -110,13 +116,13 @@ fn term_pairs(terms: usize) -> &'static [(usize, usize)] {
     if terms == 1 { &[(0, 0)] } else { &[(1, 0), (0, 0), (0, 1)] }
 }
 
-/// A pair of the left side.
+/// The address of a pair of the left side.
 ///
 /// # Safety
 /// As for [`Session::multiply`].
 #[inline(always)]
 unsafe fn left_pair(factors: &Factors<'_>, row: usize, step: usize, term: usize, pair: usize) -> *const f32 {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises all rows of both terms at the step's offset.
     unsafe {
         factors.left[row / TILE]
             .byte_offset(factors.offsets[step])
@@ -125,7 +131,7 @@ unsafe fn left_pair(factors: &Factors<'_>, row: usize, step: usize, term: usize,
     }
 }
 
-/// The pairs of 16 columns of the right side.
+/// The address of a pair of each of 16 columns of the right side.
 ///
 /// # Safety
 /// As for [`Session::multiply`].
@@ -138,18 +144,21 @@ unsafe fn right_pairs(
     pair: usize,
 ) -> *const f32 {
     let bytes = step * factors.right_step + term * factors.right_second + tile * factors.right_half;
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises both tiles and terms of the right side for all steps.
     unsafe { factors.right.byte_add(bytes).add(pair * TILE) }
 }
 
 /// By f32 multiply-adds: for machines without bf16 products.
+///
+/// # Safety
+/// As for [`Session::multiply`].
 #[inline(always)]
 unsafe fn plain<S: Simd>(simd: S, factors: &Factors<'_>, tiles: usize, sums: &mut [f32; BLOCK * BLOCK]) {
     const ROWS: usize = 4;
     for row in (0..tiles * TILE).step_by(ROWS) {
         for column in (0..BLOCK).step_by(S::LANES) {
             let mut totals = [simd.splat(0.0); ROWS];
-            // SAFETY: the block has the row and the column's vector; else the caller's promise.
+            // SAFETY: a block has 4 rows from `row` on and a vector at `column`; the caller promises the factors.
             unsafe {
                 for (r, total) in totals.iter_mut().enumerate() {
                     *total = simd.load(sums.as_ptr().add((row + r) * BLOCK + column));
@@ -177,20 +186,23 @@ unsafe fn plain<S: Simd>(simd: S, factors: &Factors<'_>, tiles: usize, sums: &mu
 }
 
 /// By dot products of pairs.
+///
+/// # Safety
+/// As for [`Session::multiply`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn dot(factors: &Factors<'_>, tiles: usize, sums: &mut [f32; BLOCK * BLOCK]) {
     use std::arch::x86_64::*;
     const ROWS: usize = 8;
-    /// The same bits as pairs of bf16.
+    /// A vector's bits as pairs of bf16.
     #[inline(always)]
     fn pairs(bits: __m512) -> __m512bh {
-        // SAFETY: both are 64 bytes of any bits.
+        // SAFETY: both types are 64 bytes of any bits.
         unsafe { std::mem::transmute(bits) }
     }
     for row in (0..tiles * TILE).step_by(ROWS) {
         let mut totals = [[_mm512_setzero_ps(); 2]; ROWS];
-        // SAFETY: the block has the rows; else the caller's promise.
+        // SAFETY: a block has 8 rows of 32 values from `row` on; the caller promises the factors.
         unsafe {
             for (r, totals) in totals.iter_mut().enumerate() {
                 let from = sums.as_ptr().add((row + r) * BLOCK);
@@ -218,46 +230,29 @@ unsafe fn dot(factors: &Factors<'_>, tiles: usize, sums: &mut [f32; BLOCK * BLOC
     }
 }
 
-/// By AMX tiles. The compiler has no stable intrinsics for them, but takes their instructions.
-///
-/// Tiles 0 to 3 hold the sums, [rows][columns]; 4 and 5 the left side's rows, 6 and 7 the right side's columns.
+/// By AMX tiles: 4 and 5 hold the left side's rows, 6 and 7 the right side's columns.
 #[cfg(target_arch = "x86_64")]
-mod tiles {
-    use std::arch::asm;
-
+mod on_tiles {
     use super::super::block::{BLOCK, TILE};
-    use super::Factors;
+    use super::super::tile_loop::tile_loop;
+    use super::{Factors, Tiles};
 
-    /// A loop over all steps; x and y are the places of the left side's two tiles at the step. Rows of factors are 64
+    /// A loop over all steps; x and y are the addresses of the left side's two tiles at the step. Rows of factors are 64
     /// bytes long, rows of sums twice that.
     macro_rules! product {
         ($factors:ident, $adds:ident, $sums:ident, [$($left:ident, $right:ident)?], $($instruction:literal),+) => {
-            asm!(
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "tilezero tmm2",
-                "tilezero tmm3",
-                "test {x}, {x}",
-                "lea {y}, [{row} + {row}]",
-                "jz 2f",
-                "tileloadd tmm0, [{c} + {y}]",
-                "tileloadd tmm1, [{c} + {y} + 64]",
-                "tileloadd tmm2, [{c} + {y} + 2048]",
-                "tileloadd tmm3, [{c} + {y} + 2112]",
-                "2:",
-                "mov {x}, [{offsets}]",
-                "lea {y}, [{x} + {a1}]",
-                "add {x}, {a0}",
-                $($instruction,)+
-                "add {b}, {step}",
-                "add {offsets}, 8",
-                "dec {steps}",
-                "jnz 2b",
-                "lea {y}, [{row} + {row}]",
-                "tilestored [{c} + {y}], tmm0",
-                "tilestored [{c} + {y} + 64], tmm1",
-                "tilestored [{c} + {y} + 2048], tmm2",
-                "tilestored [{c} + {y} + 2112], tmm3",
+            tile_loop!(
+                start: ["test {x}, {x}", "lea {y}, [{row} + {row}]"],
+                sums: ["[{c} + {y}]", "[{c} + {y} + 64]", "[{c} + {y} + 2048]", "[{c} + {y} + 2112]"],
+                step: [
+                    "mov {x}, [{offsets}]",
+                    "lea {y}, [{x} + {a1}]",
+                    "add {x}, {a0}",
+                    $($instruction,)+
+                    "add {b}, {step}",
+                    "add {offsets}, 8",
+                ],
+                end: ["lea {y}, [{row} + {row}]"],
                 x = inout(reg) usize::from($adds) => _,
                 y = out(reg) _,
                 offsets = inout(reg) $factors.offsets.as_ptr() => _,
@@ -270,9 +265,6 @@ mod tiles {
                 half = in(reg) $factors.right_half,
                 step = in(reg) $factors.right_step,
                 c = in(reg) $sums.as_mut_ptr(),
-                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                options(nostack)
             )
         };
     }
@@ -280,18 +272,16 @@ mod tiles {
     /// sums = the products of all steps, or += where `adds`.
     ///
     /// # Safety
-    /// Tiles must be configured; else as for [`super::Session::multiply`].
+    /// The factors must be as [`super::Session::multiply`] says, and have at least one step.
     #[inline]
-    pub(crate) unsafe fn multiply(
+    pub(super) unsafe fn multiply(
+        _: &Tiles,
         factors: &Factors<'_>,
         tiles: usize,
         adds: bool,
         sums: &mut [f32; BLOCK * BLOCK],
     ) {
-        if factors.offsets.is_empty() {
-            return;
-        }
-        // SAFETY: the caller's promise.
+        // SAFETY: the tiles are configured as long as a `Tiles` lives; the caller promises the factors of at least one step.
         unsafe {
             match (factors.terms, tiles) {
                 (1, 1) => product!(
@@ -380,5 +370,154 @@ mod tiles {
                 ),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::block::{TILE_BYTES, TILE_PAIRS};
+    use super::super::plain::{for_each_isa, integers, term, word};
+    use super::*;
+    use crate::simd::Kernel;
+
+    /// Values whose two terms are exact, so small that all sums are.
+    const MOST: u32 = 511;
+    const STEPS: usize = 2;
+
+    /// A left side of 32 rows of `STEPS` steps, and a right side of 32 columns.
+    struct Sides {
+        left: Vec<f32>,
+        right: Vec<f32>,
+    }
+
+    impl Sides {
+        fn new() -> Self {
+            let side = |more| integers(BLOCK * STEPS * BLOCK + more, MOST);
+            Self { left: side(0), right: side(1) }
+        }
+
+        fn left(&self, row: usize, step: usize, k: usize) -> f32 {
+            self.left[(row * STEPS + step) * BLOCK + k]
+        }
+
+        fn right(&self, column: usize, step: usize, k: usize) -> f32 {
+            self.right[(column * STEPS + step) * BLOCK + k]
+        }
+
+        /// Of each term and step the tiles [row or column][pair] of the left side, then [pair][column] of the right one.
+        fn packed(&self) -> [Vec<f32>; 2] {
+            let mut packed = [const { Vec::new() }; 2];
+            for (of_term, step) in (0..2).flat_map(|term| (0..STEPS).map(move |step| (term, step))) {
+                for (tile, row, pair) in indices() {
+                    let left = |k| term(self.left(tile * TILE + row, step, k), of_term);
+                    let right = |k| term(self.right(tile * TILE + pair, step, k), of_term);
+                    packed[0].push(word(left(pair), left(pair + TILE)));
+                    packed[1].push(word(right(row), right(row + TILE)));
+                }
+            }
+            packed
+        }
+
+        /// The sum of the products of terms, but for that of both low terms.
+        fn product(&self, row: usize, column: usize, steps: &[usize], terms: usize) -> f32 {
+            let product = |step: usize, k: usize| {
+                let (a, b) = (self.left(row, step, k), self.right(column, step, k));
+                match terms {
+                    1 => term(a, 0) * term(b, 0),
+                    _ => a * b - term(a, 1) * term(b, 1),
+                }
+            };
+            steps.iter().flat_map(|&step| (0..BLOCK).map(move |k| product(step, k))).sum()
+        }
+    }
+
+    fn indices() -> impl Iterator<Item = (usize, usize, usize)> {
+        (0..2 * TILE_PAIRS).map(|at| (at / TILE_PAIRS, at % TILE_PAIRS / TILE, at % TILE))
+    }
+
+    /// A block of products; its sums begin as ones.
+    #[derive(Clone, Copy)]
+    struct MultiplyBlock<'a> {
+        multiplier: Multiplier,
+        factors: Factors<'a>,
+        tiles: usize,
+        adds: bool,
+    }
+
+    impl Kernel for MultiplyBlock<'_> {
+        type Output = [f32; BLOCK * BLOCK];
+
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) -> [f32; BLOCK * BLOCK] {
+            let mut sums = [1.0; BLOCK * BLOCK];
+            let session = self.multiplier.session();
+            // SAFETY: the sides have all steps and terms.
+            unsafe { session.multiply(simd, &self.factors, self.tiles, self.adds, &mut sums) };
+            sums
+        }
+    }
+
+    #[test]
+    fn a_block_is_the_product_of_its_rows_and_columns_by_every_multiplier() {
+        let sides = Sides::new();
+        let [left, right] = sides.packed();
+        let step = 2 * TILE_BYTES;
+        for_each_isa(|isa| {
+            for multiplier in [Multiplier::Plain, Multiplier::new(isa)] {
+                // The left side's steps may come in any order.
+                for (steps, offsets) in [(&[][..], &[][..]), (&[0], &[0]), (&[0, 1], &[0, step as isize])] {
+                    for (terms, tiles, adds) in [(1, 1, true), (1, 2, false), (2, 1, false), (2, 2, true)] {
+                        let factors = Factors {
+                            left: [left.as_ptr(), left[TILE_PAIRS..].as_ptr()],
+                            left_second: STEPS * step,
+                            offsets,
+                            right: right.as_ptr(),
+                            right_half: TILE_BYTES,
+                            right_second: STEPS * step,
+                            right_step: step,
+                            terms,
+                        };
+                        let sums = isa.run(MultiplyBlock { multiplier, factors, tiles, adds });
+                        for (at, &sum) in sums[..tiles * TILE * BLOCK].iter().enumerate() {
+                            let product = sides.product(at / BLOCK, at % BLOCK, steps, terms);
+                            let expected = if adds { 1.0 + product } else { product };
+                            assert_eq!(
+                                sum, expected,
+                                "{isa}, {multiplier:?}, {terms} terms, {steps:?}, sum {at}"
+                            );
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn the_left_side_may_lie_anywhere() {
+        let sides = Sides::new();
+        let [left, right] = sides.packed();
+        for_each_isa(|isa| {
+            let factors = Factors {
+                // The second tile stands for both, and the second step comes before the first one.
+                left: [left[TILE_PAIRS..].as_ptr(); 2],
+                left_second: 0,
+                offsets: &[2 * TILE_BYTES as isize, 0],
+                right: right.as_ptr(),
+                right_half: TILE_BYTES,
+                right_second: 0,
+                right_step: 0,
+                terms: 1,
+            };
+            let multiplier = Multiplier::new(isa);
+            let sums = isa.run(MultiplyBlock { multiplier, factors, tiles: 2, adds: false });
+            for (at, &sum) in sums.iter().enumerate() {
+                let (row, column) = (TILE + at / BLOCK % TILE, at % BLOCK);
+                let product = |step: usize, k: usize| {
+                    term(sides.left(row, step, k), 0) * term(sides.right(column, 0, k), 0)
+                };
+                let expected: f32 = (0..BLOCK).map(|k| product(0, k) + product(1, k)).sum();
+                assert_eq!(sum, expected, "{isa}, sum {at}");
+            }
+        });
     }
 }

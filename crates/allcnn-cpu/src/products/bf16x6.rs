@@ -1,19 +1,31 @@
 //! Products of f32 matrices on AMX tiles, as exact as in f32: a factor is cut into three bf16 terms of 8 bits each,
 //! x = high + middle + low without a rest, and six products of terms stand for one of factors (those left out are below
 //! 2^-21 of it). That is 2.7 times as fast as f32 multiply-adds. Two terms, as good as f32 where nothing amplifies their
-//! errors, are not enough here: the output transform would make them 3e-5.
+//! errors, are not enough here: Winograd's output transform would make them 3e-5.
 //!
 //! Both sides are packed as [block of 32 rows or columns][step of 32 in depth][term][tile], so that every tile is one
 //! KiB of neighbouring memory. A pair of a tile holds the values k and k + 16 of the step.
+//!
+//! ```text
+//! for slab of the depth                                   at most 3 steps
+//!     for block of 32 rows                                its slab (18 KiB) stays in the first-level cache
+//!         for block of 32 columns
+//!             for step of the slab                        the product: 2 x 2 tiles of sums stay in registers
+//!                 for (left term, right term)             six pairs, the smallest products first
+//!                     sums[row][column] += left[row][step][term] * right[column][step][term]
+//! ```
 
 use super::block::{BLOCK, TILE, TILE_PAIRS, ZEROS};
+use super::pack::{Squares, Terms};
 use crate::simd::{Simd, Tiles};
 use crate::whole::pieces;
 
+/// Terms of a factor.
+const TERMS: usize = 3;
 /// Pairs of one term of a step: two tiles.
-pub(crate) const TERM: usize = 2 * TILE_PAIRS;
+const TERM: usize = 2 * TILE_PAIRS;
 /// Pairs of all terms of a step.
-pub(crate) const STEP: usize = 3 * TERM;
+const STEP: usize = TERMS * TERM;
 
 /// Steps of a slab, whose left side stays in a first-level cache beside a right one.
 const SLAB_STEPS: usize = 3;
@@ -36,22 +48,22 @@ pub(crate) struct Size {
 /// `to` = the product of packed sides, or `to` + the product where `adds`.
 ///
 /// # Safety
-/// The sides must be as long as [`packed_len`] says; `to` must be writable for whole blocks.
+/// `to` must be writable for whole blocks of 32 rows and columns.
 pub(crate) unsafe fn multiply(_: &Tiles, left: &[f32], right: &[f32], size: Size, adds: bool, to: Rows) {
     let Size { rows, columns, depth } = size;
     let (block, steps) = (packed_len(1, depth), depth.div_ceil(BLOCK));
-    // The right side of the next product follows this one; every other block of rows asks for half of it.
+    // The right side of the next product follows this one; each block of rows prefetches the other half of it.
     let next = packed_len(columns, depth);
     let slabs = steps.div_ceil(SLAB_STEPS);
     let (left, right) = (&left[..packed_len(rows, depth)], &right[..next]);
     for slab in 0..slabs {
         let part = steps * slab / slabs..steps * (slab + 1) / slabs;
-        let places = part.start * STEP..part.end * STEP;
+        let pairs = part.start * STEP..part.end * STEP;
         // Rows outside: a block of them stays in the first-level cache.
         for (row, left) in pieces(left, block).enumerate() {
             for (column, right) in pieces(right, block).enumerate() {
-                let (left, right) = (&left[places.clone()], &right[places.clone()]);
-                let ahead = right.as_ptr().wrapping_add(next + row % 2 * places.len() / 2);
+                let (left, right) = (&left[pairs.clone()], &right[pairs.clone()]);
+                let ahead = right.as_ptr().wrapping_add(next + row % 2 * pairs.len() / 2);
                 // SAFETY: tiles are configured, both sides hold the steps, and `to` is writable for whole blocks.
                 unsafe {
                     let sums = to.start.add(row * BLOCK * to.stride + column * BLOCK);
@@ -63,10 +75,10 @@ pub(crate) unsafe fn multiply(_: &Tiles, left: &[f32], right: &[f32], size: Size
     }
 }
 
-/// Packs `from`, so many rows of `columns` values, transposed: the columns are the left side's rows.
+/// Packs `rows` rows of `columns` values, transposed: the columns are the left side's rows.
 ///
 /// # Safety
-/// The rows must be readable for whole blocks of columns, [`packed_len`] pairs writable; there must be tiles.
+/// The rows must be readable for whole blocks of columns, [`packed_len`] pairs writable, and [`crate::Isa::Amx`] detected.
 #[inline(always)]
 pub(crate) unsafe fn pack_left_transposed<S: Simd>(
     simd: S,
@@ -76,24 +88,22 @@ pub(crate) unsafe fn pack_left_transposed<S: Simd>(
     to: *mut f32,
 ) {
     let steps = rows.div_ceil(BLOCK);
-    let mut squares = Squares([0.0; STEP]);
+    let mut squares = Squares::<TERMS>::new();
+    let terms = Terms { count: TERMS, apart: TERM };
     for step in 0..steps {
         for column in (0..columns).step_by(TILE) {
             for pair in 0..TILE {
                 let [low, high] = from.pair(rows, step * BLOCK + pair, column);
-                // SAFETY: each row and the squares are there.
-                unsafe { pack_pairs(low, high, squares.0.as_mut_ptr().add(pair * TILE)) };
+                // SAFETY: rows are readable for whole blocks of columns, and a square of each term has row `pair`.
+                unsafe { pack_terms(low, high, squares.row(pair), Squares::<TERMS>::APART) };
             }
-            for term in 0..3 {
-                let place = right_row(steps, column, step, 0) + term * TERM;
-                // SAFETY: the square is there, and the caller's promise.
-                unsafe { simd.transpose(squares.0.as_ptr().add(term * TERM), to.add(place), TILE) };
-            }
+            // SAFETY: [`packed_len`] has a tile for each term of the step and the 16 columns.
+            unsafe { squares.store_transposed(simd, terms, to.add(right_row(steps, column, step, 0)), TILE) };
         }
     }
 }
 
-/// Packs so many rows of one block of columns as a right side.
+/// Packs `rows` rows of one block of columns as a right side.
 ///
 /// # Safety
 /// As for [`pack_left_transposed`].
@@ -104,19 +114,26 @@ pub(crate) unsafe fn pack_right(from: Rows, rows: usize, to: *mut f32) {
         for pair in 0..TILE {
             for column in [0, TILE] {
                 let [low, high] = from.pair(rows, step * BLOCK + pair, column);
-                // SAFETY: the caller's promise.
+                // SAFETY: rows are readable for the block of columns, and [`packed_len`] has the row of each term.
                 unsafe { pack_pairs(low, high, to.add(right_row(steps, column, step, pair))) };
             }
         }
     }
 }
 
-/// A tile of each term, before it is transposed.
-#[repr(align(64))]
-struct Squares([f32; STEP]);
+/// Packs the 16 pairs (low[i], high[i]) as a row of a side's tile, in all terms.
+///
+/// # Safety
+/// 16 values must be readable at `low` and `high`, the row of each term's tile be writable, and [`crate::Isa::Amx`]
+/// detected.
+#[inline(always)]
+pub(crate) unsafe fn pack_pairs(low: *const f32, high: *const f32, to: *mut f32) {
+    // SAFETY: the caller's promises are those of `pack_terms`; the terms of a tile are TERM pairs apart.
+    unsafe { pack_terms(low, high, to, TERM) };
+}
 
 impl Rows {
-    /// Where 16 values of rows `row` and `row + 16` are, zeros for those past the last.
+    /// The addresses of 16 values of rows `row` and `row + 16`, of zeros for rows past the last.
     #[inline(always)]
     fn pair(&self, rows: usize, row: usize, column: usize) -> [*const f32; 2] {
         [row, row + TILE].map(|row| match row < rows {
@@ -126,73 +143,73 @@ impl Rows {
     }
 }
 
-/// Pairs of a packed side: so many rows or columns, so deep.
+/// Pairs of a packed side of `lines` rows or columns.
 pub(crate) fn packed_len(lines: usize, depth: usize) -> usize {
     lines.div_ceil(BLOCK) * depth.div_ceil(BLOCK) * STEP
 }
 
-/// Where row `pair` of the first term of a right side's tile stands, of so many steps in depth.
+/// The index of row `pair` of the first term of a right side's tile, where the depth has `steps` steps.
 pub(crate) fn right_row(steps: usize, column: usize, step: usize, pair: usize) -> usize {
     (column / BLOCK * steps + step) * STEP + column % BLOCK / TILE * TILE_PAIRS + pair * TILE
 }
 
-use on_tiles::multiply_block;
-pub(crate) use on_tiles::{pack_left, pack_pairs};
+pub(crate) use on_tiles::pack_left;
+use on_tiles::{multiply_block, pack_terms};
 
-/// Only machines with tiles choose them.
+/// Only machines with tiles use them.
 #[cfg(not(target_arch = "x86_64"))]
 #[allow(clippy::missing_safety_doc)]
 mod on_tiles {
-    pub(crate) unsafe fn pack_pairs(_: *const f32, _: *const f32, _: *mut f32) {
+    pub(super) unsafe fn pack_terms(_: *const f32, _: *const f32, _: *mut f32, _: usize) {
         unreachable!("there are no tiles")
     }
     pub(crate) unsafe fn pack_left(_: *const f32, _: usize, _: usize, _: usize, _: *mut f32) {
         unreachable!("there are no tiles")
     }
-    pub(crate) unsafe fn multiply_block(_: [*const f32; 3], _: usize, _: bool, _: *mut f32, _: usize) {
+    pub(super) unsafe fn multiply_block(_: [*const f32; 3], _: usize, _: bool, _: *mut f32, _: usize) {
         unreachable!("there are no tiles")
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod on_tiles {
-    use std::arch::asm;
     use std::arch::x86_64::*;
 
     use super::super::block::{BLOCK, TILE, TILE_PAIRS};
-    use super::{STEP, TERM};
+    use super::super::tile_loop::tile_loop;
+    use super::{STEP, TERM, TERMS};
 
     /// The bits of an f32 that are a bf16.
     const KEPT: i32 = 0xffff_0000_u32 as i32;
 
-    /// Writes the three terms of 16 pairs, TERM pairs apart.
+    /// Writes the terms of 16 pairs, `apart` pairs from one to the next.
     ///
     /// # Safety
-    /// 16 pairs must be writable at the three places.
+    /// 16 pairs must be writable for each term.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    unsafe fn store_terms(mut low: __m512, mut high: __m512, to: *mut f32) {
+    unsafe fn store_terms(mut low: __m512, mut high: __m512, to: *mut f32, apart: usize) {
         let kept = _mm512_set1_epi32(KEPT);
         let cut = |x: __m512| _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(x), kept));
-        for term in 0..3 {
+        for term in 0..TERMS {
             let (low_bits, high_bits) = (_mm512_castps_si512(low), _mm512_castps_si512(high));
             // The kept bits of `high`, the others of the shifted `low`.
             let pairs = _mm512_ternarylogic_epi32::<0xb8>(_mm512_srli_epi32::<16>(low_bits), kept, high_bits);
-            // SAFETY: the caller's promise.
-            unsafe { _mm512_storeu_ps(to.add(term * TERM), _mm512_castsi512_ps(pairs)) };
+            // SAFETY: the caller promises 16 pairs for each term.
+            unsafe { _mm512_storeu_ps(to.add(term * apart), _mm512_castsi512_ps(pairs)) };
             (low, high) = (_mm512_sub_ps(low, cut(low)), _mm512_sub_ps(high, cut(high)));
         }
     }
 
-    /// Writes the three terms of the pairs (low[i], high[i]), 16 values each, TERM pairs apart.
+    /// Writes the terms of the pairs (low[i], high[i]), 16 values each, `apart` pairs from one to the next.
     ///
     /// # Safety
     /// The values must be readable, the pairs writable.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    pub(crate) unsafe fn pack_pairs(low: *const f32, high: *const f32, to: *mut f32) {
-        // SAFETY: the caller's promise.
-        unsafe { store_terms(_mm512_loadu_ps(low), _mm512_loadu_ps(high), to) };
+    pub(super) unsafe fn pack_terms(low: *const f32, high: *const f32, to: *mut f32, apart: usize) {
+        // SAFETY: the caller promises 16 values at both addresses, and the pairs.
+        unsafe { store_terms(_mm512_loadu_ps(low), _mm512_loadu_ps(high), to, apart) };
     }
 
     /// Packs rows of `depth` values, `stride` apart, as a left side. Of the last block, rows that are not there are left
@@ -206,34 +223,35 @@ mod on_tiles {
         for row in 0..rows {
             let first = row / BLOCK * steps * STEP + row % BLOCK / TILE * TILE_PAIRS + row % TILE * TILE;
             for step in 0..steps {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller promises whole vectors of 16 values from each multiple of 16 below `depth` on, and a step
+                // of all terms for each block of rows.
                 unsafe {
                     let values = from.add(row * stride + step * BLOCK);
                     let low = _mm512_loadu_ps(values);
                     let is_whole = step * BLOCK + TILE < depth;
                     let high = if is_whole { _mm512_loadu_ps(values.add(TILE)) } else { _mm512_setzero_ps() };
-                    store_terms(low, high, to.add(first + step * STEP));
+                    store_terms(low, high, to.add(first + step * STEP), TERM);
                 }
             }
         }
     }
 
-    /// A block of sums, its rows `stride` values apart: left * right over so many steps, or added to it.
+    /// A block of sums, its rows `stride` values apart: left * right over `steps` steps, or added to it.
     ///
-    /// Tiles 0 to 3 hold the sums, [rows][columns]; 4 and 5 the left side's rows, 6 and 7 the right side's columns. From
-    /// a product of terms to the next only one side changes. Asks for 3 KiB a step from `ahead` on.
+    /// Tiles 4 and 5 hold the left side's rows, 6 and 7 the right side's columns. From a product of terms to the next only one
+    /// side changes. Prefetches 3 KiB a step from `ahead` on.
     ///
     /// # Safety
     /// Tiles must be configured, both sides readable for at least one step, all 32 rows of sums writable.
     #[inline]
-    pub(crate) unsafe fn multiply_block(
+    pub(super) unsafe fn multiply_block(
         [left, right, ahead]: [*const f32; 3],
         steps: usize,
         adds: bool,
         sums: *mut f32,
         stride: usize,
     ) {
-        // A product, while two lines of what comes next are asked for.
+        // A product, while two lines of what comes next are prefetched.
         macro_rules! product {
             ($sums:literal, $left:literal, $right:literal, $line:literal) => {
                 concat!(
@@ -243,75 +261,65 @@ mod on_tiles {
                 )
             };
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises configured tiles, and memory for both sides' steps and the rows of sums; prefetching
+        // needs none.
         unsafe {
-            asm!(
-                "test {adds}, {adds}",
-                "jnz 2f",
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "tilezero tmm2",
-                "tilezero tmm3",
-                "jmp 3f",
-                "2:",
-                "tileloadd tmm0, [{upper} + {stride}]",
-                "tileloadd tmm1, [{upper} + {stride} + 64]",
-                "tileloadd tmm2, [{lower} + {stride}]",
-                "tileloadd tmm3, [{lower} + {stride} + 64]",
-                "3:",
-                // low * high
-                "tileloadd tmm4, [{a} + {row} + 4096]",
-                "tileloadd tmm6, [{b} + {row}]",
-                product!(0, 4, 6, 0),
-                "tileloadd tmm7, [{b} + {row} + 1024]",
-                product!(1, 4, 7, 1),
-                "tileloadd tmm5, [{a} + {row} + 5120]",
-                product!(2, 5, 6, 2),
-                product!(3, 5, 7, 3),
-                // middle * high
-                "tileloadd tmm4, [{a} + {row} + 2048]",
-                product!(0, 4, 6, 4),
-                product!(1, 4, 7, 5),
-                "tileloadd tmm5, [{a} + {row} + 3072]",
-                product!(2, 5, 6, 6),
-                product!(3, 5, 7, 7),
-                // middle * middle
-                "tileloadd tmm6, [{b} + {row} + 2048]",
-                product!(0, 4, 6, 8),
-                product!(2, 5, 6, 9),
-                "tileloadd tmm7, [{b} + {row} + 3072]",
-                product!(1, 4, 7, 10),
-                product!(3, 5, 7, 11),
-                // high * middle
-                "tileloadd tmm4, [{a} + {row}]",
-                product!(0, 4, 6, 12),
-                product!(1, 4, 7, 13),
-                "tileloadd tmm5, [{a} + {row} + 1024]",
-                product!(2, 5, 6, 14),
-                product!(3, 5, 7, 15),
-                // high * low
-                "tileloadd tmm6, [{b} + {row} + 4096]",
-                product!(0, 4, 6, 16),
-                product!(2, 5, 6, 17),
-                "tileloadd tmm7, [{b} + {row} + 5120]",
-                product!(1, 4, 7, 18),
-                product!(3, 5, 7, 19),
-                // high * high
-                "tileloadd tmm6, [{b} + {row}]",
-                product!(0, 4, 6, 20),
-                product!(2, 5, 6, 21),
-                "tileloadd tmm7, [{b} + {row} + 1024]",
-                product!(1, 4, 7, 22),
-                product!(3, 5, 7, 23),
-                "add {a}, 6144",
-                "add {b}, 6144",
-                "add {ahead}, 3072",
-                "dec {steps}",
-                "jnz 3b",
-                "tilestored [{upper} + {stride}], tmm0",
-                "tilestored [{upper} + {stride} + 64], tmm1",
-                "tilestored [{lower} + {stride}], tmm2",
-                "tilestored [{lower} + {stride} + 64], tmm3",
+            tile_loop!(
+                start: ["test {adds}, {adds}"],
+                sums: [
+                    "[{upper} + {stride}]", "[{upper} + {stride} + 64]",
+                    "[{lower} + {stride}]", "[{lower} + {stride} + 64]"
+                ],
+                step: [
+                    // low * high
+                    "tileloadd tmm4, [{a} + {row} + 4096]",
+                    "tileloadd tmm6, [{b} + {row}]",
+                    product!(0, 4, 6, 0),
+                    "tileloadd tmm7, [{b} + {row} + 1024]",
+                    product!(1, 4, 7, 1),
+                    "tileloadd tmm5, [{a} + {row} + 5120]",
+                    product!(2, 5, 6, 2),
+                    product!(3, 5, 7, 3),
+                    // middle * high
+                    "tileloadd tmm4, [{a} + {row} + 2048]",
+                    product!(0, 4, 6, 4),
+                    product!(1, 4, 7, 5),
+                    "tileloadd tmm5, [{a} + {row} + 3072]",
+                    product!(2, 5, 6, 6),
+                    product!(3, 5, 7, 7),
+                    // middle * middle
+                    "tileloadd tmm6, [{b} + {row} + 2048]",
+                    product!(0, 4, 6, 8),
+                    product!(2, 5, 6, 9),
+                    "tileloadd tmm7, [{b} + {row} + 3072]",
+                    product!(1, 4, 7, 10),
+                    product!(3, 5, 7, 11),
+                    // high * middle
+                    "tileloadd tmm4, [{a} + {row}]",
+                    product!(0, 4, 6, 12),
+                    product!(1, 4, 7, 13),
+                    "tileloadd tmm5, [{a} + {row} + 1024]",
+                    product!(2, 5, 6, 14),
+                    product!(3, 5, 7, 15),
+                    // high * low
+                    "tileloadd tmm6, [{b} + {row} + 4096]",
+                    product!(0, 4, 6, 16),
+                    product!(2, 5, 6, 17),
+                    "tileloadd tmm7, [{b} + {row} + 5120]",
+                    product!(1, 4, 7, 18),
+                    product!(3, 5, 7, 19),
+                    // high * high
+                    "tileloadd tmm6, [{b} + {row}]",
+                    product!(0, 4, 6, 20),
+                    product!(2, 5, 6, 21),
+                    "tileloadd tmm7, [{b} + {row} + 1024]",
+                    product!(1, 4, 7, 22),
+                    product!(3, 5, 7, 23),
+                    "add {a}, 6144",
+                    "add {b}, 6144",
+                    "add {ahead}, 3072",
+                ],
+                end: [],
                 adds = in(reg) usize::from(adds),
                 a = inout(reg) left => _,
                 b = inout(reg) right => _,
@@ -321,9 +329,6 @@ mod on_tiles {
                 lower = in(reg) sums.add(TILE * stride),
                 stride = in(reg) stride * size_of::<f32>(),
                 row = in(reg) TILE * size_of::<f32>(),
-                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                options(nostack)
             );
         }
     }
@@ -336,59 +341,135 @@ mod tests {
     use crate::simd::Kernel;
 
     const SIZE: Size = Size { rows: 40, columns: 32, depth: 50 };
+    /// Values from a row to the next of the left side: whole blocks.
+    const STRIDE: usize = 64;
 
-    /// The product of ragged sides, the left one packed row by row or transposed.
+    /// Ragged sides, the left one packed row by row or transposed, and their product where the machine has tiles.
+    #[derive(Clone, Copy)]
     struct Product<'a> {
         left: &'a [f32],
         right: &'a [f32],
         is_transposed: bool,
+        has_tiles: bool,
+    }
+
+    /// Both packed sides, and sums that began as ones.
+    struct Packed {
+        left: Vec<f32>,
+        right: Vec<f32>,
+        sums: Option<Vec<f32>>,
     }
 
     impl Kernel for Product<'_> {
-        type Output = Vec<f32>;
+        type Output = Packed;
 
         #[inline(always)]
-        fn run<S: Simd>(self, simd: S) -> Vec<f32> {
+        fn run<S: Simd>(self, simd: S) -> Packed {
             let Size { rows, columns, depth } = SIZE;
-            let start = |side: &[f32]| side.as_ptr().cast_mut();
-            let mut packed = [vec![0.0; packed_len(rows, depth)], vec![0.0; packed_len(columns, depth)]];
-            let mut sums = vec![1.0; 64 * columns];
-            let to = Rows { start: sums.as_mut_ptr(), stride: columns };
-            // SAFETY: there are tiles; all sides are filled up to whole blocks.
+            let side = |side: &[f32], stride| Rows { start: side.as_ptr().cast_mut(), stride };
+            let mut left = vec![0.0; packed_len(rows, depth)];
+            let mut right = vec![0.0; packed_len(columns, depth)];
+            // SAFETY: both sides are padded to whole blocks; tiles are used only where there are some.
             unsafe {
                 if self.is_transposed {
-                    let left = Rows { start: start(self.left), stride: 64 };
-                    pack_left_transposed(simd, left, depth, rows, packed[0].as_mut_ptr());
+                    pack_left_transposed(simd, side(self.left, STRIDE), depth, rows, left.as_mut_ptr());
                 } else {
-                    pack_left(self.left.as_ptr(), 64, rows, depth, packed[0].as_mut_ptr());
+                    pack_left(self.left.as_ptr(), STRIDE, rows, depth, left.as_mut_ptr());
                 }
-                pack_right(Rows { start: start(self.right), stride: columns }, depth, packed[1].as_mut_ptr());
-                multiply(&Tiles::new(), &packed[0], &packed[1], SIZE, true, to);
+                pack_right(side(self.right, columns), depth, right.as_mut_ptr());
+                let multiply = || {
+                    let mut sums = vec![1.0; 2 * BLOCK * columns];
+                    let to = Rows { start: sums.as_mut_ptr(), stride: columns };
+                    multiply(&Tiles::new(), &left, &right, SIZE, true, to);
+                    sums
+                };
+                let sums = self.has_tiles.then(multiply);
+                Packed { left, right, sums }
             }
-            sums
+        }
+    }
+
+    /// A term of value k of a row of a packed left side.
+    fn left_term(packed: &[f32], row: usize, k: usize, term: usize) -> f32 {
+        let step = row / BLOCK * SIZE.depth.div_ceil(BLOCK) + k / BLOCK;
+        let tile = step * STEP + term * TERM + row % BLOCK / TILE * TILE_PAIRS;
+        half(packed[tile + row % TILE * TILE + k % TILE], k)
+    }
+
+    /// A term of value k of a column of a packed right side.
+    fn right_term(packed: &[f32], column: usize, k: usize, term: usize) -> f32 {
+        let row = right_row(SIZE.depth.div_ceil(BLOCK), column, k / BLOCK, k % TILE);
+        half(packed[row + term * TERM + column % TILE], k)
+    }
+
+    /// A pair has the values k and k + 16 of a step, the first one in its low half.
+    fn half(pair: f32, k: usize) -> f32 {
+        let bits = pair.to_bits();
+        f32::from_bits(if k % BLOCK < TILE { bits << 16 } else { bits & 0xffff_0000 })
+    }
+
+    /// Calls `check` with the sides [row][k] and [k][column] and what comes of them, packed in both ways, where this machine
+    /// can pack.
+    fn for_each_packing(check: impl Fn(&dyn Fn(usize, usize) -> f32, &[f32], Packed)) {
+        let value = |at: usize| (at as f32 * 0.7133).sin() * 1.7;
+        let left: Vec<f32> = (0..STRIDE * STRIDE).map(value).collect();
+        let right: Vec<f32> = (0..STRIDE * SIZE.columns).map(|at| value(at + 9999)).collect();
+        let Some(isa) = Isa::available().into_iter().rfind(|&isa| isa >= Isa::Avx512) else {
+            eprintln!("skipped: this machine has no AVX-512");
+            return;
+        };
+        for is_transposed in [false, true] {
+            let has_tiles = isa == Isa::Amx;
+            let packed = isa.run(Product { left: &left, right: &right, is_transposed, has_tiles });
+            check(
+                &|row, k| left[if is_transposed { k * STRIDE + row } else { row * STRIDE + k }],
+                &right,
+                packed,
+            );
         }
     }
 
     #[test]
-    fn products_of_terms_are_as_exact_as_f32() {
-        if !Isa::available().contains(&Isa::Amx) {
-            eprintln!("skipped: this machine has no tiles");
-            return;
-        }
-        let Size { rows, columns, depth } = SIZE;
-        let value = |at: usize| (at as f32 * 0.7133).sin() * 1.7;
-        let left: Vec<f32> = (0..64 * 64).map(value).collect();
-        let right: Vec<f32> = (0..64 * columns).map(|at| value(at + 9999)).collect();
-        for is_transposed in [false, true] {
-            let sums = Isa::Amx.run(Product { left: &left, right: &right, is_transposed });
-            for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
-                let at = |k: usize| if is_transposed { k * 64 + row } else { row * 64 + k };
-                let product = |k: usize| f64::from(left[at(k)]) * f64::from(right[k * columns + column]);
-                let expected = 1.0 + (0..depth).map(product).sum::<f64>();
-                let actual = sums[row * columns + column];
-                // A few roundings of an f32 sum of this size.
-                assert!((f64::from(actual) - expected).abs() < 1e-5, "{actual} is not {expected}");
+    fn the_three_terms_of_a_packed_value_are_the_value() {
+        for_each_packing(|left, right, packed| {
+            let steps = SIZE.depth.next_multiple_of(BLOCK);
+            for (row, k) in (0..SIZE.rows).flat_map(|row| (0..SIZE.depth).map(move |k| (row, k))) {
+                let sum = (0..TERMS).rev().map(|term| left_term(&packed.left, row, k, term)).sum::<f32>();
+                assert_eq!(sum, left(row, k), "row {row}, {k}");
             }
-        }
+            for (column, k) in (0..SIZE.columns).flat_map(|column| (0..steps).map(move |k| (column, k))) {
+                let sum =
+                    (0..TERMS).rev().map(|term| right_term(&packed.right, column, k, term)).sum::<f32>();
+                let expected = if k < SIZE.depth { right[k * SIZE.columns + column] } else { 0.0 };
+                assert_eq!(sum, expected, "column {column}, {k}");
+            }
+        });
+    }
+
+    #[test]
+    fn products_of_terms_are_as_exact_as_f32() {
+        /// What tiles multiply, and plain code where there are none.
+        const TERM_PAIRS: [(usize, usize); 6] = [(2, 0), (1, 0), (1, 1), (0, 1), (0, 2), (0, 0)];
+        for_each_packing(|left, right, packed| {
+            let pairs = (0..SIZE.rows).flat_map(|row| (0..SIZE.columns).map(move |column| (row, column)));
+            for (row, column) in pairs {
+                let product =
+                    |k: usize| f64::from(left(row, k)) * f64::from(right[k * SIZE.columns + column]);
+                let expected = 1.0 + (0..SIZE.depth).map(product).sum::<f64>();
+                let sum = match &packed.sums {
+                    Some(sums) => f64::from(sums[row * SIZE.columns + column]),
+                    None => {
+                        let term = |k: usize, (a, b): (usize, usize)| {
+                            left_term(&packed.left, row, k, a) * right_term(&packed.right, column, k, b)
+                        };
+                        let all =
+                            (0..SIZE.depth).flat_map(|k| TERM_PAIRS.map(|pair| f64::from(term(k, pair))));
+                        1.0 + all.sum::<f64>()
+                    }
+                };
+                // A few roundings of an f32 sum of this size.
+                assert!((sum - expected).abs() < 1e-5, "{sum} is not {expected}");
+            }
+        });
     }
 }

@@ -4,25 +4,25 @@ use crate::ops::epilogue::Finish;
 use crate::products::block::{BLOCK, TILE};
 use crate::simd::Simd;
 use crate::stored::Storage;
-use crate::threads::SendPtr;
+use crate::threads::SharedMut;
 
 /// What becomes of the sums.
 #[derive(Clone, Copy)]
 pub(super) struct Output<'a> {
     pub finish: Finish<'a>,
     /// The destination, and how its values are stored.
-    pub start: SendPtr<f32>,
+    pub words: SharedMut<'a, f32>,
     pub storage: Storage,
-    /// Whether it is written past the caches, where places begin cache lines.
+    /// Whether cache lines of it are written past the caches.
     pub is_streamed: bool,
 }
 
 impl Output<'_> {
-    /// Finishes the sums of `count` channels, the first of a block, and brings them to their place `first` in the
-    /// destination.
+    /// Finishes the sums of `count` channels from `channel`, the first of a block, and writes them to the destination from
+    /// value `first` on.
     ///
     /// # Safety
-    /// The place must lie in the destination, and nobody else may use it.
+    /// Nobody else may use these values.
     #[inline(always)]
     pub(super) unsafe fn write<S: Simd>(
         &self,
@@ -32,34 +32,34 @@ impl Output<'_> {
         sums: &mut [f32; BLOCK],
     ) {
         let words = self.storage.words(first)..self.storage.words(first + count);
-        // SAFETY: the caller's promise.
-        let place = unsafe { std::slice::from_raw_parts_mut(self.start.at(words.start), words.len()) };
+        // SAFETY: nobody else uses these values, as the caller promises.
+        let to = unsafe { self.words.slice(words) };
         if count == BLOCK {
-            self.write_block(simd, (first, channel), sums, place);
+            self.write_block(simd, (first, channel), sums, to);
         } else {
             self.finish.run(simd, (first, channel), &mut sums[..count]);
-            place.copy_from_slice(&sums[..count]);
+            to.copy_from_slice(&sums[..count]);
         }
     }
 
-    /// The same for a whole block.
+    /// [`Self::write`] of a whole block.
     #[inline(always)]
     fn write_block<S: Simd>(
         &self,
         simd: S,
         (first, channel): (usize, usize),
         sums: &mut [f32; BLOCK],
-        place: &mut [f32],
+        to: &mut [f32],
     ) {
         let finish = self.finish.drop_in_memory(simd, (first, channel), sums);
-        let is_line = place.as_ptr().addr().is_multiple_of(TILE * size_of::<f32>());
-        assert_eq!(place.len(), self.storage.words(BLOCK), "words of a block");
+        let is_line = to.as_ptr().addr().is_multiple_of(TILE * size_of::<f32>());
+        assert_eq!(to.len(), self.storage.words(BLOCK), "words of a block");
         for at in (0..TILE).step_by(S::LANES) {
-            // SAFETY: both halves of the sums and the place hold the vectors.
+            // SAFETY: both halves of the sums have 16 values, and `to` has the words of a block.
             unsafe {
                 let halves = (simd.load(sums.as_ptr().add(at)), simd.load(sums.as_ptr().add(TILE + at)));
                 let (low, high) = finish.halves(simd, (first, channel), at, halves);
-                let to = place.as_mut_ptr().add(at);
+                let to = to.as_mut_ptr().add(at);
                 match (self.storage, self.is_streamed && is_line) {
                     (Storage::Pairs, true) => simd.stream(simd.pair(low, high), to),
                     (Storage::Pairs, false) => simd.store(simd.pair(low, high), to),

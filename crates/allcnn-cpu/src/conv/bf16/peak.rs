@@ -2,6 +2,7 @@
 
 use allcnn_device::Error;
 
+use super::terms;
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::isa::Isa;
@@ -29,7 +30,7 @@ impl Peak {
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub(crate) fn new(engine: &Engine) -> Result<Option<Self>, Error> {
-        if super::factor_terms(engine).is_none() {
+        if terms::of_engine(engine).is_none() {
             return Ok(None);
         }
         let factors = Buffer::zeros(STEPS * TERMS * 2 * TILE * TILE)?;
@@ -38,7 +39,7 @@ impl Peak {
 
     /// Multiply-adds of a run.
     pub(crate) fn multiply_adds(&self) -> usize {
-        BLOCKS * STEPS * BLOCK * BLOCK * BLOCK * super::products(TERMS)
+        BLOCKS * STEPS * BLOCK * BLOCK * BLOCK * terms::products(TERMS)
     }
 
     /// Computes them.
