@@ -105,9 +105,9 @@ impl<T: Transforms> Kernel for PackedPoints<'_, T> {
                 for point in 0..side * side {
                     let [low, high] = [0, 1].map(|half| squares[half].0[point * WIDEST..].as_ptr());
                     let to = point * point_len + row;
-                    let to = transformed.pointer(to..to + 2 * bf16x6::TERM + TILE);
-                    // SAFETY: both squares hold 16 values there, and the range three terms of a row; no other (point,
-                    // column, step, pair) has the same row. The machine has tiles, and so vectors of 16.
+                    let to = transformed.pointer(to..(point + 1) * point_len);
+                    // SAFETY: both squares hold 16 values there, and the rest of the point the row in every term, which no
+                    // other (point, column, step, pair) has. A plan for products of terms runs only where there are tiles.
                     unsafe { bf16x6::pack_pairs(low, high, to) };
                 }
             }
@@ -173,7 +173,8 @@ mod tests {
             // Its three terms, in the low halves of pairs for the first 16 channels of a step.
             let row = bf16x6::right_row(channels.div_ceil(BLOCK), column, k / BLOCK, k % TILE);
             let shift = if k % BLOCK < TILE { 16 } else { 0 };
-            let pair = |term: usize| of_point[row + term * bf16x6::TERM + column % TILE].to_bits();
+            let term_len = bf16x6::packed_len(1, 1) / 3;
+            let pair = |term: usize| of_point[row + term * term_len + column % TILE].to_bits();
             return (0..3).map(|term| f32::from_bits(pair(term) << shift & 0xffff_0000)).sum();
         }
         let panel = column / plan.panels.tile().columns;
