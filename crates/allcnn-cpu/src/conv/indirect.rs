@@ -24,7 +24,7 @@ use super::pass::{DataPass, Declined, Direction};
 use super::patches::{self, PATCH_VALUES, Patches, Window};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
-use crate::ops::epilogue::Finish;
+use crate::ops::epilogue::{Finish, Position};
 use crate::products::f32::{Panels, Sums, TileShape, accumulate, with_tile, zeros};
 use crate::simd::{Kernel, Simd};
 use crate::threads::SharedMut;
@@ -332,9 +332,9 @@ impl DestinationRows<'_> {
                     let start = v * S::LANES;
                     let count = S::LANES.min(columns.len() - start);
                     let channel = first_channel + start;
-                    let at = (pixel.destination + channel, channel);
+                    let first = Position { index: pixel.destination + channel, channel };
                     // SAFETY: no other unit of work has these rows.
-                    unsafe { self.destination.write(simd, at, count, sum, 0) };
+                    unsafe { self.destination.write(simd, first, count, sum, 0) };
                 }
             }
         }

@@ -37,7 +37,7 @@ use super::runs::Chunk;
 use super::terms;
 use crate::buffer::Buffer;
 use crate::engine::Engine;
-use crate::ops::epilogue::Finish;
+use crate::ops::epilogue::{Finish, Position};
 use crate::products::bf16::{Factors, Multiplier, Session};
 use crate::products::block::{BLOCK, TILE, TILE_BYTES};
 use crate::products::pack::{Terms, Values, copy_pairs, store_pairs, store_whole_pairs};
@@ -312,7 +312,7 @@ impl DataUnit<'_> {
                 continue;
             }
             // SAFETY: the pixel is one of this unit's chunk and grid, and the channels are of its group.
-            unsafe { output.write(simd, (pixel * channels + first, channel), count, sums) };
+            unsafe { output.write(simd, Position { index: pixel * channels + first, channel }, count, sums) };
         }
     }
 }

@@ -42,6 +42,7 @@ use super::tiling::{Corner, Half};
 use super::transform::{Array, Line, Sink, Source, Spaced, rectangle};
 use super::{stride1, stride2};
 use crate::engine::Engine;
+use crate::ops::epilogue::Position;
 use crate::products::bf16x6;
 use crate::products::f32::{LINE, accumulate, with_tile, zeros};
 use crate::simd::{Kernel, Simd, Tiles};
@@ -351,10 +352,10 @@ impl<S: Simd> Sink<S> for Outputs<'_> {
     #[inline(always)]
     fn put(&mut self, simd: S, y: usize, x: usize, value: S::V) {
         if y < self.rows && x < self.columns {
-            let to = self.corner + y * self.row + x * self.column;
-            let place = (to, self.channel);
+            let index = self.corner + y * self.row + x * self.column;
+            let first = Position { index, channel: self.channel };
             // SAFETY: this chunk alone has the pixels of its tiles in its panels' channels.
-            unsafe { self.destination.write(simd, place, self.count, value, self.ahead) };
+            unsafe { self.destination.write(simd, first, self.count, value, self.ahead) };
         }
     }
 }

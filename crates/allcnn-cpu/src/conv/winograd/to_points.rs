@@ -203,8 +203,8 @@ mod tests {
                         f64::from(weights[tap * shape.input.channels + i])
                     };
                     for point in 0..plan.sizes.points.pow(2) {
-                        let place = (point / plan.sizes.points, point % plan.sizes.points);
-                        let expected = transformed(&matrix, place, tap);
+                        let row_and_column = (point / plan.sizes.points, point % plan.sizes.points);
+                        let expected = transformed(&matrix, row_and_column, tap);
                         let what = format_args!("{} {shape:?} {direction:?} {point} {o} {i}", engine.isa());
                         assert_close(at(&plan, &to, point, k, column), expected, what);
                     }
