@@ -26,7 +26,7 @@ pub(crate) fn measure_gflops(engine: &Engine) -> Result<f64, Error> {
         black_box(isa.run(Chains));
     });
     let Some(bf16) = bf16 else { return Ok(vectors) };
-    Ok(vectors.max(best(engine, bf16.multiply_adds(), || bf16.run(isa))))
+    Ok(vectors.max(best(engine, bf16.multiply_adds(), || bf16.compute(isa))))
 }
 
 /// GFLOP/s of work that has `multiply_adds` on each thread.
