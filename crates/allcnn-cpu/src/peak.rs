@@ -34,7 +34,7 @@ fn best(engine: &Engine, multiply_adds: usize, work: impl Fn() + Sync) -> f64 {
     let threads = engine.threads();
     let seconds = (0..20).map(|_| {
         let start = Instant::now();
-        threads.run(threads.count(), |_, _| work());
+        threads.run(threads.count(), |_| work());
         start.elapsed().as_secs_f64()
     });
     let flops = (2 * multiply_adds * threads.count()) as f64;

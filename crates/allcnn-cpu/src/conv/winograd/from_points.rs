@@ -28,7 +28,7 @@ pub(super) fn finish(
     let sums = &*sums;
     d_bias.copy_from_slice(&sums[plan.bias_start()..][..d_bias.len()]);
     let (d_weights, panels) = (SharedMut::new(d_weights), plan.panels.count());
-    engine.threads().run(panels * plan.depth / plan.panels.tile().step(), |chunk, _| {
+    engine.threads().run(panels * plan.depth / plan.panels.tile().step(), |chunk| {
         let gradient = Gradient { plan, sums, panel: chunk % panels, rows: chunk / panels, d_weights };
         with_transforms!(plan.tiling.scheme, transforms => engine.isa().run(Gradients(gradient, transforms)));
     });

@@ -21,7 +21,7 @@ pub(super) fn transform(plan: &DataPlan, engine: &Engine, weights: &[f32], trans
     let step = if plan.bf16x6 { BLOCK } else { DEPTH };
     let pieces = channels.div_ceil(step);
     let transformed = SharedMut::new(transformed);
-    engine.threads().run(plan.panels.count() * pieces, |chunk, _| {
+    engine.threads().run(plan.panels.count() * pieces, |chunk| {
         let first = chunk % pieces * step;
         let depth = first..(first + step).min(channels);
         let weights = Weights { plan, weights, depth, panel: chunk / pieces, transformed };
