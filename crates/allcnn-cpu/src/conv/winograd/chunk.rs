@@ -88,9 +88,9 @@ impl<const R: usize, const M: usize> Stages for Stride1<R, M> {
     #[inline(always)]
     fn compute<S: Simd>(simd: S, chunk: &mut Chunk<'_>) {
         use stride1::{Input, Output, SIDE};
-        chunk.transform_source::<S, Input, Input>(simd, None);
+        chunk.transform_source::<S, Self, Input, Input>(simd, None);
         chunk.multiply(simd, 0..SIDE, 0..SIDE, false);
-        chunk.transform_destination::<S, Output<M>, Output<M>>(simd, None);
+        chunk.transform_destination::<S, Self, Output<M>, Output<M>>(simd, None);
     }
 }
 
@@ -105,10 +105,10 @@ impl Stages for Stride2 {
                 chunk.phase_forward::<S, OuterInput, MiddleInput>(simd, Half { row: 0, column: 1 });
                 chunk.phase_forward::<S, MiddleInput, OuterInput>(simd, Half { row: 1, column: 0 });
                 chunk.phase_forward::<S, MiddleInput, MiddleInput>(simd, Half { row: 1, column: 1 });
-                chunk.transform_destination::<S, Output, Output>(simd, None);
+                chunk.transform_destination::<S, Self, Output, Output>(simd, None);
             }
             Direction::Backward => {
-                chunk.transform_source::<S, OuterInput, OuterInput>(simd, None);
+                chunk.transform_source::<S, Self, OuterInput, OuterInput>(simd, None);
                 chunk.phase_backward::<S, Output, Output>(simd, Half { row: 1, column: 1 });
                 chunk.phase_backward::<S, Output, MiddleOutput>(simd, Half { row: 1, column: 0 });
                 chunk.phase_backward::<S, MiddleOutput, Output>(simd, Half { row: 0, column: 1 });
@@ -128,7 +128,7 @@ impl Chunk<'_> {
     /// The products of one phase, added to M. The outer taps see the pixels of half 0, the middle tap those of half 1.
     #[inline(always)]
     fn phase_forward<S: Simd, Down: Line, Across: Line>(&mut self, simd: S, half: Half) {
-        self.transform_source::<S, Down, Across>(simd, Some(half));
+        self.transform_source::<S, Stride2, Down, Across>(simd, Some(half));
         let adds = half != Half { row: 0, column: 0 };
         self.multiply(simd, points(half.row == 1), points(half.column == 1), adds);
     }
@@ -137,14 +137,18 @@ impl Chunk<'_> {
     #[inline(always)]
     fn phase_backward<S: Simd, Down: Line, Across: Line>(&mut self, simd: S, half: Half) {
         self.multiply(simd, points(half.row == 0), points(half.column == 0), false);
-        self.transform_destination::<S, Down, Across>(simd, Some(half));
+        self.transform_destination::<S, Stride2, Down, Across>(simd, Some(half));
     }
 
     /// V = Bt d B of all tiles, of their pixels or of a half of them.
     #[inline(always)]
-    fn transform_source<S: Simd, Down: Line, Across: Line>(&mut self, simd: S, half: Option<Half>) {
-        let DataPlan { tiling, stride, ref sizes, .. } = *self.plan;
-        let (slot, first, side) = (self.plan.slot(), self.plan.first_left(), sizes.sums);
+    fn transform_source<S: Simd, T: Transforms, Down: Line, Across: Line>(
+        &mut self,
+        simd: S,
+        half: Option<Half>,
+    ) {
+        let DataPlan { tiling, stride, .. } = *self.plan;
+        let (slot, first, side) = (self.plan.slot(), self.plan.first_left(), T::SIZES.sums);
         for (at, tile) in self.tiles.clone().enumerate() {
             let corner = tiling.source_corner(tiling.tile(tile));
             let corner = half.map_or(corner, |half| corner.half(half));
@@ -275,10 +279,14 @@ impl Chunk<'_> {
 
     /// y = At M A, without what sticks out of the image, to the pixels of the tiles or to a half of them.
     #[inline(always)]
-    fn transform_destination<S: Simd, Down: Line, Across: Line>(&mut self, simd: S, half: Option<Half>) {
-        let DataPlan { tiling, stride, ref sizes, .. } = *self.plan;
+    fn transform_destination<S: Simd, T: Transforms, Down: Line, Across: Line>(
+        &mut self,
+        simd: S,
+        half: Option<Half>,
+    ) {
+        let DataPlan { tiling, stride, .. } = *self.plan;
         let Shape { height, width, channels, .. } = tiling.destination;
-        let (slot, group, side) = (self.plan.slot(), self.columns(), sizes.sums);
+        let (slot, group, side) = (self.plan.slot(), self.columns(), T::SIZES.sums);
         for (at, tile) in self.tiles.clone().enumerate() {
             let corner = tiling.destination_corner(tiling.tile(tile));
             let Corner { image, row, column, step, .. } = half.map_or(corner, |half| corner.half(half));

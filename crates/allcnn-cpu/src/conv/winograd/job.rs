@@ -25,7 +25,7 @@
 
 use std::ops::Range;
 
-use super::scheme::{Transforms, with_transforms};
+use super::scheme::{Sizes, Transforms, with_transforms};
 use super::tiling::Corner;
 use super::transform::{Array, Line, Row};
 use super::weights_plan::{Layout, Unit, WeightsPlan};
@@ -100,7 +100,7 @@ impl<T: Transforms> Kernel for Compute<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let mut job = self.0;
-        let (points, sums) = (T::Input::OUTPUTS, T::OutputTransposed::OUTPUTS);
+        let Sizes { points, sums, .. } = T::SIZES;
         let last = job.unit.rows.len() - 1;
         let [a, b] = [job.unit.rows[0], job.unit.rows[last]];
         let rows = [Row::of::<S, T::Input>(simd, a), Row::of::<S, T::Input>(simd, b)];
