@@ -12,12 +12,12 @@ use crate::stored::{Storage, Stored};
 const HUGE_PAGE: usize = 2 << 20;
 /// A cache line, and the widest vector.
 const CACHE_LINE: usize = 64;
-/// Values that the next operation may still find in the caches of a few cores. Measured: writing past the caches pays for
-/// 900,000 values in bf16, not for 790,000 in f32.
+/// Values that the next operation may still find in the caches of a few cores. Measured: writing past the caches pays
+/// for 900,000 values in bf16, not for 790,000 in f32.
 const MOST_CACHED: usize = 800_000;
 
-/// A fixed number of values, aligned to cache lines. It has room for all of them in f32, and is a slice as long as they are
-/// stored so.
+/// A fixed number of values, aligned to cache lines. It has room for all of them in f32, and is a slice as long as
+/// they are stored so.
 #[derive(Debug)]
 pub struct Buffer {
     start: NonNull<f32>,
@@ -53,7 +53,8 @@ impl Buffer {
             Storage::F32 => Stored::F32(self),
             Storage::Pairs => {
                 let words = self.storage.words(self.len);
-                // SAFETY: this buffer owns the words, `zeros` initialized them, and they are borrowed as long as the slice.
+                // SAFETY: this buffer owns the words, `zeros` initialized them, and they are borrowed as long as the
+                // slice.
                 Stored::Pairs(unsafe { std::slice::from_raw_parts(self.start.as_ptr(), words) })
             }
         }

@@ -1,5 +1,5 @@
-//! What follows a convolution's sum, while it is in a register or still in the cache: on the way forward bias, activation
-//! and dropout; on the way back the gate of the layer below.
+//! What follows a convolution's sum, while it is in a register or still in the cache: on the way forward bias,
+//! activation and dropout; on the way back the gate of the layer below.
 
 use allcnn_device::{Activation, Epilogue, Gate, ReluRule};
 
@@ -29,8 +29,8 @@ pub(crate) struct Position {
 }
 
 impl<'a> Finish<'a> {
-    /// Finishes a vector of sums of `count` channels, all but dropout, which needs the values in memory. A gate's output
-    /// must be in f32.
+    /// Finishes a vector of sums of `count` channels, all but dropout, which needs the values in memory. A gate's
+    /// output must be in f32.
     #[inline(always)]
     pub(crate) fn vector<S: Simd>(&self, simd: S, first: Position, count: usize, sums: S::V) -> S::V {
         match *self {
@@ -50,8 +50,8 @@ impl<'a> Finish<'a> {
         }
     }
 
-    /// Finishes a vector of each half of a block of 32 channels, `at` values from their beginnings, all but dropout. A gate's
-    /// output may be in either storage.
+    /// Finishes a vector of each half of a block of 32 channels, `at` values from their beginnings, all but dropout.
+    /// A gate's output may be in either storage.
     #[inline(always)]
     pub(crate) fn halves<S: Simd>(
         &self,

@@ -2,8 +2,8 @@
 //!
 //! What a chunk computes must not depend on which worker takes it: then results are the same for any thread count.
 //!
-//! Why not a pool from a crate: a step is many short jobs, one after another. Workers spin for a while before they sleep,
-//! no job allocates, and each chunk is told its worker, which owns scratch memory.
+//! Why not a pool from a crate: a step is many short jobs, one after another. Workers spin for a while before they
+//! sleep, no job allocates, and each chunk is told its worker, which owns scratch memory.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,8 +11,8 @@ use std::sync::PoisonError;
 
 use super::sync::{Arc, AtomicUsize, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, spawn, spin_loop};
 
-/// How often a thread looks for what it waits for before it sleeps; jobs of a step follow one another closely. One look is
-/// enough for a model, which tries both ends of it.
+/// How often a thread looks for what it waits for before it sleeps; jobs of a step follow one another closely. One
+/// look is enough for a model, which tries both ends of it.
 const SPINS: usize = if cfg!(all(loom, test)) { 1 } else { 4000 };
 
 /// The work of one job: called with (chunk, worker).
@@ -61,7 +61,8 @@ struct Job {
     chunks: usize,
 }
 
-// SAFETY: the work is Sync, so other threads may call it through a pointer; `run_on_workers` keeps it alive until none does any more.
+// SAFETY: the work is Sync, so other threads may call it through a pointer; `run_on_workers` keeps it alive until
+// none does any more.
 unsafe impl Send for Job {}
 
 impl Threads {
@@ -90,8 +91,8 @@ impl Threads {
         self.run_on_workers(chunks, |chunk, _| work(chunk));
     }
 
-    /// [`Threads::run`] with `work(chunk, worker)`. Workers are numbered below [`Threads::count`]; two chunks with the same
-    /// worker never overlap in time.
+    /// [`Threads::run`] with `work(chunk, worker)`. Workers are numbered below [`Threads::count`]; two chunks with
+    /// the same worker never overlap in time.
     pub(super) fn run_on_workers(&self, chunks: usize, work: impl Fn(usize, usize) + Sync) {
         let one_job = lock(&self.caller);
         if chunks <= 1 || self.handles.is_empty() {
@@ -281,8 +282,8 @@ mod model {
 
     use super::*;
 
-    /// Memory that chunks write without any synchronization, each its own cell: loom panics where a thread uses a cell and
-    /// what another thread did with it has not happened before.
+    /// Memory that chunks write without any synchronization, each its own cell: loom panics where a thread uses a
+    /// cell and what another thread did with it has not happened before.
     struct Cells(Vec<UnsafeCell<usize>>);
 
     // SAFETY: loom checks every access.

@@ -1,4 +1,5 @@
-//! A slice that several threads write, each its own elements, where these are not pieces that the pool could cut it into.
+//! A slice that several threads write, each its own elements, where these are not pieces that the pool could cut it
+//! into.
 
 use std::marker::PhantomData;
 use std::ops::Range;

@@ -17,8 +17,8 @@
 //!   transformed value goes to memory.
 //! - The points outside the panels: a product at a point is a plain matrix product, tiles x source channels x
 //!   destination channels, and the weights of a chunk are read once, in the order in which they lie.
-//! - The panels outside the tiles: a panel of weights is read by all tiles, from the first-level cache after the first of
-//!   them, which meanwhile ask for the panel that comes next.
+//! - The panels outside the tiles: a panel of weights is read by all tiles, and only the first register tile waits
+//!   for it; meanwhile each prefetches a share of the panel that comes next.
 //! - The tiles outside the channels in both transforms: all points of a vector are made at once, in registers, and
 //!   neighboring channels are neighbors in memory.
 //!
@@ -158,10 +158,11 @@ impl Chunk<'_> {
             }
             for channel in (0..tiling.source.channels).step_by(S::LANES) {
                 let count = S::LANES.min(tiling.source.channels - channel);
-                let to = self.slots[first * slot + at * stride + channel..].as_mut_ptr();
+                let to = &mut self.slots[first * slot + at * stride + channel..];
+                let to = to[..(side * side - 1) * slot + S::LANES].as_mut_ptr();
                 let ahead = channel + tiling.source_step * tiling.source.channels;
                 let mut values = Pixels::<Down, Across> { pixels: &pixels, channel, count, ahead };
-                // SAFETY: from the first V on there is a slot a point, and `stride` is whole vectors in each.
+                // SAFETY: the slice holds a vector in the slot of each point.
                 let mut points = unsafe { Spaced::new(to, slot, side) };
                 rectangle::<S, Down, Across>(simd, &mut values, &mut points);
             }
@@ -220,7 +221,7 @@ impl Chunk<'_> {
         let (slot, depth) = (self.plan.slot(), tiling.source.channels);
         let start = point.weights * self.plan.point_len() + depth * panels.stored_before(panel);
         let weights = self.weights[start..start + depth * V * S::LANES].as_ptr();
-        // The panel that comes next; each tile of sums asks for a share of it.
+        // The panel that comes next; each register tile prefetches a share of it.
         let next = match panel + 1 < self.panels.end {
             true => weights.wrapping_add(depth * V * S::LANES),
             false => {
@@ -290,13 +291,14 @@ impl Chunk<'_> {
         for (at, tile) in self.tiles.clone().enumerate() {
             let corner = tiling.destination_corner(tiling.tile(tile));
             let Corner { image, row, column, step, .. } = half.map_or(corner, |half| corner.half(half));
-            let left = [height.saturating_sub(row), width.saturating_sub(column)];
-            let [rows, columns] = left.map(|left| left.div_ceil(step));
+            let rows = height.saturating_sub(row).div_ceil(step);
+            let columns = width.saturating_sub(column).div_ceil(step);
             let corner = ((image * height + row) * width + column) * channels;
             for channel in group.clone().step_by(S::LANES) {
                 let count = S::LANES.min(group.end - channel);
-                let from = self.slots[at * stride + channel..].as_mut_ptr();
-                // SAFETY: M has a slot a point, and `stride` is whole vectors in each.
+                let from = &mut self.slots[at * stride + channel..];
+                let from = from[..(side * side - 1) * slot + S::LANES].as_mut_ptr();
+                // SAFETY: the slice holds a vector in the slot of each point.
                 let mut points = unsafe { Spaced::new(from, slot, side) };
                 let mut outputs = Outputs {
                     destination: self.destination,
@@ -322,7 +324,7 @@ struct Point {
     weights: usize,
 }
 
-/// Some channels of the pixels of a tile, which hold that many in any case.
+/// Some channels of the pixels of a tile.
 struct Pixels<'a, Down: Line, Across: Line> {
     pixels: &'a Down::Inputs<Across::Inputs<*const f32>>,
     channel: usize,

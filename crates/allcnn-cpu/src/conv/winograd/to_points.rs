@@ -68,8 +68,8 @@ impl<T: Transforms> Kernel for Points<'_, T> {
     }
 }
 
-/// Their transform to right sides of products on tiles, [point][panel][step][term][tile]: a panel is a block of columns, the
-/// depth one step.
+/// Their transform to right sides of products on tiles, [point][panel][step][term][tile]: a panel is a block of
+/// columns, the depth one step.
 struct PackedPoints<'a, T>(Weights<'a>, T);
 
 /// A square of at most 9 x 9 vectors.
@@ -106,8 +106,9 @@ impl<T: Transforms> Kernel for PackedPoints<'_, T> {
                     let [low, high] = [0, 1].map(|half| squares[half].0[point * WIDEST..].as_ptr());
                     let to = point * point_len + row;
                     let to = transformed.pointer(to..(point + 1) * point_len);
-                    // SAFETY: both squares hold 16 values there, and the rest of the point the row in every term, which no
-                    // other (point, column, step, pair) has. A plan for products of terms runs only where there are tiles.
+                    // SAFETY: both squares hold 16 values there, and the rest of the point the row in every term,
+                    // which no other (point, column, step, pair) has. A plan for products of terms runs only where
+                    // there are tiles.
                     unsafe { bf16x6::pack_pairs(low, high, to) };
                 }
             }

@@ -39,6 +39,7 @@ const MOST_JOBS: usize = 24;
 const PART_TILES: usize = 128;
 /// All copies together: 16 MiB.
 const COPY_VALUES: usize = 4 << 20;
+
 /// A backward-weights pass, planned for one shape.
 #[derive(Debug)]
 pub(super) struct WeightsPlan {
