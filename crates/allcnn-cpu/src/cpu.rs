@@ -88,7 +88,7 @@ impl Device for Cpu {
         Ok(())
     }
     fn download(&self, buffer: &Buffer, values: &mut [f32]) -> Result<(), Error> {
-        assert_len(values.len(), buffer.len(), "the place for a download");
+        assert_len(values.len(), buffer.len(), "the slice for a download");
         self.engine.isa().run(Copy { from: buffer.stored(), to: values });
         Ok(())
     }

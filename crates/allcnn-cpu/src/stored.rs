@@ -44,7 +44,7 @@ impl<'a> Stored<'a> {
     /// The values, which must be in f32.
     #[inline(always)]
     pub(crate) fn f32(self) -> &'a [f32] {
-        assert_eq!(self.storage(), Storage::F32, "the form of values that are used as f32");
+        assert_eq!(self.storage(), Storage::F32, "the storage of values that are used as f32");
         self.words()
     }
 

@@ -1,7 +1,7 @@
 //! Where finished f32 values of forward and backward-data go.
 
 use crate::buffer::Buffer;
-use crate::ops::epilogue::Finish;
+use crate::ops::epilogue::{Finish, Position};
 use crate::products::f32::LINE;
 use crate::simd::Simd;
 use crate::threads::SharedMut;
@@ -22,8 +22,8 @@ impl<'a> Destination<'a> {
         Self { finish, values: SharedMut::new(buffer), is_streamed }
     }
 
-    /// Finishes sums of `count` channels from `channel` on, all but dropout, and writes them from `first` on; prefetches
-    /// what will be written `ahead` values further on.
+    /// Finishes sums of `count` channels, all but dropout, and writes them from `first` on; prefetches what will be written
+    /// `ahead` values further on.
     ///
     /// # Safety
     /// Nobody else may use the values.
@@ -31,13 +31,13 @@ impl<'a> Destination<'a> {
     pub(super) unsafe fn write<S: Simd>(
         &self,
         simd: S,
-        (first, channel): (usize, usize),
+        first: Position,
         count: usize,
         sums: S::V,
         ahead: usize,
     ) {
-        let to = self.values.pointer(first..first + count);
-        let finished = self.finish.vector(simd, (first, channel), count, sums);
+        let to = self.values.pointer(first.index..first.index + count);
+        let finished = self.finish.vector(simd, first, count, sums);
         // SAFETY: the destination has `count` values there, and nobody else uses them, as the caller promises.
         unsafe {
             let is_whole = count == S::LANES && to.addr().is_multiple_of(size_of::<S::V>());

@@ -184,7 +184,7 @@ impl WeightsPass for Direct {
         let panels = self.shape.groups * self.panels.count();
         let panel =
             |at: usize| OutputPanel { group: at / self.panels.count(), panel: at % self.panels.count() };
-        engine.threads().run(self.parts * panels, |chunk, _| {
+        engine.threads().run(self.parts * panels, |chunk| {
             let (part, of) = (chunk / panels, panel(chunk % panels));
             let (first, range) = (part * self.copy_len(), self.panel(of));
             // SAFETY: each part, group and panel has its own range of the copies, and is one chunk.
@@ -194,7 +194,7 @@ impl WeightsPass for Direct {
         });
         let copies = &*copies;
         let (d_weights, d_bias) = (SharedMut::new(d_weights), SharedMut::new(d_bias));
-        engine.threads().run(panels, |at, _| self.reduce(copies, panel(at), d_weights, d_bias));
+        engine.threads().run(panels, |at| self.reduce(copies, panel(at), d_weights, d_bias));
     }
 }
 

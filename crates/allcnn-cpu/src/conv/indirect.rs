@@ -24,7 +24,7 @@ use super::pass::{DataPass, Declined, Direction};
 use super::patches::{self, PATCH_VALUES, Patches, Window};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
-use crate::ops::epilogue::Finish;
+use crate::ops::epilogue::{Finish, Position};
 use crate::products::f32::{Panels, Sums, TileShape, accumulate, with_tile, zeros};
 use crate::simd::{Kernel, Simd};
 use crate::threads::SharedMut;
@@ -163,7 +163,7 @@ impl DataPass for Indirect {
     fn prepare(&self, engine: &Engine, weights: &[f32], packed: &mut [f32]) {
         let panels = self.shape.groups * self.panels.count();
         let packed = SharedMut::new(packed);
-        engine.threads().run(self.grids.len() * panels, |chunk, _| {
+        engine.threads().run(self.grids.len() * panels, |chunk| {
             let (group, panel) = (chunk % panels / self.panels.count(), chunk % self.panels.count());
             let panel = WeightsPanel { grid: &self.grids[chunk / panels], group, panel };
             // SAFETY: each grid, group and panel has its own range of the packed weights, and is one chunk.
@@ -192,7 +192,7 @@ impl DataPass for Indirect {
     ) {
         let all = self.destination.batch * self.destination.height;
         let destination = Destination::new(destination, self.destination.channels, finish);
-        engine.threads().run(all.div_ceil(self.rows_per_chunk), |chunk, _| {
+        engine.threads().run(all.div_ceil(self.rows_per_chunk), |chunk| {
             let first = chunk * self.rows_per_chunk;
             let rows = first..(first + self.rows_per_chunk).min(all);
             engine.isa().run(DestinationRows { pass: self, source, packed, rows, destination });
@@ -332,9 +332,9 @@ impl DestinationRows<'_> {
                     let start = v * S::LANES;
                     let count = S::LANES.min(columns.len() - start);
                     let channel = first_channel + start;
-                    let at = (pixel.destination + channel, channel);
+                    let first = Position { index: pixel.destination + channel, channel };
                     // SAFETY: no other unit of work has these rows.
-                    unsafe { self.destination.write(simd, at, count, sum, 0) };
+                    unsafe { self.destination.write(simd, first, count, sum, 0) };
                 }
             }
         }

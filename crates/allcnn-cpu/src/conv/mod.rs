@@ -48,8 +48,8 @@ const WEIGHTS_PASSES: [ChooseWeights; 4] =
 /// # Errors
 /// [`Error::OutOfMemory`] where there is no room for their workspace.
 pub(crate) fn prepare(shape: ConvShape, engine: &Engine) -> Result<Conv, Error> {
-    let data = |direction| first_taker(engine, &DATA_PASSES, |choose| choose(shape, direction, engine));
-    let backward_weights = first_taker(engine, &WEIGHTS_PASSES, |choose| choose(shape, engine));
+    let data = |direction| first_to_accept(engine, &DATA_PASSES, |choose| choose(shape, direction, engine));
+    let backward_weights = first_to_accept(engine, &WEIGHTS_PASSES, |choose| choose(shape, engine));
     Conv::new(shape, data(Direction::Forward), data(Direction::Backward), backward_weights, engine)
 }
 
@@ -57,9 +57,9 @@ fn is_3x3(shape: &ConvShape) -> bool {
     shape.kernel == 3 && shape.stride == 1
 }
 
-/// Pixels for which it does not pay to read Winograd's weights, four times as many as the kernel's, where those are more
-/// than second-level caches hold.
+/// Output pixels of a small batch, which do not pay for reading Winograd's weights, of which there are four for each of the kernel's.
 const FEW_PIXELS: usize = 1024;
+/// Values that second-level caches hold.
 const MANY_WEIGHTS: usize = 1 << 20;
 
 /// Whether tiles of two-term factors do the few pixels of a small batch faster.
@@ -86,13 +86,13 @@ fn exact_3x3_weights(shape: ConvShape, engine: &Engine) -> Result<Box<dyn Weight
     winograd::WinogradWeights::choose(shape, engine)
 }
 
-/// The first algorithm of a list that does not decline; [`Choice::Last`] asks only the last one.
-fn first_taker<C, T>(engine: &Engine, list: &[C], choose: impl Fn(&C) -> Result<T, Declined>) -> T {
+/// The first algorithm of a list that accepts a shape; [`Choice::Last`] asks only the last one.
+fn first_to_accept<C, T>(engine: &Engine, list: &[C], choose: impl Fn(&C) -> Result<T, Declined>) -> T {
     let skipped = if engine.choice() == Choice::Last { list.len() - 1 } else { 0 };
     let mut reasons = Vec::new();
     for choice in &list[skipped..] {
         match choose(choice) {
-            Ok(taker) => return taker,
+            Ok(accepted) => return accepted,
             Err(reason) => reasons.push(reason),
         }
     }

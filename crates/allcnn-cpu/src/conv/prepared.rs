@@ -11,7 +11,7 @@ use crate::ops::epilogue::Finish;
 use crate::products::block::BLOCK;
 use crate::stored::Storage;
 
-/// A data pass, and its weights where they were prepared once for all runs.
+/// A data pass, and its weights where they were prepared once for all that is computed.
 #[derive(Debug)]
 struct Data {
     pass: Box<dyn DataPass>,
@@ -67,7 +67,7 @@ pub struct Conv {
 }
 
 impl Conv {
-    /// Makes room for the largest workspace of its passes.
+    /// A convolution of these passes; the engine's workspace becomes as large as the largest one needs.
     pub(super) fn new(
         shape: ConvShape,
         forward: Box<dyn DataPass>,
@@ -87,7 +87,7 @@ impl Conv {
         &self.shape
     }
 
-    /// Lets two neighbours exchange their values as bf16 pairs, where all of their passes can: what the one rounds when it
+    /// Lets two neighbors exchange their values as bf16 pairs, where all of their passes can: what the one rounds when it
     /// stores, the other would round when it reads.
     pub(crate) fn link(below: &mut Conv, above: &mut Conv) {
         let whole_blocks = below.shape.out_channels.is_multiple_of(BLOCK);

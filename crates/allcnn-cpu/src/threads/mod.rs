@@ -13,4 +13,4 @@ mod slices;
 mod sync;
 
 pub(crate) use pool::Threads;
-pub(crate) use shared_mut::{SendPtr, SharedMut};
+pub(crate) use shared_mut::SharedMut;

@@ -2,8 +2,8 @@
 //!
 //! What a chunk computes must not depend on which worker takes it: then results are the same for any thread count.
 //!
-//! Why not a pool from a crate: a step is many short jobs, one after another. Workers spin for a while before they sleep,
-//! no job allocates, and each chunk is told its worker, which owns scratch memory.
+//! Why not a pool from a crate: a step is many short jobs, one after another. Workers spin for a while before they
+//! sleep, no job allocates, and each chunk is told its worker, which owns scratch memory.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,8 +11,8 @@ use std::sync::PoisonError;
 
 use super::sync::{Arc, AtomicUsize, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, spawn, spin_loop};
 
-/// How often a thread looks for what it waits for before it sleeps; jobs of a step follow one another closely. One look is
-/// enough for a model, which tries both ends of it.
+/// How often a thread looks for what it waits for before it sleeps; jobs of a step follow one another closely. One
+/// look is enough for a model, which tries both ends of it.
 const SPINS: usize = if cfg!(all(loom, test)) { 1 } else { 4000 };
 
 /// The work of one job: called with (chunk, worker).
@@ -61,7 +61,8 @@ struct Job {
     chunks: usize,
 }
 
-// SAFETY: the work is Sync, so other threads may call it through a pointer; `run` keeps it alive until none does any more.
+// SAFETY: the work is Sync, so other threads may call it through a pointer; `run_on_workers` keeps it alive until
+// none does any more.
 unsafe impl Send for Job {}
 
 impl Threads {
@@ -82,12 +83,17 @@ impl Threads {
         self.handles.len() + 1
     }
 
-    /// Calls `work(chunk, worker)` once for every chunk below `chunks`; returns when all are done.
-    /// Workers are numbered below [`Threads::count`]; two chunks with the same worker never overlap in time.
+    /// Calls `work(chunk)` once for every chunk below `chunks`; returns when all are done.
     ///
     /// # Panics
     /// With the first panic of `work`, the caller's own before those of other workers.
-    pub(crate) fn run(&self, chunks: usize, work: impl Fn(usize, usize) + Sync) {
+    pub(crate) fn run(&self, chunks: usize, work: impl Fn(usize) + Sync) {
+        self.run_on_workers(chunks, |chunk, _| work(chunk));
+    }
+
+    /// [`Threads::run`] with `work(chunk, worker)`. Workers are numbered below [`Threads::count`]; two chunks with
+    /// the same worker never overlap in time.
+    pub(super) fn run_on_workers(&self, chunks: usize, work: impl Fn(usize, usize) + Sync) {
         let one_job = lock(&self.caller);
         if chunks <= 1 || self.handles.is_empty() {
             (0..chunks).for_each(|chunk| work(chunk, 0));
@@ -159,7 +165,7 @@ impl Shared {
             if chunk >= job.chunks {
                 return;
             }
-            // SAFETY: this thread is the caller or counted in `active`, so `run` still waits in `close` and holds the work.
+            // SAFETY: this thread is the caller or counted in `active`, so `run_on_workers` still holds the work.
             unsafe { (*job.work)(chunk, worker) };
         }
     }
@@ -218,7 +224,7 @@ mod tests {
             let threads = Threads::new(count);
             for chunks in (0..200).chain([5000]) {
                 let runs: Vec<_> = (0..chunks).map(|_| AtomicUsize::new(0)).collect();
-                threads.run(chunks, |chunk, _| {
+                threads.run(chunks, |chunk| {
                     runs[chunk].fetch_add(1, Ordering::Relaxed);
                 });
                 assert!(runs.into_iter().all(|runs| runs.into_inner() == 1));
@@ -228,7 +234,7 @@ mod tests {
 
     /// What a job over 64 chunks panics with.
     fn panic_of(threads: &Threads, work: impl Fn(usize, usize) + Sync) -> String {
-        let panic = catch_unwind(AssertUnwindSafe(|| threads.run(64, work))).unwrap_err();
+        let panic = catch_unwind(AssertUnwindSafe(|| threads.run_on_workers(64, work))).unwrap_err();
         *panic.downcast::<String>().unwrap()
     }
 
@@ -249,7 +255,7 @@ mod tests {
         });
         assert!(["worker 1 fails", "worker 2 fails"].contains(&&*panic), "{panic}");
         let sum = AtomicUsize::new(0);
-        threads.run(100, |chunk, _| {
+        threads.run(100, |chunk| {
             sum.fetch_add(chunk, Ordering::Relaxed);
         });
         assert_eq!(sum.into_inner(), 4950);
@@ -264,7 +270,7 @@ mod tests {
             panic!("worker {worker} fails")
         });
         assert_eq!(panic, "worker 0 fails");
-        threads.run(64, |_, _| ());
+        threads.run(64, |_| ());
     }
 }
 
@@ -276,8 +282,8 @@ mod model {
 
     use super::*;
 
-    /// Memory that chunks write without any synchronization, each its own cell: loom panics where a thread uses a cell and
-    /// what another thread did with it has not happened before.
+    /// Memory that chunks write without any synchronization, each its own cell: loom panics where a thread uses a
+    /// cell and what another thread did with it has not happened before.
     struct Cells(Vec<UnsafeCell<usize>>);
 
     // SAFETY: loom checks every access.
@@ -303,7 +309,7 @@ mod model {
     fn what_all_chunks_wrote_is_there_when_the_job_ends() {
         loom::model(|| {
             let (threads, cells) = (Threads::new(2), Cells::new(3));
-            threads.run(3, |chunk, _| cells.add_to(chunk));
+            threads.run(3, |chunk| cells.add_to(chunk));
             assert!(cells.all_are(1));
         });
     }
@@ -312,8 +318,8 @@ mod model {
     fn a_job_finds_what_the_one_before_wrote() {
         loom::model(|| {
             let (threads, cells) = (Threads::new(2), Cells::new(2));
-            threads.run(2, |chunk, _| cells.add_to(chunk));
-            threads.run(2, |chunk, _| cells.add_to(1 - chunk));
+            threads.run(2, |chunk| cells.add_to(chunk));
+            threads.run(2, |chunk| cells.add_to(1 - chunk));
             assert!(cells.all_are(2));
         });
     }
@@ -322,7 +328,7 @@ mod model {
     fn a_worker_has_its_scratch_for_itself_among_three() {
         loom::model(|| {
             let (threads, cells, scratch) = (Threads::new(3), Cells::new(3), Cells::new(3));
-            threads.run(3, |chunk, worker| {
+            threads.run_on_workers(3, |chunk, worker| {
                 scratch.add_to(worker);
                 cells.add_to(chunk);
             });
@@ -335,7 +341,7 @@ mod model {
         loom::model(|| {
             let (threads, cells) = (Threads::new(2), Cells::new(2));
             let panic = catch_unwind(AssertUnwindSafe(|| {
-                threads.run(2, |chunk, _| {
+                threads.run(2, |chunk| {
                     if chunk == 1 {
                         // Without the message that a panic prints.
                         resume_unwind(Box::new("chunk 1 fails"));
@@ -344,7 +350,7 @@ mod model {
                 })
             }));
             assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"chunk 1 fails"));
-            threads.run(2, |chunk, _| cells.add_to(1 - chunk));
+            threads.run(2, |chunk| cells.add_to(1 - chunk));
         });
     }
 }

@@ -1,4 +1,5 @@
-//! A slice that several threads write, each its own elements, where these are not pieces that the pool could cut it into.
+//! A slice that several threads write, each its own elements, where these are not pieces that the pool could cut it
+//! into.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -65,33 +66,5 @@ impl<'a, T> SharedMut<'a, T> {
         let len = range.len();
         // SAFETY: the elements are inside the borrowed slice, and nobody else uses them, as the caller promises.
         unsafe { std::slice::from_raw_parts_mut(self.pointer(range), len) }
-    }
-}
-
-/// A pointer that may go to other threads, for writing elements that nobody else uses.
-#[derive(Debug)]
-pub(crate) struct SendPtr<T>(pub(crate) *mut T);
-
-impl<T> Clone for SendPtr<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<T> Copy for SendPtr<T> {}
-
-// SAFETY: whoever writes through it vouches that nobody else uses these elements.
-unsafe impl<T: Send> Send for SendPtr<T> {}
-// SAFETY: a shared reference gives no more than a copy of it does, and copies may go to other threads.
-unsafe impl<T: Send> Sync for SendPtr<T> {}
-
-impl<T> SendPtr<T> {
-    /// The pointer to the element `offset` further on.
-    ///
-    /// # Safety
-    /// It must lie in the same allocation.
-    #[inline(always)]
-    pub(crate) unsafe fn at(&self, offset: usize) -> *mut T {
-        // SAFETY: the caller promises that the offset stays in the allocation.
-        unsafe { self.0.add(offset) }
     }
 }

@@ -38,7 +38,7 @@ impl Threads {
         work: impl Fn(usize, &mut [T]) + Sync,
     ) {
         let pieces = Pieces::of(values, chunk_len);
-        self.run(pieces.count(), |chunk, _| {
+        self.run(pieces.count(), |chunk| {
             // SAFETY: the pool runs each chunk once.
             work(chunk, unsafe { pieces.piece(chunk) });
         });
@@ -54,7 +54,7 @@ impl Threads {
     ) {
         let (a, b) = (Pieces::of(a, a_chunk), Pieces::of(b, b_chunk));
         assert!(b.len == 0 || a.count() == b.count(), "{} chunks beside {}", a.count(), b.count());
-        self.run(a.count(), |chunk, _| {
+        self.run(a.count(), |chunk| {
             // SAFETY: the pool runs each chunk once, and `a` and `b` are borrowed uniquely.
             let (a, b) = unsafe { (a.piece(chunk), b.piece(chunk)) };
             work(chunk, a, b);
@@ -73,7 +73,7 @@ impl Threads {
         let (len, workers) = (scratch.len(), self.count());
         assert!(len >= workers * per_worker, "{len} elements for {workers} workers, {per_worker} each");
         let scratch = Pieces::of(scratch, per_worker);
-        self.run(chunks, |chunk, worker| {
+        self.run_on_workers(chunks, |chunk, worker| {
             // SAFETY: two chunks of the same worker never overlap in time.
             work(chunk, unsafe { scratch.piece(worker) });
         });

@@ -13,16 +13,16 @@
 //!                     after the last slab: finish the previous block, registers to destination
 //! ```
 //!
-//! Tiles multiply as fast as a first-level cache feeds them, so what is read most must stay there. A slab is as deep as its
-//! weights are 24 KiB: they are read once for each block of positions, and stay in the first-level cache while all
-//! positions of the chunk go by. The source comes from the second-level cache, where the packed chunk (up to 1 MiB) lies:
-//! each line of it is used for the taps of a slab that see it, which is why a step goes over the taps of a block of channels
-//! before the next channels. The sums of one block of columns over all positions (a chunk has 640) are read and written once
-//! a slab; with positions outside and slabs inside, they would stay in registers, but the weights would come from the
-//! second-level cache for every block of positions, twice as often as the sums.
+//! Tiles multiply faster than a second-level cache feeds them, so what is read most must lie in the first-level one:
 //!
-//! A block is finished (bias, activation or gate, then the store) while the products of the next one run: the vector units
-//! are idle meanwhile. What it will read of the gate's stored output is prefetched, a share with each slab before.
+//! - The weights of a slab, 24 KiB, stay there while all positions of the chunk go by. With positions outside and slabs
+//!   inside, the sums would stay in registers, but each block of positions would read all weights from the second level: 24
+//!   KiB a slab, where its sums are 4 KiB, read and written once a slab.
+//! - The source comes from the second level, where the packed chunk (up to 1 MiB) lies beside the sums of one block of columns.
+//!   Steps go over all taps of a block of channels before the next channels: taps of a row of the kernel see nearly the same
+//!   lines, which the first of them brings to the first level.
+//! - A block is finished (bias, activation or gate, then the store) while the products of the next one run, since both need
+//!   different units. What it will read of the gate's stored output is prefetched, a share with each slab before the last.
 
 use std::ops::Range;
 
@@ -37,7 +37,7 @@ use super::runs::Chunk;
 use super::terms;
 use crate::buffer::Buffer;
 use crate::engine::Engine;
-use crate::ops::epilogue::Finish;
+use crate::ops::epilogue::{Finish, Position};
 use crate::products::bf16::{Factors, Multiplier, Session};
 use crate::products::block::{BLOCK, TILE, TILE_BYTES};
 use crate::products::pack::{Terms, Values, copy_pairs, store_pairs, store_whole_pairs};
@@ -312,7 +312,7 @@ impl DataUnit<'_> {
                 continue;
             }
             // SAFETY: the pixel is one of this unit's chunk and grid, and the channels are of its group.
-            unsafe { output.write(simd, (pixel * channels + first, channel), count, sums) };
+            unsafe { output.write(simd, Position { index: pixel * channels + first, channel }, count, sums) };
         }
     }
 }

@@ -10,13 +10,13 @@ use crate::products::bf16::{Factors, Multiplier};
 use crate::products::block::{BLOCK, TILE, TILE_BYTES};
 use crate::simd::{Kernel, Simd};
 
-/// Blocks of a run, and steps in depth of each: many, since a block's beginning and end cost time.
+/// Blocks, and steps in depth of each: many, since a block's beginning and end cost time.
 const BLOCKS: usize = 100;
 const STEPS: usize = 64;
 /// Terms of a factor; with two the tiles are computed with most often for each that is read.
 const TERMS: usize = 2;
 
-/// A run of products.
+/// Factors for products that are computed over and over.
 #[derive(Debug)]
 pub(crate) struct Peak {
     multiplier: Multiplier,
@@ -37,20 +37,20 @@ impl Peak {
         Ok(Some(Self { multiplier: Multiplier::new(engine.isa()), offsets: vec![0; STEPS], factors }))
     }
 
-    /// Multiply-adds of a run.
+    /// Multiply-adds of [`Self::compute`].
     pub(crate) fn multiply_adds(&self) -> usize {
         BLOCKS * STEPS * BLOCK * BLOCK * BLOCK * terms::products(TERMS)
     }
 
-    /// Computes them.
-    pub(crate) fn run(&self, isa: Isa) {
-        isa.run(Run(self));
+    /// Computes the products.
+    pub(crate) fn compute(&self, isa: Isa) {
+        isa.run(Products(self));
     }
 }
 
-struct Run<'a>(&'a Peak);
+struct Products<'a>(&'a Peak);
 
-impl Kernel for Run<'_> {
+impl Kernel for Products<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -70,7 +70,8 @@ impl Kernel for Run<'_> {
             terms: TERMS,
         };
         for _ in 0..BLOCKS {
-            // SAFETY: the factors hold two tiles on the left and all steps on the right.
+            // SAFETY: there are more than two tiles on the left, where all offsets and the distance of terms are 0, and two tiles of
+            // two terms for each step on the right.
             unsafe { session.multiply(simd, &factors, 2, false, &mut sums) };
         }
         std::hint::black_box(&sums);

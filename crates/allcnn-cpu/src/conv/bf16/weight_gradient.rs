@@ -8,25 +8,25 @@
 //!         pack the gradients of the group                 [block of channels][step][term][half][channel][pair]
 //!         for block of output channels
 //!             for block of source channels
-//!                 for slab of the positions               at most 10 steps of 32 positions
+//!                 for slab of the positions               at most 10 steps of 32 positions, 5 with two terms
 //!                     for tap, plane by plane
 //!                         for step of the slab            the product: 2 x 2 tiles of sums stay in registers
 //!                             copy[out][source][tap] += gradients[out][step] * source[plane][source][step + tap]
 //! for output channel: gradient = the sum of all copies, in their order
 //! ```
 //!
-//! The depth of these products is positions. Pairs of the source are neighbouring positions of a channel, and a tap lets
-//! them begin any number of positions further on: each phase of the source is packed twice, in pairs that begin at even and
-//! at odd positions, so that for every tap a tile is one aligned piece of one of these planes.
+//! The depth of these products is positions. Pairs of the source are neighboring positions of a channel, and a tap shifts
+//! where they begin by any number of positions: each phase of the source is packed in pairs that begin at even positions, at
+//! odd ones, or both, as its taps need them, so that for every tap a tile is one aligned piece of such a plane.
 //!
-//! The sums of all taps between two blocks of channels (4 KiB a tap) stay in the second-level cache over all slabs of a
-//! chunk. Within a slab, the steps of the gradients are read once a tap and stay in the first-level cache, beside the part of
-//! one plane: its taps follow one another and see nearly the same positions. Taps outside and slabs inside would read all
-//! positions from the second-level cache for each tap; slabs outermost would do so with the sums of all channels.
-//!
-//! A part repeats no packing of another, but each copy is added once more at the end; a group packs the source again. So
-//! there are few parts, a number that depends on the shape alone, and more than one group only for threads that would have
-//! nothing to do: what is added to what does not depend on the number of threads.
+//! - Within a slab, the gradients are read once a tap: they stay in the first-level cache, beside the part of one plane that its
+//!   taps see one after the other. With taps outside and slabs inside, each tap would read all positions of the chunk from the
+//!   second level.
+//! - The sums of all taps between two blocks of channels (4 KiB a tap) are read and written once a slab, and stay in the
+//!   second-level cache over the chunk. With slabs outermost, the sums of all channels would have to.
+//! - There are few parts, a number that depends on the shape alone, since each copy has to be added at the end. Groups pack the
+//!   source again, so there is more than one only for threads that would have nothing to do. What is added to what does not
+//!   depend on the number of threads.
 
 use std::ops::Range;
 

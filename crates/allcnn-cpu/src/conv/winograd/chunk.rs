@@ -17,8 +17,8 @@
 //!   transformed value goes to memory.
 //! - The points outside the panels: a product at a point is a plain matrix product, tiles x source channels x
 //!   destination channels, and the weights of a chunk are read once, in the order in which they lie.
-//! - The panels outside the tiles: a panel of weights is read by all tiles, from the first-level cache after the first of
-//!   them, which meanwhile ask for the panel that comes next.
+//! - The panels outside the tiles: a panel of weights is read by all tiles, and only the first register tile waits
+//!   for it; meanwhile each prefetches a share of the panel that comes next.
 //! - The tiles outside the channels in both transforms: all points of a vector are made at once, in registers, and
 //!   neighboring channels are neighbors in memory.
 //!
@@ -42,6 +42,7 @@ use super::tiling::{Corner, Half};
 use super::transform::{Array, Line, Sink, Source, Spaced, rectangle};
 use super::{stride1, stride2};
 use crate::engine::Engine;
+use crate::ops::epilogue::Position;
 use crate::products::bf16x6;
 use crate::products::f32::{LINE, accumulate, with_tile, zeros};
 use crate::simd::{Kernel, Simd, Tiles};
@@ -87,9 +88,9 @@ impl<const R: usize, const M: usize> Stages for Stride1<R, M> {
     #[inline(always)]
     fn compute<S: Simd>(simd: S, chunk: &mut Chunk<'_>) {
         use stride1::{Input, Output, SIDE};
-        chunk.transform_source::<S, Input, Input>(simd, None);
+        chunk.transform_source::<S, Self, Input, Input>(simd, None);
         chunk.multiply(simd, 0..SIDE, 0..SIDE, false);
-        chunk.transform_destination::<S, Output<M>, Output<M>>(simd, None);
+        chunk.transform_destination::<S, Self, Output<M>, Output<M>>(simd, None);
     }
 }
 
@@ -104,10 +105,10 @@ impl Stages for Stride2 {
                 chunk.phase_forward::<S, OuterInput, MiddleInput>(simd, Half { row: 0, column: 1 });
                 chunk.phase_forward::<S, MiddleInput, OuterInput>(simd, Half { row: 1, column: 0 });
                 chunk.phase_forward::<S, MiddleInput, MiddleInput>(simd, Half { row: 1, column: 1 });
-                chunk.transform_destination::<S, Output, Output>(simd, None);
+                chunk.transform_destination::<S, Self, Output, Output>(simd, None);
             }
             Direction::Backward => {
-                chunk.transform_source::<S, OuterInput, OuterInput>(simd, None);
+                chunk.transform_source::<S, Self, OuterInput, OuterInput>(simd, None);
                 chunk.phase_backward::<S, Output, Output>(simd, Half { row: 1, column: 1 });
                 chunk.phase_backward::<S, Output, MiddleOutput>(simd, Half { row: 1, column: 0 });
                 chunk.phase_backward::<S, MiddleOutput, Output>(simd, Half { row: 0, column: 1 });
@@ -127,7 +128,7 @@ impl Chunk<'_> {
     /// The products of one phase, added to M. The outer taps see the pixels of half 0, the middle tap those of half 1.
     #[inline(always)]
     fn phase_forward<S: Simd, Down: Line, Across: Line>(&mut self, simd: S, half: Half) {
-        self.transform_source::<S, Down, Across>(simd, Some(half));
+        self.transform_source::<S, Stride2, Down, Across>(simd, Some(half));
         let adds = half != Half { row: 0, column: 0 };
         self.multiply(simd, points(half.row == 1), points(half.column == 1), adds);
     }
@@ -136,14 +137,18 @@ impl Chunk<'_> {
     #[inline(always)]
     fn phase_backward<S: Simd, Down: Line, Across: Line>(&mut self, simd: S, half: Half) {
         self.multiply(simd, points(half.row == 0), points(half.column == 0), false);
-        self.transform_destination::<S, Down, Across>(simd, Some(half));
+        self.transform_destination::<S, Stride2, Down, Across>(simd, Some(half));
     }
 
     /// V = Bt d B of all tiles, of their pixels or of a half of them.
     #[inline(always)]
-    fn transform_source<S: Simd, Down: Line, Across: Line>(&mut self, simd: S, half: Option<Half>) {
-        let DataPlan { tiling, stride, ref sizes, .. } = *self.plan;
-        let (slot, first, side) = (self.plan.slot(), self.plan.first_left(), sizes.sums);
+    fn transform_source<S: Simd, T: Transforms, Down: Line, Across: Line>(
+        &mut self,
+        simd: S,
+        half: Option<Half>,
+    ) {
+        let DataPlan { tiling, stride, .. } = *self.plan;
+        let (slot, first, side) = (self.plan.slot(), self.plan.first_left(), T::SIZES.sums);
         for (at, tile) in self.tiles.clone().enumerate() {
             let corner = tiling.source_corner(tiling.tile(tile));
             let corner = half.map_or(corner, |half| corner.half(half));
@@ -153,10 +158,11 @@ impl Chunk<'_> {
             }
             for channel in (0..tiling.source.channels).step_by(S::LANES) {
                 let count = S::LANES.min(tiling.source.channels - channel);
-                let to = self.slots[first * slot + at * stride + channel..].as_mut_ptr();
+                let to = &mut self.slots[first * slot + at * stride + channel..];
+                let to = to[..(side * side - 1) * slot + S::LANES].as_mut_ptr();
                 let ahead = channel + tiling.source_step * tiling.source.channels;
                 let mut values = Pixels::<Down, Across> { pixels: &pixels, channel, count, ahead };
-                // SAFETY: from the first V on there is a slot a point, and `stride` is whole vectors in each.
+                // SAFETY: the slice holds a vector in the slot of each point.
                 let mut points = unsafe { Spaced::new(to, slot, side) };
                 rectangle::<S, Down, Across>(simd, &mut values, &mut points);
             }
@@ -215,7 +221,7 @@ impl Chunk<'_> {
         let (slot, depth) = (self.plan.slot(), tiling.source.channels);
         let start = point.weights * self.plan.point_len() + depth * panels.stored_before(panel);
         let weights = self.weights[start..start + depth * V * S::LANES].as_ptr();
-        // The panel that comes next; each tile of sums asks for a share of it.
+        // The panel that comes next; each register tile prefetches a share of it.
         let next = match panel + 1 < self.panels.end {
             true => weights.wrapping_add(depth * V * S::LANES),
             false => {
@@ -274,20 +280,25 @@ impl Chunk<'_> {
 
     /// y = At M A, without what sticks out of the image, to the pixels of the tiles or to a half of them.
     #[inline(always)]
-    fn transform_destination<S: Simd, Down: Line, Across: Line>(&mut self, simd: S, half: Option<Half>) {
-        let DataPlan { tiling, stride, ref sizes, .. } = *self.plan;
+    fn transform_destination<S: Simd, T: Transforms, Down: Line, Across: Line>(
+        &mut self,
+        simd: S,
+        half: Option<Half>,
+    ) {
+        let DataPlan { tiling, stride, .. } = *self.plan;
         let Shape { height, width, channels, .. } = tiling.destination;
-        let (slot, group, side) = (self.plan.slot(), self.columns(), sizes.sums);
+        let (slot, group, side) = (self.plan.slot(), self.columns(), T::SIZES.sums);
         for (at, tile) in self.tiles.clone().enumerate() {
             let corner = tiling.destination_corner(tiling.tile(tile));
             let Corner { image, row, column, step, .. } = half.map_or(corner, |half| corner.half(half));
-            let left = [height.saturating_sub(row), width.saturating_sub(column)];
-            let [rows, columns] = left.map(|left| left.div_ceil(step));
+            let rows = height.saturating_sub(row).div_ceil(step);
+            let columns = width.saturating_sub(column).div_ceil(step);
             let corner = ((image * height + row) * width + column) * channels;
             for channel in group.clone().step_by(S::LANES) {
                 let count = S::LANES.min(group.end - channel);
-                let from = self.slots[at * stride + channel..].as_mut_ptr();
-                // SAFETY: M has a slot a point, and `stride` is whole vectors in each.
+                let from = &mut self.slots[at * stride + channel..];
+                let from = from[..(side * side - 1) * slot + S::LANES].as_mut_ptr();
+                // SAFETY: the slice holds a vector in the slot of each point.
                 let mut points = unsafe { Spaced::new(from, slot, side) };
                 let mut outputs = Outputs {
                     destination: self.destination,
@@ -313,7 +324,7 @@ struct Point {
     weights: usize,
 }
 
-/// Some channels of the pixels of a tile, which hold that many in any case.
+/// Some channels of the pixels of a tile.
 struct Pixels<'a, Down: Line, Across: Line> {
     pixels: &'a Down::Inputs<Across::Inputs<*const f32>>,
     channel: usize,
@@ -351,10 +362,10 @@ impl<S: Simd> Sink<S> for Outputs<'_> {
     #[inline(always)]
     fn put(&mut self, simd: S, y: usize, x: usize, value: S::V) {
         if y < self.rows && x < self.columns {
-            let to = self.corner + y * self.row + x * self.column;
-            let place = (to, self.channel);
+            let index = self.corner + y * self.row + x * self.column;
+            let first = Position { index, channel: self.channel };
             // SAFETY: this chunk alone has the pixels of its tiles in its panels' channels.
-            unsafe { self.destination.write(simd, place, self.count, value, self.ahead) };
+            unsafe { self.destination.write(simd, first, self.count, value, self.ahead) };
         }
     }
 }

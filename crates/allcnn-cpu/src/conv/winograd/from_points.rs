@@ -28,7 +28,7 @@ pub(super) fn finish(
     let sums = &*sums;
     d_bias.copy_from_slice(&sums[plan.bias_start()..][..d_bias.len()]);
     let (d_weights, panels) = (SharedMut::new(d_weights), plan.panels.count());
-    engine.threads().run(panels * plan.depth / plan.panels.tile().step(), |chunk, _| {
+    engine.threads().run(panels * plan.depth / plan.panels.tile().step(), |chunk| {
         let gradient = Gradient { plan, sums, panel: chunk % panels, rows: chunk / panels, d_weights };
         with_transforms!(plan.tiling.scheme, transforms => engine.isa().run(Gradients(gradient, transforms)));
     });
@@ -136,10 +136,11 @@ mod tests {
             for (o, i) in (0..shape.out_channels).flat_map(|o| (0..shape.input.channels).map(move |i| (o, i)))
             {
                 let panel = o / plan.panels.tile().columns;
-                let place = plan.depth * plan.panels.stored_before(panel) + i * plan.panels.stored(panel) + o
-                    - plan.panels.columns(panel).start;
+                let of_point =
+                    plan.depth * plan.panels.stored_before(panel) + i * plan.panels.stored(panel) + o
+                        - plan.panels.columns(panel).start;
                 for point in 0..points.pow(2) {
-                    let d_u = sum(point * plan.u_point() + place);
+                    let d_u = sum(point * plan.u_point() + of_point);
                     for tap in 0..kernel.pow(2) {
                         let factor =
                             matrix[point / points][tap / kernel] * matrix[point % points][tap % kernel];

@@ -25,7 +25,7 @@
 
 use std::ops::Range;
 
-use super::scheme::{Transforms, with_transforms};
+use super::scheme::{Sizes, Transforms, with_transforms};
 use super::tiling::Corner;
 use super::transform::{Array, Line, Row};
 use super::weights_plan::{Layout, Unit, WeightsPlan};
@@ -100,7 +100,7 @@ impl<T: Transforms> Kernel for Compute<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let mut job = self.0;
-        let (points, sums) = (T::Input::OUTPUTS, T::OutputTransposed::OUTPUTS);
+        let Sizes { points, sums, .. } = T::SIZES;
         let last = job.unit.rows.len() - 1;
         let [a, b] = [job.unit.rows[0], job.unit.rows[last]];
         let rows = [Row::of::<S, T::Input>(simd, a), Row::of::<S, T::Input>(simd, b)];
@@ -250,8 +250,8 @@ impl Job<'_> {
             let right =
                 &mut self.slots.right[(panel - self.unit.panels.start) * bf16x6::packed_len(1, tiles)..];
             let size = bf16x6::Size { rows: channels, columns: BLOCK, depth: tiles };
-            // SAFETY: Z holds a block of columns for each tile, and `right` has room for the block's panels. The range of
-            // dU is whole blocks, and no other job of the part has the same rows, channels and panels.
+            // SAFETY: Z holds a block of columns for each tile, and `right` has room for the block's panels. The
+            // range of dU is whole blocks, and no other job of the part has the same rows, channels and panels.
             unsafe {
                 bf16x6::pack_right(bf16x6::Rows { start: z, stride: BLOCK }, tiles, right.as_mut_ptr());
                 let to = bf16x6::Rows { start: to, stride: BLOCK };
@@ -279,8 +279,8 @@ impl Job<'_> {
             let sums = if starts { zeros::<S, R, V>(simd) } else { load::<S, R, V>(simd, rows) };
             let (column, stride) = (v.wrapping_add(first * R), self.plan.v_stride());
             let ahead = rows.as_ptr().wrapping_add(R * width);
-            // SAFETY: the block's channels are multiples of R, so V holds R of them from `first` on for each tile; Z holds V
-            // vectors for each tile.
+            // SAFETY: the block's channels are multiples of R, so V holds R of them from `first` on for each tile; Z
+            // holds V vectors for each tile.
             let sums = unsafe { accumulate_transposed(simd, column, stride, tiles, z, ahead, sums) };
             store(simd, &sums, rows);
         }

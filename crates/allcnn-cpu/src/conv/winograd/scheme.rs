@@ -28,10 +28,11 @@ pub(super) trait Transforms: Copy + Send + Sync {
     type OutputTransposed: Line;
 
     /// The lengths of the lines.
-    fn sizes(self) -> Sizes {
-        let (points, sums) = (Self::Weights::OUTPUTS, Self::OutputTransposed::OUTPUTS);
-        Sizes { outputs: Self::OutputTransposed::INPUTS, points, sums }
-    }
+    const SIZES: Sizes = Sizes {
+        outputs: Self::OutputTransposed::INPUTS,
+        points: Self::Weights::OUTPUTS,
+        sums: Self::OutputTransposed::OUTPUTS,
+    };
 }
 
 /// The lengths of a scheme's lines.
@@ -105,7 +106,10 @@ impl Scheme {
     }
 
     pub(super) fn sizes(self) -> Sizes {
-        with_transforms!(self, transforms => transforms.sizes())
+        fn of<T: Transforms>(_: T) -> Sizes {
+            T::SIZES
+        }
+        with_transforms!(self, transforms => of(transforms))
     }
 
     /// Products for each tile and pair of channels.

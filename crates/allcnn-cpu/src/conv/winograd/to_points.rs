@@ -21,7 +21,7 @@ pub(super) fn transform(plan: &DataPlan, engine: &Engine, weights: &[f32], trans
     let step = if plan.bf16x6 { BLOCK } else { DEPTH };
     let pieces = channels.div_ceil(step);
     let transformed = SharedMut::new(transformed);
-    engine.threads().run(plan.panels.count() * pieces, |chunk, _| {
+    engine.threads().run(plan.panels.count() * pieces, |chunk| {
         let first = chunk % pieces * step;
         let depth = first..(first + step).min(channels);
         let weights = Weights { plan, weights, depth, panel: chunk / pieces, transformed };
@@ -68,8 +68,8 @@ impl<T: Transforms> Kernel for Points<'_, T> {
     }
 }
 
-/// Their transform to right sides of products on tiles, [point][panel][step][term][tile]: a panel is a block of columns, the
-/// depth one step.
+/// Their transform to right sides of products on tiles, [point][panel][step][term][tile]: a panel is a block of
+/// columns, the depth one step.
 struct PackedPoints<'a, T>(Weights<'a>, T);
 
 /// A square of at most 9 x 9 vectors.
@@ -105,9 +105,10 @@ impl<T: Transforms> Kernel for PackedPoints<'_, T> {
                 for point in 0..side * side {
                     let [low, high] = [0, 1].map(|half| squares[half].0[point * WIDEST..].as_ptr());
                     let to = point * point_len + row;
-                    let to = transformed.pointer(to..to + 2 * bf16x6::TERM + TILE);
-                    // SAFETY: both squares hold 16 values there, and the range three terms of a row; no other (point,
-                    // column, step, pair) has the same row. The machine has tiles, and so vectors of 16.
+                    let to = transformed.pointer(to..(point + 1) * point_len);
+                    // SAFETY: both squares hold 16 values there, and the rest of the point the row in every term,
+                    // which no other (point, column, step, pair) has. A plan for products of terms runs only where
+                    // there are tiles.
                     unsafe { bf16x6::pack_pairs(low, high, to) };
                 }
             }
@@ -173,7 +174,8 @@ mod tests {
             // Its three terms, in the low halves of pairs for the first 16 channels of a step.
             let row = bf16x6::right_row(channels.div_ceil(BLOCK), column, k / BLOCK, k % TILE);
             let shift = if k % BLOCK < TILE { 16 } else { 0 };
-            let pair = |term: usize| of_point[row + term * bf16x6::TERM + column % TILE].to_bits();
+            let term_len = bf16x6::packed_len(1, 1) / 3;
+            let pair = |term: usize| of_point[row + term * term_len + column % TILE].to_bits();
             return (0..3).map(|term| f32::from_bits(pair(term) << shift & 0xffff_0000)).sum();
         }
         let panel = column / plan.panels.tile().columns;
@@ -202,8 +204,8 @@ mod tests {
                         f64::from(weights[tap * shape.input.channels + i])
                     };
                     for point in 0..plan.sizes.points.pow(2) {
-                        let place = (point / plan.sizes.points, point % plan.sizes.points);
-                        let expected = transformed(&matrix, place, tap);
+                        let row_and_column = (point / plan.sizes.points, point % plan.sizes.points);
+                        let expected = transformed(&matrix, row_and_column, tap);
                         let what = format_args!("{} {shape:?} {direction:?} {point} {o} {i}", engine.isa());
                         assert_close(at(&plan, &to, point, k, column), expected, what);
                     }

@@ -37,8 +37,8 @@ impl<T: Copy, const N: usize> Array<T> for [T; N] {
     }
 }
 
-/// A linear transform of a line of values, of a vector of lines at once. (A type with an always inlined function: a closure
-/// would not be compiled for the instruction set.)
+/// A linear transform of a line of values, of a vector of lines at once. (A type with an always inlined function: a
+/// closure would not be compiled for the instruction set.)
 pub(super) trait Line: Copy + Send + Sync {
     /// An array of the line's length before the transform.
     type Inputs<T: Copy>: Array<T>;

@@ -21,7 +21,7 @@ use crate::products::f32::Panels;
 
 /// Rows of points that a job takes, those of a point and its negative together: they are made of the same pixels.
 const GROUPS: &[&[usize]] = &[&[1, 2], &[3, 4], &[0, 5]];
-/// The same for stride 2.
+/// Those of stride 2.
 const STRIDED_GROUPS: &[&[usize]] = &[&[0, 1], &[2, 3], &[5, 6], &[7, 8], &[4]];
 /// Most rows of a group.
 const GROUP: usize = 2;
@@ -29,7 +29,7 @@ const GROUP: usize = 2;
 const JOB_VALUES: usize = 6 * 192 * 192;
 /// Transformed values of a chunk of tiles: 576 KiB.
 const CHUNK_VALUES: usize = 144 << 10;
-/// The same for products of terms, which are so fast that reading and writing dU needs more tiles to pay: 1 MiB.
+/// Those for products of terms: 1 MiB. These are so fast that reading and writing dU takes more tiles to pay.
 const CHUNK_OF_TERMS: usize = 256 << 10;
 /// Tiles of a chunk: enough to pay for reading and writing dU, few enough for the first-level cache.
 const CHUNK_TILES: Range<usize> = 16..128;
@@ -39,6 +39,7 @@ const MOST_JOBS: usize = 24;
 const PART_TILES: usize = 128;
 /// All copies together: 16 MiB.
 const COPY_VALUES: usize = 4 << 20;
+
 /// A backward-weights pass, planned for one shape.
 #[derive(Debug)]
 pub(super) struct WeightsPlan {
