@@ -19,7 +19,7 @@ use cudarc::driver::CudaStream;
 
 use crate::cudnn::graph::{Pass, Tensor, TensorAddress, Work};
 use crate::cudnn::plan::Arithmetic;
-use crate::memory::{Form, MatrixShape};
+use crate::memory::{MatrixShape, Storage};
 
 /// Algorithms that are requested.
 const MOST_ALGORITHMS: usize = 4;
@@ -163,8 +163,8 @@ impl Problem {
         let ([a, b], d) = factors(work.pass);
         let tensors = [a.tensor, b.tensor, d];
         let has_bias = work.pass == Pass::ForwardRelu;
-        let compute = match (work.form, arithmetic) {
-            (Form::F32, Arithmetic::TensorCores) => Compute::CUBLAS_COMPUTE_32F_FAST_TF32,
+        let compute = match (work.storage, arithmetic) {
+            (Storage::F32, Arithmetic::TensorCores) => Compute::CUBLAS_COMPUTE_32F_FAST_TF32,
             _ => Compute::CUBLAS_COMPUTE_32F,
         };
         let operation = Operation::new(compute)?
@@ -178,7 +178,7 @@ impl Problem {
         } else {
             operation
         };
-        let [a, b, d] = tensors.map(|tensor| Layout::new(work.form, matrix_shape(work, tensor)));
+        let [a, b, d] = tensors.map(|tensor| Layout::new(work.storage, matrix_shape(work, tensor)));
         Ok(Self { operation, layouts: [a?, b?, d?], tensors, has_bias })
     }
 }
@@ -295,10 +295,10 @@ impl Operation {
 
 impl Layout {
     /// Dense columns.
-    fn new(form: Form, MatrixShape { rows, columns }: MatrixShape) -> Result<Self, CublasError> {
-        let kind = match form {
-            Form::F32 => cudaDataType::CUDA_R_32F,
-            Form::Bf16 => cudaDataType::CUDA_R_16BF,
+    fn new(storage: Storage, MatrixShape { rows, columns }: MatrixShape) -> Result<Self, CublasError> {
+        let kind = match storage {
+            Storage::F32 => cudaDataType::CUDA_R_32F,
+            Storage::Bf16 => cudaDataType::CUDA_R_16BF,
         };
         Ok(Self(result::create_matrix_layout(kind, rows as u64, columns as u64, rows as i64)?))
     }
@@ -330,7 +330,7 @@ mod tests {
     fn work(pass: Pass, kernel: usize, stride: usize, groups: usize) -> Work {
         let input = Shape { batch: 2, height: 3, width: 5, channels: 8 };
         let shape = ConvShape { input, out_channels: 16, kernel, stride, padding: 0, groups };
-        Work { pass, shape, form: Form::Bf16 }
+        Work { pass, shape, storage: Storage::Bf16 }
     }
 
     #[test]

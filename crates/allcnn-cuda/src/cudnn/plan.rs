@@ -11,7 +11,7 @@ use cudarc::cudnn::sys::{
 
 use super::graph::{TensorAddress, Work};
 use super::{Descriptor, Target};
-use crate::memory::Form;
+use crate::memory::Storage;
 
 /// Engines that are requested from each of cuDNN's two lists.
 const MOST_ENGINES: usize = 16;
@@ -60,7 +60,7 @@ impl Work {
         }
         let mut fitting = Vec::new();
         for engine in found {
-            if fits(&notes(&engine)?, arithmetic, self.form) {
+            if fits(&notes(&engine)?, arithmetic, self.storage) {
                 fitting.push(engine);
             }
         }
@@ -119,12 +119,12 @@ fn notes(configuration: &Descriptor) -> Result<Vec<u32>, Error> {
 }
 
 /// Whether an engine with these notes may be used: the contract demands the same bits each time, and f32 sums.
-fn fits(notes: &[u32], arithmetic: Arithmetic, form: Form) -> bool {
+fn fits(notes: &[u32], arithmetic: Arithmetic, storage: Storage) -> bool {
     let has = |note: Note| notes.contains(&(note as u32));
     let never =
         [Note::CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC, Note::CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION];
     // To 16 bits, that is: TF32 does not count as a conversion.
-    let shortens = form == Form::F32 && has(Note::CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
+    let shortens = storage == Storage::F32 && has(Note::CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
     let strict = [
         Note::CUDNN_NUMERICAL_NOTE_TENSOR_CORE,
         Note::CUDNN_NUMERICAL_NOTE_FFT,
@@ -145,8 +145,9 @@ mod tests {
         let random = Note::CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC as u32;
         let winograd = Note::CUDNN_NUMERICAL_NOTE_WINOGRAD as u32;
         let newer_than_the_bindings = 1000;
-        let fits =
-            |notes: &[u32], arithmetic| [Form::F32, Form::Bf16].map(|form| fits(notes, arithmetic, form));
+        let fits = |notes: &[u32], arithmetic| {
+            [Storage::F32, Storage::Bf16].map(|storage| fits(notes, arithmetic, storage))
+        };
         assert_eq!(fits(&[newer_than_the_bindings], Arithmetic::Strict), [true; 2]);
         assert_eq!(fits(&[tensor_core, winograd], Arithmetic::TensorCores), [true; 2]);
         assert_eq!(fits(&[tensor_core], Arithmetic::Strict), [false; 2]);
