@@ -31,7 +31,7 @@ const TRANSPOSED: i32 = 1;
 
 /// The library, opened for the GPU at hand.
 #[derive(Debug)]
-pub struct CublasLt(sys::cublasLtHandle_t);
+pub(crate) struct CublasLt(sys::cublasLtHandle_t);
 
 // SAFETY: a handle of cuBLASLt is bound to no thread.
 unsafe impl Send for CublasLt {}
@@ -48,18 +48,18 @@ impl Drop for CublasLt {
 impl CublasLt {
     /// Opens the library, which must have been found before; `None` if it does not start: there are fewer ways to choose
     /// from then, and nothing else changes.
-    pub fn open() -> Option<Arc<Self>> {
+    pub(crate) fn open() -> Option<Arc<Self>> {
         Some(Arc::new(Self(result::create_handle().ok()?)))
     }
 
     /// The version, such as 130_100.
-    pub fn version(&self) -> usize {
+    pub(crate) fn version(&self) -> usize {
         // SAFETY: takes no argument and only returns a constant of the library.
         unsafe { sys::cublasLtGetVersion() }
     }
 
     /// The ways to compute a work, the fastest by the library's own guess first; empty for what is no product.
-    pub fn products(self: &Arc<Self>, work: &Work, arithmetic: Arithmetic) -> Vec<Product> {
+    pub(crate) fn products(self: &Arc<Self>, work: &Work, arithmetic: Arithmetic) -> Vec<Product> {
         if !is_product(work) {
             return Vec::new();
         }
@@ -110,7 +110,7 @@ impl CublasLt {
 }
 
 /// Whether a work is a product.
-pub fn is_product(work: &Work) -> bool {
+pub(crate) fn is_product(work: &Work) -> bool {
     let shape = work.shape;
     (shape.kernel, shape.stride, shape.padding, shape.groups) == (1, 1, 0, 1)
 }
@@ -185,7 +185,7 @@ impl Problem {
 
 /// A way to compute a product.
 #[derive(Clone, Debug)]
-pub struct Product {
+pub(crate) struct Product {
     library: Arc<CublasLt>,
     problem: Arc<Problem>,
     algorithm: sys::cublasLtMatmulAlgo_t,
@@ -199,7 +199,7 @@ impl Product {
     /// # Safety
     /// The addresses must be those of the work's tensors, aligned to 16 bytes and long enough, with [`Product::workspace`]
     /// bytes at `workspace`, and stay valid until the work is done.
-    pub unsafe fn enqueue(
+    pub(crate) unsafe fn enqueue(
         &self,
         stream: &CudaStream,
         tensors: &[TensorAddress],

@@ -27,7 +27,7 @@ const OLDEST_CUDNN: usize = 90_000;
 
 /// One GPU with its stream and libraries.
 #[derive(Debug)]
-pub struct Engine {
+pub(crate) struct Engine {
     pub context: Arc<CudaContext>,
     pub stream: Arc<CudaStream>,
     pub numbers: Numbers,
@@ -36,13 +36,13 @@ pub struct Engine {
 
 /// How numbers of convolutions are stored and multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Numbers {
+pub(crate) struct Numbers {
     pub storage: Storage,
     pub arithmetic: Arithmetic,
 }
 
 impl Numbers {
-    pub fn new(precision: Precision, tf32: bool) -> Self {
+    pub(crate) fn new(precision: Precision, tf32: bool) -> Self {
         match precision {
             Precision::Bf16 => Self { storage: Storage::Bf16, arithmetic: Arithmetic::TensorCores },
             Precision::F32 if tf32 => Self { storage: Storage::F32, arithmetic: Arithmetic::TensorCores },
@@ -51,7 +51,7 @@ impl Numbers {
     }
 
     /// What the channels of a convolution without groups are padded to: 16 bytes, as tensor cores want them.
-    pub fn channel_multiple(self) -> usize {
+    pub(crate) fn channel_multiple(self) -> usize {
         match self.arithmetic {
             Arithmetic::Strict => 1,
             Arithmetic::TensorCores => 16 / self.storage.bytes(),
@@ -60,7 +60,7 @@ impl Numbers {
 }
 
 /// The stream with everything that only one thread may use at a time.
-pub struct Queue {
+pub(crate) struct Queue {
     pub stream: Arc<CudaStream>,
     pub target: Target,
     pub cache: Cache,
@@ -95,7 +95,7 @@ impl Drop for Queue {
 
 impl Engine {
     /// Opens GPU `number`. The libraries must be there (see [`crate::libraries`]).
-    pub fn new(number: usize, numbers: Numbers, cache: Cache) -> Result<Self, Error> {
+    pub(crate) fn new(number: usize, numbers: Numbers, cache: Cache) -> Result<Self, Error> {
         let count = CudaContext::device_count().map_err(driver_error("looking for GPUs"))?.max(0) as usize;
         if number >= count {
             return Err(Error::Unavailable(format!(
@@ -131,7 +131,7 @@ impl Engine {
     }
 
     /// Locks the queue and makes the GPU's context current in the calling thread.
-    pub fn queue(&self) -> MutexGuard<'_, Queue> {
+    pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = self.context.bind_to_thread() {
             queue.failure.get_or_insert(driver_error("turning to it from another thread")(error));
@@ -140,7 +140,7 @@ impl Engine {
     }
 
     /// Queues an operation. After a failure, nothing more until it has been reported.
-    pub fn enqueue(&self, operation: impl FnOnce(&mut Queue) -> Result<(), Error>) {
+    pub(crate) fn enqueue(&self, operation: impl FnOnce(&mut Queue) -> Result<(), Error>) {
         let mut queue = self.queue();
         if queue.failure.is_none() {
             queue.failure = operation(&mut queue).err();
@@ -148,7 +148,7 @@ impl Engine {
     }
 
     /// A new buffer of zeros.
-    pub fn alloc(&self, len: usize) -> Result<Buffer, Error> {
+    pub(crate) fn alloc(&self, len: usize) -> Result<Buffer, Error> {
         let memory = self.stream.alloc_zeros(len.max(1)).map_err(memory_error("a buffer", 4 * len))?;
         Ok(Buffer::new(memory, len, &self.stream))
     }
@@ -156,12 +156,12 @@ impl Engine {
 
 impl Queue {
     /// Reports the failure of an earlier operation, once.
-    pub fn report_failure(&mut self) -> Result<(), Error> {
+    pub(crate) fn report_failure(&mut self) -> Result<(), Error> {
         self.failure.take().map_or(Ok(()), Err)
     }
 
     /// The values of a buffer that an operation reads.
-    pub fn read(&mut self, buffer: &Buffer) -> Values {
+    pub(crate) fn read(&mut self, buffer: &Buffer) -> Values {
         let storage = buffer.storage.get();
         if let Some(log) = &mut self.storage_log {
             log.note_read(&buffer.storage, storage);
@@ -170,14 +170,14 @@ impl Queue {
     }
 
     /// The values of a buffer that an operation overwrites, stored in `storage`.
-    pub fn write(&mut self, buffer: &mut Buffer, storage: Storage) -> Values {
+    pub(crate) fn write(&mut self, buffer: &mut Buffer, storage: Storage) -> Values {
         self.set_storage(&buffer.storage, storage);
         self.set_storage(&buffer.copy.state, Storage::F32);
         buffer.values(storage)
     }
 
     /// The address of a parameter's values in bf16, converted now if the copy is out of date.
-    pub fn read_copy(&mut self, parameter: &Buffer) -> Result<u64, Error> {
+    pub(crate) fn read_copy(&mut self, parameter: &Buffer) -> Result<u64, Error> {
         let copy = &parameter.copy;
         if copy.memory.get().is_none() {
             let bytes = parameter.len() * Storage::Bf16.bytes();
@@ -202,7 +202,7 @@ impl Queue {
     }
 
     /// The address of a parameter's bf16 copy, to be written together with the parameter; 0 where none was ever read.
-    pub fn write_copy(&mut self, parameter: &Buffer) -> u64 {
+    pub(crate) fn write_copy(&mut self, parameter: &Buffer) -> u64 {
         let Some(memory) = parameter.copy.memory.get() else { return 0 };
         self.set_storage(&parameter.copy.state, Storage::Bf16);
         memory.device_ptr(&self.stream).0
@@ -219,7 +219,7 @@ impl Queue {
     ///
     /// # Safety
     /// As [`Kernels::launch`].
-    pub unsafe fn launch(
+    pub(crate) unsafe fn launch(
         &mut self,
         kernel: Kernel,
         grid: Grid,
@@ -230,17 +230,17 @@ impl Queue {
     }
 
     /// Whether work is being recorded rather than executed.
-    pub fn is_recording(&self) -> bool {
+    pub(crate) fn is_recording(&self) -> bool {
         self.storage_log.is_some()
     }
 
     /// The cuDNN handle, bound to the stream.
-    pub fn handle(&self) -> cudnn::sys::cudnnHandle_t {
+    pub(crate) fn handle(&self) -> cudnn::sys::cudnnHandle_t {
         self.handle
     }
 
     /// Scratch memory until the end of an operation: the addresses of pieces of these sizes in bytes.
-    pub fn scratch<const N: usize>(&mut self, bytes: [usize; N]) -> Result<[u64; N], Error> {
+    pub(crate) fn scratch<const N: usize>(&mut self, bytes: [usize; N]) -> Result<[u64; N], Error> {
         let (starts, total) = pieces(bytes);
         if self.scratch.last().is_none_or(|piece| piece.len() < total) {
             let bytes = total.next_power_of_two(); // so that the pieces that stay add up to less than the last one
@@ -253,7 +253,7 @@ impl Queue {
     }
 
     /// Waits until everything queued is done.
-    pub fn wait(&self) -> Result<(), Error> {
+    pub(crate) fn wait(&self) -> Result<(), Error> {
         self.stream.synchronize().map_err(driver_error("waiting for the GPU"))
     }
 }

@@ -12,7 +12,7 @@ use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DeviceRepr};
 
 /// A storage format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Storage {
+pub(crate) enum Storage {
     /// 32 bits.
     F32,
     /// The upper 16 bits of an f32.
@@ -21,7 +21,7 @@ pub enum Storage {
 
 impl Storage {
     /// Bytes of a value.
-    pub fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
             Storage::F32 => 4,
             Storage::Bf16 => 2,
@@ -31,16 +31,16 @@ impl Storage {
 
 /// The storage format that a buffer has now, shared with the recordings that change it.
 #[derive(Clone, Debug, Default)]
-pub struct StorageCell(Arc<AtomicBool>);
+pub(crate) struct StorageCell(Arc<AtomicBool>);
 
 impl StorageCell {
-    pub fn get(&self) -> Storage {
+    pub(crate) fn get(&self) -> Storage {
         if self.0.load(Ordering::Relaxed) { Storage::Bf16 } else { Storage::F32 }
     }
-    pub fn set(&self, storage: Storage) {
+    pub(crate) fn set(&self, storage: Storage) {
         self.0.store(storage == Storage::Bf16, Ordering::Relaxed);
     }
-    pub fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
@@ -80,7 +80,7 @@ impl StorageLog {
 
 /// The values of a parameter a second time, in bf16: convolutions read them there, and the optimizer writes both.
 #[derive(Debug, Default)]
-pub struct Bf16Copy {
+pub(crate) struct Bf16Copy {
     /// Allocated when a convolution first reads it.
     pub memory: OnceLock<CudaSlice<u8>>,
     /// [`Storage::Bf16`] while it holds the buffer's values.
@@ -123,17 +123,17 @@ impl Buffer {
 /// Values in either storage format, as kernels take them (`struct Values` in values.cu).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub struct Values {
+pub(crate) struct Values {
     pub address: u64,
     pub is_bf16: u64,
 }
 
 impl Values {
-    pub fn new(address: u64, storage: Storage) -> Self {
+    pub(crate) fn new(address: u64, storage: Storage) -> Self {
         Self { address, is_bf16: u64::from(storage == Storage::Bf16) }
     }
 
-    pub fn storage(self) -> Storage {
+    pub(crate) fn storage(self) -> Storage {
         if self.is_bf16 == 0 { Storage::F32 } else { Storage::Bf16 }
     }
 }

@@ -21,7 +21,7 @@ struct Launch {
 }
 
 /// One step for all parameters.
-pub fn step(
+pub(crate) fn step(
     queue: &mut Queue,
     sgd: Sgd,
     step: &Step,

@@ -121,7 +121,7 @@ struct Candidate {
 /// The choices made so far, for one GPU. To be dropped before the engine that they were made on: plans of cuDNN must not
 /// outlive its handle.
 #[derive(Debug)]
-pub struct Choices {
+pub(crate) struct Choices {
     gpu: String,
     arithmetic: Arithmetic,
     made: Mutex<HashMap<Work, Arc<Chosen>>>,
@@ -129,7 +129,7 @@ pub struct Choices {
 
 impl Choices {
     /// No choices yet, for the GPU of that name.
-    pub fn new(gpu: String, arithmetic: Arithmetic) -> Self {
+    pub(crate) fn new(gpu: String, arithmetic: Arithmetic) -> Self {
         Self { gpu, arithmetic, made: Mutex::default() }
     }
 

@@ -358,7 +358,7 @@ fn matrix_shape(shape: &ConvShape, tensor: Tensor) -> MatrixShape {
 
 /// The work of a pass, for tests.
 #[cfg(test)]
-pub fn padded_work(shape: ConvShape, numbers: Numbers, pass: Pass) -> Work {
+pub(crate) fn padded_work(shape: ConvShape, numbers: Numbers, pass: Pass) -> Work {
     Conv::new(shape, numbers).work(pass)
 }
 

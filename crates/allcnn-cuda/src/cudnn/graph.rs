@@ -14,7 +14,7 @@ use crate::memory::Storage;
 
 /// A pass of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Pass {
+pub(crate) enum Pass {
     /// y = x * w
     Forward,
     /// y = max(x * w + bias, 0)
@@ -27,7 +27,7 @@ pub enum Pass {
 
 /// What a graph computes: all that its plans depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Work {
+pub(crate) struct Work {
     pub pass: Pass,
     /// With the channels as they are stored, padding included.
     pub shape: ConvShape,
@@ -39,7 +39,7 @@ pub struct Work {
 /// The tensors of a graph, with the numbers by which a plan knows their addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i64)]
-pub enum Tensor {
+pub(crate) enum Tensor {
     /// x or dx
     Input = 1,
     /// w or dw
@@ -55,7 +55,7 @@ pub enum Tensor {
 
 /// A tensor and its address on the GPU.
 #[derive(Clone, Copy, Debug)]
-pub struct TensorAddress {
+pub(crate) struct TensorAddress {
     pub tensor: Tensor,
     pub address: u64,
 }
@@ -71,7 +71,7 @@ impl Storage {
 
 impl Work {
     /// The tensors that an execution of the graph needs addresses for.
-    pub fn tensors(&self) -> &'static [Tensor] {
+    pub(crate) fn tensors(&self) -> &'static [Tensor] {
         match self.pass {
             Pass::ForwardRelu => &[Tensor::Input, Tensor::Weights, Tensor::Output, Tensor::Bias],
             _ => &[Tensor::Input, Tensor::Weights, Tensor::Output],
@@ -79,7 +79,7 @@ impl Work {
     }
 
     /// The finalized graph; `None` if cuDNN does not support it.
-    pub fn graph(&self, target: &Target) -> Result<Option<Descriptor>, Error> {
+    pub(crate) fn graph(&self, target: &Target) -> Result<Option<Descriptor>, Error> {
         let convolution = self.convolution()?;
         let input = image(Tensor::Input, self.shape.input, self.storage)?;
         let output = image(Tensor::Output, self.shape.output(), self.storage)?;
@@ -131,7 +131,7 @@ impl Work {
 }
 
 /// Dimensions N, C, H, W and their strides in NHWC.
-pub fn dimensions(shape: Shape) -> ([i64; 4], [i64; 4]) {
+pub(crate) fn dimensions(shape: Shape) -> ([i64; 4], [i64; 4]) {
     let [n, h, w, c] = [shape.batch, shape.height, shape.width, shape.channels].map(|size| size as i64);
     ([n, c, h, w], [h * w * c, 1, w * c, c])
 }

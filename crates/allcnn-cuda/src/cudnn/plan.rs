@@ -20,7 +20,7 @@ const MOST_WORKSPACE: usize = 1 << 30;
 
 /// What a plan may do with numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Arithmetic {
+pub(crate) enum Arithmetic {
     /// f32 throughout.
     Strict,
     /// Tensor cores, with factors of at least the bits that the tensors have or TF32.
@@ -29,7 +29,7 @@ pub enum Arithmetic {
 
 /// A way to compute a graph.
 #[derive(Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     plan: Descriptor,
     /// Number of its engine in cuDNN's list for the kind of graph.
     pub engine: i64,
@@ -40,7 +40,7 @@ pub struct Plan {
 impl Work {
     /// The engine configurations that cuDNN proposes: its guess at the fastest first, then those that take any shape.
     /// The order is the same each time for the same library and GPU.
-    pub fn engines(&self, target: &Target, arithmetic: Arithmetic) -> Result<Vec<Descriptor>, Error> {
+    pub(crate) fn engines(&self, target: &Target, arithmetic: Arithmetic) -> Result<Vec<Descriptor>, Error> {
         let Some(graph) = self.graph(target)? else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for mode in [Heuristic::CUDNN_HEUR_MODE_A, Heuristic::CUDNN_HEUR_MODE_FALLBACK] {
@@ -68,7 +68,7 @@ impl Work {
     }
 
     /// The plan of an engine; `None` if the engine turns out not to support this graph.
-    pub fn plan(&self, target: &Target, engine: &Descriptor) -> Option<Plan> {
+    pub(crate) fn plan(&self, target: &Target, engine: &Descriptor) -> Option<Plan> {
         let plan = Descriptor::new(Kind::CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR).ok()?;
         let plan = match target {
             Target::Handle(handle) => plan.set(Name::CUDNN_ATTR_EXECUTION_PLAN_HANDLE, &[*handle]),
@@ -90,7 +90,7 @@ impl Plan {
     /// # Safety
     /// The addresses must be those of the work's tensors, aligned to 16 bytes and long enough, with [`Plan::workspace`]
     /// bytes at `workspace`, and stay valid until the work is done.
-    pub unsafe fn enqueue(
+    pub(crate) unsafe fn enqueue(
         &self,
         handle: sys::cudnnHandle_t,
         tensors: &[TensorAddress],
