@@ -9,30 +9,30 @@ use sha2::{Digest, Sha256};
 
 /// The folder, if there is one.
 #[derive(Clone, Debug, Default)]
-pub struct Cache {
+pub(crate) struct Cache {
     folder: Option<PathBuf>,
 }
 
 impl Cache {
     /// `allcnn/cuda` in the user's cache.
-    pub fn of_user() -> Self {
+    pub(crate) fn of_user() -> Self {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
         Self { folder: base.map(|base| base.join("allcnn").join("cuda")) }
     }
 
     #[cfg(test)]
-    pub fn at(folder: &std::path::Path) -> Self {
+    pub(crate) fn at(folder: &std::path::Path) -> Self {
         Self { folder: Some(folder.to_owned()) }
     }
 
     /// The file of that name.
-    pub fn read(&self, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {
         fs::read(self.folder.as_ref()?.join(name)).ok()
     }
 
     /// Writes a file, whole or not at all; others may write the same at the same time.
-    pub fn write(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
         let Some(folder) = &self.folder else { return };
         let temporary = folder.join(format!("{name}.{}", std::process::id()));
         let written = fs::create_dir_all(folder)
@@ -45,7 +45,7 @@ impl Cache {
 }
 
 /// A file name (24 hexadecimal digits) for what depends on all of `parts`.
-pub fn key(parts: &[&str]) -> String {
+pub(crate) fn key(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());

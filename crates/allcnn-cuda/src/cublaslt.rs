@@ -19,7 +19,7 @@ use cudarc::driver::CudaStream;
 
 use crate::cudnn::graph::{Pass, Tensor, TensorAddress, Work};
 use crate::cudnn::plan::Arithmetic;
-use crate::memory::{Form, MatrixShape};
+use crate::memory::{MatrixShape, Storage};
 
 /// Algorithms that are requested.
 const MOST_ALGORITHMS: usize = 4;
@@ -31,7 +31,7 @@ const TRANSPOSED: i32 = 1;
 
 /// The library, opened for the GPU at hand.
 #[derive(Debug)]
-pub struct CublasLt(sys::cublasLtHandle_t);
+pub(crate) struct CublasLt(sys::cublasLtHandle_t);
 
 // SAFETY: a handle of cuBLASLt is bound to no thread.
 unsafe impl Send for CublasLt {}
@@ -48,18 +48,18 @@ impl Drop for CublasLt {
 impl CublasLt {
     /// Opens the library, which must have been found before; `None` if it does not start: there are fewer ways to choose
     /// from then, and nothing else changes.
-    pub fn open() -> Option<Arc<Self>> {
+    pub(crate) fn open() -> Option<Arc<Self>> {
         Some(Arc::new(Self(result::create_handle().ok()?)))
     }
 
     /// The version, such as 130_100.
-    pub fn version(&self) -> usize {
+    pub(crate) fn version(&self) -> usize {
         // SAFETY: takes no argument and only returns a constant of the library.
         unsafe { sys::cublasLtGetVersion() }
     }
 
     /// The ways to compute a work, the fastest by the library's own guess first; empty for what is no product.
-    pub fn products(self: &Arc<Self>, work: &Work, arithmetic: Arithmetic) -> Vec<Product> {
+    pub(crate) fn products(self: &Arc<Self>, work: &Work, arithmetic: Arithmetic) -> Vec<Product> {
         if !is_product(work) {
             return Vec::new();
         }
@@ -110,7 +110,7 @@ impl CublasLt {
 }
 
 /// Whether a work is a product.
-pub fn is_product(work: &Work) -> bool {
+pub(crate) fn is_product(work: &Work) -> bool {
     let shape = work.shape;
     (shape.kernel, shape.stride, shape.padding, shape.groups) == (1, 1, 0, 1)
 }
@@ -163,8 +163,8 @@ impl Problem {
         let ([a, b], d) = factors(work.pass);
         let tensors = [a.tensor, b.tensor, d];
         let has_bias = work.pass == Pass::ForwardRelu;
-        let compute = match (work.form, arithmetic) {
-            (Form::F32, Arithmetic::TensorCores) => Compute::CUBLAS_COMPUTE_32F_FAST_TF32,
+        let compute = match (work.storage, arithmetic) {
+            (Storage::F32, Arithmetic::TensorCores) => Compute::CUBLAS_COMPUTE_32F_FAST_TF32,
             _ => Compute::CUBLAS_COMPUTE_32F,
         };
         let operation = Operation::new(compute)?
@@ -178,14 +178,14 @@ impl Problem {
         } else {
             operation
         };
-        let [a, b, d] = tensors.map(|tensor| Layout::new(work.form, matrix_shape(work, tensor)));
+        let [a, b, d] = tensors.map(|tensor| Layout::new(work.storage, matrix_shape(work, tensor)));
         Ok(Self { operation, layouts: [a?, b?, d?], tensors, has_bias })
     }
 }
 
 /// A way to compute a product.
 #[derive(Clone, Debug)]
-pub struct Product {
+pub(crate) struct Product {
     library: Arc<CublasLt>,
     problem: Arc<Problem>,
     algorithm: sys::cublasLtMatmulAlgo_t,
@@ -199,7 +199,7 @@ impl Product {
     /// # Safety
     /// The addresses must be those of the work's tensors, aligned to 16 bytes and long enough, with [`Product::workspace`]
     /// bytes at `workspace`, and stay valid until the work is done.
-    pub unsafe fn enqueue(
+    pub(crate) unsafe fn enqueue(
         &self,
         stream: &CudaStream,
         tensors: &[TensorAddress],
@@ -295,10 +295,10 @@ impl Operation {
 
 impl Layout {
     /// Dense columns.
-    fn new(form: Form, MatrixShape { rows, columns }: MatrixShape) -> Result<Self, CublasError> {
-        let kind = match form {
-            Form::F32 => cudaDataType::CUDA_R_32F,
-            Form::Bf16 => cudaDataType::CUDA_R_16BF,
+    fn new(storage: Storage, MatrixShape { rows, columns }: MatrixShape) -> Result<Self, CublasError> {
+        let kind = match storage {
+            Storage::F32 => cudaDataType::CUDA_R_32F,
+            Storage::Bf16 => cudaDataType::CUDA_R_16BF,
         };
         Ok(Self(result::create_matrix_layout(kind, rows as u64, columns as u64, rows as i64)?))
     }
@@ -330,7 +330,7 @@ mod tests {
     fn work(pass: Pass, kernel: usize, stride: usize, groups: usize) -> Work {
         let input = Shape { batch: 2, height: 3, width: 5, channels: 8 };
         let shape = ConvShape { input, out_channels: 16, kernel, stride, padding: 0, groups };
-        Work { pass, shape, form: Form::Bf16 }
+        Work { pass, shape, storage: Storage::Bf16 }
     }
 
     #[test]

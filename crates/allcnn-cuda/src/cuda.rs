@@ -13,7 +13,7 @@ use crate::engine::{Engine, Numbers};
 use crate::error::driver_error;
 use crate::images::Images;
 use crate::kernels::{Grid, Kernel};
-use crate::memory::{Buffer, Form, Values, assert_len};
+use crate::memory::{Buffer, Storage, Values, assert_len};
 use crate::pool::Pool;
 use crate::recording::Recording;
 use crate::step::Step;
@@ -120,7 +120,7 @@ impl Device for Cuda {
         assert_eq!(values.len(), buffer.len(), "values to upload, and the buffer's");
         let mut queue = self.engine.queue();
         queue.report_failure()?;
-        queue.write(buffer, Form::F32);
+        queue.write(buffer, Storage::F32);
         if values.is_empty() {
             return Ok(());
         }
@@ -135,11 +135,11 @@ impl Device for Cuda {
         }
         let from = queue.read(buffer);
         let failed = || driver_error("a download");
-        if buffer.form.get() == Form::F32 {
+        if buffer.storage.get() == Storage::F32 {
             self.engine.stream.memcpy_dtoh(&buffer.memory, values).map_err(failed())?;
         } else {
-            let [address] = queue.scratch([values.len() * Form::F32.bytes()])?;
-            let (to, len) = (Values::new(address, Form::F32), values.len() as u64);
+            let [address] = queue.scratch([values.len() * Storage::F32.bytes()])?;
+            let (to, len) = (Values::new(address, Storage::F32), values.len() as u64);
             launch!(queue, Kernel::Convert, values.len().div_ceil(4), from, to, len)?;
             // SAFETY: the scratch memory holds `values.len()` f32, and `values` is borrowed until the wait below.
             unsafe {
@@ -155,7 +155,7 @@ impl Device for Cuda {
         self.engine.enqueue(|queue| {
             // A part of a buffer is written in the storage format of the whole.
             let (from, mut to) = (queue.read(from), queue.read(to));
-            to.address += (at * to.form().bytes()) as u64;
+            to.address += (at * to.storage().bytes()) as u64;
             launch!(queue, Kernel::Repack, len, from, to, 1u64, 1u64, len as u32, len as u32)
         });
     }
@@ -273,7 +273,7 @@ impl Device for Cuda {
         assert_len(input, len, "input");
         assert_len(output, len, "output");
         self.engine.enqueue(|queue| {
-            let (from, to) = (queue.read(input), queue.write(output, input.form.get()));
+            let (from, to) = (queue.read(input), queue.write(output, input.storage.get()));
             launch!(queue, Kernel::LrnForward, len, lrn_arguments(shape), from, to, len as u64)
         });
     }
@@ -284,7 +284,7 @@ impl Device for Cuda {
         assert_len(d_input, len, "d_input");
         self.engine.enqueue(|queue| {
             let [input, signal] = [input, d_output].map(|buffer| queue.read(buffer));
-            let to = queue.write(d_input, d_output.form.get());
+            let to = queue.write(d_input, d_output.storage.get());
             launch!(queue, Kernel::LrnBackward, len, lrn_arguments(shape), input, signal, to, len as u64)
         });
     }
@@ -295,7 +295,7 @@ impl Device for Cuda {
         let [batch, area, channels] =
             [shape.batch, shape.height * shape.width, shape.channels].map(|n| n as u32);
         self.engine.enqueue(|queue| {
-            let (from, to) = (queue.read(input), queue.write(output, Form::F32));
+            let (from, to) = (queue.read(input), queue.write(output, Storage::F32));
             launch!(
                 queue,
                 Kernel::AverageForward,
@@ -313,7 +313,7 @@ impl Device for Cuda {
         assert_len(d_input, shape.len(), "d_input");
         let [area, channels] = [shape.height * shape.width, shape.channels].map(|n| n as u32);
         self.engine.enqueue(|queue| {
-            let (from, to) = (queue.read(d_output), queue.write(d_input, Form::F32));
+            let (from, to) = (queue.read(d_output), queue.write(d_input, Storage::F32));
             launch!(queue, Kernel::AverageBackward, shape.len(), from, to, shape.len() as u64, area, channels)
         });
     }
@@ -334,7 +334,7 @@ impl Device for Cuda {
         let grid = Grid { blocks: [losses.len() as u32, 1], threads: [LANES, 1] };
         self.engine.enqueue(|queue| {
             let [logits, targets] = [logits, targets].map(|buffer| queue.read(buffer));
-            let [losses, d_logits] = [losses, d_logits].map(|buffer| queue.write(buffer, Form::F32));
+            let [losses, d_logits] = [losses, d_logits].map(|buffer| queue.write(buffer, Storage::F32));
             let (targets, losses, d_logits) = (targets.address, losses.address, d_logits.address);
             // SAFETY: lengths checked above. The kernel reads targets as f32: uploads are always stored as that.
             unsafe {

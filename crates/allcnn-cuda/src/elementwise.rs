@@ -18,7 +18,7 @@ fn mask(dropout: Dropout) -> [u32; 6] {
 const KEEP: [u32; 6] = [0, 1f32.to_bits(), 0, 0, 0, 0];
 
 /// Multiplies values with the step's mask, in place.
-pub fn dropout(
+pub(crate) fn dropout(
     queue: &mut Queue,
     dropout: Dropout,
     values: Values,
@@ -31,7 +31,7 @@ pub fn dropout(
 }
 
 /// output = dropout(activation(sums + bias)). Rows of the sums may be zero-padded.
-pub fn finish(
+pub(crate) fn finish(
     queue: &mut Queue,
     sums: Matrix,
     output: Matrix,
@@ -67,7 +67,7 @@ pub fn finish(
 }
 
 /// Passes a signal back through an activation and its dropout, in place. `output` and `signal` hold `len` values.
-pub fn pass_back(
+pub(crate) fn pass_back(
     queue: &mut Queue,
     gate: Gate,
     output: Values,

@@ -17,7 +17,7 @@ use crate::cudnn::plan::Arithmetic;
 use crate::error::{driver_error, memory_error};
 use crate::kernels::{Grid, Kernel, Kernels};
 use crate::libraries;
-use crate::memory::{Buffer, Form, FormCell, FormLog, Values};
+use crate::memory::{Buffer, Storage, StorageCell, StorageLog, Values};
 
 /// Pieces of the scratch memory begin at multiples of this.
 const ALIGNMENT: usize = 256;
@@ -27,7 +27,7 @@ const OLDEST_CUDNN: usize = 90_000;
 
 /// One GPU with its stream and libraries.
 #[derive(Debug)]
-pub struct Engine {
+pub(crate) struct Engine {
     pub context: Arc<CudaContext>,
     pub stream: Arc<CudaStream>,
     pub numbers: Numbers,
@@ -36,31 +36,31 @@ pub struct Engine {
 
 /// How numbers of convolutions are stored and multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Numbers {
-    pub form: Form,
+pub(crate) struct Numbers {
+    pub storage: Storage,
     pub arithmetic: Arithmetic,
 }
 
 impl Numbers {
-    pub fn new(precision: Precision, tf32: bool) -> Self {
+    pub(crate) fn new(precision: Precision, tf32: bool) -> Self {
         match precision {
-            Precision::Bf16 => Self { form: Form::Bf16, arithmetic: Arithmetic::TensorCores },
-            Precision::F32 if tf32 => Self { form: Form::F32, arithmetic: Arithmetic::TensorCores },
-            Precision::F32 => Self { form: Form::F32, arithmetic: Arithmetic::Strict },
+            Precision::Bf16 => Self { storage: Storage::Bf16, arithmetic: Arithmetic::TensorCores },
+            Precision::F32 if tf32 => Self { storage: Storage::F32, arithmetic: Arithmetic::TensorCores },
+            Precision::F32 => Self { storage: Storage::F32, arithmetic: Arithmetic::Strict },
         }
     }
 
     /// What the channels of a convolution without groups are padded to: 16 bytes, as tensor cores want them.
-    pub fn channel_multiple(self) -> usize {
+    pub(crate) fn channel_multiple(self) -> usize {
         match self.arithmetic {
             Arithmetic::Strict => 1,
-            Arithmetic::TensorCores => 16 / self.form.bytes(),
+            Arithmetic::TensorCores => 16 / self.storage.bytes(),
         }
     }
 }
 
 /// The stream with everything that only one thread may use at a time.
-pub struct Queue {
+pub(crate) struct Queue {
     pub stream: Arc<CudaStream>,
     pub target: Target,
     pub cache: Cache,
@@ -73,7 +73,7 @@ pub struct Queue {
     scratch: Vec<CudaSlice<u8>>,
     failure: Option<Error>,
     /// While a step is being recorded: the formats that its operations found and left.
-    pub form_log: Option<FormLog>,
+    pub storage_log: Option<StorageLog>,
 }
 
 // SAFETY: only the cuDNN handle is not Send; any thread may use it, one at a time, and whoever has the queue has it alone.
@@ -95,7 +95,7 @@ impl Drop for Queue {
 
 impl Engine {
     /// Opens GPU `number`. The libraries must be there (see [`crate::libraries`]).
-    pub fn new(number: usize, numbers: Numbers, cache: Cache) -> Result<Self, Error> {
+    pub(crate) fn new(number: usize, numbers: Numbers, cache: Cache) -> Result<Self, Error> {
         let count = CudaContext::device_count().map_err(driver_error("looking for GPUs"))?.max(0) as usize;
         if number >= count {
             return Err(Error::Unavailable(format!(
@@ -125,13 +125,13 @@ impl Engine {
             handle,
             scratch: Vec::new(),
             failure: None,
-            form_log: None,
+            storage_log: None,
         };
         Ok(Self { context, stream, numbers, queue: Mutex::new(queue) })
     }
 
     /// Locks the queue and makes the GPU's context current in the calling thread.
-    pub fn queue(&self) -> MutexGuard<'_, Queue> {
+    pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = self.context.bind_to_thread() {
             queue.failure.get_or_insert(driver_error("turning to it from another thread")(error));
@@ -140,7 +140,7 @@ impl Engine {
     }
 
     /// Queues an operation. After a failure, nothing more until it has been reported.
-    pub fn enqueue(&self, operation: impl FnOnce(&mut Queue) -> Result<(), Error>) {
+    pub(crate) fn enqueue(&self, operation: impl FnOnce(&mut Queue) -> Result<(), Error>) {
         let mut queue = self.queue();
         if queue.failure.is_none() {
             queue.failure = operation(&mut queue).err();
@@ -148,7 +148,7 @@ impl Engine {
     }
 
     /// A new buffer of zeros.
-    pub fn alloc(&self, len: usize) -> Result<Buffer, Error> {
+    pub(crate) fn alloc(&self, len: usize) -> Result<Buffer, Error> {
         let memory = self.stream.alloc_zeros(len.max(1)).map_err(memory_error("a buffer", 4 * len))?;
         Ok(Buffer::new(memory, len, &self.stream))
     }
@@ -156,70 +156,70 @@ impl Engine {
 
 impl Queue {
     /// Reports the failure of an earlier operation, once.
-    pub fn report_failure(&mut self) -> Result<(), Error> {
+    pub(crate) fn report_failure(&mut self) -> Result<(), Error> {
         self.failure.take().map_or(Ok(()), Err)
     }
 
     /// The values of a buffer that an operation reads.
-    pub fn read(&mut self, buffer: &Buffer) -> Values {
-        let form = buffer.form.get();
-        if let Some(log) = &mut self.form_log {
-            log.note_read(&buffer.form, form);
+    pub(crate) fn read(&mut self, buffer: &Buffer) -> Values {
+        let storage = buffer.storage.get();
+        if let Some(log) = &mut self.storage_log {
+            log.note_read(&buffer.storage, storage);
         }
-        buffer.values(form)
+        buffer.values(storage)
     }
 
-    /// The values of a buffer that an operation overwrites, stored in `form`.
-    pub fn write(&mut self, buffer: &mut Buffer, form: Form) -> Values {
-        self.set_form(&buffer.form, form);
-        self.set_form(&buffer.copy.state, Form::F32);
-        buffer.values(form)
+    /// The values of a buffer that an operation overwrites, stored in `storage`.
+    pub(crate) fn write(&mut self, buffer: &mut Buffer, storage: Storage) -> Values {
+        self.set_storage(&buffer.storage, storage);
+        self.set_storage(&buffer.copy.state, Storage::F32);
+        buffer.values(storage)
     }
 
     /// The address of a parameter's values in bf16, converted now if the copy is out of date.
-    pub fn read_copy(&mut self, parameter: &Buffer) -> Result<u64, Error> {
+    pub(crate) fn read_copy(&mut self, parameter: &Buffer) -> Result<u64, Error> {
         let copy = &parameter.copy;
         if copy.memory.get().is_none() {
-            let bytes = parameter.len() * Form::Bf16.bytes();
+            let bytes = parameter.len() * Storage::Bf16.bytes();
             // SAFETY: uninitialized memory, which the conversion below fills before anything reads it.
             let memory = unsafe { self.stream.alloc(bytes.max(1)) };
             let _ = copy.memory.set(memory.map_err(memory_error("weights in bf16", bytes))?);
         }
         let address = copy.memory.get().map_or(0, |memory| memory.device_ptr(&self.stream).0);
         let state = copy.state.get();
-        if let Some(log) = &mut self.form_log {
+        if let Some(log) = &mut self.storage_log {
             log.note_read(&copy.state, state);
         }
-        if state == Form::F32 {
-            let (from, to) = (self.read(parameter), Values::new(address, Form::Bf16));
+        if state == Storage::F32 {
+            let (from, to) = (self.read(parameter), Values::new(address, Storage::Bf16));
             let len = parameter.len();
             let grid = Grid::over(len.div_ceil(4));
             // SAFETY: the parameter and its copy hold `len` values each.
             unsafe { self.launch(Kernel::Convert, grid, &[&from, &to, &(len as u64)]) }?;
-            self.set_form(&copy.state, Form::Bf16);
+            self.set_storage(&copy.state, Storage::Bf16);
         }
         Ok(address)
     }
 
     /// The address of a parameter's bf16 copy, to be written together with the parameter; 0 where none was ever read.
-    pub fn write_copy(&mut self, parameter: &Buffer) -> u64 {
+    pub(crate) fn write_copy(&mut self, parameter: &Buffer) -> u64 {
         let Some(memory) = parameter.copy.memory.get() else { return 0 };
-        self.set_form(&parameter.copy.state, Form::Bf16);
+        self.set_storage(&parameter.copy.state, Storage::Bf16);
         memory.device_ptr(&self.stream).0
     }
 
-    fn set_form(&mut self, cell: &FormCell, form: Form) {
-        if let Some(log) = &mut self.form_log {
-            log.note_write(cell, form);
+    fn set_storage(&mut self, cell: &StorageCell, storage: Storage) {
+        if let Some(log) = &mut self.storage_log {
+            log.note_write(cell, storage);
         }
-        cell.set(form);
+        cell.set(storage);
     }
 
     /// Queues a kernel.
     ///
     /// # Safety
     /// As [`Kernels::launch`].
-    pub unsafe fn launch(
+    pub(crate) unsafe fn launch(
         &mut self,
         kernel: Kernel,
         grid: Grid,
@@ -230,17 +230,17 @@ impl Queue {
     }
 
     /// Whether work is being recorded rather than executed.
-    pub fn is_recording(&self) -> bool {
-        self.form_log.is_some()
+    pub(crate) fn is_recording(&self) -> bool {
+        self.storage_log.is_some()
     }
 
     /// The cuDNN handle, bound to the stream.
-    pub fn handle(&self) -> cudnn::sys::cudnnHandle_t {
+    pub(crate) fn handle(&self) -> cudnn::sys::cudnnHandle_t {
         self.handle
     }
 
     /// Scratch memory until the end of an operation: the addresses of pieces of these sizes in bytes.
-    pub fn scratch<const N: usize>(&mut self, bytes: [usize; N]) -> Result<[u64; N], Error> {
+    pub(crate) fn scratch<const N: usize>(&mut self, bytes: [usize; N]) -> Result<[u64; N], Error> {
         let (starts, total) = pieces(bytes);
         if self.scratch.last().is_none_or(|piece| piece.len() < total) {
             let bytes = total.next_power_of_two(); // so that the pieces that stay add up to less than the last one
@@ -253,7 +253,7 @@ impl Queue {
     }
 
     /// Waits until everything queued is done.
-    pub fn wait(&self) -> Result<(), Error> {
+    pub(crate) fn wait(&self) -> Result<(), Error> {
         self.stream.synchronize().map_err(driver_error("waiting for the GPU"))
     }
 }

@@ -9,7 +9,7 @@ use cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr, result};
 use crate::engine::Engine;
 use crate::error::{driver_error, memory_error};
 use crate::kernels::{Grid, Kernel};
-use crate::memory::{Buffer, Form};
+use crate::memory::{Buffer, Storage};
 
 /// Images are kept where they take no more than this share of the memory that is free: the rest is for others on the
 /// same GPU, and for working memory.
@@ -101,7 +101,7 @@ impl Images {
             }
         };
         let shape = [height, width, channels].map(|size| size as u32);
-        let (to, len, count) = (queue.write(batch, Form::F32), batch.len() as u64, views.len() as u32);
+        let (to, len, count) = (queue.write(batch, Storage::F32), batch.len() as u64, views.len() as u32);
         // SAFETY: `count` views were queued for copying just above, each checked to be of an image of the set; the batch holds
         // `len` values.
         unsafe {

@@ -34,7 +34,7 @@ const NEEDED: [Library; 3] = [
 ///
 /// # Errors
 /// [`Error::Unavailable`] with everything that is missing and what to install.
-pub fn load() -> Result<(), Error> {
+pub(crate) fn load() -> Result<(), Error> {
     load_from_folders();
     // SAFETY: `is_there` loads a library of NVIDIA's by name, which runs its initializers and nothing else.
     let missing: Vec<&str> = NEEDED
@@ -46,7 +46,7 @@ pub fn load() -> Result<(), Error> {
 }
 
 /// Whether cuBLASLt is installed. 1x1 convolutions, and some engines of cuDNN, can do without.
-pub fn has_cublaslt() -> bool {
+pub(crate) fn has_cublaslt() -> bool {
     load_from_folders();
     // SAFETY: loads cuBLASLt by name, which runs its initializers and nothing else.
     unsafe { cudarc::cublaslt::sys::is_culib_present() }
@@ -54,14 +54,14 @@ pub fn has_cublaslt() -> bool {
 
 /// Which of the libraries that need no GPU are installed.
 #[cfg(test)]
-pub struct Compilation {
+pub(crate) struct Compilation {
     pub nvrtc: bool,
     pub cudnn: bool,
 }
 
 /// Loads the libraries in the folders, for tests that compile and plan.
 #[cfg(test)]
-pub fn load_for_compilation() -> Compilation {
+pub(crate) fn load_for_compilation() -> Compilation {
     load_from_folders();
     // SAFETY: `is_there` loads a library of NVIDIA's by name, which runs its initializers and nothing else.
     unsafe { Compilation { nvrtc: (NEEDED[1].is_there)(), cudnn: (NEEDED[2].is_there)() } }
@@ -82,7 +82,7 @@ fn sentence(missing: &[&str]) -> String {
 }
 
 /// Whether the driver is installed.
-pub fn has_driver() -> bool {
+pub(crate) fn has_driver() -> bool {
     load_from_folders();
     // SAFETY: `is_there` loads the driver by name, which runs its initializers and nothing else.
     unsafe { (NEEDED[0].is_there)() }

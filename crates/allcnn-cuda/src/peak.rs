@@ -11,7 +11,7 @@ const RUNS: u32 = 10;
 const TRIES: usize = 3;
 
 /// The best of several tries, in GFLOP/s (two operations a multiply-add).
-pub fn measure_gflops<D: Device>(device: &D) -> Result<f64, Error> {
+pub(crate) fn measure_gflops<D: Device>(device: &D) -> Result<f64, Error> {
     let input = Shape { batch: 1, height: 64, width: SIDE / 64, channels: SIDE };
     let shape = ConvShape { input, out_channels: SIDE, kernel: 1, stride: 1, padding: 0, groups: 1 };
     let mut conv = device.conv(shape)?;

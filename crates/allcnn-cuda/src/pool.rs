@@ -68,7 +68,7 @@ impl Pool {
         assert_len(input, self.shape.input.len(), "input");
         assert_len(output, len, "output");
         let from = queue.read(input);
-        let to = queue.write(output, input.form.get());
+        let to = queue.write(output, input.storage.get());
         let arguments = arguments(&self.shape);
         let windows = self.windows.device_ptr(self.windows.stream()).0;
         let grid = Grid::over(len);
@@ -94,7 +94,7 @@ impl Pool {
         assert_len(d_output, above, "d_output");
         assert_len(d_input, below, "d_input");
         let [input, output, signal] = [input, output, d_output].map(|buffer| queue.read(buffer));
-        let to = queue.write(d_input, d_output.form.get());
+        let to = queue.write(d_input, d_output.storage.get());
         let arguments = arguments(&self.shape);
         let windows = self.windows.device_ptr(self.windows.stream()).0;
         let grid = Grid::over(below);

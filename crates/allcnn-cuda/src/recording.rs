@@ -11,7 +11,7 @@ use cudarc::driver::{CudaGraph, sys};
 
 use crate::engine::Engine;
 use crate::error::driver_error;
-use crate::memory::FormLog;
+use crate::memory::StorageLog;
 
 /// A recorded step.
 #[derive(Default)]
@@ -31,7 +31,7 @@ enum State {
 
 struct Graph {
     graph: CudaGraph,
-    form_log: FormLog,
+    storage_log: StorageLog,
 }
 
 // SAFETY: any thread may use a graph, one at a time: it is only reached through `&mut Recording`, and launched under the
@@ -54,7 +54,7 @@ impl Recording {
                 work();
                 State::Ran
             }
-            State::Graph(graph) if graph.form_log.fits() => graph.launch(engine),
+            State::Graph(graph) if graph.storage_log.fits() => graph.launch(engine),
             // Recorded now; again where the buffers' formats have changed.
             State::Ran | State::Graph(_) => match record(engine, work) {
                 Ok(graph) => graph.launch(engine),
@@ -74,7 +74,7 @@ impl Recording {
 impl Graph {
     fn launch(self, engine: &Engine) -> State {
         engine.enqueue(|_| self.graph.launch().map_err(driver_error("running a recorded step")));
-        self.form_log.apply();
+        self.storage_log.apply();
         State::Graph(self)
     }
 }
@@ -84,13 +84,13 @@ fn record(engine: &Engine, work: &mut dyn FnMut()) -> Result<Graph, Error> {
     engine.queue().report_failure()?;
     let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
     engine.stream.begin_capture(mode).map_err(driver_error("beginning to record a step"))?;
-    engine.queue().form_log = Some(FormLog::default());
+    engine.queue().storage_log = Some(StorageLog::default());
     work();
     let graph = engine.stream.end_capture(sys::CUgraphInstantiate_flags(0));
     let mut queue = engine.queue();
-    let form_log = queue.form_log.take().unwrap_or_default();
+    let storage_log = queue.storage_log.take().unwrap_or_default();
     queue.report_failure()?;
     let nothing = || Error::Unavailable("a recorded step holds nothing".into());
     let graph = graph.map_err(driver_error("recording a step"))?.ok_or_else(nothing)?;
-    Ok(Graph { graph, form_log })
+    Ok(Graph { graph, storage_log })
 }

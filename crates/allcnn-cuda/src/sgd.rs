@@ -4,7 +4,7 @@ use allcnn_device::{Error, Parameter, Sgd};
 
 use crate::engine::Queue;
 use crate::kernels::{Grid, Kernel, THREADS};
-use crate::memory::{Buffer, Form, Values, assert_len};
+use crate::memory::{Buffer, Storage, Values, assert_len};
 use crate::step::Step;
 
 /// Parameters per launch and values per block: as in sgd.cu.
@@ -21,7 +21,7 @@ struct Launch {
 }
 
 /// One step for all parameters.
-pub fn step(
+pub(crate) fn step(
     queue: &mut Queue,
     sgd: Sgd,
     step: &Step,
@@ -71,7 +71,7 @@ impl Launch {
             assert_len(velocity, value.len(), "velocity");
             // Parameters and velocities are f32 always.
             let [value_address, velocity] =
-                [&mut *value, velocity].map(|buffer| queue.write(buffer, Form::F32).address);
+                [&mut *value, velocity].map(|buffer| queue.write(buffer, Storage::F32).address);
             let Values { address, is_bf16 } = queue.read(gradient);
             *row = [value_address, address, is_bf16, velocity, queue.write_copy(value), value.len() as u64];
             launch.blocks += value.len().div_ceil(CHUNK) as u32;

@@ -48,7 +48,7 @@ pub(crate) struct Collector<'p> {
 
 impl<'p> Collector<'p> {
     /// Gathers images of a size, or of the size of the first.
-    pub fn new(
+    pub(crate) fn new(
         size: Option<(usize, usize)>,
         framing: Framing,
         total: Option<u64>,
@@ -71,14 +71,14 @@ impl<'p> Collector<'p> {
     }
 
     /// Adds an image file; it is decoded with its block.
-    pub fn push(&mut self, item: Item) -> Result<(), Error> {
+    pub(crate) fn push(&mut self, item: Item) -> Result<(), Error> {
         self.block_bytes += item.file.as_ref().map_or(0, Vec::len);
         self.block.push(item);
         if self.block.len() >= BLOCK_FILES || self.block_bytes >= BLOCK_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Decodes what is left.
-    pub fn finish(&mut self) -> Result<(), Error> {
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
         self.flush()?;
         if let Some((height, width)) = self.size {
             for split in &mut self.splits {

@@ -89,7 +89,7 @@ const RAW_EXTENSIONS: [&str; 21] = [
 
 impl Foreign {
     /// Recognizes it by the first bytes, and by the name where these leave it open.
-    pub fn of(name: &str, head: &[u8]) -> Option<Foreign> {
+    pub(crate) fn of(name: &str, head: &[u8]) -> Option<Foreign> {
         if let Some((_, foreign)) = SIGNATURES.iter().find(|(signature, _)| head.starts_with(signature)) {
             return Some(*foreign);
         }

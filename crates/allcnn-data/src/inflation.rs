@@ -30,7 +30,7 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// The refusal behind an error, whatever readers wrapped it on its way.
-    pub fn behind(error: &io::Error) -> Option<Refusal> {
+    pub(crate) fn behind(error: &io::Error) -> Option<Refusal> {
         let mut cause: Option<&(dyn Cause + 'static)> = Some(error);
         while let Some(error) = cause {
             if let Some(refusal) = error.downcast_ref::<Refusal>() {
@@ -90,12 +90,12 @@ pub(crate) struct Inflation<D> {
 
 impl<D: Read> Inflation<D> {
     /// Of a decoder that has all of its `compressed` bytes.
-    pub fn of_size(decoder: D, compressed: u64) -> Self {
+    pub(crate) fn of_size(decoder: D, compressed: u64) -> Self {
         Self { decoder, taken: Rc::new(Cell::new(compressed)), given: 0 }
     }
 
     /// Of the decoder of a stream.
-    pub fn of_stream<R: BufRead>(
+    pub(crate) fn of_stream<R: BufRead>(
         reader: R,
         decoder: impl FnOnce(Counted<R>) -> io::Result<D>,
     ) -> io::Result<Self> {

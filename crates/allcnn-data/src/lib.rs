@@ -15,6 +15,7 @@
 //! # Ok::<(), allcnn_data::Error>(())
 //! ```
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 pub mod atomic_file;
 mod collect;

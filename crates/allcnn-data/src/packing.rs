@@ -22,7 +22,7 @@ pub(crate) enum ArchiveFormat {
 
 impl ArchiveFormat {
     /// Recognizes an archive by its first bytes (at least 512 for a plain tar).
-    pub fn recognize(head: &[u8]) -> Option<ArchiveFormat> {
+    pub(crate) fn recognize(head: &[u8]) -> Option<ArchiveFormat> {
         match head {
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some(ArchiveFormat::Zip),
             _ if is_tar(head) => Some(ArchiveFormat::Tar),
@@ -54,7 +54,7 @@ impl Compression {
     }
 
     /// The unpacked bytes of all streams in a reader, as far as [`crate::inflation`] lets them out.
-    pub fn decoder<'r>(self, reader: impl BufRead + 'r) -> io::Result<Box<dyn Read + 'r>> {
+    pub(crate) fn decoder<'r>(self, reader: impl BufRead + 'r) -> io::Result<Box<dyn Read + 'r>> {
         Ok(match self {
             Compression::Gzip => {
                 Box::new(Inflation::of_stream(reader, |counted| Ok(MultiGzDecoder::new(counted)))?)

@@ -57,12 +57,12 @@ pub(crate) struct SizeCounts(BTreeMap<(usize, [usize; 2]), usize>);
 
 impl SizeCounts {
     /// Counts an image.
-    pub fn add(&mut self, size: [usize; 2]) {
+    pub(crate) fn add(&mut self, size: [usize; 2]) {
         *self.0.entry((size[0] * size[1], size)).or_default() += 1;
     }
 
     /// What was counted, where that is anything.
-    pub fn sizes(&self) -> Option<Sizes> {
+    pub(crate) fn sizes(&self) -> Option<Sizes> {
         let images = self.0.values().sum();
         let mut seen = 0;
         let middle = self.0.iter().find(|(_, count)| {

@@ -17,10 +17,10 @@ pub(crate) enum SplitName {
 
 impl SplitName {
     /// All of them, each at the index of its number.
-    pub const ALL: [SplitName; 3] = [SplitName::Train, SplitName::Validation, SplitName::Test];
+    pub(crate) const ALL: [SplitName; 3] = [SplitName::Train, SplitName::Validation, SplitName::Test];
 
     /// Its name in `--splits`.
-    pub fn flag(self) -> &'static str {
+    pub(crate) fn flag(self) -> &'static str {
         match self {
             SplitName::Train => "train",
             SplitName::Validation => "val",
@@ -29,7 +29,7 @@ impl SplitName {
     }
 
     /// Its name in messages.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             SplitName::Train => "training",
             SplitName::Validation => "validation",

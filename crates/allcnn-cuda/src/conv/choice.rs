@@ -121,7 +121,7 @@ struct Candidate {
 /// The choices made so far, for one GPU. To be dropped before the engine that they were made on: plans of cuDNN must not
 /// outlive its handle.
 #[derive(Debug)]
-pub struct Choices {
+pub(crate) struct Choices {
     gpu: String,
     arithmetic: Arithmetic,
     made: Mutex<HashMap<Work, Arc<Chosen>>>,
@@ -129,7 +129,7 @@ pub struct Choices {
 
 impl Choices {
     /// No choices yet, for the GPU of that name.
-    pub fn new(gpu: String, arithmetic: Arithmetic) -> Self {
+    pub(crate) fn new(gpu: String, arithmetic: Arithmetic) -> Self {
         Self { gpu, arithmetic, made: Mutex::default() }
     }
 
@@ -225,7 +225,10 @@ fn versions(queue: &Queue, work: &Work) -> String {
 
 /// The file that remembers a choice.
 fn file_name(gpu: &str, versions: &str, arithmetic: Arithmetic, work: &Work) -> String {
-    let key = cache::key(&[gpu, versions, &format!("{arithmetic:?}"), &format!("{work:?}")]);
+    let Work { pass, shape, storage } = work;
+    // Part of the key, and so as it always was: other words would forget the choices of earlier runs.
+    let work = format!("Work {{ pass: {pass:?}, shape: {shape:?}, form: {storage:?} }}");
+    let key = cache::key(&[gpu, versions, &format!("{arithmetic:?}"), &work]);
     format!("{key}.engine")
 }
 
@@ -243,14 +246,14 @@ fn engine_name(number: i64) -> &'static str {
 mod tests {
     use super::*;
     use crate::cudnn::graph::Pass;
-    use crate::memory::Form;
+    use crate::memory::Storage;
     use allcnn_device::{ConvShape, Shape};
 
     #[test]
     fn a_choice_is_remembered_for_the_same_work_gpu_and_library_only() {
         let input = Shape { batch: 2, height: 8, width: 8, channels: 8 };
         let shape = ConvShape { input, out_channels: 8, kernel: 3, stride: 1, padding: 1, groups: 1 };
-        let work = Work { pass: Pass::Forward, shape, form: Form::Bf16 };
+        let work = Work { pass: Pass::Forward, shape, storage: Storage::Bf16 };
         let name = |gpu, version, arithmetic, work| file_name(gpu, version, arithmetic, &work);
         let names = [
             name("H100", "91000", Arithmetic::TensorCores, work),
@@ -258,8 +261,10 @@ mod tests {
             name("H100", "91001", Arithmetic::TensorCores, work),
             name("H100", "91000", Arithmetic::Strict, work),
             name("H100", "91000", Arithmetic::TensorCores, Work { pass: Pass::ForwardRelu, ..work }),
-            name("H100", "91000", Arithmetic::TensorCores, Work { form: Form::F32, ..work }),
+            name("H100", "91000", Arithmetic::TensorCores, Work { storage: Storage::F32, ..work }),
         ];
+        // As version 0.1.0 wrote it.
+        assert_eq!(names[0], "a937b000caf96c5e23054520.engine");
         let different: std::collections::HashSet<&String> = names.iter().collect();
         assert_eq!(different.len(), names.len());
         assert_eq!(names[0], name("H100", "91000", Arithmetic::TensorCores, work));

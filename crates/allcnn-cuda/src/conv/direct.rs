@@ -27,7 +27,7 @@ fn arguments(shape: &ConvShape) -> [u32; 12] {
 }
 
 /// The sums of a forward pass.
-pub fn forward(
+pub(super) fn forward(
     queue: &mut Queue,
     shape: &ConvShape,
     input: Values,
@@ -40,7 +40,7 @@ pub fn forward(
 }
 
 /// The gradient of the input.
-pub fn backward_data(
+pub(super) fn backward_data(
     queue: &mut Queue,
     shape: &ConvShape,
     d_output: Values,
@@ -55,7 +55,7 @@ pub fn backward_data(
 }
 
 /// The gradient of the weights.
-pub fn backward_weights(
+pub(super) fn backward_weights(
     queue: &mut Queue,
     shape: &ConvShape,
     input: Values,

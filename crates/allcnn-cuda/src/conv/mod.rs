@@ -27,7 +27,7 @@ use crate::elementwise;
 use crate::engine::{Engine, Numbers, Queue};
 use crate::error::memory_error;
 use crate::kernels::{Grid, Kernel};
-use crate::memory::{Buffer, Form, Matrix, MatrixShape, Values, assert_len};
+use crate::memory::{Buffer, Matrix, MatrixShape, Storage, Values, assert_len};
 use crate::step::Step;
 
 /// Rows of an output that a block adds up for the bias's gradient, at least.
@@ -54,7 +54,7 @@ impl Conv {
     }
 
     fn work(&self, pass: Pass) -> Work {
-        Work { pass, shape: self.padded, form: self.numbers.form }
+        Work { pass, shape: self.padded, storage: self.numbers.storage }
     }
 
     /// The choice for a forward pass with this activation: fused with the ReLU where a library does that.
@@ -98,7 +98,7 @@ impl Conv {
             return Ok(()); // read where they are, or in their bf16 copy
         }
         let from = queue.read(weights);
-        let bytes = self.padded.weights_len() * self.numbers.form.bytes();
+        let bytes = self.padded.weights_len() * self.numbers.storage.bytes();
         let memory = match self.fixed.take() {
             Some(memory) => memory,
             // SAFETY: uninitialized memory, which `repack` fills below before anything reads it.
@@ -130,17 +130,17 @@ impl Conv {
         let (work, chosen) = self.choose_forward(choices, queue, epilogue.activation)?;
         let staging = Staging::new(queue, &work, chosen.workspace())?;
         let from = queue.read(input);
-        let (form, is_native) = self.form_of_result(Tensor::Output);
+        let (storage, is_native) = self.result_storage(Tensor::Output);
         if chosen.is_none() {
             let [weights, bias] = [weights, bias].map(|buffer| queue.read(buffer));
-            let to = queue.write(output, form);
+            let to = queue.write(output, storage);
             direct::forward(queue, &self.shape, from, weights, to)?;
             let sums = self.stored(Tensor::Output, to);
             return elementwise::finish(queue, sums, sums, bias, epilogue, step);
         }
         let x = self.operand(queue, &staging, Tensor::Input, from)?;
         let w = self.weights(queue, &staging, weights)?;
-        let to = queue.write(output, form);
+        let to = queue.write(output, storage);
         let y = if is_native { to.address } else { staging.address(Tensor::Output) };
         let mut tensors = tensors(x, w, y).to_vec();
         if work.pass == Pass::ForwardRelu {
@@ -180,15 +180,15 @@ impl Conv {
         let chosen = choices.choose(queue, work)?;
         let staging = Staging::new(queue, &work, chosen.workspace())?;
         let from = queue.read(d_output);
-        let (form, is_native) = self.form_of_result(Tensor::Input);
+        let (storage, is_native) = self.result_storage(Tensor::Input);
         if chosen.is_none() {
             let weights = queue.read(weights);
-            let to = queue.write(d_input, form);
+            let to = queue.write(d_input, storage);
             return direct::backward_data(queue, &self.shape, from, weights, to);
         }
         let dy = self.operand(queue, &staging, Tensor::Output, from)?;
         let w = self.weights(queue, &staging, weights)?;
-        let to = queue.write(d_input, form);
+        let to = queue.write(d_input, storage);
         let dx = if is_native { to.address } else { staging.address(Tensor::Input) };
         // SAFETY: every address is that of a buffer or staging buffer with the padded shape's length, aligned to 256 bytes;
         // buffers and scratch memory are freed in the stream's order, behind this work.
@@ -213,10 +213,10 @@ impl Conv {
         let work = self.work(Pass::BackwardWeights);
         let chosen = choices.choose(queue, work)?;
         let [from_input, from_output] = [input, d_output].map(|buffer| queue.read(buffer));
-        let bias = queue.write(d_bias, Form::F32);
+        let bias = queue.write(d_bias, Storage::F32);
         if !chosen.is_none() {
-            let (form, is_native) = self.form_of_result(Tensor::Weights);
-            let to = queue.write(d_weights, form);
+            let (storage, is_native) = self.result_storage(Tensor::Weights);
+            let to = queue.write(d_weights, storage);
             let staging = Staging::new(queue, &work, chosen.workspace())?;
             let x = self.operand(queue, &staging, Tensor::Input, from_input)?;
             let dy = self.operand(queue, &staging, Tensor::Output, from_output)?;
@@ -228,7 +228,7 @@ impl Conv {
                 self.unpack(queue, Tensor::Weights, dw, to)?;
             }
         } else {
-            let to = queue.write(d_weights, Form::F32);
+            let to = queue.write(d_weights, Storage::F32);
             direct::backward_weights(queue, &self.shape, from_input, from_output, to)?;
         }
         self.bias_gradient(queue, from_output, bias)
@@ -239,7 +239,7 @@ impl Conv {
         let MatrixShape { rows, columns } = MatrixShape::of(self.shape.output());
         let rows_per_part = rows.div_ceil(MOST_PARTS).max(ROWS_PER_PART);
         let part_count = rows.div_ceil(rows_per_part);
-        let [parts] = queue.scratch([part_count * columns * Form::F32.bytes()])?;
+        let [parts] = queue.scratch([part_count * columns * Storage::F32.bytes()])?;
         let blocks = [(columns as u32).div_ceil(PART_BLOCK[0]), part_count as u32];
         let grid = Grid { blocks, threads: PART_BLOCK };
         let [columns, part_count] = [columns as u32, part_count as u32];
@@ -301,7 +301,7 @@ impl Conv {
 
     /// Whether the libraries can read or write the values where they are.
     fn is_native(&self, values: Values, tensor: Tensor) -> bool {
-        values.form() == self.numbers.form && !self.is_padded(tensor)
+        values.storage() == self.numbers.storage && !self.is_padded(tensor)
     }
 
     /// Whether the libraries see the tensor with more rows or columns than it has.
@@ -310,8 +310,8 @@ impl Conv {
     }
 
     /// The storage format of a result, and whether a library can write it there itself.
-    fn form_of_result(&self, tensor: Tensor) -> (Form, bool) {
-        if self.is_padded(tensor) { (Form::F32, false) } else { (self.numbers.form, true) }
+    fn result_storage(&self, tensor: Tensor) -> (Storage, bool) {
+        if self.is_padded(tensor) { (Storage::F32, false) } else { (self.numbers.storage, true) }
     }
 
     /// A tensor as buffers hold it.
@@ -321,7 +321,7 @@ impl Conv {
 
     /// A tensor as the libraries see it.
     fn packed(&self, tensor: Tensor, address: u64) -> Matrix {
-        let values = Values::new(address, self.numbers.form);
+        let values = Values::new(address, self.numbers.storage);
         Matrix { values, shape: matrix_shape(&self.padded, tensor) }
     }
 }
@@ -358,7 +358,7 @@ fn matrix_shape(shape: &ConvShape, tensor: Tensor) -> MatrixShape {
 
 /// The work of a pass, for tests.
 #[cfg(test)]
-pub fn padded_work(shape: ConvShape, numbers: Numbers, pass: Pass) -> Work {
+pub(crate) fn padded_work(shape: ConvShape, numbers: Numbers, pass: Pass) -> Work {
     Conv::new(shape, numbers).work(pass)
 }
 
@@ -384,12 +384,12 @@ mod tests {
 
     #[test]
     fn what_the_libraries_can_read_is_not_copied() {
-        let [f32, bf16] = [Form::F32, Form::Bf16].map(|form| Values::new(64, form));
+        let [f32, bf16] = [Storage::F32, Storage::Bf16].map(|storage| Values::new(64, storage));
         let pictures = conv(3, 96, 1, Precision::Bf16);
         assert!(!pictures.is_native(f32, Tensor::Input) && !pictures.is_native(bf16, Tensor::Input));
         assert!(pictures.is_native(bf16, Tensor::Output) && !pictures.is_native(f32, Tensor::Output));
-        assert_eq!(pictures.form_of_result(Tensor::Output), (Form::Bf16, true));
-        assert_eq!(pictures.form_of_result(Tensor::Input), (Form::F32, false));
+        assert_eq!(pictures.result_storage(Tensor::Output), (Storage::Bf16, true));
+        assert_eq!(pictures.result_storage(Tensor::Input), (Storage::F32, false));
         let inner = conv(96, 96, 1, Precision::F32);
         assert!(inner.is_native(f32, Tensor::Input) && inner.is_native(f32, Tensor::Weights));
     }

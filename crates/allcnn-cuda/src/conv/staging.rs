@@ -23,12 +23,12 @@ impl Staging {
     /// Buffers for all tensors of a work, needed or not, and `workspace` bytes of scratch memory: the size must not depend
     /// on the storage formats that buffers happen to have, so that a recorded pass finds its memory again.
     pub(super) fn new(queue: &mut Queue, work: &Work, workspace: usize) -> Result<Self, Error> {
-        let Work { shape, form, .. } = work;
+        let Work { shape, storage, .. } = work;
         let bytes = [
-            shape.input.len() * form.bytes(),
-            shape.weights_len() * form.bytes(),
-            shape.output().len() * form.bytes(),
-            shape.out_channels * form.bytes(),
+            shape.input.len() * storage.bytes(),
+            shape.weights_len() * storage.bytes(),
+            shape.output().len() * storage.bytes(),
+            shape.out_channels * storage.bytes(),
             workspace,
         ];
         let [input, weights, output, bias, workspace] = queue.scratch(bytes)?;

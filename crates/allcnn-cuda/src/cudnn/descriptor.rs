@@ -11,7 +11,7 @@ use cudarc::cudnn::sys::{
 };
 
 /// The version of the library, such as 91002 for 9.10.2.
-pub fn version() -> usize {
+pub(crate) fn version() -> usize {
     // SAFETY: takes no argument and only returns a constant of the library.
     unsafe { sys::cudnnGetVersion() }
 }
@@ -23,7 +23,7 @@ const NOT_SUPPORTED: std::ops::Range<u32> = 3000..4000;
 ///
 /// # Safety
 /// The type in memory must be the one that `TYPE` stands for in cudnn_graph.h.
-pub unsafe trait Attribute: Copy {
+pub(crate) unsafe trait Attribute: Copy {
     const TYPE: Type;
 }
 
@@ -49,7 +49,7 @@ attributes! {
 
 /// A descriptor, destroyed when dropped.
 #[derive(Debug)]
-pub struct Descriptor(sys::cudnnBackendDescriptor_t);
+pub(crate) struct Descriptor(sys::cudnnBackendDescriptor_t);
 
 // SAFETY: a descriptor is plain memory of the library, bound to no thread.
 unsafe impl Send for Descriptor {}
@@ -65,7 +65,7 @@ impl Drop for Descriptor {
 }
 
 impl Descriptor {
-    pub fn new(kind: Kind) -> Result<Self, Error> {
+    pub(crate) fn new(kind: Kind) -> Result<Self, Error> {
         let mut raw = ptr::null_mut();
         // SAFETY: the library writes one pointer, to `raw`.
         check("cudnnBackendCreateDescriptor", unsafe { sys::cudnnBackendCreateDescriptor(kind, &mut raw) })?;
@@ -73,12 +73,12 @@ impl Descriptor {
     }
 
     /// Sets an attribute.
-    pub fn set<T: Attribute>(self, name: Name, values: &[T]) -> Result<Self, Error> {
+    pub(crate) fn set<T: Attribute>(self, name: Name, values: &[T]) -> Result<Self, Error> {
         self.set_raw(name, T::TYPE, values)
     }
 
     /// Sets an attribute that refers to other descriptors.
-    pub fn refer(self, name: Name, others: &[&Descriptor]) -> Result<Self, Error> {
+    pub(crate) fn refer(self, name: Name, others: &[&Descriptor]) -> Result<Self, Error> {
         let raw: Vec<_> = others.iter().map(|other| other.0).collect();
         self.set_raw(name, Type::CUDNN_TYPE_BACKEND_DESCRIPTOR, &raw)
     }
@@ -93,14 +93,14 @@ impl Descriptor {
     }
 
     /// Completes the descriptor.
-    pub fn finalize(self) -> Result<Self, Error> {
+    pub(crate) fn finalize(self) -> Result<Self, Error> {
         // SAFETY: the descriptor lives as long as `self`.
         check("cudnnBackendFinalize", unsafe { sys::cudnnBackendFinalize(self.0) })?;
         Ok(self)
     }
 
     /// Completes the descriptor; `None` if the library does not support what it describes.
-    pub fn finalize_if_supported(self) -> Result<Option<Self>, Error> {
+    pub(crate) fn finalize_if_supported(self) -> Result<Option<Self>, Error> {
         // SAFETY: the descriptor lives as long as `self`.
         let status = unsafe { sys::cudnnBackendFinalize(self.0) };
         if NOT_SUPPORTED.contains(&(status as u32)) {
@@ -111,7 +111,7 @@ impl Descriptor {
     }
 
     /// An integer attribute of a finalized descriptor.
-    pub fn number(&self, name: Name) -> Result<i64, Error> {
+    pub(crate) fn number(&self, name: Name) -> Result<i64, Error> {
         let (mut value, mut count) = (0i64, 0i64);
         // SAFETY: the descriptor lives, and `value` holds the one element that is requested.
         let status = unsafe {
@@ -124,7 +124,7 @@ impl Descriptor {
 
     /// The values of an enumeration that an attribute lists, as numbers: a newer library may have more of them than the
     /// bindings.
-    pub fn codes(&self, name: Name, kind: Type) -> Result<Vec<u32>, Error> {
+    pub(crate) fn codes(&self, name: Name, kind: Type) -> Result<Vec<u32>, Error> {
         const MOST: usize = 64;
         let (mut values, mut count) = ([0u32; MOST], 0i64);
         // SAFETY: the descriptor lives, and `values` holds the MOST elements that are requested; C enumerations have 32 bits
@@ -138,7 +138,7 @@ impl Descriptor {
     }
 
     /// The descriptors that an attribute lists, at most `most`: the library fills descriptors that the caller created.
-    pub fn descriptors(&self, name: Name, kind: Kind, most: usize) -> Result<Vec<Descriptor>, Error> {
+    pub(crate) fn descriptors(&self, name: Name, kind: Kind, most: usize) -> Result<Vec<Descriptor>, Error> {
         let mut made = (0..most).map(|_| Self::new(kind)).collect::<Result<Vec<_>, Error>>()?;
         let mut raw: Vec<_> = made.iter().map(|descriptor| descriptor.0).collect();
         let mut count = 0i64;
@@ -160,14 +160,14 @@ impl Descriptor {
     }
 
     /// Queues a finalized plan with a finalized variant pack on the stream of `handle`.
-    pub fn execute(&self, handle: sys::cudnnHandle_t, pack: &Descriptor) -> Result<(), Error> {
+    pub(crate) fn execute(&self, handle: sys::cudnnHandle_t, pack: &Descriptor) -> Result<(), Error> {
         // SAFETY: both descriptors live; `Plan::enqueue`, which made the pack, demands valid addresses of its caller.
         check("cudnnBackendExecute", unsafe { sys::cudnnBackendExecute(handle, self.0, pack.0) })
     }
 }
 
 /// An error with the library's own words.
-pub fn check(what: &str, status: sys::cudnnStatus_t) -> Result<(), Error> {
+pub(super) fn check(what: &str, status: sys::cudnnStatus_t) -> Result<(), Error> {
     if status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS {
         return Ok(());
     }

@@ -10,14 +10,14 @@
 //! the tests know that every graph finds engines on a Hopper card.
 
 mod descriptor;
-pub mod graph;
-pub mod plan;
+pub(crate) mod graph;
+pub(crate) mod plan;
 
 use cudarc::cudnn::sys;
-pub use descriptor::{Descriptor, version};
+pub(crate) use descriptor::{Descriptor, version};
 
 /// What a graph is made for.
-pub enum Target {
+pub(crate) enum Target {
     /// The GPU of a cuDNN handle.
     Handle(sys::cudnnHandle_t),
     /// A GPU known by its properties alone; plans for it can be made and not executed.

@@ -13,7 +13,7 @@ use crate::error::driver_error;
 
 /// The files in the order of the one program that they make: `values.cu`, which the others use, comes first. The
 /// emulated GPU of the tests reads this list too (`tests/emulator/build.sh`).
-pub const SOURCES: [(&str, &str); 10] = [
+pub(crate) const SOURCES: [(&str, &str); 10] = [
     ("values.cu", include_str!("values.cu")),
     ("repack.cu", include_str!("repack.cu")),
     ("gather.cu", include_str!("gather.cu")),
@@ -30,13 +30,13 @@ macro_rules! kernels {
     ($($kernel:ident => $name:literal),* $(,)?) => {
         /// A kernel, by the name that it has in its file.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Kernel { $($kernel),* }
+        pub(crate) enum Kernel { $($kernel),* }
 
         impl Kernel {
             #[cfg(test)]
-            pub const ALL: &[Kernel] = &[$(Kernel::$kernel),*];
+            pub(crate) const ALL: &[Kernel] = &[$(Kernel::$kernel),*];
 
-            pub fn name(self) -> &'static str {
+            pub(crate) fn name(self) -> &'static str {
                 match self { $(Kernel::$kernel => $name),* }
             }
         }
@@ -68,11 +68,11 @@ kernels! {
 }
 
 /// Threads of a block, unless a kernel says otherwise.
-pub const THREADS: u32 = 256;
+pub(crate) const THREADS: u32 = 256;
 
 /// How many threads a launch has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grid {
+pub(crate) struct Grid {
     /// Blocks along x and y.
     pub blocks: [u32; 2],
     /// Threads of a block along x and y.
@@ -81,7 +81,7 @@ pub struct Grid {
 
 impl Grid {
     /// At least `threads` threads along x.
-    pub fn over(threads: usize) -> Self {
+    pub(crate) fn over(threads: usize) -> Self {
         let blocks = threads.div_ceil(THREADS as usize);
         assert!(blocks <= i32::MAX as usize, "{threads} values are more than a launch takes");
         Self { blocks: [blocks as u32, 1], threads: [THREADS, 1] }
@@ -90,14 +90,14 @@ impl Grid {
 
 /// The compiled kernels on the GPU.
 #[derive(Debug)]
-pub struct Kernels {
+pub(crate) struct Kernels {
     module: Arc<CudaModule>,
     functions: HashMap<Kernel, CudaFunction>,
 }
 
 impl Kernels {
     /// Compiles for the architecture of the GPU, or takes what an earlier run compiled.
-    pub fn new(context: &Arc<CudaContext>, cache: &Cache) -> Result<Self, Error> {
+    pub(crate) fn new(context: &Arc<CudaContext>, cache: &Cache) -> Result<Self, Error> {
         let (major, minor) =
             context.compute_capability().map_err(driver_error("asking for the architecture"))?;
         let architecture = format!("sm_{major}{minor}");
@@ -120,7 +120,7 @@ impl Kernels {
     /// # Safety
     /// `arguments` must be those of the kernel, in order and type, and the memory that they point to must be large
     /// enough and stay until the kernel is done.
-    pub unsafe fn launch(
+    pub(crate) unsafe fn launch(
         &mut self,
         stream: &CudaStream,
         kernel: Kernel,
@@ -163,7 +163,7 @@ fn version() -> Result<String, Error> {
 }
 
 /// Machine code of all kernels for an architecture such as `sm_90`. Needs no GPU.
-pub fn compile(architecture: &str) -> Result<Vec<u8>, Error> {
+pub(crate) fn compile(architecture: &str) -> Result<Vec<u8>, Error> {
     let text =
         CString::new(source()).map_err(|_| Error::Unavailable("a kernel's source holds a zero".into()))?;
     let program =

@@ -66,7 +66,11 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// The splits as they are in the data, all of them decoded, in the order of [`crate::split_names::SplitName`]. The only held-out one is the
     /// test split.
-    pub fn whole(kind: Kind, classes: Vec<String>, [train, mut validation, mut test]: [Images; 3]) -> Self {
+    pub(crate) fn whole(
+        kind: Kind,
+        classes: Vec<String>,
+        [train, mut validation, mut test]: [Images; 3],
+    ) -> Self {
         if test.is_empty() {
             std::mem::swap(&mut validation, &mut test);
         }

@@ -60,7 +60,7 @@ struct Child {
 
 impl<'s> Folders<'s> {
     /// Finds the splits that a person names, or those that the names of the folders say.
-    pub fn find(path: &Path, images: &[Image<'s>], names: &SplitNames) -> Result<Self, Error> {
+    pub(super) fn find(path: &Path, images: &[Image<'s>], names: &SplitNames) -> Result<Self, Error> {
         let by_words = *names == SplitNames::default();
         let mut found =
             if by_words { Self::by_words(path, images)? } else { Self::by_names(path, images, names)? };
@@ -72,7 +72,7 @@ impl<'s> Folders<'s> {
     }
 
     /// Where a file belongs.
-    pub fn place(&self, parts: &[&'s str]) -> Belongs<'s> {
+    pub(super) fn place(&self, parts: &[&'s str]) -> Belongs<'s> {
         let below = |folder: &[&str]| parts.len() > folder.len() && parts.starts_with(folder);
         let elsewhere = || {
             // The outermost folder that holds not everything.
@@ -100,7 +100,7 @@ impl<'s> Folders<'s> {
     }
 
     /// The folder of each split, in the order of [`SplitName`].
-    pub fn names(&self) -> [Option<String>; 3] {
+    pub(super) fn names(&self) -> [Option<String>; 3] {
         SplitName::ALL.map(|split| {
             let root = self.roots.iter().find(|root| root.split == split)?;
             Some(if root.folder.is_empty() { ".".to_string() } else { root.folder.join("/") })

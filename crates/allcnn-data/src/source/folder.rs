@@ -52,7 +52,7 @@ struct Item<'n> {
 
 impl Walk {
     /// Walks through `root`.
-    pub fn through(root: &Path) -> Result<Walk, Error> {
+    pub(super) fn through(root: &Path) -> Result<Walk, Error> {
         let mut walk = Walk::default();
         // A link to a folder that holds the root leads in a circle as well.
         let real = fs::canonicalize(root).map_err(Error::io("read", root))?;
@@ -66,7 +66,7 @@ impl Walk {
     }
 
     /// Whether a link was followed.
-    pub fn followed_links(&self) -> bool {
+    pub(super) fn followed_links(&self) -> bool {
         !self.linked.is_empty()
     }
 

@@ -29,7 +29,7 @@ struct Replaced {
 
 impl Members {
     /// Takes down a member.
-    pub fn add(&mut self, name: &str, member: Member) -> io::Result<()> {
+    pub(super) fn add(&mut self, name: &str, member: Member) -> io::Result<()> {
         match member {
             Member::File(size, reader) => {
                 let mut room = [0; TELLING];
@@ -49,7 +49,7 @@ impl Members {
     }
 
     /// Refuses an archive of too many files.
-    pub fn check(&self, path: &Path) -> Result<ControlFlow<()>, Error> {
+    pub(super) fn check(&self, path: &Path) -> Result<ControlFlow<()>, Error> {
         if self.files.len() + self.links.len() > MAX_FILES {
             return Err(Error::TooManyFiles { path: path.to_path_buf(), most: MAX_FILES });
         }
@@ -80,7 +80,7 @@ impl Members {
 
     /// The files that are not hidden and those that links lead to, each with its member; whether there are links; and
     /// what was left out.
-    pub fn finish(self, path: &Path) -> Result<(Vec<Entry>, Vec<u32>, bool, Counts), Error> {
+    pub(super) fn finish(self, path: &Path) -> Result<(Vec<Entry>, Vec<u32>, bool, Counts), Error> {
         let replaced = self.replaced();
         let Members { files, mut links, mut ignored } = self;
         let mut place = 0;

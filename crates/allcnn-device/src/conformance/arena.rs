@@ -10,26 +10,26 @@ pub(super) struct Arena<'a, D> {
 }
 
 impl<D: Device> Arena<'_, D> {
-    pub fn put(&self, values: &[f32]) -> D::Buffer {
+    pub(super) fn put(&self, values: &[f32]) -> D::Buffer {
         let mut buffer = self.output(values.len());
         self.device.upload(values, &mut buffer).expect("upload");
         buffer
     }
 
     /// A buffer to be overwritten, filled with a value that would show.
-    pub fn output(&self, len: usize) -> D::Buffer {
+    pub(super) fn output(&self, len: usize) -> D::Buffer {
         let mut buffer = self.device.alloc(len).expect("memory for a conformance case");
         self.device.upload(&vec![1e30; len], &mut buffer).expect("upload");
         buffer
     }
 
-    pub fn get(&self, buffer: &D::Buffer, len: usize) -> Vec<f32> {
+    pub(super) fn get(&self, buffer: &D::Buffer, len: usize) -> Vec<f32> {
         let mut values = vec![0.0; len];
         self.device.download(buffer, &mut values).expect("download");
         values
     }
 
-    pub fn step(&self, number: u64, learning_rate: f32) -> D::Step {
+    pub(super) fn step(&self, number: u64, learning_rate: f32) -> D::Step {
         let mut step = self.device.new_step().expect("a step");
         self.device.set_step(&mut step, number, learning_rate);
         step
@@ -68,12 +68,12 @@ pub(super) struct Compared {
 }
 
 impl Results {
-    pub fn push(&mut self, name: String, values: Vec<f32>, tolerance: f64) {
+    pub(super) fn push(&mut self, name: String, values: Vec<f32>, tolerance: f64) {
         self.compared.push(Compared { name, values, tolerance });
     }
 
     /// A directional derivative by differences against the one by the gradient along `v`, relative to their lengths.
-    pub fn push_difference(
+    pub(super) fn push_difference(
         &mut self,
         name: String,
         difference: f64,

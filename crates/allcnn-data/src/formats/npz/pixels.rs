@@ -24,7 +24,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// The layout of an array with this head; the error says what is wrong and what to do.
-    pub fn of(head: &Head) -> Result<Layout, String> {
+    pub(super) fn of(head: &Head) -> Result<Layout, String> {
         let values = &head.values;
         if (values.kind, values.size) != ('u', 1) {
             let name = values.name();
@@ -70,7 +70,7 @@ impl Layout {
     }
 
     /// Height, width and channels of its pictures.
-    pub fn picture(&self) -> [usize; 3] {
+    pub(super) fn picture(&self) -> [usize; 3] {
         [self.height, self.width, self.channels]
     }
 
@@ -80,7 +80,7 @@ impl Layout {
     }
 
     /// Reads all pixels and adds them to `images`, in their size and framing where these change anything.
-    pub fn read(
+    pub(super) fn read(
         &self,
         reader: &mut impl Read,
         framing: Framing,
