@@ -96,7 +96,7 @@ fn allocate(layout: Layout) -> Option<NonNull<u8>> {
 }
 
 fn is_mapped(layout: Layout) -> bool {
-    cfg!(target_os = "linux") && layout.align() == HUGE_PAGE
+    cfg!(all(target_os = "linux", not(miri))) && layout.align() == HUGE_PAGE
 }
 
 /// Fresh zero pages from the system, huge ones where it has them.
