@@ -211,7 +211,6 @@ fn modules_are_found_in_files() {
 }
 
 #[test]
-#[ignore = "circles remain"]
 fn no_modules_of_the_workspace_form_a_circle() {
     let mut printed = String::new();
     for folder in workspace_crates(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")).unwrap() {
