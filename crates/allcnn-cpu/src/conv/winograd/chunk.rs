@@ -152,9 +152,10 @@ impl Chunk<'_> {
         for (at, tile) in self.tiles.clone().enumerate() {
             let corner = tiling.source_corner(tiling.tile(tile));
             let corner = half.map_or(corner, |half| corner.half(half));
-            let mut pixels = Down::Inputs::filled(Across::Inputs::filled(self.outside.as_ptr()));
+            let outside = corner.outside(self.outside);
+            let mut pixels = Down::Inputs::filled(Across::Inputs::filled(outside));
             for (y, row) in pixels.elements_mut().iter_mut().enumerate() {
-                *row = corner.pixels(y, self.source, self.outside);
+                corner.locate_row(y, self.source, row.elements_mut());
             }
             for channel in (0..tiling.source.channels).step_by(S::LANES) {
                 let count = S::LANES.min(tiling.source.channels - channel);

@@ -111,11 +111,13 @@ impl<S: Simd> Sink<S> for Scattered<'_> {
         let mut lanes = [0.0; WIDEST];
         // SAFETY: no vector has more than 16 lanes.
         unsafe { simd.store(value, lanes.as_mut_ptr()) };
+        let Some(last) = self.count.checked_sub(1) else { return };
+        let first = ((self.first * self.side + y) * self.side + x) * self.channels + self.i;
+        let step = self.side * self.side * self.channels;
+        let to = self.d_weights.pointer(first..first + last * step + 1);
         for (at, &lane) in lanes[..self.count].iter().enumerate() {
-            let tap = ((self.first + at) * self.side + y) * self.side + x;
-            let at = tap * self.channels + self.i;
-            // SAFETY: the range is one element, and a panel and input channel have gradients that no others have.
-            unsafe { *self.d_weights.pointer(at..at + 1) = lane };
+            // SAFETY: the range ends with the last lane, and a panel and input channel have gradients that no others have.
+            unsafe { *to.add(at * step) = lane };
         }
     }
 }

@@ -208,7 +208,8 @@ impl Job<'_> {
                 // SAFETY: the range is a vector, and one job of a part sums the bias of these channels.
                 let mut total = if starts { simd.splat(0.0) } else { unsafe { simd.load(sums) } };
                 for y in 0..L::INPUTS {
-                    let pixels: L::Inputs<*const f32> = corner.pixels(y, self.d_output, self.outside);
+                    let mut pixels = L::Inputs::filled(corner.outside(self.outside));
+                    corner.locate_row(y, self.d_output, pixels.elements_mut());
                     for pixel in pixels.elements() {
                         // SAFETY: a pixel holds all output channels, and `count` stops at the last.
                         total = simd.add(total, unsafe { simd.load_first(pixel.add(first), count) });
@@ -297,11 +298,11 @@ struct Pixels<L: Line> {
 impl<L: Line> Pixels<L> {
     #[inline(always)]
     fn of(rows: &[Row], corner: Corner, values: &[f32], outside: &[f32], ahead: usize) -> Self {
-        let mut pixels = L::Inputs::filled(L::Inputs::filled(outside.as_ptr()));
+        let mut pixels = L::Inputs::filled(L::Inputs::filled(corner.outside(outside)));
         let mut seen = L::Inputs::filled(false);
         for &(y, _) in rows.iter().flat_map(Row::terms) {
             if !std::mem::replace(&mut seen.elements_mut()[y], true) {
-                pixels.elements_mut()[y] = corner.pixels(y, values, outside);
+                corner.locate_row(y, values, pixels.elements_mut()[y].elements_mut());
             }
         }
         Self { pixels, ahead }

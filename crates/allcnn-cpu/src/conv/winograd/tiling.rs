@@ -4,7 +4,6 @@ use allcnn_device::{ConvShape, Shape};
 
 use super::super::pass::{Declined, Direction};
 use super::scheme::Scheme;
-use super::transform::Array;
 use crate::engine::{Choice, Engine};
 use crate::isa::Isa;
 use crate::products::block::BLOCK;
@@ -172,22 +171,25 @@ impl Corner {
         Self { row, column, step: 2, ..self }
     }
 
-    /// Where the pixels of row `y` of a tile start; `outside` for those that are outside the image.
+    /// Where a pixel outside the image starts, of which `zeros` holds all channels.
     #[inline(always)]
-    pub(super) fn pixels<A: Array<*const f32>>(&self, y: usize, values: &[f32], outside: &[f32]) -> A {
+    pub(super) fn outside(&self, zeros: &[f32]) -> *const f32 {
+        zeros[..self.size.channels].as_ptr()
+    }
+
+    /// Overwrites where the pixels of row `y` of a tile start, of those that are inside the image.
+    #[inline(always)]
+    pub(super) fn locate_row(&self, y: usize, values: &[f32], pixels: &mut [*const f32]) {
         let Shape { height, width, channels, .. } = self.size;
-        assert!(outside.len() >= channels);
-        let mut pixels = A::filled(outside.as_ptr());
         let row = self.row.wrapping_add(y * self.step);
         if row < height {
             let row = (self.image * height + row) * width;
-            for (x, pixel) in pixels.elements_mut().iter_mut().enumerate() {
+            for (x, pixel) in pixels.iter_mut().enumerate() {
                 let column = self.column.wrapping_add(x * self.step);
                 if column < width {
                     *pixel = values[(row + column) * channels..][..channels].as_ptr();
                 }
             }
         }
-        pixels
     }
 }
