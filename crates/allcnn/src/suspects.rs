@@ -169,17 +169,10 @@ pub fn find<D: Device>(
     };
     let images_of = |split: Split| new.iter().filter(|&&image| splits[image] == split).count();
     let counts = Split::ALL.map(|split| SplitImages { split, images: images_of(split) });
-    let mut pictures = Vec::new();
-    if search.pictures {
-        let mut explained = ExplainedSamples::new(device, &checkpoint, &samples)?;
-        for order in order.chunks(EXPLAINED) {
-            let wanted: Vec<_> =
-                order.iter().map(|&image| (image, scores.predicted(image) as usize)).collect();
-            for (&image, explanation) in order.iter().zip(explained.pictures(&wanted)?) {
-                pictures.push(SuspectPicture { picture: images.picture(image)?, explanation });
-            }
-        }
-    }
+    let pictures = match search.pictures {
+        true => explained(device, &checkpoint, &samples, &scores, &order)?,
+        false => vec![],
+    };
     Ok(Some(Suspects {
         data,
         images: new.len(),
@@ -192,6 +185,25 @@ pub fn find<D: Device>(
         ignored,
         pictures,
     }))
+}
+
+/// The images at `order`, each beside the evidence for the class that the network predicts.
+fn explained<D: Device>(
+    device: &D,
+    checkpoint: &Checkpoint,
+    samples: &Samples<'_>,
+    scores: &Scores,
+    order: &[usize],
+) -> Result<Vec<SuspectPicture>, SuspectsError> {
+    let mut explained = ExplainedSamples::new(device, checkpoint, samples)?;
+    let mut pictures = Vec::with_capacity(order.len());
+    for order in order.chunks(EXPLAINED) {
+        let wanted: Vec<_> = order.iter().map(|&image| (image, scores.predicted(image) as usize)).collect();
+        for (&image, explanation) in order.iter().zip(explained.pictures(&wanted)?) {
+            pictures.push(SuspectPicture { picture: samples.images().picture(image)?, explanation });
+        }
+    }
+    Ok(pictures)
 }
 
 /// Images that the network may not have been trained on.
