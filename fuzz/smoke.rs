@@ -41,8 +41,11 @@ pub type Seeds = (&'static str, Vec<Vec<u8>>);
 /// A target: takes any bytes, and says whether it could make something of them.
 pub type Target = fn(&[u8]) -> bool;
 
-/// Runs all targets. Each must have seeds, and make something of one of them.
+/// Runs all targets. Each must have seeds, and make something of one of them; no seeds may be left without a target.
 pub fn run(targets: &[(&str, Target)], seeds: &[Seeds]) {
+    for (name, _) in seeds {
+        assert!(targets.iter().any(|(target, _)| target == name), "the seeds of {name} have no target");
+    }
     let changed = std::env::var("ALLCNN_FUZZ_CHANGED").map_or(CHANGED, |number| number.parse().unwrap());
     let quiet = |panic: &std::panic::PanicHookInfo<'_>| {
         *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = panic.to_string();

@@ -1,4 +1,4 @@
-//! The device that the command line asks for.
+//! The device of the command line.
 
 use allcnn_cpu::{Cpu, CpuOptions};
 use allcnn_cuda::{Cuda, CudaOptions};
@@ -9,14 +9,14 @@ use crate::args::Common;
 use crate::progress::Progress;
 use crate::values::DeviceChoice;
 
-/// An open device. [`on_device`] gives it to work that takes any.
-#[allow(clippy::large_enum_variant)] // there is one of them
+/// An open device; [`on_device`] runs generic code on it.
+#[allow(clippy::large_enum_variant)] // there is only one
 pub enum Opened {
     Cpu(Cpu),
     Cuda(Cuda),
 }
 
-/// Runs an expression with the device that is open, as whatever type it has.
+/// Evaluates an expression with the open device, whatever its type.
 macro_rules! on_device {
     ($opened:expr, |$device:ident| $work:expr) => {
         match $opened {
@@ -27,12 +27,12 @@ macro_rules! on_device {
 }
 pub(crate) use on_device;
 
-/// Opens the device for work in f32.
+/// Opens the device with f32 precision.
 pub fn open(common: &Common) -> anyhow::Result<Opened> {
     open_in(common, Precision::F32)
 }
 
-/// The same for products of convolutions in `precision`.
+/// Opens the device with `precision` for the products of convolutions.
 pub fn open_in(common: &Common, precision: Precision) -> anyhow::Result<Opened> {
     let cpu = || {
         let options = CpuOptions { threads: common.threads, precision, ..CpuOptions::default() };
@@ -53,7 +53,7 @@ pub fn open_in(common: &Common, precision: Precision) -> anyhow::Result<Opened> 
     Ok(opened)
 }
 
-/// What to do instead, in the line that has room.
+/// Appends what to do instead to the line that has room for it.
 fn without_cuda(error: Error) -> anyhow::Error {
     let text = error.to_string();
     let (first, rest) = text
@@ -63,7 +63,7 @@ fn without_cuda(error: Error) -> anyhow::Error {
 }
 
 impl Opened {
-    /// Threads of the processor that work on operations: one for a GPU, which only queues them.
+    /// CPU threads that compute operations: one for a GPU, to queue them.
     pub fn thread_count(&self) -> usize {
         match self {
             Opened::Cpu(cpu) => cpu.thread_count(),
@@ -80,7 +80,7 @@ impl Opened {
     }
 }
 
-/// Lets reading, preprocessing and the like use so many threads; all cores without a number. Once, before any of it.
+/// Sets the number of threads of data reading and preprocessing; all cores by default. To be called once, before these.
 pub fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
     let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0));
     builder.build_global().context("cannot start the threads")

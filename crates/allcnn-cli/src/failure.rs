@@ -1,12 +1,14 @@
-//! How a failure is told: one to three lines on standard error and an exit code.
+//! Reports failures: one to three lines on standard error and an exit code.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-use allcnn::shown::PathText;
-use allcnn::{import, net, sweep, train, visualise};
+use allcnn::evaluate::EvaluateError;
+use allcnn::text::shown::PathText;
+use allcnn::train::TrainError;
+use allcnn::{import, net, sweep, visualise};
 use clap::error::ErrorKind;
 
 use crate::output;
@@ -14,10 +16,12 @@ use crate::streams;
 
 /// The exit code of work that failed.
 pub const EXIT_FAILED: u8 = 1;
-/// The exit code of a command line that makes no sense; clap uses the same.
+/// The exit code of a run that was interrupted after saving.
+pub const EXIT_INTERRUPTED: u8 = 130;
+/// The exit code of wrong usage, as in clap.
 pub const EXIT_USAGE: u8 = 2;
 
-/// Shows the help that was asked for, or tells in a few lines what clap found wrong.
+/// Prints the requested help, or reports in a few lines what clap found wrong.
 pub fn report_usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         return output::text(&error.render().to_string())
@@ -33,7 +37,7 @@ pub fn report_usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
-/// What clap does not say: which arguments these are.
+/// Says which arguments are not UTF-8, which clap does not.
 fn not_utf8() -> String {
     let given: Vec<_> = std::env::args_os().filter(|argument| argument.to_str().is_none()).collect();
     let given: Vec<String> = given.iter().map(|argument| Path::new(argument).shown()).collect();
@@ -44,26 +48,24 @@ fn not_utf8() -> String {
     )
 }
 
-/// Tells the failure on standard error and returns its exit code.
+/// Reports a failure on standard error and returns its exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     streams::message(&format!("error: {}", message(error)));
     ExitCode::from(if is_usage(error) { EXIT_USAGE } else { EXIT_FAILED })
 }
 
-/// Whether only the command line is to blame: a name that nothing has, a unit that the network lacks.
+/// Whether the error is one of usage: an unknown name, or a unit that the network does not have.
 fn is_usage(error: &anyhow::Error) -> bool {
     let import = error.downcast_ref::<import::Error>();
     let sweep = error.downcast_ref::<sweep::Error>();
-    let training = match (import, sweep) {
-        (Some(import::Error::Model(training)), _) | (_, Some(sweep::Error::Plan(training))) => Some(training),
-        _ => error.downcast_ref::<train::Error>(),
-    };
-    let network = match training {
-        Some(train::Error::Network(network)) => Some(network),
+    let network = match (import, sweep, error.downcast_ref::<TrainError>()) {
+        (Some(import::Error::Network(network)), ..) => Some(network),
+        (_, Some(sweep::Error::Network(network)), _) => Some(network),
+        (.., Some(TrainError::Network(network))) => Some(network),
         _ => error.downcast_ref::<net::Error>(),
     };
     matches!(network, Some(net::Error::UnknownModel { .. }))
-        || matches!(training, Some(train::Error::NoSplit(_)))
+        || matches!(error.downcast_ref::<EvaluateError>(), Some(EvaluateError::NoSplit(_)))
         || matches!(sweep, Some(sweep::Error::Choice(_)))
         || matches!(import, Some(import::Error::Frame(_)))
         || error.is::<UnknownRecipe>()
@@ -76,12 +78,12 @@ fn is_usage(error: &anyhow::Error) -> bool {
 #[error("unknown recipe \"{0}\"; expected quick, paper, imagenet or a file NAME.toml")]
 pub struct UnknownRecipe(pub String);
 
-/// Flags that each make sense, but not as they were given.
+/// Flags that are valid on their own, but not together.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct WrongUsage(pub String);
 
-/// The error and its causes, each text once: libraries often repeat the cause in their own message.
+/// The error and its causes, each message once: libraries often repeat that of the cause in their own.
 pub fn message(error: &anyhow::Error) -> String {
     let mut message = String::new();
     for cause in error.chain() {
@@ -95,11 +97,11 @@ pub fn message(error: &anyhow::Error) -> String {
     message
 }
 
-/// Where and why the program broke, as the panic hook saw it.
+/// Location and message of the last panic.
 static PANIC: Mutex<Option<(String, Backtrace)>> = Mutex::new(None);
 
-/// Keeps a panic's place and text instead of printing it: some panics, say in an image decoder, are caught and are
-/// no failure of the program.
+/// Installs a panic hook that stores location and message instead of printing them: some panics, as those of an image
+/// decoder, are caught and are no failure of the program.
 pub fn keep_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let seen = (panic.to_string(), Backtrace::capture());
@@ -107,7 +109,7 @@ pub fn keep_panics() {
     }));
 }
 
-/// Tells a panic that nobody caught.
+/// Reports a panic that reached `main`.
 pub fn report_panic() -> ExitCode {
     let seen = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
     let text = seen.as_ref().map_or("a thread panicked", |(text, _)| text);

@@ -1,30 +1,26 @@
-//! Ctrl-C and its relatives: the first signal asks for an orderly end, the second one ends at once.
+//! Ctrl-C, SIGTERM and SIGHUP: the first signal requests an orderly end, the second one ends the program at once.
 
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::failure;
+use crate::failure::{self, EXIT_INTERRUPTED};
 use crate::streams;
 
-/// The exit code of a run that was interrupted after saving.
-const EXIT_INTERRUPTED: u8 = 130;
-
-/// From now on the first signal to end (Ctrl-C, SIGTERM, the terminal's SIGHUP) sets `stop`, and a second one ends the
-/// program.
+/// Installs handlers: the first signal (Ctrl-C, SIGTERM, SIGHUP of the terminal) sets `stop`, a second one ends the program.
 pub fn listen(stop: &Arc<AtomicBool>) -> io::Result<()> {
     platform::listen(Arc::clone(stop), Arc::default())
 }
 
-/// The same, but while `at_rest` is set, because there is nothing to save and nobody looks at `stop`, the first signal ends
-/// the program.
+/// As [`listen`], but while `at_rest` is set the first signal ends the program: there is nothing to save then, and
+/// nobody reads `stop`.
 pub fn listen_beside(stop: &Arc<AtomicBool>, at_rest: &Arc<AtomicBool>) -> io::Result<()> {
     platform::listen(Arc::clone(stop), Arc::clone(at_rest))
 }
 
-/// The exit code of work that saves, once its result was `shown` or could not be. An interrupted one says that it is
-/// saved even where standard output is gone, as after the end of a terminal.
+/// The exit code of work that saves its state; `shown` is the outcome of printing its result. Interrupted work returns its
+/// own exit code even if standard output is closed, as after the end of a terminal.
 pub fn exit_code(interrupted: bool, shown: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     match shown {
         Ok(()) if !interrupted => Ok(ExitCode::SUCCESS),
@@ -52,10 +48,10 @@ mod platform {
     use signal_hook::iterator::Signals;
     use signal_hook::low_level;
 
-    use super::EXIT_INTERRUPTED;
+    use crate::failure::EXIT_INTERRUPTED;
 
-    /// Signals this close together are one wish: `timeout` sends its signal to the program and then to its whole group,
-    /// a shell whose terminal closes sends SIGHUP before the system does.
+    /// Signals this close together count as one: `timeout` signals the program and then its whole group, and when a terminal
+    /// closes, the shell sends SIGHUP before the system does.
     const ONE_WISH: Duration = Duration::from_millis(500);
 
     pub fn listen(stop: Arc<AtomicBool>, at_rest: Arc<AtomicBool>) -> io::Result<()> {
@@ -76,14 +72,14 @@ mod platform {
         thread::Builder::new().name("signals".into()).spawn(wait).map(|_| ())
     }
 
-    /// Whether SIGHUP ends the program, as it does unless the program was started with it ignored, by `nohup` say.
-    /// Where that cannot be found out SIGHUP is left as it is.
+    /// Whether SIGHUP ends the program: false if the program was started with SIGHUP ignored, as by `nohup`, or if that cannot
+    /// be determined.
     fn hangup_ends() -> bool {
         open_file::read_text(Path::new("/proc/self/status"), open_file::SETTINGS)
             .is_ok_and(|status| ignored(&status) & (1 << (SIGHUP - 1)) == 0)
     }
 
-    /// The signals that are ignored, a bit each; all where the text does not say.
+    /// The ignored signals, a bit each; all if the text does not list them.
     fn ignored(status: &str) -> u64 {
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
         mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(u64::MAX)
@@ -113,7 +109,7 @@ mod platform {
     use signal_hook::consts::{SIGINT, SIGTERM};
     use signal_hook::flag;
 
-    use super::EXIT_INTERRUPTED;
+    use crate::failure::EXIT_INTERRUPTED;
 
     pub fn listen(stop: Arc<AtomicBool>, at_rest: Arc<AtomicBool>) -> io::Result<()> {
         for signal in [SIGINT, SIGTERM] {

@@ -1,4 +1,4 @@
-//! The program `allcnn`: reads the command line, runs one command and turns its end into an exit code.
+//! The program `allcnn`: parses the command line, runs one command and returns its exit code.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted after saving.
 #![forbid(unsafe_code)]

@@ -1,4 +1,5 @@
-//! NumPy's file format for an array of f32 (format version 1.0): a header in words, then the values.
+//! NumPy's file format for an array of f32 (format version 1.0): a header as text, then the values. Written here, because the
+//! header is a single line and the crates for it bring array types of their own.
 
 use std::io;
 use std::path::Path;
@@ -8,7 +9,7 @@ use allcnn::atomic_file::write_atomically_with;
 /// The header is padded so that the values begin at a multiple of this.
 const ALIGNMENT: usize = 64;
 
-/// Writes an array, its last dimension running fastest. Panics when the values are not as many as `shape` says.
+/// Writes an array in row-major order. Panics when the number of values is not that of `shape`.
 pub fn write<'a>(path: &Path, shape: &[usize], parts: impl Iterator<Item = &'a [f32]>) -> io::Result<()> {
     write_atomically_with(path, |file| {
         file.write_all(&header(shape))?;

@@ -1,6 +1,6 @@
 //! Results on standard output: tables for people, exactly one JSON document for programs.
 
-use allcnn::shown::escaped;
+use allcnn::text::shown::escaped;
 use anyhow::Context;
 use serde::Serialize;
 
@@ -13,22 +13,22 @@ pub fn text(text: &str) -> anyhow::Result<()> {
     streams::result(text).context(UNWRITTEN)
 }
 
-/// Writes one JSON document and a line end.
+/// Writes one JSON document and a line feed.
 pub fn json(document: &impl Serialize) -> anyhow::Result<()> {
     let document = serde_json::to_string(document).context("cannot write the JSON document")?;
     streams::document(&document).context(UNWRITTEN)
 }
 
-/// How a column of a table stands.
+/// How a column of a table is aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
-    /// Text.
+    /// Left, for text.
     Left,
-    /// Numbers.
+    /// Right, for numbers.
     Right,
 }
 
-/// Rows in columns, two blanks between them, under a heading.
+/// A table with a heading, its columns two spaces apart.
 #[derive(Debug)]
 pub struct Table {
     columns: Vec<(String, Align)>,
@@ -44,7 +44,7 @@ impl Table {
         }
     }
 
-    /// Adds a row, a cell for each column. A cell is one line, whatever name it holds.
+    /// Adds a row of one cell per column; line breaks in a cell are escaped.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().map(|cell| escaped(&cell)).collect());
     }
@@ -72,12 +72,12 @@ impl std::fmt::Display for Table {
     }
 }
 
-/// A whole number with commas between thousands.
+/// An integer with commas between thousands.
 pub fn thousands(number: u64) -> String {
     indicatif::HumanCount(number).to_string()
 }
 
-/// `1 image`, `1,200 images`: a number of things whose plural takes an s.
+/// A count with its noun, whose plural takes an s: `1 image`, `1,200 images`.
 pub fn counted(number: usize, thing: &str) -> String {
     format!("{} {thing}{}", thousands(number as u64), if number == 1 { "" } else { "s" })
 }

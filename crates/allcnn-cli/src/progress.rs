@@ -8,10 +8,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::args::Telling;
 use crate::streams;
 
-/// The least time between two plain lines of one task.
+/// Minimum time between two plain lines of one task.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How progress is shown, and how much of it.
+/// Style and verbosity of the progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     style: Style,
@@ -21,16 +21,16 @@ pub struct Progress {
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Style {
-    /// Not at all.
+    /// Nothing.
     Silent,
-    /// As lines that stay.
+    /// Plain lines.
     Lines,
-    /// As a bar that is drawn over.
+    /// A bar that is redrawn in place.
     Bar,
 }
 
 impl Progress {
-    /// What suits standard error, as the flags of a command say.
+    /// The style for the flags of a command and the kind of standard error.
     pub fn of(telling: Telling) -> Self {
         let style = match (telling.quiet, std::io::stderr().is_terminal()) {
             (true, _) => Style::Silent,
@@ -40,33 +40,33 @@ impl Progress {
         Self { style, verbose: telling.verbose }
     }
 
-    /// Whether details are shown.
+    /// Whether `--verbose` was given.
     pub fn is_verbose(self) -> bool {
         self.verbose
     }
 
-    /// A line that stays.
+    /// Prints a line, unless with `--quiet`.
     pub fn note(self, text: &str) {
         if self.style != Style::Silent {
             streams::message(text);
         }
     }
 
-    /// A line that stays, for those who want to know how something is done.
+    /// Prints a line with `--verbose` only.
     pub fn detail(self, text: &str) {
         if self.verbose {
             streams::message(text);
         }
     }
 
-    /// Starts to show work on `total` things (0: their number is unknown).
+    /// Starts a task of `total` units (0: unknown).
     pub fn task(self, label: &str, total: u64, unit: Unit) -> Task {
         let bar = (self.style == Style::Bar).then(|| bar(label, total, unit));
         Task { style: self.style, label: label.to_owned(), total, unit, bar, last_line: Instant::now() }
     }
 }
 
-/// What a task counts.
+/// The unit in which a task is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Images, files, ...
@@ -90,7 +90,7 @@ fn bar(label: &str, total: u64, unit: Unit) -> ProgressBar {
         .with_prefix(label.to_owned())
 }
 
-/// Work whose progress is shown.
+/// A task whose progress is shown.
 #[derive(Debug)]
 pub struct Task {
     style: Style,
@@ -102,7 +102,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// Shows that `done` things are done; `detail` is made only when it is shown.
+    /// Shows that `done` units are done; `detail` is only called when it is shown.
     pub fn set(&mut self, done: u64, detail: impl FnOnce() -> String) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
@@ -113,7 +113,7 @@ impl Task {
         }
     }
 
-    /// A warning that stays, above the bar; told even where progress is not.
+    /// Prints a warning above the bar, even with `--quiet`.
     pub fn warn(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| streams::warning(text)),
@@ -138,7 +138,7 @@ impl Drop for Task {
     }
 }
 
-/// A length of time in its two largest units: `1h 20m`, `2m 5s`, `9s`.
+/// A duration in its two largest units: `1h 20m`, `2m 5s`, `9s`.
 pub fn human_time(seconds: f64) -> String {
     let seconds = seconds.max(0.0).round() as u64;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);

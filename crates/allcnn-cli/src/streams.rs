@@ -1,28 +1,27 @@
-//! Everything that the program says passes here: results to standard output, messages to standard error.
+//! All output of the program: results to standard output, messages to standard error.
 //!
-//! A message is never worth the work: where standard error takes none (it is full, or whoever read it went away) the
-//! message is lost and the work goes on. A result that cannot be written is a failure. Characters that a terminal would
-//! obey instead of showing are escaped: names of files and classes are whatever others made them. Of a message that would
-//! fill more than a screen the middle is left out.
+//! A message that cannot be written (the disk is full, the pipe is closed) is dropped and the work goes on. A result that
+//! cannot be written is a failure. Control characters, which a terminal would execute, are escaped: names of files and
+//! classes are untrusted. Messages longer than a screen are shortened in the middle.
 
 use std::io::{self, ErrorKind, Write};
 
-use allcnn::shown::{escaped_except, is_hidden};
+use allcnn::text::shown::{escaped_except, is_hidden};
 
-/// Tells people something: progress, a warning, an error. Its further lines are indented, so that no name which holds a
-/// line end can pass for another message.
+/// Writes a message: progress, a warning, an error. All lines but the first are indented, so that a name with a line feed
+/// cannot be mistaken for another message.
 pub fn message(text: &str) {
     long_message(&on_a_screen(text));
 }
 
-/// The same, however long.
+/// [`message`] without a limit on its length.
 pub fn long_message(text: &str) {
-    // In one piece, so that lines of several processes do not mix.
+    // In one write, so that lines of several processes do not mix.
     let lines = format!("{}\n", visible(text).replace('\n', "\n  "));
     let _lost = io::stderr().lock().write_all(lines.as_bytes());
 }
 
-/// The text, or its beginning and its end.
+/// The text, shortened in the middle if it is too long.
 fn on_a_screen(text: &str) -> String {
     const MOST: usize = 1600;
     const BEGINNING: usize = 1000;
@@ -36,7 +35,7 @@ fn on_a_screen(text: &str) -> String {
     format!("{beginning} ... and {} more letters ... {end}", letters - BEGINNING - END)
 }
 
-/// Tells people that something is not as they may think.
+/// Writes a warning.
 pub fn warning(text: &str) {
     message(&format!("warning: {text}"));
 }
@@ -46,9 +45,9 @@ pub fn result(text: &str) -> io::Result<()> {
     write(&visible(text))
 }
 
-/// Writes a JSON document and a line end.
+/// Writes a JSON document and a line feed.
 pub fn document(json: &str) -> io::Result<()> {
-    // JSON escapes some of them by itself; the rest can only stand in its strings.
+    // JSON escapes C0 controls itself; the other hidden characters can only be in its strings.
     let mut line = String::with_capacity(json.len() + 1);
     for character in json.chars() {
         if is_hidden(character) {
@@ -61,12 +60,12 @@ pub fn document(json: &str) -> io::Result<()> {
     write(&line)
 }
 
-/// Our texts have lines and tabs; everything else that is hidden is not ours.
+/// Hidden characters other than line feed and tab, the only ones that the program itself prints.
 fn visible(text: &str) -> String {
     escaped_except(text, &['\n', '\t'])
 }
 
-/// A reader that went away, as `head` does, wants no more: that is a good end.
+/// A closed pipe, as after `head`, is a success: the reader wants no more.
 fn write(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

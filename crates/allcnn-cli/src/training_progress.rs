@@ -1,19 +1,20 @@
-//! What a training tells, shown as it happens.
+//! Prints the events of a training, and of loading data.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use allcnn::data::{self, Stage};
+use allcnn::observer::{Event, Observer, Phase, Times};
 use allcnn::preprocess::Method;
-use allcnn::shown::escaped;
-use allcnn::train::{EpochRow, Event, Observer, Phase, Times};
+use allcnn::run::EpochRow;
+use allcnn::text::shown::escaped;
 
 use crate::interrupt;
 use crate::output::{Align, Table, thousands};
 use crate::progress::{Progress, Task, Unit, human_time};
 use crate::streams;
 
-/// Shows the events of a training.
+/// Prints the events of a training.
 pub struct TrainingProgress {
     progress: Progress,
     /// Set by Ctrl-C from the first step on.
@@ -21,7 +22,7 @@ pub struct TrainingProgress {
     loading: LoadingProgress,
     epoch: Option<(u32, Task)>,
     evaluation: Option<Task>,
-    /// The length of the training was chosen by its time limit.
+    /// Whether the time limit chose the length of the training.
     planned: bool,
     total_epochs: u64,
     epoch_steps: u64,
@@ -29,12 +30,12 @@ pub struct TrainingProgress {
 }
 
 impl TrainingProgress {
-    /// Shows events by `progress`; from the first step on, Ctrl-C sets `stop`.
+    /// Prints events with `progress`; from the first step on, Ctrl-C sets `stop`.
     pub fn new(progress: Progress, stop: Arc<AtomicBool>) -> Self {
         Self { stop: Some(stop), ..Self::without_interrupt(progress) }
     }
 
-    /// Shows events by `progress`; Ctrl-C is somebody else's matter.
+    /// Prints events with `progress`; the caller handles Ctrl-C.
     pub fn without_interrupt(progress: Progress) -> Self {
         let loading = LoadingProgress::new(progress);
         Self {
@@ -150,7 +151,7 @@ impl Observer for TrainingProgress {
             Event::Times(times) if self.progress.is_verbose() => self.progress.note(&time_table(times)),
             Event::Times(_) => {}
             Event::Note(text) => self.progress.note(&format!("note: {text}")),
-            // Not progress: told even with --quiet.
+            // Not progress: printed even with --quiet.
             Event::Warning(text) => match &self.epoch {
                 Some((_, task)) => task.warn(text),
                 None => streams::warning(text),
@@ -159,7 +160,7 @@ impl Observer for TrainingProgress {
     }
 }
 
-/// Where the time of a training went, a line a phase.
+/// The time of each phase of a training, a line per phase.
 fn time_table(times: &Times) -> String {
     let mut table = Table::new(&[("where the time went", Align::Left), ("seconds", Align::Right)]);
     for phase in Phase::ALL {
@@ -168,7 +169,7 @@ fn time_table(times: &Times) -> String {
     table.to_string().trim_end().to_owned()
 }
 
-/// How many images each split has.
+/// The number of images per split, in words.
 fn counts(train: usize, validation: usize, test: usize) -> String {
     let [train, validation, test] = [train, validation, test].map(|images| thousands(images as u64));
     match validation.as_str() {
@@ -177,7 +178,7 @@ fn counts(train: usize, validation: usize, test: usize) -> String {
     }
 }
 
-/// How many classes there are, and the first of them by name.
+/// The number of classes, and the names of the first ones.
 fn class_names(classes: &[String]) -> String {
     const NAMED: usize = 10;
     let named: Vec<String> = classes.iter().take(NAMED).map(|name| escaped(name)).collect();
@@ -188,14 +189,14 @@ fn class_names(classes: &[String]) -> String {
     format!("{} classes: {}{more}", thousands(classes.len() as u64), named.join(", "))
 }
 
-/// The reading, fetching or writing of data, shown as it happens.
+/// The progress of reading, fetching or writing data.
 #[derive(Debug)]
 pub struct LoadingProgress {
     progress: Progress,
     task: Option<(Stage, Option<u64>, Task)>,
 }
 
-/// What a command shows that opens data and does not train: stages, what was left out, and warnings.
+/// The output of commands that open data and do not train: stages, files left out, warnings.
 impl Observer for LoadingProgress {
     fn observe(&mut self, event: Event<'_>) {
         match event {
@@ -215,12 +216,12 @@ impl Observer for LoadingProgress {
 }
 
 impl LoadingProgress {
-    /// Shows stages by `progress`.
+    /// Prints stages with `progress`.
     pub fn new(progress: Progress) -> Self {
         Self { progress, task: None }
     }
 
-    /// Shows how far a stage is.
+    /// Updates the bar of a stage.
     pub fn show(&mut self, at: data::Progress) {
         let same =
             self.task.as_ref().is_some_and(|(stage, total, _)| (*stage, *total) == (at.stage, at.total));
@@ -240,7 +241,7 @@ impl LoadingProgress {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn end(&mut self) {
         self.task = None;
     }

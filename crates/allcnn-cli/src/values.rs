@@ -1,4 +1,4 @@
-//! Values as people write them on the command line: each parser says what was given and what is expected.
+//! Parsers of flag values; each error says what was given and what is expected.
 
 use std::ffi::OsString;
 use std::ops::Range;
@@ -10,8 +10,9 @@ use allcnn::data::Framing;
 use allcnn::import::{Scaling, ScalingError};
 use allcnn::visualise::Place;
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use jiff::SignedDuration;
 
-/// Where the work runs.
+/// The device to compute on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceChoice {
     /// The fastest device there is.
@@ -39,7 +40,7 @@ impl FromStr for DeviceChoice {
     }
 }
 
-/// A whole number of at least 1 and at most `most`.
+/// An integer from 1 to `most`.
 pub fn count<T>(most: usize) -> impl TypedValueParser<Value = T>
 where
     T: TryFrom<usize> + Clone + Send + Sync + 'static,
@@ -52,30 +53,30 @@ where
     })
 }
 
-/// A finite number above zero.
+/// A finite positive number.
 pub fn positive(text: &str) -> Result<f32, String> {
     real(text).filter(|&number| number > 0.0).ok_or_else(|| "expected a number above 0".to_owned())
 }
 
-/// A finite number above zero, in full precision.
+/// A finite positive number, in double precision.
 pub fn learning_rate(text: &str) -> Result<f64, String> {
     positive(text)?;
     text.parse().map_err(|_| "expected a number above 0".to_owned())
 }
 
-/// A finite number of at least zero.
+/// A finite non-negative number.
 pub fn non_negative(text: &str) -> Result<f32, String> {
     real(text).filter(|&number| number >= 0.0).ok_or_else(|| "expected a number of at least 0".to_owned())
 }
 
-/// A number from 0 up to, but below, 1.
+/// A number in [0, 1).
 pub fn share(text: &str) -> Result<f32, String> {
     real(text)
         .filter(|number| (0.0..1.0).contains(number))
         .ok_or_else(|| "expected a number of at least 0 and below 1".to_owned())
 }
 
-/// A similarity: above 0, at most 1.
+/// A similarity in (0, 1].
 pub fn similarity(text: &str) -> Result<f32, String> {
     real(text)
         .filter(|&number| number > 0.0 && number <= 1.0)
@@ -93,7 +94,7 @@ pub enum UnitChoice {
     Strongest,
     /// A channel.
     Number(usize),
-    /// That which stands for a class.
+    /// The unit of a class.
     Class(String),
 }
 
@@ -110,14 +111,14 @@ pub fn unit(text: &str) -> Result<UnitChoice, String> {
     }
 }
 
-/// A place in a channel: row and column.
+/// A position in a channel: row and column.
 pub fn place(text: &str) -> Result<Place, String> {
     text.split_once(',')
         .and_then(|(row, column)| Some(Place::At { row: row.parse().ok()?, column: column.parse().ok()? }))
         .ok_or_else(|| "expected a row and a column from 0, such as 4,7".to_owned())
 }
 
-/// Whole numbers from A up to, but without, B, as in `4..8`; or one of them.
+/// Integers from A up to, not including, B, as in `4..8`; or a single one.
 pub fn range(text: &str) -> Result<Range<usize>, String> {
     let number = |text: &str| text.parse::<usize>().ok();
     let range = match text.split_once("..") {
@@ -130,7 +131,7 @@ pub fn range(text: &str) -> Result<Range<usize>, String> {
         .ok_or_else(|| "expected A..B with A below B, such as 0..16, or one number".to_owned())
 }
 
-/// What imported weights take: words, numbers, or a file whose name need not be UTF-8.
+/// The preprocessing of imported weights: a word, numbers, or a file, whose name need not be UTF-8.
 pub fn scaling() -> impl TypedValueParser<Value = Scaling> {
     OsStringValueParser::new().try_map(|given: OsString| match given.to_str() {
         Some(text) => text.parse(),
@@ -149,7 +150,8 @@ pub fn image_size(text: &str) -> Result<(usize, usize), String> {
         .ok_or_else(|| "expected height and width in pixels, such as 64x64".to_owned())
 }
 
-/// How imported weights take pictures: `whole`, or the pixels of the shorter side from whose middle the input is cut.
+/// The framing of pictures for imported weights: `whole`, or the length that the shorter side is scaled to before the
+/// input is cropped from the center.
 pub fn framing(text: &str) -> Result<Framing, String> {
     match (text, text.parse()) {
         ("whole", _) => Ok(Framing::Whole),
@@ -158,31 +160,13 @@ pub fn framing(text: &str) -> Result<Framing, String> {
     }
 }
 
-/// A length of time: seconds alone, or whole numbers with the units `h`, `m` and `s`, as in `90s`, `30m` or `1h30m`.
+/// A positive duration: a number of seconds, or numbers with units, as in `90s`, `1.5h` or `1h30m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let expected = || "expected a length of time above 0, such as 90s, 30m or 1h30m".to_owned();
-    let mut total = 0_u64;
-    let mut number = String::new();
-    for letter in text.chars() {
-        let unit = match letter {
-            '0'..='9' => {
-                number.push(letter);
-                continue;
-            }
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
-            _ => return Err(expected()),
-        };
-        let value = number.parse::<u64>().map_err(|_| expected())?;
-        total = value.checked_mul(unit).and_then(|part| total.checked_add(part)).ok_or_else(expected)?;
-        number.clear();
-    }
-    if !number.is_empty() {
-        total =
-            number.parse::<u64>().ok().and_then(|seconds| total.checked_add(seconds)).ok_or_else(expected)?;
-    }
-    if total == 0 { Err(expected()) } else { Ok(Duration::from_secs(total)) }
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    let length = seconds.or_else(|| text.parse::<SignedDuration>().ok()?.try_into().ok());
+    length
+        .filter(|length| !length.is_zero())
+        .ok_or_else(|| "expected a length of time above 0, such as 90s, 30m or 1h30m".to_owned())
 }
 
 #[cfg(test)]
@@ -192,12 +176,11 @@ mod tests {
     #[test]
     fn durations_as_people_write_them() {
         for (text, seconds) in
-            [("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("45", 45), ("1m5", 65)]
+            [("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("1.5h", 5400), ("45", 45)]
         {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in
-            ["", "0", "0s", "m", "5d", "-3m", "1.5h", "99999999999999999999h", "18446744073709551615h"]
+        for text in ["", "0", "0s", "m", "5d", "-3m", "1m5", "99999999999999999999h", "18446744073709551615h"]
         {
             assert!(duration(text).is_err(), "{text}");
         }

@@ -6,28 +6,28 @@ use std::ptr::NonNull;
 
 use allcnn_device::Error;
 
-use crate::stored::{Form, Stored};
+use crate::stored::{Storage, Stored};
 
 /// From this size on, a buffer is mapped by itself, on huge pages: fewer TLB misses, and no page is touched before use.
 const HUGE_PAGE: usize = 2 << 20;
 /// A cache line, and the widest vector.
 const CACHE_LINE: usize = 64;
-/// Values that the next operation may still find in the caches of a few cores. Measured: writing past the caches pays for
-/// 900,000 values in bf16, not for 790,000 in f32.
+/// Values that the next operation may still find in the caches of a few cores. Measured: writing past the caches pays
+/// for 900,000 values in bf16, not for 790,000 in f32.
 const MOST_CACHED: usize = 800_000;
 
-/// A fixed number of values, aligned to cache lines. It has room for all of them in f32; used as a slice, it must hold
-/// them in that form.
+/// A fixed number of values, aligned to cache lines. It has room for all of them in f32, and is a slice as long as
+/// they are stored so.
 #[derive(Debug)]
 pub struct Buffer {
     start: NonNull<f32>,
     len: usize,
-    form: Form,
+    storage: Storage,
 }
 
-// SAFETY: a buffer owns its memory, as a Vec does.
+// SAFETY: a buffer owns its memory, which any thread may use and free.
 unsafe impl Send for Buffer {}
-// SAFETY: shared access only reads.
+// SAFETY: a shared buffer gives out shared slices only.
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
@@ -38,8 +38,8 @@ impl Buffer {
     pub fn zeros(len: usize) -> Result<Self, Error> {
         let refused = |bytes| Error::OutOfMemory { what: "a buffer", bytes };
         let layout = layout(len).ok_or(refused(usize::MAX))?;
-        let start = if is_mapped(layout) { map(layout) } else { take(layout) };
-        Ok(Self { start: start.ok_or(refused(layout.size()))?.cast(), len, form: Form::F32 })
+        let start = if is_mapped(layout) { map(layout) } else { allocate(layout) };
+        Ok(Self { start: start.ok_or(refused(layout.size()))?.cast(), len, storage: Storage::F32 })
     }
 
     /// Number of values.
@@ -47,13 +47,14 @@ impl Buffer {
         self.len
     }
 
-    /// The values in the form that they have.
+    /// The values as they are stored.
     pub(crate) fn stored(&self) -> Stored<'_> {
-        match self.form {
-            Form::F32 => Stored::F32(self),
-            Form::Pairs => {
-                let words = self.form.words(self.len);
-                // SAFETY: this buffer owns the words.
+        match self.storage {
+            Storage::F32 => Stored::F32(self),
+            Storage::Pairs => {
+                let words = self.storage.words(self.len);
+                // SAFETY: this buffer owns the words, `zeros` initialized them, and they are borrowed as long as the
+                // slice.
                 Stored::Pairs(unsafe { std::slice::from_raw_parts(self.start.as_ptr(), words) })
             }
         }
@@ -64,11 +65,11 @@ impl Buffer {
         self.len > MOST_CACHED
     }
 
-    /// The words to be overwritten with values in a form: one for each f32 value or each pair.
-    pub(crate) fn overwrite(&mut self, form: Form) -> &mut [f32] {
-        self.form = form;
-        // SAFETY: this buffer owns the words, and the borrow is unique.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), form.words(self.len)) }
+    /// Changes the storage. Returns the words to be overwritten: one for each f32 value or each pair.
+    pub(crate) fn overwrite(&mut self, storage: Storage) -> &mut [f32] {
+        self.storage = storage;
+        // SAFETY: this buffer owns the words, `zeros` initialized them, and they are borrowed uniquely.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), storage.words(self.len)) }
     }
 }
 
@@ -76,7 +77,7 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(layout) = layout(self.len) {
             let start = self.start.as_ptr().cast();
-            // SAFETY: made in `zeros` with this very layout.
+            // SAFETY: `zeros` took the memory with the same layout, in the same one of the two ways.
             unsafe { if is_mapped(layout) { unmap(start, layout) } else { dealloc(start, layout) } };
         }
     }
@@ -89,13 +90,13 @@ fn layout(len: usize) -> Option<Layout> {
 }
 
 /// Zeros from the allocator.
-fn take(layout: Layout) -> Option<NonNull<u8>> {
-    // SAFETY: the layout's size is never zero.
+fn allocate(layout: Layout) -> Option<NonNull<u8>> {
+    // SAFETY: a layout has room for one value at least.
     NonNull::new(unsafe { alloc_zeroed(layout) })
 }
 
 fn is_mapped(layout: Layout) -> bool {
-    cfg!(target_os = "linux") && layout.align() == HUGE_PAGE
+    cfg!(all(target_os = "linux", not(miri))) && layout.align() == HUGE_PAGE
 }
 
 /// Fresh zero pages from the system, huge ones where it has them.
@@ -106,7 +107,7 @@ fn map(layout: Layout) -> Option<NonNull<u8>> {
     let room = size.checked_add(align)?;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    // SAFETY: a new mapping touches nothing that exists; what is cut off and advised lies within it.
+    // SAFETY: a new mapping touches no memory that is in use; what is unmapped and advised lies within it.
     unsafe {
         let mapped = libc::mmap(std::ptr::null_mut(), room, protection, flags, -1, 0);
         if mapped == libc::MAP_FAILED {
@@ -126,9 +127,11 @@ fn map(layout: Layout) -> Option<NonNull<u8>> {
     }
 }
 
+/// # Safety
+/// `start` must be what [`map`] returned for this layout, and nobody may use it any more.
 #[cfg(target_os = "linux")]
 unsafe fn unmap(start: *mut u8, layout: Layout) {
-    // SAFETY: the caller gives back a mapping of [`map`].
+    // SAFETY: the caller promises a mapping of `map` with this layout, which nobody uses any more.
     unsafe { libc::munmap(start.cast(), layout.size()) };
 }
 
@@ -146,8 +149,8 @@ impl Deref for Buffer {
     type Target = [f32];
     #[track_caller]
     fn deref(&self) -> &[f32] {
-        assert_eq!(self.form, Form::F32, "the form of a buffer that is used as f32 values");
-        // SAFETY: `len` initialized values that this buffer owns.
+        assert_eq!(self.storage, Storage::F32, "the storage of a buffer that is used as f32 values");
+        // SAFETY: this buffer owns `len` values, `zeros` initialized them, and they are borrowed as long as the slice.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
@@ -155,8 +158,8 @@ impl Deref for Buffer {
 impl DerefMut for Buffer {
     #[track_caller]
     fn deref_mut(&mut self) -> &mut [f32] {
-        assert_eq!(self.form, Form::F32, "the form of a buffer that is changed as f32 values");
-        // SAFETY: as above, and the borrow is unique.
+        assert_eq!(self.storage, Storage::F32, "the storage of a buffer that is changed as f32 values");
+        // SAFETY: this buffer owns `len` values, `zeros` initialized them, and they are borrowed uniquely.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 }

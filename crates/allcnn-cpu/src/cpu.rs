@@ -6,15 +6,14 @@ use allcnn_device::{
 };
 
 use crate::buffer::Buffer;
-use crate::conv::Conv;
+use crate::conv::{self, Conv};
 use crate::engine::{CpuOptions, Engine};
 use crate::isa::Isa;
 use crate::ops::epilogue::{Finish, PassBack};
 use crate::ops::mask::Mask;
 use crate::ops::{CHUNK, assert_len, head, lrn, pool, sgd};
 use crate::peak;
-use crate::stored::{Copy, Form};
-use crate::threads::SendPtr;
+use crate::stored::{Copy, Storage};
 use crate::whole::pieces_mut;
 
 /// The CPU as a device.
@@ -85,11 +84,11 @@ impl Device for Cpu {
     }
     fn upload(&self, values: &[f32], buffer: &mut Buffer) -> Result<(), Error> {
         assert_len(values.len(), buffer.len(), "the upload");
-        buffer.overwrite(Form::F32).copy_from_slice(values);
+        buffer.overwrite(Storage::F32).copy_from_slice(values);
         Ok(())
     }
     fn download(&self, buffer: &Buffer, values: &mut [f32]) -> Result<(), Error> {
-        assert_len(values.len(), buffer.len(), "the place for a download");
+        assert_len(values.len(), buffer.len(), "the slice for a download");
         self.engine.isa().run(Copy { from: buffer.stored(), to: values });
         Ok(())
     }
@@ -111,7 +110,7 @@ impl Device for Cpu {
     }
 
     fn conv(&self, shape: ConvShape) -> Result<Conv, Error> {
-        Conv::new(shape.checked()?, &self.engine)
+        conv::prepare(shape.checked()?, &self.engine)
     }
     fn conv_algorithms(&self, conv: &Conv) -> [Algorithm; 3] {
         conv.algorithms()
@@ -177,11 +176,8 @@ impl Device for Cpu {
         assert_len(input.len(), shape.input.len(), "input");
         assert_len(output.len(), shape.output().len(), "output");
         let row_len = shape.output().width * shape.output().channels;
-        let switches = (SendPtr(switches.as_mut_ptr()), switches.len());
-        self.engine.threads().run_over(output.overwrite(Form::F32), row_len, |row, output| {
-            let len = if switches.1 > 0 { row_len } else { 0 };
-            // SAFETY: each row has its own part of the switches (none but for a maximum).
-            let switches = unsafe { std::slice::from_raw_parts_mut(switches.0.at(row * len), len) };
+        let rows = (output.overwrite(Storage::F32), row_len);
+        self.engine.threads().run_zipped(rows, (switches, row_len), |row, output, switches| {
             self.engine.isa().run(pool::ForwardRow { shape, regions, row, input, output, switches });
         });
     }
@@ -200,7 +196,7 @@ impl Device for Cpu {
         assert_len(input.len(), below, "input");
         assert_len(d_input.len(), below, "d_input");
         let (above, below) = (above / shape.input.batch, below / shape.input.batch);
-        self.engine.threads().run_over(d_input.overwrite(Form::F32), below, |image, d_input| {
+        self.engine.threads().run_over(d_input.overwrite(Storage::F32), below, |image, d_input| {
             let outputs = image * above..(image + 1) * above;
             self.engine.isa().run(pool::BackwardImage {
                 shape,
@@ -232,7 +228,7 @@ impl Device for Cpu {
         assert_len(input.len(), shape.input.len(), "input");
         assert_len(output.len(), shape.input.len(), "output");
         let row = shape.input.width * shape.input.channels;
-        self.engine.threads().run_over(output.overwrite(Form::F32), row, |at, output| {
+        self.engine.threads().run_over(output.overwrite(Storage::F32), row, |at, output| {
             lrn::forward(&shape, &input[at * row..][..row], output)
         });
     }
@@ -241,7 +237,7 @@ impl Device for Cpu {
         assert_len(d_output.len(), shape.input.len(), "d_output");
         assert_len(d_input.len(), shape.input.len(), "d_input");
         let row = shape.input.width * shape.input.channels;
-        self.engine.threads().run_over(d_input.overwrite(Form::F32), row, |at, d_input| {
+        self.engine.threads().run_over(d_input.overwrite(Storage::F32), row, |at, d_input| {
             lrn::backward(&shape, &input[at * row..][..row], &d_output[at * row..][..row], d_input);
         });
     }
@@ -250,7 +246,7 @@ impl Device for Cpu {
         assert_len(input.len(), shape.len(), "input");
         assert_len(output.len(), shape.batch * shape.channels, "output");
         let image = shape.len() / shape.batch;
-        self.engine.threads().run_over(output.overwrite(Form::F32), shape.channels, |at, means| {
+        self.engine.threads().run_over(output.overwrite(Storage::F32), shape.channels, |at, means| {
             head::average(&input[at * image..][..image], means);
         });
     }
@@ -258,7 +254,7 @@ impl Device for Cpu {
         assert_len(d_output.len(), shape.batch * shape.channels, "d_output");
         assert_len(d_input.len(), shape.len(), "d_input");
         self.engine.threads().run_over(
-            d_input.overwrite(Form::F32),
+            d_input.overwrite(Storage::F32),
             shape.len() / shape.batch,
             |at, d_image| {
                 head::spread(&d_output[at * shape.channels..][..shape.channels], d_image);
@@ -291,12 +287,9 @@ impl Device for Cpu {
         for Parameter { value, gradient, velocity } in parameters {
             assert_len(gradient.len(), value.len(), "gradient");
             assert_len(velocity.len(), value.len(), "velocity");
-            let velocity = SendPtr(velocity.as_mut_ptr());
-            self.engine.threads().run_over(value, CHUNK, |chunk, value| {
-                let first = chunk * CHUNK;
-                // SAFETY: each chunk has its own part of the velocity, which is as long as the value.
-                let velocity = unsafe { std::slice::from_raw_parts_mut(velocity.at(first), value.len()) };
-                let gradient = &gradient[first..][..value.len()];
+            let chunks = ((&mut **value, CHUNK), (&mut **velocity, CHUNK));
+            self.engine.threads().run_zipped(chunks.0, chunks.1, |chunk, value, velocity| {
+                let gradient = &gradient[chunk * CHUNK..][..value.len()];
                 let learning_rate = step.learning_rate;
                 self.engine.isa().run(sgd::Step { sgd, learning_rate, scale, value, gradient, velocity });
             });

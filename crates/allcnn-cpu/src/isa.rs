@@ -28,7 +28,7 @@ pub enum Isa {
     Avx512,
     /// AVX-512 with dot products of bf16 pairs (AVX512_BF16).
     Avx512Bf16,
-    /// The same with matrix tiles of bf16 (AMX), where the operating system lets the process use them.
+    /// [`Self::Avx512Bf16`] with matrix tiles of bf16 (AMX), where the operating system lets the process use them.
     Amx,
 }
 
@@ -105,10 +105,10 @@ impl Isa {
             // SAFETY: an `Isa` is used only after it was detected.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe { run_avx2(kernel) },
-            // SAFETY: as above.
+            // SAFETY: detection of the wider sets includes that of AVX-512.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 | Isa::Avx512Bf16 | Isa::Amx => unsafe { run_avx512(kernel) },
-            // SAFETY: as above.
+            // SAFETY: an `Isa` is used only after it was detected.
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => unsafe { run_neon(kernel) },
             #[allow(unreachable_patterns)] // which sets are left over depends on the machine

@@ -7,9 +7,12 @@
 //! | `isa`, `simd` | which instruction set runs, and the one vector trait that the kernels are written over |
 //! | `threads` | the pool; work is split into chunks that do not depend on the number of threads |
 //! | `buffer` | aligned memory |
+//! | `stored` | how the values of a buffer are stored: in f32, or as pairs of bf16 |
 //! | `conv` | convolution: the ordered list of algorithms, one file (or folder) an algorithm |
+//! | `products` | products of matrices, the inner loops of convolutions |
 //! | `whole` | slices cut into pieces without a rest |
 //! | `ops` | everything else, as plain loops that the compiler vectorizes |
+//! | `peak` | the machine's measured ceiling |
 //!
 //! Every result has the same bits for any number of threads.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
@@ -22,6 +25,7 @@ mod engine;
 mod isa;
 mod ops;
 mod peak;
+mod products;
 mod simd;
 mod stored;
 mod threads;

@@ -26,15 +26,15 @@ pub(crate) fn measure_gflops(engine: &Engine) -> Result<f64, Error> {
         black_box(isa.run(Chains));
     });
     let Some(bf16) = bf16 else { return Ok(vectors) };
-    Ok(vectors.max(best(engine, bf16.multiply_adds(), || bf16.run(isa))))
+    Ok(vectors.max(best(engine, bf16.multiply_adds(), || bf16.compute(isa))))
 }
 
-/// GFLOP/s of work of so many multiply-adds a thread.
+/// GFLOP/s of work that has `multiply_adds` on each thread.
 fn best(engine: &Engine, multiply_adds: usize, work: impl Fn() + Sync) -> f64 {
     let threads = engine.threads();
     let seconds = (0..20).map(|_| {
         let start = Instant::now();
-        threads.run(threads.count(), |_, _| work());
+        threads.run(threads.count(), |_| work());
         start.elapsed().as_secs_f64()
     });
     let flops = (2 * multiply_adds * threads.count()) as f64;
@@ -72,7 +72,7 @@ impl Kernel for Chains {
         }
         let total = sums.into_iter().reduce(|a, b| simd.add(a, b)).unwrap_or(term);
         let mut first = 0.0;
-        // SAFETY: one value is written to one place.
+        // SAFETY: one value is written to a variable of one.
         unsafe { simd.store_first(total, 1, &mut first) };
         first
     }

@@ -1,16 +1,12 @@
-//! The forms in which a buffer's values may lie.
+//! How the values of a buffer may be stored.
 
+use crate::products::block::{BLOCK, TILE as PAIRS};
 use crate::simd::Simd;
 use crate::whole::{arrays, arrays_mut};
 
-/// Values of a block of pairs.
-const BLOCK: usize = 32;
-/// Pairs, and words, of a block.
-const PAIRS: usize = BLOCK / 2;
-
-/// A form of values.
+/// How the values of a buffer are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum Storage {
     /// A value in each word.
     #[default]
     F32,
@@ -18,12 +14,12 @@ pub(crate) enum Form {
     Pairs,
 }
 
-impl Form {
+impl Storage {
     /// f32-sized words of `len` values.
     pub(crate) fn words(self, len: usize) -> usize {
         match self {
-            Form::F32 => len,
-            Form::Pairs => len / 2,
+            Storage::F32 => len,
+            Storage::Pairs => len / 2,
         }
     }
 }
@@ -31,24 +27,24 @@ impl Form {
 /// The words of a buffer's values.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stored<'a> {
-    /// See [`Form::F32`].
+    /// See [`Storage::F32`].
     F32(&'a [f32]),
-    /// See [`Form::Pairs`].
+    /// See [`Storage::Pairs`].
     Pairs(&'a [f32]),
 }
 
 impl<'a> Stored<'a> {
-    pub(crate) fn form(self) -> Form {
+    pub(crate) fn storage(self) -> Storage {
         match self {
-            Stored::F32(_) => Form::F32,
-            Stored::Pairs(_) => Form::Pairs,
+            Stored::F32(_) => Storage::F32,
+            Stored::Pairs(_) => Storage::Pairs,
         }
     }
 
     /// The values, which must be in f32.
     #[inline(always)]
     pub(crate) fn f32(self) -> &'a [f32] {
-        assert_eq!(self.form(), Form::F32, "the form of values that are used as f32");
+        assert_eq!(self.storage(), Storage::F32, "the storage of values that are used as f32");
         self.words()
     }
 
@@ -60,11 +56,11 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// Brings 16 pairs to the 32 values that they hold.
+/// Expands 16 pairs to the 32 values that they hold.
 #[inline(always)]
 fn expand<S: Simd>(simd: S, pairs: &[f32; PAIRS], values: &mut [f32; BLOCK]) {
     for at in (0..PAIRS).step_by(S::LANES) {
-        // SAFETY: lanes divide 16; both hold the vectors.
+        // SAFETY: vectors of up to 16 values, `at` from the beginning of 16 pairs and of each half of the values.
         unsafe {
             let pairs = simd.load(pairs.as_ptr().add(at));
             simd.store(simd.low_half(pairs), values.as_mut_ptr().add(at));
@@ -76,13 +72,13 @@ fn expand<S: Simd>(simd: S, pairs: &[f32; PAIRS], values: &mut [f32; BLOCK]) {
 /// A vector of each half of the block of 32 values that begins at `first`, `at` values from their beginnings.
 #[inline(always)]
 pub(crate) fn halves<S: Simd>(simd: S, values: Stored<'_>, first: usize, at: usize) -> (S::V, S::V) {
-    let form = values.form();
-    let words = &values.words()[form.words(first)..][..form.words(BLOCK)];
-    // SAFETY: both halves hold the vector.
+    let storage = values.storage();
+    let words = &values.words()[storage.words(first)..][..storage.words(BLOCK)];
+    // SAFETY: slicing checked that each half has values from `at` on, and lanes divide both 16 and `at`.
     unsafe {
-        match form {
-            Form::F32 => (simd.load(words[at..].as_ptr()), simd.load(words[PAIRS + at..].as_ptr())),
-            Form::Pairs => {
+        match storage {
+            Storage::F32 => (simd.load(words[at..].as_ptr()), simd.load(words[PAIRS + at..].as_ptr())),
+            Storage::Pairs => {
                 let pairs = simd.load(words[at..].as_ptr());
                 (simd.low_half(pairs), simd.high_half(pairs))
             }
@@ -90,7 +86,7 @@ pub(crate) fn halves<S: Simd>(simd: S, values: Stored<'_>, first: usize, at: usi
     }
 }
 
-/// Copies values in whichever form to f32.
+/// Copies values in either storage to f32.
 pub(crate) struct Copy<'a> {
     pub from: Stored<'a>,
     pub to: &'a mut [f32],

@@ -28,7 +28,8 @@ fn check(suite: &Suite, isa: Isa, choice: Choice, precision: Precision, toleranc
     let name = format!("{isa}, {choice:?}, {precision}");
     let report = run(2);
     assert!(report.failures().is_empty(), "{name}:\n{}", report.failures().join("\n"));
-    eprintln!("{name}: {} comparisons; nearest to their tolerances:", report.outcomes.len());
+    let (count, digest) = (report.outcomes.len(), report.digest);
+    eprintln!("{name}: {count} comparisons, bits {digest:016x}; nearest to their tolerances:");
     for operation in ["conv", ""] {
         eprintln!("    {}", report.worst(operation).expect("there are comparisons"));
     }

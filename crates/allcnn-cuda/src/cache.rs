@@ -1,5 +1,5 @@
-//! What the device keeps on disk between runs: compiled kernels and the engines that were measured to be fastest. A
-//! folder that cannot be used costs time and is no failure.
+//! What the device keeps on disk between runs: compiled kernels, and the engines that were measured to be fastest. A folder
+//! that cannot be used is no error: kernels are compiled and engines measured anew.
 
 use std::env;
 use std::fs;
@@ -7,32 +7,32 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-/// The folder, and whether there is one.
+/// The folder, if there is one.
 #[derive(Clone, Debug, Default)]
-pub struct Cache {
+pub(crate) struct Cache {
     folder: Option<PathBuf>,
 }
 
 impl Cache {
     /// `allcnn/cuda` in the user's cache.
-    pub fn of_user() -> Self {
+    pub(crate) fn of_user() -> Self {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
         Self { folder: base.map(|base| base.join("allcnn").join("cuda")) }
     }
 
     #[cfg(test)]
-    pub fn at(folder: &std::path::Path) -> Self {
+    pub(crate) fn at(folder: &std::path::Path) -> Self {
         Self { folder: Some(folder.to_owned()) }
     }
 
     /// The file of that name.
-    pub fn read(&self, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {
         fs::read(self.folder.as_ref()?.join(name)).ok()
     }
 
     /// Writes a file, whole or not at all; others may write the same at the same time.
-    pub fn write(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
         let Some(folder) = &self.folder else { return };
         let temporary = folder.join(format!("{name}.{}", std::process::id()));
         let written = fs::create_dir_all(folder)
@@ -44,8 +44,8 @@ impl Cache {
     }
 }
 
-/// A name for what depends on all of `parts`.
-pub fn key(parts: &[&str]) -> String {
+/// A file name (24 hexadecimal digits) for what depends on all of `parts`.
+pub(crate) fn key(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());
@@ -78,8 +78,8 @@ mod tests {
     #[test]
     fn keys_depend_on_every_part_and_on_where_parts_end() {
         let keys = [key(&["ab", "c"]), key(&["a", "bc"]), key(&["ab", "c", ""]), key(&["ab", "d"])];
-        for (place, one) in keys.iter().enumerate() {
-            assert!(keys[place + 1..].iter().all(|other| other != one), "{keys:?}");
+        for (index, one) in keys.iter().enumerate() {
+            assert!(keys[index + 1..].iter().all(|other| other != one), "{keys:?}");
             assert_eq!(one.len(), 24);
         }
     }

@@ -1,8 +1,8 @@
 //! 1x1 convolutions as matrix products of cuBLASLt.
 //!
-//! Without stride, padding and groups a 1x1 convolution is a product: images are matrices with a row a pixel and a column
-//! a channel. cuBLASLt's matrices lie column by column, so it sees each of them transposed: `Tensor::Input` with in
-//! channels as rows, `Tensor::Weights` in by out, `Tensor::Output` with out channels as rows.
+//! Without stride, padding and groups a 1x1 convolution is a product: images are matrices with a row per pixel and a column
+//! per channel. cuBLASLt's matrices are column-major, so it sees each of them transposed: `Tensor::Input` with input
+//! channels as rows, `Tensor::Weights` input by output channels, `Tensor::Output` with output channels as rows.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -17,13 +17,13 @@ use cudarc::cublaslt::sys::{
 };
 use cudarc::driver::CudaStream;
 
-use crate::cudnn::graph::{Pass, Tensor, Work};
+use crate::cudnn::graph::{Pass, Tensor, TensorAddress, Work};
 use crate::cudnn::plan::Arithmetic;
-use crate::memory::Form;
+use crate::memory::{MatrixShape, Storage};
 
-/// Algorithms that are asked for.
+/// Algorithms that are requested.
 const MOST_ALGORITHMS: usize = 4;
-/// The most memory that one may work in, which is what cuBLAS itself takes on Hopper.
+/// The most scratch memory that one may take: what cuBLAS itself takes on Hopper.
 const MOST_WORKSPACE: usize = 32 << 20;
 /// CUBLAS_OP_N and CUBLAS_OP_T.
 const PLAIN: i32 = 0;
@@ -31,34 +31,35 @@ const TRANSPOSED: i32 = 1;
 
 /// The library, opened for the GPU at hand.
 #[derive(Debug)]
-pub struct Library(sys::cublasLtHandle_t);
+pub(crate) struct CublasLt(sys::cublasLtHandle_t);
 
-// SAFETY: the library's functions may be called with a handle from any thread.
-unsafe impl Send for Library {}
-// SAFETY: as above.
-unsafe impl Sync for Library {}
+// SAFETY: a handle of cuBLASLt is bound to no thread.
+unsafe impl Send for CublasLt {}
+// SAFETY: cuBLASLt's functions may be called with one handle from several threads at the same time.
+unsafe impl Sync for CublasLt {}
 
-impl Drop for Library {
+impl Drop for CublasLt {
     fn drop(&mut self) {
-        // SAFETY: made by `open` and destroyed once. A failure here has no remedy.
+        // SAFETY: created by `open` and destroyed only here. A failure here has no remedy.
         let _ = unsafe { result::destroy_handle(self.0) };
     }
 }
 
-impl Library {
-    /// Opens it; nothing where it does not start, which costs a choice and no more. It must have been found before.
-    pub fn open() -> Option<Arc<Self>> {
+impl CublasLt {
+    /// Opens the library, which must have been found before; `None` if it does not start: there are fewer ways to choose
+    /// from then, and nothing else changes.
+    pub(crate) fn open() -> Option<Arc<Self>> {
         Some(Arc::new(Self(result::create_handle().ok()?)))
     }
 
     /// The version, such as 130_100.
-    pub fn version(&self) -> usize {
-        // SAFETY: takes nothing and changes nothing.
+    pub(crate) fn version(&self) -> usize {
+        // SAFETY: takes no argument and only returns a constant of the library.
         unsafe { sys::cublasLtGetVersion() }
     }
 
-    /// The ways to compute a work, the fastest by the library's own guess first; none for what is no product.
-    pub fn products(self: &Arc<Self>, work: &Work, arithmetic: Arithmetic) -> Vec<Product> {
+    /// The ways to compute a work, the fastest by the library's own guess first; empty for what is no product.
+    pub(crate) fn products(self: &Arc<Self>, work: &Work, arithmetic: Arithmetic) -> Vec<Product> {
         if !is_product(work) {
             return Vec::new();
         }
@@ -73,11 +74,13 @@ impl Library {
         let problem = Arc::new(Problem::new(work, arithmetic)?);
         let limits = Limits::new()?;
         let [a, b, d] = problem.layouts.each_ref().map(|layout| layout.0);
-        // SAFETY: an algorithm without a problem, which the library overwrites, is all zeros.
+        // SAFETY: the struct consists of integers and arrays of them, for which all zeros is a value; the library overwrites
+        // those that it counts.
         let mut found: [sys::cublasLtMatmulHeuristicResult_t; MOST_ALGORITHMS] =
             unsafe { std::mem::zeroed() };
         let mut count = 0;
-        // SAFETY: live descriptors, and room for as many results as are asked for.
+        // SAFETY: `self`, `problem` and `limits` keep the handle and descriptors alive, and `found` has room for the
+        // MOST_ALGORITHMS results that are requested.
         unsafe {
             sys::cublasLtMatmulAlgoGetHeuristic(
                 self.0,
@@ -107,31 +110,42 @@ impl Library {
 }
 
 /// Whether a work is a product.
-pub fn is_product(work: &Work) -> bool {
+pub(crate) fn is_product(work: &Work) -> bool {
     let shape = work.shape;
     (shape.kernel, shape.stride, shape.padding, shape.groups) == (1, 1, 0, 1)
 }
 
-/// The factors of a pass, each with whether it is transposed once more, and the result.
-fn factors(pass: Pass) -> ([(Tensor, i32); 2], Tensor) {
+/// A factor of a product.
+#[derive(Clone, Copy)]
+struct Factor {
+    tensor: Tensor,
+    /// [`PLAIN`] or [`TRANSPOSED`], beyond the transposition that column-major storage means.
+    operation: i32,
+}
+
+/// The factors of a pass, and the result.
+fn factors(pass: Pass) -> ([Factor; 2], Tensor) {
+    let plain = |tensor| Factor { tensor, operation: PLAIN };
+    let transposed = |tensor| Factor { tensor, operation: TRANSPOSED };
     match pass {
         Pass::Forward | Pass::ForwardRelu => {
-            ([(Tensor::Weights, TRANSPOSED), (Tensor::Input, PLAIN)], Tensor::Output)
+            ([transposed(Tensor::Weights), plain(Tensor::Input)], Tensor::Output)
         }
-        Pass::BackwardData => ([(Tensor::Weights, PLAIN), (Tensor::Output, PLAIN)], Tensor::Input),
-        Pass::BackwardWeights => ([(Tensor::Input, PLAIN), (Tensor::Output, TRANSPOSED)], Tensor::Weights),
+        Pass::BackwardData => ([plain(Tensor::Weights), plain(Tensor::Output)], Tensor::Input),
+        Pass::BackwardWeights => ([plain(Tensor::Input), transposed(Tensor::Output)], Tensor::Weights),
     }
 }
 
 /// Rows and columns of a tensor as cuBLASLt sees it.
-fn sides(work: &Work, tensor: Tensor) -> (usize, usize) {
+fn matrix_shape(work: &Work, tensor: Tensor) -> MatrixShape {
     let shape = work.shape;
     let (channels, out_channels) = (shape.input.channels, shape.out_channels);
-    match tensor {
+    let (rows, columns) = match tensor {
         Tensor::Weights => (channels, out_channels),
         Tensor::Input => (channels, shape.input.len() / channels),
         _ => (out_channels, shape.output().len() / out_channels),
-    }
+    };
+    MatrixShape { rows, columns }
 }
 
 /// A product as the library knows it.
@@ -147,52 +161,53 @@ struct Problem {
 impl Problem {
     fn new(work: &Work, arithmetic: Arithmetic) -> Result<Self, CublasError> {
         let ([a, b], d) = factors(work.pass);
-        let tensors = [a.0, b.0, d];
+        let tensors = [a.tensor, b.tensor, d];
         let has_bias = work.pass == Pass::ForwardRelu;
-        let compute = match (work.form, arithmetic) {
-            (Form::F32, Arithmetic::TensorCores) => Compute::CUBLAS_COMPUTE_32F_FAST_TF32,
+        let compute = match (work.storage, arithmetic) {
+            (Storage::F32, Arithmetic::TensorCores) => Compute::CUBLAS_COMPUTE_32F_FAST_TF32,
             _ => Compute::CUBLAS_COMPUTE_32F,
         };
         let operation = Operation::new(compute)?
-            .set(Attribute::CUBLASLT_MATMUL_DESC_TRANSA, a.1)?
-            .set(Attribute::CUBLASLT_MATMUL_DESC_TRANSB, b.1)?;
+            .set(Attribute::CUBLASLT_MATMUL_DESC_TRANSA, a.operation)?
+            .set(Attribute::CUBLASLT_MATMUL_DESC_TRANSB, b.operation)?;
         let operation = if has_bias {
-            // The algorithms depend on how a bias is aligned: as all memory here is.
+            // The algorithms depend on the bias's alignment: that of all memory here. Its address is set before each launch.
             operation
                 .set(Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE, Epilogue::CUBLASLT_EPILOGUE_RELU_BIAS)?
                 .set(Attribute::CUBLASLT_MATMUL_DESC_BIAS_POINTER, 256u64)?
         } else {
             operation
         };
-        let [a, b, d] = tensors.map(|tensor| Layout::new(work.form, sides(work, tensor)));
+        let [a, b, d] = tensors.map(|tensor| Layout::new(work.storage, matrix_shape(work, tensor)));
         Ok(Self { operation, layouts: [a?, b?, d?], tensors, has_bias })
     }
 }
 
 /// A way to compute a product.
 #[derive(Clone, Debug)]
-pub struct Product {
-    library: Arc<Library>,
+pub(crate) struct Product {
+    library: Arc<CublasLt>,
     problem: Arc<Problem>,
     algorithm: sys::cublasLtMatmulAlgo_t,
-    /// Bytes of memory that a run needs.
+    /// Bytes of scratch memory that it needs.
     pub workspace: usize,
 }
 
 impl Product {
-    /// Queues a run over tensors at these addresses of the GPU.
+    /// Queues the product.
     ///
     /// # Safety
-    /// As [`crate::cudnn::plan::Plan::run`].
-    pub unsafe fn run(
+    /// The addresses must be those of the work's tensors, aligned to 16 bytes and long enough, with [`Product::workspace`]
+    /// bytes at `workspace`, and stay valid until the work is done.
+    pub(crate) unsafe fn enqueue(
         &self,
         stream: &CudaStream,
-        tensors: &[(Tensor, u64)],
+        tensors: &[TensorAddress],
         workspace: u64,
     ) -> Result<(), Error> {
         let address = |wanted: Tensor| {
-            let found = tensors.iter().find(|(tensor, _)| *tensor == wanted);
-            found.map(|&(_, address)| address).unwrap_or_else(|| panic!("no {wanted:?} for a product"))
+            let found = tensors.iter().find(|at| at.tensor == wanted);
+            found.map(|at| at.address).unwrap_or_else(|| panic!("no {wanted:?} for a product"))
         };
         let problem = &*self.problem;
         let [a, b, d] = problem.tensors.map(|tensor| address(tensor) as usize as *mut c_void);
@@ -203,7 +218,8 @@ impl Product {
             let bias = address(Tensor::Bias);
             problem.operation.put(Attribute::CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias).map_err(failed)?;
         }
-        // SAFETY: live descriptors; the memory is the caller's duty. With a factor of 0 the third matrix is not read.
+        // SAFETY: `self` keeps the handle and descriptors alive, and the caller answers for the addresses. The third matrix,
+        // which is multiplied by 0, is not read.
         unsafe {
             result::matmul(
                 self.library.0,
@@ -228,21 +244,21 @@ impl Product {
     }
 }
 
-/// A kind of object of the library: its handle is destroyed when it goes.
+/// Objects of the library, whose handles are destroyed when dropped.
 macro_rules! descriptors {
     ($($(#[$doc:meta])* $name:ident($handle:ty), $destroy:path;)*) => {$(
         $(#[$doc])*
         #[derive(Debug)]
         struct $name($handle);
 
-        // SAFETY: plain memory of the library, used by one thread at a time, under the queue's lock.
+        // SAFETY: plain memory of the library, bound to no thread.
         unsafe impl Send for $name {}
-        // SAFETY: as above.
+        // SAFETY: used only under the queue's lock, so by one thread at a time.
         unsafe impl Sync for $name {}
 
         impl Drop for $name {
             fn drop(&mut self) {
-                // SAFETY: made by its `new` and destroyed once. A failure here has no remedy.
+                // SAFETY: created by its `new` and destroyed only here. A failure here has no remedy.
                 let _ = unsafe { $destroy(self.0) };
             }
         }
@@ -252,7 +268,7 @@ macro_rules! descriptors {
 descriptors! {
     /// What is computed.
     Operation(sys::cublasLtMatmulDesc_t), result::destroy_matmul_desc;
-    /// How a matrix lies in memory.
+    /// How a matrix is stored.
     Layout(sys::cublasLtMatrixLayout_t), result::destroy_matrix_layout;
     /// What algorithms may do.
     Limits(sys::cublasLtMatmulPreference_t), result::destroy_matmul_pref;
@@ -270,7 +286,7 @@ impl Operation {
     }
 
     fn put<T>(&self, attribute: Attribute, value: T) -> Result<(), CublasError> {
-        // SAFETY: a live descriptor, and a value of the attribute's size, which the library copies (and checks).
+        // SAFETY: `self` keeps the descriptor alive; the library checks the value's size and copies it.
         unsafe {
             result::set_matmul_desc_attribute(self.0, attribute, ptr::from_ref(&value).cast(), size_of::<T>())
         }
@@ -279,21 +295,21 @@ impl Operation {
 
 impl Layout {
     /// Dense columns.
-    fn new(form: Form, (rows, columns): (usize, usize)) -> Result<Self, CublasError> {
-        let kind = match form {
-            Form::F32 => cudaDataType::CUDA_R_32F,
-            Form::Bf16 => cudaDataType::CUDA_R_16BF,
+    fn new(storage: Storage, MatrixShape { rows, columns }: MatrixShape) -> Result<Self, CublasError> {
+        let kind = match storage {
+            Storage::F32 => cudaDataType::CUDA_R_32F,
+            Storage::Bf16 => cudaDataType::CUDA_R_16BF,
         };
         Ok(Self(result::create_matrix_layout(kind, rows as u64, columns as u64, rows as i64)?))
     }
 }
 
 impl Limits {
-    /// Memory; and sums in parts only where they are added up in f32, in an order that is always the same.
+    /// Scratch memory, and split sums only where their parts are added in f32, in a fixed order.
     fn new() -> Result<Self, CublasError> {
         let limits = Self(result::create_matmul_pref()?);
         let reduction = Reduction::CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE as u32;
-        // SAFETY: a live descriptor, and values of the attributes' types, which the library copies.
+        // SAFETY: the descriptor was just created, and the values, which the library copies, have the attributes' types.
         unsafe {
             let memory = ptr::from_ref(&MOST_WORKSPACE).cast();
             let attribute = Limit::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES;
@@ -314,7 +330,7 @@ mod tests {
     fn work(pass: Pass, kernel: usize, stride: usize, groups: usize) -> Work {
         let input = Shape { batch: 2, height: 3, width: 5, channels: 8 };
         let shape = ConvShape { input, out_channels: 16, kernel, stride, padding: 0, groups };
-        Work { pass, shape, form: Form::Bf16 }
+        Work { pass, shape, storage: Storage::Bf16 }
     }
 
     #[test]
@@ -328,11 +344,12 @@ mod tests {
         for pass in [Pass::Forward, Pass::ForwardRelu, Pass::BackwardData, Pass::BackwardWeights] {
             let work = work(pass, 1, 1, 1);
             let (factors, result) = factors(pass);
-            let [(m, k), (k_again, n)] = factors.map(|(tensor, transposed)| {
-                let (rows, columns) = sides(&work, tensor);
-                if transposed == TRANSPOSED { (columns, rows) } else { (rows, columns) }
+            let [(m, k), (k_again, n)] = factors.map(|Factor { tensor, operation }| {
+                let MatrixShape { rows, columns } = matrix_shape(&work, tensor);
+                if operation == TRANSPOSED { (columns, rows) } else { (rows, columns) }
             });
-            assert_eq!((k, sides(&work, result)), (k_again, (m, n)), "{pass:?}");
+            let expected = MatrixShape { rows: m, columns: n };
+            assert_eq!((k, matrix_shape(&work, result)), (k_again, expected), "{pass:?}");
         }
     }
 }

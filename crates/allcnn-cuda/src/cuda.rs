@@ -8,11 +8,12 @@ use allcnn_device::{
 };
 
 use crate::cache::Cache;
-use crate::conv::Conv;
-use crate::engine::{Engine, Numbers, driver_error};
+use crate::conv::{Choices, Conv};
+use crate::engine::{Engine, Numbers};
+use crate::error::driver_error;
 use crate::images::Images;
 use crate::kernels::{Grid, Kernel};
-use crate::memory::{Buffer, Form, Values, assert_len};
+use crate::memory::{Buffer, Storage, Values, assert_len};
 use crate::pool::Pool;
 use crate::recording::Recording;
 use crate::step::Step;
@@ -21,23 +22,23 @@ use crate::{elementwise, libraries, peak, sgd};
 /// The environment variable that forbids (`0`) or allows (`1`, the default) TF32 in precision f32.
 pub const TF32: &str = "ALLCNN_CUDA_TF32";
 
-/// Steps whose results wait on the GPU to be read together: a wait for the GPU each time leaves it idle while the next
-/// step is queued.
+/// Steps whose results are read together: waiting for the GPU after each step would leave it idle while the next one is
+/// queued.
 const STEPS_BETWEEN_READS: usize = 64;
 
-/// What a [`Cuda`] is opened with.
+/// Which GPU a [`Cuda`] opens, and how it multiplies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CudaOptions {
     /// The number of the GPU, from 0, as the driver counts them.
     pub number: usize,
     /// The precision of a convolution's factors.
     pub precision: Precision,
-    /// Whether precision f32 may round factors to TF32, whose 11 bits tensor cores take; the sums are f32 either way.
+    /// Whether precision f32 may round factors to TF32 (11 bits), which tensor cores take; sums are f32 either way.
     pub tf32: bool,
 }
 
 impl CudaOptions {
-    /// GPU `number` in `precision`, with TF32 as the environment says ([`TF32`]).
+    /// GPU `number` in `precision`, with TF32 as the environment variable [`TF32`] says.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the variable holds anything but 0 or 1.
@@ -54,26 +55,27 @@ impl CudaOptions {
 /// One NVIDIA GPU as a device.
 #[derive(Debug)]
 pub struct Cuda {
+    choices: Choices, // before the engine, so that it is dropped before it
     engine: Engine,
     name: String,
 }
 
 impl Cuda {
-    /// Finds the libraries, opens the GPU and compiles the kernels (or takes those of an earlier run).
+    /// Finds the libraries, opens the GPU and compiles the kernels (or loads those of an earlier run).
     ///
     /// # Errors
-    /// [`Error::Unavailable`] with what is missing and what to do about it.
+    /// [`Error::Unavailable`] with what is missing and what to install.
     pub fn new(options: CudaOptions) -> Result<Self, Error> {
         libraries::load()?;
         let numbers = Numbers::new(options.precision, options.tf32);
         let engine = Engine::new(options.number, numbers, Cache::of_user())?;
         let name = engine.context.name().map_err(driver_error("asking for its name"))?;
-        Ok(Self { engine, name })
+        Ok(Self { choices: Choices::new(name.clone(), numbers.arithmetic), engine, name })
     }
 
     /// How many GPUs could be opened, 0 when a library is missing.
     pub fn count() -> usize {
-        // The driver first: without it, which is usual, the others are not worth a look.
+        // The driver first: most machines without a GPU have none, and the other libraries take long to load.
         if !libraries::has_driver() || libraries::load().is_err() {
             return 0;
         }
@@ -90,10 +92,11 @@ impl Cuda {
     }
 }
 
-/// Queues a kernel over values of equal number.
+/// Queues a kernel with this number of threads.
 macro_rules! launch {
     ($queue:expr, $kernel:expr, $threads:expr, $($argument:expr),+ $(,)?) => {
-        // SAFETY: the callers checked the lengths against the shape that goes along; types as in the kernel.
+        // SAFETY: every use below checks its buffers' lengths against the shape or length that it passes, and gives the
+        // arguments in the kernel's order and types.
         unsafe { $queue.launch($kernel, Grid::over($threads), &[$(&$argument),+]) }
     };
 }
@@ -114,31 +117,31 @@ impl Device for Cuda {
         self.engine.alloc(len)
     }
     fn upload(&self, values: &[f32], buffer: &mut Buffer) -> Result<(), Error> {
-        assert_eq!(values.len(), buffer.len(), "values to upload, and room for them");
+        assert_eq!(values.len(), buffer.len(), "values to upload, and the buffer's");
         let mut queue = self.engine.queue();
-        queue.tell_failure()?;
-        queue.write(buffer, Form::F32);
+        queue.report_failure()?;
+        queue.write(buffer, Storage::F32);
         if values.is_empty() {
             return Ok(());
         }
         self.engine.stream.memcpy_htod(values, &mut buffer.memory).map_err(driver_error("an upload"))
     }
     fn download(&self, buffer: &Buffer, values: &mut [f32]) -> Result<(), Error> {
-        assert_eq!(values.len(), buffer.len(), "room for a download, and values");
+        assert_eq!(values.len(), buffer.len(), "values to download, and the buffer's");
         let mut queue = self.engine.queue();
-        queue.tell_failure()?;
+        queue.report_failure()?;
         if values.is_empty() {
             return Ok(());
         }
         let from = queue.read(buffer);
         let failed = || driver_error("a download");
-        if buffer.form.get() == Form::F32 {
+        if buffer.storage.get() == Storage::F32 {
             self.engine.stream.memcpy_dtoh(&buffer.memory, values).map_err(failed())?;
         } else {
-            let [address] = queue.scratch([values.len() * Form::F32.bytes()])?;
-            let (to, len) = (Values::new(address, Form::F32), values.len() as u64);
+            let [address] = queue.scratch([values.len() * Storage::F32.bytes()])?;
+            let (to, len) = (Values::new(address, Storage::F32), values.len() as u64);
             launch!(queue, Kernel::Convert, values.len().div_ceil(4), from, to, len)?;
-            // SAFETY: the scratch memory holds as many f32 as `values`, and is waited for below.
+            // SAFETY: the scratch memory holds `values.len()` f32, and `values` is borrowed until the wait below.
             unsafe {
                 cudarc::driver::result::memcpy_dtoh_async(values, address, self.engine.stream.cu_stream())
             }
@@ -148,11 +151,11 @@ impl Device for Cuda {
     }
     fn copy(&self, from: &Buffer, to: &mut Buffer, at: usize) {
         let len = from.len();
-        assert!(at + len <= to.len(), "{len} values from place {at} on, in a buffer of {}", to.len());
-        self.engine.run(|queue| {
-            // A part of a buffer is written in the form that the whole has.
+        assert!(at + len <= to.len(), "{len} values from index {at} on, in a buffer of {}", to.len());
+        self.engine.enqueue(|queue| {
+            // A part of a buffer is written in the storage format of the whole.
             let (from, mut to) = (queue.read(from), queue.read(to));
-            to.address += (at * to.form().bytes()) as u64;
+            to.address += (at * to.storage().bytes()) as u64;
             launch!(queue, Kernel::Repack, len, from, to, 1u64, 1u64, len as u32, len as u32)
         });
     }
@@ -161,7 +164,7 @@ impl Device for Cuda {
     }
     fn synchronize(&self) -> Result<(), Error> {
         let mut queue = self.engine.queue();
-        queue.tell_failure()?;
+        queue.report_failure()?;
         queue.wait()
     }
 
@@ -176,7 +179,7 @@ impl Device for Cuda {
         Step::new(&self.engine.stream)
     }
     fn set_step(&self, step: &mut Step, number: u64, learning_rate: f32) {
-        self.engine.run(|queue| step.set(&queue.stream, number, learning_rate));
+        self.engine.enqueue(|queue| step.set(&queue.stream, number, learning_rate));
     }
     fn replay(&self, recording: &mut Recording, work: &mut dyn FnMut()) {
         recording.replay(&self.engine, work);
@@ -186,7 +189,7 @@ impl Device for Cuda {
         Ok(Conv::new(shape.checked()?, self.engine.numbers))
     }
     fn conv_algorithms(&self, conv: &Conv) -> [Algorithm; 3] {
-        conv.algorithms(&self.engine)
+        conv.algorithms(&self.engine, &self.choices)
     }
     fn conv_fix_weights(&self, conv: &mut Conv, weights: &Buffer, _backward: bool) -> Result<(), Error> {
         conv.fix_weights(&self.engine, weights)
@@ -201,8 +204,9 @@ impl Device for Cuda {
         step: &Step,
         output: &mut Buffer,
     ) {
-        let engine = &self.engine;
-        engine.run(|queue| conv.forward(engine, queue, input, weights, bias, epilogue, step, output));
+        let choices = &self.choices;
+        self.engine
+            .enqueue(|queue| conv.forward(choices, queue, input, weights, bias, epilogue, step, output));
     }
     fn conv_backward_data(
         &self,
@@ -212,7 +216,7 @@ impl Device for Cuda {
         below: Option<StoredOutput<'_, Buffer>>,
         d_input: &mut Buffer,
     ) {
-        self.engine.run(|queue| conv.backward_data(&self.engine, queue, d_output, weights, d_input));
+        self.engine.enqueue(|queue| conv.backward_data(&self.choices, queue, d_output, weights, d_input));
         if let Some(below) = below {
             self.activation_backward(below, d_input);
         }
@@ -225,18 +229,19 @@ impl Device for Cuda {
         d_weights: &mut Buffer,
         d_bias: &mut Buffer,
     ) {
-        let engine = &self.engine;
-        engine.run(|queue| conv.backward_weights(engine, queue, input, d_output, d_weights, d_bias));
+        let choices = &self.choices;
+        self.engine
+            .enqueue(|queue| conv.backward_weights(choices, queue, input, d_output, d_weights, d_bias));
     }
 
     fn pool(&self, shape: PoolShape) -> Result<Pool, Error> {
         Pool::new(&self.engine, shape.checked()?)
     }
     fn pool_draw(&self, pool: &mut Pool, draw: RegionDraw, step: &Step) {
-        self.engine.run(|queue| pool.draw(&self.engine, queue, draw, step));
+        self.engine.enqueue(|queue| pool.draw(&self.engine, queue, draw, step));
     }
     fn pool_forward(&self, pool: &mut Pool, input: &Buffer, output: &mut Buffer) {
-        self.engine.run(|queue| pool.forward(queue, input, output));
+        self.engine.enqueue(|queue| pool.forward(queue, input, output));
     }
     fn pool_backward(
         &self,
@@ -246,20 +251,20 @@ impl Device for Cuda {
         d_output: &Buffer,
         d_input: &mut Buffer,
     ) {
-        self.engine.run(|queue| pool.backward(queue, input, output, d_output, d_input));
+        self.engine.enqueue(|queue| pool.backward(queue, input, output, d_output, d_input));
     }
 
     fn activation_backward(&self, below: StoredOutput<'_, Buffer>, signal: &mut Buffer) {
         assert_len(below.output, signal.len(), "stored output");
-        self.engine.run(|queue| {
+        self.engine.enqueue(|queue| {
             let [output, values] = [below.output, signal].map(|buffer| queue.read(buffer));
             elementwise::pass_back(queue, below.gate, output, values, below.output.len())
         });
     }
     fn dropout(&self, dropout: Dropout, step: &Step, values: &mut Buffer) {
-        self.engine.run(|queue| {
-            let place = queue.read(values);
-            elementwise::dropout(queue, dropout, place, values.len(), step)
+        self.engine.enqueue(|queue| {
+            let masked = queue.read(values);
+            elementwise::dropout(queue, dropout, masked, values.len(), step)
         });
     }
 
@@ -267,8 +272,8 @@ impl Device for Cuda {
         let len = shape.input.len();
         assert_len(input, len, "input");
         assert_len(output, len, "output");
-        self.engine.run(|queue| {
-            let (from, to) = (queue.read(input), queue.write(output, input.form.get()));
+        self.engine.enqueue(|queue| {
+            let (from, to) = (queue.read(input), queue.write(output, input.storage.get()));
             launch!(queue, Kernel::LrnForward, len, lrn_arguments(shape), from, to, len as u64)
         });
     }
@@ -277,9 +282,9 @@ impl Device for Cuda {
         assert_len(input, len, "input");
         assert_len(d_output, len, "d_output");
         assert_len(d_input, len, "d_input");
-        self.engine.run(|queue| {
+        self.engine.enqueue(|queue| {
             let [input, signal] = [input, d_output].map(|buffer| queue.read(buffer));
-            let to = queue.write(d_input, d_output.form.get());
+            let to = queue.write(d_input, d_output.storage.get());
             launch!(queue, Kernel::LrnBackward, len, lrn_arguments(shape), input, signal, to, len as u64)
         });
     }
@@ -289,8 +294,8 @@ impl Device for Cuda {
         assert_len(output, shape.batch * shape.channels, "output");
         let [batch, area, channels] =
             [shape.batch, shape.height * shape.width, shape.channels].map(|n| n as u32);
-        self.engine.run(|queue| {
-            let (from, to) = (queue.read(input), queue.write(output, Form::F32));
+        self.engine.enqueue(|queue| {
+            let (from, to) = (queue.read(input), queue.write(output, Storage::F32));
             launch!(
                 queue,
                 Kernel::AverageForward,
@@ -307,8 +312,8 @@ impl Device for Cuda {
         assert_len(d_output, shape.batch * shape.channels, "d_output");
         assert_len(d_input, shape.len(), "d_input");
         let [area, channels] = [shape.height * shape.width, shape.channels].map(|n| n as u32);
-        self.engine.run(|queue| {
-            let (from, to) = (queue.read(d_output), queue.write(d_input, Form::F32));
+        self.engine.enqueue(|queue| {
+            let (from, to) = (queue.read(d_output), queue.write(d_input, Storage::F32));
             launch!(queue, Kernel::AverageBackward, shape.len(), from, to, shape.len() as u64, area, channels)
         });
     }
@@ -321,17 +326,17 @@ impl Device for Cuda {
         losses: &mut Buffer,
         d_logits: &mut Buffer,
     ) {
-        /// Threads of a block of the kernel, which does one row.
+        /// Threads of a block, which does one row.
         const LANES: u32 = 32;
         assert_len(logits, losses.len() * classes, "logits");
         assert_len(targets, logits.len(), "targets");
         assert_len(d_logits, logits.len(), "d_logits");
         let grid = Grid { blocks: [losses.len() as u32, 1], threads: [LANES, 1] };
-        self.engine.run(|queue| {
+        self.engine.enqueue(|queue| {
             let [logits, targets] = [logits, targets].map(|buffer| queue.read(buffer));
-            let [losses, d_logits] = [losses, d_logits].map(|buffer| queue.write(buffer, Form::F32));
+            let [losses, d_logits] = [losses, d_logits].map(|buffer| queue.write(buffer, Storage::F32));
             let (targets, losses, d_logits) = (targets.address, losses.address, d_logits.address);
-            // SAFETY: lengths checked above. Targets come from the host, so they are f32.
+            // SAFETY: lengths checked above. The kernel reads targets as f32: uploads are always stored as that.
             unsafe {
                 queue.launch(
                     Kernel::CrossEntropy,
@@ -343,7 +348,7 @@ impl Device for Cuda {
     }
 
     fn sgd(&self, sgd: Sgd, step: &Step, parameters: &mut [Parameter<Buffer>]) {
-        self.engine.run(|queue| sgd::step(queue, sgd, step, parameters));
+        self.engine.enqueue(|queue| sgd::step(queue, sgd, step, parameters));
     }
 }
 

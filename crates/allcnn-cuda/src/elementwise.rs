@@ -1,14 +1,14 @@
-//! Dropout, the end of a convolution, and the way back through both (kernels/activation.cu).
+//! Dropout, a convolution's epilogue, and the backward pass through both (`kernels/activation.cu`).
 
-use allcnn_device::{Dropout, Epilogue, Error, Gate, ReluRule, Shape};
+use allcnn_device::{Dropout, Epilogue, Error, Gate, ReluRule};
 
 use crate::engine::Queue;
 use crate::kernels::{Grid, Kernel};
-use crate::memory::Values;
+use crate::memory::{Matrix, Values};
 use crate::step::Step;
 
-/// `struct Mask` of activation.cu. The step's number, which the stream of random numbers depends on too, comes from
-/// memory: it is left out here by taking the words of step 0.
+/// `struct Mask` of activation.cu. The stream of random numbers depends on the step's number too, which the kernel reads
+/// from memory: these are the words of step 0.
 fn mask(dropout: Dropout) -> [u32; 6] {
     let (key, [layer, _, purpose]) = dropout.stream(0).words();
     [dropout.threshold(), dropout.scale().to_bits(), key[0], key[1], layer, purpose >> 24]
@@ -18,7 +18,7 @@ fn mask(dropout: Dropout) -> [u32; 6] {
 const KEEP: [u32; 6] = [0, 1f32.to_bits(), 0, 0, 0, 0];
 
 /// Multiplies values with the step's mask, in place.
-pub fn dropout(
+pub(crate) fn dropout(
     queue: &mut Queue,
     dropout: Dropout,
     values: Values,
@@ -26,33 +26,33 @@ pub fn dropout(
     step: &Step,
 ) -> Result<(), Error> {
     let grid = Grid::over(len.div_ceil(4));
-    // SAFETY: `values` holds `len` of them.
+    // SAFETY: the caller gives a buffer's values with its length.
     unsafe { queue.launch(Kernel::Dropout, grid, &[&values, &(len as u64), &mask(dropout), &step.address()]) }
 }
 
-/// to = dropout(activation(from + bias)), for sums whose rows have `from_columns` channels and outputs of a shape.
-pub fn finish(
+/// output = dropout(activation(sums + bias)). Rows of the sums may be zero-padded.
+pub(crate) fn finish(
     queue: &mut Queue,
-    (from, from_columns): (Values, usize),
-    (to, shape): (Values, Shape),
+    sums: Matrix,
+    output: Matrix,
     bias: Values,
     epilogue: Epilogue,
     step: &Step,
 ) -> Result<(), Error> {
-    let len = shape.len();
-    let [from_columns, columns] = [from_columns as u32, shape.channels as u32];
+    let len = output.shape.len();
+    let [from_columns, columns] = [sums, output].map(|matrix| matrix.shape.columns as u32);
     let slope = epilogue.activation.negative_slope();
     let mask = epilogue.dropout.map_or(KEEP, mask);
     let has_dropout = u32::from(epilogue.dropout.is_some());
     let numbers = (len as u64, step.address());
-    // SAFETY: `from` and `to` hold as many rows, and the bias a value for each of the output's channels.
+    // SAFETY: sums and output have the same number of rows, and the bias has a value for each of the output's columns.
     unsafe {
         queue.launch(
             Kernel::Finish,
             Grid::over(len.div_ceil(4)),
             &[
-                &from,
-                &to,
+                &sums.values,
+                &output.values,
                 &bias.address,
                 &numbers.0,
                 &from_columns,
@@ -66,8 +66,8 @@ pub fn finish(
     }
 }
 
-/// Passes a signal back through an activation and its dropout, in place.
-pub fn pass_back(
+/// Passes a signal back through an activation and its dropout, in place. `output` and `signal` hold `len` values.
+pub(crate) fn pass_back(
     queue: &mut Queue,
     gate: Gate,
     output: Values,
@@ -83,7 +83,7 @@ pub fn pass_back(
     let has_dropout = u32::from(gate.dropout_rate > 0.0);
     let scale = 1.0 / (1.0 - gate.dropout_rate);
     let grid = Grid::over(len.div_ceil(4));
-    // SAFETY: both hold `len` values.
+    // SAFETY: the caller checked that both buffers hold `len` values.
     unsafe {
         queue.launch(
             Kernel::PassBack,

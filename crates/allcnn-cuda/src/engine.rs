@@ -1,35 +1,33 @@
-//! What operations run on: the context and stream of one GPU, its kernels, its libraries and the memory to work in.
+//! What operations run on: the context and stream of one GPU, its kernels, its libraries and scratch memory.
 //!
-//! One stream, in order, behind one lock: an operation takes the lock for all that it queues, so that operations of
-//! several threads do not mix. Operations return nothing, so their first failure is kept for the next one that can tell.
+//! One stream, in order, behind one lock: an operation holds the lock while it queues its work, so that operations of
+//! several threads do not mix. Operations return nothing, so the first failure is kept for the next call that returns a
+//! result.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use allcnn_device::{Error, Precision};
 use cudarc::cudnn;
-use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr, DeviceRepr, DriverError, sys};
+use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr, DeviceRepr};
 
 use crate::cache::Cache;
-use crate::conv::choice::Chosen;
-use crate::cublaslt::Library;
+use crate::cublaslt::CublasLt;
 use crate::cudnn::Target;
-use crate::cudnn::graph::Work;
 use crate::cudnn::plan::Arithmetic;
+use crate::error::{driver_error, memory_error};
 use crate::kernels::{Grid, Kernel, Kernels};
 use crate::libraries;
-use crate::memory::{Buffer, Form, FormCell, Values};
-use crate::recording::Taken;
+use crate::memory::{Buffer, Storage, StorageCell, StorageLog, Values};
 
-/// Pieces of the working memory begin at multiples of this.
+/// Pieces of the scratch memory begin at multiples of this.
 const ALIGNMENT: usize = 256;
 
 /// The first cuDNN whose graphs are those that the device builds.
 const OLDEST_CUDNN: usize = 90_000;
 
-/// One GPU, and how to calculate on it.
+/// One GPU with its stream and libraries.
 #[derive(Debug)]
-pub struct Engine {
+pub(crate) struct Engine {
     pub context: Arc<CudaContext>,
     pub stream: Arc<CudaStream>,
     pub numbers: Numbers,
@@ -38,49 +36,47 @@ pub struct Engine {
 
 /// How numbers of convolutions are stored and multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Numbers {
-    pub form: Form,
+pub(crate) struct Numbers {
+    pub storage: Storage,
     pub arithmetic: Arithmetic,
 }
 
 impl Numbers {
-    pub fn new(precision: Precision, tf32: bool) -> Self {
+    pub(crate) fn new(precision: Precision, tf32: bool) -> Self {
         match precision {
-            Precision::Bf16 => Self { form: Form::Bf16, arithmetic: Arithmetic::TensorCores },
-            Precision::F32 if tf32 => Self { form: Form::F32, arithmetic: Arithmetic::TensorCores },
-            Precision::F32 => Self { form: Form::F32, arithmetic: Arithmetic::Strict },
+            Precision::Bf16 => Self { storage: Storage::Bf16, arithmetic: Arithmetic::TensorCores },
+            Precision::F32 if tf32 => Self { storage: Storage::F32, arithmetic: Arithmetic::TensorCores },
+            Precision::F32 => Self { storage: Storage::F32, arithmetic: Arithmetic::Strict },
         }
     }
 
     /// What the channels of a convolution without groups are padded to: 16 bytes, as tensor cores want them.
-    pub fn channel_multiple(self) -> usize {
+    pub(crate) fn channel_multiple(self) -> usize {
         match self.arithmetic {
             Arithmetic::Strict => 1,
-            Arithmetic::TensorCores => 16 / self.form.bytes(),
+            Arithmetic::TensorCores => 16 / self.storage.bytes(),
         }
     }
 }
 
-/// The stream with everything that its user must have to himself.
-pub struct Queue {
+/// The stream with everything that only one thread may use at a time.
+pub(crate) struct Queue {
     pub stream: Arc<CudaStream>,
     pub target: Target,
     pub cache: Cache,
-    /// For 1x1 convolutions, where it is there.
-    pub cublaslt: Option<Arc<Library>>,
-    /// The engines chosen so far.
-    pub chosen: HashMap<Work, Arc<Chosen>>,
+    /// For 1x1 convolutions, where the library is installed.
+    pub cublaslt: Option<Arc<CublasLt>>,
     kernels: Kernels,
     handle: cudnn::sys::cudnnHandle_t,
-    /// Working memory. The last piece serves; the smaller ones before it stay for the graphs that were recorded with
-    /// them.
+    /// Scratch memory. The last allocation is used; the smaller ones before it stay for the graphs that were recorded
+    /// with them.
     scratch: Vec<CudaSlice<u8>>,
     failure: Option<Error>,
-    /// What the recording that is being made has read and written.
-    pub taken: Option<Taken>,
+    /// While a step is being recorded: the formats that its operations found and left.
+    pub storage_log: Option<StorageLog>,
 }
 
-// SAFETY: the cuDNN handle is the one part that is not Send; it may be used by any thread, by one at a time.
+// SAFETY: only the cuDNN handle is not Send; any thread may use it, one at a time, and whoever has the queue has it alone.
 unsafe impl Send for Queue {}
 
 impl std::fmt::Debug for Queue {
@@ -91,15 +87,15 @@ impl std::fmt::Debug for Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        self.chosen.clear();
-        // SAFETY: made in `new` and not used afterwards. A failure here has no remedy.
+        // SAFETY: created in `new`; nothing uses it afterwards, plans of cuDNN are dropped before (see `Choices`). A
+        // failure here has no remedy.
         let _ = unsafe { cudnn::result::destroy_handle(self.handle) };
     }
 }
 
 impl Engine {
     /// Opens GPU `number`. The libraries must be there (see [`crate::libraries`]).
-    pub fn new(number: usize, numbers: Numbers, cache: Cache) -> Result<Self, Error> {
+    pub(crate) fn new(number: usize, numbers: Numbers, cache: Cache) -> Result<Self, Error> {
         let count = CudaContext::device_count().map_err(driver_error("looking for GPUs"))?.max(0) as usize;
         if number >= count {
             return Err(Error::Unavailable(format!(
@@ -111,31 +107,31 @@ impl Engine {
             return Err(Error::Unavailable(format!("cuDNN {version} is too old: install cuDNN 9 or later")));
         }
         let context = CudaContext::new(number).map_err(driver_error("opening the GPU"))?;
-        // SAFETY: all work goes to one stream, whose order is enough.
+        // SAFETY: events order work between streams; here all work goes to one stream, which runs it in order.
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream().map_err(driver_error("making a stream"))?;
         let kernels = Kernels::new(&context, &cache)?;
         let cudnn_error = |error| Error::Unavailable(format!("cuDNN does not start: {error}"));
         let handle = cudnn::result::create_handle().map_err(cudnn_error)?;
-        // SAFETY: a live handle and a stream that outlives it; both types are one opaque struct of the driver.
+        // SAFETY: the handle was just created, and the queue keeps the stream as long as the handle; both stream types are
+        // the driver's one opaque struct.
         unsafe { cudnn::result::set_stream(handle, stream.cu_stream().cast()) }.map_err(cudnn_error)?;
         let queue = Queue {
             stream: Arc::clone(&stream),
             target: Target::Handle(handle),
             cache,
-            cublaslt: if libraries::has_cublaslt() { Library::open() } else { None },
-            chosen: HashMap::new(),
+            cublaslt: if libraries::has_cublaslt() { CublasLt::open() } else { None },
             kernels,
             handle,
             scratch: Vec::new(),
             failure: None,
-            taken: None,
+            storage_log: None,
         };
         Ok(Self { context, stream, numbers, queue: Mutex::new(queue) })
     }
 
-    /// Takes the queue, for the thread that calls.
-    pub fn queue(&self) -> MutexGuard<'_, Queue> {
+    /// Locks the queue and makes the GPU's context current in the calling thread.
+    pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = self.context.bind_to_thread() {
             queue.failure.get_or_insert(driver_error("turning to it from another thread")(error));
@@ -143,8 +139,8 @@ impl Engine {
         queue
     }
 
-    /// Queues an operation; after a failure, which is kept, nothing more until it is told.
-    pub fn run(&self, operation: impl FnOnce(&mut Queue) -> Result<(), Error>) {
+    /// Queues an operation. After a failure, nothing more until it has been reported.
+    pub(crate) fn enqueue(&self, operation: impl FnOnce(&mut Queue) -> Result<(), Error>) {
         let mut queue = self.queue();
         if queue.failure.is_none() {
             queue.failure = operation(&mut queue).err();
@@ -152,103 +148,103 @@ impl Engine {
     }
 
     /// A new buffer of zeros.
-    pub fn alloc(&self, len: usize) -> Result<Buffer, Error> {
+    pub(crate) fn alloc(&self, len: usize) -> Result<Buffer, Error> {
         let memory = self.stream.alloc_zeros(len.max(1)).map_err(memory_error("a buffer", 4 * len))?;
         Ok(Buffer::new(memory, len, &self.stream))
     }
 }
 
 impl Queue {
-    /// The failure of an operation before, told once.
-    pub fn tell_failure(&mut self) -> Result<(), Error> {
+    /// Reports the failure of an earlier operation, once.
+    pub(crate) fn report_failure(&mut self) -> Result<(), Error> {
         self.failure.take().map_or(Ok(()), Err)
     }
 
-    /// The values of a buffer, as they are stored.
-    pub fn read(&mut self, buffer: &Buffer) -> Values {
-        let form = buffer.form.get();
-        if let Some(taken) = &mut self.taken {
-            taken.note_read(&buffer.form, form);
+    /// The values of a buffer that an operation reads.
+    pub(crate) fn read(&mut self, buffer: &Buffer) -> Values {
+        let storage = buffer.storage.get();
+        if let Some(log) = &mut self.storage_log {
+            log.note_read(&buffer.storage, storage);
         }
-        buffer.values(form)
+        buffer.values(storage)
     }
 
-    /// The place of a buffer that is about to be overwritten in a form.
-    pub fn write(&mut self, buffer: &mut Buffer, form: Form) -> Values {
-        self.set(&buffer.form, form);
-        self.set(&buffer.copy.state, Form::F32);
-        buffer.values(form)
+    /// The values of a buffer that an operation overwrites, stored in `storage`.
+    pub(crate) fn write(&mut self, buffer: &mut Buffer, storage: Storage) -> Values {
+        self.set_storage(&buffer.storage, storage);
+        self.set_storage(&buffer.copy.state, Storage::F32);
+        buffer.values(storage)
     }
 
-    /// Where the f32 values of a parameter lie in bf16.
-    pub fn read_copy(&mut self, parameter: &Buffer) -> Result<u64, Error> {
+    /// The address of a parameter's values in bf16, converted now if the copy is out of date.
+    pub(crate) fn read_copy(&mut self, parameter: &Buffer) -> Result<u64, Error> {
         let copy = &parameter.copy;
         if copy.memory.get().is_none() {
-            let bytes = parameter.len() * Form::Bf16.bytes();
-            // SAFETY: filled below before anything reads it.
+            let bytes = parameter.len() * Storage::Bf16.bytes();
+            // SAFETY: uninitialized memory, which the conversion below fills before anything reads it.
             let memory = unsafe { self.stream.alloc(bytes.max(1)) };
             let _ = copy.memory.set(memory.map_err(memory_error("weights in bf16", bytes))?);
         }
         let address = copy.memory.get().map_or(0, |memory| memory.device_ptr(&self.stream).0);
         let state = copy.state.get();
-        if let Some(taken) = &mut self.taken {
-            taken.note_read(&copy.state, state);
+        if let Some(log) = &mut self.storage_log {
+            log.note_read(&copy.state, state);
         }
-        if state == Form::F32 {
-            let (from, to) = (self.read(parameter), Values::new(address, Form::Bf16));
+        if state == Storage::F32 {
+            let (from, to) = (self.read(parameter), Values::new(address, Storage::Bf16));
             let len = parameter.len();
             let grid = Grid::over(len.div_ceil(4));
-            // SAFETY: both hold `len` values.
+            // SAFETY: the parameter and its copy hold `len` values each.
             unsafe { self.launch(Kernel::Convert, grid, &[&from, &to, &(len as u64)]) }?;
-            self.set(&copy.state, Form::Bf16);
+            self.set_storage(&copy.state, Storage::Bf16);
         }
         Ok(address)
     }
 
-    /// Where the copy of a parameter lies, to be written along with it; 0 where nothing ever asked for one.
-    pub fn write_copy(&mut self, parameter: &Buffer) -> u64 {
+    /// The address of a parameter's bf16 copy, to be written together with the parameter; 0 where none was ever read.
+    pub(crate) fn write_copy(&mut self, parameter: &Buffer) -> u64 {
         let Some(memory) = parameter.copy.memory.get() else { return 0 };
-        self.set(&parameter.copy.state, Form::Bf16);
+        self.set_storage(&parameter.copy.state, Storage::Bf16);
         memory.device_ptr(&self.stream).0
     }
 
-    fn set(&mut self, cell: &FormCell, form: Form) {
-        if let Some(taken) = &mut self.taken {
-            taken.note_write(cell, form);
+    fn set_storage(&mut self, cell: &StorageCell, storage: Storage) {
+        if let Some(log) = &mut self.storage_log {
+            log.note_write(cell, storage);
         }
-        cell.set(form);
+        cell.set(storage);
     }
 
     /// Queues a kernel.
     ///
     /// # Safety
     /// As [`Kernels::launch`].
-    pub unsafe fn launch(
+    pub(crate) unsafe fn launch(
         &mut self,
         kernel: Kernel,
         grid: Grid,
         arguments: &[&dyn DeviceRepr],
     ) -> Result<(), Error> {
-        // SAFETY: the caller's.
+        // SAFETY: the function called asks for what this one asks of its caller.
         unsafe { self.kernels.launch(&self.stream, kernel, grid, arguments) }
     }
 
-    /// Whether the work is being recorded and does not run.
-    pub fn is_recording(&self) -> bool {
-        self.taken.is_some()
+    /// Whether work is being recorded rather than executed.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.storage_log.is_some()
     }
 
     /// The cuDNN handle, bound to the stream.
-    pub fn handle(&self) -> cudnn::sys::cudnnHandle_t {
+    pub(crate) fn handle(&self) -> cudnn::sys::cudnnHandle_t {
         self.handle
     }
 
-    /// Memory to work in until the end of an operation: pieces of these sizes in bytes.
-    pub fn scratch<const N: usize>(&mut self, bytes: [usize; N]) -> Result<[u64; N], Error> {
+    /// Scratch memory until the end of an operation: the addresses of pieces of these sizes in bytes.
+    pub(crate) fn scratch<const N: usize>(&mut self, bytes: [usize; N]) -> Result<[u64; N], Error> {
         let (starts, total) = pieces(bytes);
         if self.scratch.last().is_none_or(|piece| piece.len() < total) {
             let bytes = total.next_power_of_two(); // so that the pieces that stay add up to less than the last one
-            // SAFETY: only written before it is read.
+            // SAFETY: uninitialized memory, which every operation writes before it reads it.
             let memory = unsafe { self.stream.alloc(bytes) };
             self.scratch.push(memory.map_err(memory_error("working memory", bytes))?);
         }
@@ -257,12 +253,12 @@ impl Queue {
     }
 
     /// Waits until everything queued is done.
-    pub fn wait(&self) -> Result<(), Error> {
+    pub(crate) fn wait(&self) -> Result<(), Error> {
         self.stream.synchronize().map_err(driver_error("waiting for the GPU"))
     }
 }
 
-/// Where pieces of these sizes begin, and where the last one ends.
+/// The offsets of pieces of these sizes in bytes, and the end of the last one.
 fn pieces<const N: usize>(bytes: [usize; N]) -> ([usize; N], usize) {
     let mut end = 0;
     let starts = bytes.map(|bytes| {
@@ -271,19 +267,6 @@ fn pieces<const N: usize>(bytes: [usize; N]) -> ([usize; N], usize) {
         start
     });
     (starts, end)
-}
-
-/// A failure of the driver, in its words.
-pub fn driver_error(what: &str) -> impl FnOnce(DriverError) -> Error + '_ {
-    move |error| Error::Unavailable(format!("the GPU failed at {what}: {error}"))
-}
-
-/// A failure to get memory.
-pub fn memory_error(what: &'static str, bytes: usize) -> impl FnOnce(DriverError) -> Error {
-    move |error| match error.0 {
-        sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => Error::OutOfMemory { what, bytes },
-        _ => driver_error("taking memory")(error),
-    }
 }
 
 #[cfg(test)]
@@ -297,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_precisions_mean() {
+    fn channels_are_padded_to_16_bytes_where_tensor_cores_are_used() {
         let multiples = [(Precision::Bf16, true), (Precision::F32, true), (Precision::F32, false)]
             .map(|(precision, tf32)| Numbers::new(precision, tf32).channel_multiple());
         assert_eq!(multiples, [8, 4, 1]);

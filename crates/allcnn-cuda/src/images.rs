@@ -1,14 +1,15 @@
-//! Images that stay on the GPU, and batches made of them there (kernels/gather.cu).
+//! Images that stay on the GPU, and batches gathered from them there (`kernels/gather.cu`).
 //!
-//! They are kept as they come: a byte a value with what the bytes stand for, or f32. A batch is f32 in either precision,
-//! so that it has the very values that the host would have made.
+//! They are kept as they come: bytes with a table of their values, or f32. A batch is f32 in either precision, so that its
+//! values are those that the host would have made, to the bit.
 
 use allcnn_device::{Error, ImageSet, ImageValues, Shape, View};
 use cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr, result};
 
-use crate::engine::{Engine, driver_error, memory_error};
+use crate::engine::Engine;
+use crate::error::{driver_error, memory_error};
 use crate::kernels::{Grid, Kernel};
-use crate::memory::{Buffer, Form};
+use crate::memory::{Buffer, Storage};
 
 /// Images are kept where they take no more than this share of the memory that is free: the rest is for others on the
 /// same GPU, and for working memory.
@@ -22,7 +23,7 @@ const VIEW_WORDS: usize = 4;
 pub struct Images {
     shape: Shape,
     values: Stored,
-    /// The views of the batch that is made, on the host and on the GPU.
+    /// The views of the batch that is being gathered, on the host and on the GPU.
     words: Vec<u32>,
     views: Option<CudaSlice<u32>>,
 }
@@ -34,7 +35,7 @@ enum Stored {
 }
 
 impl Images {
-    /// Copies a set to the GPU; nothing where there is no room.
+    /// Copies a set to the GPU; `None` if there is too little memory.
     pub(crate) fn new(engine: &Engine, set: ImageSet<'_>) -> Result<Option<Self>, Error> {
         let ImageSet { shape, values } = set.checked();
         let bytes = match values {
@@ -42,7 +43,7 @@ impl Images {
             ImageValues::Bytes { bytes, .. } => bytes.len(),
         };
         let mut queue = engine.queue();
-        queue.tell_failure()?;
+        queue.report_failure()?;
         let (free, _) = result::mem_get_info().map_err(driver_error("asking for free memory"))?;
         if shape.is_empty() || bytes > free / SHARE {
             return Ok(None);
@@ -77,19 +78,22 @@ impl Images {
             self.words.extend(words(view, self.shape));
         }
         let mut queue = engine.queue();
-        queue.tell_failure()?;
-        let room = match self.views.take() {
-            Some(room) if room.len() >= self.words.len() => room,
+        queue.report_failure()?;
+        let device_views = match self.views.take() {
+            Some(memory) if memory.len() >= self.words.len() => memory,
             _ => {
                 let len = rows * VIEW_WORDS;
                 engine.stream.alloc_zeros(len).map_err(memory_error("the views of a batch", 4 * len))?
             }
         };
-        let room = self.views.insert(room);
+        let device_views = self.views.insert(device_views);
         if !self.words.is_empty() {
-            engine.stream.memcpy_htod(&self.words, room).map_err(driver_error("an upload of views"))?;
+            engine
+                .stream
+                .memcpy_htod(&self.words, device_views)
+                .map_err(driver_error("an upload of views"))?;
         }
-        let address = room.device_ptr(&engine.stream).0;
+        let address = device_views.device_ptr(&engine.stream).0;
         let (values, bytes, table) = match &self.values {
             Stored::F32(values) => (values.device_ptr(&engine.stream).0, 0, 0),
             Stored::Bytes { bytes, table } => {
@@ -97,8 +101,9 @@ impl Images {
             }
         };
         let shape = [height, width, channels].map(|size| size as u32);
-        let (to, len, count) = (queue.write(batch, Form::F32), batch.len() as u64, views.len() as u32);
-        // SAFETY: the views were written just now, each of an image of the set, and the batch holds `len` values.
+        let (to, len, count) = (queue.write(batch, Storage::F32), batch.len() as u64, views.len() as u32);
+        // SAFETY: `count` views were queued for copying just above, each checked to be of an image of the set; the batch holds
+        // `len` values.
         unsafe {
             queue.launch(
                 Kernel::Gather,
@@ -111,14 +116,14 @@ impl Images {
 
 /// New memory with these values.
 fn copied<T: DeviceRepr>(engine: &Engine, values: &[T]) -> Result<CudaSlice<T>, Error> {
-    // SAFETY: filled just below, before anything reads it.
+    // SAFETY: uninitialized memory, which the copy below fills before anything reads it.
     let memory = unsafe { engine.stream.alloc(values.len()) };
     let mut memory = memory.map_err(memory_error("a set of images", size_of_val(values)))?;
     engine.stream.memcpy_htod(values, &mut memory).map_err(driver_error("an upload of images"))?;
     Ok(memory)
 }
 
-/// A view as the kernel reads it; what is moved out of sight altogether is moved no further than that.
+/// `struct View` of gather.cu. A shift beyond the image is cut to its size, which leaves nothing in view either.
 fn words(view: &View, shape: Shape) -> [u32; VIEW_WORDS] {
     let shift = |shift: i32, size: usize| {
         let size = i32::try_from(size).unwrap_or(i32::MAX);

@@ -30,13 +30,13 @@ const NEEDED: [Library; 3] = [
     Library { name: "cuDNN 9 (libcudnn.so.9)", is_there: cudarc::cudnn::sys::is_culib_present },
 ];
 
-/// Loads what the folders have and looks whether everything is there.
+/// Loads the libraries in the folders and checks that nothing is missing.
 ///
 /// # Errors
 /// [`Error::Unavailable`] with everything that is missing and what to install.
-pub fn load() -> Result<(), Error> {
+pub(crate) fn load() -> Result<(), Error> {
     load_from_folders();
-    // SAFETY: loading these libraries runs their initializers and nothing else.
+    // SAFETY: `is_there` loads a library of NVIDIA's by name, which runs its initializers and nothing else.
     let missing: Vec<&str> = NEEDED
         .iter()
         .filter(|library| unsafe { !(library.is_there)() })
@@ -45,25 +45,25 @@ pub fn load() -> Result<(), Error> {
     if missing.is_empty() { Ok(()) } else { Err(Error::Unavailable(sentence(&missing))) }
 }
 
-/// Whether cuBLASLt is there, without which 1x1 convolutions have one way less. Engines of cuDNN may look for it too.
-pub fn has_cublaslt() -> bool {
+/// Whether cuBLASLt is installed. 1x1 convolutions, and some engines of cuDNN, can do without.
+pub(crate) fn has_cublaslt() -> bool {
     load_from_folders();
-    // SAFETY: as in `load`.
+    // SAFETY: loads cuBLASLt by name, which runs its initializers and nothing else.
     unsafe { cudarc::cublaslt::sys::is_culib_present() }
 }
 
-/// Which of the libraries that need no GPU are there.
+/// Which of the libraries that need no GPU are installed.
 #[cfg(test)]
-pub struct Compilation {
+pub(crate) struct Compilation {
     pub nvrtc: bool,
     pub cudnn: bool,
 }
 
-/// Loads what the folders have, for tests that compile and plan.
+/// Loads the libraries in the folders, for tests that compile and plan.
 #[cfg(test)]
-pub fn load_for_compilation() -> Compilation {
+pub(crate) fn load_for_compilation() -> Compilation {
     load_from_folders();
-    // SAFETY: as in `load`.
+    // SAFETY: `is_there` loads a library of NVIDIA's by name, which runs its initializers and nothing else.
     unsafe { Compilation { nvrtc: (NEEDED[1].is_there)(), cudnn: (NEEDED[2].is_there)() } }
 }
 
@@ -81,10 +81,10 @@ fn sentence(missing: &[&str]) -> String {
     text
 }
 
-/// Whether the driver is there.
-pub fn has_driver() -> bool {
+/// Whether the driver is installed.
+pub(crate) fn has_driver() -> bool {
     load_from_folders();
-    // SAFETY: as in `load`.
+    // SAFETY: `is_there` loads the driver by name, which runs its initializers and nothing else.
     unsafe { (NEEDED[0].is_there)() }
 }
 
@@ -94,7 +94,7 @@ fn load_from_folders() {
     LOADED.call_once(|| {
         for path in files(&folders(env::var_os(FOLDERS))) {
             // SAFETY: loading a library runs its initializers; these are NVIDIA's, from a folder that the user named.
-            // One that does not load is told as missing later.
+            // One that does not load is reported as missing later.
             if let Ok(library) = unsafe { open_for_all(&path) } {
                 std::mem::forget(library);
             }
@@ -102,24 +102,24 @@ fn load_from_folders() {
     });
 }
 
-/// Loads so that the names in it serve every library after it.
+/// Loads a library so that every library after it can use its symbols.
 ///
 /// # Safety
-/// As [`libloading::Library::new`].
+/// The library's initializers must be sound to run.
 #[cfg(unix)]
 unsafe fn open_for_all(path: &Path) -> Result<libloading::os::unix::Library, libloading::Error> {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
-    // SAFETY: the caller's.
+    // SAFETY: the function called asks for what this one asks of its caller.
     unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) }
 }
 
 /// Loads a library.
 ///
 /// # Safety
-/// As [`libloading::Library::new`].
+/// The library's initializers must be sound to run.
 #[cfg(not(unix))]
 unsafe fn open_for_all(path: &Path) -> Result<libloading::Library, libloading::Error> {
-    // SAFETY: the caller's.
+    // SAFETY: the function called asks for what this one asks of its caller.
     unsafe { libloading::Library::new(path) }
 }
 
@@ -145,7 +145,7 @@ fn files(folders: &[PathBuf]) -> Vec<PathBuf> {
     IN_FOLDERS.iter().filter_map(find).collect()
 }
 
-/// What a folder holds, by name; nothing when it cannot be read.
+/// The entries of a folder, sorted; none when it cannot be read.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let Ok(read) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = read.filter_map(|entry| Some(entry.ok()?.path())).collect();

@@ -1,9 +1,10 @@
-//! Pooling (kernels/pool.cu).
+//! Pooling (`kernels/pool.cu`).
 
 use allcnn_device::{Error, PoolKind, PoolShape, RegionDraw, Regions, Windows};
 use cudarc::driver::{CudaSlice, DevicePtr};
 
-use crate::engine::{Engine, Queue, driver_error, memory_error};
+use crate::engine::{Engine, Queue};
+use crate::error::{driver_error, memory_error};
 use crate::kernels::{Grid, Kernel};
 use crate::memory::{Buffer, assert_len};
 use crate::step::Step;
@@ -14,10 +15,10 @@ use crate::step::Step;
 pub struct Pool {
     shape: PoolShape,
     regions: Regions,
-    /// First and end of each output row's rows, then of each output column's columns.
+    /// Start and end of each output row's rows, then of each output column's columns.
     windows: CudaSlice<u32>,
     _switches: Option<CudaSlice<u32>>,
-    /// 0 for a norm.
+    /// Address of the switches; 0 where there are none.
     switches: u64,
 }
 
@@ -36,8 +37,7 @@ impl Pool {
         Ok(Self { shape, regions, windows, _switches: memory, switches })
     }
 
-    /// Draws the regions of a fractional pooling for a step. They are drawn on the host, so a step that draws is not
-    /// recorded.
+    /// Draws the regions of a fractional pooling for a step, on the host: a step that draws cannot be recorded.
     pub(crate) fn draw(
         &mut self,
         engine: &Engine,
@@ -57,7 +57,7 @@ impl Pool {
         upload(engine, &self.regions, &mut self.windows)
     }
 
-    /// Pools each window. The output has the form of the input.
+    /// Pools each window. The output has the storage format of the input.
     pub(crate) fn forward(
         &self,
         queue: &mut Queue,
@@ -68,17 +68,18 @@ impl Pool {
         assert_len(input, self.shape.input.len(), "input");
         assert_len(output, len, "output");
         let from = queue.read(input);
-        let to = queue.write(output, input.form.get());
+        let to = queue.write(output, input.storage.get());
         let arguments = arguments(&self.shape);
         let windows = self.windows.device_ptr(self.windows.stream()).0;
         let grid = Grid::over(len);
-        // SAFETY: lengths checked above; there is a switch for each output of a maximum, and a window for each.
+        // SAFETY: lengths checked above; `new` made a window for each output row and column and, for a maximum, a switch for
+        // each output.
         unsafe {
             queue.launch(Kernel::PoolForward, grid, &[&arguments, &windows, &from, &to, &self.switches])
         }
     }
 
-    /// The gradient of the input, in the form of that of the output.
+    /// The gradient of the input, in the storage format of the output's gradient.
     pub(crate) fn backward(
         &self,
         queue: &mut Queue,
@@ -93,11 +94,12 @@ impl Pool {
         assert_len(d_output, above, "d_output");
         assert_len(d_input, below, "d_input");
         let [input, output, signal] = [input, output, d_output].map(|buffer| queue.read(buffer));
-        let to = queue.write(d_input, d_output.form.get());
+        let to = queue.write(d_input, d_output.storage.get());
         let arguments = arguments(&self.shape);
         let windows = self.windows.device_ptr(self.windows.stream()).0;
         let grid = Grid::over(below);
-        // SAFETY: as in `forward`.
+        // SAFETY: lengths checked above; `new` made a window for each output row and column and, for a maximum, a switch for
+        // each output.
         unsafe {
             queue.launch(
                 Kernel::PoolBackward,

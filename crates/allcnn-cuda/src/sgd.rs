@@ -1,27 +1,27 @@
-//! The optimizer's step (kernels/sgd.cu).
+//! The optimizer's step (`kernels/sgd.cu`).
 
 use allcnn_device::{Error, Parameter, Sgd};
 
 use crate::engine::Queue;
 use crate::kernels::{Grid, Kernel, THREADS};
-use crate::memory::{Buffer, Form, Values, assert_len};
+use crate::memory::{Buffer, Storage, Values, assert_len};
 use crate::step::Step;
 
-/// Parameters in a launch, and values that a block does: as in sgd.cu.
+/// Parameters per launch and values per block: as in sgd.cu.
 const MOST_PARAMETERS: usize = 48;
 const CHUNK: usize = 4096;
 
 /// Words of `struct Parameter` of sgd.cu.
 const PARAMETER_WORDS: usize = 6;
 
-/// The parameters of a launch, and the blocks that it takes.
+/// The parameters of a launch, and its number of blocks.
 struct Launch {
     table: [u64; PARAMETER_WORDS * MOST_PARAMETERS],
     blocks: u32,
 }
 
 /// One step for all parameters.
-pub fn step(
+pub(crate) fn step(
     queue: &mut Queue,
     sgd: Sgd,
     step: &Step,
@@ -32,7 +32,7 @@ pub fn step(
     let scale = if sgd.clip_norm.is_finite() { gradient_scale(queue, sgd.clip_norm, &launches)? } else { 0 };
     let settings = [sgd.momentum.to_bits(), sgd.weight_decay.to_bits(), u32::from(sgd.nesterov)];
     for launch in &launches {
-        // SAFETY: the table has the parameters' own addresses and lengths.
+        // SAFETY: `Launch::new` made the table of the buffers' own addresses and lengths, which it checked.
         unsafe {
             queue.launch(
                 Kernel::SgdStep,
@@ -44,17 +44,17 @@ pub fn step(
     Ok(())
 }
 
-/// Where the factor lies that shortens all gradients to a norm.
+/// The address of the factor that shortens the gradients of all parameters to a norm.
 fn gradient_scale(queue: &mut Queue, clip_norm: f32, launches: &[Launch]) -> Result<u64, Error> {
     let blocks: u32 = launches.iter().map(|launch| launch.blocks).sum();
     let [scale, sums] = queue.scratch([size_of::<f32>(), blocks as usize * size_of::<f64>()])?;
-    let mut place = sums;
+    let mut address = sums;
     for launch in launches {
-        // SAFETY: a place for each block.
-        unsafe { queue.launch(Kernel::SgdSquares, launch.grid(), &[&launch.table, &place])? };
-        place += u64::from(launch.blocks) * size_of::<f64>() as u64;
+        // SAFETY: the table is as in `step`; `sums` has an f64 for each block of all launches.
+        unsafe { queue.launch(Kernel::SgdSquares, launch.grid(), &[&launch.table, &address])? };
+        address += u64::from(launch.blocks) * size_of::<f64>() as u64;
     }
-    // SAFETY: as many sums as were made.
+    // SAFETY: `sums` holds `blocks` f64, and `scale` one f32.
     unsafe {
         let grid = Grid { blocks: [1, 1], threads: [1, 1] };
         queue.launch(Kernel::SgdScale, grid, &[&sums, &blocks, &clip_norm, &scale])?;
@@ -70,10 +70,10 @@ impl Launch {
             assert_len(gradient, value.len(), "gradient");
             assert_len(velocity, value.len(), "velocity");
             // Parameters and velocities are f32 always.
-            let [value_place, velocity] =
-                [&mut *value, velocity].map(|buffer| queue.write(buffer, Form::F32).address);
+            let [value_address, velocity] =
+                [&mut *value, velocity].map(|buffer| queue.write(buffer, Storage::F32).address);
             let Values { address, is_bf16 } = queue.read(gradient);
-            *row = [value_place, address, is_bf16, velocity, queue.write_copy(value), value.len() as u64];
+            *row = [value_address, address, is_bf16, velocity, queue.write_copy(value), value.len() as u64];
             launch.blocks += value.len().div_ceil(CHUNK) as u32;
         }
         launch

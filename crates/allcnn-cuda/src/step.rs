@@ -5,7 +5,7 @@ use std::sync::Arc;
 use allcnn_device::Error;
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
 
-use crate::engine::{driver_error, memory_error};
+use crate::error::{driver_error, memory_error};
 
 /// A step's number and learning rate.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Step {
         Ok(Self { memory, address, number: 0 })
     }
 
-    /// Queues the change behind everything that still reads the values before.
+    /// Queues the change behind everything that still reads the old values.
     pub(crate) fn set(
         &mut self,
         stream: &Arc<CudaStream>,

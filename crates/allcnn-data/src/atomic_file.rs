@@ -5,6 +5,9 @@
 //!
 //! A temporary file is called `.writing-XXXXXX`, or `.writing-OWNER-XXXXXX` where its folder has owners, by number
 //! ([`Unpublished`]). A killed process leaves its own behind; [`sweep`] takes it away.
+//!
+//! `tempfile` makes and renames the files. What it leaves to its callers is here: to flush file and folder, the owner's
+//! number in the name, and a file that is written but not yet renamed, so that its owner can look at its claim in between.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};

@@ -6,12 +6,12 @@ use crate::framing::Framing;
 use crate::picture::Picture;
 use crate::progress::{Progress, Stage};
 use crate::sizes::SizeCounts;
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use rayon::prelude::*;
 
-/// A block is decoded when it has so many files ...
+/// A block is decoded when it has this number of files ...
 const BLOCK_FILES: usize = 2048;
-/// ... or so many bytes.
+/// ... or this number of bytes.
 const BLOCK_BYTES: usize = 64 << 20;
 
 /// An image file and where it belongs.
@@ -48,7 +48,7 @@ pub(crate) struct Collector<'p> {
 
 impl<'p> Collector<'p> {
     /// Gathers images of a size, or of the size of the first.
-    pub fn new(
+    pub(crate) fn new(
         size: Option<(usize, usize)>,
         framing: Framing,
         total: Option<u64>,
@@ -71,14 +71,14 @@ impl<'p> Collector<'p> {
     }
 
     /// Adds an image file; it is decoded with its block.
-    pub fn push(&mut self, item: Item) -> Result<(), Error> {
+    pub(crate) fn push(&mut self, item: Item) -> Result<(), Error> {
         self.block_bytes += item.file.as_ref().map_or(0, Vec::len);
         self.block.push(item);
         if self.block.len() >= BLOCK_FILES || self.block_bytes >= BLOCK_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Decodes what is left.
-    pub fn finish(&mut self) -> Result<(), Error> {
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
         self.flush()?;
         if let Some((height, width)) = self.size {
             for split in &mut self.splits {

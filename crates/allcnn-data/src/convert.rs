@@ -5,7 +5,7 @@
 //! | `.cifar.tar`, `.cifar.tar.gz`, `.cifar.tar.zst` | CIFAR-10 binary batches (32x32 images, at most ten classes) |
 //! | `.tar`, `.tar.gz`, `.tgz`, `.tar.zst`, `.zip` | image folder: `train/CLASS/NNNNN.png`, `val/...`, `test/...` |
 //!
-//! The archive appears complete or not at all. The same data gives the same bytes.
+//! The archive appears complete or not at all. Equal data becomes equal bytes.
 use crate::atomic_file::write_atomically_with;
 use crate::dataset::{DataSet, Images};
 use crate::error::Error;
@@ -25,7 +25,7 @@ const BLOCK: usize = 1024;
 /// Writes `set` to the file `to`; the module's table says in which form.
 ///
 /// # Errors
-/// An unknown ending, data that the form cannot hold, a place that cannot be written.
+/// An unknown ending, data that the form cannot hold, a path that cannot be written.
 pub fn convert(set: &DataSet, to: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(), Error> {
     let wrong = |what: String| Error::Convert { path: to.to_path_buf(), what };
     let name = to.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();

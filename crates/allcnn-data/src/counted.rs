@@ -5,7 +5,7 @@ pub fn counted(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
-/// The verb of so many things: the first of `[is, are]` for one.
+/// The verb for a number of things: the first of `[is, are]` for one.
 pub(crate) fn verb(number: usize, [one, many]: [&str; 2]) -> &str {
     if number == 1 { one } else { many }
 }

@@ -64,7 +64,15 @@ impl Images {
         self.middle(index).map_err(unreadable)
     }
 
-    /// The same; the error says in a few words what is wrong with the file.
+    /// Image `index` as a picture, as [`Images::read`] has it.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn picture(&self, index: usize) -> Result<Picture, Error> {
+        Ok(Picture { height: self.height, width: self.width, pixels: self.read(index)?.into_owned() })
+    }
+
+    /// Like [`Images::read`]; the error says in a few words what is wrong with the file.
     pub(crate) fn middle(&self, index: usize) -> Result<Cow<'_, [u8]>, String> {
         match self.files.get(index) {
             Some(file) => read_photo(file, Crop::CENTER, self.height, self.width).map(Cow::from),
@@ -180,7 +188,7 @@ pub(crate) fn read_whole(file: &Path, side: usize) -> Result<Picture, String> {
     decode_for(&file, side, side)
 }
 
-/// The same of a photograph whose file was read.
+/// Like [`read_photo`], from the bytes of the file.
 ///
 /// # Errors
 /// A file that cannot be decoded.
@@ -275,7 +283,7 @@ pub struct DataSet {
     /// What a person should know about how the data was read (a split that was not used, ...).
     pub notes: Vec<Note>,
     /// SHA-256 in hex over the classes, the sizes, and the pixels and labels of the splits (of validation where there is
-    /// that split); of images on disk over their names in the place of their pixels.
+    /// that split); of images on disk over their names instead of their pixels.
     pub fingerprint: String,
     /// The form in which it was found.
     pub kind: Kind,

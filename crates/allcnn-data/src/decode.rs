@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The image format of a file, told by its first bytes.
+/// The image format of a file, by its first bytes.
 pub(crate) fn recognize(head: &[u8]) -> Option<ImageFormat> {
     match image::guess_format(head).ok()? {
         format @ (ImageFormat::Jpeg
@@ -28,7 +28,7 @@ pub(crate) fn recognize(head: &[u8]) -> Option<ImageFormat> {
     }
 }
 
-/// Whether more than two letters, with which a text may begin too, tell the format.
+/// Whether the format is recognized by more than two letters, with which a text may begin too.
 fn fits(format: ImageFormat, head: &[u8]) -> bool {
     match format {
         // The size of its second header, of which there are a few kinds.
@@ -78,7 +78,7 @@ pub fn decode_for(file: &[u8], height: usize, width: usize) -> Result<Picture, S
     decode_guarded(file, Some(least_size(height, width)))
 }
 
-/// The rows and columns of the picture in a file, upright; told by its head, so that little is decoded. Nothing for a file
+/// The rows and columns of the picture in a file, upright; from its header, so that little is decoded. Nothing for a file
 /// that cannot be read.
 pub(crate) fn own_size(file: &[u8]) -> Option<[usize; 2]> {
     catch_unwind(AssertUnwindSafe(|| own_size_unguarded(file))).ok().flatten()

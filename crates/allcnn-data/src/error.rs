@@ -124,7 +124,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// Images without class folders, and no file that tells their classes.
+    /// Images without class folders, and no file that says their classes.
     #[error(
         "the images in '{folder}' of '{path}' lie in no class folders, and there is no file of their labels.\nPut {expected} into '{path}' (a line an image: FILE CLASS), sort them into class folders, or give a --holdout to test on training images.",
         path = .path.display()
@@ -414,7 +414,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// No name of a source lies in the place that a person calls `name`.
+    /// No name of a source is below what a person calls `name`.
     pub(crate) fn no_split<'n>(path: &Path, name: &str, names: impl Iterator<Item = &'n str>) -> Error {
         let mut found: Vec<&str> = names.collect();
         found.sort_unstable();

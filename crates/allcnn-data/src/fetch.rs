@@ -34,7 +34,7 @@ impl FetchTarget {
         }
     }
 
-    /// The MD5 checksum that the official page gives.
+    /// The MD5 checksum on the official page.
     pub fn md5(self) -> &'static str {
         match self {
             FetchTarget::Cifar10 => "c32a1d4ab5d03f1284b67883e8d87530",

@@ -1,10 +1,10 @@
-//! What a file is, told by its first bytes, and by its name where these leave it open.
+//! What a file is, recognized by its first bytes, and by its name where these leave it open.
 use crate::decode::{has_image_extension, is_picture};
 use crate::foreign::Foreign;
 use crate::ignored::Reason;
 use crate::packing::ArchiveFormat;
 
-/// So many bytes of a file's start tell what it is.
+/// Bytes of a file's start that are looked at to recognize what it is.
 pub(crate) const TELLING: usize = 512;
 
 /// What a file is.
@@ -28,7 +28,7 @@ pub(crate) enum FileKind {
 
 impl FileKind {
     /// What a file of that name with these first bytes is.
-    pub fn of(name: &str, head: &[u8]) -> FileKind {
+    pub(crate) fn of(name: &str, head: &[u8]) -> FileKind {
         if let Some(foreign) = Foreign::of(name, head) {
             FileKind::Foreign(foreign)
         } else if is_picture(head) {
@@ -45,23 +45,23 @@ impl FileKind {
     }
 
     /// What a file is that cannot be opened: a picture by its name is told when its turn comes.
-    pub fn unopened(name: &str) -> FileKind {
+    pub(crate) fn unopened(name: &str) -> FileKind {
         if has_image_extension(name) { FileKind::ClaimedPicture } else { FileKind::Unopened }
     }
 
     /// Whether it is, or claims to be, a picture of a kind that is read.
-    pub fn is_picture(self) -> bool {
+    pub(crate) fn is_picture(self) -> bool {
         matches!(self, FileKind::Picture | FileKind::ClaimedPicture)
     }
 
     /// Whether a folder of such files is meant to be a class: it holds pictures, though none can be read.
-    pub fn may_be_a_class(self) -> bool {
+    pub(crate) fn may_be_a_class(self) -> bool {
         matches!(self, FileKind::Foreign(kind) if !matches!(kind, Foreign::Pdf | Foreign::PostScript | Foreign::Icon))
             || self == FileKind::Unopened
     }
 
     /// Why such a file is left out where no format reads it.
-    pub fn reason(self) -> Reason {
+    pub(crate) fn reason(self) -> Reason {
         match self {
             FileKind::Picture | FileKind::ClaimedPicture | FileKind::Arrays => Reason::OtherData,
             FileKind::Foreign(foreign) => Reason::Foreign(foreign),

@@ -1,4 +1,4 @@
-//! Pictures and films of kinds that are not read: what tells them, and what to do about them.
+//! Pictures and films of kinds that are not read: how to recognize them, and what to do about them.
 use crate::decode::recognize;
 use image::ImageFormat;
 use std::fmt;
@@ -51,7 +51,7 @@ impl fmt::Display for Foreign {
     }
 }
 
-/// First bytes that tell a kind by themselves.
+/// First bytes that identify a kind by themselves.
 const SIGNATURES: &[(&[u8], Foreign)] = &[
     #[cfg(not(feature = "jxl"))]
     (b"\xff\x0a", Foreign::JpegXl),
@@ -88,8 +88,8 @@ const RAW_EXTENSIONS: [&str; 21] = [
 ];
 
 impl Foreign {
-    /// Tells it by the first bytes, and by the name where these leave it open.
-    pub fn of(name: &str, head: &[u8]) -> Option<Foreign> {
+    /// Recognizes it by the first bytes, and by the name where these leave it open.
+    pub(crate) fn of(name: &str, head: &[u8]) -> Option<Foreign> {
         if let Some((_, foreign)) = SIGNATURES.iter().find(|(signature, _)| head.starts_with(signature)) {
             return Some(*foreign);
         }
@@ -124,7 +124,7 @@ fn by_brand(brands: &[u8]) -> Foreign {
     }
 }
 
-/// A drawing in XML; one that begins with a prologue is told by its name where its first element is further away.
+/// A drawing in XML; one that begins with a prologue is recognized by its name where its first element is further away.
 fn is_svg(name: &str, head: &[u8]) -> bool {
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     text.starts_with(b"<svg")

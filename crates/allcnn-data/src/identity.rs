@@ -1,4 +1,4 @@
-//! What an image is, whatever its name and place: the SHA-256 of its pixels in memory, or of its file's bytes on disk.
+//! What an image is, whatever its name and position: the SHA-256 of its pixels in memory, or of its file's bytes on disk.
 use crate::dataset::Images;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -74,7 +74,7 @@ impl Identities {
         Self((0..images.len()).into_par_iter().map(slot).collect::<Vec<_>>().into())
     }
 
-    /// None, of so many images.
+    /// None, of this number of images.
     pub fn none(images: usize) -> Self {
         Self((0..images).map(|_| OnceLock::new()).collect())
     }

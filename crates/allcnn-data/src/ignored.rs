@@ -1,7 +1,7 @@
 //! What is left out of data, and why: every reason that there is, and how often it was found.
 use crate::counted::counted;
 use crate::foreign::Foreign;
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -109,7 +109,7 @@ pub(crate) struct Counts(BTreeMap<(Reason, String), (usize, String)>);
 
 impl Counts {
     /// Counts a file.
-    pub fn add(&mut self, reason: Reason, file: &str) {
+    pub(crate) fn add(&mut self, reason: Reason, file: &str) {
         let folder = match reason {
             Reason::Foreign(_) => file.rsplit_once('/').map_or("", |(folder, _)| folder),
             _ => "",
@@ -126,14 +126,14 @@ impl Counts {
     }
 
     /// Adds what others counted.
-    pub fn append(&mut self, other: Counts) {
+    pub(crate) fn append(&mut self, other: Counts) {
         for (key, (files, example)) in other.0 {
             self.count(key, files, &example);
         }
     }
 
     /// What was counted, in the order of the reasons and folders.
-    pub fn list(self) -> Vec<Ignored> {
+    pub(crate) fn list(self) -> Vec<Ignored> {
         let one = |((reason, _), (files, example)): ((Reason, _), _)| Ignored {
             reason: reason.to_string(),
             files,

@@ -8,9 +8,9 @@ use std::error::Error as Cause;
 use std::io::{self, BufRead, Read};
 use std::rc::Rc;
 
-/// So many bytes may come out whatever went in ...
+/// The bytes that may come out whatever went in ...
 const FREE: u64 = 256 << 20;
-/// ... and of more, so many for each that went in.
+/// ... and beyond that, the bytes that may come out for each that went in.
 const MOST: u64 = 1000;
 
 /// Why compressed data is not unpacked, though nothing in it is damaged.
@@ -30,7 +30,7 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// The refusal behind an error, whatever readers wrapped it on its way.
-    pub fn behind(error: &io::Error) -> Option<Refusal> {
+    pub(crate) fn behind(error: &io::Error) -> Option<Refusal> {
         let mut cause: Option<&(dyn Cause + 'static)> = Some(error);
         while let Some(error) = cause {
             if let Some(refusal) = error.downcast_ref::<Refusal>() {
@@ -81,7 +81,7 @@ impl<R: BufRead> BufRead for Counted<R> {
     }
 }
 
-/// Reads from a decoder as long as that gives no more than is allowed.
+/// Reads from a decoder as long as it returns no more than is allowed.
 pub(crate) struct Inflation<D> {
     decoder: D,
     taken: Rc<Cell<u64>>,
@@ -90,12 +90,12 @@ pub(crate) struct Inflation<D> {
 
 impl<D: Read> Inflation<D> {
     /// Of a decoder that has all of its `compressed` bytes.
-    pub fn of_size(decoder: D, compressed: u64) -> Self {
+    pub(crate) fn of_size(decoder: D, compressed: u64) -> Self {
         Self { decoder, taken: Rc::new(Cell::new(compressed)), given: 0 }
     }
 
     /// Of the decoder of a stream.
-    pub fn of_stream<R: BufRead>(
+    pub(crate) fn of_stream<R: BufRead>(
         reader: R,
         decoder: impl FnOnce(Counted<R>) -> io::Result<D>,
     ) -> io::Result<Self> {

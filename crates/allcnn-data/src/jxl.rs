@@ -46,7 +46,7 @@ pub(crate) fn decode(file: &[u8]) -> Result<DynamicImage, String> {
     image.ok_or_else(|| format!("not an image that can be read ({channels} channels)"))
 }
 
-/// The rows and columns of the picture, upright, as the file's head tells them.
+/// The rows and columns of the picture, upright, from the file's header.
 pub(crate) fn own_size(file: &[u8]) -> Option<[usize; 2]> {
     let tracker = AllocTracker::with_limit(usize::try_from(MEMORY).unwrap_or(usize::MAX));
     let builder = JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(tracker);

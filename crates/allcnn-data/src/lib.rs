@@ -1,7 +1,7 @@
 //! Image data sets: read from any form that `allcnn` knows, drawn (`shapes`), fetched, converted and verified.
 //!
 //! Everything ends in a [`DataSet`]: 8-bit RGB images of one size in memory, with labels, in two or three splits.
-//! [`open`] tells the form from the content: class folders of images, CIFAR binary or python batches, Hugging Face
+//! [`open`] recognizes the form by the content: class folders of images, CIFAR binary or python batches, Hugging Face
 //! parquet files, numpy's arrays (`.npz`), or images with a table of their classes (CSV, TSV), each in a folder or in a tar (gz,
 //! zst, xz, bz2) or zip archive. The feature `jxl`, which is on by default, reads pictures in JPEG XL.
 //!
@@ -15,6 +15,7 @@
 //! # Ok::<(), allcnn_data::Error>(())
 //! ```
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 pub mod atomic_file;
 mod collect;
@@ -29,6 +30,7 @@ mod foreign;
 mod formats;
 mod framing;
 pub mod fuzz;
+mod holdout;
 mod identity;
 mod ignored;
 mod inflation;
@@ -53,6 +55,7 @@ mod resample;
 mod sizes;
 mod source;
 mod split;
+mod split_names;
 pub mod text;
 pub mod verify;
 
@@ -63,6 +66,7 @@ pub use fetch::data_folder;
 pub use formats::pickle::{self, PickleError};
 pub use formats::shapes;
 pub use framing::Framing;
+pub use holdout::Holdout;
 pub use identity::{BadIdentity, Identities, Identity, IdentitySet};
 pub use ignored::Ignored;
 pub use loose::open_loose;
@@ -75,4 +79,4 @@ pub use pictures::{Pictures, pictures};
 pub use progress::{Progress, Stage};
 pub use reading::Reading;
 pub use sizes::Sizes;
-pub use split::{Holdout, SplitNames};
+pub use split_names::SplitNames;

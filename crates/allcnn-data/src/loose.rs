@@ -5,11 +5,11 @@ use crate::error::Error;
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::source::{Entry, Source};
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// A single image file has at most so many bytes.
+/// The most bytes of a single image file.
 const MAX_IMAGE_FILE: u64 = 256 << 20;
 
 /// All images at `path` as the training images of a data set, in the order of their names; their class has no name. Of the

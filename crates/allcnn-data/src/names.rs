@@ -44,7 +44,7 @@ pub(crate) fn hidden(part: &str) -> Option<Reason> {
 /// No system opens a file by a longer path. Those of archives could be of any length, and folders in them of any depth.
 pub(crate) const LONGEST_PATH: usize = 4096;
 
-/// The same of a path: its first part that is hidden, or its length.
+/// Why a path is hidden: by its first part that is, or by its length.
 pub(crate) fn hidden_path(name: &str) -> Option<Reason> {
     if name.len() > LONGEST_PATH { Some(Reason::LongName) } else { name.split('/').find_map(hidden) }
 }

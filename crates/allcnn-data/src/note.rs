@@ -77,7 +77,7 @@ pub enum Note {
         /// The list.
         file: String,
     },
-    /// A table tells the classes of images.
+    /// A table says the classes of images.
     Table {
         /// The table.
         file: String,

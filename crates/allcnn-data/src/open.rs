@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::fetch::data_folder;
 use crate::formats::{self, Loaded, cifar, shapes};
 use crate::framing::Framing;
+use crate::holdout::Holdout;
 use crate::names::readable;
 use crate::note::Note;
 use crate::options::Options;
@@ -12,7 +13,7 @@ use crate::progress::{Progress, Stage};
 use crate::reading::Reading;
 use crate::sizes::Sizes;
 use crate::source::Source;
-use crate::split::{Holdout, Part, divide};
+use crate::split::{Part, divide};
 use bytes::Bytes;
 use rayon::prelude::*;
 use std::ffi::OsStr;
@@ -183,11 +184,11 @@ fn untrained(classes: &[String], train: &Images, held_out: [&Images; 2]) -> Opti
     (!train.is_empty() && !classes.is_empty()).then_some(Note::UntrainedClasses { classes })
 }
 
-/// What becomes of the training and the test images.
+/// The training and the test images, as parts of what was found.
 fn take(mut found: [Images; 2], parts: [Part; 2]) -> Result<(Images, Images), Error> {
     let chosen = parts.each_ref().map(|part| {
-        let places = part.places.as_ref();
-        places.map(|places| found[part.of].select(places)).transpose()
+        let indices = part.indices.as_ref();
+        indices.map(|indices| found[part.of].select(indices)).transpose()
     });
     let [train, test] = [0, 1].map(|split| parts[split].of);
     let mut of =

@@ -37,7 +37,7 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_opened(open(path, limit)?, limit)
 }
 
-/// The same as text.
+/// Reads a file as text.
 ///
 /// # Errors
 /// As [`open`]; `InvalidData` for bytes that are no UTF-8.

@@ -1,7 +1,7 @@
 //! How a data set is read.
 use crate::framing::Framing;
+use crate::holdout::Holdout;
 use crate::reading::Reading;
-use crate::split::Holdout;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub struct Options {
     /// Leave the images of a folder where they are, to be read one by one ([`crate::Images::read`]): of these it is not known
     /// beforehand whether they can be decoded, and the fingerprint is that of their names. Needs a `size`.
     pub on_disk: bool,
-    /// At most so many training images, as many of each class as can be, the first by name. The test split is
+    /// The most training images, balanced over the classes, the first by name. The test split is
     /// left whole.
     pub limit: Option<usize>,
     /// Data to be measured, not to be trained on: nothing is held out of it and one class is enough. Images that are in no
@@ -29,7 +29,7 @@ pub struct Options {
     pub whole: bool,
     /// Data to be looked at: one class is enough.
     pub one_class: bool,
-    /// What is said of the data where it does not tell itself.
+    /// What a person says about the data.
     pub reading: Reading,
     /// The labels of CIFAR-100.
     pub labels: Labels,

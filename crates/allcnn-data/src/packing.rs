@@ -1,4 +1,4 @@
-//! How files are packed: what tells an archive, and how compressed bytes are read.
+//! How files are packed: how archives are recognized, and how compressed bytes are read.
 use crate::inflation::{Inflation, Refusal};
 use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
@@ -6,7 +6,7 @@ use liblzma::bufread::XzDecoder;
 use liblzma::stream::{CONCATENATED, Error as XzError, Stream};
 use std::io::{self, BufRead, Read};
 
-/// Unpacking an xz file may take so many MiB of memory; `xz -9` needs 65.
+/// The most memory in MiB that unpacking an xz file may take; `xz -9` needs 65.
 const XZ_MEMORY: u64 = 512;
 
 /// How an archive is packed.
@@ -21,8 +21,8 @@ pub(crate) enum ArchiveFormat {
 }
 
 impl ArchiveFormat {
-    /// Tells an archive by its first bytes (at least 512 for a plain tar).
-    pub fn recognize(head: &[u8]) -> Option<ArchiveFormat> {
+    /// Recognizes an archive by its first bytes (at least 512 for a plain tar).
+    pub(crate) fn recognize(head: &[u8]) -> Option<ArchiveFormat> {
         match head {
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some(ArchiveFormat::Zip),
             _ if is_tar(head) => Some(ArchiveFormat::Tar),
@@ -54,7 +54,7 @@ impl Compression {
     }
 
     /// The unpacked bytes of all streams in a reader, as far as [`crate::inflation`] lets them out.
-    pub fn decoder<'r>(self, reader: impl BufRead + 'r) -> io::Result<Box<dyn Read + 'r>> {
+    pub(crate) fn decoder<'r>(self, reader: impl BufRead + 'r) -> io::Result<Box<dyn Read + 'r>> {
         Ok(match self {
             Compression::Gzip => {
                 Box::new(Inflation::of_stream(reader, |counted| Ok(MultiGzDecoder::new(counted)))?)
@@ -94,7 +94,7 @@ fn is_tar(head: &[u8]) -> bool {
     head.get(257..262) == Some(b"ustar") || has_tar_checksum(head).unwrap_or(false)
 }
 
-/// Whether the sum of all bytes of a header, those of the sum as spaces, is the sum that it tells in octal digits.
+/// Whether the sum of all bytes of a header, those of the sum as spaces, is the sum that it states in octal digits.
 fn has_tar_checksum(head: &[u8]) -> Option<bool> {
     let header = head.get(..512)?;
     let field = str::from_utf8(&header[148..156]).ok()?;

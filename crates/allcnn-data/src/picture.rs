@@ -90,7 +90,7 @@ fn largest_part(picture: &Picture, height: usize, width: usize) -> [f64; 2] {
     [(height as f64 * scale).min(rows), (width as f64 * scale).min(columns)] // whatever was rounded
 }
 
-/// Resamples a part of the picture, given by its height and width and the place that `crop` gives it.
+/// Resamples a part of the picture, given by its height and width and the position that `crop` has for it.
 fn resample(
     picture: Picture,
     [part_height, part_width]: [f64; 2],

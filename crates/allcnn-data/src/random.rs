@@ -1,7 +1,8 @@
 //! The random numbers of `shapes`: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"),
 //! with the streams of `allcnn_device::random`.
 //!
-//! The pictures are part of what this crate promises, so what draws them is here and stays as it is.
+//! The pictures are part of what this crate promises, so what draws them is here and not in a crate that may change it, and
+//! stays as it is.
 
 /// The purpose that `allcnn_device` reserves for `shapes`: no other stream has these numbers.
 const SHAPES: u32 = 5;
@@ -17,13 +18,13 @@ pub(crate) struct Sequence {
 
 impl Sequence {
     /// The numbers of image `image` of a split, under `seed`.
-    pub fn new(seed: u64, split: u32, image: u32) -> Self {
+    pub(crate) fn new(seed: u64, split: u32, image: u32) -> Self {
         let key = [seed as u32, (seed >> 32) as u32];
         Self { key, counter: [image, split, SHAPES << 24], index: 0, block: [0; 4] }
     }
 
     /// The next 32 bits.
-    pub fn next_u32(&mut self) -> u32 {
+    pub(crate) fn next_u32(&mut self) -> u32 {
         let place = (self.index % 4) as usize;
         if place == 0 {
             let [image, split, purpose] = self.counter;
@@ -34,17 +35,17 @@ impl Sequence {
     }
 
     /// Uniform in [0, 1), with 24 random bits.
-    pub fn uniform(&mut self) -> f32 {
+    pub(crate) fn uniform(&mut self) -> f32 {
         (self.next_u32() >> 8) as f32 * (1.0 / 16_777_216.0)
     }
 
     /// Uniform in `low..high`.
-    pub fn range(&mut self, low: f32, high: f32) -> f32 {
+    pub(crate) fn range(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * self.uniform()
     }
 
     /// A whole number in `0..bound`, without bias (Lemire 2019). Panics when `bound` is 0.
-    pub fn below(&mut self, bound: u32) -> u32 {
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
         assert!(bound > 0, "bound must be above 0");
         loop {
             let wide = u64::from(self.next_u32()) * u64::from(bound);

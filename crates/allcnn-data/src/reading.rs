@@ -1,9 +1,9 @@
-//! What a person says of the data where it does not tell itself.
-use crate::split::SplitNames;
+//! What a person says about the data where the data itself does not say it.
+use crate::split_names::SplitNames;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// How data is to be read where it does not tell itself; the default leaves everything to the data.
+/// What a person says about the data; the default leaves everything to what is found in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reading {
@@ -32,7 +32,7 @@ impl Reading {
         self.image_column.is_some() || self.label_column.is_some()
     }
 
-    /// The same for images that may lie elsewhere, which changes nothing of what they are.
+    /// This reading without the folder of the images: where they are changes nothing about what they are.
     pub fn anywhere(&self) -> Self {
         Self { image_root: None, ..self.clone() }
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-/// Of images on disk, the sizes of at most so many are looked at.
+/// The most images on disk whose sizes are read.
 const MOST_LOOKED_AT: usize = 1000;
 
 /// The images' own sizes, `[height, width]`, ordered by their pixels.
@@ -51,18 +51,18 @@ impl fmt::Display for Sizes {
     }
 }
 
-/// How many images have each size. Sizes of equally many pixels are told apart by their rows.
+/// How many images have each size. Sizes of equally many pixels are ordered by their rows.
 #[derive(Debug, Default)]
 pub(crate) struct SizeCounts(BTreeMap<(usize, [usize; 2]), usize>);
 
 impl SizeCounts {
     /// Counts an image.
-    pub fn add(&mut self, size: [usize; 2]) {
+    pub(crate) fn add(&mut self, size: [usize; 2]) {
         *self.0.entry((size[0] * size[1], size)).or_default() += 1;
     }
 
     /// What was counted, where that is anything.
-    pub fn sizes(&self) -> Option<Sizes> {
+    pub(crate) fn sizes(&self) -> Option<Sizes> {
         let images = self.0.values().sum();
         let mut seen = 0;
         let middle = self.0.iter().find(|(_, count)| {

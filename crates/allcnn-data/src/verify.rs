@@ -1,4 +1,4 @@
-//! What `allcnn data info` and `data verify` tell of a data set.
+//! What `allcnn data info` and `data verify` report about a data set.
 use crate::dataset::{DataSet, Images, Kind, Skipped};
 use crate::ignored::Ignored;
 use crate::note::Note;
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-/// At most so many pairs of equal images are listed.
+/// The most pairs of equal images that are listed.
 const LISTED: usize = 100;
 
 /// A data set in figures.

@@ -18,21 +18,21 @@ pub struct Epilogue {
 pub struct StoredOutput<'a, B> {
     /// The layer's output, after activation and dropout.
     pub output: &'a B,
-    /// The way back through both.
+    /// How a signal passes back through both.
     pub gate: Gate,
 }
 
 /// How a device does one pass of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Algorithm {
-    /// Its name, for people.
+    /// The name that reports show.
     pub name: &'static str,
-    /// Multiply-adds that its products execute in a whole pass, tiles that stick out of the image and zeros around it
-    /// included where it multiplies them; [`ConvShape::multiply_adds`] is what the plain convolution takes.
+    /// Multiply-adds that it executes in a pass, those with padding included where it multiplies padding;
+    /// [`ConvShape::multiply_adds`] is what the plain convolution takes.
     pub multiply_adds: usize,
 }
 
-/// A trained quantity and what its optimizer keeps.
+/// A trained quantity with the optimizer's buffers.
 #[derive(Debug)]
 pub struct Parameter<B> {
     /// The value w.
@@ -72,7 +72,7 @@ impl Sgd {
 /// Layouts: activations NHWC, weights `[out_channels, kernel, kernel, in_channels / groups]`, bias `[out_channels]`,
 /// all f32 and dense. Lengths are the callers' duty: an operation panics with both numbers when a buffer does not
 /// fit its shape. Operations may be queued; a failure of the device itself shows at the next [`Device::download`]
-/// or [`Device::synchronize`]. Every operation gives the same bits each time.
+/// or [`Device::synchronize`]. Every operation computes the same bits each time.
 pub trait Device: Sync {
     /// A flat f32 array on the device.
     type Buffer: Send + Sync;
@@ -87,7 +87,7 @@ pub trait Device: Sync {
     /// A recorded step.
     type Recording: Default + Send;
 
-    /// The device in words, for people.
+    /// The name of the device for people, such as `CUDA (NVIDIA H100)`.
     fn description(&self) -> String;
 
     /// A buffer of `len` zeros.
@@ -105,10 +105,10 @@ pub trait Device: Sync {
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
     fn download(&self, buffer: &Self::Buffer, values: &mut [f32]) -> Result<(), Error>;
-    /// Copies all values of `from` to `to`, from place `at` on; the rest of `to` stays as it is.
+    /// Copies all values of `from` into `to`, from index `at` on; the rest of `to` is unchanged.
     fn copy(&self, from: &Self::Buffer, to: &mut Self::Buffer, at: usize);
-    /// For how many steps at most their results should gather on the device, by [`Device::copy`], before the host reads
-    /// them: more than 1 where reading makes the device wait.
+    /// How many steps' results should at most accumulate on the device, by [`Device::copy`], before the host reads them:
+    /// more than 1 where reading makes the device wait.
     fn steps_between_reads(&self) -> usize {
         1
     }
@@ -118,8 +118,8 @@ pub trait Device: Sync {
     /// [`Error::Unavailable`] when the device failed.
     fn synchronize(&self) -> Result<(), Error>;
 
-    /// Copies images to the device, to stay there. Nothing where it keeps none, or has no room for them: their batches
-    /// are then made by the caller.
+    /// Copies images to the device, to stay there. `None` if it keeps none or has too little memory: the caller then
+    /// makes batches and uploads them.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
@@ -149,19 +149,20 @@ pub trait Device: Sync {
     fn new_step(&self) -> Result<Self::Step, Error>;
     /// Sets the number (which draws the dropout masks) and the learning rate of the step to come.
     fn set_step(&self, step: &mut Self::Step, number: u64, learning_rate: f32);
-    /// Runs `work`; a device that can replay recorded work records it into an empty `recording` and replays it
-    /// afterwards. The work must do the same each time but for the values in [`Device::Step`] and in the buffers.
+    /// Does `work`; a device that can replay recorded work records it into an empty `recording` and replays it
+    /// afterwards. The work must be the same operations each time; only the values in [`Device::Step`] and in the buffers
+    /// may differ.
     fn replay(&self, recording: &mut Self::Recording, work: &mut dyn FnMut());
 
-    /// Chooses algorithms for a convolution and takes their workspace.
+    /// Chooses algorithms for a convolution and allocates their workspace.
     ///
     /// # Errors
     /// [`Error::InvalidShape`] or [`Error::OutOfMemory`].
     fn conv(&self, shape: ConvShape) -> Result<Self::Conv, Error>;
     /// The algorithms chosen for forward, backward-data and backward-weights.
     fn conv_algorithms(&self, conv: &Self::Conv) -> [Algorithm; 3];
-    /// Tells that `weights` stay as they are: from here on forward passes of `conv` (and backward-data passes, with
-    /// `backward`) may use a form of them that is prepared now. To be called again whenever the weights change.
+    /// Prepares `weights` for inference: from here on forward passes of `conv` (and backward-data passes, with `backward`)
+    /// may use transformed or packed weights that are made now. Must be called again whenever the weights change.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -171,9 +172,9 @@ pub trait Device: Sync {
         weights: &Self::Buffer,
         backward: bool,
     ) -> Result<(), Error>;
-    /// Tells that `above` reads what `below` writes, on the way back `below` what `above` writes, and between the two
-    /// nobody else but [`Device::download`]: they may exchange the values in a form of their own. Does nothing where a
-    /// device has none.
+    /// Promises that `above` reads what `below` writes, in the backward pass `below` what `above` writes, and that nothing
+    /// else reads these values but [`Device::download`]: the two may exchange them in a storage format of the device's
+    /// own. Does nothing on a device that has none.
     fn conv_link(&self, below: &mut Self::Conv, above: &mut Self::Conv) {
         let _ = (below, above);
     }
@@ -198,7 +199,7 @@ pub trait Device: Sync {
         below: Option<StoredOutput<'_, Self::Buffer>>,
         d_input: &mut Self::Buffer,
     );
-    /// d_weights and d_bias, overwritten, from the input and the gradient before the activation.
+    /// Overwrites d_weights and d_bias with the gradients, from the input and the gradient before the activation.
     fn conv_backward_weights(
         &self,
         conv: &mut Self::Conv,
@@ -213,13 +214,13 @@ pub trait Device: Sync {
     /// # Errors
     /// [`Error::InvalidShape`] or [`Error::OutOfMemory`].
     fn pool(&self, shape: PoolShape) -> Result<Self::Pool, Error>;
-    /// Gives a fractional pooling the regions that [`crate::Regions::draw`] draws at the step's number, for all passes
-    /// until the next draw; recorded work draws anew for each step's number. Does nothing to other poolings.
+    /// Draws the regions of a fractional pooling for the step's number ([`crate::Regions::draw`]), for all passes until the
+    /// next draw; replayed work draws anew at each step. Does nothing to other poolings.
     fn pool_draw(&self, pool: &mut Self::Pool, draw: RegionDraw, step: &Self::Step);
-    /// Pools each window; a maximum leaves its switch in `pool`.
+    /// Pools each window; a maximum stores its switch in `pool`.
     fn pool_forward(&self, pool: &mut Self::Pool, input: &Self::Buffer, output: &mut Self::Buffer);
-    /// d_input, overwritten: a maximum's signal goes to its switch; a mean's in equal shares to its values; a norm's to
-    /// x as g sign(x) |x|^(p-1) / s^(p-1).
+    /// Overwrites d_input: a maximum's signal g goes to its switch; a mean's in equal shares to its values; that of a
+    /// norm s to each x as g sign(x) |x|^(p-1) / s^(p-1).
     fn pool_backward(
         &self,
         pool: &Self::Pool,
@@ -229,12 +230,12 @@ pub trait Device: Sync {
         d_input: &mut Self::Buffer,
     );
 
-    /// Passes a signal back through an activation, in place.
+    /// Passes a signal back through an activation and its dropout, in place.
     fn activation_backward(&self, below: StoredOutput<'_, Self::Buffer>, signal: &mut Self::Buffer);
     /// Multiplies the values with the step's mask, in place: dropout's forward and backward pass alike.
     fn dropout(&self, dropout: Dropout, step: &Self::Step, values: &mut Self::Buffer);
 
-    /// Local response normalization.
+    /// Local response normalization, see [`LrnShape`].
     fn lrn_forward(&self, shape: LrnShape, input: &Self::Buffer, output: &mut Self::Buffer);
     /// Its gradient with respect to the input.
     fn lrn_backward(

@@ -4,7 +4,7 @@ use crate::random::{Purpose, Stream};
 
 /// Inverted dropout (Hinton et al. 2012): a value is kept with probability 1 - rate and then divided by it.
 ///
-/// The mask is a pure function of (seed, step, layer, place in the NHWC buffer): the same on every device.
+/// The mask is a pure function of (seed, step, layer, index in the NHWC buffer): the same on every device.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
     /// The probability of dropping a value, in [0, 1).

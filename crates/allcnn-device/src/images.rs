@@ -1,11 +1,11 @@
-//! Images that stay on a device, and how batches are made of them.
+//! Images that stay on a device, and how batches are gathered from them.
 
 use crate::Shape;
 
 /// Images for a device to keep.
 #[derive(Clone, Copy, Debug)]
 pub struct ImageSet<'a> {
-    /// All of them; its batch is their number.
+    /// The shape of all of them; its batch is their number.
     pub shape: Shape,
     /// Their values, `[images, height, width, channels]`.
     pub values: ImageValues<'a>,
@@ -14,19 +14,22 @@ pub struct ImageSet<'a> {
 /// The values of images.
 #[derive(Clone, Copy, Debug)]
 pub enum ImageValues<'a> {
-    /// As a network takes them.
+    /// As the network reads them.
     F32(&'a [f32]),
-    /// A byte a value, and for each channel what the network takes for each of the 256 bytes.
+    /// A byte per value, and for each channel the value that the network reads for each of the 256 bytes.
     Bytes {
         /// The bytes.
         bytes: &'a [u8],
-        /// What they stand for.
+        /// The values of the bytes, per channel.
         table: &'a [[f32; 256]],
     },
 }
 
 impl ImageSet<'_> {
-    /// The same. Panics with both numbers where the values are not as many as the shape says.
+    /// Returns the set if the number of its values is the shape's.
+    ///
+    /// # Panics
+    /// With both numbers otherwise.
     pub fn checked(self) -> Self {
         let len = match self.values {
             ImageValues::F32(values) => values.len(),
@@ -35,11 +38,11 @@ impl ImageSet<'_> {
                 bytes.len()
             }
         };
-        assert_eq!(len, self.shape.len(), "values and places of {:?}", self.shape);
+        assert_eq!(len, self.shape.len(), "values, and the length of {:?}", self.shape);
         self
     }
 
-    /// Value `at` as the network takes it.
+    /// Value `at` as the network reads it.
     pub fn at(&self, at: usize) -> f32 {
         match self.values {
             ImageValues::F32(values) => values[at],
@@ -48,7 +51,7 @@ impl ImageSet<'_> {
     }
 }
 
-/// How an image of a set is seen in a batch: mirrored first, then moved. What comes into view is 0.
+/// How an image of a set is seen in a batch: mirrored first, then moved. Pixels from outside the image are 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
     /// Which image.
@@ -62,7 +65,7 @@ pub struct View {
 }
 
 impl View {
-    /// The pixel of the image that shows at (row, column), if any does.
+    /// The row and column of the image's pixel that is seen at (row, column), if any is.
     pub fn source(&self, shape: Shape, row: usize, column: usize) -> Option<(usize, usize)> {
         let from = |to: usize, shift: i32, size: usize| {
             let from = usize::try_from(to as i64 - i64::from(shift)).ok()?;

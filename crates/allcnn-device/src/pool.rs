@@ -1,13 +1,13 @@
-//! Checked shapes of poolings: which values of the input each output value sees, and what it makes of them.
+//! Checked shapes of poolings: which input values each output value sees, and what is computed from them.
 
 use std::ops::Range;
 
 use crate::{Error, Fractional, RegionDraw, Shape};
 
-/// What a pooling makes of the values of a window.
+/// What a pooling computes from the values of a window.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PoolKind {
-    /// The largest value; its position (the switch) is kept for the way back. The first one wins a tie.
+    /// The largest value, the first of equals; its index (the switch) is kept for the backward pass.
     Max,
     /// The mean of the values inside the input.
     Average,
@@ -25,7 +25,7 @@ pub enum Windows {
     Grid(Grid),
     /// Regions whose sizes are drawn, a channel each (Graham 2015).
     Fractional(Fractional),
-    /// Neighbouring channels of one place: output channel c sees channels c * pieces to (c + 1) * pieces - 1. Their
+    /// Neighbouring channels of one pixel: output channel c sees channels c * pieces to (c + 1) * pieces - 1. Their
     /// maximum is maxout (Goodfellow et al. 2013).
     Channels {
         /// Channels in a window; divides the input's.
@@ -72,7 +72,7 @@ pub struct PoolShape {
     pub input: Shape,
     /// What each output value sees.
     pub windows: Windows,
-    /// What it makes of it.
+    /// What is computed from them.
     pub kind: PoolKind,
 }
 
@@ -166,8 +166,8 @@ pub struct Regions {
 }
 
 impl Regions {
-    /// Draws the regions of a fractional pooling at the step with this number, rows and columns apart, the same for
-    /// all images and channels. Fixed windows stay. Takes no memory.
+    /// Draws the regions of a fractional pooling at the step with this number, rows and columns separately, the same
+    /// for all images and channels. Fixed windows stay. Allocates nothing.
     pub fn draw(&mut self, shape: &PoolShape, draw: RegionDraw, step: u64) {
         if let Windows::Fractional(fractional) = shape.windows {
             let [mut rows, mut columns] = [0, 1].map(|side| draw.stream(step, side).sequence());

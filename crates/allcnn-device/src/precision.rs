@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The precision of a convolution's factors. Sums, weights and everything else are f32; a GPU may store what convolutions
-/// hand to each other in the precision of the factors.
+/// The precision of a convolution's factors. Sums, weights and everything else are f32; a device may store the values
+/// between convolutions in the precision of the factors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// f32: 24 bits, or 16 where a device is faster with them and rounding errors stay those of an f32 convolution by
-    /// a fast algorithm (at most 1e-5 of the largest value). A GPU may be told to take 11 bits (TF32).
+    /// a fast algorithm (at most 1e-5 of the largest value). A GPU may be set to 11 bits (TF32).
     #[default]
     F32,
     /// bf16: 8 bits.

@@ -22,7 +22,7 @@ pub enum Purpose {
     Regions = 7,
 }
 
-/// One stream of random numbers that can be read at any place.
+/// One stream of random numbers that can be read at any index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
     key: [u32; 2],
@@ -71,12 +71,12 @@ pub struct Sequence {
 impl Sequence {
     /// The next 32 bits.
     pub fn next_u32(&mut self) -> u32 {
-        let place = (self.index % 4) as usize;
-        if place == 0 {
+        let word = (self.index % 4) as usize;
+        if word == 0 {
             self.block = self.stream.block((self.index / 4) as u32);
         }
         self.index += 1;
-        self.block[place]
+        self.block[word]
     }
 
     /// Uniform in [0, 1), with 24 random bits.

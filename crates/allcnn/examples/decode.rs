@@ -8,8 +8,8 @@ use std::error::Error;
 
 use allcnn::augment::{Augment, Look};
 use allcnn::data::{self, Framing, Options};
+use allcnn::input::Samples;
 use allcnn::preprocess::{Geometry, Preprocessor};
-use allcnn::samples::Samples;
 
 const SIDE: usize = 224;
 const BATCH: usize = 50;

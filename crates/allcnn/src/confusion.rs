@@ -1,12 +1,12 @@
-//! Which classes are taken for which: images counted by true and predicted class. Only pairs that were seen are kept, so that
-//! many classes need no table of their square.
+//! Confusion matrices: images counted by true and predicted class. Sparse: only pairs that occur are stored, so
+//! memory does not grow with the square of the number of classes.
 
 use std::collections::BTreeMap;
 
-/// Above so many classes nothing is made of all pairs of them.
+/// With more classes than this no dense matrix is made.
 pub const MOST_DENSE: usize = 1000;
 
-/// Images counted by (true class, predicted class).
+/// A sparse confusion matrix: image counts by (true class, predicted class).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Confusion {
     classes: usize,
@@ -14,12 +14,12 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// Nothing counted yet, of so many classes.
+    /// An empty matrix for `classes` classes.
     pub fn new(classes: usize) -> Self {
         Self { classes, counts: BTreeMap::new() }
     }
 
-    /// The counts in rows of true classes.
+    /// Builds the matrix from dense rows, one per true class.
     pub fn from_rows(rows: &[Vec<u64>]) -> Self {
         let mut confusion = Self::new(rows.len());
         for (truth, row) in (0..).zip(rows) {
@@ -28,7 +28,7 @@ impl Confusion {
         confusion
     }
 
-    /// Counts images of one class that were taken for another, or for itself.
+    /// Adds `images` images of class `truth` that were predicted as `said`.
     pub fn count(&mut self, truth: u32, said: u32, images: u64) {
         if images > 0 {
             *self.counts.entry((truth, said)).or_default() += images;
@@ -40,12 +40,12 @@ impl Confusion {
         self.classes
     }
 
-    /// Every pair that was seen: true class, predicted class, images.
+    /// Iterates over the pairs that occur: true class, predicted class, images.
     pub fn pairs(&self) -> impl Iterator<Item = (usize, usize, u64)> + '_ {
         self.counts.iter().map(|(&(truth, said), &images)| (truth as usize, said as usize, images))
     }
 
-    /// Of each class its images, and those of them that were taken for another class.
+    /// Returns `(images, misclassified images)` for each true class.
     pub fn by_class(&self) -> Vec<(u64, u64)> {
         let mut classes = vec![(0, 0); self.classes];
         for (truth, said, images) in self.pairs() {
@@ -55,7 +55,7 @@ impl Confusion {
         classes
     }
 
-    /// The share of images that were taken for another class, in percent; none without images.
+    /// Returns the error in percent, or `None` if no images were counted.
     pub fn error_pct(&self) -> Option<f64> {
         let (mut all, mut wrong) = (0, 0);
         for (truth, said, images) in self.pairs() {
@@ -65,7 +65,8 @@ impl Confusion {
         (all > 0).then(|| 100.0 * wrong as f64 / all as f64)
     }
 
-    /// `[true class][predicted class]`, where there are at most [`MOST_DENSE`] classes.
+    /// Returns the dense matrix `[true class][predicted class]`, or `None` if there are more than [`MOST_DENSE`]
+    /// classes.
     pub fn rows(&self) -> Option<Vec<Vec<u64>>> {
         if self.classes > MOST_DENSE {
             return None;

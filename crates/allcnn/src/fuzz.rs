@@ -1,19 +1,20 @@
-//! Entry points for fuzzing: each takes any bytes as what it is named after, must neither panic nor use much memory or time,
-//! and says whether it made anything of them. What is read and can be written again must then be read as the same.
+//! Fuzz targets: each parses arbitrary bytes as the format it is named after. It must not panic or use much memory
+//! or time, and returns whether the bytes were valid. What parses and can be written must survive the round trip.
 
 use std::path::Path;
 
-use crate::claim::Holder;
 use crate::data::fuzz::Target;
+use crate::files::claim::Holder;
 use crate::import::{Weights, fuzz};
 use crate::net::{Network, Variant};
 use crate::preprocess::Preprocessor;
+use crate::recipe::Recipe;
 use crate::run::Manifest;
+use crate::run::{Checkpoint, TrainRequest};
 use crate::sweep::{Plan, Record};
-use crate::toml_text;
-use crate::train::{Checkpoint, Recipe, Request};
+use crate::text::toml_text;
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [Target; 13] = [
     ("caffemodel", weights),
     ("checkpoint", checkpoint),
@@ -30,7 +31,7 @@ pub const TARGETS: [Target; 13] = [
     ("safetensors", weights),
 ];
 
-/// A network of three small convolutions, whose weights the seeds of the targets have.
+/// A network of three small convolutions, to which the weights in the seed corpora belong.
 pub const SMALL: &str = r#"
 name = "small"
 input = [6, 6, 3]
@@ -43,7 +44,7 @@ layers = [
 ]
 "#;
 
-/// Reads a network, and asks it what `allcnn models` tells.
+/// Parses a network and computes what `allcnn models` prints about it.
 pub fn network(text: &[u8]) -> bool {
     let read = |text: &str| Network::from_toml(text).ok();
     let Some(network) = str::from_utf8(text).ok().and_then(read) else { return false };
@@ -59,7 +60,7 @@ pub fn network(text: &[u8]) -> bool {
     true
 }
 
-/// Reads a recipe, and follows its schedule.
+/// Parses a recipe and evaluates its schedule.
 pub fn recipe(text: &[u8]) -> bool {
     let read = |text: &str| Recipe::from_toml(text).ok();
     let Some(recipe) = str::from_utf8(text).ok().and_then(read) else { return false };
@@ -76,19 +77,19 @@ pub fn recipe(text: &[u8]) -> bool {
     true
 }
 
-/// Reads a `run.toml`, and what a resumed training asks of it.
+/// Parses a `run.toml` and computes what resuming needs from it.
 pub fn run(text: &[u8]) -> bool {
     let read = |text: &str| Manifest::parse(text).ok();
     let Some(manifest) = str::from_utf8(text).ok().and_then(read) else { return false };
     let written = toml::to_string(&manifest).ok();
     assert_eq!(written.and_then(|text| read(&text)).as_ref(), Some(&manifest), "written and read again");
-    if let Ok(request) = Request::of(&manifest) {
-        manifest.changes(&request);
+    if let Ok(request) = TrainRequest::of(&manifest) {
+        request.changes(&manifest);
     }
     true
 }
 
-/// Reads a checkpoint, or a file with any bytes for its head.
+/// Parses a checkpoint, or a safetensors file with these bytes as its header.
 pub fn checkpoint(bytes: &[u8]) -> bool {
     let read = |bytes: &[u8]| Checkpoint::from_bytes(bytes, Path::new("memory")).ok();
     let Some(mut checkpoint) = read(bytes).or_else(|| read(&file_of(bytes))) else { return false };
@@ -100,7 +101,7 @@ pub fn checkpoint(bytes: &[u8]) -> bool {
     true
 }
 
-/// Reads a file of preprocessing, or one with any bytes for its head.
+/// Parses a preprocessing file, or a safetensors file with these bytes as its header.
 pub fn preprocess(bytes: &[u8]) -> bool {
     let read = |bytes: &[u8]| Preprocessor::from_bytes(bytes).ok();
     let Some(found) = read(bytes).or_else(|| read(&file_of(bytes))) else { return false };
@@ -116,7 +117,8 @@ pub fn preprocess(bytes: &[u8]) -> bool {
     true
 }
 
-/// Reads weights of any program, or safetensors with any bytes for their head, and fits them to a network.
+/// Parses weights in any supported format, or safetensors with these bytes as the header, and fits them to a
+/// network.
 pub fn weights(bytes: &[u8]) -> bool {
     let read = |bytes: &[u8]| Weights::from_bytes(bytes).ok();
     let Some(weights) = read(bytes).or_else(|| read(&file_of(bytes))) else { return false };
@@ -126,11 +128,11 @@ pub fn weights(bytes: &[u8]) -> bool {
     true
 }
 
-/// Reads the plan of a sweep, and lists its experiments.
+/// Parses a sweep plan and lists its experiments.
 pub fn plan(text: &[u8]) -> bool {
     let read = |text: &str| toml_text::parse::<Plan>(text).ok();
     let Some(plan) = str::from_utf8(text).ok().and_then(read) else { return false };
-    // Files of networks are the target `network`'s.
+    // Network files are covered by the target `network`.
     if plan.models.iter().any(|model| model.ends_with(".toml")) {
         return false;
     }
@@ -139,14 +141,14 @@ pub fn plan(text: &[u8]) -> bool {
     !experiments.is_empty()
 }
 
-/// Reads how an experiment ended, and asks what its table tells.
+/// Parses an experiment's record and computes what the table shows of it.
 pub fn record(json: &[u8]) -> bool {
     let Ok(record) = serde_json::from_slice::<Record>(json) else { return false };
     let _ = (record.best_error_pct(), record.choosing_error_pct(), record.selected_on());
     true
 }
 
-/// Reads a claim, and tells whose it is.
+/// Parses a claim and reads its holder.
 pub fn claim(text: &[u8]) -> bool {
     let Ok(text) = str::from_utf8(text) else { return false };
     let (holder, kernel) = Holder::parse(text);
@@ -155,7 +157,8 @@ pub fn claim(text: &[u8]) -> bool {
     kernel.is_some()
 }
 
-/// A safetensors file with these bytes for its head, and as many zeros behind it as the largest number of the head tells.
+/// Returns a safetensors file with this header, followed by as many zeros as the largest number in the header
+/// says.
 fn file_of(head: &[u8]) -> Vec<u8> {
     const MOST: usize = 1 << 16;
     let numbers = head

@@ -1,45 +1,66 @@
-//! Images that are nearly the same to a run's network: by the cosine of its last hidden features.
+//! Near-duplicate images as a run's network sees them: by cosine similarity of the last hidden features.
 
 use allcnn_device::Device;
 use rayon::prelude::*;
 
-use crate::data::decode::{Picture, resize};
+use crate::data::decode::resize;
 use crate::data::near::{Compared, Near, Place, groups};
 use crate::data::{DataSet, Progress, Stage};
-use crate::examine::Which;
-use crate::input::InputTransform;
 use crate::net::Network;
 use crate::plan::{Mode, Plan, PlanPurpose};
-use crate::predict::trained;
 use crate::preprocess::Geometry;
-use crate::run::RunFolder;
-use crate::train::Error;
+use crate::run::{CheckpointError, RunError, RunFolder, WhichCheckpoint};
+use crate::score::ScoreError;
 use crate::visualise::FilterChoice;
 
-/// From this cosine on, two images are nearly the same to a network. Images of one class are much alike to it: of 6,000
-/// different ones of `shapes`, 1,587 are in groups from 0.97 on, 233 from 0.99 on.
+/// Why images cannot be compared by a network.
+#[derive(Debug, thiserror::Error)]
+pub enum NearError {
+    /// The network has only one layer with weights.
+    #[error(
+        "the network {0} has no hidden layer whose features could be compared\n\
+         leave out --run to compare the pictures, or give another run"
+    )]
+    NoHiddenLayer(String),
+    /// Reading the run failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Selecting the hidden layer failed.
+    #[error(transparent)]
+    Filters(#[from] crate::visualise::Error),
+    /// Reading or scoring the images failed.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+}
+
+through!(NearError, RunError: CheckpointError);
+through!(NearError, ScoreError: crate::parameters::Error, allcnn_device::Error);
+
+/// The default cosine threshold for near-duplicates. Images of one class have similar features: of 6,000 distinct
+/// images of `shapes`, 1,587 are in groups at a threshold of 0.97, 233 at 0.99.
 pub const LEAST_SIMILARITY: f32 = 0.99;
-/// Images that are shown to the network at a time.
+/// Images per forward pass.
 const BATCH: usize = 128;
-/// 64-bit words of the hash by which pairs are found.
+/// 64-bit words of the locality-sensitive hash that finds candidate pairs.
 const WORDS: usize = 4;
-/// The hashes of vectors at an angle differ in a share of angle / 180 degrees of their bits, on the average (Charikar 2002,
-/// "Similarity estimation techniques from rounding algorithms"). Pairs are looked at up to so many deviations above it.
+/// The hashes of two vectors at an angle differ on average in a fraction angle / 180 degrees of their bits
+/// (Charikar 2002, "Similarity estimation techniques from rounding algorithms"). Pairs up to this many standard
+/// deviations above are compared.
 const DEVIATIONS: f64 = 3.0;
 
-/// Finds the images of `set` whose features have a cosine of at least `least`: the outputs of the layer below the last one
-/// with weights, averaged over the image, less their mean over all images. Images on disk that cannot be read are left out and
-/// counted.
+/// Groups the images of `set` whose features have a cosine similarity of at least `least`. The features are the
+/// outputs of the layer below the last one with weights, averaged over height and width, minus their mean over all
+/// images. Unreadable images on disk are skipped and counted.
 ///
 /// # Errors
-/// A damaged run; a network without hidden layers; failures of the device.
+/// A damaged run; a network without hidden layers; device failures.
 pub fn find<D: Device>(
     device: &D,
-    (run, checkpoint): (&RunFolder, Which),
+    (run, checkpoint): (&RunFolder, WhichCheckpoint),
     set: &DataSet,
     least: f32,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Near, Error> {
+) -> Result<Near, NearError> {
     let all = Place::all(set);
     let (places, mut features) = features(device, (run, checkpoint), set, &all, progress)?;
     normalize(&mut features);
@@ -55,39 +76,36 @@ pub fn find<D: Device>(
     Ok(Near { left_out, ..Near::of(set, Compared::Features, least, &places, groups) })
 }
 
-/// In how many bits the hashes of vectors with this cosine differ at most.
+/// The largest Hamming distance expected between the hashes of vectors with this cosine.
 fn most_bits(cosine: f32) -> u32 {
     let bits = (64 * WORDS) as f64;
     let share = f64::from(cosine).clamp(-1.0, 1.0).acos() / std::f64::consts::PI;
     (bits * share + DEVIATIONS * (bits * share * (1.0 - share)).sqrt()).ceil() as u32
 }
 
-/// The network up to its last hidden layer, averaged over the image.
-fn hidden(network: &Network) -> Result<Network, Error> {
+/// Returns the network up to its last hidden layer, followed by global averaging.
+fn hidden(network: &Network) -> Result<Network, NearError> {
     let layers = network.layers();
     let last = layers.iter().rposition(|layer| layer.kind().is_conv()).unwrap_or(0);
     let Some(below) = last.checked_sub(1) else {
         let name = network.name();
-        return Err(Error::Mismatch(format!(
-            "the network {name} has no hidden layer whose features could be compared\n\
-             leave out --run to compare the pictures, or give another run"
-        )));
+        return Err(NearError::NoHiddenLayer(name.into()));
     };
     let choice = FilterChoice::new(network, layers[below].name(), None);
-    choice.map(|choice| choice.network().clone()).map_err(|error| Error::Mismatch(error.to_string()))
+    Ok(choice?.network().clone())
 }
 
-/// The features of the images that can be read, and which these are.
+/// Returns the readable images and their features.
 fn features<D: Device>(
     device: &D,
-    (run, checkpoint): (&RunFolder, Which),
+    (run, checkpoint): (&RunFolder, WhichCheckpoint),
     set: &DataSet,
     all: &[Place],
     progress: &mut dyn FnMut(Progress),
-) -> Result<(Vec<Place>, Vec<Vec<f32>>), Error> {
+) -> Result<(Vec<Place>, Vec<Vec<f32>>), NearError> {
     let checkpoint = checkpoint.read(run)?;
-    let transform = InputTransform::of(run, &checkpoint.network)?;
-    let parameters = trained(device, &checkpoint)?;
+    let transform = run.input_transform(&checkpoint.network)?;
+    let parameters = checkpoint.parameters(device)?;
     let network = hidden(&checkpoint.network)?;
     let (batch, channels) = (BATCH.min(all.len().max(1)), network.classes());
     let mut plan = Plan::new(device, &network, batch, PlanPurpose::Inference)?;
@@ -111,15 +129,13 @@ fn features<D: Device>(
     Ok((places, features))
 }
 
-/// An image in the size that the network takes; nothing where it cannot be read.
+/// Returns an image resized to the network's input, or `None` if it cannot be read.
 fn pixels(set: &DataSet, place: Place, geometry: Geometry) -> Option<Vec<u8>> {
     let (images, index) = place.of(set);
-    let picture =
-        Picture { height: images.height, width: images.width, pixels: images.read(index).ok()?.into_owned() };
-    Some(resize(picture, geometry.height, geometry.width).ok()?.pixels)
+    Some(resize(images.picture(index).ok()?, geometry.height, geometry.width).ok()?.pixels)
 }
 
-/// Takes the mean over all from each vector and makes its length 1. One that is the mean stays 0 and is like no other.
+/// Subtracts the mean vector and scales to unit length. A vector equal to the mean stays 0 and matches no other.
 fn normalize(vectors: &mut [Vec<f32>]) {
     let Some(length) = vectors.first().map(Vec::len) else { return };
     let mut mean = vec![0f64; length];
@@ -136,7 +152,7 @@ fn normalize(vectors: &mut [Vec<f32>]) {
     });
 }
 
-/// On which side of each of 256 fixed hyperplanes a vector lies.
+/// The random-hyperplane hash: one bit per plane, the side on which the vector lies.
 fn hash(vector: &[f32]) -> [u64; WORDS] {
     let mut hash = [0; WORDS];
     for plane in 0..64 * WORDS {
@@ -149,7 +165,7 @@ fn hash(vector: &[f32]) -> [u64; WORDS] {
     hash
 }
 
-/// The sign of a hyperplane's normal at a place: fixed, and as if drawn (the last steps of MurmurHash3).
+/// A pseudorandom sign, component `place` of a hyperplane's normal (the finalizer of MurmurHash3).
 fn side(plane: u32, place: u32) -> bool {
     let mut bits = plane.wrapping_mul(0x9E37_79B9) ^ place.wrapping_mul(0x85EB_CA6B).wrapping_add(1);
     bits = (bits ^ bits >> 16).wrapping_mul(0x85EB_CA6B);
@@ -170,7 +186,7 @@ mod tests {
             vector[150] = -2.0 * angle.sin();
             vector
         };
-        // The two vectors of four places are at right angles, so the angle between any two is the difference.
+        // The base vectors are orthogonal, so the angle between any two rotated ones is the difference.
         let one = hash(&vector(0.0));
         for degrees in [5f32, 20.0, 60.0, 90.0] {
             let other = hash(&vector(degrees.to_radians()));

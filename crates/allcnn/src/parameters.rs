@@ -7,12 +7,12 @@ use allcnn_device::random::{Purpose, Stream};
 use allcnn_device::{Activation, ConvShape, Device, Parameter};
 
 use crate::net::{Init, LayerKind, Network, Operation};
-use crate::shown::first_of;
+use crate::text::shown::first_of;
 
-/// Values that do not belong to the network, or a device that failed.
+/// Tensors that do not fit the network, or a device failure.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A tensor is not there.
+    /// A tensor is missing.
     #[error("tensor {name} is missing; expected one of shape {expected:?}")]
     Missing {
         /// The tensor.
@@ -37,7 +37,7 @@ pub enum Error {
         name: String,
         /// Its shape.
         given: Vec<usize>,
-        /// How many values it really has.
+        /// How many values it holds.
         values: usize,
         /// The shape that the network needs.
         expected: Vec<usize>,
@@ -47,7 +47,7 @@ pub enum Error {
     Device(#[from] allcnn_device::Error),
 }
 
-/// Which of the three quantities of a parameter.
+/// One of the three quantities stored for a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The value.
@@ -83,15 +83,16 @@ pub struct Tensor {
     pub name: String,
     /// `[out, in / groups, height, width]` or `[out]`.
     pub shape: Vec<usize>,
-    /// The values, the last dimension running fastest.
+    /// The values in C order (last dimension contiguous).
     pub values: Vec<f32>,
 }
 
-/// No weight of a network that learned is larger: beyond it the products of a few layers are infinite.
+/// An upper bound on weights of a network that learned: beyond it, products over a few layers overflow to
+/// infinity.
 const LARGEST_VALUE: f32 = 1e15;
 
 impl Tensor {
-    /// The first value that no training leaves: NaN, infinite or beyond all measure.
+    /// Returns the first value that no training can produce: NaN, infinite or larger than [`LARGEST_VALUE`].
     pub(crate) fn absurd(&self) -> Option<f32> {
         self.values.iter().copied().find(|value| value.is_nan() || value.abs() > LARGEST_VALUE)
     }
@@ -105,8 +106,8 @@ pub struct Parameters<D: Device> {
 }
 
 impl<D: Device> Parameters<D> {
-    /// Draws the weights of every layer from its own stream of random numbers; biases, gradients and velocities are
-    /// zero. The same seed gives the same weights on every device.
+    /// Initializes the weights, each layer from its own random stream; biases, gradients and velocities are zero.
+    /// A seed gives the same weights on every device.
     ///
     /// # Errors
     /// [`Error::Device`] when the device has too little memory.
@@ -126,7 +127,7 @@ impl<D: Device> Parameters<D> {
         Ok(parameters)
     }
 
-    /// The parameters with all values zero, for [`Parameters::load`].
+    /// Returns parameters with all values zero, to be filled by [`Parameters::load`].
     ///
     /// # Errors
     /// [`Error::Device`] when the device has too little memory.
@@ -149,12 +150,12 @@ impl<D: Device> Parameters<D> {
         Ok(Self { names, shapes, list })
     }
 
-    /// The names, weight before bias, from the first layer to the last.
+    /// The parameter names, weight before bias, from the first layer to the last.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// How many numbers are trained.
+    /// The number of trainable values.
     pub fn count(&self) -> usize {
         self.shapes.iter().map(|shape| shape.iter().product::<usize>()).sum()
     }
@@ -164,12 +165,12 @@ impl<D: Device> Parameters<D> {
         &self.list
     }
 
-    /// The same, for the optimizer.
+    /// Like [`Parameters::list`], but mutable, for the optimizer.
     pub fn list_mut(&mut self) -> &mut [Parameter<D::Buffer>] {
         &mut self.list
     }
 
-    /// Copies all values, gradients or velocities from the device.
+    /// Copies all values, gradients or velocities to the host.
     ///
     /// # Errors
     /// [`Error::Device`] when the device failed.
@@ -210,7 +211,7 @@ impl<D: Device> Parameters<D> {
     }
 }
 
-/// The tensor of this name, if it has this shape.
+/// Finds the tensor of this name and checks its shape.
 fn find<'a>(tensors: &'a [Tensor], name: &str, expected: &[usize]) -> Result<&'a Tensor, Error> {
     let (owned, expected_owned) = (name.to_owned(), expected.to_vec());
     let Some(tensor) = tensors.iter().find(|tensor| tensor.name == name) else {
@@ -224,7 +225,7 @@ fn find<'a>(tensors: &'a [Tensor], name: &str, expected: &[usize]) -> Result<&'a
     Ok(tensor)
 }
 
-/// The convolutions of a network and their places in the list of layers.
+/// The convolutions of a network with their layer indices.
 fn convolutions(network: &Network) -> Vec<(usize, ConvShape)> {
     let operations = network.operations(1).into_iter().enumerate();
     operations
@@ -235,7 +236,7 @@ fn convolutions(network: &Network) -> Vec<(usize, ConvShape)> {
         .collect()
 }
 
-/// `[out, in, height, width]` to `[out, height, width, in]`; a bias stays.
+/// Permutes `[out, in, height, width]` to `[out, height, width, in]`; a bias is unchanged.
 fn to_device(shape: &[usize], values: &[f32]) -> Vec<f32> {
     match *shape {
         [_, channels, height, width] => transposed(values, channels, height * width),
@@ -243,7 +244,7 @@ fn to_device(shape: &[usize], values: &[f32]) -> Vec<f32> {
     }
 }
 
-/// The way back of [`to_device`].
+/// The inverse of [`to_device`].
 fn from_device(shape: &[usize], values: Vec<f32>) -> Vec<f32> {
     match *shape {
         [_, channels, height, width] => transposed(&values, height * width, channels),
@@ -251,7 +252,7 @@ fn from_device(shape: &[usize], values: Vec<f32>) -> Vec<f32> {
     }
 }
 
-/// Each `rows` x `columns` matrix of a stack, transposed.
+/// Transposes each `rows` x `columns` matrix of a stack.
 fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     let mut out = vec![0.0; values.len()];
     let size = rows * columns;

@@ -1,10 +1,49 @@
-//! A network planned for one batch size: every operation prepared, every buffer taken, so that a step allocates
-//! nothing. Training, evaluation and visualization are the same passes over such a plan.
+//! A network planned for one batch size: every operation is prepared and every buffer allocated up front, so a
+//! step allocates nothing. Training, evaluation and visualization run the same passes over such a plan.
 //!
-//! Place 0 is the batch of pictures, place i + 1 what layer i gives. The buffers hold at each place the *stored
-//! output* (after activation and dropout) and, on the way back, the *signal*: the gradient before the activation of
-//! the layer that made it. A convolution hands its signal down through the activation below in one go; after any
-//! other layer the signal passes that activation in a second step.
+//! Buffers are indexed by `place`: place 0 is the batch of input images, place i + 1 the output of layer i. For
+//! each place the plan stores the *stored output* (after activation and dropout) and, in the backward pass, the
+//! *signal*: the gradient before the activation of the layer that computed that output. A convolution's backward
+//! pass also applies the gate (activation and dropout) of the layer below; after any other layer that is a
+//! separate step.
+//!
+//! ```
+//! use allcnn::net::{Init, Network};
+//! use allcnn::parameters::Parameters;
+//! use allcnn::plan::{Mode, Plan, PlanPurpose};
+//! use allcnn_device::{Device, Reference, Sgd};
+//!
+//! let network = Network::from_toml(
+//!     r#"
+//!     name = "tiny"
+//!     input = [6, 6, 3]
+//!     classes = 2
+//!     layers = [
+//!       { conv = 4, kernel = 3, stride = 2, dropout = 0.5 },
+//!       { conv = "classes", kernel = 1 },
+//!       { global_average = true },
+//!     ]
+//!     "#,
+//! )?;
+//! let device = Reference;
+//! let mut parameters = Parameters::initialize(&device, &network, Init::He, 0)?;
+//! let mut plan = Plan::new(&device, &network, 2, PlanPurpose::Training)?;
+//! let mut step = device.new_step()?;
+//! for number in 0..3 {
+//!     device.set_step(&mut step, number, 0.05);
+//!     plan.upload(&[0.5; 2 * 6 * 6 * 3], &[1.0, 0.0, 1.0, 0.0])?;
+//!     let mode = Mode::Train { step: &step, seed: 0 };
+//!     plan.forward(&parameters, mode);
+//!     plan.loss(1.0 / 2.0);
+//!     plan.backward(&mut parameters, mode);
+//!     let sgd = Sgd { momentum: 0.9, weight_decay: 0.001, nesterov: false, clip_norm: f32::INFINITY };
+//!     device.sgd(sgd, &step, parameters.list_mut());
+//! }
+//! let mut losses = [0.0; 2];
+//! plan.losses(&mut losses)?;
+//! assert!(losses.iter().all(|loss| loss.is_finite()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use allcnn_device::{
     Activation, Algorithm, Device, Dropout, Epilogue, Error, Gate, LrnShape, PoolKind, RegionDraw, ReluRule,
@@ -14,27 +53,27 @@ use allcnn_device::{
 use crate::net::{LayerKind, Network, Operation, evaluation_draw};
 use crate::parameters::Parameters;
 
-/// What a plan is for, and so which buffers it takes.
+/// What a plan is used for, which decides what buffers it allocates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanPurpose {
-    /// Forward passes: a few buffers, used in turn.
+    /// Forward passes only: a few buffers, reused in turn.
     Inference,
-    /// Forward and backward passes for the gradients of the parameters.
+    /// Forward and backward passes, for parameter gradients.
     Training,
-    /// Forward passes and signals back to the picture.
+    /// Forward passes, and backward passes to the input image.
     Explanation,
 }
 
-/// How a pass is made.
+/// Training or evaluation mode of a pass (compare `train()` and `eval()` in PyTorch).
 pub enum Mode<'s, D: Device> {
-    /// With dropout and fractional regions, whose masks and borders depend on the step and the seed.
+    /// With dropout and random fractional pooling regions, drawn from the step number and the seed.
     Train {
         /// The step.
         step: &'s D::Step,
         /// The seed of the training.
         seed: u64,
     },
-    /// Without dropout, and with the fixed regions of fractional poolings ([`Plan::set_view`]).
+    /// Without dropout, and with fixed fractional pooling regions ([`Plan::set_view`]).
     Evaluate,
 }
 
@@ -47,7 +86,7 @@ impl<D: Device> Clone for Mode<'_, D> {
 impl<D: Device> Copy for Mode<'_, D> {}
 
 impl<'s, D: Device> Mode<'s, D> {
-    /// The dropout that makes `place`, and the step that draws its mask.
+    /// The dropout of the layer that writes `place`, and the step that seeds its mask; `None` without dropout.
     fn dropout(self, rate: f32, place: usize) -> Option<(Dropout, &'s D::Step)> {
         match self {
             Self::Train { step, seed } if rate > 0.0 => {
@@ -57,7 +96,7 @@ impl<'s, D: Device> Mode<'s, D> {
         }
     }
 
-    /// What draws the regions of a fractional pooling that makes `place`; the step is `view` outside training.
+    /// The random draw for the fractional pooling that writes `place`; outside training the step is `view`.
     fn regions(self, place: usize, view: &'s D::Step) -> (RegionDraw, &'s D::Step) {
         match self {
             Self::Train { step, seed } => (RegionDraw { seed, layer: place as u32 }, step),
@@ -68,13 +107,13 @@ impl<'s, D: Device> Mode<'s, D> {
 
 /// A prepared layer.
 enum Prepared<D: Device> {
-    /// `weight` is the place of its weights in the parameters; the bias follows.
+    /// `weight` is the index of its weights in the parameters; the bias follows.
     Conv {
         conv: D::Conv,
         activation: Activation,
         weight: usize,
     },
-    /// `norms` keeps a p-norm's output from before the dropout, which its way back divides by.
+    /// `norms` stores a p-norm's output before dropout, by which the backward pass divides.
     Pool {
         pool: D::Pool,
         norms: Option<D::Buffer>,
@@ -83,15 +122,15 @@ enum Prepared<D: Device> {
     GlobalAverage(Shape),
 }
 
-/// Which buffer serves which place.
+/// Maps each `place` to a buffer.
 struct Buffers<D: Device> {
     buffers: Vec<D::Buffer>,
     of: Vec<usize>,
 }
 
 impl<D: Device> Buffers<D> {
-    /// Takes buffers for places of these lengths: one each, or (`shared`) only so many that neighbors differ, which
-    /// is all that a pass needs that looks back one place. `first` is the first place that gets one.
+    /// Allocates buffers of these lengths, one per place from `first` on. If `shared`, buffers are reused such
+    /// that adjacent places differ, which suffices for a pass that reads only the previous place.
     fn new(device: &D, lens: &[usize], first: usize, shared: bool) -> Result<Self, Error> {
         let (mut buffers, mut sizes, mut of) = (Vec::new(), Vec::new(), Vec::new());
         for (place, &len) in lens.iter().enumerate() {
@@ -118,7 +157,7 @@ impl<D: Device> Buffers<D> {
         &mut self.buffers[self.of[place]]
     }
 
-    /// Two places at once, the second one to write.
+    /// Borrows the buffers of two places, the second mutably.
     fn pair(&mut self, read: usize, write: usize) -> (&D::Buffer, &mut D::Buffer) {
         match self.buffers.get_disjoint_mut([self.of[read], self.of[write]]) {
             Ok([read, write]) => (read, write),
@@ -138,12 +177,12 @@ pub struct Plan<'d, D: Device> {
     signals: Buffers<D>,
     targets: D::Buffer,
     losses: D::Buffer,
-    /// The step of passes outside training: its number is that of the view.
+    /// The step for passes outside training; its number is the view's.
     view: D::Step,
 }
 
 impl<'d, D: Device> Plan<'d, D> {
-    /// Prepares every layer and takes every buffer.
+    /// Prepares every layer and allocates every buffer.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`], or [`Error::InvalidShape`] when `batch` is 0.
@@ -182,8 +221,8 @@ impl<'d, D: Device> Plan<'d, D> {
         })
     }
 
-    /// Lets the device prepare the weights once for all passes to come; to be called again when they change. Panics
-    /// for a plan for training, whose weights change with every step.
+    /// Lets the device transform the weights once for all later passes; call it again when the weights change.
+    /// Panics for a training plan, whose weights change every step.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -198,13 +237,13 @@ impl<'d, D: Device> Plan<'d, D> {
         Ok(())
     }
 
-    /// Chooses the regions of fractional poolings for the passes in [`Mode::Evaluate`] to come: view 0, as long as
-    /// nothing else is chosen. The mean over several views of an image is Graham's way to test (2015, section 3).
+    /// Selects the fractional pooling regions for later passes in [`Mode::Evaluate`]; the default is view 0.
+    /// Averaging over several views of an image is Graham's test procedure (2015, section 3).
     pub fn set_view(&mut self, view: u64) {
         self.device.set_step(&mut self.view, view, 0.0);
     }
 
-    /// Pictures in a batch.
+    /// Images per batch.
     pub fn batch(&self) -> usize {
         self.batch
     }
@@ -224,9 +263,9 @@ impl<'d, D: Device> Plan<'d, D> {
         .collect()
     }
 
-    /// Copies a batch to the device: pictures `[batch, height, width, channels]` and target distributions
-    /// `[batch, classes]`, with rows of zeros where the batch is not full. A training pass drops input values in
-    /// place, so each needs its own upload. Panics when a length is not that of the plan.
+    /// Copies a batch to the device: images `[batch, height, width, channels]` and target distributions
+    /// `[batch, classes]`, zero rows where the batch is not full. A training pass applies input dropout in place, so upload
+    /// before each one. Panics if a length does not match the plan.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
@@ -237,7 +276,8 @@ impl<'d, D: Device> Plan<'d, D> {
         self.device.upload(targets, &mut self.targets)
     }
 
-    /// The same with pictures that the device makes of images that it keeps: fewer values than pictures go to it.
+    /// Like [`Plan::upload`], but the device assembles the batch from images it stores, so less data is
+    /// transferred.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
@@ -280,8 +320,8 @@ impl<'d, D: Device> Plan<'d, D> {
         }
     }
 
-    /// Softmax cross-entropy of the logits against the targets: each row's loss, and the gradient of the logits
-    /// times `scale` (1 / number of filled rows for the gradient of the mean loss).
+    /// Computes the softmax cross-entropy of the logits against the targets: the loss of each row, and the
+    /// gradient of the logits times `scale` (1 / number of filled rows for the gradient of the mean loss).
     pub fn loss(&mut self, scale: f32) {
         let top = self.layers.len();
         let (logits, d_logits) = (self.outputs.at(top), self.signals.at_mut(top));
@@ -289,8 +329,8 @@ impl<'d, D: Device> Plan<'d, D> {
         self.device.softmax_cross_entropy(classes, logits, &self.targets, scale, &mut self.losses, d_logits);
     }
 
-    /// Fills every gradient, from the gradient of the logits that [`Plan::loss`] left. `mode` is that of the forward
-    /// pass. Panics unless the plan is for training.
+    /// Computes all parameter gradients from the logit gradient that [`Plan::loss`] stored. `mode` must be that of
+    /// the forward pass. Panics unless the plan is for training.
     pub fn backward(&mut self, parameters: &mut Parameters<D>, mode: Mode<'_, D>) {
         assert_eq!(self.purpose, PlanPurpose::Training, "the purpose of a plan that goes backward");
         self.enter(self.layers.len(), mode, ReluRule::Backprop);
@@ -302,9 +342,10 @@ impl<'d, D: Device> Plan<'d, D> {
         }
     }
 
-    /// Sends a signal from the output of `layer` back to the picture under `rule` (section 3.4 of the paper), through
-    /// the network as the last forward pass in [`Mode::Evaluate`] left it, and copies what arrives,
-    /// `[batch, height, width, channels]`. Panics unless the plan is for explanation and the lengths fit.
+    /// Propagates a signal from the output of `layer` back to the input image under `rule` (section 3.4 of the
+    /// paper), using the activations of the last forward pass in [`Mode::Evaluate`], and copies the result,
+    /// `[batch, height, width, channels]`, to `picture`. Panics unless the plan is for explanation and the lengths
+    /// match.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
@@ -325,13 +366,13 @@ impl<'d, D: Device> Plan<'d, D> {
         self.device.download(self.signals.at(0), picture)
     }
 
-    /// Copies the losses `[batch]` and the logits `[batch, classes]` into `log` on the device, from place `at` on.
+    /// Copies the losses `[batch]` and the logits `[batch, classes]` into `log` on the device, from index `at` on.
     pub fn log(&self, log: &mut D::Buffer, at: usize) {
         self.device.copy(&self.losses, log, at);
         self.device.copy(self.outputs.at(self.layers.len()), log, at + self.batch);
     }
 
-    /// Copies the logits, `[batch, classes]`.
+    /// Copies the logits, `[batch, classes]`, to the host.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
@@ -339,8 +380,8 @@ impl<'d, D: Device> Plan<'d, D> {
         self.device.download(self.outputs.at(self.layers.len()), values)
     }
 
-    /// Copies the output of a layer, `[batch, height, width, channels]`. Panics for a plan for inference, which does
-    /// not keep it.
+    /// Copies the output of a layer, `[batch, height, width, channels]`, to the host. Panics for an inference
+    /// plan, which does not keep it.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
@@ -349,7 +390,7 @@ impl<'d, D: Device> Plan<'d, D> {
         self.device.download(self.outputs.at(layer + 1), values)
     }
 
-    /// Copies each picture's loss; 0 for a row without target.
+    /// Copies the loss of each image to the host; 0 for a row without target.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
@@ -357,8 +398,8 @@ impl<'d, D: Device> Plan<'d, D> {
         self.device.download(&self.losses, values)
     }
 
-    /// The way back through activation and dropout of the convolution that made `place`, unless there is nothing on
-    /// that way.
+    /// The gate (backward pass through activation and dropout) of the convolution that writes `place`; `None` if
+    /// it is the identity.
     fn gate(&self, place: usize, mode: Mode<'_, D>, rule: ReluRule) -> Option<Gate> {
         let layer = place.checked_sub(1)?;
         let Prepared::Conv { activation, .. } = self.layers[layer] else { return None };
@@ -368,8 +409,7 @@ impl<'d, D: Device> Plan<'d, D> {
         (!open).then_some(Gate { activation, rule, dropout_rate })
     }
 
-    /// Takes the signal at `place` from behind the layer that made it into that layer: through a convolution's
-    /// activation and dropout.
+    /// Applies the gate of the convolution that writes `place` to the signal there, in place.
     fn enter(&mut self, place: usize, mode: Mode<'_, D>, rule: ReluRule) {
         if let Some(gate) = self.gate(place, mode, rule) {
             let below = StoredOutput { output: self.outputs.at(place), gate };
@@ -378,7 +418,7 @@ impl<'d, D: Device> Plan<'d, D> {
         self.undrop(place, mode);
     }
 
-    /// Takes the signal at `place` through the dropout of the pool that made it.
+    /// Applies the dropout backward pass of the pooling that writes `place` to the signal there.
     fn undrop(&mut self, place: usize, mode: Mode<'_, D>) {
         let Some(LayerKind::Pool(pool)) =
             place.checked_sub(1).map(|layer| self.network.layers()[layer].kind())
@@ -389,7 +429,7 @@ impl<'d, D: Device> Plan<'d, D> {
         self.device.dropout(dropout, step, self.signals.at_mut(place));
     }
 
-    /// Takes the signal down through `layer` and into the layer below.
+    /// Propagates the signal backward through `layer` and through the gate of the layer below.
     fn signal_down(&mut self, layer: usize, parameters: &Parameters<D>, mode: Mode<'_, D>, rule: ReluRule) {
         let gate = self.gate(layer, mode, rule);
         let (signal, d_input) = self.signals.pair(layer + 1, layer);
@@ -411,7 +451,7 @@ impl<'d, D: Device> Plan<'d, D> {
         self.enter(layer, mode, rule);
     }
 
-    /// Fills the gradients of a layer's weights and bias from the signal at its output.
+    /// Computes the weight and bias gradients of a layer from the signal at its output.
     fn gradients(&mut self, layer: usize, parameters: &mut Parameters<D>) {
         let Prepared::Conv { conv, weight, .. } = &mut self.layers[layer] else { return };
         let [weights, bias] = &mut parameters.list_mut()[*weight..][..2] else { return };
@@ -420,7 +460,7 @@ impl<'d, D: Device> Plan<'d, D> {
     }
 }
 
-/// Tells the device which convolutions follow one another. Not for explanations: their signals start anywhere.
+/// Tells the device which convolutions are consecutive. Not for explanations, whose signals start at any layer.
 fn link<D: Device>(device: &D, layers: &mut [Prepared<D>]) {
     for above in 1..layers.len() {
         if let [Prepared::Conv { conv: below, .. }, Prepared::Conv { conv: above, .. }] =

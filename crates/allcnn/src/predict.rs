@@ -1,4 +1,4 @@
-//! What a trained network says about image files.
+//! Predictions of a trained network for image files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,14 +7,32 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::data::{Framing, open_file};
-use crate::evaluate::{expect_finite, probabilities, ranked};
 use crate::input::InputTransform;
-use crate::parameters::{Kind, Parameters};
+use crate::observer::{Event, Observer, tell_algorithms};
+use crate::parameters::Parameters;
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::preprocess::Geometry;
-use crate::run::RunFolder;
-use crate::shown::PathText;
-use crate::train::{Checkpoint, Error, Event, Observer, tell_algorithms};
+use crate::run::Checkpoint;
+use crate::run::{CheckpointError, RunError, RunFolder, WhichCheckpoint};
+use crate::score::{ScoreError, expect_finite, probabilities, ranked};
+use crate::text::shown::PathText;
+
+/// Images per forward pass.
+const BATCH: usize = 32;
+
+/// Why a run cannot predict.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictError {
+    /// The run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Classifying the images failed.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+}
+
+through!(PredictError, RunError: CheckpointError);
+through!(PredictError, ScoreError: crate::parameters::Error, allcnn_device::Error);
 
 /// A class and its probability.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -25,7 +43,7 @@ pub struct Guess {
     pub probability: f32,
 }
 
-/// The answer to one file, as `allcnn predict --json` prints it.
+/// The prediction for one file, as `allcnn predict --json` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Prediction {
@@ -45,7 +63,7 @@ pub enum Prediction {
     },
 }
 
-/// A trained network that answers.
+/// A trained network that classifies image files.
 pub struct Predictor<'d, D: Device> {
     plan: Plan<'d, D>,
     parameters: Parameters<D>,
@@ -55,31 +73,45 @@ pub struct Predictor<'d, D: Device> {
 }
 
 impl<'d, D: Device> Predictor<'d, D> {
-    /// The network of `checkpoint` with the preprocessing of its run, ready for `batch` images at a time.
+    /// Loads the network of `checkpoint` and the preprocessing of its run, for batches of `batch` images.
     ///
     /// # Errors
     /// A damaged checkpoint or preprocessing; failures of the device.
-    pub fn new(device: &'d D, run: &RunFolder, checkpoint: Checkpoint, batch: usize) -> Result<Self, Error> {
-        let parameters = trained(device, &checkpoint)?;
-        let transform = InputTransform::of(run, &checkpoint.network)?;
+    pub fn new(
+        device: &'d D,
+        run: &RunFolder,
+        checkpoint: Checkpoint,
+        batch: usize,
+    ) -> Result<Self, PredictError> {
+        let parameters = checkpoint.parameters(device)?;
+        let transform = run.input_transform(&checkpoint.network)?;
         let framing = run.manifest()?.framing();
         let mut plan = Plan::new(device, &checkpoint.network, batch, PlanPurpose::Inference)?;
         plan.fix_weights(&parameters)?;
         Ok(Self { plan, parameters, transform, framing, classes: checkpoint.classes })
     }
 
-    /// Tells how pictures are made to fit, and which algorithms work.
+    /// Loads the network of the run's best checkpoint, for small batches.
+    ///
+    /// # Errors
+    /// As [`Predictor::new`].
+    pub fn open(device: &'d D, run: &RunFolder) -> Result<Self, PredictError> {
+        let (_, checkpoint) = WhichCheckpoint::Best.trained(run)?;
+        Self::new(device, run, checkpoint, BATCH)
+    }
+
+    /// Reports to `observer` how images are resized and which algorithms are used.
     pub fn tell(&self, observer: &mut dyn Observer) {
         observer.observe(Event::Detail(&format!("pictures: {}", self.framing)));
         tell_algorithms(&self.plan.algorithms(), observer);
     }
 
-    /// The `top` most probable classes of each file. A file that cannot be read gets its reason, and the others their
-    /// answers.
+    /// Returns the `top` most probable classes of each file. A file that cannot be read gets an error message and
+    /// does not affect the others.
     ///
     /// # Errors
     /// A failure of the device.
-    pub fn predict(&mut self, files: &[PathBuf], top: usize) -> Result<Vec<Prediction>, Error> {
+    pub fn predict(&mut self, files: &[PathBuf], top: usize) -> Result<Vec<Prediction>, PredictError> {
         let mut answers = Vec::with_capacity(files.len());
         for files in files.chunks(self.plan.batch()) {
             let (geometry, framing) = (self.transform.pictures(), self.framing);
@@ -101,11 +133,11 @@ impl<'d, D: Device> Predictor<'d, D> {
         Ok(answers)
     }
 
-    /// The probabilities of each class for pictures of the transform's size, `[height, width, 3]`; at most a batch.
+    /// Returns the class probabilities of images of the transform's size, `[height, width, 3]`; at most one batch.
     ///
     /// # Errors
     /// A failure of the device.
-    pub fn probabilities(&mut self, pictures: &[&[u8]]) -> Result<Vec<Vec<f32>>, Error> {
+    pub fn probabilities(&mut self, pictures: &[&[u8]]) -> Result<Vec<Vec<f32>>, PredictError> {
         let classes = self.classes.len();
         let (rows, input) = (self.plan.batch(), self.transform.input().len());
         let (mut images, mut logits) = (vec![0.0; rows * input], vec![0.0; rows * classes]);
@@ -126,17 +158,7 @@ impl<'d, D: Device> Predictor<'d, D> {
     }
 }
 
-/// The parameters of a checkpoint on a device.
-///
-/// # Errors
-/// Tensors that are not those of the checkpoint's network; too little memory.
-pub fn trained<D: Device>(device: &D, checkpoint: &Checkpoint) -> Result<Parameters<D>, Error> {
-    let mut parameters = Parameters::zeros(device, &checkpoint.network)?;
-    parameters.load(device, Kind::Value, &checkpoint.values)?;
-    Ok(parameters)
-}
-
-/// The pixels of a file in that size; the error says in a few words what is wrong with it.
+/// Reads a file as pixels of that size; the error is a short description.
 pub(crate) fn picture(path: &Path, geometry: Geometry, framing: Framing) -> Result<Vec<u8>, String> {
     let Geometry { height, width, .. } = geometry;
     let file = open_file::read(path, open_file::PICTURE).map_err(|error| error.to_string())?;

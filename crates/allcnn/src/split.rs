@@ -12,14 +12,14 @@ use crate::data::{DataSet, Images};
 pub enum Split {
     /// The images that a network is trained on.
     Train,
-    /// Those that choose its best checkpoint, where the data has such a split.
+    /// Images that select the best checkpoint, where the data has such a split.
     Validation,
-    /// Those kept for testing.
+    /// Images held out for testing.
     #[default]
     Test,
 }
 
-/// A split without images.
+/// The error for a split without images.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{data} has no {wanted} images: it has {}\ngive another --split", .there.join(", "))]
 pub struct NoSplit {
@@ -27,12 +27,12 @@ pub struct NoSplit {
     pub data: String,
     /// The split.
     pub wanted: Split,
-    /// What it has: `20 training images`.
+    /// The splits that it has, such as `20 training images`.
     pub there: Vec<String>,
 }
 
 impl Split {
-    /// This split, or the only one that has images: where there is nothing to choose from, nothing need be chosen.
+    /// Returns this split, or the only nonempty one if there is just one.
     pub(crate) fn or_only(self, data: &DataSet) -> Split {
         let splits =
             [(Split::Train, &data.train), (Split::Validation, &data.validation), (Split::Test, &data.test)];
@@ -55,7 +55,7 @@ impl Split {
         }
     }
 
-    /// Takes its images out of a data set.
+    /// Moves the split's images out of a data set.
     ///
     /// # Errors
     /// [`NoSplit`].
@@ -76,7 +76,7 @@ impl Split {
     }
 }
 
-/// As it stands before "images".
+/// As written before "images".
 impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,74 +1,97 @@
-//! The images whose labels a trained network doubts most.
+//! Label errors: the images whose labels a trained network finds least probable.
 //!
-//! Confident learning (Northcutt, Jiang, Chuang 2021, "Confident learning: estimating uncertainty in dataset labels", Journal
-//! of Artificial Intelligence Research 70): an image is the more suspect, the less probability the network gives to its label
-//! (their self-confidence). That says something of images that the network was not trained on only.
+//! Confident learning (Northcutt, Jiang, Chuang 2021, "Confident learning: estimating uncertainty in dataset
+//! labels", Journal of Artificial Intelligence Research 70): images are ranked by the probability of their given
+//! label (their self-confidence), lowest first. This is meaningful only for images that the network was not
+//! trained on.
 
 use std::sync::atomic::AtomicBool;
 
 use allcnn_device::Device;
 use serde::Serialize;
 
+use crate::data::decode::Picture;
 use crate::data::{DataSet, Identity, IdentitySet, Ignored, Images, Reading, Skipped};
-use crate::data_place::GivenData;
-use crate::evaluate::{Scores, TestSet, Views, score};
-use crate::examine::{Which, known, open, relabelled};
-use crate::plan::{Plan, PlanPurpose};
-use crate::predict::trained;
-use crate::report::SuspectPicture;
-use crate::run::{Manifest, RunFolder};
-use crate::samples::Samples;
-use crate::shown::escaped;
+use crate::evaluate::{EvaluateError, known, open, relabelled};
+use crate::input::Samples;
+use crate::observer::Observer;
+use crate::run::{Checkpoint, DataPlaceError, GivenData, Manifest, RunError, RunFolder, WhichCheckpoint};
+use crate::score::{ScoreError, Scores, Views, score_checkpoint};
 use crate::split::Split;
-use crate::train::explained::{Explained, original};
-use crate::train::{Checkpoint, Error, Observer};
+use crate::text::shown::escaped;
+use crate::visualise::ExplainedSamples;
 
-/// Images that are explained at a time.
+/// Why labels cannot be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum SuspectsError {
+    /// The network was trained on every image.
+    #[error("{0}")]
+    NothingHeldOut(String),
+    /// The images.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// Their explanations.
+    #[error(transparent)]
+    Explain(#[from] crate::visualise::Error),
+}
+
+through!(SuspectsError, EvaluateError: RunError, ScoreError, DataPlaceError, crate::preprocess::Error, crate::data::Error);
+
+/// Images explained at a time.
 const EXPLAINED: usize = 64;
 
-/// What is looked at.
+/// What to search, and how.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Search {
-    /// Other data than that of the run.
+    /// Data to search in place of the run's own.
     pub data: Option<String>,
-    /// What is said of other data where it does not tell itself.
+    /// How to read that data where its format leaves that open.
     pub reading: Reading,
-    /// Which weights doubt.
-    pub checkpoint: Which,
-    /// How many suspects are named.
+    /// The checkpoint whose network judges the labels.
+    pub checkpoint: WhichCheckpoint,
+    /// How many suspects to return.
     pub top: usize,
-    /// Whether they are shown: image and explanation.
+    /// Whether to add pictures: image and explanation.
     pub pictures: bool,
 }
 
-/// The images whose labels a network doubts most, as `allcnn data suspects --json` prints them.
+/// The images whose labels are most likely wrong, as `allcnn data suspects --json` prints them.
 #[derive(Clone, Debug, Serialize)]
 pub struct Suspects {
     /// The data.
     pub data: String,
-    /// The images that were looked at: none of them was trained on.
+    /// The number of images searched; none of them was trained on.
     pub images: usize,
-    /// How many of each split.
+    /// The images of each split.
     pub splits: Vec<SplitImages>,
-    /// Images that were left out, because the network was trained on them.
+    /// Images excluded because the network was trained on them.
     pub trained_on: usize,
     /// Images for which another class is the most probable.
     pub predicted_otherwise: usize,
-    /// Images that the network is confident to be of another class: the sum beside the diagonal of the confident joint. Not
-    /// known of so many images and classes that their probabilities are not kept.
+    /// Images that the network confidently assigns to another class: the off-diagonal sum of the confident joint.
+    /// `None` if there were too many probabilities to keep.
     pub confident_otherwise: Option<usize>,
-    /// The most suspect first.
+    /// The suspects, the least probable label first.
     pub suspects: Vec<Suspect>,
-    /// Images of the data that could not be read, or have no class.
+    /// Images of the data that could not be read or have no class.
     pub skipped: Vec<Skipped>,
-    /// Other files that were left out of it, by reason.
+    /// Other files that were ignored, by reason.
     pub ignored: Vec<Ignored>,
-    /// The same as pictures, where they were wanted.
+    /// The pictures of the suspects, if requested.
     #[serde(skip)]
     pub pictures: Vec<SuspectPicture>,
 }
 
-/// A split that was looked at.
+/// A suspect's picture and explanation.
+#[derive(Clone, Debug)]
+pub struct SuspectPicture {
+    /// The image.
+    pub picture: Picture,
+    /// The evidence for the most probable class.
+    pub explanation: Picture,
+}
+
+/// A split that was searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SplitImages {
     /// The split.
@@ -77,14 +100,14 @@ pub struct SplitImages {
     pub images: usize,
 }
 
-/// An image whose label is doubted.
+/// An image whose label is suspect.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Suspect {
-    /// Where it came from.
+    /// Its source.
     pub file: String,
     /// Its split.
     pub split: Split,
-    /// The class that it is given.
+    /// Its given class.
     pub label: String,
     /// The probability of that class.
     pub label_probability: f32,
@@ -94,13 +117,12 @@ pub struct Suspect {
     pub predicted_probability: f32,
 }
 
-/// Looks for suspects among the held-out images of a run's own data (validation and test), or among those of other data that
-/// were not trained on. Gives nothing when `stop` became true meanwhile; `done` is told how many images are done, and of how
-/// many.
+/// Searches the held-out images of a run's own data (validation and test), or those images of other data that were
+/// not trained on. `done` is called with the images done so far and their total. Returns `None` if stopped.
 ///
 /// # Errors
-/// Data that cannot be read, has classes that the network does not know, or no images that were not trained on; a damaged
-/// run; failures of the device.
+/// Data that cannot be read, has classes unknown to the network, or has only images that were trained on; a
+/// damaged run; device failures.
 pub fn find<D: Device>(
     device: &D,
     run: &RunFolder,
@@ -108,30 +130,24 @@ pub fn find<D: Device>(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
     done: &mut dyn FnMut(usize, usize),
-) -> Result<Option<Suspects>, Error> {
+) -> Result<Option<Suspects>, SuspectsError> {
     let (manifest, checkpoint) = search.checkpoint.trained(run)?;
     let preprocessor = run.read_preprocessing()?;
     let HeldOut { data, images, splits, known, skipped, ignored } =
         held_out((run, &manifest), &checkpoint, search, observer)?;
     let samples = Samples::new(&images, &preprocessor)?.on_canvas(checkpoint.network.input().into());
-    let batch = manifest.recipe.batch.min(images.len());
-    let parameters = trained(device, &checkpoint)?;
-    let mut plan = Plan::new(device, &checkpoint.network, batch, PlanPurpose::Inference)?;
-    plan.fix_weights(&parameters)?;
-    let mut shown = TestSet::new(device, &samples)?;
+    let batch = manifest.recipe.batch;
     let mut done = |images| done(images, splits.len());
-    let Some(scores) = score(&mut plan, &parameters, &mut shown, Views::ONE, stop, &mut done)? else {
-        return Ok(None);
-    };
-    drop((plan, shown));
-    // What images on disk are is known once they were read.
+    let scores = score_checkpoint(device, &checkpoint, &samples, batch, Views::ONE, stop, &mut done)?;
+    let Some(scores) = scores else { return Ok(None) };
+    // Images on disk can be identified only after they were read.
     let identities = samples.identities();
     let is_new = |identity: Option<&Identity>| identity.is_none_or(|identity| !known.contains(identity));
     let new: Vec<usize> =
         identities.iter().enumerate().filter(|(_, is)| is_new(*is)).map(|(image, _)| image).collect();
     let trained_on = images.len() - new.len();
     if new.is_empty() {
-        return Err(Error::Mismatch(format!(
+        return Err(SuspectsError::NothingHeldOut(format!(
             "all {trained_on} images of {} were trained on: a network knows the labels that it was trained on\n\
              give other images of these classes with --data",
             escaped(&data)
@@ -153,17 +169,10 @@ pub fn find<D: Device>(
     };
     let images_of = |split: Split| new.iter().filter(|&&image| splits[image] == split).count();
     let counts = Split::ALL.map(|split| SplitImages { split, images: images_of(split) });
-    let mut pictures = Vec::new();
-    if search.pictures {
-        let mut explained = Explained::new(device, &checkpoint, &samples)?;
-        for order in order.chunks(EXPLAINED) {
-            let wanted: Vec<_> =
-                order.iter().map(|&image| (image, scores.predicted(image) as usize)).collect();
-            for (&image, explanation) in order.iter().zip(explained.pictures(&wanted)?) {
-                pictures.push(SuspectPicture { picture: original(&images, image)?, explanation });
-            }
-        }
-    }
+    let pictures = match search.pictures {
+        true => explained(device, &checkpoint, &samples, &scores, &order)?,
+        false => vec![],
+    };
     Ok(Some(Suspects {
         data,
         images: new.len(),
@@ -178,14 +187,33 @@ pub fn find<D: Device>(
     }))
 }
 
-/// Images that were kept from a training, or other ones.
+/// The images at `order`, each beside the evidence for the class that the network predicts.
+fn explained<D: Device>(
+    device: &D,
+    checkpoint: &Checkpoint,
+    samples: &Samples<'_>,
+    scores: &Scores,
+    order: &[usize],
+) -> Result<Vec<SuspectPicture>, SuspectsError> {
+    let mut explained = ExplainedSamples::new(device, checkpoint, samples)?;
+    let mut pictures = Vec::with_capacity(order.len());
+    for order in order.chunks(EXPLAINED) {
+        let wanted: Vec<_> = order.iter().map(|&image| (image, scores.predicted(image) as usize)).collect();
+        for (&image, explanation) in order.iter().zip(explained.pictures(&wanted)?) {
+            pictures.push(SuspectPicture { picture: samples.images().picture(image)?, explanation });
+        }
+    }
+    Ok(pictures)
+}
+
+/// Images that the network may not have been trained on.
 struct HeldOut {
     data: String,
     /// With labels in the order of the checkpoint's classes.
     images: Images,
     /// The split of each.
     splits: Vec<Split>,
-    /// The images that the run was trained on, which may be among them.
+    /// The images that the run was trained on, some of which may be among `images`.
     known: IdentitySet,
     skipped: Vec<Skipped>,
     ignored: Vec<Ignored>,
@@ -196,7 +224,7 @@ fn held_out(
     checkpoint: &Checkpoint,
     search: &Search,
     observer: &mut dyn Observer,
-) -> Result<HeldOut, Error> {
+) -> Result<HeldOut, SuspectsError> {
     let geometry = run.read_preprocessing()?.geometry();
     let given = search.data.as_deref().map(|place| GivenData { place, reading: &search.reading });
     let mut opened = open(given, (run, manifest), geometry, false, observer)?;
@@ -214,7 +242,7 @@ fn held_out(
         images.append(more);
     }
     if images.is_empty() {
-        return Err(Error::Mismatch(format!(
+        return Err(SuspectsError::NothingHeldOut(format!(
             "{} has no images that were kept from the training: a network knows the labels that it was trained on\n\
              train with --holdout, or give other images of these classes with --data",
             escaped(&data)
@@ -224,7 +252,8 @@ fn held_out(
     Ok(HeldOut { data, images, splits, known, skipped, ignored })
 }
 
-/// The `top` images whose label has the least probability, of equals that first whose other class has the most.
+/// Ranks images by the probability of their label, lowest first; ties go to the higher probability of another
+/// class.
 fn ranked(scores: &Scores, top: usize) -> Vec<usize> {
     let (label, predicted) = (|image| scores.own_probability(image), |image| scores.probability(image));
     let mut order: Vec<usize> = (0..scores.labels.len()).collect();
@@ -235,8 +264,9 @@ fn ranked(scores: &Scores, top: usize) -> Vec<usize> {
     order
 }
 
-/// How many images the confident joint counts beside its diagonal (equations 1 and 2 of the paper): the most probable of
-/// those classes whose probability reaches the mean that it has on the images given that class is not the label.
+/// The off-diagonal count of the confident joint (equations 1 and 2 of the paper). An image counts for the most
+/// probable of the classes whose probability is at least its mean over the images labelled with that class, if
+/// that class is not the label.
 fn confident_otherwise(scores: &Scores) -> Option<usize> {
     let images = 0..scores.labels.len();
     let mut sums = vec![(0.0f64, 0u32); scores.classes];
@@ -281,11 +311,11 @@ mod tests {
 
     #[test]
     fn the_confident_joint_is_counted_by_hand() {
-        // Mean probability of the label: class 0 (0.9 + 0.2 + 0.6) / 3 = 0.567, class 1 (0.9 + 0.1) / 2 = 0.5. Image 1 is
-        // of class 1 with 0.8, image 4 of class 0 with 0.9; the others are what they are given.
+        // Mean self-confidence: class 0 (0.9 + 0.2 + 0.6) / 3 = 0.567, class 1 (0.9 + 0.1) / 2 = 0.5. Image 1
+        // belongs to class 1 with 0.8, image 4 to class 0 with 0.9; the others to their labels.
         assert_eq!(confident_otherwise(&scores()), Some(2));
         assert_eq!(scores().wrong(), 2);
-        // With a label that the network is never sure of, nothing reaches the other's threshold.
+        // If the network is never sure of a label, nothing reaches the other class's threshold.
         assert_eq!(confident_otherwise(&labelled(vec![0; 5])), Some(0));
     }
 }

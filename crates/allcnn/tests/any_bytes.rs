@@ -9,8 +9,9 @@ use std::path::Path;
 use allcnn::fuzz::{SMALL, TARGETS};
 use allcnn::net::Network;
 use allcnn::preprocess::{Geometry, Method, Preprocessor};
+use allcnn::recipe::Recipe;
+use allcnn::run::EpochRow;
 use allcnn::sweep::{Fate, PaperTable, Plan, Record};
-use allcnn::train::{EpochRow, Recipe};
 use safetensors::tensor::{Dtype, TensorView};
 use smoke::Seeds;
 

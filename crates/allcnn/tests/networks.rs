@@ -352,6 +352,7 @@ fn mistakes_in_the_text_are_named_with_layer_and_line() {
         ("{ global_average = false }", "global_average = false; expected true"),
         ("{ global_average = true }", "2 global averages; expected at most one"),
         ("oops", "line 6 of the network: "),
+        ("5", "layer number 2 (line 6): it is of type integer; expected a table such as { conv = 64"),
     ];
     for (layer, expected) in cases {
         let message = Network::from_toml(&with(layer)).unwrap_err().to_string();
@@ -374,6 +375,12 @@ fn mistakes_in_the_text_are_named_with_layer_and_line() {
             "no convolution",
         ),
         ("input = [8, 8, 3]\nlayers = []", "missing field `name`"),
+        ("name = \"n\"\ninput = [8, 8, 3]\nclasses = 2", "missing field `layers`"),
+        ("name = \"n\"\ninput = [8, 8, 3]\nlayers = 2", "line 3 of the network: invalid type: integer `2`"),
+        (
+            "name = \"n\"\ninput = [8, 8, 3]\nclasses = 2\n[[layers]]\nconv = 2\nkernel = \"one\"",
+            "line 6 of the network: invalid type: string \"one\"",
+        ),
     ];
     for (text, expected) in wholes {
         let message = Network::from_toml(text).unwrap_err().to_string();

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use allcnn::net::Network;
-use allcnn::train::{Checkpoint, CheckpointError, Error, Recipe};
+use allcnn::recipe::Recipe;
+use allcnn::run::{Checkpoint, CheckpointError};
+use allcnn::train::TrainError;
 use proptest::prelude::*;
 use train_support::{Data, Pace, network, recipe};
 
@@ -107,7 +109,7 @@ fn a_checkpoint_of_another_network_is_refused_with_both_names() {
         |_, _| (),
     );
     let error = resumed.unwrap_err();
-    assert!(matches!(error, Error::Mismatch(_)));
+    assert!(matches!(error, TrainError::Mismatch(_)));
     assert!(error.to_string().contains("tiny") && error.to_string().contains("wide"), "{error}");
 }
 
@@ -115,7 +117,7 @@ fn a_checkpoint_of_another_network_is_refused_with_both_names() {
 fn tensors_of_another_shape_are_refused_with_both_shapes() {
     let mut checkpoint = read(bytes()).unwrap();
     checkpoint.values[1].shape = vec![6, 3, 9, 1];
-    let error = allcnn::predict::trained(&allcnn_device::Reference, &checkpoint).err().unwrap().to_string();
+    let error = checkpoint.parameters(&allcnn_device::Reference).err().unwrap().to_string();
     assert!(error.contains("[6, 3, 9, 1]") && error.contains("[6, 3, 3, 3]"), "{error}");
 }
 
@@ -136,7 +138,7 @@ proptest! {
         }
         if let Ok(checkpoint) = read(&changed) {
             // What is read may still be another network's: it is refused, not crashed on, when it is put to use.
-            let _ = allcnn::predict::trained(&allcnn_device::Reference, &checkpoint);
+            let _ = checkpoint.parameters(&allcnn_device::Reference);
         }
     }
 }

@@ -7,11 +7,13 @@ use std::fs;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use allcnn::evaluate::{TestSet, Views, score};
+use allcnn::input::Samples;
+use allcnn::observer::Event;
 use allcnn::plan::{Plan, PlanPurpose};
-use allcnn::predict::trained;
-use allcnn::samples::Samples;
-use allcnn::train::{Checkpoint, End, Error, Event, Recipe, Task, Trainer};
+use allcnn::recipe::Recipe;
+use allcnn::run::Checkpoint;
+use allcnn::score::{TestSet, Views, score};
+use allcnn::train::{End, Task, TrainError, Trainer};
 use allcnn_cpu::{Cpu, CpuOptions};
 use allcnn_device::{Reference, SingleProcess};
 use train_support::{Data, Pace, classes, last, network, recipe};
@@ -32,7 +34,7 @@ fn it_learns_and_the_figures_are_those_of_the_checkpoint() {
     assert!(row.test_error_pct.unwrap() < 10.0 && row.train_loss < 0.5, "{row:?}");
     assert!(row.images_per_s > 0.0 && row.seconds > 0.0);
     let checkpoint = Checkpoint::read(&folder.path().join("last.safetensors")).unwrap();
-    let parameters = trained(&Reference, &checkpoint).unwrap();
+    let parameters = checkpoint.parameters(&Reference).unwrap();
     let samples = Samples::new(&data.test, &data.preprocessor).unwrap();
     let mut test = TestSet::new(&Reference, &samples).unwrap();
     for batch in [7, 48, 64] {
@@ -89,7 +91,9 @@ fn a_diverged_training_stops_and_keeps_the_last_good_checkpoint() {
         checkpoint.progress.total_steps = 9;
         let pace = Pace { deadline: None, save_every };
         let error = data.train_with(&network(), &wild, &run, Some(&checkpoint), pace, |_, _| ()).unwrap_err();
-        let Error::Diverged { checkpoint: Some(path), epoch: 2, .. } = &error else { panic!("{error:?}") };
+        let TrainError::Diverged { checkpoint: Some(path), epoch: 2, .. } = &error else {
+            panic!("{error:?}")
+        };
         assert_eq!(path, &run.join("last.safetensors"));
         let kept = Checkpoint::read(path).unwrap();
         assert!(kept.values.iter().flat_map(|tensor| &tensor.values).all(|value| value.is_finite()));

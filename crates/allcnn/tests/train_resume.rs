@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use allcnn::train::{Checkpoint, End, Event};
+use allcnn::observer::Event;
+use allcnn::run::Checkpoint;
+use allcnn::train::End;
 use train_support::{Data, Pace, best, last, network, recipe};
 
 /// 53 images in batches of 8: 7 steps an epoch, the last with 5 images; 3 epochs.
@@ -100,7 +102,7 @@ fn another_seed_gives_other_weights() {
     let (a, b, c) = (folder.path().join("a"), folder.path().join("b"), folder.path().join("c"));
     data.train(&recipe(), &a).unwrap();
     data.train(&recipe(), &b).unwrap();
-    data.train(&allcnn::train::Recipe { seed: 12, ..recipe() }, &c).unwrap();
+    data.train(&allcnn::recipe::Recipe { seed: 12, ..recipe() }, &c).unwrap();
     assert_eq!(last(&a), last(&b));
     assert_ne!(last(&a).values, last(&c).values);
 }

@@ -9,12 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use allcnn::data::pictures;
-use allcnn::examine::{Examination, Split, Which, examine};
+use allcnn::evaluate::{EvaluateOptions, evaluate};
+use allcnn::observer::{Event, Observer};
 use allcnn::predict::{Prediction, Predictor};
+use allcnn::recipe::Recipe;
+use allcnn::run::WhichCheckpoint;
+use allcnn::run::{Checkpoint, TrainRequest};
 use allcnn::run::{RunError, RunFolder};
-use allcnn::train::{
-    Checkpoint, End, Error, Event, Finished, Observer, Recipe, Request, lengthen, resume, start,
-};
+use allcnn::split::Split;
+use allcnn::train::{End, Finished, TrainError, lengthen, resume, start};
 use allcnn_device::Reference;
 use train_support::{Data, SIDE, classes, last, network, recipe};
 
@@ -45,8 +48,8 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    fn request(&self) -> Request {
-        Request {
+    fn request(&self) -> TrainRequest {
+        TrainRequest {
             model: self.path("tiny.toml").display().to_string(),
             input: None,
             data: self.path("images").display().to_string(),
@@ -60,13 +63,18 @@ impl Place {
         }
     }
 
-    fn start(&self, request: &Request, out: &str, observer: &mut dyn Observer) -> Result<Finished, Error> {
+    fn start(
+        &self,
+        request: &TrainRequest,
+        out: &str,
+        observer: &mut dyn Observer,
+    ) -> Result<Finished, TrainError> {
         start(&Reference, request, &self.path(out), &AtomicBool::new(false), observer)
     }
 }
 
-fn resumed(folder: &Path, change: impl FnOnce(&mut Request)) -> Result<Finished, Error> {
-    let mut request = Request::of(&RunFolder::open(folder)?.manifest()?)?;
+fn resumed(folder: &Path, change: impl FnOnce(&mut TrainRequest)) -> Result<Finished, TrainError> {
+    let mut request = TrainRequest::of(&RunFolder::open(folder)?.manifest()?)?;
     change(&mut request);
     resume(&Reference, folder, &request, &AtomicBool::new(false), &mut ())
 }
@@ -93,7 +101,7 @@ fn a_run_leaves_what_the_others_begin_from() {
     let report = fs::read_to_string(finished.report.unwrap()).unwrap();
     assert!(report.contains("on 12 test images") && report.contains("across"), "{report}");
     let again = place.start(&place.request(), "run", &mut ());
-    assert!(matches!(again, Err(Error::Run(RunError::Occupied(_)))));
+    assert!(matches!(again, Err(TrainError::Run(RunError::Occupied(_)))));
 
     fs::write(place.path("images/test/text.png"), "not an image").unwrap();
     let checkpoint = run.read_best().unwrap();
@@ -122,26 +130,26 @@ fn a_run_leaves_what_the_others_begin_from() {
 }
 
 #[test]
-fn a_run_is_examined_on_its_own_and_on_other_data() {
+fn a_run_is_evaluated_on_its_own_and_on_other_data() {
     let place = Place::new();
     let finished = place.start(&place.request(), "run", &mut ()).unwrap();
     let run = finished.run;
-    let examined = |wanted: &Examination| {
+    let evaluated = |wanted: &EvaluateOptions| {
         let mut warnings = 0;
         let mut count = |event: Event<'_>| warnings += u32::from(matches!(event, Event::Warning(_)));
         let no = AtomicBool::new(false);
-        examine(&Reference, &run, wanted, &no, &mut count, &mut |_, _| ())
+        evaluate(&Reference, &run, wanted, &no, &mut count, &mut |_, _| ())
             .map(|done| (done.unwrap(), warnings))
     };
-    let last = Examination { checkpoint: Which::Last, ..Examination::default() };
-    let (own, warnings) = examined(&last).unwrap();
+    let last = EvaluateOptions { checkpoint: WhichCheckpoint::Last, ..EvaluateOptions::default() };
+    let (own, warnings) = evaluated(&last).unwrap();
     let row = finished.outcome.progress.history.last().unwrap();
     assert_eq!((Some(own.evaluation.top1_error_pct), warnings), (row.test_error_pct, 0));
     assert_eq!(Some(own.evaluation.loss), row.test_loss);
     assert_eq!(own.evaluation.confusion.pairs().map(|(_, _, images)| images).sum::<u64>(), 12);
-    let (train, _) = examined(&Examination { split: Split::Train, batch: 7, ..last.clone() }).unwrap();
+    let (train, _) = evaluated(&EvaluateOptions { split: Split::Train, batch: 7, ..last.clone() }).unwrap();
     assert_eq!(train.evaluation.images, 48);
-    let (many, _) = examined(&Examination { views: 4, ..last.clone() }).unwrap();
+    let (many, _) = evaluated(&EvaluateOptions { views: 4, ..last.clone() }).unwrap();
     assert_ne!(many.scores.losses, own.scores.losses);
     let json = serde_json::to_value(&own.evaluation).unwrap();
     assert!(json["classes"][0]["error_pct"].is_number() && json["confusion"][2][2].is_number());
@@ -152,17 +160,17 @@ fn a_run_is_examined_on_its_own_and_on_other_data() {
         fs::rename(place.path("images/test").join(class), place.path("part").join(class)).unwrap();
     }
     let part = Some(place.path("part").display().to_string());
-    let wanted = Examination { data: part, split: Split::Train, ..last.clone() };
-    let (part, _) = examined(&wanted).unwrap();
+    let wanted = EvaluateOptions { data: part, split: Split::Train, ..last.clone() };
+    let (part, _) = evaluated(&wanted).unwrap();
     assert!(part.images.labels.iter().all(|&label| label > 0));
     assert!(part.evaluation.top1_error_pct < 50.0 && part.evaluation.classes[0].error_pct.is_none());
-    let error = examined(&last).unwrap_err().to_string();
+    let error = evaluated(&last).unwrap_err().to_string();
     assert!(
         error.contains("the fingerprint is") && error.contains("--data"),
         "the own images changed: {error}"
     );
     fs::rename(place.path("part/down"), place.path("part/up")).unwrap();
-    let error = examined(&wanted).unwrap_err().to_string();
+    let error = evaluated(&wanted).unwrap_err().to_string();
     assert!(error.contains("not know: up") && error.contains("across, down, plain"), "{error}");
 }
 
@@ -176,7 +184,7 @@ fn an_interrupted_run_is_resumed_with_its_own_settings_only() {
     let cut = start(&Reference, &place.request(), &out, &stop, &mut interrupt).unwrap();
     assert_eq!((cut.outcome.end, cut.report), (End::Interrupted, None));
 
-    let refused = |change: fn(&mut Request)| resumed(&out, change).unwrap_err().to_string();
+    let refused = |change: fn(&mut TrainRequest)| resumed(&out, change).unwrap_err().to_string();
     let error = refused(|request| request.recipe.batch = 16);
     assert!(error.contains("batch was 8, now 16"), "{error}");
     let error = refused(|request| request.recipe.learning_rate = 1.0);
@@ -216,7 +224,7 @@ fn killed_before_the_first_checkpoint_it_begins_again() {
 fn the_length_is_chosen_to_fit_a_time_limit_and_kept() {
     let place = Place::new();
     let limit = Duration::from_millis(1500);
-    let request = Request { fit_time_limit: true, time_limit: Some(limit), ..place.request() };
+    let request = TrainRequest { fit_time_limit: true, time_limit: Some(limit), ..place.request() };
     let mut planned = 0;
     let mut observer = |event: Event<'_>| {
         // A machine that has more to do meanwhile shortens it.
@@ -237,7 +245,7 @@ fn the_length_is_chosen_to_fit_a_time_limit_and_kept() {
 fn a_training_that_becomes_slower_is_cut_to_its_time_limit() {
     let place = Place::new();
     let limit = Duration::from_secs(2);
-    let request = Request { fit_time_limit: true, time_limit: Some(limit), ..place.request() };
+    let request = TrainRequest { fit_time_limit: true, time_limit: Some(limit), ..place.request() };
     let (mut planned, mut shortened) = (0, 0);
     let mut observer = |event: Event<'_>| match event {
         Event::Planned { total_steps, .. } => planned = total_steps,
@@ -258,7 +266,7 @@ fn a_training_that_becomes_slower_is_cut_to_its_time_limit() {
 #[test]
 fn wrong_requests_are_refused_before_anything_is_made() {
     let place = Place::new();
-    let refused = |change: &dyn Fn(&mut Request)| {
+    let refused = |change: &dyn Fn(&mut TrainRequest)| {
         let mut request = place.request();
         change(&mut request);
         let error = place.start(&request, "none", &mut ()).unwrap_err().to_string();
@@ -324,7 +332,7 @@ fn a_run_is_made_longer_whether_it_is_finished_or_not() {
         for file in path.read_dir().unwrap().map(|file| file.unwrap().path()).filter(|file| file.is_file()) {
             fs::copy(&file, place.path("copy").join(file.file_name().unwrap())).unwrap();
         }
-        let request = Request::of(&RunFolder::open(&path).unwrap().manifest().unwrap()).unwrap();
+        let request = TrainRequest::of(&RunFolder::open(&path).unwrap().manifest().unwrap()).unwrap();
         stop.store(false, Ordering::Relaxed);
         let mut interrupt = stopping_after(50, &stop);
         let halted = resume(&Reference, &place.path("copy"), &request, &stop, &mut interrupt).unwrap();
@@ -346,7 +354,7 @@ fn a_run_is_made_longer_whether_it_is_finished_or_not() {
 fn the_length_in_steps_is_recorded_in_epochs_too() {
     let place = Place::new();
     let request =
-        Request { recipe: Recipe { iterations: Some(15), ..place.request().recipe }, ..place.request() };
+        TrainRequest { recipe: Recipe { iterations: Some(15), ..place.request().recipe }, ..place.request() };
     let finished = place.start(&request, "run", &mut ()).unwrap();
     assert_eq!((finished.manifest.total_steps, finished.manifest.recipe.epochs), (15, 3));
     assert_eq!(finished.outcome.progress.history.len(), 3);
@@ -373,7 +381,7 @@ fn a_run_that_diverged_says_so_when_its_weights_are_asked_for() {
     let mut request = place.request();
     (request.recipe.learning_rate, request.recipe.clip_norm) = (1e30, f32::INFINITY);
     let error = place.start(&request, "run", &mut ()).unwrap_err();
-    let Error::Diverged { step, .. } = error else { panic!("{error}") };
+    let TrainError::Diverged { step, .. } = error else { panic!("{error}") };
     let run = RunFolder::open(&place.path("run")).unwrap();
     assert_eq!(run.manifest().unwrap().diverged, Some(step));
     let error = run.read_best().unwrap_err().to_string();

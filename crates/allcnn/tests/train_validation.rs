@@ -8,9 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use allcnn::data::Images;
-use allcnn::examine::{Examination, Split, Which, examine};
+use allcnn::evaluate::{EvaluateOptions, evaluate};
+use allcnn::observer::{Event, Observer};
+use allcnn::recipe::Recipe;
 use allcnn::run::RunFolder;
-use allcnn::train::{Checkpoint, End, Error, Event, Finished, Observer, Recipe, Request, resume, start};
+use allcnn::run::WhichCheckpoint;
+use allcnn::run::{Checkpoint, TrainRequest};
+use allcnn::split::Split;
+use allcnn::train::{End, Finished, TrainError, resume, start};
 use allcnn_device::Reference;
 use train_support::{Data, Pace, SIDE, best, classes, last, network, recipe};
 
@@ -101,8 +106,8 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    fn request(&self) -> Request {
-        Request {
+    fn request(&self) -> TrainRequest {
+        TrainRequest {
             model: self.path("tiny.toml").display().to_string(),
             input: None,
             data: self.path("images").display().to_string(),
@@ -116,23 +121,28 @@ impl Place {
         }
     }
 
-    fn start(&self, out: &str, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Finished, Error> {
+    fn start(
+        &self,
+        out: &str,
+        stop: &AtomicBool,
+        observer: &mut dyn Observer,
+    ) -> Result<Finished, TrainError> {
         start(&Reference, &self.request(), &self.path(out), stop, observer)
     }
 
-    fn resume(&self, out: &str) -> Result<Finished, Error> {
-        let request = Request::of(&RunFolder::open(&self.path(out))?.manifest()?)?;
+    fn resume(&self, out: &str) -> Result<Finished, TrainError> {
+        let request = TrainRequest::of(&RunFolder::open(&self.path(out))?.manifest()?)?;
         resume(&Reference, &self.path(out), &request, &AtomicBool::new(false), &mut ())
     }
 }
 
 /// The error of a checkpoint on a split, as `allcnn eval` gives it.
-fn error_pct(run: &Path, checkpoint: Which, split: Split) -> f64 {
+fn error_pct(run: &Path, checkpoint: WhichCheckpoint, split: Split) -> f64 {
     let run = RunFolder::open(run).unwrap();
-    let wanted = Examination { split, checkpoint, ..Examination::default() };
+    let wanted = EvaluateOptions { split, checkpoint, ..EvaluateOptions::default() };
     let no = AtomicBool::new(false);
-    let examined = examine(&Reference, &run, &wanted, &no, &mut (), &mut |_, _| ()).unwrap().unwrap();
-    examined.evaluation.top1_error_pct
+    let evaluated = evaluate(&Reference, &run, &wanted, &no, &mut (), &mut |_, _| ()).unwrap().unwrap();
+    evaluated.evaluation.top1_error_pct
 }
 
 #[test]
@@ -144,10 +154,13 @@ fn the_figures_are_those_of_the_best_checkpoint_on_each_split() {
     assert_eq!((record.train_images, record.validation_images, record.test_images), (48, 15, 12));
     assert_eq!(record.selected_on(), Some(Split::Validation));
     let tested = progress.tested.unwrap();
-    assert_eq!(error_pct(&run, Which::Best, Split::Test), tested.error_pct);
-    assert_eq!(Some(error_pct(&run, Which::Best, Split::Validation)), progress.best_validation_error_pct);
+    assert_eq!(error_pct(&run, WhichCheckpoint::Best, Split::Test), tested.error_pct);
+    assert_eq!(
+        Some(error_pct(&run, WhichCheckpoint::Best, Split::Validation)),
+        progress.best_validation_error_pct
+    );
     let row = progress.history.last().unwrap();
-    assert_eq!(Some(error_pct(&run, Which::Last, Split::Validation)), row.validation_error_pct);
+    assert_eq!(Some(error_pct(&run, WhichCheckpoint::Last, Split::Validation)), row.validation_error_pct);
     assert_eq!(last(&run).progress.tested, Some(tested), "it is noted in the run");
     let report = fs::read_to_string(finished.report.unwrap()).unwrap();
     let epoch = progress.best_epoch().unwrap();

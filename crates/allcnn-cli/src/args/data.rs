@@ -7,13 +7,14 @@ use allcnn::data::Holdout;
 use allcnn::data::fetch::FetchTarget;
 use clap::{Args, Subcommand};
 
-use super::{CheckpointChoice, Common, ReadingArgs, TEMPLATE, Telling};
+use super::common::{CheckpointChoice, Common, TEMPLATE, Telling};
+use super::reading::ReadingArgs;
 use crate::values::{DeviceChoice, count, similarity};
 
 /// `allcnn data`.
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
-    /// Tell what the data is: kind, classes, images, sizes
+    /// Describe the data: kind, classes, images, sizes
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
@@ -27,7 +28,7 @@ pub enum DataCommand {
         before_help = "Examples:
   allcnn data fetch cifar10
   allcnn data fetch cifar100 --to /data",
-        after_help = "ALLCNN_DATA names the data folder, ALLCNN_DATA_URL another address to fetch from."
+        after_help = "ALLCNN_DATA sets the data folder, ALLCNN_DATA_URL another address to fetch from."
     )]
     Fetch(DataFetchArgs),
     /// Write the data as an archive: an image folder in a tar or zip, or CIFAR batches
@@ -36,10 +37,10 @@ pub enum DataCommand {
         before_help = "Examples:
   allcnn data convert train.parquet --to photos.tar
   allcnn data convert photos/ --to photos.zip",
-        after_help = "The name decides the form: .tar, .tar.gz, .tgz, .tar.zst or .zip, .cifar.tar.gz for CIFAR batches."
+        after_help = "The name decides the format: .tar, .tar.gz, .tgz, .tar.zst or .zip, .cifar.tar.gz for CIFAR batches."
     )]
     Convert(DataConvertArgs),
-    /// Decode every image and name the bad ones
+    /// Decode every image and list the bad ones
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
@@ -47,21 +48,21 @@ pub enum DataCommand {
   allcnn data verify images.tar.gz --json
   allcnn data verify ILSVRC2012/ --on-disk
   allcnn data verify photos/ --near --out near.html
-      pictures that are nearly the same, side by side
+      near-duplicates, side by side
   allcnn data verify photos/ --near --run runs/NAME
-      nearly the same to a network"
+      near-duplicates by the features of a network"
     )]
     Verify(DataVerifyArgs),
-    /// Name the images whose labels a trained network doubts most
+    /// List the images whose labels a trained network doubts most
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
   allcnn data suspects runs/NAME
-      of the images that were kept from its training
+      of the images that were held out from its training
   allcnn data suspects runs/NAME --out suspects.html
       with pictures and what in them speaks for another class
   allcnn data suspects runs/NAME --data more/ --top 500 --json",
-        after_help = "The less probability the network gives to an image's class, the earlier the image comes (self-confidence: Northcutt et al. 2021, Confident learning). Images that it was trained on are left out."
+        after_help = "Images are sorted by the probability that the network gives to their class, lowest first (self-confidence: Northcutt et al. 2021, Confident learning). Images that it was trained on are left out."
     )]
     Suspects(DataSuspectsArgs),
 }
@@ -72,25 +73,25 @@ pub struct DataVerifyArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub look: DataInfoArgs,
-    /// Find pictures that are nearly the same too: compressed again, brightened, scaled, moved by a little
+    /// Also find near-duplicates: recompressed, brightened, scaled or slightly shifted pictures
     #[arg(long)]
     pub near: bool,
-    /// Compare what this run's network makes of the pictures, instead of the pictures
+    /// Compare the pictures by the last hidden features of this run's network
     #[arg(long, value_name = "RUN", requires = "near")]
     pub run: Option<PathBuf>,
-    /// Which weights of the run
+    /// Checkpoint to use
     #[arg(long, value_enum, default_value = "best", requires = "run")]
     pub checkpoint: CheckpointChoice,
-    /// From this similarity on, two pictures are nearly the same (1: equal) [default: 0.97, with --run 0.99]
+    /// Least similarity of near-duplicates (1: equal) [default: 0.97, with --run 0.99]
     #[arg(long, value_name = "X", value_parser = similarity, requires = "near", allow_negative_numbers = true)]
     pub similarity: Option<f32>,
-    /// Write a page that shows them side by side
+    /// Write a page that shows the near-duplicates side by side
     #[arg(long, value_name = "FILE.html", requires = "near")]
     pub out: Option<PathBuf>,
     /// Where to compute with --run: cpu, cuda, cuda:N or auto
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = str::parse::<DeviceChoice>)]
     pub device: DeviceChoice,
-    /// Threads to use; the result does not depend on it [default: all]
+    /// Number of threads; the result does not depend on it [default: all cores]
     #[arg(long, value_name = "N", value_parser = count::<usize>(1024))]
     pub threads: Option<usize>,
 }
@@ -100,19 +101,19 @@ pub struct DataVerifyArgs {
 pub struct DataSuspectsArgs {
     /// A run folder
     pub run: PathBuf,
-    /// Where the run's data is now, or other data with the same classes; of that all images are looked at
+    /// Where the run's data is now, or other data with the same classes, of which all images are examined
     #[arg(long)]
     pub data: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub reading: ReadingArgs,
-    /// Which weights of the run
+    /// Checkpoint to use
     #[arg(long, value_enum, default_value = "best")]
     pub checkpoint: CheckpointChoice,
-    /// How many are named and shown
+    /// Number of images to list
     #[arg(long, value_name = "N", default_value = "100", value_parser = count::<usize>(100_000))]
     pub top: usize,
-    /// Write a page that shows them, with what in each speaks for the class that the network says
+    /// Write a page that shows them, with maps of what in each speaks for the predicted class
     #[arg(long, value_name = "FILE.html")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
@@ -125,13 +126,13 @@ pub struct DataSuspectsArgs {
 pub struct DataInfoArgs {
     /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst, .xz, .bz2) or zip of images, or parquet, .npz or .csv files
     pub data: OsString,
-    /// Without test images: keep the last N or P% images of each class, by name, for testing [default: 10%]
+    /// Without test images: hold out the last N or P% of each class, by name, for testing [default: 10%]
     #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
     pub holdout: Option<Holdout>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub reading: ReadingArgs,
-    /// Do not load the photographs of a folder: `info` counts them, `verify` decodes one after the other
+    /// Do not load the photographs of a folder: `info` counts them, `verify` decodes them one by one
     #[arg(long)]
     pub on_disk: bool,
     #[command(flatten)]
@@ -145,7 +146,7 @@ pub struct DataFetchArgs {
     /// cifar10 or cifar100
     #[arg(value_parser = str::parse::<FetchTarget>)]
     pub name: FetchTarget,
-    /// The folder to put it into [default: ALLCNN_DATA or the user's cache]
+    /// Folder to store it in [default: ALLCNN_DATA or the user's cache]
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
     #[command(flatten)]
@@ -164,7 +165,7 @@ pub struct DataConvertArgs {
     /// The archive to write
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
-    /// Replace the archive where it is there already
+    /// Overwrite the archive if it exists
     #[arg(long)]
     pub force: bool,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! The flags that say how data is read where it does not tell itself; every command that takes data has them.
+//! Flags that say how to read data that does not describe itself; every command that takes data has them.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[group(id = "reading", multiple = true, requires = "data")]
 pub struct ReadingArgs {
-    /// Which of the data's folders or files are the splits, where their names do not tell
+    /// Folders or files of the data that are its splits, if their names do not say so
     #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>)]
     pub splits: Option<SplitNames>,
     /// The column of a table (CSV, TSV, parquet) that holds images or names their files
@@ -18,20 +18,20 @@ pub struct ReadingArgs {
     /// The column of a table that holds the classes
     #[arg(long, value_name = "NAME")]
     pub label_column: Option<String>,
-    /// The folder of the files that a table names [default: the table's]
+    /// Folder of the files that a table names [default: the table's]
     #[arg(long, value_name = "DIR")]
     pub image_root: Option<PathBuf>,
 }
 
 impl ReadingArgs {
-    /// What is said.
+    /// The flags as the library's options.
     pub fn reading(&self) -> Reading {
         let Self { splits, image_column, label_column, image_root } = self;
         Reading {
             splits: splits.clone().unwrap_or_default(),
             image_column: image_column.clone(),
             label_column: label_column.clone(),
-            // From any folder the same.
+            // Absolute: a resumed run may have another working folder.
             image_root: image_root
                 .as_ref()
                 .map(|root| std::path::absolute(root).unwrap_or_else(|_| root.clone())),

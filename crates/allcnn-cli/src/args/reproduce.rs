@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 
 use allcnn::data::Holdout;
 
-use super::{CheckpointChoice, Common, ReadingArgs, SplitChoice, TEMPLATE};
+use super::common::{CheckpointChoice, Common, SplitChoice, TEMPLATE};
+use super::reading::ReadingArgs;
 use crate::values::{count, learning_rate, range};
 
 /// `allcnn reproduce`.
@@ -20,15 +21,15 @@ pub enum ReproduceCommand {
   allcnn reproduce table3
       the paper's 48 trainings of 350 epochs
   allcnn reproduce table3 --status
-      the table so far, and when it will be done
+      the table so far, and when it will be finished
   allcnn reproduce table3 --epochs 8 --limit 10000 --seeds 2 --learning-rates 0.05 --out sweeps/small
   allcnn reproduce table3 --models model-c,all-cnn-c --reseed 2
-      two networks; dead starts begun again
+      two networks; failed starts are repeated
   allcnn reproduce table3 --data images.tar.gz --holdout 500",
         after_help = SHARED
     )]
     Table3(TableArgs),
-    /// Table 4: All-CNN-C without and with augmentation and on CIFAR-100, Large All-CNN; the literature beside
+    /// Table 4: All-CNN-C without and with augmentation and on CIFAR-100, Large All-CNN, beside the literature
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
@@ -39,14 +40,14 @@ pub enum ReproduceCommand {
         after_help = SHARED
     )]
     Table4(TableArgs),
-    /// Figure 2: what the filters of conv1 to conv3 draw without an image
+    /// Figure 2: the filters of conv1 to conv3, visualized without an image
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
   allcnn reproduce fig2 runs/NAME --out figures/"
     )]
     Fig2(FigureArgs),
-    /// Figure 3: image patches that activate filters of conv6 and conv9 most, with deconvnet and guided backpropagation
+    /// Figure 3: the image patches that activate filters of conv6 and conv9 most, with deconvnet and guided backpropagation
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
@@ -63,7 +64,7 @@ pub enum ReproduceCommand {
         after_help = SWITCHES
     )]
     Fig4(ImageFigureArgs),
-    /// Figure 5: the same from the pre-softmax layer (global_pool)
+    /// Figure 5: Figure 4 for the pre-softmax layer (global_pool)
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
@@ -72,7 +73,7 @@ pub enum ReproduceCommand {
         after_help = SWITCHES
     )]
     Fig5(ImageFigureArgs),
-    /// Figure 6: the same from the last layer (fc8) of a network that was trained with max pooling, such as CaffeNet
+    /// Figure 6: Figure 4 for the last layer (fc8) of a network that was trained with max pooling, such as CaffeNet
     #[command(
         help_template = TEMPLATE,
         before_help = "Examples:
@@ -83,7 +84,7 @@ pub enum ReproduceCommand {
 }
 
 impl FigureArgs {
-    /// The run folder, and an argument that then stands in its place.
+    /// The run folder; where `--run` named it, also the first positional argument, which is then a picture.
     pub fn run_and_other(&self) -> (&Path, Option<&PathBuf>) {
         match (&self.named, &self.run) {
             (Some(named), other) => (named, other.as_ref()),
@@ -116,41 +117,41 @@ impl ReproduceCommand {
 }
 
 const SHARED: &str = "\
-The same command in other terminals, or in each task of a Slurm array, shares the work; stopped, or killed, it
-goes on where it was. The first process writes the settings to plan.toml; later ones may leave them out.
-The table is in results.md, results.csv and results.html of the folder. A folder needs about 60 MB for
-each training of a CIFAR network, most of it the whitening matrix.";
+Run the same command in other terminals, or in each task of a Slurm array, to share the work. Run it again to \
+resume what was stopped or killed. The first process writes the settings to plan.toml; later ones may leave them \
+out. The table is in results.md, results.csv and results.html of the folder. A folder needs about 60 MB for each \
+training of a CIFAR network, most of it the whitening matrix.";
 
-const SWITCHES: &str = "Each image has its maps twice: by the network as it is (without pooling), and with each stride-2 convolution given stride 1 and a max pool put after it (with pooling + switches).";
+const SWITCHES: &str = "Each image has two sets of maps: of the network as it is (without pooling), and with each stride-2 convolution replaced by one of stride 1 and a max pool (with pooling + switches).";
 
 /// Flags of the tables. Settings that are left out are those of the plan in the folder, or the paper's.
 #[derive(Debug, Args)]
 pub struct TableArgs {
-    /// The folder of the sweep; made where there is none [default: sweeps/TABLE]
+    /// The folder of the sweep, created if missing [default: sweeps/TABLE]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Rows of the table, or other networks: names or TOML files [default: the paper's]
     #[arg(long, value_name = "NAME|FILE,...", value_delimiter = ',')]
     pub models: Option<Vec<String>>,
-    /// Learning rates that each network is trained at [default: 0.25,0.1,0.05,0.01; 0.05 in Table 4]
+    /// Learning rates to train each network at [default: 0.25,0.1,0.05,0.01; 0.05 in Table 4]
     #[arg(long, visible_aliases = ["lr", "learning-rate"], value_name = "X,...", value_delimiter = ',', value_parser = learning_rate, allow_negative_numbers = true)]
     pub learning_rates: Option<Vec<f64>>,
-    /// How often each is trained, with the seeds 0 to N-1 [default: 1]
+    /// Trainings per network and learning rate, with the seeds 0 to N-1 [default: 1]
     #[arg(long, value_name = "N", value_parser = count::<u64>(1_000_000))]
     pub seeds: Option<u64>,
-    /// Passes over the training images; the steps of the learning rate keep their proportions [default: 350]
+    /// Passes over the training images; the learning rate schedule is scaled along [default: 350]
     #[arg(long, value_name = "N", value_parser = count::<u32>(1_000_000))]
     pub epochs: Option<u32>,
     /// paper, quick, or a TOML file of settings [default: paper]
     #[arg(long, value_name = "NAME|FILE")]
     pub recipe: Option<PathBuf>,
-    /// Data in the place of CIFAR-10, as `train` takes it [default: cifar10]
+    /// Data to use instead of CIFAR-10, as for `train` [default: cifar10]
     #[arg(long)]
     pub data: Option<String>,
-    /// Data in the place of CIFAR-100 [default: cifar100]
+    /// Data to use instead of CIFAR-100 [default: cifar100]
     #[arg(long, value_name = "DATA")]
     pub cifar100: Option<String>,
-    /// Keep the last N or P% images of each class, by name, for testing; needed without a test split
+    /// Hold out the last N or P% of each class, by name, for testing; needed without a test split
     #[arg(long, value_name = "N|P%", value_parser = str::parse::<Holdout>)]
     pub holdout: Option<Holdout>,
     #[command(flatten)]
@@ -159,13 +160,13 @@ pub struct TableArgs {
     /// Use only the first N training images, spread over the classes
     #[arg(long, value_name = "N", value_parser = count::<usize>(usize::MAX))]
     pub limit: Option<usize>,
-    /// Begin trainings that diverge or do not start to learn again, at most N times, with other seeds
+    /// Repeat trainings that diverge or do not start to learn, at most N times, with other seeds
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u16).range(..1000))]
     pub reseed: u16,
-    /// Only tell how far it is, and when it will be done
+    /// Only show the progress, and when it will be finished
     #[arg(long)]
     pub status: bool,
-    /// Do not wait for trainings that other processes are at
+    /// Do not wait for the trainings of other processes
     #[arg(long)]
     pub no_wait: bool,
     #[command(flatten)]
@@ -179,13 +180,13 @@ pub struct FigureArgs {
     /// A run folder
     #[arg(required_unless_present = "named")]
     pub run: Option<PathBuf>,
-    /// The same by a flag, as before there were arguments for it
+    /// The run folder as a flag, as before it was an argument
     #[arg(long = "run", value_name = "RUN", hide = true)]
     pub named: Option<PathBuf>,
-    /// Which weights of the run
+    /// Checkpoint to use
     #[arg(long, value_enum, default_value = "best")]
     pub checkpoint: CheckpointChoice,
-    /// The folder to write pictures to; made where there is none
+    /// Folder for the pictures, created if missing
     #[arg(long, value_name = "DIR", default_value = "figures")]
     pub out: PathBuf,
     #[command(flatten)]
@@ -199,7 +200,7 @@ pub struct PatchFigureArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub figure: FigureArgs,
-    /// Other images than the run's
+    /// Images to use instead of the run's
     #[arg(long)]
     pub data: Option<String>,
     #[command(flatten)]
@@ -208,10 +209,10 @@ pub struct PatchFigureArgs {
     /// Which images of the data [default: train, or test where there are no others]
     #[arg(long, value_enum)]
     pub split: Option<SplitChoice>,
-    /// The filters from A up to, but without, B, counted from 0 [default: the first 12]
+    /// Filters from A up to, not including, B, numbered from 0 [default: the first 12]
     #[arg(long, value_name = "A..B", value_parser = range)]
     pub filters: Option<Range<usize>>,
-    /// Patches of each filter
+    /// Patches per filter
     #[arg(long, value_name = "K", default_value = "10", value_parser = count::<usize>(100))]
     pub patches: usize,
 }
@@ -225,13 +226,13 @@ pub struct ImageFigureArgs {
     /// Pictures, or folders of them [default: images of different classes from the run's data]
     #[arg(value_name = "IMAGE|FOLDER")]
     pub images: Vec<PathBuf>,
-    /// Other images than the run's
+    /// Images to use instead of the run's
     #[arg(long, conflicts_with = "images")]
     pub data: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub reading: ReadingArgs,
-    /// How many images
+    /// Number of images
     #[arg(long, value_name = "N", default_value = "4", value_parser = count::<usize>(1000))]
     pub count: usize,
 }

@@ -5,10 +5,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use allcnn::data::{Ignored, Skipped};
-use allcnn::evaluate::{ClassError, Evaluation};
-use allcnn::examine::{Examination, Examined, Split, TrainedOn, Which, examine};
+use allcnn::evaluate::{EvaluateOptions, Evaluated, TrainedOn, evaluate};
+use allcnn::run::WhichCheckpoint;
 use allcnn::run::{Manifest, RunFolder};
-use allcnn::shown::{PathText, escaped};
+use allcnn::score::{ClassError, Evaluation};
+use allcnn::split::Split;
+use allcnn::text::shown::{PathText, escaped};
 use anyhow::Context;
 use serde::Serialize;
 
@@ -18,7 +20,7 @@ use crate::output::{self, Align, Table, counted, thousands};
 use crate::progress::{Progress, Unit};
 use crate::training_progress::LoadingProgress;
 
-/// More classes, and a confusion matrix of them, do not fit on a screen.
+/// A list and a confusion matrix of more classes do not fit on a screen.
 const MOST_SHOWN_CLASSES: usize = 20;
 
 /// What `--json` prints.
@@ -31,20 +33,20 @@ struct Document<'a> {
     run: String,
     /// `best`, `last` or `imported`.
     checkpoint: &'static str,
-    /// The epoch of the weights, from 1; of imported ones none.
+    /// The epoch of the weights, from 1; `None` for imported ones.
     epoch: Option<usize>,
-    /// The run's own data as its training was given it, or other data as it was given here.
+    /// The data as named for the training, or as named here if it is other data.
     data: &'a str,
     split: Split,
     skipped: &'a [Skipped],
     ignored: &'a [Ignored],
 }
 
-/// Evaluates and shows.
+/// Evaluates and prints the result.
 pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     let run = RunFolder::open(&arguments.run)?;
     let device = device::open(&arguments.common)?;
-    let wanted = Examination {
+    let wanted = EvaluateOptions {
         data: arguments.data.clone(),
         reading: arguments.reading.reading(),
         split: arguments.split.into(),
@@ -63,51 +65,51 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
         let task = task.get_or_insert_with(|| progress.task("evaluating", total as u64, Unit::Things));
         task.set(done as u64, String::new);
     };
-    let never = AtomicBool::new(false); // there is nothing to save: Ctrl-C simply ends the program
-    let examined =
-        on_device!(device, |device| examine(&device, &run, &wanted, &never, &mut loading, &mut done))?
+    let never = AtomicBool::new(false); // there is nothing to save: Ctrl-C just ends the program
+    let evaluated =
+        on_device!(device, |device| evaluate(&device, &run, &wanted, &never, &mut loading, &mut done))?
             .context("the evaluation was stopped")?;
     drop((task, loading));
     let (read, all) = (read.as_secs_f64(), begin.elapsed().as_secs_f64());
     progress.detail(&format!("reading and preparing {read:.2} s, evaluation {:.2} s", all - read));
     if arguments.common.telling.json {
         let manifest = run.manifest()?;
-        let (checkpoint, epoch) = weights(&examined, &wanted, &manifest);
-        let Examined { evaluation, trained_on, split, skipped, ignored, .. } = &examined;
+        let (checkpoint, epoch) = weights(&evaluated, &wanted, &manifest);
+        let Evaluated { evaluation, trained_on, split, skipped, ignored, .. } = &evaluated;
         output::json(&Document {
             evaluation,
             trained_on: *trained_on,
             run: run.path().text(),
             checkpoint,
             epoch,
-            data: wanted.data.as_deref().filter(|_| !examined.own).unwrap_or(&manifest.data.source),
+            data: wanted.data.as_deref().filter(|_| !evaluated.own).unwrap_or(&manifest.data.source),
             split: *split,
             skipped,
             ignored,
         })?;
     } else {
-        output::text(&words(&examined, &wanted, &run, arguments.all_classes)?)?;
+        output::text(&words(&evaluated, &wanted, &run, arguments.all_classes)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Which weights were measured on which images, and the figures.
+/// Which weights were measured on which images, and the figures, as text.
 fn words(
-    examined: &Examined,
-    wanted: &Examination,
+    evaluated: &Evaluated,
+    wanted: &EvaluateOptions,
     run: &RunFolder,
     all_classes: bool,
 ) -> anyhow::Result<String> {
-    let evaluation = &examined.evaluation;
+    let evaluation = &evaluated.evaluation;
     let images = match &wanted.data {
-        Some(data) if !examined.own => {
+        Some(data) if !evaluated.own => {
             format!("{} of {}", counted(evaluation.images, "image"), escaped(data))
         }
-        _ => counted(evaluation.images, &format!("{} image", examined.split)),
+        _ => counted(evaluation.images, &format!("{} image", evaluated.split)),
     };
-    let weights = weights_words(examined, wanted, &run.manifest()?);
+    let weights = weights_words(evaluated, wanted, &run.manifest()?);
     let mut text = format!("{} ({weights}) on {images}\n", run.path().shown());
-    if let Some(TrainedOn { images, left_out }) = examined.trained_on {
+    if let Some(TrainedOn { images, left_out }) = evaluated.trained_on {
         let figures = if left_out { "left out" } else { "in the figures" };
         text += &format!("trained on   {}, {figures}\n", counted(images, "image"));
     }
@@ -123,29 +125,33 @@ fn words(
     Ok(text)
 }
 
-/// The kind of checkpoint that was measured, and its epoch. Without images that chose a best one it is the last.
-fn weights(examined: &Examined, wanted: &Examination, manifest: &Manifest) -> (&'static str, Option<usize>) {
-    let epoch = Some(examined.checkpoint.progress.history.len());
+/// The kind of the measured checkpoint and its epoch. Without images that select the best one it is the last.
+fn weights(
+    evaluated: &Evaluated,
+    wanted: &EvaluateOptions,
+    manifest: &Manifest,
+) -> (&'static str, Option<usize>) {
+    let epoch = Some(evaluated.checkpoint.progress.history.len());
     match (wanted.checkpoint, manifest.data.selected_on()) {
         _ if manifest.imported.is_some() => ("imported", None),
-        (Which::Best, Some(_)) => ("best", epoch),
-        (Which::Best | Which::Last, _) => ("last", epoch),
+        (WhichCheckpoint::Best, Some(_)) => ("best", epoch),
+        (WhichCheckpoint::Best | WhichCheckpoint::Last, _) => ("last", epoch),
     }
 }
 
-/// The same in words, and by what the best one was chosen.
-fn weights_words(examined: &Examined, wanted: &Examination, manifest: &Manifest) -> String {
-    let (kind, Some(epoch)) = weights(examined, wanted, manifest) else {
+/// The measured checkpoint in words, with what selected the best one.
+fn weights_words(evaluated: &Evaluated, wanted: &EvaluateOptions, manifest: &Manifest) -> String {
+    let (kind, Some(epoch)) = weights(evaluated, wanted, manifest) else {
         return "imported weights".to_owned();
     };
     let chosen = manifest.data.selected_on().filter(|_| kind == "best").map(|split| {
-        let these = examined.own && split == examined.split;
+        let these = evaluated.own && split == evaluated.split;
         if these { ", chosen on these images".to_owned() } else { format!(", chosen on the {split} images") }
     });
     format!("{kind} checkpoint, epoch {epoch}{}", chosen.unwrap_or_default())
 }
 
-/// The classes: `all` of them, else those with images, and where these are many the worst of them; then a line says so.
+/// A table of `all` classes, or of those with images, or if these are many of the worst, with a line that says so.
 fn classes(classes: &[ClassError], all: bool) -> String {
     let mut shown: Vec<&ClassError> = classes.iter().filter(|class| all || class.images > 0).collect();
     let (with_images, without) = (shown.len(), classes.len() - shown.len());

@@ -1,19 +1,19 @@
-//! `allcnn explain`: what in pictures a unit of a run's network looks at.
+//! `allcnn explain`: what in pictures activates a unit of a run's network.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use allcnn::run::RunFolder;
-use allcnn::shown::{PathText, escaped};
-use allcnn::visualise::render::Shading;
+use allcnn::text::shown::{PathText, escaped};
+use allcnn::visualise::render::{Pages, Shading};
 use allcnn::visualise::{
-    Coloring, Entry, Explained, FileExplainer, Place, Request, Unit, Unread, View, plate, what_is_shown,
+    Coloring, Entry, ExplainRequest, Explained, FileExplainer, Place, Unit, Unread, plate, what_is_shown,
 };
 use allcnn_device::Device;
 use anyhow::Context;
 
-use super::picture::{self, Pages};
+use super::picture;
 use crate::args::{ExplainArgs, MapChoice};
 use crate::device::{self, on_device};
 use crate::failure::{EXIT_FAILED, WrongUsage};
@@ -23,8 +23,8 @@ use crate::progress::{Progress, Unit as Counted};
 use crate::streams;
 use crate::values::UnitChoice;
 
-/// Explains, writes the files and shows what was found. Pictures that cannot be read are told, the others done, and
-/// the exit code is that of failure.
+/// Explains the pictures, writes the files and prints the result. Pictures that cannot be read are reported and skipped;
+/// the exit code is then that of failure.
 pub fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
     picture::check_out("--out", &arguments.out, "png")?;
     if let Some(path) = &arguments.npy {
@@ -56,12 +56,12 @@ fn explain<D: Device>(
     let mut pages = None;
     if !explained.is_empty() {
         let sheet = plate(&explainer, explained.iter().copied(), coloring(arguments.map));
-        pages = Some(picture::write(&arguments.out, sheet)?);
+        pages = Some(sheet.write_pages(&arguments.out)?);
         if let Some(path) = &arguments.npy {
             write_maps(path, &explained).with_context(|| format!("cannot write {}", path.shown()))?;
         }
     }
-    let entries = entries(&explainer, &answers, pages.as_ref());
+    let entries = explainer.all_entries(&answers, pages.as_ref());
     if arguments.common.telling.json {
         output::json(&entries)?;
     } else {
@@ -72,31 +72,7 @@ fn explain<D: Device>(
     Ok(if unread { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS })
 }
 
-/// What is told of each file, with the picture that shows it.
-fn entries<D: Device>(
-    explainer: &FileExplainer<'_, D>,
-    answers: &[Result<Explained, Unread>],
-    pages: Option<&Pages>,
-) -> Vec<Entry> {
-    let (mut entries, mut tile) = (vec![], 0);
-    for answer in answers {
-        match answer {
-            Ok(explained) => {
-                let picture = |views: &Vec<View>| {
-                    let page = pages.map(|pages| pages.of_tile(tile));
-                    tile += 1 + views.len() * explainer.methods().len(); // the image and its maps
-                    page
-                };
-                let pictures: Vec<String> = explained.units.iter().filter_map(picture).collect();
-                entries.extend(explainer.entries(explained, &pictures));
-            }
-            Err(unread) => entries.push(Entry::Unread(unread.clone())),
-        }
-    }
-    entries
-}
-
-fn request(arguments: &ExplainArgs) -> Result<Request, WrongUsage> {
+fn request(arguments: &ExplainArgs) -> Result<ExplainRequest, WrongUsage> {
     let top = arguments.top;
     let several =
         |unit: &dyn Display| WrongUsage(format!("--unit {unit} with --top {top}: give one of them"));
@@ -107,7 +83,7 @@ fn request(arguments: &ExplainArgs) -> Result<Request, WrongUsage> {
         UnitChoice::Class(class) => (vec![], Some(class.clone())),
         UnitChoice::Strongest => ((0..top).map(Unit::Ranked).collect(), None),
     };
-    Ok(Request {
+    Ok(ExplainRequest {
         layer: arguments.layer.clone(),
         units,
         class,
@@ -129,7 +105,7 @@ fn coloring(map: MapChoice) -> Coloring {
     }
 }
 
-/// Writes all maps, in the order of the entries.
+/// Writes all maps as one array, in the order of the entries.
 fn write_maps(path: &Path, explained: &[&Explained]) -> std::io::Result<()> {
     let maps: Vec<&[f32]> = explained
         .iter()
@@ -142,7 +118,7 @@ fn write_maps(path: &Path, explained: &[&Explained]) -> std::io::Result<()> {
     npy::write(path, shape, maps.into_iter())
 }
 
-/// What is shown, a line for each unit of each picture (the methods share it), then where the sheet is.
+/// Prints a line per picture and unit (all methods share it), then the path of the sheet.
 fn show(
     arguments: &ExplainArgs,
     entries: &[Entry],

@@ -1,12 +1,12 @@
-//! `allcnn features`: what activates the filters of a layer, or what they draw without an image.
+//! `allcnn features`: what activates the filters of a layer, or their visualization without an image.
 
 use std::process::ExitCode;
 
 use allcnn::data::Reading;
-use allcnn::data_place::GivenData;
-use allcnn::examine::Split;
+use allcnn::run::GivenData;
 use allcnn::run::RunFolder;
-use allcnn::shown::{escaped, first_of};
+use allcnn::split::Split;
+use allcnn::text::shown::{escaped, first_of};
 use allcnn::visualise::{
     DrawingEntry, ExplainedFilter, FeatureExplorer, FilterChoice, FilterEntry, Method, Scanned,
 };
@@ -19,7 +19,7 @@ use crate::output::{self, Align, Table};
 use crate::progress::{Progress, Unit};
 use crate::training_progress::LoadingProgress;
 
-/// Scans, or draws, writes the sheet and shows what was found.
+/// Scans the images or visualizes without any, writes the sheet and prints the result.
 pub fn run(arguments: &FeaturesArgs) -> anyhow::Result<ExitCode> {
     picture::check_out("--out", &arguments.out, "png")?;
     let run = RunFolder::open(&arguments.run)?;
@@ -42,7 +42,7 @@ fn explore<D: Device>(
     let methods = picture::methods(arguments.method);
     let filters = scan(explorer, &choice, &scanned, (arguments.patches, &methods), progress)?;
     let sheet = explorer.patch_sheet(&choice, &scanned, &filters, (arguments.patches, &methods));
-    let pages = picture::write(&arguments.out, sheet)?;
+    let pages = sheet.write_pages(&arguments.out)?;
     let mut entries = explorer.patch_entries(&choice, &scanned, &filters);
     for (tile, entry) in entries.iter_mut().enumerate() {
         entry.source.picture = Some(pages.of_tile(tile));
@@ -55,7 +55,7 @@ fn explore<D: Device>(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Opens the images, with their progress.
+/// Opens the images with a progress bar.
 pub fn open<D: Device>(
     explorer: &FeatureExplorer<'_, D>,
     (data, reading): (Option<&str>, &Reading),
@@ -67,7 +67,7 @@ pub fn open<D: Device>(
     Ok(explorer.open(data, split.map(Split::from), &mut loading)?)
 }
 
-/// Scans the images, with a bar.
+/// Scans the images with a progress bar.
 pub fn scan<D: Device>(
     explorer: &FeatureExplorer<'_, D>,
     choice: &FilterChoice,
@@ -87,7 +87,7 @@ fn draw<D: Device>(
 ) -> anyhow::Result<ExitCode> {
     let drawings = explorer.drawings(&choice)?;
     let mut entries = explorer.drawing_entries(&choice, &drawings);
-    let pages = picture::write(&arguments.out, explorer.drawing_sheet(&[(choice, drawings)]))?;
+    let pages = explorer.drawing_sheet(&[(choice, drawings)]).write_pages(&arguments.out)?;
     for (tile, entry) in entries.iter_mut().enumerate() {
         entry.source.picture = Some(pages.of_tile(tile));
     }
@@ -99,7 +99,7 @@ fn draw<D: Device>(
     Ok(ExitCode::SUCCESS)
 }
 
-/// How many filters were drawn, and which classes they stand for.
+/// The number of filters and the classes of their units, as text.
 fn drawn(entries: &[DrawingEntry]) -> String {
     let named = |entry: &DrawingEntry| Some(named(entry.filter, entry.class.as_ref()?));
     let named: Vec<String> = entries.iter().filter_map(named).collect();
@@ -113,7 +113,7 @@ fn named(filter: usize, class: &str) -> String {
     format!("{filter} ({class})")
 }
 
-/// A line a filter: the strongest activation, and the image that has it.
+/// A row per filter: its highest activation and the image that has it.
 fn table(entries: &[FilterEntry]) -> Table {
     let is_of_classes = entries.iter().any(|entry| entry.class.is_some());
     let mut table = Table::new(&[

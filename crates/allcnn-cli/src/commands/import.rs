@@ -1,9 +1,9 @@
-//! `allcnn import`: weights from elsewhere as a run folder.
+//! `allcnn import`: weights of PyTorch or Caffe as a run folder.
 
 use std::process::ExitCode;
 
-use allcnn::import::{Container, Form, Import, Imported, Note};
-use allcnn::shown::{PathText, escaped};
+use allcnn::import::{Container, Import, Imported, Naming, Note};
+use allcnn::text::shown::{PathText, escaped};
 use serde::Serialize;
 
 use crate::args::ImportArgs;
@@ -23,7 +23,7 @@ struct Document {
     notes: Vec<Note>,
 }
 
-/// Imports and tells what was found.
+/// Imports the weights and prints what was found.
 pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
     let import = Import {
         weights: arguments.weights.clone(),
@@ -38,7 +38,7 @@ pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
     let document = Document {
         run: run.path().text(),
         model: network.name().to_owned(),
-        form: form_text(container, form),
+        form: naming_text(container, form),
         classes: network.classes(),
         parameters: network.info().parameters,
         preprocess: scaling.to_string(),
@@ -63,9 +63,9 @@ pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The file in words.
-fn form_text(container: Container, form: Form) -> String {
+fn naming_text(container: Container, form: Naming) -> String {
     match form {
-        Form::Caffe => container.to_string(),
+        Naming::Caffe => container.to_string(),
         form => format!("{container} {form}"),
     }
 }

@@ -1,4 +1,4 @@
-//! One file a command: check what was given, call the library, show the result.
+//! One file per command: checks the flags, calls the library, prints the result.
 
 mod bench;
 mod data;

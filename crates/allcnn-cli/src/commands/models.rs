@@ -8,7 +8,7 @@ use super::network_choice::choose;
 use crate::args::ModelsArgs;
 use crate::output::{self, Align, Table, thousands};
 
-/// Shows every network, or the layers of the one that was named.
+/// Prints all networks, or the layers of the named one.
 pub fn run(arguments: &ModelsArgs) -> anyhow::Result<ExitCode> {
     let names = arguments.name.as_ref().map_or_else(Network::names, |name| vec![name.clone()]);
     let infos = names

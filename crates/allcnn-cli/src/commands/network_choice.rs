@@ -1,18 +1,17 @@
-//! The network that `models` and `bench` are asked for, with a number of classes where no data says one.
+//! The network of `models` and `bench`, with a default number of classes, since there is no data that has one.
 
 use std::path::Path;
 
 use allcnn::data::open_file;
 use allcnn::net::Network;
-use allcnn::train::network;
 use anyhow::Context;
 
-/// Classes of a network when nothing says how many.
+/// Default number of classes.
 const CLASSES: usize = 10;
-/// Classes of the networks for ImageNet.
+/// Number of classes of the ImageNet networks.
 const IMAGENET_CLASSES: usize = 1000;
 
-/// The network called `model`, or read from that file, for `classes` classes or as many as it usually has.
+/// The network named `model`, or read from that file, for `classes` classes or its default number.
 pub fn choose(model: &str, classes: Option<usize>) -> anyhow::Result<Network> {
     let imagenet = matches!(model, "imagenet-all-cnn-b" | "caffenet" | "alexnet");
     let usual = if imagenet { IMAGENET_CLASSES } else { CLASSES };
@@ -21,14 +20,14 @@ pub fn choose(model: &str, classes: Option<usize>) -> anyhow::Result<Network> {
         && let Ok(text) = text()
         && let Ok(network) = Network::from_toml(&text)
     {
-        return Ok(network); // the file says itself for how many classes it is
+        return Ok(network); // the file has its own number of classes
     }
     planned(model, classes.unwrap_or(usual), None)
 }
 
-/// The network for `classes` classes and, if given, another input size; an error names the file.
+/// The network for `classes` classes and, if given, another input size; errors name the file.
 pub fn planned(model: &str, classes: usize, input: Option<(usize, usize)>) -> anyhow::Result<Network> {
-    let planned = network(model, classes, input);
+    let planned = Network::open(model, classes, input);
     if model.ends_with(".toml") {
         planned.with_context(|| format!("the network file {model} cannot be used"))
     } else {

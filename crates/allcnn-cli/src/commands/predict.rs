@@ -1,13 +1,13 @@
-//! `allcnn predict`: what a run's network sees in pictures.
+//! `allcnn predict`: classifies pictures with a run's network.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use allcnn::examine::Which;
 use allcnn::predict::{Prediction, Predictor};
 use allcnn::run::RunFolder;
-use allcnn::shown::escaped;
+use allcnn::run::WhichCheckpoint;
+use allcnn::text::shown::escaped;
 use allcnn_device::Device;
 
 use super::picture;
@@ -19,13 +19,13 @@ use crate::progress::{Progress, Unit};
 use crate::streams;
 use crate::training_progress::LoadingProgress;
 
-/// Pictures at a time.
+/// Pictures per batch.
 const BATCH: usize = 32;
 
-/// Predicts and shows. Pictures that cannot be read are told, the others done, and the exit code is that of failure.
+/// Classifies and prints. Pictures that cannot be read are reported and skipped; the exit code is then that of failure.
 pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
     let run = RunFolder::open(&arguments.run)?;
-    let (_, checkpoint) = Which::from(arguments.checkpoint).trained(&run)?;
+    let (_, checkpoint) = WhichCheckpoint::from(arguments.checkpoint).trained(&run)?;
     let device = device::open(&arguments.common)?;
     let files = picture::given(&arguments.images, arguments.common.telling)?;
     let predictions = on_device!(device, |device| {
@@ -40,7 +40,7 @@ pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
     Ok(if unread { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS })
 }
 
-/// Looks at all files, with a bar.
+/// Classifies all files with a progress bar.
 fn predict<D: Device>(
     arguments: &PredictArgs,
     mut predictor: Predictor<'_, D>,

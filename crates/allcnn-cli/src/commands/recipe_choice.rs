@@ -1,15 +1,15 @@
-//! The recipe that `train` and `reproduce` are asked for.
+//! The recipe of `train` and `reproduce`.
 
 use std::path::Path;
 
 use allcnn::data::open_file;
-use allcnn::shown::PathText;
-use allcnn::train::{Recipe, UNNAMED_RECIPE};
+use allcnn::recipe::{Recipe, UNNAMED_RECIPE};
+use allcnn::text::shown::PathText;
 use anyhow::Context;
 
 use crate::failure::UnknownRecipe;
 
-/// The recipe of that name, or in that file; one in a file that gives itself no name is called as its file.
+/// The recipe of this name, or in this file; a recipe without a name of its own is named after its file.
 pub fn choose(given: &Path) -> anyhow::Result<Recipe> {
     let shown = given.shown();
     if given.extension().is_none_or(|extension| extension != "toml") {

@@ -1,15 +1,17 @@
-//! `allcnn train`: from the flags to a request, then the training with its progress, then what came out.
+//! `allcnn train`: makes a request from the flags, trains with progress, prints the result.
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use allcnn::examine::Split;
 use allcnn::net::Network;
+use allcnn::recipe::Recipe;
 use allcnn::run::RunFolder;
-use allcnn::shown::PathText;
-use allcnn::train::{self, End, EpochRow, Finished, Health, Outcome, Recipe, Request};
+use allcnn::run::{EpochRow, Health, TrainRequest};
+use allcnn::split::Split;
+use allcnn::text::shown::PathText;
+use allcnn::train::{self, End, Finished, Outcome};
 use anyhow::Context;
 use serde::Serialize;
 
@@ -43,7 +45,7 @@ struct Document {
     health: Health,
 }
 
-/// Trains, or goes on with a run.
+/// Starts or resumes a training.
 pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut observer = TrainingProgress::new(Progress::of(arguments.common.telling), Arc::clone(&stop));
@@ -52,7 +54,7 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
             let run = RunFolder::go_on(folder)?;
             lengthen(&run, arguments)?;
             let manifest = run.manifest()?;
-            let mut request = Request::of(&manifest)?;
+            let mut request = TrainRequest::of(&manifest)?;
             request.time_limit = arguments.time_limit;
             if let Some(data) = &arguments.data {
                 request.data.clone_from(data);
@@ -62,8 +64,8 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
         }
         None => {
             let request = request(arguments)?;
-            planned(&request.model, 2, request.input)?; // a wrong model is told before anything else is done
-            // Then the folder: one that is taken or cannot be written is told before anything is loaded.
+            planned(&request.model, 2, request.input)?; // a wrong model is reported first
+            // Then a folder that is in use or cannot be written, before anything is loaded.
             let run = match &arguments.out {
                 Some(out) => RunFolder::create(out)?,
                 None => RunFolder::create_unused(Path::new(""), &request.model)?,
@@ -76,7 +78,7 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
     show(&finished, arguments)
 }
 
-/// Makes the run longer where more epochs are asked for, and says what that means.
+/// Lengthens the run if more epochs are given, and prints what that means.
 fn lengthen(run: &RunFolder, arguments: &TrainArgs) -> anyhow::Result<()> {
     let Some(epochs) = arguments.epochs else {
         return match arguments.lr {
@@ -105,8 +107,8 @@ fn lengthen(run: &RunFolder, arguments: &TrainArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The request that the flags make, over the recipe's settings.
-fn request(arguments: &TrainArgs) -> anyhow::Result<Request> {
+/// The request: the recipe's settings with the flags applied.
+fn request(arguments: &TrainArgs) -> anyhow::Result<TrainRequest> {
     let mut recipe = match &arguments.recipe {
         Some(given) => recipe_choice::choose(given)?,
         None => Recipe::default(),
@@ -125,7 +127,7 @@ fn request(arguments: &TrainArgs) -> anyhow::Result<Request> {
     set(&mut recipe.augment, arguments.augment);
     set(&mut recipe.precision, arguments.precision);
     set(&mut recipe.seed, arguments.seed);
-    Ok(Request {
+    Ok(TrainRequest {
         model: arguments.model.clone().unwrap_or_else(|| DEFAULT_MODEL.into()),
         input: arguments.input,
         data: arguments.data.clone().unwrap_or_else(|| DEFAULT_DATA.into()),
@@ -145,7 +147,7 @@ fn set<T>(setting: &mut T, given: Option<T>) {
     }
 }
 
-/// Tells how it ended.
+/// Prints how the training ended.
 fn show(finished: &Finished, arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
     let document = document(finished)?;
     let progress = Progress::of(arguments.common.telling);
@@ -215,8 +217,8 @@ fn words(document: &Document, finished: &Finished) -> String {
     text
 }
 
-/// The errors, each with the epoch that it is of and what that was chosen on. Of test images that nothing was chosen on
-/// there is nothing to tell before the training is done.
+/// The errors, each with its epoch and what selected that. Where validation images select the epoch, the test error is
+/// only known when the training is finished.
 fn errors(document: &Document, finished: &Finished) -> String {
     let Outcome { end, progress, .. } = &finished.outcome;
     let best = progress.best_epoch().unwrap_or_default();

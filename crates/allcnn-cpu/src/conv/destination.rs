@@ -1,67 +1,58 @@
 //! Where finished f32 values of forward and backward-data go.
 
-use super::tile::LINE;
 use crate::buffer::Buffer;
-use crate::ops::epilogue::Finish;
+use crate::ops::epilogue::{Finish, Position};
+use crate::products::f32::LINE;
 use crate::simd::Simd;
-use crate::threads::SendPtr;
+use crate::threads::SharedMut;
 
 /// The whole destination of a pass, of which every piece of work writes its own pixels and channels.
 #[derive(Clone, Copy)]
 pub(super) struct Destination<'a> {
     finish: Finish<'a>,
-    start: SendPtr<f32>,
-    len: usize,
+    values: SharedMut<'a, f32>,
     /// Whether whole vectors go past the caches.
     is_streamed: bool,
 }
 
 impl<'a> Destination<'a> {
-    /// The destination of values that `finish` finishes, so many channels a pixel.
-    pub(super) fn new(buffer: &mut Buffer, channels: usize, finish: Finish<'a>) -> Self {
+    /// The destination of values that `finish` finishes, `channels` of them a pixel.
+    pub(super) fn new(buffer: &'a mut Buffer, channels: usize, finish: Finish<'a>) -> Self {
         let is_streamed = buffer.exceeds_caches() && channels.is_multiple_of(LINE) && !finish.drops();
-        Self { finish, start: SendPtr(buffer.as_mut_ptr()), len: buffer.len(), is_streamed }
+        Self { finish, values: SharedMut::new(buffer), is_streamed }
     }
 
-    /// The place of `count` values from `first` on.
-    #[inline(always)]
-    fn place(&self, first: usize, count: usize) -> *mut f32 {
-        assert!(first.checked_add(count).is_some_and(|end| end <= self.len), "a place in the destination");
-        // SAFETY: just asserted.
-        unsafe { self.start.at(first) }
-    }
-
-    /// Finishes sums of `count` channels from `channel` on, all but dropout, and writes them from `first` on; brings near
-    /// what will be written `ahead` values further on.
+    /// Finishes sums of `count` channels, all but dropout, and writes them from `first` on; prefetches what will be written
+    /// `ahead` values further on.
     ///
     /// # Safety
-    /// Nobody else may use the place.
+    /// Nobody else may use the values.
     #[inline(always)]
     pub(super) unsafe fn write<S: Simd>(
         &self,
         simd: S,
-        (first, channel): (usize, usize),
+        first: Position,
         count: usize,
         sums: S::V,
         ahead: usize,
     ) {
-        let place = self.place(first, count);
-        let finished = self.finish.vector(simd, (first, channel), count, sums);
-        // SAFETY: `count` values are there; else the caller's promise.
+        let to = self.values.pointer(first.index..first.index + count);
+        let finished = self.finish.vector(simd, first, count, sums);
+        // SAFETY: the destination has `count` values there, and nobody else uses them, as the caller promises.
         unsafe {
-            let is_whole = count == S::LANES && place.addr().is_multiple_of(size_of::<S::V>());
+            let is_whole = count == S::LANES && to.addr().is_multiple_of(size_of::<S::V>());
             if self.is_streamed && is_whole {
-                return simd.stream(finished, place);
+                return simd.stream(finished, to);
             }
-            simd.prefetch(place.wrapping_add(ahead));
-            simd.store_first(finished, count, place);
+            simd.prefetch(to.wrapping_add(ahead));
+            simd.store_first(finished, count, to);
         }
     }
 
-    /// Ends the writing of `columns` of some pixels, of so many channels each: with dropout, where there is any.
+    /// Ends the writing of `columns` of some pixels of `channels` values each: with dropout, where there is any.
     ///
     /// # Safety
-    /// Nobody else may use these places.
+    /// Nobody else may use their values.
     #[inline(always)]
     pub(super) unsafe fn end<S: Simd>(
         &self,
@@ -78,8 +69,8 @@ impl<'a> Destination<'a> {
         let run = if columns.len() == channels { pixels.len() } else { 1 };
         for pixel in pixels.step_by(run.max(1)) {
             let (first, len) = (pixel * channels + columns.start, run * columns.len());
-            // SAFETY: the caller's promise.
-            let values = unsafe { std::slice::from_raw_parts_mut(self.place(first, len), len) };
+            // SAFETY: nobody else uses these values, as the caller promises.
+            let values = unsafe { self.values.slice(first..first + len) };
             self.finish.drop(simd, first, values);
         }
     }

@@ -2,26 +2,37 @@
 //! and the gradients of the output pixels.
 //!
 //! The output pixels are cut into a number of parts that depends on the shape alone; each part sums into its own
-//! copy of the gradient, and the copies are added in their order.
+//! copy of the gradient, and the copies are added in their order:
+//!
+//! ```text
+//! for part, panel of output channels                    one unit of work
+//!     for band of 128 pixels of the part
+//!         pack the band's gradients                     they stay in the first-level cache over all taps
+//!         for tap
+//!             for 8 (or 4, or 1) input channels         the sums stay in registers
+//!                 for pixel of the band under the tap
+//!                     copy[tap][channels] += input[pixel + tap][channels] * gradients[pixel]
+//! for output channel: gradient = the sum of all copies
+//! ```
 
 use std::ops::Range;
 
 use allcnn_device::ConvShape;
 
-use super::patches::{self, PATCH_VALUES, Patches};
-use super::tile::{Panels, TileShape, accumulate_transposed, load, store, vectors};
-use super::{Declined, WeightsPass};
+use super::pass::{Declined, WeightsPass};
+use super::patches::{self, PATCH_VALUES, Patches, Window};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
+use crate::products::f32::{Panels, TileShape, accumulate_transposed, load, store, vectors};
 use crate::simd::{Kernel, Simd};
-use crate::threads::SendPtr;
+use crate::threads::SharedMut;
 use crate::whole::{pieces, pieces_mut};
 
 /// Output pixels whose gradients are packed at a time.
 const BAND: usize = 128;
 /// Widest panel of any instruction set.
 const WIDEST: usize = 48;
-/// A part is worth its copy of the gradient from so many pixels on.
+/// The fewest pixels of a part that are worth its copy of the gradient.
 const PART_PIXELS: usize = 512;
 /// Enough parts to keep many threads busy.
 const MOST_PARTS: usize = 16;
@@ -40,18 +51,32 @@ pub(super) struct Direct {
     copy_patches: bool,
 }
 
+/// A panel of a group's output channels.
+#[derive(Clone, Copy)]
+struct OutputPanel {
+    group: usize,
+    panel: usize,
+}
+
 /// Keeps vectors from straddling cache lines.
 #[repr(align(64))]
 struct Aligned<T>(T);
 
 /// Neighbouring output pixels of one row whose tap lies inside the image.
 #[derive(Clone, Copy, Default)]
-struct Run {
-    /// Place of the first input value.
+struct PixelRun {
+    /// Index of the first input value.
     input: usize,
-    /// Place in the band.
+    /// Index in the band.
     pixel: usize,
     count: usize,
+}
+
+/// What a tap sees of a band of output pixels: runs of pixels of `values`, `step` values apart.
+struct Inputs<'a> {
+    values: &'a [f32],
+    step: usize,
+    runs: &'a [PixelRun],
 }
 
 impl Direct {
@@ -73,13 +98,21 @@ impl Direct {
         self.shape.groups * (self.taps * self.depth + 1) * self.panels.stored_all()
     }
 
-    /// Where a group's panel lies in a copy: [tap][depth][stored columns], then the bias.
-    fn panel(&self, group: usize, panel: usize) -> Range<usize> {
+    /// The range of a panel in a copy: [tap][depth][stored columns], then the bias.
+    fn panel(&self, OutputPanel { group, panel }: OutputPanel) -> Range<usize> {
         let rows = self.taps * self.depth + 1;
         let start = rows * (group * self.panels.stored_all() + self.panels.stored_before(panel));
         start..start + rows * self.panels.stored(panel)
     }
 
+    /// The output channels of a panel.
+    fn outs(&self, OutputPanel { group, panel }: OutputPanel) -> Range<usize> {
+        let first = group * self.shape.group_out_channels();
+        let columns = self.panels.columns(panel);
+        first + columns.start..first + columns.end
+    }
+
+    /// Output pixels of all images.
     fn pixels(&self) -> usize {
         self.shape.output().len() / self.shape.out_channels
     }
@@ -88,27 +121,24 @@ impl Direct {
     fn reduce(
         &self,
         copies: &[f32],
-        group: usize,
-        panel: usize,
-        d_weights: SendPtr<f32>,
-        d_bias: SendPtr<f32>,
+        of: OutputPanel,
+        d_weights: SharedMut<'_, f32>,
+        d_bias: SharedMut<'_, f32>,
     ) {
-        let (stored, rows) = (self.panels.stored(panel), self.taps * self.depth);
-        let first_out = group * self.shape.group_out_channels() + self.panels.columns(panel).start;
-        let columns = self.panels.columns(panel).len();
+        let (stored, rows) = (self.panels.stored(of.panel), self.taps * self.depth);
+        let outs = self.outs(of);
+        // SAFETY: each group and panel has its own output channels, and is one chunk.
+        let (d_weights, d_bias) =
+            unsafe { (d_weights.slice(outs.start * rows..outs.end * rows), d_bias.slice(outs.clone())) };
         for row in 0..=rows {
             let mut sums = [0.0; WIDEST];
             for copy in pieces(copies, self.copy_len()) {
-                let values = &copy[self.panel(group, panel)][row * stored..][..stored];
+                let values = &copy[self.panel(of)][row * stored..][..stored];
                 sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
             }
-            for (column, &sum) in sums[..columns].iter().enumerate() {
-                let out = first_out + column;
-                // SAFETY: each group and panel has its own output channels.
-                unsafe {
-                    let place = if row < rows { d_weights.at(out * rows + row) } else { d_bias.at(out) };
-                    *place = sum;
-                }
+            for (column, &sum) in sums[..outs.len()].iter().enumerate() {
+                let to = if row < rows { &mut d_weights[column * rows + row] } else { &mut d_bias[column] };
+                *to = sum;
             }
         }
     }
@@ -140,7 +170,7 @@ impl WeightsPass for Direct {
         self.parts * self.copy_len()
     }
 
-    fn run(
+    fn compute(
         &self,
         engine: &Engine,
         input: &Buffer,
@@ -150,39 +180,35 @@ impl WeightsPass for Direct {
         workspace: &mut [f32],
     ) {
         let copies = &mut workspace[..self.workspace_len()];
-        let start = SendPtr(copies.as_mut_ptr());
+        let shared = SharedMut::new(copies);
         let panels = self.shape.groups * self.panels.count();
-        let at = |chunk: usize| (chunk / self.panels.count(), chunk % self.panels.count());
-        engine.threads().run(self.parts * panels, |chunk, _| {
-            let (part, (group, panel)) = (chunk / panels, at(chunk % panels));
-            let range = self.panel(group, panel);
-            let first = part * self.copy_len() + range.start;
-            // SAFETY: each part and panel has its own place among the copies.
-            let copy = unsafe { std::slice::from_raw_parts_mut(start.at(first), range.len()) };
+        let panel =
+            |at: usize| OutputPanel { group: at / self.panels.count(), panel: at % self.panels.count() };
+        engine.threads().run(self.parts * panels, |chunk| {
+            let (part, of) = (chunk / panels, panel(chunk % panels));
+            let (first, range) = (part * self.copy_len(), self.panel(of));
+            // SAFETY: each part, group and panel has its own range of the copies, and is one chunk.
+            let copy = unsafe { shared.slice(first + range.start..first + range.end) };
             copy.fill(0.0);
-            engine.isa().run(Part { pass: self, input, d_output, part, group, panel, copy });
+            engine.isa().run(PanelPart { pass: self, input, d_output, part, of, copy });
         });
         let copies = &*copies;
-        let (d_weights, d_bias) = (SendPtr(d_weights.as_mut_ptr()), SendPtr(d_bias.as_mut_ptr()));
-        engine.threads().run(panels, |chunk, _| {
-            let (group, panel) = at(chunk);
-            self.reduce(copies, group, panel, d_weights, d_bias);
-        });
+        let (d_weights, d_bias) = (SharedMut::new(d_weights), SharedMut::new(d_bias));
+        engine.threads().run(panels, |at| self.reduce(copies, panel(at), d_weights, d_bias));
     }
 }
 
 /// One panel of output channels, summed over one part of the pixels.
-struct Part<'a> {
+struct PanelPart<'a> {
     pass: &'a Direct,
     input: &'a [f32],
     d_output: &'a [f32],
     part: usize,
-    group: usize,
-    panel: usize,
+    of: OutputPanel,
     copy: &'a mut [f32],
 }
 
-impl Kernel for Part<'_> {
+impl Kernel for PanelPart<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -205,24 +231,23 @@ impl Kernel for Part<'_> {
     }
 }
 
-impl Part<'_> {
-    /// Gradients of the band's pixels, this panel's channels side by side and filled up with zeros.
+impl PanelPart<'_> {
+    /// Gradients of the band's pixels, this panel's channels side by side, zero-padded.
     #[inline(always)]
     fn pack(&self, band: Range<usize>, gradients: &mut [f32]) {
-        let columns = self.pass.panels.columns(self.panel);
-        let stored = self.pass.panels.stored(self.panel);
-        let first = self.group * self.pass.shape.group_out_channels() + columns.start;
+        let outs = self.pass.outs(self.of);
+        let stored = self.pass.panels.stored(self.of.panel);
         let rows = &mut gradients[..band.len() * stored];
         for (pixel, row) in band.zip(pieces_mut(rows, stored)) {
-            let from = pixel * self.pass.shape.out_channels + first;
-            row[..columns.len()].copy_from_slice(&self.d_output[from..from + columns.len()]);
-            row[columns.len()..].fill(0.0);
+            let from = pixel * self.pass.shape.out_channels + outs.start;
+            row[..outs.len()].copy_from_slice(&self.d_output[from..from + outs.len()]);
+            row[outs.len()..].fill(0.0);
         }
     }
 
     #[inline(always)]
     fn add_bias(&mut self, pixels: usize, gradients: &[f32]) {
-        let stored = self.pass.panels.stored(self.panel);
+        let stored = self.pass.panels.stored(self.of.panel);
         let bias = self.copy.len() - stored;
         for row in pieces(&gradients[..pixels * stored], stored) {
             self.copy[bias..].iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
@@ -234,30 +259,28 @@ impl Part<'_> {
         let (shape, depth) = (&self.pass.shape, self.pass.depth);
         let output = shape.output();
         let mut patches = Patches::new();
-        let first_channel = self.group * shape.group_in_channels();
+        let first_channel = self.of.group * shape.group_in_channels();
         for (at, pixel) in band.clone().enumerate() {
-            let (row, column) = (pixel / output.width % output.height, pixel % output.width);
-            let corner = [row, column].map(|at| (at * shape.stride) as isize - shape.padding as isize);
-            let image = pixel / output.width / output.height;
-            patches.write(simd, at, self.input, shape, (image, corner), first_channel);
+            let window = Window::of(shape, output, pixel);
+            patches.write(simd, at, self.input, shape, window, first_channel);
         }
-        let run = Run { input: 0, pixel: 0, count: band.len() };
-        self.depth(simd, 0, patches.values(), depth, &[run], gradients);
+        let runs = &[PixelRun { input: 0, pixel: 0, count: band.len() }];
+        self.add_tap(simd, 0, &Inputs { values: patches.values(), step: depth, runs }, gradients);
     }
 
     #[inline(always)]
     fn taps<S: Simd>(&mut self, simd: S, band: Range<usize>, gradients: &[f32]) {
         let step = self.pass.shape.stride * self.pass.shape.input.channels;
         for tap in 0..self.pass.taps {
-            let mut runs = [Run::default(); BAND];
+            let mut runs = [PixelRun::default(); BAND];
             let count = self.runs(tap, band.clone(), &mut runs);
-            self.depth(simd, tap, self.input, step, &runs[..count], gradients);
+            self.add_tap(simd, tap, &Inputs { values: self.input, step, runs: &runs[..count] }, gradients);
         }
     }
 
     /// Finds the runs of a tap in a band.
     #[inline(always)]
-    fn runs(&self, tap: usize, band: Range<usize>, runs: &mut [Run; BAND]) -> usize {
+    fn runs(&self, tap: usize, band: Range<usize>, runs: &mut [PixelRun; BAND]) -> usize {
         let shape = &self.pass.shape;
         let (input, output) = (shape.input, shape.output());
         let (ky, kx) = (tap / shape.kernel, tap % shape.kernel);
@@ -272,9 +295,9 @@ impl Part<'_> {
             let row = (line % output.height * shape.stride + ky).wrapping_sub(shape.padding);
             if row < input.height && from < to {
                 let source = (line / output.height * input.height + row) * input.width;
-                let place = source + from * shape.stride + kx - shape.padding;
-                runs[count] = Run {
-                    input: place * input.channels + self.group * shape.group_in_channels(),
+                let first = source + from * shape.stride + kx - shape.padding;
+                runs[count] = PixelRun {
+                    input: first * input.channels + self.of.group * shape.group_in_channels(),
                     pixel: pixel - band.start + from - column,
                     count: to - from,
                 };
@@ -285,65 +308,52 @@ impl Part<'_> {
         count
     }
 
-    /// All input channels of a tap, some rows of a register tile at a time.
+    /// Adds the products of a tap and all input channels, some rows of a register tile at a time.
     #[inline(always)]
-    fn depth<S: Simd>(
-        &mut self,
-        simd: S,
-        tap: usize,
-        input: &[f32],
-        step: usize,
-        runs: &[Run],
-        gradients: &[f32],
-    ) {
-        match vectors::<S>(self.pass.panels.columns(self.panel).len()) {
-            3 => self.depth_of::<S, 3>(simd, tap, input, step, runs, gradients),
-            2 => self.depth_of::<S, 2>(simd, tap, input, step, runs, gradients),
-            _ => self.depth_of::<S, 1>(simd, tap, input, step, runs, gradients),
+    fn add_tap<S: Simd>(&mut self, simd: S, tap: usize, inputs: &Inputs<'_>, gradients: &[f32]) {
+        match vectors::<S>(self.pass.panels.columns(self.of.panel).len()) {
+            3 => self.add_channels::<S, 3>(simd, tap, inputs, gradients),
+            2 => self.add_channels::<S, 2>(simd, tap, inputs, gradients),
+            _ => self.add_channels::<S, 1>(simd, tap, inputs, gradients),
         }
     }
 
     #[inline(always)]
-    fn depth_of<S: Simd, const V: usize>(
+    fn add_channels<S: Simd, const V: usize>(
         &mut self,
         simd: S,
         tap: usize,
-        input: &[f32],
-        step: usize,
-        runs: &[Run],
+        inputs: &Inputs<'_>,
         gradients: &[f32],
     ) {
         let (mut channel, depth) = (0, self.pass.depth);
         while channel < depth {
             let copy = &mut self.copy[(tap * depth + channel) * V * S::LANES..];
             channel += match depth - channel {
-                8.. if S::TILE_ROWS == 8 => {
-                    tile::<S, 8, V>(simd, channel, copy, input, step, runs, gradients)
-                }
-                4.. => tile::<S, 4, V>(simd, channel, copy, input, step, runs, gradients),
-                _ => tile::<S, 1, V>(simd, channel, copy, input, step, runs, gradients),
+                8.. if S::TILE_ROWS == 8 => add_rows::<S, 8, V>(simd, channel, copy, inputs, gradients),
+                4.. => add_rows::<S, 4, V>(simd, channel, copy, inputs, gradients),
+                _ => add_rows::<S, 1, V>(simd, channel, copy, inputs, gradients),
             };
         }
     }
 }
 
-/// Adds the products of all runs to R rows of the gradient; gives R.
+/// Adds the products of all runs to R rows of the gradient, input channels from `channel` on; returns R.
 #[inline(always)]
-fn tile<S: Simd, const R: usize, const V: usize>(
+fn add_rows<S: Simd, const R: usize, const V: usize>(
     simd: S,
     channel: usize,
     copy: &mut [f32],
-    input: &[f32],
-    step: usize,
-    runs: &[Run],
+    inputs: &Inputs<'_>,
     gradients: &[f32],
 ) -> usize {
+    let &Inputs { values, step, runs } = inputs;
     let ahead = copy.as_ptr().wrapping_add(R * V * S::LANES);
     let mut sums = load::<S, R, V>(simd, copy);
     for run in runs {
-        let column = input[run.input + channel..][..(run.count - 1) * step + R].as_ptr();
+        let column = values[run.input + channel..][..(run.count - 1) * step + R].as_ptr();
         let panel = gradients[run.pixel * V * S::LANES..][..run.count * V * S::LANES].as_ptr();
-        // SAFETY: slicing checked the run's input and gradients.
+        // SAFETY: slicing checked that the input holds R values at each step, and the gradients V vectors for each pixel.
         sums = unsafe { accumulate_transposed(simd, column, step, run.count, panel, ahead, sums) };
     }
     store(simd, &sums, copy);

@@ -2,27 +2,37 @@
 //!
 //! Each destination pixel is a sum over taps of a source pixel times a weight matrix. The left operand is never
 //! copied: a register tile takes one pointer for each of its destination pixels (a row of zeros outside the image)
-//! and runs over the channels. Going back through a stride, destination pixels fall into stride x stride phases, each
-//! with its own few taps, so that no product with an inserted zero is done.
+//! and runs over the channels:
+//!
+//! ```text
+//! for rows of the destination                           one unit of work
+//!     for grid                                          pixels that see the same taps
+//!         for 128 pixels of it                          they share a pass over the weights
+//!             for panel of destination channels         its weights stay in the caches meanwhile
+//!                 for tile of 4 or 8 pixels             the sums stay in registers
+//!                     for tap, channel
+//!                         sums += source[pixel + tap][channel] * panel[tap][channel]
+//! ```
 
 use std::ops::Range;
 
 use allcnn_device::{ConvShape, Shape};
 
 use super::destination::Destination;
-use super::patches::{self, PATCH_VALUES, Patches};
-use super::tile::{Panels, Sums, TileShape, accumulate, with_tile, zeros};
-use super::{DataPass, Declined, Direction};
+use super::geometry::{Grid, Tap};
+use super::pass::{DataPass, Declined, Direction};
+use super::patches::{self, PATCH_VALUES, Patches, Window};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
-use crate::ops::epilogue::Finish;
+use crate::ops::epilogue::{Finish, Position};
+use crate::products::f32::{Panels, Sums, TileShape, accumulate, with_tile, zeros};
 use crate::simd::{Kernel, Simd};
-use crate::threads::SendPtr;
+use crate::threads::SharedMut;
 use crate::whole::pieces_mut;
 
 /// Destination pixels that share a pass over the weights.
-const BLOCK: usize = 128;
-/// The longest row of zeros; more channels are run over in pieces.
+const PIXELS: usize = 128;
+/// Zeros for taps outside the image: more channels than these are run over in pieces.
 const DEPTH: usize = 1024;
 static ZEROS: [f32; DEPTH] = [0.0; DEPTH];
 
@@ -36,34 +46,27 @@ pub(super) struct Indirect {
     /// Channels of a group in source and destination.
     depth: usize,
     panels: Panels,
-    phases: Vec<Phase>,
+    grids: Vec<PackedGrid>,
     copy_patches: bool,
     rows_per_chunk: usize,
 }
 
-/// Destination rows and columns that see the same taps: `first`, `first + step`, ...
+/// A grid of destination pixels and the offset of its packed weights.
 #[derive(Debug)]
-struct Phase {
-    row: usize,
-    column: usize,
-    step: usize,
-    /// Source rows between neighbouring destination rows of the phase.
-    source_step: usize,
-    taps: Vec<Tap>,
-    /// Where its packed weights start.
-    packed: usize,
+struct PackedGrid {
+    grid: Grid,
+    weights: usize,
 }
 
-/// One weight matrix and where its source pixel lies.
-#[derive(Clone, Copy, Debug)]
-struct Tap {
-    ky: usize,
-    kx: usize,
-    row: isize,
-    column: isize,
+/// A panel of the weights of a grid and a group.
+#[derive(Clone, Copy)]
+struct WeightsPanel<'a> {
+    grid: &'a PackedGrid,
+    group: usize,
+    panel: usize,
 }
 
-/// A destination pixel of a block: its place, and the source pixel that its taps count from.
+/// A destination pixel: the offset of its values, and the source pixel that its taps count from.
 #[derive(Clone, Copy, Default)]
 struct Pixel {
     destination: usize,
@@ -85,15 +88,13 @@ impl Indirect {
             Direction::Backward => (output, input, shape.group_out_channels(), shape.group_in_channels()),
         };
         let panels = Panels::new(columns, TileShape::of(engine.isa()));
-        let mut phases = match direction {
-            Direction::Forward => vec![forward_phase(&shape)],
-            Direction::Backward => backward_phases(&shape),
-        };
         let mut packed = 0;
-        for phase in &mut phases {
-            phase.packed = packed;
-            packed += shape.groups * phase.taps.len() * depth * panels.stored_all();
-        }
+        let pack = |grid: Grid| {
+            let weights = packed;
+            packed += shape.groups * grid.taps.len() * depth * panels.stored_all();
+            PackedGrid { grid, weights }
+        };
+        let grids = Grid::all(&shape, direction).into_iter().map(pack).collect();
         let rows = destination.batch * destination.height;
         Ok(Box::new(Self {
             direction,
@@ -102,40 +103,45 @@ impl Indirect {
             destination,
             depth,
             panels,
-            phases,
+            grids,
             copy_patches: direction == Direction::Forward && patches::pay(&shape),
-            rows_per_chunk: BLOCK.div_ceil(destination.width).min(rows.div_ceil(engine.threads().count())),
+            rows_per_chunk: PIXELS.div_ceil(destination.width).min(rows.div_ceil(engine.threads().count())),
         }))
     }
 
-    /// Where the packed weights of a phase, group and panel lie: [tap][depth][stored columns].
-    fn packed_panel(&self, phase: &Phase, group: usize, panel: usize) -> Range<usize> {
-        let rows = phase.taps.len() * self.depth;
+    /// The packed weights of a panel: [tap][depth][stored columns].
+    fn packed(&self, WeightsPanel { grid, group, panel }: WeightsPanel<'_>) -> Range<usize> {
+        let rows = grid.grid.taps.len() * self.depth;
         let start =
-            phase.packed + rows * (group * self.panels.stored_all() + self.panels.stored_before(panel));
+            grid.weights + rows * (group * self.panels.stored_all() + self.panels.stored_before(panel));
         start..start + rows * self.panels.stored(panel)
     }
 
-    /// Brings one panel of weights from [out, ky, kx, in] into the order in which the tiles read it.
-    fn pack(&self, weights: &[f32], phase: &Phase, group: usize, panel: usize, packed: &mut [f32]) {
+    /// Packs a panel of weights from [out, ky, kx, in] in the order in which the tiles read them.
+    fn pack(
+        &self,
+        weights: &[f32],
+        WeightsPanel { grid, group, panel }: WeightsPanel<'_>,
+        packed: &mut [f32],
+    ) {
         let (kernel, group_in) = (self.shape.kernel, self.shape.group_in_channels());
         let first_out = group * self.shape.group_out_channels();
         let columns = self.panels.columns(panel);
         let stored = self.panels.stored(panel);
-        let place = |o: usize, tap: Tap, i: usize| {
+        let index = |o: usize, tap: Tap, i: usize| {
             (((first_out + o) * kernel + tap.ky) * kernel + tap.kx) * group_in + i
         };
-        for (&tap, packed) in phase.taps.iter().zip(pieces_mut(packed, self.depth * stored)) {
+        for (&tap, packed) in grid.grid.taps.iter().zip(pieces_mut(packed, self.depth * stored)) {
             for (k, row) in pieces_mut(packed, stored).enumerate() {
                 row[columns.len()..].fill(0.0);
                 match self.direction {
                     Direction::Forward => {
                         for (value, o) in row.iter_mut().zip(columns.clone()) {
-                            *value = weights[place(o, tap, k)];
+                            *value = weights[index(o, tap, k)];
                         }
                     }
                     Direction::Backward => {
-                        let from = place(k, tap, columns.start);
+                        let from = index(k, tap, columns.start);
                         row[..columns.len()].copy_from_slice(&weights[from..from + columns.len()]);
                     }
                 }
@@ -150,38 +156,32 @@ impl DataPass for Indirect {
     }
 
     fn weights_len(&self) -> usize {
-        let taps: usize = self.phases.iter().map(|phase| phase.taps.len()).sum();
+        let taps: usize = self.grids.iter().map(|grid| grid.grid.taps.len()).sum();
         self.shape.groups * taps * self.depth * self.panels.stored_all()
     }
 
     fn prepare(&self, engine: &Engine, weights: &[f32], packed: &mut [f32]) {
         let panels = self.shape.groups * self.panels.count();
-        let start = SendPtr(packed.as_mut_ptr());
-        engine.threads().run(self.phases.len() * panels, |chunk, _| {
-            let phase = &self.phases[chunk / panels];
+        let packed = SharedMut::new(packed);
+        engine.threads().run(self.grids.len() * panels, |chunk| {
             let (group, panel) = (chunk % panels / self.panels.count(), chunk % self.panels.count());
-            let range = self.packed_panel(phase, group, panel);
-            // SAFETY: panels are disjoint parts of the packed weights.
-            let packed = unsafe { std::slice::from_raw_parts_mut(start.at(range.start), range.len()) };
-            self.pack(weights, phase, group, panel, packed);
+            let panel = WeightsPanel { grid: &self.grids[chunk / panels], group, panel };
+            // SAFETY: each grid, group and panel has its own range of the packed weights, and is one chunk.
+            self.pack(weights, panel, unsafe { packed.slice(self.packed(panel)) });
         });
     }
 
     fn multiply_adds(&self) -> usize {
-        let Shape { batch, height, width, channels } = self.destination;
-        let pixels = |phase: &Phase| {
-            let along = |size: usize, first: usize| size.saturating_sub(first).div_ceil(phase.step);
-            along(height, phase.row) * along(width, phase.column)
-        };
-        let products: usize = self.phases.iter().map(|phase| pixels(phase) * phase.taps.len()).sum();
-        batch * products * self.depth * channels
+        let Shape { batch, channels, .. } = self.destination;
+        let products = |PackedGrid { grid, .. }: &PackedGrid| grid.height * grid.width * grid.taps.len();
+        batch * self.grids.iter().map(products).sum::<usize>() * self.depth * channels
     }
 
     fn workspace_len(&self) -> usize {
         0
     }
 
-    fn run(
+    fn compute(
         &self,
         engine: &Engine,
         source: &Buffer,
@@ -192,51 +192,16 @@ impl DataPass for Indirect {
     ) {
         let all = self.destination.batch * self.destination.height;
         let destination = Destination::new(destination, self.destination.channels, finish);
-        engine.threads().run(all.div_ceil(self.rows_per_chunk), |chunk, _| {
+        engine.threads().run(all.div_ceil(self.rows_per_chunk), |chunk| {
             let first = chunk * self.rows_per_chunk;
             let rows = first..(first + self.rows_per_chunk).min(all);
-            engine.isa().run(Rows { pass: self, source, packed, rows, destination });
+            engine.isa().run(DestinationRows { pass: self, source, packed, rows, destination });
         });
     }
 }
 
-fn forward_phase(shape: &ConvShape) -> Phase {
-    let padding = shape.padding as isize;
-    let taps = (0..shape.kernel * shape.kernel)
-        .map(|at| (at / shape.kernel, at % shape.kernel))
-        .map(|(ky, kx)| Tap { ky, kx, row: ky as isize - padding, column: kx as isize - padding })
-        .collect();
-    Phase { row: 0, column: 0, step: 1, source_step: shape.stride, taps, packed: 0 }
-}
-
-/// Input row i gets output row o through tap k where i + padding = o * stride + k, that is, for i = phase + stride * q,
-/// o = q + (phase + padding - k) / stride where that is whole.
-fn backward_phases(shape: &ConvShape) -> Vec<Phase> {
-    let stride = shape.stride as isize;
-    let offset = |phase: usize, k: usize| {
-        let distance = phase as isize + shape.padding as isize - k as isize;
-        (distance.rem_euclid(stride) == 0).then_some(distance.div_euclid(stride))
-    };
-    let (rows, columns) = (shape.stride.min(shape.input.height), shape.stride.min(shape.input.width));
-    let mut phases = Vec::new();
-    for row in 0..rows {
-        for column in 0..columns {
-            let mut taps = Vec::new();
-            for ky in 0..shape.kernel {
-                for kx in 0..shape.kernel {
-                    if let (Some(row), Some(column)) = (offset(row, ky), offset(column, kx)) {
-                        taps.push(Tap { ky, kx, row, column });
-                    }
-                }
-            }
-            phases.push(Phase { row, column, step: shape.stride, source_step: 1, taps, packed: 0 });
-        }
-    }
-    phases
-}
-
 /// Some whole destination rows, counted over all images.
-struct Rows<'a> {
+struct DestinationRows<'a> {
     pass: &'a Indirect,
     source: &'a [f32],
     packed: &'a [f32],
@@ -244,67 +209,75 @@ struct Rows<'a> {
     destination: Destination<'a>,
 }
 
-impl Kernel for Rows<'_> {
+impl Kernel for DestinationRows<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        for phase in &self.pass.phases {
-            self.phase(simd, phase);
+        for grid in &self.pass.grids {
+            self.grid(simd, grid);
         }
         let Shape { width, channels, .. } = self.pass.destination;
         let pixels = self.rows.start * width..self.rows.end * width;
-        // SAFETY: the rows are this piece's own.
+        // SAFETY: no other unit of work has these rows.
         unsafe { self.destination.end(simd, pixels, channels, 0..channels) };
     }
 }
 
-impl Rows<'_> {
+impl DestinationRows<'_> {
+    /// All pixels of a grid, some at a time.
     #[inline(always)]
-    fn phase<S: Simd>(&mut self, simd: S, phase: &Phase) {
+    fn grid<S: Simd>(&mut self, simd: S, packed: &PackedGrid) {
         let Shape { height, width, channels, .. } = self.pass.destination;
-        let longest =
-            if self.pass.copy_patches { PATCH_VALUES / (phase.taps.len() * self.pass.depth) } else { BLOCK };
-        let mut pixels = [Pixel::default(); BLOCK];
+        let Grid { row: first_row, column: first_column, step, source_step, .. } = packed.grid;
+        let longest = if self.pass.copy_patches {
+            PATCH_VALUES / (packed.grid.taps.len() * self.pass.depth)
+        } else {
+            PIXELS
+        };
+        let mut pixels = [Pixel::default(); PIXELS];
         let mut count = 0;
         for at in self.rows.clone() {
             let (image, row) = (at / height, at % height);
-            if row % phase.step != phase.row {
+            if row % step != first_row {
                 continue;
             }
-            for column in (phase.column..width).step_by(phase.step) {
+            for column in (first_column..width).step_by(step) {
                 pixels[count] = Pixel {
                     destination: (at * width + column) * channels,
                     image,
-                    row: (row / phase.step * phase.source_step) as isize,
-                    column: (column / phase.step * phase.source_step) as isize,
+                    row: (row / step * source_step) as isize,
+                    column: (column / step * source_step) as isize,
                 };
                 count += 1;
-                if count == longest.min(BLOCK) {
-                    self.block(simd, phase, &pixels[..count]);
+                if count == longest.min(PIXELS) {
+                    self.pixels(simd, packed, &pixels[..count]);
                     count = 0;
                 }
             }
         }
-        self.block(simd, phase, &pixels[..count]);
+        self.pixels(simd, packed, &pixels[..count]);
     }
 
     /// All channels of some pixels.
     #[inline(always)]
-    fn block<S: Simd>(&mut self, simd: S, phase: &Phase, pixels: &[Pixel]) {
+    fn pixels<S: Simd>(&mut self, simd: S, grid: &PackedGrid, pixels: &[Pixel]) {
         for group in 0..self.pass.shape.groups {
             if self.pass.copy_patches {
                 let mut patches = Patches::new();
                 let first_channel = group * self.pass.depth;
                 let padding = self.pass.shape.padding as isize;
                 for (at, pixel) in pixels.iter().enumerate() {
-                    let corner = [pixel.row - padding, pixel.column - padding];
-                    let place = (pixel.image, corner);
-                    patches.write(simd, at, self.source, &self.pass.shape, place, first_channel);
+                    let window = Window {
+                        image: pixel.image,
+                        row: pixel.row - padding,
+                        column: pixel.column - padding,
+                    };
+                    patches.write(simd, at, self.source, &self.pass.shape, window, first_channel);
                 }
-                self.panels(simd, phase, group, pixels, Some(&patches));
+                self.panels(simd, grid, group, pixels, Some(&patches));
             } else {
-                self.panels(simd, phase, group, pixels, None);
+                self.panels(simd, grid, group, pixels, None);
             }
         }
     }
@@ -313,14 +286,15 @@ impl Rows<'_> {
     fn panels<S: Simd>(
         &mut self,
         simd: S,
-        phase: &Phase,
+        grid: &PackedGrid,
         group: usize,
         pixels: &[Pixel],
         patches: Option<&Patches>,
     ) {
         for panel in 0..self.pass.panels.count() {
             let columns = self.pass.panels.columns(panel).len();
-            with_tile!(S, columns, self.panel(simd, phase, group, panel, pixels, patches));
+            let panel = WeightsPanel { grid, group, panel };
+            with_tile!(S, columns, self.panel(simd, panel, pixels, patches));
         }
     }
 
@@ -329,39 +303,38 @@ impl Rows<'_> {
     fn panel<S: Simd, const R: usize, const V: usize>(
         &mut self,
         simd: S,
-        phase: &Phase,
-        group: usize,
-        panel: usize,
+        of: WeightsPanel<'_>,
         pixels: &[Pixel],
         patches: Option<&Patches>,
     ) {
+        let WeightsPanel { grid, group, panel } = of;
         let columns = self.pass.panels.columns(panel);
         let first_channel =
             group * self.pass.panels.columns(self.pass.panels.count() - 1).end + columns.start;
-        let weights = self.packed[self.pass.packed_panel(phase, group, panel)].as_ptr();
+        let weights = self.packed[self.pass.packed(of)].as_ptr();
         for (tile, pixels) in pixels.chunks(R).enumerate() {
             let mut sums = zeros::<S, R, V>(simd);
-            // SAFETY: the panel holds taps * depth rows of V vectors; row pointers are checked in `source_row`, and
-            // patches are as long as the panel.
+            // SAFETY: the panel holds taps * depth rows of V vectors; slicing checks the rows of source values in
+            // `source_row`, and those of patches here, which are as long as the panel.
             unsafe {
                 if let Some(patches) = patches {
-                    let len = phase.taps.len() * self.pass.depth;
+                    let len = grid.grid.taps.len() * self.pass.depth;
                     let row = |r: usize| {
                         patches.values()[(tile * R + r.min(pixels.len() - 1)) * len..][..len].as_ptr()
                     };
                     sums = accumulate(simd, &std::array::from_fn(row), len, weights, weights, sums);
                 } else {
-                    sums = self.taps(simd, phase, group, pixels, weights, sums);
+                    sums = self.taps(simd, &grid.grid.taps, group, pixels, weights, sums);
                 }
             }
             for (pixel, sums) in pixels.iter().zip(&sums) {
                 for (v, &sum) in sums.iter().enumerate() {
-                    let at = v * S::LANES;
-                    let count = S::LANES.min(columns.len() - at);
-                    let channel = first_channel + at;
-                    let place = (pixel.destination + channel, channel);
-                    // SAFETY: the rows are this piece's own.
-                    unsafe { self.destination.write(simd, place, count, sum, 0) };
+                    let start = v * S::LANES;
+                    let count = S::LANES.min(columns.len() - start);
+                    let channel = first_channel + start;
+                    let first = Position { index: pixel.destination + channel, channel };
+                    // SAFETY: no other unit of work has these rows.
+                    unsafe { self.destination.write(simd, first, count, sum, 0) };
                 }
             }
         }
@@ -375,17 +348,17 @@ impl Rows<'_> {
     unsafe fn taps<S: Simd, const R: usize, const V: usize>(
         &self,
         simd: S,
-        phase: &Phase,
+        taps: &[Tap],
         group: usize,
         pixels: &[Pixel],
         mut weights: *const f32,
         mut sums: Sums<S, R, V>,
     ) -> Sums<S, R, V> {
-        for &tap in &phase.taps {
+        for &tap in taps {
             for start in (0..self.pass.depth).step_by(DEPTH) {
                 let depth = DEPTH.min(self.pass.depth - start);
                 let first_channel = group * self.pass.depth + start;
-                // Rows past the last pixel repeat it; they are not stored.
+                // DestinationRows past the last pixel repeat it; they are not stored.
                 let row =
                     |r: usize| self.source_row(pixels[r.min(pixels.len() - 1)], tap, first_channel, depth);
                 // SAFETY: each row holds `depth` values, the panel as the caller says.
@@ -406,7 +379,7 @@ impl Rows<'_> {
         if row >= height || column >= width {
             return ZEROS.as_ptr();
         }
-        let place = ((pixel.image * height + row) * width + column) * channels + first_channel;
-        self.source[place..][..depth].as_ptr()
+        let first = ((pixel.image * height + row) * width + column) * channels + first_channel;
+        self.source[first..][..depth].as_ptr()
     }
 }

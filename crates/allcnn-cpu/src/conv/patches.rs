@@ -1,7 +1,7 @@
 //! Inputs with few channels (a picture's three): the taps of a pixel are copied side by side, so that the products run
 //! over kernel * kernel * channels values instead of a few at a time.
 
-use allcnn_device::ConvShape;
+use allcnn_device::{ConvShape, Shape};
 
 use crate::simd::Simd;
 
@@ -24,6 +24,24 @@ pub(super) struct Patches([f32; PATCH_VALUES + SLACK]);
 
 const SLACK: usize = 64;
 
+/// The upper left corner of a window of kernel x kernel pixels, which may lie outside the image.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub image: usize,
+    pub row: isize,
+    pub column: isize,
+}
+
+impl Window {
+    /// The window that a pixel of `output`, counted over all images, sees.
+    #[inline(always)]
+    pub(super) fn of(shape: &ConvShape, output: Shape, pixel: usize) -> Self {
+        let (line, column) = (pixel / output.width, pixel % output.width);
+        let corner = |at: usize| (at * shape.stride) as isize - shape.padding as isize;
+        Self { image: line / output.height, row: corner(line % output.height), column: corner(column) }
+    }
+}
+
 impl Patches {
     /// Zeros.
     #[inline(always)]
@@ -37,8 +55,8 @@ impl Patches {
         &self.0
     }
 
-    /// Writes patch `at`: the kernel x kernel window whose upper left corner is (row, column), zeros outside the
-    /// image, the channels from `first_channel` on innermost. Patches are written in their order.
+    /// Writes patch `at`: the values of a window, zeros outside the image, the channels from `first_channel` on innermost.
+    /// Patches are written in their order.
     #[inline(always)]
     pub(super) fn write<S: Simd>(
         &mut self,
@@ -46,13 +64,13 @@ impl Patches {
         at: usize,
         source: &[f32],
         shape: &ConvShape,
-        (image, corner): (usize, [isize; 2]),
+        window: Window,
         first_channel: usize,
     ) {
         let (size, kernel, channels) = (shape.input, shape.kernel, shape.group_in_channels());
         let line = kernel * channels;
         let patch = &mut self.0[at * kernel * line..][..kernel * line + SLACK];
-        let [top, left] = corner;
+        let Window { image, row: top, column: left } = window;
         // Columns of the window inside the image.
         let from = (-left).clamp(0, kernel as isize) as usize;
         let to = (size.width as isize - left).clamp(from as isize, kernel as isize) as usize;

@@ -1,9 +1,10 @@
-//! What follows a convolution's sum, while it is in a register or still in the cache: on the way forward bias, activation
-//! and dropout; on the way back the gate of the layer below.
+//! What follows a convolution's sum, while it is in a register or still in the cache: on the way forward bias,
+//! activation and dropout; on the way back the gate of the layer below.
 
 use allcnn_device::{Activation, Epilogue, Gate, ReluRule};
 
 use super::mask::Mask;
+use crate::products::block::{BLOCK, TILE as HALF};
 use crate::simd::{Kernel, Simd};
 use crate::stored::{self, Stored};
 
@@ -18,31 +19,30 @@ pub(crate) enum Finish<'a> {
     Plain,
 }
 
-/// Values of a block of channels that may be stored as pairs, and half of them.
-const BLOCK: usize = 32;
-const HALF: usize = BLOCK / 2;
+/// Where some neighboring values begin.
+#[derive(Clone, Copy)]
+pub(crate) struct Position {
+    /// The index of the first in its buffer.
+    pub index: usize,
+    /// Its channel.
+    pub channel: usize,
+}
 
 impl<'a> Finish<'a> {
-    /// Finishes a vector of sums, all but dropout, which needs the values in memory: `count` channels from `channel` on,
-    /// which stand at `first..` of their buffer. A gate's output must be in f32.
+    /// Finishes a vector of sums of `count` channels, all but dropout, which needs the values in memory. A gate's
+    /// output must be in f32.
     #[inline(always)]
-    pub(crate) fn vector<S: Simd>(
-        &self,
-        simd: S,
-        (first, channel): (usize, usize),
-        count: usize,
-        sums: S::V,
-    ) -> S::V {
+    pub(crate) fn vector<S: Simd>(&self, simd: S, first: Position, count: usize, sums: S::V) -> S::V {
         match *self {
             Finish::Forward { bias, epilogue, .. } => {
-                let bias = &bias[channel..][..count];
-                // SAFETY: `count` values are there.
+                let bias = &bias[first.channel..][..count];
+                // SAFETY: the slice holds `count` values.
                 let bias = unsafe { simd.load_first(bias.as_ptr(), count) };
                 activate(simd, epilogue.activation, simd.add(sums, bias))
             }
             Finish::Gate { output, gate } => {
-                let output = &output.f32()[first..][..count];
-                // SAFETY: `count` values are there.
+                let output = &output.f32()[first.index..][..count];
+                // SAFETY: the slice holds `count` values.
                 let output = unsafe { simd.load_first(output.as_ptr(), count) };
                 pass(simd, gate, output, sums)
             }
@@ -50,27 +50,27 @@ impl<'a> Finish<'a> {
         }
     }
 
-    /// The same for a vector of each half of a block of 32 channels, `at` values from their beginnings; a gate's output
-    /// may be in either form.
+    /// Finishes a vector of each half of a block of 32 channels, `at` values from their beginnings, all but dropout.
+    /// A gate's output may be in either storage.
     #[inline(always)]
     pub(crate) fn halves<S: Simd>(
         &self,
         simd: S,
-        (first, channel): (usize, usize),
+        first: Position,
         at: usize,
         (low, high): (S::V, S::V),
     ) -> (S::V, S::V) {
         match *self {
             Finish::Forward { bias, epilogue, .. } => {
-                let bias = &bias[channel..][..BLOCK];
-                // SAFETY: both halves hold the vector.
+                let bias = &bias[first.channel..][..BLOCK];
+                // SAFETY: a half is 16 values; lanes divide 16 and `at`, so a vector from `at` on ends inside it.
                 let (a, b) =
                     unsafe { (simd.load(bias[at..].as_ptr()), simd.load(bias[HALF + at..].as_ptr())) };
                 let activation = epilogue.activation;
                 (activate(simd, activation, simd.add(low, a)), activate(simd, activation, simd.add(high, b)))
             }
             Finish::Gate { output, gate } => {
-                let (a, b) = stored::halves(simd, output, first, at);
+                let (a, b) = stored::halves(simd, output, first.index, at);
                 (pass(simd, gate, a, low), pass(simd, gate, b, high))
             }
             Finish::Plain => (low, high),
@@ -83,7 +83,7 @@ impl<'a> Finish<'a> {
         matches!(self, Finish::Forward { epilogue: Epilogue { dropout: Some(_), .. }, .. })
     }
 
-    /// Dropout, where there is any, of finished values that stand at `first..` of their buffer.
+    /// Dropout, where there is any, of finished values from index `first` of their buffer on.
     #[inline(always)]
     pub(crate) fn drop<S: Simd>(&self, simd: S, first: usize, values: &mut [f32]) {
         if let Finish::Forward { epilogue: Epilogue { dropout: Some(dropout), .. }, step, .. } = *self {
@@ -91,34 +91,35 @@ impl<'a> Finish<'a> {
         }
     }
 
-    /// Finishes a run of channels of one pixel in memory, from `channel` on; `first` is its place in its buffer.
+    /// Finishes neighboring channels of one pixel in memory.
     #[inline(always)]
-    pub(crate) fn run<S: Simd>(&self, simd: S, (first, channel): (usize, usize), values: &mut [f32]) {
+    pub(crate) fn in_memory<S: Simd>(&self, simd: S, first: Position, values: &mut [f32]) {
         for at in (0..values.len()).step_by(S::LANES) {
-            let place = &mut values[at..];
-            let count = S::LANES.min(place.len());
-            // SAFETY: `count` values are there.
+            let values = &mut values[at..];
+            let count = S::LANES.min(values.len());
+            let first = Position { index: first.index + at, channel: first.channel + at };
+            // SAFETY: the slice holds `count` values or more.
             unsafe {
-                let sums = simd.load_first(place.as_ptr(), count);
-                let finished = self.vector(simd, (first + at, channel + at), count, sums);
-                simd.store_first(finished, count, place.as_mut_ptr());
+                let sums = simd.load_first(values.as_ptr(), count);
+                let finished = self.vector(simd, first, count, sums);
+                simd.store_first(finished, count, values.as_mut_ptr());
             }
         }
-        self.drop(simd, first, values);
+        self.drop(simd, first.index, values);
     }
 
-    /// The same for a whole block where there is dropout, and what is left to do.
+    /// Finishes a whole block in memory where there is dropout. Returns what is left to do.
     #[inline(always)]
     pub(crate) fn drop_in_memory<S: Simd>(
         self,
         simd: S,
-        place: (usize, usize),
+        first: Position,
         values: &mut [f32; BLOCK],
     ) -> Finish<'a> {
         if !self.drops() {
             return self;
         }
-        self.run(simd, place, values);
+        self.in_memory(simd, first, values);
         Finish::Plain
     }
 }
@@ -173,6 +174,11 @@ impl Kernel for PassBack<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        Finish::Gate { output: Stored::F32(self.output), gate: self.gate }.run(simd, (0, 0), self.signal);
+        let first = Position { index: 0, channel: 0 };
+        Finish::Gate { output: Stored::F32(self.output), gate: self.gate }.in_memory(
+            simd,
+            first,
+            self.signal,
+        );
     }
 }

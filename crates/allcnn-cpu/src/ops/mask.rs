@@ -6,14 +6,14 @@ use allcnn_device::random::Stream;
 use crate::simd::{Kernel, Simd};
 
 /// Blocks of four numbers that are computed side by side, a vector register (or two) for each of the four words; half as
-/// many for the end of a run.
+/// many at the end of the values.
 const BLOCKS: usize = 16;
 
 /// Multiplies values with their mask, in place.
 pub(crate) struct Mask<'a> {
     pub dropout: Dropout,
     pub step: u64,
-    /// The place of the first value in its whole buffer.
+    /// The index of the first value in its whole buffer.
     pub first: usize,
     pub values: &'a mut [f32],
 }
@@ -97,7 +97,7 @@ mod tests {
     use crate::Isa;
 
     #[test]
-    fn the_mask_is_the_contracts_on_every_instruction_set_and_at_every_place() {
+    fn the_mask_is_the_contracts_on_every_instruction_set_and_from_every_index() {
         let dropout = Dropout { rate: 0.3, seed: 9, layer: 2 };
         let stream = dropout.stream(17);
         for isa in Isa::available() {
@@ -105,7 +105,7 @@ mod tests {
                 let mut values = vec![1.0; len];
                 isa.run(Mask { dropout, step: 17, first, values: &mut values });
                 for (at, &value) in values.iter().enumerate() {
-                    assert_eq!(value, dropout.factor(&stream, first + at), "{isa} place {}", first + at);
+                    assert_eq!(value, dropout.factor(&stream, first + at), "{isa} index {}", first + at);
                 }
             }
         }

@@ -13,7 +13,7 @@ pub(crate) struct ForwardRow<'a> {
     pub row: usize,
     pub input: &'a [f32],
     pub output: &'a mut [f32],
-    /// Place of the maximum in its window's order; empty where there is none.
+    /// The index of the maximum among its window's taps; empty for other kinds.
     pub switches: &'a mut [u32],
 }
 
@@ -30,26 +30,26 @@ impl Kernel for ForwardRow<'_> {
         let image = &self.input[self.row / out.height * (size.len() / size.batch)..];
         let channels = size.channels;
         for x in 0..out.width {
-            let pixel = &mut self.output[x * channels..][..channels];
+            let output = &mut self.output[x * channels..][..channels];
             let taps = taps(self.regions, size.width, self.row % out.height, x);
             match self.shape.kind {
                 PoolKind::Max => {
                     let switches = &mut self.switches[x * channels..][..channels];
-                    pixel.fill(f32::NEG_INFINITY);
-                    for (tap, place) in taps.enumerate() {
-                        maximum(tap, &image[place * channels..][..channels], pixel, switches);
+                    output.fill(f32::NEG_INFINITY);
+                    for (tap, pixel) in taps.enumerate() {
+                        maximum(tap, &image[pixel * channels..][..channels], output, switches);
                     }
                 }
                 PoolKind::Average => {
-                    pixel.fill(0.0);
+                    output.fill(0.0);
                     let share = 1.0 / taps.clone().count() as f32;
-                    for place in taps {
-                        add(share, &image[place * channels..][..channels], pixel);
+                    for pixel in taps {
+                        add(share, &image[pixel * channels..][..channels], output);
                     }
                 }
                 PoolKind::PNorm { p } => {
-                    for (channel, value) in pixel.iter_mut().enumerate() {
-                        *value = p_norm(taps.clone().map(|place| image[place * channels + channel]), p);
+                    for (channel, value) in output.iter_mut().enumerate() {
+                        *value = p_norm(taps.clone().map(|pixel| image[pixel * channels + channel]), p);
                     }
                 }
             }
@@ -85,8 +85,8 @@ impl Kernel for BackwardImage<'_> {
                 let signal = &self.d_output[from..][..channels];
                 let taps = taps(self.regions, size.width, y, x);
                 let share = 1.0 / taps.clone().count() as f32;
-                for (tap, place) in taps.enumerate() {
-                    let target = &mut self.d_input[place * channels..][..channels];
+                for (tap, pixel) in taps.enumerate() {
+                    let target = &mut self.d_input[pixel * channels..][..channels];
                     match self.shape.kind {
                         PoolKind::Max => {
                             let switches = &self.switches[from..][..channels];
@@ -96,7 +96,7 @@ impl Kernel for BackwardImage<'_> {
                         }
                         PoolKind::Average => add(share, signal, target),
                         PoolKind::PNorm { p } => {
-                            let values = &self.input[place * channels..][..channels];
+                            let values = &self.input[pixel * channels..][..channels];
                             let norms = &self.output[from..][..channels];
                             for channel in 0..channels {
                                 target[channel] +=

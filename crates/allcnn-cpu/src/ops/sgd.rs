@@ -5,7 +5,6 @@ use allcnn_device::{Parameter, Sgd};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
-use crate::threads::SendPtr;
 
 /// One step for a range of a parameter.
 pub(crate) struct Step<'a> {
@@ -43,12 +42,9 @@ pub(crate) fn sum_of_squares(engine: &Engine, parameters: &[Parameter<Buffer>]) 
     let mut total = 0.0;
     for Parameter { gradient, .. } in parameters {
         let mut sums = [0.0; SLICES];
-        let places = SendPtr(sums.as_mut_ptr());
-        engine.threads().run(SLICES, |slice, _| {
+        engine.threads().run_over(&mut sums, 1, |slice, sum| {
             let edge = |at: usize| gradient.len() * at / SLICES;
-            let sum = engine.isa().run(Squares(&gradient[edge(slice)..edge(slice + 1)]));
-            // SAFETY: each slice has its own place.
-            unsafe { *places.at(slice) = sum };
+            sum[0] = engine.isa().run(Squares(&gradient[edge(slice)..edge(slice + 1)]));
         });
         total += sums.iter().sum::<f64>();
     }

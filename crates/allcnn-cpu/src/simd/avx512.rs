@@ -2,13 +2,13 @@
 
 use std::arch::x86_64::*;
 
-use super::Simd;
+use super::vector::{Simd, check};
 use crate::whole::arrays_mut;
 
 /// Token for AVX-512: 16 lanes, 32 registers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Avx512;
-const _: () = super::check::<Avx512>();
+const _: () = check::<Avx512>();
 
 // Every method below is inlined into a function with the features enabled ([`crate::Isa::run`]), which runs only
 // where they were detected: that is the safety of every intrinsic here.
@@ -19,31 +19,31 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe { _mm512_set1_ps(value) }
     }
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m512 {
-        // SAFETY: see above; the caller vouches for the pointer.
+        // SAFETY: the features are enabled (see the impl); the caller vouches for the pointer.
         unsafe { _mm512_loadu_ps(from) }
     }
     #[inline(always)]
     unsafe fn load_first(self, from: *const f32, count: usize) -> __m512 {
         debug_assert!(count <= Self::LANES);
         let mask = ((1u32 << count) - 1) as __mmask16;
-        // SAFETY: see above; masked lanes are not touched.
+        // SAFETY: the features are enabled (see the impl); masked lanes are not touched.
         unsafe { _mm512_maskz_loadu_ps(mask, from) }
     }
     #[inline(always)]
     unsafe fn store(self, value: __m512, to: *mut f32) {
-        // SAFETY: see above; the caller vouches for the pointer.
+        // SAFETY: the features are enabled (see the impl); the caller vouches for the pointer.
         unsafe { _mm512_storeu_ps(to, value) }
     }
     #[inline(always)]
     unsafe fn store_first(self, value: __m512, count: usize, to: *mut f32) {
         debug_assert!(count <= Self::LANES);
         let mask = ((1u32 << count) - 1) as __mmask16;
-        // SAFETY: see above; masked lanes are not touched.
+        // SAFETY: the features are enabled (see the impl); masked lanes are not touched.
         unsafe { _mm512_mask_storeu_ps(to, mask, value) }
     }
     #[inline(always)]
@@ -58,37 +58,37 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }
     #[inline(always)]
     fn add(self, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe { _mm512_add_ps(a, b) }
     }
     #[inline(always)]
     fn sub(self, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe { _mm512_sub_ps(a, b) }
     }
     #[inline(always)]
     fn mul(self, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe { _mm512_mul_ps(a, b) }
     }
     #[inline(always)]
     fn select_positive(self, of: __m512, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(of, _mm512_setzero_ps()), b, a) }
     }
     #[inline(always)]
     fn positive_part(self, a: __m512) -> __m512 {
-        // SAFETY: see above. Where one is NaN, the instruction gives the second operand.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched. Where one is NaN, the instruction gives the second operand.
         unsafe { _mm512_max_ps(_mm512_setzero_ps(), a) }
     }
     #[inline(always)]
     fn rounded(self, a: __m512) -> __m512 {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe {
             let bits = _mm512_add_epi32(_mm512_castps_si512(a), _mm512_set1_epi32(0x8000));
             let kept = _mm512_set1_epi32(0xffff_0000_u32 as i32);
@@ -97,7 +97,7 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn pair(self, low: __m512, high: __m512) -> __m512 {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe {
             let half = _mm512_set1_epi32(0x8000);
             let low = _mm512_srli_epi32::<16>(_mm512_add_epi32(_mm512_castps_si512(low), half));
@@ -107,12 +107,12 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn low_half(self, pairs: __m512) -> __m512 {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_castps_si512(pairs))) }
     }
     #[inline(always)]
     fn high_half(self, pairs: __m512) -> __m512 {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe {
             let kept = _mm512_set1_epi32(0xffff_0000_u32 as i32);
             _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(pairs), kept))
@@ -121,7 +121,7 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn exchange(self, a: __m512, b: __m512) -> [__m512; 2] {
         const HIGH: __mmask32 = 0xaaaa_aaaa;
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe {
             let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
             let low = _mm512_mask_mov_epi16(a, HIGH, _mm512_slli_epi32::<16>(b));
@@ -131,17 +131,17 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn stream(self, value: __m512, to: *mut f32) {
-        // SAFETY: see above; the caller vouches for the pointer.
+        // SAFETY: the features are enabled (see the impl); the caller vouches for the pointer.
         unsafe { _mm512_stream_ps(to, value) }
     }
     #[inline(always)]
     fn fence(self) {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe { _mm_sfence() }
     }
     #[inline(always)]
     unsafe fn transpose(self, square: *const f32, to: *mut f32, step: usize) {
-        // SAFETY: see above; the caller vouches for the pointers.
+        // SAFETY: the features are enabled (see the impl); the caller vouches for the pointers.
         unsafe {
             let mut rows = [_mm512_setzero_ps(); 16];
             for (at, row) in rows.iter_mut().enumerate() {

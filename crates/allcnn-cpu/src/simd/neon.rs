@@ -3,12 +3,12 @@
 
 use std::arch::aarch64::*;
 
-use super::Simd;
+use super::vector::{Simd, check};
 
 /// Token for NEON: 4 lanes, 32 registers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Neon;
-const _: () = super::check::<Neon>();
+const _: () = check::<Neon>();
 
 // NEON belongs to the baseline of aarch64, and [`crate::Isa::run`] enables it besides: that is the safety of every
 // intrinsic here.
@@ -19,12 +19,12 @@ impl Simd for Neon {
 
     #[inline(always)]
     fn splat(self, value: f32) -> float32x4_t {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe { vdupq_n_f32(value) }
     }
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> float32x4_t {
-        // SAFETY: see above; the caller vouches for the pointer, which needs no alignment beyond that of f32.
+        // SAFETY: the features are enabled (see the impl); the caller vouches for the pointer, which needs no alignment beyond that of f32.
         unsafe { vld1q_f32(from) }
     }
     #[inline(always)]
@@ -35,7 +35,7 @@ impl Simd for Neon {
             return unsafe { self.load(from) };
         }
         let mut lanes = [0.0f32; Self::LANES];
-        // SAFETY: see above; the array holds all lanes, the caller vouches for `count` values at `from`.
+        // SAFETY: the features are enabled (see the impl); the array holds all lanes, the caller vouches for `count` values at `from`.
         unsafe {
             std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), count);
             vld1q_f32(lanes.as_ptr())
@@ -43,7 +43,7 @@ impl Simd for Neon {
     }
     #[inline(always)]
     unsafe fn store(self, value: float32x4_t, to: *mut f32) {
-        // SAFETY: see above; the caller vouches for the pointer.
+        // SAFETY: the features are enabled (see the impl); the caller vouches for the pointer.
         unsafe { vst1q_f32(to, value) }
     }
     #[inline(always)]
@@ -54,7 +54,7 @@ impl Simd for Neon {
             return unsafe { self.store(value, to) };
         }
         let mut lanes = [0.0f32; Self::LANES];
-        // SAFETY: see above; the array holds all lanes, the caller vouches for `count` values at `to`.
+        // SAFETY: the features are enabled (see the impl); the array holds all lanes, the caller vouches for `count` values at `to`.
         unsafe {
             vst1q_f32(lanes.as_mut_ptr(), value);
             std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count);
@@ -62,32 +62,32 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn mul_add(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
-        // SAFETY: see above. The addend comes first.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched. The addend comes first.
         unsafe { vfmaq_f32(c, a, b) }
     }
     #[inline(always)]
     fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe { vaddq_f32(a, b) }
     }
     #[inline(always)]
     fn sub(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe { vsubq_f32(a, b) }
     }
     #[inline(always)]
     fn mul(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe { vmulq_f32(a, b) }
     }
     #[inline(always)]
     fn select_positive(self, of: float32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe { vbslq_f32(vcgtq_f32(of, vdupq_n_f32(0.0)), a, b) }
     }
     #[inline(always)]
     fn rounded(self, a: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe {
             let bits = vaddq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(0x8000));
             vreinterpretq_f32_u32(vandq_u32(bits, vdupq_n_u32(0xffff_0000)))
@@ -95,7 +95,7 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn pair(self, low: float32x4_t, high: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe {
             let low = vaddq_u32(vreinterpretq_u32_f32(low), vdupq_n_u32(0x8000));
             let high = vreinterpretq_u32_f32(self.rounded(high));
@@ -104,12 +104,12 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn low_half(self, pairs: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe { vreinterpretq_f32_u32(vshlq_n_u32::<16>(vreinterpretq_u32_f32(pairs))) }
     }
     #[inline(always)]
     fn high_half(self, pairs: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
+        // SAFETY: the features are enabled (see the impl), and no memory is touched.
         unsafe { vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(pairs), vdupq_n_u32(0xffff_0000))) }
     }
 }

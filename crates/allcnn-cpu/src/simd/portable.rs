@@ -1,11 +1,11 @@
 //! Arrays of four, for machines without a known instruction set; the compiler makes of them what it can.
 
-use super::Simd;
+use super::vector::{Simd, check};
 
 /// Token for plain code with register tiles of ROWS rows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Portable<const ROWS: usize>;
-const _: () = super::check::<Portable<4>>();
+const _: () = check::<Portable<4>>();
 
 impl<const ROWS: usize> Simd for Portable<ROWS> {
     type V = [f32; 4];

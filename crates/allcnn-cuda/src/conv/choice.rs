@@ -1,8 +1,8 @@
 //! Which engine of cuDNN, or for 1x1 convolutions which algorithm of cuBLASLt, does a pass: measured once, remembered on
 //! disk.
 //!
-//! The choice is kept by its place in the library's list for (GPU, versions, work), so that later runs take the same one:
-//! that makes them start fast, and gives them the same bits.
+//! The choice is kept as an index into the library's list for (GPU, versions, work), so that later runs make the same
+//! choice: they start fast, and get the same bits.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,22 +12,22 @@ use std::time::{Duration, Instant};
 
 use allcnn_device::Error;
 
-use super::room::Room;
+use super::staging::Staging;
 use crate::cache;
 use crate::cublaslt::{Product, is_product};
-use crate::cudnn::graph::{Tensor, Work};
+use crate::cudnn::graph::{TensorAddress, Work};
 use crate::cudnn::plan::{Arithmetic, Plan};
 use crate::cudnn::{self, Descriptor};
-use crate::engine::{Engine, Queue};
+use crate::engine::Queue;
 
 /// Engines of cuDNN that are measured, the first of its list that take the work.
 const MOST_MEASURED: usize = 8;
-/// Runs of a candidate that are timed.
+/// Timed executions of a candidate.
 const RUNS: u32 = 10;
 
 /// How a pass is done.
 #[derive(Debug)]
-pub enum Chosen {
+pub(super) enum Chosen {
     /// By an engine of cuDNN.
     Cudnn(Plan),
     /// By a product of cuBLASLt.
@@ -37,8 +37,8 @@ pub enum Chosen {
 }
 
 impl Chosen {
-    /// For people.
-    pub fn name(&self) -> &'static str {
+    /// The name that reports show.
+    pub(super) fn name(&self) -> &'static str {
         match self {
             Chosen::Cudnn(plan) => engine_name(plan.engine),
             Chosen::Product(_) => "cublaslt",
@@ -47,12 +47,12 @@ impl Chosen {
     }
 
     /// Whether the plain sum has to do it.
-    pub fn is_none(&self) -> bool {
+    pub(super) fn is_none(&self) -> bool {
         matches!(self, Chosen::None)
     }
 
-    /// Bytes of working memory that a run needs.
-    pub fn workspace(&self) -> usize {
+    /// Bytes of scratch memory that it needs.
+    pub(super) fn workspace(&self) -> usize {
         match self {
             Chosen::Cudnn(plan) => plan.workspace,
             Chosen::Product(product) => product.workspace,
@@ -60,112 +60,136 @@ impl Chosen {
         }
     }
 
-    /// Queues a run over tensors at these addresses of the GPU. Panics where nothing was chosen.
+    /// Queues the work. Panics where nothing was chosen.
     ///
     /// # Safety
-    /// The addresses must be those of the work's tensors, aligned to 16 bytes and long enough, with as many bytes at
-    /// `workspace` as are needed, and stay so until the run is over.
-    pub unsafe fn run(&self, queue: &Queue, tensors: &[(Tensor, u64)], workspace: u64) -> Result<(), Error> {
-        // SAFETY: the caller's.
+    /// The addresses must be those of the work's tensors, aligned to 16 bytes and long enough, with
+    /// [`Chosen::workspace`] bytes at `workspace`, and stay valid until the work is done.
+    pub(super) unsafe fn enqueue(
+        &self,
+        queue: &Queue,
+        tensors: &[TensorAddress],
+        workspace: u64,
+    ) -> Result<(), Error> {
+        // SAFETY: both functions ask for what this one asks of its caller.
         unsafe {
             match self {
-                Chosen::Cudnn(plan) => plan.run(queue.handle(), tensors, workspace),
-                Chosen::Product(product) => product.run(&queue.stream, tensors, workspace),
-                Chosen::None => panic!("a run of what no library does"),
+                Chosen::Cudnn(plan) => plan.enqueue(queue.handle(), tensors, workspace),
+                Chosen::Product(product) => product.enqueue(&queue.stream, tensors, workspace),
+                Chosen::None => panic!("a pass that no library does"),
             }
         }
     }
 }
 
-/// A place in the list of a library, as it is remembered.
+/// An index into the list of a library, as it is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum ListIndex {
     Cudnn(usize),
     Cublaslt(usize),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ListIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Cudnn(place) => write!(f, "cudnn {place}"),
-            Place::Cublaslt(place) => write!(f, "cublaslt {place}"),
+            ListIndex::Cudnn(index) => write!(f, "cudnn {index}"),
+            ListIndex::Cublaslt(index) => write!(f, "cublaslt {index}"),
         }
     }
 }
 
-impl FromStr for Place {
+impl FromStr for ListIndex {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (library, place) = text.trim().split_once(' ').ok_or(())?;
-        let place = place.parse().map_err(|_| ())?;
+        let (library, index) = text.trim().split_once(' ').ok_or(())?;
+        let index = index.parse().map_err(|_| ())?;
         match library {
-            "cudnn" => Ok(Place::Cudnn(place)),
-            "cublaslt" => Ok(Place::Cublaslt(place)),
+            "cudnn" => Ok(ListIndex::Cudnn(index)),
+            "cublaslt" => Ok(ListIndex::Cublaslt(index)),
             _ => Err(()),
         }
     }
 }
 
-/// The choice for a work.
-pub fn choose(engine: &Engine, queue: &mut Queue, work: Work) -> Result<Arc<Chosen>, Error> {
-    if let Some(known) = queue.chosen.get(&work) {
-        return Ok(Arc::clone(known));
+/// Something that could do a work.
+struct Candidate {
+    index: ListIndex,
+    chosen: Chosen,
+}
+
+/// The choices made so far, for one GPU. To be dropped before the engine that they were made on: plans of cuDNN must not
+/// outlive its handle.
+#[derive(Debug)]
+pub(crate) struct Choices {
+    gpu: String,
+    arithmetic: Arithmetic,
+    made: Mutex<HashMap<Work, Arc<Chosen>>>,
+}
+
+impl Choices {
+    /// No choices yet, for the GPU of that name.
+    pub(crate) fn new(gpu: String, arithmetic: Arithmetic) -> Self {
+        Self { gpu, arithmetic, made: Mutex::default() }
     }
-    let arithmetic = engine.numbers.arithmetic;
-    let engines = work.engines(&queue.target, arithmetic)?;
-    let products: Vec<Product> =
-        queue.cublaslt.iter().flat_map(|library| library.products(&work, arithmetic)).collect();
-    let gpu = engine.context.name().unwrap_or_default();
-    let name = file_name(&gpu, &versions(queue, &work), arithmetic, &work);
-    let place = queue.cache.read(&name).and_then(|text| String::from_utf8(text).ok()?.parse().ok());
-    let remembered = place.and_then(|place| match place {
-        Place::Cudnn(place) => Some(Chosen::Cudnn(work.plan(&queue.target, engines.get(place)?)?)),
-        Place::Cublaslt(place) => Some(Chosen::Product(products.get(place)?.clone())),
-    });
-    let chosen = match remembered {
-        Some(chosen) => chosen,
-        None => match fastest(queue, work, candidates(queue, work, &engines, products))? {
-            Some((place, chosen)) => {
-                queue.cache.write(&name, place.to_string().as_bytes());
+
+    /// The choice for a work.
+    pub(super) fn choose(&self, queue: &mut Queue, work: Work) -> Result<Arc<Chosen>, Error> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = made.get(&work) {
+            return Ok(Arc::clone(known));
+        }
+        let chosen = Arc::new(self.remembered_or_measured(queue, work)?);
+        made.insert(work, Arc::clone(&chosen));
+        Ok(chosen)
+    }
+
+    fn remembered_or_measured(&self, queue: &mut Queue, work: Work) -> Result<Chosen, Error> {
+        let engines = work.engines(&queue.target, self.arithmetic)?;
+        let products: Vec<Product> =
+            queue.cublaslt.iter().flat_map(|library| library.products(&work, self.arithmetic)).collect();
+        let name = file_name(&self.gpu, &versions(queue, &work), self.arithmetic, &work);
+        let index = queue.cache.read(&name).and_then(|text| String::from_utf8(text).ok()?.parse().ok());
+        let remembered = index.and_then(|index| match index {
+            ListIndex::Cudnn(index) => Some(Chosen::Cudnn(work.plan(&queue.target, engines.get(index)?)?)),
+            ListIndex::Cublaslt(index) => Some(Chosen::Product(products.get(index)?.clone())),
+        });
+        if let Some(chosen) = remembered {
+            return Ok(chosen);
+        }
+        let candidates = candidates(queue, work, &engines, products);
+        Ok(match fastest(queue, work, candidates)? {
+            Some(Candidate { index, chosen }) => {
+                queue.cache.write(&name, index.to_string().as_bytes());
                 chosen
             }
             None => Chosen::None,
-        },
-    };
-    let chosen = Arc::new(chosen);
-    queue.chosen.insert(work, Arc::clone(&chosen));
-    Ok(chosen)
+        })
+    }
 }
 
 /// Everything that could do a work.
-fn candidates(
-    queue: &Queue,
-    work: Work,
-    engines: &[Descriptor],
-    products: Vec<Product>,
-) -> Vec<(Place, Chosen)> {
-    let plans = engines.iter().enumerate().filter_map(|(place, engine)| {
-        Some((Place::Cudnn(place), Chosen::Cudnn(work.plan(&queue.target, engine)?)))
+fn candidates(queue: &Queue, work: Work, engines: &[Descriptor], products: Vec<Product>) -> Vec<Candidate> {
+    let plans = engines.iter().enumerate().filter_map(|(index, engine)| {
+        let plan = work.plan(&queue.target, engine)?;
+        Some(Candidate { index: ListIndex::Cudnn(index), chosen: Chosen::Cudnn(plan) })
     });
-    let products = products.into_iter().enumerate();
-    let products = products.map(|(place, product)| (Place::Cublaslt(place), Chosen::Product(product)));
+    let products = products.into_iter().enumerate().map(|(index, product)| Candidate {
+        index: ListIndex::Cublaslt(index),
+        chosen: Chosen::Product(product),
+    });
     plans.take(MOST_MEASURED).chain(products).collect()
 }
 
 /// The fastest candidate; the first of equals.
-fn fastest(
-    queue: &mut Queue,
-    work: Work,
-    candidates: Vec<(Place, Chosen)>,
-) -> Result<Option<(Place, Chosen)>, Error> {
-    let mut best: Option<(Duration, (Place, Chosen))> = None;
+fn fastest(queue: &mut Queue, work: Work, candidates: Vec<Candidate>) -> Result<Option<Candidate>, Error> {
+    let mut best: Option<(Duration, Candidate)> = None;
     if candidates.len() == 1 {
         return Ok(candidates.into_iter().next());
     }
     for candidate in candidates {
-        let room = Room::new(queue, &work, candidate.1.workspace())?;
-        let Ok(time) = time(queue, &work, &candidate.1, &room) else { continue };
+        let staging = Staging::new(queue, &work, candidate.chosen.workspace())?;
+        let Ok(time) = time(queue, &work, &candidate.chosen, &staging) else { continue };
         if best.as_ref().is_none_or(|(least, _)| time < *least) {
             best = Some((time, candidate));
         }
@@ -173,22 +197,25 @@ fn fastest(
     Ok(best.map(|(_, candidate)| candidate))
 }
 
-/// The time of a run over whatever the room holds.
-fn time(queue: &mut Queue, work: &Work, candidate: &Chosen, room: &Room) -> Result<Duration, Error> {
-    let tensors: Vec<_> = work.tensors().iter().map(|&tensor| (tensor, room.address(tensor))).collect();
-    // SAFETY: the room has the size of every tensor and of the workspace.
-    let run = |queue: &Queue| unsafe { candidate.run(queue, &tensors, room.workspace) };
-    run(queue)?;
+/// The time of one execution, over whatever values the staging buffers hold.
+fn time(queue: &mut Queue, work: &Work, chosen: &Chosen, staging: &Staging) -> Result<Duration, Error> {
+    let tensors = work.tensors().iter();
+    let tensors: Vec<_> =
+        tensors.map(|&tensor| TensorAddress { tensor, address: staging.address(tensor) }).collect();
+    // SAFETY: the staging buffers were made for this work's tensors and this candidate's workspace, and working memory
+    // stays allocated as long as the queue.
+    let enqueue = |queue: &Queue| unsafe { chosen.enqueue(queue, &tensors, staging.workspace) };
+    enqueue(queue)?;
     queue.wait()?;
     let begin = Instant::now();
     for _ in 0..RUNS {
-        run(queue)?;
+        enqueue(queue)?;
     }
     queue.wait()?;
     Ok(begin.elapsed() / RUNS)
 }
 
-/// The versions of the libraries that a work is a matter of.
+/// The versions of the libraries that could do a work.
 fn versions(queue: &Queue, work: &Work) -> String {
     match &queue.cublaslt {
         Some(library) if is_product(work) => format!("{} and {}", cudnn::version(), library.version()),
@@ -198,7 +225,10 @@ fn versions(queue: &Queue, work: &Work) -> String {
 
 /// The file that remembers a choice.
 fn file_name(gpu: &str, versions: &str, arithmetic: Arithmetic, work: &Work) -> String {
-    let key = cache::key(&[gpu, versions, &format!("{arithmetic:?}"), &format!("{work:?}")]);
+    let Work { pass, shape, storage } = work;
+    // Part of the key, and so as it always was: other words would forget the choices of earlier runs.
+    let work = format!("Work {{ pass: {pass:?}, shape: {shape:?}, form: {storage:?} }}");
+    let key = cache::key(&[gpu, versions, &format!("{arithmetic:?}"), &work]);
     format!("{key}.engine")
 }
 
@@ -216,14 +246,14 @@ fn engine_name(number: i64) -> &'static str {
 mod tests {
     use super::*;
     use crate::cudnn::graph::Pass;
-    use crate::memory::Form;
+    use crate::memory::Storage;
     use allcnn_device::{ConvShape, Shape};
 
     #[test]
     fn a_choice_is_remembered_for_the_same_work_gpu_and_library_only() {
         let input = Shape { batch: 2, height: 8, width: 8, channels: 8 };
         let shape = ConvShape { input, out_channels: 8, kernel: 3, stride: 1, padding: 1, groups: 1 };
-        let work = Work { pass: Pass::Forward, shape, form: Form::Bf16 };
+        let work = Work { pass: Pass::Forward, shape, storage: Storage::Bf16 };
         let name = |gpu, version, arithmetic, work| file_name(gpu, version, arithmetic, &work);
         let names = [
             name("H100", "91000", Arithmetic::TensorCores, work),
@@ -231,8 +261,10 @@ mod tests {
             name("H100", "91001", Arithmetic::TensorCores, work),
             name("H100", "91000", Arithmetic::Strict, work),
             name("H100", "91000", Arithmetic::TensorCores, Work { pass: Pass::ForwardRelu, ..work }),
-            name("H100", "91000", Arithmetic::TensorCores, Work { form: Form::F32, ..work }),
+            name("H100", "91000", Arithmetic::TensorCores, Work { storage: Storage::F32, ..work }),
         ];
+        // As version 0.1.0 wrote it.
+        assert_eq!(names[0], "a937b000caf96c5e23054520.engine");
         let different: std::collections::HashSet<&String> = names.iter().collect();
         assert_eq!(different.len(), names.len());
         assert_eq!(names[0], name("H100", "91000", Arithmetic::TensorCores, work));
@@ -246,13 +278,13 @@ mod tests {
     }
 
     #[test]
-    fn places_are_read_back() {
-        for place in [Place::Cudnn(0), Place::Cublaslt(12)] {
-            assert_eq!(place.to_string().parse(), Ok(place));
+    fn remembered_choices_are_read_back() {
+        for index in [ListIndex::Cudnn(0), ListIndex::Cublaslt(12)] {
+            assert_eq!(index.to_string().parse(), Ok(index));
         }
-        assert_eq!("cudnn 3\n".parse(), Ok(Place::Cudnn(3)));
+        assert_eq!("cudnn 3\n".parse(), Ok(ListIndex::Cudnn(3)));
         for text in ["", "3", "cudnn", "cudnn x", "other 3"] {
-            assert_eq!(text.parse::<Place>(), Err(()), "{text}");
+            assert_eq!(text.parse::<ListIndex>(), Err(()), "{text}");
         }
     }
 }

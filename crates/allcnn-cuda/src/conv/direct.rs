@@ -1,4 +1,4 @@
-//! The passes as plain sums, for what no library does (kernels/direct.cu).
+//! The passes as plain sums, for what no library does (`kernels/direct.cu`).
 
 use allcnn_device::{ConvShape, Error};
 
@@ -27,7 +27,7 @@ fn arguments(shape: &ConvShape) -> [u32; 12] {
 }
 
 /// The sums of a forward pass.
-pub fn forward(
+pub(super) fn forward(
     queue: &mut Queue,
     shape: &ConvShape,
     input: Values,
@@ -35,12 +35,12 @@ pub fn forward(
     output: Values,
 ) -> Result<(), Error> {
     let grid = Grid::over(shape.output().len());
-    // SAFETY: the callers checked the lengths against the shape; so for the others here.
+    // SAFETY: the caller checked the lengths of all three buffers against the shape.
     unsafe { queue.launch(Kernel::DirectForward, grid, &[&arguments(shape), &input, &weights, &output]) }
 }
 
 /// The gradient of the input.
-pub fn backward_data(
+pub(super) fn backward_data(
     queue: &mut Queue,
     shape: &ConvShape,
     d_output: Values,
@@ -48,14 +48,14 @@ pub fn backward_data(
     d_input: Values,
 ) -> Result<(), Error> {
     let grid = Grid::over(shape.input.len());
-    // SAFETY: as above.
+    // SAFETY: the caller checked the lengths of all three buffers against the shape.
     unsafe {
         queue.launch(Kernel::DirectBackwardData, grid, &[&arguments(shape), &d_output, &weights, &d_input])
     }
 }
 
 /// The gradient of the weights.
-pub fn backward_weights(
+pub(super) fn backward_weights(
     queue: &mut Queue,
     shape: &ConvShape,
     input: Values,
@@ -63,7 +63,7 @@ pub fn backward_weights(
     d_weights: Values,
 ) -> Result<(), Error> {
     let grid = Grid::over(shape.weights_len());
-    // SAFETY: as above.
+    // SAFETY: the caller checked the lengths of all three buffers against the shape.
     unsafe {
         queue.launch(Kernel::DirectBackwardWeights, grid, &[&arguments(shape), &input, &d_output, &d_weights])
     }

@@ -1,30 +1,38 @@
-//! Convolution: cuDNN's engines and cuBLASLt's products over tensors in the form that they are fastest with, and the plain
-//! sum where there is neither.
+//! Convolution: cuDNN's engines and cuBLASLt's products over tensors in the storage format that they are fastest with, and
+//! the plain sum where there is neither.
 //!
 //! In bf16 what one convolution stores is what the next one reads. Everything else (pictures, f32 weights, channel
-//! counts that tensor cores do not take) is repacked on its way in and out.
+//! counts that tensor cores do not take) is repacked into and out of staging buffers.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `choice` | which engine or algorithm of the libraries does a pass |
+//! | `staging` | buffers for what is repacked |
+//! | `direct` | the plain sums |
 
-pub mod choice;
+mod choice;
 mod direct;
-mod room;
+mod staging;
 
 use std::sync::Arc;
 
-use allcnn_device::{Activation, Algorithm, ConvShape, Dropout, Epilogue, Error};
+use allcnn_device::{Activation, Algorithm, ConvShape, Epilogue, Error};
 use cudarc::driver::{CudaSlice, DevicePtr};
 
-use self::choice::{Chosen, choose};
-use self::room::{Matrix, Room, repack};
-use crate::cudnn::graph::{Pass, Tensor, Work};
+pub(crate) use self::choice::Choices;
+use self::choice::Chosen;
+use self::staging::{Staging, repack};
+use crate::cudnn::graph::{Pass, Tensor, TensorAddress, Work};
 use crate::elementwise;
-use crate::engine::{Engine, Numbers, Queue, memory_error};
+use crate::engine::{Engine, Numbers, Queue};
+use crate::error::memory_error;
 use crate::kernels::{Grid, Kernel};
-use crate::memory::{Buffer, Form, Values, assert_len};
+use crate::memory::{Buffer, Matrix, MatrixShape, Storage, Values, assert_len};
 use crate::step::Step;
 
-/// Rows of an output whose gradients a block adds up for the bias, at least.
+/// Rows of an output that a block adds up for the bias's gradient, at least.
 const ROWS_PER_PART: usize = 64;
-/// Parts of those sums at most.
+/// Blocks that share the rows, at most.
 const MOST_PARTS: usize = 512;
 /// Columns and rows of a block of `column_parts`.
 const PART_BLOCK: [u32; 2] = [32, 8];
@@ -33,10 +41,10 @@ const PART_BLOCK: [u32; 2] = [32, 8];
 #[derive(Debug)]
 pub struct Conv {
     shape: ConvShape,
-    /// With channels as they lie in memory.
+    /// With the channels padded to what tensor cores take.
     padded: ConvShape,
     numbers: Numbers,
-    /// Weights that stay, padded.
+    /// The padded weights, where they stay as they are.
     fixed: Option<CudaSlice<u8>>,
 }
 
@@ -46,33 +54,33 @@ impl Conv {
     }
 
     fn work(&self, pass: Pass) -> Work {
-        Work { pass, shape: self.padded, form: self.numbers.form }
+        Work { pass, shape: self.padded, storage: self.numbers.storage }
     }
 
     /// The choice for a forward pass with this activation: fused with the ReLU where a library does that.
     fn choose_forward(
         &self,
-        engine: &Engine,
+        choices: &Choices,
         queue: &mut Queue,
         activation: Activation,
     ) -> Result<(Work, Arc<Chosen>), Error> {
         if activation == Activation::Relu {
             let work = self.work(Pass::ForwardRelu);
-            let chosen = choose(engine, queue, work)?;
+            let chosen = choices.choose(queue, work)?;
             if !chosen.is_none() {
                 return Ok((work, chosen));
             }
         }
         let work = self.work(Pass::Forward);
-        Ok((work, choose(engine, queue, work)?))
+        Ok((work, choices.choose(queue, work)?))
     }
 
-    pub(crate) fn algorithms(&self, engine: &Engine) -> [Algorithm; 3] {
+    pub(crate) fn algorithms(&self, engine: &Engine, choices: &Choices) -> [Algorithm; 3] {
         let mut algorithms = [Algorithm { name: "none", multiply_adds: self.shape.multiply_adds() }; 3];
-        engine.run(|queue| {
-            let (_, forward) = self.choose_forward(engine, queue, Activation::Relu)?;
-            let data = choose(engine, queue, self.work(Pass::BackwardData))?;
-            let weights = choose(engine, queue, self.work(Pass::BackwardWeights))?;
+        engine.enqueue(|queue| {
+            let (_, forward) = self.choose_forward(choices, queue, Activation::Relu)?;
+            let data = choices.choose(queue, self.work(Pass::BackwardData))?;
+            let weights = choices.choose(queue, self.work(Pass::BackwardWeights))?;
             for (algorithm, chosen) in algorithms.iter_mut().zip([forward, data, weights]) {
                 let shape = if chosen.is_none() { self.shape } else { self.padded };
                 *algorithm = Algorithm { name: chosen.name(), multiply_adds: shape.multiply_adds() };
@@ -86,19 +94,18 @@ impl Conv {
     pub(crate) fn fix_weights(&mut self, engine: &Engine, weights: &Buffer) -> Result<(), Error> {
         assert_len(weights, self.shape.weights_len(), "weights");
         let mut queue = engine.queue();
-        if matrix(&self.shape, Tensor::Weights) == matrix(&self.padded, Tensor::Weights) {
-            return Ok(()); // read where they are, or in their copy
+        if !self.is_padded(Tensor::Weights) {
+            return Ok(()); // read where they are, or in their bf16 copy
         }
         let from = queue.read(weights);
-        let bytes = self.padded.weights_len() * self.numbers.form.bytes();
+        let bytes = self.padded.weights_len() * self.numbers.storage.bytes();
         let memory = match self.fixed.take() {
             Some(memory) => memory,
-            // SAFETY: filled below before anything reads it.
+            // SAFETY: uninitialized memory, which `repack` fills below before anything reads it.
             None => unsafe { engine.stream.alloc(bytes) }.map_err(memory_error("packed weights", bytes))?,
         };
         let address = memory.device_ptr(&engine.stream).0;
-        let to = (Values::new(address, self.numbers.form), matrix(&self.padded, Tensor::Weights));
-        repack(&mut queue, (from, matrix(&self.shape, Tensor::Weights)), to)?;
+        repack(&mut queue, self.stored(Tensor::Weights, from), self.packed(Tensor::Weights, address))?;
         self.fixed = Some(memory);
         Ok(())
     }
@@ -107,7 +114,7 @@ impl Conv {
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn forward(
         &self,
-        engine: &Engine,
+        choices: &Choices,
         queue: &mut Queue,
         input: &Buffer,
         weights: &Buffer,
@@ -120,42 +127,47 @@ impl Conv {
         assert_len(weights, self.shape.weights_len(), "weights");
         assert_len(bias, self.shape.out_channels, "bias");
         assert_len(output, self.shape.output().len(), "output");
-        let (work, chosen) = self.choose_forward(engine, queue, epilogue.activation)?;
-        let room = Room::new(queue, &work, chosen.workspace())?;
+        let (work, chosen) = self.choose_forward(choices, queue, epilogue.activation)?;
+        let staging = Staging::new(queue, &work, chosen.workspace())?;
         let from = queue.read(input);
-        let (form, lies_right) = self.form_of_result(Tensor::Output);
+        let (storage, is_native) = self.result_storage(Tensor::Output);
         if chosen.is_none() {
             let [weights, bias] = [weights, bias].map(|buffer| queue.read(buffer));
-            let to = queue.write(output, form);
+            let to = queue.write(output, storage);
             direct::forward(queue, &self.shape, from, weights, to)?;
-            let rows = (to, self.shape.out_channels);
-            return elementwise::finish(queue, rows, (to, self.shape.output()), bias, epilogue, step);
+            let sums = self.stored(Tensor::Output, to);
+            return elementwise::finish(queue, sums, sums, bias, epilogue, step);
         }
-        let x = self.operand(queue, &room, Tensor::Input, from)?;
-        let w = self.weights(engine, queue, &room, weights)?;
-        let to = queue.write(output, form);
-        let y = if lies_right { to.address } else { room.address(Tensor::Output) };
-        let mut tensors = vec![(Tensor::Input, x), (Tensor::Weights, w), (Tensor::Output, y)];
+        let x = self.operand(queue, &staging, Tensor::Input, from)?;
+        let w = self.weights(queue, &staging, weights)?;
+        let to = queue.write(output, storage);
+        let y = if is_native { to.address } else { staging.address(Tensor::Output) };
+        let mut tensors = tensors(x, w, y).to_vec();
         if work.pass == Pass::ForwardRelu {
-            tensors.push((Tensor::Bias, self.parameter(queue, &room, Tensor::Bias, bias)?));
+            let address = self.parameter(queue, &staging, Tensor::Bias, bias)?;
+            tensors.push(TensorAddress { tensor: Tensor::Bias, address });
         }
-        // SAFETY: the operands have the sizes of the padded shape, in memory of the buffers or of the room.
-        unsafe { chosen.run(queue, &tensors, room.workspace) }?;
+        // SAFETY: every address is that of a buffer or staging buffer with the padded shape's length, aligned to 256 bytes;
+        // buffers and scratch memory are freed in the stream's order, behind this work.
+        unsafe { chosen.enqueue(queue, &tensors, staging.workspace) }?;
         if work.pass == Pass::Forward {
-            let (rows, bias) =
-                ((Values::new(y, self.numbers.form), self.padded.out_channels), queue.read(bias));
-            return elementwise::finish(queue, rows, (to, self.shape.output()), bias, epilogue, step);
+            let (sums, output) = (self.packed(Tensor::Output, y), self.stored(Tensor::Output, to));
+            let bias = queue.read(bias);
+            return elementwise::finish(queue, sums, output, bias, epilogue, step);
         }
-        if !lies_right {
-            self.take_out(queue, Tensor::Output, y, to)?;
+        if !is_native {
+            self.unpack(queue, Tensor::Output, y, to)?;
         }
-        dropout_after(queue, epilogue.dropout, to, output.len(), step)
+        match epilogue.dropout {
+            Some(dropout) => elementwise::dropout(queue, dropout, to, output.len(), step),
+            None => Ok(()),
+        }
     }
 
     /// d_input, before it passes the activation below.
     pub(crate) fn backward_data(
         &self,
-        engine: &Engine,
+        choices: &Choices,
         queue: &mut Queue,
         d_output: &Buffer,
         weights: &Buffer,
@@ -165,29 +177,29 @@ impl Conv {
         assert_len(weights, self.shape.weights_len(), "weights");
         assert_len(d_input, self.shape.input.len(), "d_input");
         let work = self.work(Pass::BackwardData);
-        let chosen = choose(engine, queue, work)?;
-        let room = Room::new(queue, &work, chosen.workspace())?;
+        let chosen = choices.choose(queue, work)?;
+        let staging = Staging::new(queue, &work, chosen.workspace())?;
         let from = queue.read(d_output);
-        let (form, lies_right) = self.form_of_result(Tensor::Input);
+        let (storage, is_native) = self.result_storage(Tensor::Input);
         if chosen.is_none() {
             let weights = queue.read(weights);
-            let to = queue.write(d_input, form);
+            let to = queue.write(d_input, storage);
             return direct::backward_data(queue, &self.shape, from, weights, to);
         }
-        let dy = self.operand(queue, &room, Tensor::Output, from)?;
-        let w = self.weights(engine, queue, &room, weights)?;
-        let to = queue.write(d_input, form);
-        let dx = if lies_right { to.address } else { room.address(Tensor::Input) };
-        let tensors = [(Tensor::Input, dx), (Tensor::Weights, w), (Tensor::Output, dy)];
-        // SAFETY: as in `forward`.
-        unsafe { chosen.run(queue, &tensors, room.workspace) }?;
-        if lies_right { Ok(()) } else { self.take_out(queue, Tensor::Input, dx, to) }
+        let dy = self.operand(queue, &staging, Tensor::Output, from)?;
+        let w = self.weights(queue, &staging, weights)?;
+        let to = queue.write(d_input, storage);
+        let dx = if is_native { to.address } else { staging.address(Tensor::Input) };
+        // SAFETY: every address is that of a buffer or staging buffer with the padded shape's length, aligned to 256 bytes;
+        // buffers and scratch memory are freed in the stream's order, behind this work.
+        unsafe { chosen.enqueue(queue, &tensors(dx, w, dy), staging.workspace) }?;
+        if is_native { Ok(()) } else { self.unpack(queue, Tensor::Input, dx, to) }
     }
 
-    /// d_weights, which a library leaves in the form that it computes them in, and d_bias, in f32.
+    /// d_weights, in the format that a library computes them in, and d_bias, in f32.
     pub(crate) fn backward_weights(
         &self,
-        engine: &Engine,
+        choices: &Choices,
         queue: &mut Queue,
         input: &Buffer,
         d_output: &Buffer,
@@ -199,24 +211,24 @@ impl Conv {
         assert_len(d_weights, self.shape.weights_len(), "d_weights");
         assert_len(d_bias, self.shape.out_channels, "d_bias");
         let work = self.work(Pass::BackwardWeights);
-        let chosen = choose(engine, queue, work)?;
+        let chosen = choices.choose(queue, work)?;
         let [from_input, from_output] = [input, d_output].map(|buffer| queue.read(buffer));
-        let bias = queue.write(d_bias, Form::F32);
+        let bias = queue.write(d_bias, Storage::F32);
         if !chosen.is_none() {
-            let (form, lies_right) = self.form_of_result(Tensor::Weights);
-            let to = queue.write(d_weights, form);
-            let room = Room::new(queue, &work, chosen.workspace())?;
-            let x = self.operand(queue, &room, Tensor::Input, from_input)?;
-            let dy = self.operand(queue, &room, Tensor::Output, from_output)?;
-            let dw = if lies_right { to.address } else { room.address(Tensor::Weights) };
-            let tensors = [(Tensor::Input, x), (Tensor::Weights, dw), (Tensor::Output, dy)];
-            // SAFETY: as in `forward`.
-            unsafe { chosen.run(queue, &tensors, room.workspace) }?;
-            if !lies_right {
-                self.take_out(queue, Tensor::Weights, dw, to)?;
+            let (storage, is_native) = self.result_storage(Tensor::Weights);
+            let to = queue.write(d_weights, storage);
+            let staging = Staging::new(queue, &work, chosen.workspace())?;
+            let x = self.operand(queue, &staging, Tensor::Input, from_input)?;
+            let dy = self.operand(queue, &staging, Tensor::Output, from_output)?;
+            let dw = if is_native { to.address } else { staging.address(Tensor::Weights) };
+            // SAFETY: every address is that of a buffer or staging buffer with the padded shape's length, aligned to 256
+            // bytes; buffers and scratch memory are freed in the stream's order, behind this work.
+            unsafe { chosen.enqueue(queue, &tensors(x, dw, dy), staging.workspace) }?;
+            if !is_native {
+                self.unpack(queue, Tensor::Weights, dw, to)?;
             }
         } else {
-            let to = queue.write(d_weights, Form::F32);
+            let to = queue.write(d_weights, Storage::F32);
             direct::backward_weights(queue, &self.shape, from_input, from_output, to)?;
         }
         self.bias_gradient(queue, from_output, bias)
@@ -224,14 +236,14 @@ impl Conv {
 
     /// The sums of d_output over everything but the channels.
     fn bias_gradient(&self, queue: &mut Queue, d_output: Values, d_bias: Values) -> Result<(), Error> {
-        let Matrix { rows, columns } = Matrix::of(self.shape.output());
+        let MatrixShape { rows, columns } = MatrixShape::of(self.shape.output());
         let rows_per_part = rows.div_ceil(MOST_PARTS).max(ROWS_PER_PART);
         let part_count = rows.div_ceil(rows_per_part);
-        let [parts] = queue.scratch([part_count * columns * Form::F32.bytes()])?;
+        let [parts] = queue.scratch([part_count * columns * Storage::F32.bytes()])?;
         let blocks = [(columns as u32).div_ceil(PART_BLOCK[0]), part_count as u32];
         let grid = Grid { blocks, threads: PART_BLOCK };
         let [columns, part_count] = [columns as u32, part_count as u32];
-        // SAFETY: `parts` has a place for each part and column, and d_bias for each column.
+        // SAFETY: d_output holds rows x columns values, `parts` part_count x columns, and d_bias one for each column.
         unsafe {
             let arguments = (rows as u64, rows_per_part as u64);
             queue.launch(
@@ -244,71 +256,80 @@ impl Conv {
         }
     }
 
-    /// The address of a tensor as the libraries read it: where it is, or packed into the room.
-    fn operand(&self, queue: &mut Queue, room: &Room, tensor: Tensor, values: Values) -> Result<u64, Error> {
-        if self.lies_right(values, tensor) {
+    /// The address of a tensor as the libraries read it: its own, or that of a staging buffer that it is packed into.
+    fn operand(
+        &self,
+        queue: &mut Queue,
+        staging: &Staging,
+        tensor: Tensor,
+        values: Values,
+    ) -> Result<u64, Error> {
+        if self.is_native(values, tensor) {
             return Ok(values.address);
         }
-        let address = room.address(tensor);
-        let to = (Values::new(address, self.numbers.form), matrix(&self.padded, tensor));
-        repack(queue, (values, matrix(&self.shape, tensor)), to)?;
+        let address = staging.address(tensor);
+        repack(queue, self.stored(tensor, values), self.packed(tensor, address))?;
         Ok(address)
     }
 
-    fn weights(
-        &self,
-        engine: &Engine,
-        queue: &mut Queue,
-        room: &Room,
-        weights: &Buffer,
-    ) -> Result<u64, Error> {
+    fn weights(&self, queue: &mut Queue, staging: &Staging, weights: &Buffer) -> Result<u64, Error> {
         if let Some(fixed) = &self.fixed {
-            return Ok(fixed.device_ptr(&engine.stream).0);
+            return Ok(fixed.device_ptr(&queue.stream).0);
         }
-        self.parameter(queue, room, Tensor::Weights, weights)
+        self.parameter(queue, staging, Tensor::Weights, weights)
     }
 
     /// The address of a parameter as the libraries read it.
     fn parameter(
         &self,
         queue: &mut Queue,
-        room: &Room,
+        staging: &Staging,
         tensor: Tensor,
         parameter: &Buffer,
     ) -> Result<u64, Error> {
         let values = queue.read(parameter);
-        if !self.lies_right(values, tensor) && matrix(&self.shape, tensor) == matrix(&self.padded, tensor) {
+        if !self.is_native(values, tensor) && !self.is_padded(tensor) {
             return queue.read_copy(parameter);
         }
-        self.operand(queue, room, tensor, values)
+        self.operand(queue, staging, tensor, values)
     }
 
-    /// Takes a result out of the room.
-    fn take_out(&self, queue: &mut Queue, tensor: Tensor, address: u64, to: Values) -> Result<(), Error> {
-        let from = (Values::new(address, self.numbers.form), matrix(&self.padded, tensor));
-        repack(queue, from, (to, matrix(&self.shape, tensor)))
+    /// Copies a result out of its staging buffer.
+    fn unpack(&self, queue: &mut Queue, tensor: Tensor, address: u64, to: Values) -> Result<(), Error> {
+        repack(queue, self.packed(tensor, address), self.stored(tensor, to))
     }
 
-    fn lies_right(&self, values: Values, tensor: Tensor) -> bool {
-        let same_form = values.is_bf16 == u64::from(self.numbers.form == Form::Bf16);
-        same_form && matrix(&self.shape, tensor) == matrix(&self.padded, tensor)
+    /// Whether the libraries can read or write the values where they are.
+    fn is_native(&self, values: Values, tensor: Tensor) -> bool {
+        values.storage() == self.numbers.storage && !self.is_padded(tensor)
     }
 
-    /// The form that a result is left in, and whether a library can write it there itself.
-    fn form_of_result(&self, tensor: Tensor) -> (Form, bool) {
-        let lies_right = matrix(&self.shape, tensor) == matrix(&self.padded, tensor);
-        (if lies_right { self.numbers.form } else { Form::F32 }, lies_right)
+    /// Whether the libraries see the tensor with more rows or columns than it has.
+    fn is_padded(&self, tensor: Tensor) -> bool {
+        matrix_shape(&self.shape, tensor) != matrix_shape(&self.padded, tensor)
+    }
+
+    /// The storage format of a result, and whether a library can write it there itself.
+    fn result_storage(&self, tensor: Tensor) -> (Storage, bool) {
+        if self.is_padded(tensor) { (Storage::F32, false) } else { (self.numbers.storage, true) }
+    }
+
+    /// A tensor as buffers hold it.
+    fn stored(&self, tensor: Tensor, values: Values) -> Matrix {
+        Matrix { values, shape: matrix_shape(&self.shape, tensor) }
+    }
+
+    /// A tensor as the libraries see it.
+    fn packed(&self, tensor: Tensor, address: u64) -> Matrix {
+        let values = Values::new(address, self.numbers.storage);
+        Matrix { values, shape: matrix_shape(&self.padded, tensor) }
     }
 }
 
-fn dropout_after(
-    queue: &mut Queue,
-    dropout: Option<Dropout>,
-    values: Values,
-    len: usize,
-    step: &Step,
-) -> Result<(), Error> {
-    dropout.map_or(Ok(()), |dropout| elementwise::dropout(queue, dropout, values, len, step))
+/// The tensors that every pass has.
+fn tensors(input: u64, weights: u64, output: u64) -> [TensorAddress; 3] {
+    [(Tensor::Input, input), (Tensor::Weights, weights), (Tensor::Output, output)]
+        .map(|(tensor, address)| TensorAddress { tensor, address })
 }
 
 /// The shape with channels padded to a multiple; groups stay as they are.
@@ -322,22 +343,22 @@ fn padded(shape: ConvShape, multiple: usize) -> ConvShape {
     padded
 }
 
-/// Rows and columns of a tensor, the columns being what is padded: channels. Weights that only pad are rows of zeros.
-fn matrix(shape: &ConvShape, tensor: Tensor) -> Matrix {
+/// Rows and columns of a tensor. The columns are channels, which are padded; padded output channels are rows of the weights.
+fn matrix_shape(shape: &ConvShape, tensor: Tensor) -> MatrixShape {
     match tensor {
-        Tensor::Input => Matrix::of(shape.input),
+        Tensor::Input => MatrixShape::of(shape.input),
         Tensor::Weights => {
             let columns = shape.group_in_channels();
-            Matrix { rows: shape.weights_len() / columns, columns }
+            MatrixShape { rows: shape.weights_len() / columns, columns }
         }
-        Tensor::Bias => Matrix { rows: 1, columns: shape.out_channels },
-        Tensor::Output | Tensor::Sum | Tensor::Biased => Matrix::of(shape.output()),
+        Tensor::Bias => MatrixShape { rows: 1, columns: shape.out_channels },
+        Tensor::Output | Tensor::Sum | Tensor::Biased => MatrixShape::of(shape.output()),
     }
 }
 
 /// The work of a pass, for tests.
 #[cfg(test)]
-pub fn padded_work(shape: ConvShape, numbers: Numbers, pass: Pass) -> Work {
+pub(crate) fn padded_work(shape: ConvShape, numbers: Numbers, pass: Pass) -> Work {
     Conv::new(shape, numbers).work(pass)
 }
 
@@ -362,22 +383,22 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_right_is_used_where_it_is() {
-        let [f32, bf16] = [Form::F32, Form::Bf16].map(|form| Values::new(64, form));
+    fn what_the_libraries_can_read_is_not_copied() {
+        let [f32, bf16] = [Storage::F32, Storage::Bf16].map(|storage| Values::new(64, storage));
         let pictures = conv(3, 96, 1, Precision::Bf16);
-        assert!(!pictures.lies_right(f32, Tensor::Input) && !pictures.lies_right(bf16, Tensor::Input));
-        assert!(pictures.lies_right(bf16, Tensor::Output) && !pictures.lies_right(f32, Tensor::Output));
-        assert_eq!(pictures.form_of_result(Tensor::Output), (Form::Bf16, true));
-        assert_eq!(pictures.form_of_result(Tensor::Input), (Form::F32, false));
+        assert!(!pictures.is_native(f32, Tensor::Input) && !pictures.is_native(bf16, Tensor::Input));
+        assert!(pictures.is_native(bf16, Tensor::Output) && !pictures.is_native(f32, Tensor::Output));
+        assert_eq!(pictures.result_storage(Tensor::Output), (Storage::Bf16, true));
+        assert_eq!(pictures.result_storage(Tensor::Input), (Storage::F32, false));
         let inner = conv(96, 96, 1, Precision::F32);
-        assert!(inner.lies_right(f32, Tensor::Input) && inner.lies_right(f32, Tensor::Weights));
+        assert!(inner.is_native(f32, Tensor::Input) && inner.is_native(f32, Tensor::Weights));
     }
 
     #[test]
     fn weights_are_rows_of_input_channels() {
         let conv = conv(3, 10, 1, Precision::Bf16);
-        assert_eq!(matrix(&conv.shape, Tensor::Weights), Matrix { rows: 90, columns: 3 });
-        assert_eq!(matrix(&conv.padded, Tensor::Weights), Matrix { rows: 144, columns: 8 });
-        assert_eq!(matrix(&conv.padded, Tensor::Output), Matrix { rows: 60, columns: 16 });
+        assert_eq!(matrix_shape(&conv.shape, Tensor::Weights), MatrixShape { rows: 90, columns: 3 });
+        assert_eq!(matrix_shape(&conv.padded, Tensor::Weights), MatrixShape { rows: 144, columns: 8 });
+        assert_eq!(matrix_shape(&conv.padded, Tensor::Output), MatrixShape { rows: 60, columns: 16 });
     }
 }

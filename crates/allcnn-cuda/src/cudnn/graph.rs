@@ -1,7 +1,7 @@
 //! The passes of a convolution as operation graphs.
 //!
-//! Tensors are NHWC, weights KRSC (`[out, kernel, kernel, in / groups]`), told to cuDNN as dimensions N, C, H, W with
-//! the strides of that layout. Sums are f32; a convolution with the epilogue hands them on without storing them.
+//! Tensors are NHWC, weights KRSC (`[out, kernel, kernel, in / groups]`), described to cuDNN as dimensions N, C, H, W with
+//! the strides of that layout. Sums are f32; a convolution fused with bias and ReLU does not store them.
 
 use allcnn_device::{ConvShape, Error, Shape};
 use cudarc::cudnn::sys::{
@@ -10,11 +10,11 @@ use cudarc::cudnn::sys::{
 };
 
 use super::{Descriptor, Target};
-use crate::memory::Form;
+use crate::memory::Storage;
 
 /// A pass of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Pass {
+pub(crate) enum Pass {
     /// y = x * w
     Forward,
     /// y = max(x * w + bias, 0)
@@ -27,19 +27,19 @@ pub enum Pass {
 
 /// What a graph computes: all that its plans depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Work {
+pub(crate) struct Work {
     pub pass: Pass,
-    /// With the channels as they lie in memory.
+    /// With the channels as they are stored, padding included.
     pub shape: ConvShape,
     /// How x, w, y, the bias and their gradients are stored. In bf16 cuDNN has no engine that takes a bias or stores
     /// gradients of weights in f32.
-    pub form: Form,
+    pub storage: Storage,
 }
 
-/// The tensors of a graph, by the numbers that a plan's pointers go by.
+/// The tensors of a graph, with the numbers by which a plan knows their addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i64)]
-pub enum Tensor {
+pub(crate) enum Tensor {
     /// x or dx
     Input = 1,
     /// w or dw
@@ -53,36 +53,43 @@ pub enum Tensor {
     Biased,
 }
 
-impl Form {
+/// A tensor and its address on the GPU.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TensorAddress {
+    pub tensor: Tensor,
+    pub address: u64,
+}
+
+impl Storage {
     fn data_type(self) -> cudnnDataType_t {
         match self {
-            Form::F32 => cudnnDataType_t::CUDNN_DATA_FLOAT,
-            Form::Bf16 => cudnnDataType_t::CUDNN_DATA_BFLOAT16,
+            Storage::F32 => cudnnDataType_t::CUDNN_DATA_FLOAT,
+            Storage::Bf16 => cudnnDataType_t::CUDNN_DATA_BFLOAT16,
         }
     }
 }
 
 impl Work {
-    /// The tensors that a run of the graph needs pointers for.
-    pub fn tensors(&self) -> &'static [Tensor] {
+    /// The tensors that an execution of the graph needs addresses for.
+    pub(crate) fn tensors(&self) -> &'static [Tensor] {
         match self.pass {
             Pass::ForwardRelu => &[Tensor::Input, Tensor::Weights, Tensor::Output, Tensor::Bias],
             _ => &[Tensor::Input, Tensor::Weights, Tensor::Output],
         }
     }
 
-    /// The finalized graph; nothing where cuDNN does not take it.
-    pub fn graph(&self, target: &Target) -> Result<Option<Descriptor>, Error> {
+    /// The finalized graph; `None` if cuDNN does not support it.
+    pub(crate) fn graph(&self, target: &Target) -> Result<Option<Descriptor>, Error> {
         let convolution = self.convolution()?;
-        let input = image(Tensor::Input, self.shape.input, self.form)?;
-        let output = image(Tensor::Output, self.shape.output(), self.form)?;
+        let input = image(Tensor::Input, self.shape.input, self.storage)?;
+        let output = image(Tensor::Output, self.shape.output(), self.storage)?;
         let sum = virtual_image(Tensor::Sum, self.shape.output())?;
         let weights = self.weights()?;
         match self.pass {
             Pass::Forward => finish(target, &[&forward(&convolution, &input, &weights, &output)?]),
             Pass::ForwardRelu => {
                 let bias_shape = Shape { batch: 1, height: 1, width: 1, channels: self.shape.out_channels };
-                let bias = image(Tensor::Bias, bias_shape, self.form)?;
+                let bias = image(Tensor::Bias, bias_shape, self.storage)?;
                 let biased = virtual_image(Tensor::Biased, self.shape.output())?;
                 let product = forward(&convolution, &input, &weights, &sum)?;
                 let add = pointwise(Mode::CUDNN_POINTWISE_ADD, &sum, Some(&bias), &biased)?;
@@ -119,30 +126,30 @@ impl Work {
             width: kernel,
             channels: self.shape.group_in_channels(),
         };
-        image(Tensor::Weights, shape, self.form)
+        image(Tensor::Weights, shape, self.storage)
     }
 }
 
 /// Dimensions N, C, H, W and their strides in NHWC.
-pub fn dimensions(shape: Shape) -> ([i64; 4], [i64; 4]) {
+pub(crate) fn dimensions(shape: Shape) -> ([i64; 4], [i64; 4]) {
     let [n, h, w, c] = [shape.batch, shape.height, shape.width, shape.channels].map(|size| size as i64);
     ([n, c, h, w], [h * w * c, 1, w * c, c])
 }
 
-fn image(tensor: Tensor, shape: Shape, form: Form) -> Result<Descriptor, Error> {
-    describe(tensor, shape, form, false)
+fn image(tensor: Tensor, shape: Shape, storage: Storage) -> Result<Descriptor, Error> {
+    describe(tensor, shape, storage, false)
 }
 
 /// A tensor that is never stored.
 fn virtual_image(tensor: Tensor, shape: Shape) -> Result<Descriptor, Error> {
-    describe(tensor, shape, Form::F32, true)
+    describe(tensor, shape, Storage::F32, true)
 }
 
-fn describe(tensor: Tensor, shape: Shape, form: Form, is_virtual: bool) -> Result<Descriptor, Error> {
+fn describe(tensor: Tensor, shape: Shape, storage: Storage, is_virtual: bool) -> Result<Descriptor, Error> {
     let (dimensions, strides) = dimensions(shape);
     Descriptor::new(Kind::CUDNN_BACKEND_TENSOR_DESCRIPTOR)?
         .set(Name::CUDNN_ATTR_TENSOR_UNIQUE_ID, &[tensor as i64])?
-        .set(Name::CUDNN_ATTR_TENSOR_DATA_TYPE, &[form.data_type()])?
+        .set(Name::CUDNN_ATTR_TENSOR_DATA_TYPE, &[storage.data_type()])?
         .set(Name::CUDNN_ATTR_TENSOR_DIMENSIONS, &dimensions)?
         .set(Name::CUDNN_ATTR_TENSOR_STRIDES, &strides)?
         .set(Name::CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, &[16i64])?

@@ -2,30 +2,30 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `descriptor` | the one kind of object that this API has: made, filled, finalized, read |
+//! | `descriptor` | the one kind of object that this API has: created, filled, finalized, read |
 //! | `graph` | the operations of a pass of a convolution, as a graph |
-//! | `plan` | engines for a graph in the order of cuDNN's own guess, as plans that can run |
+//! | `plan` | engines for a graph in the order of cuDNN's own guess, as plans that can be executed |
 //!
 //! A graph is made for a [`Target`]: a GPU at hand, or the properties of one. The latter needs no GPU, which is how
 //! the tests know that every graph finds engines on a Hopper card.
 
 mod descriptor;
-pub mod graph;
-pub mod plan;
+pub(crate) mod graph;
+pub(crate) mod plan;
 
 use cudarc::cudnn::sys;
-pub use descriptor::{Descriptor, version};
+pub(crate) use descriptor::{Descriptor, version};
 
 /// What a graph is made for.
-pub enum Target {
+pub(crate) enum Target {
     /// The GPU of a cuDNN handle.
     Handle(sys::cudnnHandle_t),
-    /// A GPU known by its properties alone; plans for it can be made and not run.
+    /// A GPU known by its properties alone; plans for it can be made and not executed.
     #[cfg_attr(not(test), allow(dead_code))]
     Properties(Descriptor),
 }
 
-// SAFETY: cuDNN's descriptors and handles may be used by any thread, by one at a time; the queue's lock sees to that.
+// SAFETY: any thread may use cuDNN's descriptors and handles, one at a time; a target is part of the queue, behind its lock.
 unsafe impl Send for Target {}
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Engines for a graph, as plans that can run.
+//! Engines for a graph, as plans that can be executed.
 
 use std::ffi::c_void;
 
@@ -9,18 +9,18 @@ use cudarc::cudnn::sys::{
     cudnnBackendNumericalNote_t as Note,
 };
 
-use super::graph::{Tensor, Work};
+use super::graph::{TensorAddress, Work};
 use super::{Descriptor, Target};
-use crate::memory::Form;
+use crate::memory::Storage;
 
-/// Engines that are asked for in each of the two lists of cuDNN.
+/// Engines that are requested from each of cuDNN's two lists.
 const MOST_ENGINES: usize = 16;
-/// The most memory that an engine may work in.
+/// The most scratch memory that an engine may take.
 const MOST_WORKSPACE: usize = 1 << 30;
 
 /// What a plan may do with numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Arithmetic {
+pub(crate) enum Arithmetic {
     /// f32 throughout.
     Strict,
     /// Tensor cores, with factors of at least the bits that the tensors have or TF32.
@@ -29,18 +29,18 @@ pub enum Arithmetic {
 
 /// A way to compute a graph.
 #[derive(Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     plan: Descriptor,
     /// Number of its engine in cuDNN's list for the kind of graph.
     pub engine: i64,
-    /// Bytes of memory that a run needs.
+    /// Bytes of scratch memory that it needs.
     pub workspace: usize,
 }
 
 impl Work {
     /// The engine configurations that cuDNN proposes: its guess at the fastest first, then those that take any shape.
     /// The order is the same each time for the same library and GPU.
-    pub fn engines(&self, target: &Target, arithmetic: Arithmetic) -> Result<Vec<Descriptor>, Error> {
+    pub(crate) fn engines(&self, target: &Target, arithmetic: Arithmetic) -> Result<Vec<Descriptor>, Error> {
         let Some(graph) = self.graph(target)? else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for mode in [Heuristic::CUDNN_HEUR_MODE_A, Heuristic::CUDNN_HEUR_MODE_FALLBACK] {
@@ -60,15 +60,15 @@ impl Work {
         }
         let mut fitting = Vec::new();
         for engine in found {
-            if fits(&notes(&engine)?, arithmetic, self.form) {
+            if fits(&notes(&engine)?, arithmetic, self.storage) {
                 fitting.push(engine);
             }
         }
         Ok(fitting)
     }
 
-    /// The plan of an engine; none where the engine turns out not to take this graph.
-    pub fn plan(&self, target: &Target, engine: &Descriptor) -> Option<Plan> {
+    /// The plan of an engine; `None` if the engine turns out not to support this graph.
+    pub(crate) fn plan(&self, target: &Target, engine: &Descriptor) -> Option<Plan> {
         let plan = Descriptor::new(Kind::CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR).ok()?;
         let plan = match target {
             Target::Handle(handle) => plan.set(Name::CUDNN_ATTR_EXECUTION_PLAN_HANDLE, &[*handle]),
@@ -85,20 +85,20 @@ impl Work {
 }
 
 impl Plan {
-    /// Queues a run over tensors at these addresses of the GPU.
+    /// Queues the work.
     ///
     /// # Safety
-    /// The addresses must be those of the work's tensors, aligned to 16 bytes and long enough, with `workspace` bytes
-    /// at `workspace`, and stay so until the run is over.
-    pub unsafe fn run(
+    /// The addresses must be those of the work's tensors, aligned to 16 bytes and long enough, with [`Plan::workspace`]
+    /// bytes at `workspace`, and stay valid until the work is done.
+    pub(crate) unsafe fn enqueue(
         &self,
         handle: sys::cudnnHandle_t,
-        tensors: &[(Tensor, u64)],
+        tensors: &[TensorAddress],
         workspace: u64,
     ) -> Result<(), Error> {
-        let numbers: Vec<i64> = tensors.iter().map(|&(tensor, _)| tensor as i64).collect();
+        let numbers: Vec<i64> = tensors.iter().map(|at| at.tensor as i64).collect();
         let addresses: Vec<*mut c_void> =
-            tensors.iter().map(|&(_, address)| address as usize as *mut c_void).collect();
+            tensors.iter().map(|at| at.address as usize as *mut c_void).collect();
         let pack = Descriptor::new(Kind::CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR)?
             .set(Name::CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, &numbers)?
             .set(Name::CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, &addresses)?
@@ -118,13 +118,13 @@ fn notes(configuration: &Descriptor) -> Result<Vec<u32>, Error> {
     engine_of(configuration)?.codes(Name::CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, Type::CUDNN_TYPE_NUMERICAL_NOTE)
 }
 
-/// Whether an engine with these notes may serve. The contract wants the same bits each time, and f32 sums.
-fn fits(notes: &[u32], arithmetic: Arithmetic, form: Form) -> bool {
+/// Whether an engine with these notes may be used: the contract demands the same bits each time, and f32 sums.
+fn fits(notes: &[u32], arithmetic: Arithmetic, storage: Storage) -> bool {
     let has = |note: Note| notes.contains(&(note as u32));
     let never =
         [Note::CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC, Note::CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION];
     // To 16 bits, that is: TF32 does not count as a conversion.
-    let shortens = form == Form::F32 && has(Note::CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
+    let shortens = storage == Storage::F32 && has(Note::CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
     let strict = [
         Note::CUDNN_NUMERICAL_NOTE_TENSOR_CORE,
         Note::CUDNN_NUMERICAL_NOTE_FFT,
@@ -145,8 +145,9 @@ mod tests {
         let random = Note::CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC as u32;
         let winograd = Note::CUDNN_NUMERICAL_NOTE_WINOGRAD as u32;
         let newer_than_the_bindings = 1000;
-        let fits =
-            |notes: &[u32], arithmetic| [Form::F32, Form::Bf16].map(|form| fits(notes, arithmetic, form));
+        let fits = |notes: &[u32], arithmetic| {
+            [Storage::F32, Storage::Bf16].map(|storage| fits(notes, arithmetic, storage))
+        };
         assert_eq!(fits(&[newer_than_the_bindings], Arithmetic::Strict), [true; 2]);
         assert_eq!(fits(&[tensor_core, winograd], Arithmetic::TensorCores), [true; 2]);
         assert_eq!(fits(&[tensor_core], Arithmetic::Strict), [false; 2]);

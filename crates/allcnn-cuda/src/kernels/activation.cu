@@ -55,8 +55,8 @@ extern "C" __global__ void finish(Values from, Values to, const float* bias, u64
         four = load_four(from, at, len);
     } else {
         for (int i = 0; i < 4; ++i) {
-            u64 place = at + i;
-            four.at[i] = place < len ? load(from, place / columns * from_columns + place % columns) : 0.0f;
+            u64 index = at + i;
+            four.at[i] = index < len ? load(from, index / columns * from_columns + index % columns) : 0.0f;
         }
     }
     u32 column = (u32)(at % columns); // one division: they are slow

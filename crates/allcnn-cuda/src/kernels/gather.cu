@@ -18,12 +18,12 @@ extern "C" __global__ void gather(ImageShape shape, const float* values, const u
     if (at >= len) return;
     u32 image_len = shape.height * shape.width * shape.channels;
     u64 row = at / image_len;
-    u32 place = (u32)(at % image_len);
+    u32 index = (u32)(at % image_len);
     float value = 0.0f;
     if (row < count) {
         View view = views[row];
-        u32 channel = place % shape.channels;
-        u32 pixel = place / shape.channels;
+        u32 channel = index % shape.channels;
+        u32 pixel = index / shape.channels;
         int y = (int)(pixel / shape.width) - view.down;
         int x = (int)(pixel % shape.width) - view.right;
         if (y >= 0 && y < (int)shape.height && x >= 0 && x < (int)shape.width) {

@@ -1,5 +1,4 @@
-//! The kernels that are not cuDNN's: CUDA C++, one file a concept, compiled by NVRTC for the GPU at hand when the device
-//! starts, and kept on disk.
+//! The device's own kernels: CUDA C++, compiled by NVRTC for the GPU at hand when the device starts, and cached on disk.
 
 use std::collections::HashMap;
 use std::ffi::{CString, c_char, c_void};
@@ -10,10 +9,11 @@ use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, DeviceRe
 use cudarc::nvrtc::{self, Ptx, sys};
 
 use crate::cache::{self, Cache};
-use crate::engine::driver_error;
+use crate::error::driver_error;
 
-/// The files, the one that the others build on first.
-pub const SOURCES: [(&str, &str); 10] = [
+/// The files in the order of the one program that they make: `values.cu`, which the others use, comes first. The
+/// emulated GPU of the tests reads this list too (`tests/emulator/build.sh`).
+pub(crate) const SOURCES: [(&str, &str); 10] = [
     ("values.cu", include_str!("values.cu")),
     ("repack.cu", include_str!("repack.cu")),
     ("gather.cu", include_str!("gather.cu")),
@@ -30,13 +30,13 @@ macro_rules! kernels {
     ($($kernel:ident => $name:literal),* $(,)?) => {
         /// A kernel, by the name that it has in its file.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Kernel { $($kernel),* }
+        pub(crate) enum Kernel { $($kernel),* }
 
         impl Kernel {
             #[cfg(test)]
-            pub const ALL: &[Kernel] = &[$(Kernel::$kernel),*];
+            pub(crate) const ALL: &[Kernel] = &[$(Kernel::$kernel),*];
 
-            pub fn name(self) -> &'static str {
+            pub(crate) fn name(self) -> &'static str {
                 match self { $(Kernel::$kernel => $name),* }
             }
         }
@@ -67,21 +67,21 @@ kernels! {
     DirectBackwardWeights => "direct_backward_weights",
 }
 
-/// Threads of a block where a kernel does not say otherwise.
-pub const THREADS: u32 = 256;
+/// Threads of a block, unless a kernel says otherwise.
+pub(crate) const THREADS: u32 = 256;
 
 /// How many threads a launch has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grid {
-    /// Blocks in two directions.
+pub(crate) struct Grid {
+    /// Blocks along x and y.
     pub blocks: [u32; 2],
-    /// Threads of a block in two directions.
+    /// Threads of a block along x and y.
     pub threads: [u32; 2],
 }
 
 impl Grid {
-    /// At least `threads` threads in a row.
-    pub fn over(threads: usize) -> Self {
+    /// At least `threads` threads along x.
+    pub(crate) fn over(threads: usize) -> Self {
         let blocks = threads.div_ceil(THREADS as usize);
         assert!(blocks <= i32::MAX as usize, "{threads} values are more than a launch takes");
         Self { blocks: [blocks as u32, 1], threads: [THREADS, 1] }
@@ -90,14 +90,14 @@ impl Grid {
 
 /// The compiled kernels on the GPU.
 #[derive(Debug)]
-pub struct Kernels {
+pub(crate) struct Kernels {
     module: Arc<CudaModule>,
     functions: HashMap<Kernel, CudaFunction>,
 }
 
 impl Kernels {
     /// Compiles for the architecture of the GPU, or takes what an earlier run compiled.
-    pub fn new(context: &Arc<CudaContext>, cache: &Cache) -> Result<Self, Error> {
+    pub(crate) fn new(context: &Arc<CudaContext>, cache: &Cache) -> Result<Self, Error> {
         let (major, minor) =
             context.compute_capability().map_err(driver_error("asking for the architecture"))?;
         let architecture = format!("sm_{major}{minor}");
@@ -115,12 +115,12 @@ impl Kernels {
         Ok(Self { module, functions: HashMap::new() })
     }
 
-    /// Queues a kernel; nothing for an empty grid.
+    /// Queues a kernel; does nothing for an empty grid.
     ///
     /// # Safety
     /// `arguments` must be those of the kernel, in order and type, and the memory that they point to must be large
     /// enough and stay until the kernel is done.
-    pub unsafe fn launch(
+    pub(crate) unsafe fn launch(
         &mut self,
         stream: &CudaStream,
         kernel: Kernel,
@@ -134,14 +134,15 @@ impl Kernels {
             let function = self.module.load_function(kernel.name()).map_err(driver_error(kernel.name()))?;
             self.functions.insert(kernel, function);
         }
-        let mut places: Vec<*mut c_void> = arguments
+        let mut pointers: Vec<*mut c_void> = arguments
             .iter()
             .map(|&argument| std::ptr::from_ref(argument).cast::<c_void>().cast_mut())
             .collect();
         let [blocks, threads] = [grid.blocks, grid.threads].map(|[x, y]| (x, y, 1));
         let function = self.functions[&kernel].cu_function();
-        // SAFETY: the caller's; the driver copies the arguments before it returns.
-        unsafe { result::launch_kernel(function, blocks, threads, 0, stream.cu_stream(), &mut places) }
+        // SAFETY: the caller answers for the arguments and the memory behind them; the driver copies the arguments before it
+        // returns.
+        unsafe { result::launch_kernel(function, blocks, threads, 0, stream.cu_stream(), &mut pointers) }
             .map_err(driver_error(kernel.name()))
     }
 }
@@ -154,7 +155,7 @@ fn source() -> String {
 /// NVRTC's version.
 fn version() -> Result<String, Error> {
     let (mut major, mut minor) = (0, 0);
-    // SAFETY: two places for two numbers.
+    // SAFETY: NVRTC writes one integer behind each of the two pointers.
     unsafe { sys::nvrtcVersion(&mut major, &mut minor) }
         .result()
         .map_err(nvrtc_error("asking for its version"))?;
@@ -162,13 +163,13 @@ fn version() -> Result<String, Error> {
 }
 
 /// Machine code of all kernels for an architecture such as `sm_90`. Needs no GPU.
-pub fn compile(architecture: &str) -> Result<Vec<u8>, Error> {
+pub(crate) fn compile(architecture: &str) -> Result<Vec<u8>, Error> {
     let text =
         CString::new(source()).map_err(|_| Error::Unavailable("a kernel's source holds a zero".into()))?;
     let program =
         nvrtc::result::create_program(&text, Some(c"allcnn.cu")).map_err(nvrtc_error("starting"))?;
     let options = [format!("--gpu-architecture={architecture}"), "--std=c++17".to_owned()];
-    // SAFETY: a program made above and destroyed below; the code's place has the size that NVRTC says.
+    // SAFETY: the program was created above and is destroyed last; `cubin` has the size that NVRTC asks for.
     unsafe {
         let compiled = nvrtc::result::compile_program(program, &options).map_err(|error| {
             let log = nvrtc::result::get_program_log(program).unwrap_or_default();
@@ -181,8 +182,8 @@ pub fn compile(architecture: &str) -> Result<Vec<u8>, Error> {
                 .result()
                 .map_err(nvrtc_error("giving the code's size"))?;
             let mut cubin = vec![0u8; size];
-            let place = cubin.as_mut_ptr().cast::<c_char>();
-            sys::nvrtcGetCUBIN(program, place).result().map_err(nvrtc_error("giving the code"))?;
+            let code = cubin.as_mut_ptr().cast::<c_char>();
+            sys::nvrtcGetCUBIN(program, code).result().map_err(nvrtc_error("giving the code"))?;
             Ok(cubin)
         });
         nvrtc::result::destroy_program(program).map_err(nvrtc_error("ending"))?;

@@ -35,7 +35,7 @@ extern "C" __global__ void pool_forward(Pool pool, const u32* windows, Values in
     bool is_norm = pool.kind == NORM;
     float largest = is_norm ? 0.0f : load(input, place_of(pool, image, top, left, channel));
     float sum = 0.0f;
-    u32 place = (top * pool.width + left) * pool.pieces;
+    u32 index = (top * pool.width + left) * pool.pieces;
     for (u32 row = top; row < bottom; ++row) {
         for (u32 column = left; column < right; ++column) {
             for (u32 piece = 0; piece < pool.pieces; ++piece) {
@@ -44,13 +44,13 @@ extern "C" __global__ void pool_forward(Pool pool, const u32* windows, Values in
                 if (is_norm) value = fabsf(value);
                 if (value > largest) {
                     largest = value;
-                    place = (row * pool.width + column) * pool.pieces + piece;
+                    index = (row * pool.width + column) * pool.pieces + piece;
                 }
             }
         }
     }
     if (pool.kind == MAXIMUM) {
-        switches[at] = place;
+        switches[at] = index;
         store(output, at, largest);
         return;
     }

@@ -1,4 +1,4 @@
-// Values from one form and row length to another: between the buffers' layout and the one that convolutions read,
+// Values from one storage format and row length to another: between the buffers' layout and the one that convolutions read,
 // whose channels are padded with zeros to a multiple of what tensor cores take.
 
 /// to[row][column] = from[row][column], zero where `from` has no such row or column.

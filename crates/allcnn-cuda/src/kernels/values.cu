@@ -1,11 +1,11 @@
 // What all kernels share: values stored as f32 or as bf16, and the values of a step.
 //
-// A kernel works in f32 whatever the storage. The branch on the form is the same for a whole grid.
+// A kernel computes in f32 whatever the storage format. The branch on the format is the same for a whole grid.
 
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
-/// Values in either form.
+/// Values in either storage format.
 struct Values {
     void* data;
     u64 is_bf16;

@@ -75,12 +75,12 @@ int cublasLtMatmulDescDestroy(void* operation) { return delete (Operation*)opera
 int cublasLtMatmulDescSetAttribute(void* handle, int attribute, const void* value, size_t bytes) {
     Operation& operation = *(Operation*)handle;
     if (attribute == 8) return bytes == 8 ? memcpy(&operation.bias, value, 8), SUCCESS : INVALID_VALUE;
-    int* place = attribute == 3   ? &operation.transposed_a
+    int* field = attribute == 3   ? &operation.transposed_a
                  : attribute == 4 ? &operation.transposed_b
                  : attribute == 7 ? &operation.epilogue
                                   : nullptr;
-    if (!place || bytes != 4) return INVALID_VALUE;
-    return memcpy(place, value, 4), SUCCESS;
+    if (!field || bytes != 4) return INVALID_VALUE;
+    return memcpy(field, value, 4), SUCCESS;
 }
 int cublasLtMatmulPreferenceCreate(void** limits) { return *limits = new Limits, SUCCESS; }
 int cublasLtMatmulPreferenceDestroy(void* limits) { return delete (Limits*)limits, SUCCESS; }

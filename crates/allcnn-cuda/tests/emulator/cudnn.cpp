@@ -80,18 +80,18 @@ struct Tensor {
                         each(dense[at++], n * strides[0] + c * strides[1] + h * strides[2] + w * strides[3]);
     }
     void read(const void* memory) {
-        for_each([&](float& value, int64_t place) {
-            value = is_bf16 ? std::bit_cast<float>((uint32_t)((const uint16_t*)memory)[place] << 16)
-                            : ((const float*)memory)[place];
+        for_each([&](float& value, int64_t index) {
+            value = is_bf16 ? std::bit_cast<float>((uint32_t)((const uint16_t*)memory)[index] << 16)
+                            : ((const float*)memory)[index];
         });
     }
     void write(void* memory) {
-        for_each([&](float& value, int64_t place) {
+        for_each([&](float& value, int64_t index) {
             uint32_t bits = std::bit_cast<uint32_t>(value);
             if (is_bf16)
-                ((uint16_t*)memory)[place] = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+                ((uint16_t*)memory)[index] = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
             else
-                ((float*)memory)[place] = value;
+                ((float*)memory)[index] = value;
         });
     }
 };

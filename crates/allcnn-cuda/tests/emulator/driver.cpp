@@ -1,10 +1,9 @@
 // A GPU in software, for tests on machines without one: the functions of the CUDA driver that the device uses, over
 // ordinary memory, with the device's own kernels compiled for the host.
 //
-// A launch runs its threads one after the other, in another order each time, so that what depends on the order gives other
-// bits; kernels that wait for each other run as fibers. Misaligned access ends the program (build.sh). A stream does its
-// work at once, unless it is being captured: then the work is kept, and a graph's launch does it. What it cannot show:
-// what threads do to each other within one instruction's time, and everything about speed.
+// A launch runs its threads one after the other, in another order each time, so that a result that depends on the order has
+// other bits. The threads of kernels with barriers run as fibers. Misaligned access ends the program (build.sh). A stream
+// does its work at once, unless it is being captured: then the work is kept, and launching the graph does it.
 
 #include <ucontext.h>
 
@@ -18,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <random>
 #include <string>
 #include <tuple>
@@ -37,20 +37,28 @@ static float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits);
 static unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
 using std::isfinite;
 
-#include KERNELS
+#include "kernels.inc" // all files of SOURCES, written by build.sh
 
-// The threads of a block as fibers, each with its place in the block.
+// The threads of a block as fibers.
 struct Fiber {
     ucontext_t context;
     std::vector<char> stack = std::vector<char>(1 << 16);
-    Dim place;
+    Dim thread;
     bool done = false;
 };
 static ucontext_t scheduler;
 static Fiber* running = nullptr;
 static const std::function<void()>* fiber_work = nullptr;
 
-static void __syncthreads() { swapcontext(&running->context, &scheduler); }
+static void end_program(const char* why) {
+    fprintf(stderr, "emulator: %s\n", why);
+    abort();
+}
+
+static void __syncthreads() {
+    if (!running) end_program("a kernel has a barrier that its first block did not reach");
+    swapcontext(&running->context, &scheduler);
+}
 
 static void fiber_main() {
     (*fiber_work)();
@@ -72,24 +80,29 @@ class Order {
     unsigned operator[](unsigned at) const { return (start + uint64_t(at) * stride) % count; }
 };
 
-static void run_block(const std::function<void()>& work, bool waits) {
+/// The index of thread `at` of a block.
+static Dim thread_index(unsigned at) { return Dim{at % blockDim.x, at / blockDim.x, 0}; }
+
+/// Runs the threads of a block to their ends, one after the other.
+static void run_threads(const std::function<void()>& work) {
     unsigned count = blockDim.x * blockDim.y;
-    auto place = [](unsigned at) { return Dim{at % blockDim.x, at / blockDim.x, 0}; };
-    if (!waits) {
-        Order order(count);
-        for (unsigned at = 0; at < count; ++at) {
-            threadIdx = place(order[at]);
-            work();
-        }
-        return;
+    Order order(count);
+    for (unsigned at = 0; at < count; ++at) {
+        threadIdx = thread_index(order[at]);
+        work();
     }
+}
+
+/// Runs the threads of a block as fibers, from barrier to barrier. Says whether there was one.
+static bool run_fibers(const std::function<void()>& work) {
+    unsigned count = blockDim.x * blockDim.y;
     static std::vector<std::unique_ptr<Fiber>> fibers;
     while (fibers.size() < count) fibers.push_back(std::make_unique<Fiber>());
     fiber_work = &work;
     for (unsigned at = 0; at < count; ++at) {
         Fiber& fiber = *fibers[at];
         fiber.done = false;
-        fiber.place = place(at);
+        fiber.thread = thread_index(at);
         getcontext(&fiber.context);
         fiber.context.uc_stack.ss_sp = fiber.stack.data();
         fiber.context.uc_stack.ss_size = fiber.stack.size();
@@ -97,50 +110,44 @@ static void run_block(const std::function<void()>& work, bool waits) {
         makecontext(&fiber.context, fiber_main, 0);
     }
     // A round takes every thread from one barrier to the next.
-    for (unsigned waiting = count; waiting > 0;) {
+    unsigned rounds = 0;
+    for (unsigned waiting = count; waiting > 0; ++rounds) {
         Order order(count);
         unsigned done = 0;
         for (unsigned at = 0; at < count; ++at) {
             running = fibers[order[at]].get();
-            threadIdx = running->place;
+            threadIdx = running->thread;
             swapcontext(&scheduler, &running->context);
             done += running->done;
         }
         waiting = count - done;
-        if (done > 0 && waiting > 0) {
-            fprintf(stderr, "emulator: some threads of a block ended while others wait for them\n");
-            abort();
-        }
+        if (done > 0 && waiting > 0) end_program("some threads of a block ended while others wait for them");
     }
+    running = nullptr;
+    return rounds > 1;
 }
 
 using Work = std::function<void()>;
 struct Function {
-    std::function<Work(void**)> bind;  // copies the arguments, as a launch does
-    bool waits;
+    std::function<Work(void**)> bind;    // copies the arguments, as a launch does
+    std::optional<bool> has_barrier = {};  // known once its first block has run
 };
 
 template <class... A, size_t... I>
-static Work bind_arguments(void (*kernel)(A...), void** places, std::index_sequence<I...>) {
+static Work bind_arguments(void (*kernel)(A...), void** pointers, std::index_sequence<I...>) {
     auto arguments = std::make_shared<std::tuple<std::remove_const_t<std::remove_reference_t<A>>...>>(
-        *(std::remove_reference_t<A>*)places[I]...);
+        *(std::remove_reference_t<A>*)pointers[I]...);
     return [kernel, arguments] { std::apply(kernel, *arguments); };
 }
 
 template <class... A>
-static Function function(void (*kernel)(A...), bool waits = false) {
-    auto bind = [kernel](void** places) { return bind_arguments(kernel, places, std::index_sequence_for<A...>{}); };
-    return {bind, waits};
+static Function function(void (*kernel)(A...)) {
+    return {[kernel](void** pointers) { return bind_arguments(kernel, pointers, std::index_sequence_for<A...>{}); }};
 }
 
-#define KERNEL(name) {#name, function(name)}
+#define KERNEL(name) {#name, function(name)},
 static std::map<std::string, Function> functions = {
-    KERNEL(repack), KERNEL(convert), KERNEL(gather), KERNEL(dropout), KERNEL(finish), KERNEL(pass_back), KERNEL(column_totals),
-    KERNEL(pool_forward), KERNEL(pool_backward), KERNEL(lrn_forward), KERNEL(lrn_backward), KERNEL(average_forward),
-    KERNEL(average_backward), KERNEL(sgd_scale), KERNEL(sgd_step), KERNEL(direct_forward),
-    KERNEL(direct_backward_data), KERNEL(direct_backward_weights),
-    {"column_parts", function(column_parts, true)}, {"cross_entropy", function(cross_entropy, true)},
-    {"sgd_squares", function(sgd_squares, true)},
+#include "functions.inc" // KERNEL of each kernel in kernels.inc, written by build.sh
 };
 
 struct Graph {
@@ -208,17 +215,20 @@ Result cuModuleGetFunction(void** function, void*, const char* name) {
     return *function = &found->second, SUCCESS;
 }
 Result cuLaunchKernel(void* handle, unsigned blocks_x, unsigned blocks_y, unsigned blocks_z, unsigned threads_x,
-                      unsigned threads_y, unsigned threads_z, unsigned, void*, void** places, void**) {
-    const Function& function = *(Function*)handle;
+                      unsigned threads_y, unsigned threads_z, unsigned, void*, void** arguments, void**) {
+    Function& function = *(Function*)handle;
     if (threads_x * threads_y * threads_z > 1024 || blocks_y > 65535 || blocks_z != 1) return NOT_PERMITTED;
-    Work thread = function.bind(places);
-    emulator_enqueue([=, waits = function.waits] {
+    Work thread = function.bind(arguments);
+    emulator_enqueue([=, &function] {
         blockDim = {threads_x, threads_y, threads_z};
         gridDim = {blocks_x, blocks_y, blocks_z};
         Order order(blocks_x * blocks_y);
         for (unsigned at = 0; at < blocks_x * blocks_y; ++at) {
             blockIdx = {order[at] % blocks_x, order[at] / blocks_x, 0};
-            run_block(thread, waits);
+            if (!function.has_barrier.value_or(true))
+                run_threads(thread);
+            else
+                function.has_barrier = run_fibers(thread) || function.has_barrier.value_or(false);
         }
     });
     return SUCCESS;

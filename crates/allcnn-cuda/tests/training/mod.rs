@@ -7,9 +7,11 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use allcnn::augment::{Augment, Look};
+use allcnn::input::Samples;
+use allcnn::observer::Event;
 use allcnn::preprocess::{Geometry, Method, Preprocessor};
-use allcnn::samples::Samples;
-use allcnn::train::{Checkpoint, End, EpochRow, Error, Event};
+use allcnn::run::{Checkpoint, EpochRow};
+use allcnn::train::{End, TrainError};
 use allcnn_cpu::{Cpu, CpuOptions};
 use allcnn_device::{Device, ImageSet, ImageValues, Shape};
 use support::{Data, Pace, SIDE, images, last, network, recipe};
@@ -83,8 +85,9 @@ fn divergence_is_told_with_its_step() {
     let mut recipe = recipe();
     (recipe.learning_rate, recipe.clip_norm) = (1e30, f32::INFINITY);
     let diverged =
-        |name: &str, device: &dyn Fn(&Path) -> Result<_, Error>| match device(&folder.path().join(name)) {
-            Err(Error::Diverged { step, .. }) => step,
+        |name: &str, device: &dyn Fn(&Path) -> Result<_, TrainError>| match device(&folder.path().join(name))
+        {
+            Err(TrainError::Diverged { step, .. }) => step,
             other => panic!("{name}: {other:?}"),
         };
     let quiet = |_: Event<'_>, _: &_| ();

@@ -26,7 +26,7 @@ pub(crate) enum Variant {
 
 impl Variant {
     /// Bytes of one binary record.
-    pub fn record(self) -> usize {
+    pub(crate) fn record(self) -> usize {
         match self {
             Variant::Cifar10 => BYTES + 1,
             Variant::Cifar100 => BYTES + 2,
@@ -42,7 +42,7 @@ impl Variant {
     }
 
     /// The built-in names of the classes.
-    pub fn classes(self, labels: Labels) -> Vec<String> {
+    pub(crate) fn classes(self, labels: Labels) -> Vec<String> {
         let names: &[&str] = match (self, labels) {
             (Variant::Cifar10, _) => &CLASSES_10,
             (Variant::Cifar100, Labels::Fine) => &FINE_100,
@@ -60,12 +60,12 @@ pub(super) type Names = Option<(String, Vec<String>)>;
 
 impl Batches {
     /// None yet.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self([0; 3].map(|_| Images::new(SIDE, SIDE)))
     }
 
     /// What they are with the names of classes that were listed beside them.
-    pub fn loaded(
+    pub(super) fn loaded(
         self,
         kind: Kind,
         listed: Names,

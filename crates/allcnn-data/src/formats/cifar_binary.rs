@@ -11,7 +11,7 @@ use crate::progress::Progress;
 use crate::source::{Entry, Source};
 use crate::text;
 
-/// A list of class names has at most so many bytes.
+/// The most bytes of a list of class names.
 const MAX_LIST: u64 = 1 << 20;
 
 pub(super) const FORMAT: Format = Format {

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::options::{Labels, Options};
 use crate::progress::Progress;
 use crate::source::{Entry, Source};
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use std::collections::HashMap;
 
 pub(super) const FORMAT: Format = Format {
@@ -75,7 +75,7 @@ fn load(source: &Source, options: &Options, _: &mut dyn FnMut(Progress)) -> Resu
 
 /// What a python file holds.
 pub(crate) enum PythonFile {
-    /// Images. CIFAR-100 is told by its `fine_labels`.
+    /// Images. CIFAR-100 is recognized by its `fine_labels`.
     Batch(Images, Variant),
     /// Only the names of the classes.
     Names(Vec<String>),

@@ -10,7 +10,7 @@ use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::Options;
 use crate::source::{Entry, Source};
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Finds splits and classes in the names of the images, in the lists beside them, and in what the options say.

@@ -8,17 +8,20 @@ use crate::progress::Progress;
 use crate::sizes::Sizes;
 use crate::source::{Entry, Source};
 
-/// A batch or a parquet file in an archive has at most so many bytes.
+/// The most bytes of a batch or a parquet file in an archive.
 pub(super) const MAX_BATCH: u64 = 4 << 30;
 
-/// Reads a source as the options say, and tells how far it is.
+/// Of several forms of data, one with this many times the images of any other is the one that is meant.
+pub(super) const CLEAR: usize = 20;
+
+/// Reads a source as the options say, and reports progress.
 type Load = fn(&Source, &Options, &mut dyn FnMut(Progress)) -> Result<Loaded, Error>;
 
 /// A format of data.
 pub(super) struct Format {
     /// Its name for people.
     pub name: &'static str,
-    /// Whether a source holds it, told by names, sizes and first bytes.
+    /// Whether a source holds it, by names, sizes and first bytes.
     pub recognizes: fn(&Source) -> bool,
     /// Which files it may read; the others are counted.
     pub uses: fn(&Entry) -> bool,
@@ -61,9 +64,13 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// The splits as they are in the data, all of them decoded, in the order of [`crate::split::SplitName`]. The only held-out one is the
+    /// The splits as they are in the data, all of them decoded, in the order of [`crate::split_names::SplitName`]. The only held-out one is the
     /// test split.
-    pub fn whole(kind: Kind, classes: Vec<String>, [train, mut validation, mut test]: [Images; 3]) -> Self {
+    pub(crate) fn whole(
+        kind: Kind,
+        classes: Vec<String>,
+        [train, mut validation, mut test]: [Images; 3],
+    ) -> Self {
         if test.is_empty() {
             std::mem::swap(&mut validation, &mut test);
         }

@@ -9,11 +9,12 @@ use crate::note::Note;
 use crate::options::{Labels, Options};
 use crate::progress::Progress;
 use crate::source::Source;
-use crate::split::{Part, SplitName, divide};
+use crate::split::{Part, divide};
+use crate::split_names::SplitName;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-/// A single image file has at most so many bytes.
+/// The most bytes of a single image file.
 const MAX_IMAGE_FILE: u64 = 256 << 20;
 
 /// For each split the entries with their labels.
@@ -180,9 +181,9 @@ fn choose(layout: &mut Layout, options: &Options) -> Result<Splits, Error> {
         layout.notes.push(Note::HoldoutReplacesTest);
     }
     let found = [train, test];
-    let [train, test] = parts.map(|Part { of, places }| match places {
+    let [train, test] = parts.map(|Part { of, indices }| match indices {
         None => found[of].clone(),
-        Some(places) => places.into_iter().map(|place| found[of][place]).collect(),
+        Some(indices) => indices.into_iter().map(|index| found[of][index]).collect(),
     });
     Ok([train, validation, test])
 }

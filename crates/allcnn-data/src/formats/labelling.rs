@@ -18,14 +18,14 @@ pub(super) struct Labelling {
 
 impl Labelling {
     /// Whether the tables are of fewer than half of the images in class folders, or of none of them.
-    pub fn is_of_few(&self, folders: &Layout) -> bool {
+    pub(super) fn is_of_few(&self, folders: &Layout) -> bool {
         let (ours, theirs) = (places(&self.layout), places(folders));
         self.files.is_some()
             || 2 * ours.keys().filter(|entry| theirs.contains_key(entry)).count() < theirs.len()
     }
 
     /// Whether class folders say the same of the images, classes being called as they may.
-    pub fn says_the_same_as(&self, folders: &Layout) -> bool {
+    pub(super) fn says_the_same_as(&self, folders: &Layout) -> bool {
         let (ours, theirs) = (places(&self.layout), places(folders));
         let both = || ours.iter().filter_map(|(entry, our)| Some((*our, *theirs.get(entry)?)));
         let pairs: BTreeSet<(u32, u32)> = both().map(|((_, our), (_, their))| (our, their)).collect();
@@ -35,7 +35,7 @@ impl Labelling {
     }
 
     /// What it is, for people, with the flag that chooses it.
-    pub fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         let (table, column) = &self.column;
         format!(
             "by the table '{table}' ({} classes, {} images{}; --label-column {column})",

@@ -71,7 +71,7 @@ struct Labelled {
 
 impl Lists {
     /// Reads the lists that a source has.
-    pub fn read(source: &Source) -> Result<Lists, Error> {
+    pub(super) fn read(source: &Source) -> Result<Lists, Error> {
         let labels =
             find(source, &LABEL_FILES)?.map(|(file, text)| LabelList::parse(file, &text)).transpose()?;
         let list = |names: &[&str], is_whole| {
@@ -83,18 +83,18 @@ impl Lists {
     }
 
     /// The names that a list of labels may have.
-    pub fn expected() -> String {
+    pub(super) fn expected() -> String {
         LABEL_FILES[..3].join(" or ")
     }
 
     /// Whether there are labels.
-    pub fn have_labels(&self) -> bool {
+    pub(super) fn have_labels(&self) -> bool {
         self.labels.is_some()
     }
 
     /// Puts class folders in the place of the numbers of classes: those of the class list, else the sorted `folders` of the
     /// images. A class that is called by its folder keeps it, also where that is a number.
-    pub fn resolve(&mut self, folders: &BTreeSet<String>) -> Result<(), Error> {
+    pub(super) fn resolve(&mut self, folders: &BTreeSet<String>) -> Result<(), Error> {
         let Some(LabelList { file, class_of }) = &mut self.labels else { return Ok(()) };
         let (listed, order): (Option<&str>, Vec<(usize, &str)>) = match (&self.classes, &self.order) {
             (Some(list), _) => {
@@ -125,7 +125,7 @@ impl Lists {
     }
 
     /// The class folder of an image that lies in none.
-    pub fn class_of(&self, image: &str) -> Result<&str, Error> {
+    pub(super) fn class_of(&self, image: &str) -> Result<&str, Error> {
         let class = self.labels.as_ref().and_then(|list| list.class_of.get(stem(image)));
         class.map(String::as_str).ok_or_else(|| Error::List {
             file: self.label_file().unwrap_or_default().to_string(),
@@ -134,12 +134,12 @@ impl Lists {
     }
 
     /// The list of labels.
-    pub fn label_file(&self) -> Option<&str> {
+    pub(super) fn label_file(&self) -> Option<&str> {
         self.labels.as_ref().map(|list| list.file.as_str())
     }
 
     /// The names of class folders, `tench (n01440764)`, and the list that has them; the folders themselves without one.
-    pub fn names(&self, folders: Vec<String>) -> Result<(Vec<String>, Option<String>), Error> {
+    pub(super) fn names(&self, folders: Vec<String>) -> Result<(Vec<String>, Option<String>), Error> {
         let lists = [&self.classes, &self.names];
         let Some((place, list)) =
             lists.iter().enumerate().find_map(|(place, list)| Some((place, list.as_ref()?)))

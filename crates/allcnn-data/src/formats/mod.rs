@@ -16,6 +16,7 @@ mod npz;
 pub(crate) mod parquet;
 mod parquet_promises;
 pub mod pickle;
+mod pickle_error;
 mod pickle_text;
 pub mod shapes;
 mod split_files;
@@ -33,10 +34,11 @@ use crate::note::Note;
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::source::{Entry, Source};
-use format::Format;
 pub(crate) use format::Loaded;
+use format::{CLEAR, Format};
 
-/// The surest first: images may lie beside lists and scripts of any kind, and a binary batch is told by its size only.
+/// The most certain first: images may be beside lists and scripts of any kind, and a binary batch is recognized by its size
+/// only.
 const FORMATS: [Format; 6] = [
     parquet::FORMAT,
     npz::FORMAT,
@@ -45,9 +47,6 @@ const FORMATS: [Format; 6] = [
     cifar_python::FORMAT,
     cifar_binary::FORMAT,
 ];
-
-/// Of several forms of data, one with so many times as many images as any other is what is meant.
-const CLEAR: usize = 20;
 
 /// Loads a source.
 pub(crate) fn load(
@@ -69,7 +68,7 @@ pub(crate) fn load(
 }
 
 /// The format of a source. Where several recognize it, a stray file does not decide: it is the one with by far the most images,
-/// and what else there is, is told.
+/// and a note says what else there is.
 fn choose(source: &Source, options: &Options) -> Result<(&'static Format, Option<Note>), Error> {
     let found: Vec<&Format> = FORMATS.iter().filter(|format| (format.recognizes)(source)).collect();
     if found.len() > 1 && parquet::name_images(source, options)? {

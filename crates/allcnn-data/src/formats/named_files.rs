@@ -2,7 +2,7 @@
 use super::split_name::of_file;
 use crate::decode::{IMAGE_EXTENSIONS, has_image_extension};
 use crate::source::Source;
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
@@ -44,7 +44,7 @@ pub(super) enum Unnamed {
 
 impl<'s> NamedFiles<'s> {
     /// The pictures of a source.
-    pub fn within(source: &'s Source) -> Self {
+    pub(super) fn within(source: &'s Source) -> Self {
         let (mut by_name, mut by_stem): (_, HashMap<&str, Vec<usize>>) = (HashMap::new(), HashMap::new());
         for (place, entry) in source.entries.iter().enumerate().filter(|(_, entry)| entry.is_picture()) {
             by_name.insert(entry.name.as_str(), place);
@@ -54,13 +54,18 @@ impl<'s> NamedFiles<'s> {
     }
 
     /// The files of a folder, which a person gave or which holds the table.
-    pub fn in_folder(root: &Path, given: bool) -> Self {
+    pub(super) fn in_folder(root: &Path, given: bool) -> Self {
         let (names, places) = Default::default();
         Self::In(Folder { root: root.to_path_buf(), given, names, places })
     }
 
-    /// The file that the table of a split calls `given`: the place of an entry of the source that [`NamedFiles::source`] returns.
-    pub fn find(&mut self, table: &str, split: Option<SplitName>, given: &str) -> Result<usize, Unnamed> {
+    /// The file that the table of a split calls `given`: the index of an entry of the source that [`NamedFiles::source`] returns.
+    pub(super) fn find(
+        &mut self,
+        table: &str,
+        split: Option<SplitName>,
+        given: &str,
+    ) -> Result<usize, Unnamed> {
         if given.contains("://") {
             return Err(Unnamed::Outside("an address, and nothing is downloaded: give files"));
         }
@@ -72,7 +77,7 @@ impl<'s> NamedFiles<'s> {
     }
 
     /// The source of the files that were found, where it is another than that of the table.
-    pub fn source(self) -> Option<Source> {
+    pub(super) fn source(self) -> Option<Source> {
         match self {
             Self::Within(_) => None,
             Self::In(folder) => Some(Source::of_files(&folder.root, folder.names)),
@@ -80,7 +85,7 @@ impl<'s> NamedFiles<'s> {
     }
 
     /// The name of a file that was found.
-    pub fn name(&self, place: usize) -> &str {
+    pub(super) fn name(&self, place: usize) -> &str {
         match self {
             Self::Within(members) => &members.source.entries[place].name,
             Self::In(folder) => &folder.names[place],

@@ -1,7 +1,8 @@
-//! The head of an array file of numpy (`.npy`): what its values are and how they lie. Objects are told and never read.
+//! The head of an array file of numpy (`.npy`): what its values are and how they are stored. Objects are recognized and never read.
 //!
-//! Source: numpy's documentation of the format, `numpy.lib.format`. Read here and not by a crate, for what there is brings a
-//! parser of all of Python's literals, and arrays of its own.
+//! Source: numpy's documentation of the format, `numpy.lib.format`. Read here, because the crates that do it bring a parser
+//! of all of Python's literals, and arrays of their own.
+
 use std::io::{self, Read};
 
 /// No head of a plain array is longer.
@@ -49,7 +50,7 @@ impl From<io::Error> for NpyError {
 
 impl Head {
     /// Reads the head; the values follow.
-    pub fn read(reader: &mut impl Read) -> Result<Head, NpyError> {
+    pub(super) fn read(reader: &mut impl Read) -> Result<Head, NpyError> {
         let mut magic = [0; 8];
         reader.read_exact(&mut magic)?;
         let [b'\x93', b'N', b'U', b'M', b'P', b'Y', version @ 1..=3, _] = magic else {
@@ -83,7 +84,7 @@ impl Head {
     }
 
     /// Bytes of all values; nothing where no machine can count them.
-    pub fn bytes(&self) -> Option<u64> {
+    pub(super) fn bytes(&self) -> Option<u64> {
         let values = self.shape.iter().try_fold(1usize, |values, &side| values.checked_mul(side))?;
         u64::try_from(values.checked_mul(self.values.size)?).ok()
     }
@@ -119,7 +120,7 @@ impl Values {
     }
 
     /// What numpy calls it.
-    pub fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let bits = self.size * 8;
         match self.kind {
             'u' => format!("uint{bits}"),

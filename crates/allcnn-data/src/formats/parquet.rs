@@ -15,7 +15,7 @@ use crate::options::{Labels, Options};
 use crate::progress::Progress;
 use crate::reading::Reading;
 use crate::source::{Entry, Source};
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use bytes::Bytes;
 use csv::StringRecord;
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
@@ -141,7 +141,7 @@ fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) 
                 rows.unlabeled[split as usize].push(format!("{name}#{row:06}"));
                 return Ok(());
             };
-            // The place of the label; the class itself is known when all have been seen.
+            // The label's index; the class itself is known when all have been seen.
             let item = Item {
                 split,
                 label: rows.labels.len() as u32,
@@ -258,7 +258,7 @@ impl Rows {
 /// The label of a row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum RowLabel {
-    /// The place of the class in the file's list.
+    /// The index of the class in the file's list.
     Number(i64),
     /// The class itself.
     Name(String),
@@ -293,7 +293,7 @@ impl<'o> Wanted<'o> {
         Self { image: image_column.as_deref(), label: label_column.as_deref(), labels: options.labels }
     }
 
-    /// The places of the columns of images and labels among all.
+    /// The indices of the columns of images and labels among all.
     fn find(&self, file: &str, columns: &[&str]) -> Result<(usize, Option<usize>), Error> {
         let place = |name: &str| columns.iter().position(|column| *column == name);
         let given = |name: &str| {
@@ -411,7 +411,7 @@ fn path_tables(source: &Source, options: &Options) -> Result<Option<Vec<(usize, 
         let name = &source.entries[file].name;
         let wanted = Wanted::of(options);
         let opened = ParquetFile::open(source, file)?;
-        // What is wrong with a file is told when its images are read.
+        // What is wrong with a file is reported when its images are read.
         match catch_unwind(AssertUnwindSafe(|| path_table(name, opened, &wanted))).ok().flatten() {
             Some(table) => tables.push((file, table)),
             None => return Ok(None),

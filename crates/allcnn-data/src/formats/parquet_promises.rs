@@ -79,7 +79,7 @@ struct PageHead {
     values: u64,
 }
 
-/// The head of the page at a place, and its length.
+/// The header of the page at an offset, and its length.
 fn page_at(file: &impl ChunkReader, at: u64, end: u64) -> Option<(u64, PageHead)> {
     // Most have some dozens of bytes, which statistics may make thousands.
     [1 << 9, MAX_FOOTER].into_iter().find_map(|most| {
@@ -210,7 +210,7 @@ impl<'b> Thrift<'b> {
         Some((count, head & 0xf))
     }
 
-    /// A number of things of at least so many bytes each, which must be there.
+    /// A number of things of at least `least` bytes each, which must be there.
     fn count(&mut self, least: usize) -> Option<usize> {
         usize::try_from(self.number()?).ok().filter(|&count| count <= self.bytes.len() / least)
     }
@@ -263,7 +263,7 @@ mod tests {
         [b"PAR1".as_slice(), footer, &length, b"PAR1"].concat().into()
     }
 
-    /// A column: its name is `a`, and it holds so many.
+    /// A column: its name is `a`, and it has `children` children.
     fn column(children: u8) -> Vec<u8> {
         // Field 4, a text; field 5, a number whose lowest bit is its sign.
         vec![0x48, 1, b'a', 0x15, 2 * children, 0]

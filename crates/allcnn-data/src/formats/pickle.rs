@@ -3,38 +3,22 @@
 //! A pickle is a program for a small stack machine, which may call any function of Python. This reader knows
 //! the instructions that build plain data (protocols 0 to 5), and the few names by which NumPy writes arrays;
 //! those are understood, not called. A caller may allow other names ([`Names::These`]): what is made with them is
-//! kept as it is written, for the caller to understand ([`Value`]). Any other name is refused. Nothing is copied for a length that the file
-//! declares, so memory is bounded by a small multiple of the file's size.
+//! kept as it is written, for the caller to understand ([`Value`]). Any other name is refused. Nothing is copied for a
+//! length that the file declares, so memory is bounded by a small multiple of the file's size.
+//!
+//! Written here, because `serde-pickle` has values for plain data only: what NumPy's arrays and PyTorch's tensors are made of
+//! would be lost.
+
+pub use super::pickle_error::PickleError;
+use super::pickle_error::Result;
 use super::pickle_text;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// Why a pickle was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PickleError {
-    /// It names a Python function or class that plain data has no need of.
-    #[error("it wants to use '{0}', which data has no need of (a malicious file?); nothing was run")]
-    Refused(String),
-    /// An instruction outside the known ones.
-    #[error("it uses the pickle instruction {0:#04x}, which data has no need of")]
-    Instruction(u8),
-    /// The file ends in the middle.
-    #[error("it ends early: the file is truncated")]
-    Truncated,
-    /// It does not make sense.
-    #[error("it is damaged: {0}")]
-    Damaged(&'static str),
-    /// Text conversions would need more memory than the file's size justifies.
-    #[error("it would unpack to far more than its size")]
-    TooLarge,
-}
-
-pub(super) type Result<T> = std::result::Result<T, PickleError>;
-
 /// No function or class of Python has a longer name, with its module.
 const LONGEST_NAME: usize = 250;
 
-/// A value's place among all values of a pickle.
+/// A value's index among all values of a pickle.
 pub type Id = usize;
 
 /// The names of Python that a pickle may use.
@@ -74,7 +58,7 @@ pub enum Value<'p> {
     Other,
 }
 
-/// One value. Containers hold the places of their items.
+/// One value. Containers hold the indices of their items.
 #[derive(Debug, Clone)]
 enum Node {
     None,
@@ -161,7 +145,7 @@ impl<'a> Pickle<'a> {
             memo: HashMap::new(),
             decoded: 0,
         };
-        machine.run()
+        machine.execute()
     }
 
     /// The outermost value.
@@ -169,7 +153,7 @@ impl<'a> Pickle<'a> {
         self.root
     }
 
-    /// What lies at a place.
+    /// The value of an index.
     pub fn value(&self, id: Id) -> Value<'_> {
         match &self.nodes[id] {
             Node::Int(value) => Value::Int(*value),
@@ -285,7 +269,7 @@ struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    fn run(mut self) -> Result<Pickle<'a>> {
+    fn execute(mut self) -> Result<Pickle<'a>> {
         loop {
             match self.byte()? {
                 b'.' => {
@@ -484,7 +468,7 @@ impl<'a> Machine<'a> {
         Ok(&rest[..end])
     }
 
-    /// A place among the remembered values, as a line.
+    /// An index into the memo, as a line.
     fn place_line(&mut self) -> Result<usize> {
         let place = pickle_text::decimal(self.line()?)?.and_then(|place| usize::try_from(place).ok());
         place.ok_or(PickleError::Damaged("a reference to nothing"))

@@ -1,5 +1,5 @@
 //! The lines in which the oldest pickle protocols, 0 and partly 1, write numbers and texts.
-use super::pickle::{PickleError, Result};
+use super::pickle_error::{PickleError, Result};
 
 /// A whole number in decimals, with an `L` where Python calls it long; nothing where it has more than 64 bits.
 pub(super) fn decimal(line: &[u8]) -> Result<Option<i64>> {

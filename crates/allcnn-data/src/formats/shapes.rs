@@ -1,7 +1,7 @@
 //! The embedded data set `shapes`: ten classes of 32x32 RGB pictures, drawn from a seed.
 //!
-//! Each picture holds one figure of random place, size, turn and colours on a textured, noisy background with
-//! small distracting marks. Neither a colour nor a fixed place tells the class. The drawing uses only
+//! Each picture holds one figure of random position, size, rotation and colours on a textured, noisy background with
+//! small distracting marks. Neither a colour nor a fixed position identifies the class. The drawing uses only
 //! operations that IEEE 754 rounds exactly (no sines), so that the pictures are the same on every machine.
 use super::format::Loaded;
 use crate::dataset::{DataSet, Images, Kind, fingerprint};
@@ -356,7 +356,7 @@ mod tests {
         );
     }
 
-    /// A cue of colour or of place must not solve the task.
+    /// A cue of colour or of position must not solve the task.
     #[test]
     fn the_nearest_class_mean_fails() {
         let set = draw(0, 100, 50);

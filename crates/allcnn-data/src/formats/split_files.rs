@@ -5,7 +5,7 @@ use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::Options;
 use crate::source::Source;
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use std::path::Path;
 
 /// Files by split.
@@ -19,7 +19,7 @@ pub(super) struct SplitFiles {
     pub names: [Option<String>; 3],
 }
 
-/// Divides files by what a person says of them, else by their names. A file whose name tells nothing is for training, unless
+/// Divides files by what a person says of them, else by their names. A file whose name says nothing is for training, unless
 /// others say that they are.
 pub(super) fn divide(source: &Source, files: &[usize], options: &Options) -> Result<SplitFiles, Error> {
     let names: Vec<&str> = files.iter().map(|&file| source.entries[file].name.as_str()).collect();
@@ -35,7 +35,7 @@ pub(super) fn divide_names(
 ) -> Result<SplitFiles, Error> {
     let names = || names.iter().copied();
     let splits: Vec<Option<SplitName>> = if options.reading.splits == Default::default() {
-        // A folder that holds everything counts only where nothing below it tells.
+        // A folder that holds everything counts only where nothing below it says a split.
         let shared = outer(names()).iter().map(|folder| folder.len() + 1).sum();
         let below: Vec<Option<SplitName>> = names().map(|name| of_file(&name[shared..])).collect();
         let told = below.iter().any(Option::is_some);
@@ -50,7 +50,7 @@ pub(super) fn divide_names(
             let place = locate(name, &outer, names()).ok_or_else(|| Error::no_split(path, name, names()))?;
             places.push((split, place));
         }
-        // The innermost place counts: `train=.,test=test`.
+        // The innermost folder counts: `train=.,test=test`.
         places.sort_by_key(|(_, place)| std::cmp::Reverse(place.len()));
         let of = |name| places.iter().find(|(_, place)| lies_in(name, place)).map(|(split, _)| *split);
         names().map(of).collect()

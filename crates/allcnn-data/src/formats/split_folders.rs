@@ -2,16 +2,16 @@
 //!
 //! The split folders are the splits, whatever lies beside them. Where the names allow two readings that differ in what is
 //! trained or tested on, nothing is guessed: [`Error::Readings`] shows both, and `--splits` chooses.
-use super::CLEAR;
+use super::format::CLEAR;
 use super::split_name::{given, in_name, locate, of_folder};
 use crate::error::Error;
 use crate::note::Note;
-use crate::split::SplitName;
-use crate::split::SplitNames;
+use crate::split_names::SplitName;
+use crate::split_names::SplitNames;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// An image: its place in the source and the parts of its name.
+/// An image: its index in the source and the parts of its name.
 pub(super) type Image<'s> = (usize, Vec<&'s str>);
 
 /// A folder that holds a split.
@@ -59,8 +59,8 @@ struct Child {
 }
 
 impl<'s> Folders<'s> {
-    /// Finds the splits that a person names, or those that the names of the folders tell.
-    pub fn find(path: &Path, images: &[Image<'s>], names: &SplitNames) -> Result<Self, Error> {
+    /// Finds the splits that a person names, or those that the names of the folders say.
+    pub(super) fn find(path: &Path, images: &[Image<'s>], names: &SplitNames) -> Result<Self, Error> {
         let by_words = *names == SplitNames::default();
         let mut found =
             if by_words { Self::by_words(path, images)? } else { Self::by_names(path, images, names)? };
@@ -72,7 +72,7 @@ impl<'s> Folders<'s> {
     }
 
     /// Where a file belongs.
-    pub fn place(&self, parts: &[&'s str]) -> Belongs<'s> {
+    pub(super) fn place(&self, parts: &[&'s str]) -> Belongs<'s> {
         let below = |folder: &[&str]| parts.len() > folder.len() && parts.starts_with(folder);
         let elsewhere = || {
             // The outermost folder that holds not everything.
@@ -100,7 +100,7 @@ impl<'s> Folders<'s> {
     }
 
     /// The folder of each split, in the order of [`SplitName`].
-    pub fn names(&self) -> [Option<String>; 3] {
+    pub(super) fn names(&self) -> [Option<String>; 3] {
         SplitName::ALL.map(|split| {
             let root = self.roots.iter().find(|root| root.split == split)?;
             Some(if root.folder.is_empty() { ".".to_string() } else { root.folder.join("/") })

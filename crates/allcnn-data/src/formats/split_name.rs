@@ -1,5 +1,5 @@
 //! What the names of folders and files say of the split that they hold, in one place for every format.
-use crate::split::{SplitName, SplitNames};
+use crate::split_names::{SplitName, SplitNames};
 
 /// The split that one lower-case word names.
 fn of_word(word: &str) -> Option<SplitName> {
@@ -97,7 +97,7 @@ pub(super) fn given(splits: &SplitNames) -> [Option<&str>; 3] {
     [&splits.train, &splits.validation, &splits.test].map(|name| name.as_deref())
 }
 
-/// The place below a source, without a `/` at its end, of what a person calls `given`: with or without the `outer` folders
+/// The path below a source, without a `/` at its end, of what a person calls `given`: with or without the `outer` folders
 /// that hold everything. `.` is the whole of it. Nothing where no name of the source lies there.
 pub(super) fn locate<'n>(
     given: &str,

@@ -28,7 +28,7 @@ pub(super) fn is_table(entry: &Entry) -> bool {
 
 impl Table {
     /// Reads an entry of a source.
-    pub fn read(source: &Source, entry: usize) -> Result<Table, Error> {
+    pub(super) fn read(source: &Source, entry: usize) -> Result<Table, Error> {
         let name = source.entries[entry].name.clone();
         let bytes = source.read_one(entry, MAX_TABLE)?;
         match text::decode(&bytes) {
@@ -38,7 +38,7 @@ impl Table {
     }
 
     /// Reads the text of a table; its first row is taken for the head until [`Table::without_head`] says otherwise.
-    pub fn parse(name: String, text: &str) -> Result<Table, Error> {
+    pub(super) fn parse(name: String, text: &str) -> Result<Table, Error> {
         let wrong = |what: String| Error::List { file: name.clone(), what };
         let first = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
         let count = |delimiter: u8| first.bytes().filter(|byte| *byte == delimiter).count();
@@ -63,21 +63,21 @@ impl Table {
     }
 
     /// The same table where the first row is one like the others.
-    pub fn without_head(mut self) -> Table {
+    pub(super) fn without_head(mut self) -> Table {
         self.rows.insert(0, StringRecord::from(self.columns.clone()));
         self.columns = (1..=self.columns.len()).map(|number| number.to_string()).collect();
         self.first = 1;
         self
     }
 
-    /// The first rows, enough to tell what columns hold.
-    pub fn sample(&self) -> &[StringRecord] {
+    /// The first rows, enough to recognize what columns hold.
+    pub(super) fn sample(&self) -> &[StringRecord] {
         const SAMPLED: usize = 24;
         &self.rows[..self.rows.len().min(SAMPLED)]
     }
 
     /// The field of a row; nothing where it is empty.
-    pub fn field<'t>(&self, row: &'t StringRecord, column: usize) -> Option<&'t str> {
+    pub(super) fn field<'t>(&self, row: &'t StringRecord, column: usize) -> Option<&'t str> {
         row.get(column).filter(|field| !field.is_empty())
     }
 }

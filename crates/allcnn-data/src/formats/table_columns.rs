@@ -26,7 +26,7 @@ const LABEL_HEADS: [&str; 14] = [
 /// Heads of a column of splits.
 const SPLIT_HEADS: [&str; 6] = ["split", "set", "subset", "dataset", "partition", "usage"];
 
-/// The places of columns.
+/// The indices of columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Columns {
     pub image: usize,
@@ -46,7 +46,7 @@ pub(super) enum Named {
     Nothing,
 }
 
-/// Tells what a field names.
+/// What a field names.
 pub(super) type Lookup<'l> = &'l mut dyn FnMut(&str) -> Named;
 
 /// The columns of a table. A first row that names a file is no head.

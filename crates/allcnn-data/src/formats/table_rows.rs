@@ -17,13 +17,13 @@ use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::Options;
 use crate::source::{Entry, Source};
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use csv::StringRecord;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::Path;
 
-/// What tells the split of a row.
+/// What decides the split of a row.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum SplitBy {
     /// The table, where no column does.
@@ -72,7 +72,7 @@ impl fmt::Display for ClassName {
 
 impl<'s> Rows<'s> {
     /// No rows yet, of files where the options say that they are.
-    pub fn new(source: &'s Source, options: &Options) -> Self {
+    pub(super) fn new(source: &'s Source, options: &Options) -> Self {
         let alone = !source.entries.iter().any(Entry::is_picture);
         let files = match &options.reading.image_root {
             Some(root) => NamedFiles::in_folder(root, true),
@@ -89,7 +89,7 @@ impl<'s> Rows<'s> {
     }
 
     /// The tables that name images, with their columns. Where none does, the first error counts.
-    pub fn of_images(
+    pub(super) fn of_images(
         &mut self,
         tables: Vec<(usize, Table)>,
         options: &Options,
@@ -99,7 +99,7 @@ impl<'s> Rows<'s> {
             let (name, split) = (table.name.clone(), of_file(&table.name));
             let mut lookup = |field: &str| match self.files.find(&name, split, field) {
                 Ok(place) => Named::File(place),
-                // That it cannot be used is told of its row.
+                // That it cannot be used is reported for its row.
                 Err(Unnamed::Several(..) | Unnamed::Outside(_)) => Named::Path,
                 Err(Unnamed::Missing) if has_image_extension(field) => Named::Path,
                 Err(Unnamed::Missing) => Named::Nothing,
@@ -120,13 +120,13 @@ impl<'s> Rows<'s> {
     }
 
     /// Adds tables that were left out, and what was decided of them.
-    pub fn leave_out(&mut self, ignored: Vec<Ignored>, notes: Vec<Note>) {
+    pub(super) fn leave_out(&mut self, ignored: Vec<Ignored>, notes: Vec<Note>) {
         self.ignored.extend(ignored);
         self.notes.extend(notes);
     }
 
     /// Takes the rows of a table.
-    pub fn add(&mut self, table: &Table, columns: &Columns, by: SplitBy) -> Result<(), Error> {
+    pub(super) fn add(&mut self, table: &Table, columns: &Columns, by: SplitBy) -> Result<(), Error> {
         self.by_person |= matches!(by, SplitBy::Person);
         self.tables.push(table.name.clone());
         for (number, row) in table.rows.iter().enumerate() {
@@ -233,7 +233,7 @@ impl<'s> Rows<'s> {
     }
 
     /// What all rows say.
-    pub fn finish(mut self, options: &Options) -> Result<Labelling, Error> {
+    pub(super) fn finish(mut self, options: &Options) -> Result<Labelling, Error> {
         self.check_missing()?;
         if self.by_person {
             self.divide_by_person(options)?;

@@ -26,7 +26,7 @@ pub(super) const FORMAT: Format = Format {
     },
 };
 
-/// The tables that may tell the classes of the pictures beside them; samples of what is to be handed in hold made up classes.
+/// The tables that may say the classes of the pictures beside them; samples of what is to be handed in hold made up classes.
 pub(super) fn beside_pictures(source: &Source) -> Vec<usize> {
     source.select(|entry| {
         let name = entry.file_name().to_ascii_lowercase();
@@ -92,7 +92,7 @@ pub(super) fn label_by(
     rows.leave_out(divided.ignored, divided.notes);
     for (entry, split) in divided.files {
         let Some((_, table, columns)) = tables.iter().find(|(table, ..)| *table == entry) else { continue };
-        // A table whose name tells nothing leaves it to its rows.
+        // A table whose name says no split leaves it to its rows.
         let told = options.reading.splits != Default::default() || of_file(&table.name).is_some();
         rows.add(table, columns, if told { SplitBy::Table(split) } else { SplitBy::Folder })?;
     }

@@ -101,7 +101,7 @@ fn across_by_two(row: &[u8]) -> Vec<u8> {
     (0..row.len()).flat_map(pair).collect()
 }
 
-/// The same of a row that is made of two, the nearer one by 3/4.
+/// A row twice as wide, interpolated from two rows of which the nearer one weighs 3/4.
 fn both_by_two(near: &[u8], far: &[u8]) -> Vec<u8> {
     let last = near.len() - 1;
     let at = |place: usize| 3 * u32::from(near[place]) + u32::from(far[place]);

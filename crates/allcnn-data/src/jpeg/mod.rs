@@ -1,4 +1,4 @@
-//! JPEG files, decoded to the pixels that libjpeg-turbo gives, and so PIL and torchvision.
+//! JPEG files, decoded to the pixels of libjpeg-turbo, and so of PIL and torchvision.
 mod inks;
 
 use crate::picture::{Picture, check_size};
@@ -47,7 +47,7 @@ pub(crate) fn decode(file: &[u8], least: Option<[usize; 2]>) -> Result<Picture, 
     Ok(Picture { height: image.height, width: image.width, pixels: image.into_vec() })
 }
 
-/// The rows and columns of the picture, upright, as the file's head tells them.
+/// The rows and columns of the picture, upright, from the file's header.
 pub(crate) fn own_size(file: &[u8]) -> Option<[usize; 2]> {
     let decoder = Decoder::new(file).ok()?;
     let [height, width] = [decoder.header().height, decoder.header().width].map(usize::from);

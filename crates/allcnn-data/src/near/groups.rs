@@ -68,7 +68,7 @@ fn distance<const N: usize>(a: &[u64; N], b: &[u64; N]) -> u32 {
     bits
 }
 
-/// The places of the hashes that differ from one in at most `bits` bits.
+/// The indices of the hashes that differ from one in at most `bits` bits.
 struct Close<'a, const N: usize> {
     hash: [u64; N],
     others: &'a [[u64; N]],

@@ -8,7 +8,7 @@ mod print;
 use crate::dataset::{DataSet, Images, read_whole};
 use crate::picture::Picture;
 use crate::progress::{Progress, Stage};
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 pub use groups::{Group, groups};
 use print::{MOST_BITS, Print, Printer, SIDE};
 use rayon::prelude::*;
@@ -16,7 +16,7 @@ use serde::Serialize;
 
 /// From this similarity on, two pictures are nearly the same.
 pub const LEAST_SIMILARITY: f32 = 0.97;
-/// Images that are read before progress is told.
+/// Images that are read between two reports of progress.
 const BLOCK: usize = 1024;
 
 /// What is compared.
@@ -78,7 +78,7 @@ pub struct NearImage {
     pub split: &'static str,
     /// Its class.
     pub class: String,
-    /// Its place in the data set.
+    /// Its position in the data set.
     #[serde(skip)]
     pub place: Place,
 }
@@ -101,7 +101,7 @@ impl NearGroup {
     }
 }
 
-/// The place of an image in a data set.
+/// The position of an image in a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     split: SplitName,
@@ -109,13 +109,13 @@ pub struct Place {
 }
 
 impl Place {
-    /// The places of all images: of training, of validation, of test.
+    /// The positions of all images: of training, of validation, of test.
     pub fn all(set: &DataSet) -> Vec<Place> {
         let of = |split: SplitName| (0..images(set, split).len()).map(move |index| Place { split, index });
         SplitName::ALL.into_iter().flat_map(of).collect()
     }
 
-    /// The images of its split, and its place among them.
+    /// The images of its split, and its index among them.
     pub fn of(self, set: &DataSet) -> (&Images, usize) {
         (images(set, self.split), self.index)
     }

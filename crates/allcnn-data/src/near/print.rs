@@ -4,11 +4,11 @@ use image::RgbImage;
 use image_hasher::{FilterType, HashAlg, Hasher, HasherConfig};
 
 /// Rows and columns of the picture that is compared.
-pub const SIDE: usize = 32;
-/// Prints of pictures that are nearly the same differ in at most so many of the hash's 64 bits. Of 2,000 images of CIFAR-10,
-/// 99 % differ in fewer from themselves compressed (JPEG, quality 50), brightened by a tenth and moved by a pixel, all at once;
-/// of pairs of different images 0.007 % do, which the correlation tells apart.
-pub const MOST_BITS: u32 = 14;
+pub(super) const SIDE: usize = 32;
+/// The most of the hash's 64 bits in which prints of nearly the same picture differ. Of 2,000 images of
+/// CIFAR-10, 99 % differ in fewer from themselves compressed (JPEG, quality 50), brightened by a tenth and moved by a pixel, all at once;
+/// of pairs of different images 0.007 % do, which the correlation separates.
+pub(super) const MOST_BITS: u32 = 14;
 /// The furthest that two pictures are moved against each other, in pixels of the small picture.
 const SHIFT: isize = 2;
 /// A picture whose brightness deviates by less, of 255, is all one color.
@@ -21,19 +21,19 @@ const MOST_COLOR: f32 = 64.0;
 
 /// What makes the hashes: pHash, the signs of an 8x8 discrete cosine transform against their median (Zauner 2010,
 /// "Implementation and benchmarking of perceptual image hash functions").
-pub struct Printer {
+pub(super) struct Printer {
     hasher: Hasher<[u8; 8]>,
 }
 
 impl Printer {
     /// A printer; each thread needs its own.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let config = HasherConfig::with_bytes_type().hash_alg(HashAlg::Median).preproc_dct();
         Self { hasher: config.hash_size(8, 8).resize_filter(FilterType::Triangle).to_hasher() }
     }
 
     /// The print of a picture of any size; the error says in a few words why there is none.
-    pub fn print(&self, picture: Picture) -> Result<Print, String> {
+    pub(super) fn print(&self, picture: Picture) -> Result<Print, String> {
         let pixels = squash(picture, SIDE, SIDE)?.pixels;
         let mean = |channel: usize| {
             let sum: u32 = pixels.iter().skip(channel).step_by(3).map(|&value| u32::from(value)).sum();
@@ -58,7 +58,7 @@ impl Printer {
 
 /// What is kept of a picture: about a kilobyte.
 #[derive(Clone, Debug)]
-pub struct Print {
+pub(super) struct Print {
     /// The hash that is compared first.
     pub hash: u64,
     /// Brightness `[SIDE, SIDE]`, slightly blurred, less its mean and in units of its deviation.
@@ -74,7 +74,7 @@ pub struct Print {
 impl Print {
     /// How alike two pictures are, at most 1: the correlation of their brightness, moved against each other by up to two
     /// pixels of 32 so that it is highest. 0 where their colors are others, or only one is all of one color.
-    pub fn similarity(&self, other: &Print) -> f32 {
+    pub(super) fn similarity(&self, other: &Print) -> f32 {
         let color: f32 = self.color.iter().zip(&other.color).map(|(a, b)| (a - b).abs()).sum();
         if color > MOST_COLOR || self.flat != other.flat {
             return 0.0;

@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// The part of a Unix mode that tells files from links, as zip archives keep it; and what it tells.
+/// The bits of a Unix mode that distinguish files from links, as zip archives keep them; and their values.
 const FILE_TYPE: u32 = 0o170_000;
 const REGULAR: u32 = 0o100_000;
 const SYMBOLIC_LINK: u32 = 0o120_000;
@@ -135,7 +135,7 @@ fn zip_names<R: BufRead + Seek>(mut file: R, directory: u64) -> io::Result<Vec<V
     Ok(names)
 }
 
-/// Whether all members of a zip archive are array files of numpy; or it is damaged, which is told where it is read.
+/// Whether all members of a zip archive are array files of numpy; or it is damaged, which is reported where it is read.
 pub(super) fn holds_only_arrays(path: &Path) -> bool {
     let archive =
         File::open(path).map_err(Into::into).and_then(|file| zip::ZipArchive::new(BufReader::new(file)));

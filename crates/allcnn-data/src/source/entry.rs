@@ -1,7 +1,11 @@
 //! One file of a source.
 use crate::file_kind::FileKind;
 use std::fmt;
+use std::io::{self, Read};
 use std::ops::Deref;
+
+/// An archive or a folder with more files is refused: their names alone would fill the memory.
+pub(super) const MAX_FILES: usize = 16_000_000;
 
 /// How many bytes of a file's start are kept for telling its format.
 const KEPT: usize = 32;
@@ -21,19 +25,19 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// A file with these first bytes, of which as many are looked at as there are.
-    pub fn new(name: String, size: u64, head: &[u8]) -> Self {
+    pub(crate) fn new(name: String, size: u64, head: &[u8]) -> Self {
         let kind = FileKind::of(&name, head);
         Self { name, size, head: Head::new(head), kind }
     }
 
     /// A file that the system refuses to open.
-    pub fn unopened(name: String) -> Self {
+    pub(crate) fn unopened(name: String) -> Self {
         let kind = FileKind::unopened(&name);
         Self { name, size: 0, head: Head::new(&[]), kind }
     }
 
     /// The same file by another name.
-    pub fn named(&self, name: String) -> Self {
+    pub(crate) fn named(&self, name: String) -> Self {
         let kind = match self.kind {
             FileKind::Picture | FileKind::Foreign(_) | FileKind::Archive | FileKind::Arrays => self.kind,
             FileKind::ClaimedPicture | FileKind::Other | FileKind::Unopened => {
@@ -44,12 +48,12 @@ impl Entry {
     }
 
     /// The last part of its path.
-    pub fn file_name(&self) -> &str {
+    pub(crate) fn file_name(&self) -> &str {
         self.name.rsplit('/').next().unwrap_or(&self.name)
     }
 
     /// Whether it is, or claims to be, a picture of a kind that is read.
-    pub fn is_picture(&self) -> bool {
+    pub(crate) fn is_picture(&self) -> bool {
         self.kind.is_picture()
     }
 }
@@ -69,7 +73,7 @@ impl Head {
     }
 
     /// The bytes.
-    pub fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
 }
@@ -86,4 +90,18 @@ impl fmt::Debug for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_slice().fmt(f)
     }
+}
+
+/// Reads the first bytes, as many as `room` holds.
+pub(super) fn start_of<'r>(reader: &mut dyn Read, room: &'r mut [u8]) -> io::Result<&'r [u8]> {
+    let mut filled = 0;
+    while filled < room.len() {
+        match reader.read(&mut room[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(&room[..filled])
 }

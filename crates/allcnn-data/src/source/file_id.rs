@@ -9,10 +9,10 @@ pub(super) struct FileId(u64);
 
 impl FileId {
     /// Of a file that has no other name.
-    pub const UNKNOWN: FileId = FileId(0);
+    pub(super) const UNKNOWN: FileId = FileId(0);
 
     /// Of a member of an archive.
-    pub fn member(place: usize) -> FileId {
+    pub(super) fn member(place: usize) -> FileId {
         FileId(place as u64 + 1)
     }
 
@@ -24,7 +24,7 @@ impl FileId {
 
     /// Of the file or folder at `path`, which `data` describes.
     #[cfg(unix)]
-    pub fn of(_: &Path, data: &Metadata) -> FileId {
+    pub(super) fn of(_: &Path, data: &Metadata) -> FileId {
         use std::os::unix::fs::MetadataExt;
         FileId::hashed((data.dev(), data.ino()))
     }

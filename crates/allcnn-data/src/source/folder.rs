@@ -1,7 +1,6 @@
 //! The files of a folder: found by a walk that follows links, then looked at on all threads.
-use super::entry::Entry;
+use super::entry::{Entry, MAX_FILES, start_of};
 use super::file_id::{FileId, has_hard_links};
-use super::{MAX_FILES, start_of};
 use crate::error::Error;
 use crate::file_kind::TELLING;
 use crate::ignored::{Counts, Reason};
@@ -53,7 +52,7 @@ struct Item<'n> {
 
 impl Walk {
     /// Walks through `root`.
-    pub fn through(root: &Path) -> Result<Walk, Error> {
+    pub(super) fn through(root: &Path) -> Result<Walk, Error> {
         let mut walk = Walk::default();
         // A link to a folder that holds the root leads in a circle as well.
         let real = fs::canonicalize(root).map_err(Error::io("read", root))?;
@@ -67,7 +66,7 @@ impl Walk {
     }
 
     /// Whether a link was followed.
-    pub fn followed_links(&self) -> bool {
+    pub(super) fn followed_links(&self) -> bool {
         !self.linked.is_empty()
     }
 
@@ -200,7 +199,7 @@ pub(super) fn look(
     (entries, ids)
 }
 
-/// What the system tells of a file, and its first bytes.
+/// A file's metadata and its first bytes.
 fn open<'r>(path: &Path, room: &'r mut [u8]) -> io::Result<(Metadata, &'r [u8])> {
     let mut file = File::open(path)?;
     Ok((file.metadata()?, start_of(&mut file, room)?))

@@ -93,7 +93,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// What a link in `folder` leads to, by way of at most so many other links.
+    /// What a link in `folder` leads to, by way of at most `hops` other links.
     fn follow(&self, folder: usize, link: &Link, hops: &mut usize) -> Result<Found, Reason> {
         *hops = hops.checked_sub(1).ok_or(Reason::LinkLoop)?;
         if !link.hard && link.target.starts_with('/') {

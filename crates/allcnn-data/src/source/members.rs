@@ -1,8 +1,7 @@
 //! The listing of an archive: its members as they are met, then what links between them lead to.
 use super::archive::Member;
-use super::entry::Entry;
+use super::entry::{Entry, MAX_FILES, start_of};
 use super::links::{Link, resolve};
-use super::{MAX_FILES, start_of};
 use crate::error::Error;
 use crate::file_kind::TELLING;
 use crate::ignored::{Counts, Reason};
@@ -21,7 +20,7 @@ pub(super) struct Members {
     ignored: Counts,
 }
 
-/// The places of members of which a later one has the name.
+/// The indices of members that a later one of the same name replaces.
 #[derive(Default)]
 struct Replaced {
     files: HashSet<usize>,
@@ -30,7 +29,7 @@ struct Replaced {
 
 impl Members {
     /// Takes down a member.
-    pub fn add(&mut self, name: &str, member: Member) -> io::Result<()> {
+    pub(super) fn add(&mut self, name: &str, member: Member) -> io::Result<()> {
         match member {
             Member::File(size, reader) => {
                 let mut room = [0; TELLING];
@@ -50,7 +49,7 @@ impl Members {
     }
 
     /// Refuses an archive of too many files.
-    pub fn check(&self, path: &Path) -> Result<ControlFlow<()>, Error> {
+    pub(super) fn check(&self, path: &Path) -> Result<ControlFlow<()>, Error> {
         if self.files.len() + self.links.len() > MAX_FILES {
             return Err(Error::TooManyFiles { path: path.to_path_buf(), most: MAX_FILES });
         }
@@ -63,7 +62,7 @@ impl Members {
         if self.links.is_empty() && self.files.is_sorted_by(|one, next| one.name < next.name) {
             return replaced;
         }
-        // By name, then by place: links that come after some files lie before the next one.
+        // By name, then by position in the archive: links that come after a number of files come before the next file.
         let files =
             self.files.iter().enumerate().map(|(place, file)| (file.name.as_str(), place, usize::MAX));
         let links =
@@ -81,7 +80,7 @@ impl Members {
 
     /// The files that are not hidden and those that links lead to, each with its member; whether there are links; and
     /// what was left out.
-    pub fn finish(self, path: &Path) -> Result<(Vec<Entry>, Vec<u32>, bool, Counts), Error> {
+    pub(super) fn finish(self, path: &Path) -> Result<(Vec<Entry>, Vec<u32>, bool, Counts), Error> {
         let replaced = self.replaced();
         let Members { files, mut links, mut ignored } = self;
         let mut place = 0;

@@ -2,7 +2,7 @@
 //!
 //! Every file is an entry or is counted as ignored: hidden ones, pipes and devices (which are never opened), links that
 //! lead nowhere or in a circle. All other links count as the files that they lead to, in an archive as in a folder.
-//! Nothing is unpacked to disk. The kind of an archive is told from its first bytes, never from its name.
+//! Nothing is unpacked to disk. The kind of an archive is recognized by its first bytes, never by its name.
 pub(crate) mod archive;
 mod entry;
 mod file_id;
@@ -19,6 +19,7 @@ use crate::packing::ArchiveFormat;
 use archive::{Member, damaged};
 use bytes::Bytes;
 pub(crate) use entry::Entry;
+use entry::start_of;
 use file_id::FileId;
 use folder::Walk;
 use members::Members;
@@ -27,9 +28,6 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Cursor, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-
-/// An archive or a folder with more files is refused: their names alone would fill the memory.
-const MAX_FILES: usize = 16_000_000;
 
 /// The files of a folder or an archive.
 pub(crate) struct Source {
@@ -62,7 +60,7 @@ enum Packed {
 
 impl Source {
     /// Lists the files at `path`, of which there must be some.
-    pub fn open(path: &Path) -> Result<Source, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Source, Error> {
         let source = Source::list(path)?;
         if !source.entries.is_empty() {
             return Ok(source);
@@ -76,7 +74,7 @@ impl Source {
     }
 
     /// Lists the files at `path`.
-    pub fn list(path: &Path) -> Result<Source, Error> {
+    pub(crate) fn list(path: &Path) -> Result<Source, Error> {
         let data = match fs::metadata(path) {
             Ok(data) => data,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -113,7 +111,7 @@ impl Source {
     }
 
     /// The files of a folder that have these names.
-    pub fn of_files(root: &Path, names: Vec<String>) -> Source {
+    pub(crate) fn of_files(root: &Path, names: Vec<String>) -> Source {
         let (entries, ids) = folder::look(names, false, |_, name| root.join(name));
         let files = Files::Folder { root: root.to_path_buf(), odd: HashMap::new() };
         Source {
@@ -136,7 +134,7 @@ impl Source {
     }
 
     /// Lists the files of an archive in memory, which is called `path`.
-    pub fn of_bytes(path: &Path, archive: Bytes) -> Result<Source, Error> {
+    pub(crate) fn of_bytes(path: &Path, archive: Bytes) -> Result<Source, Error> {
         match ArchiveFormat::recognize(&archive) {
             Some(format) => Source::of_archive(path, Packed::Memory(archive), format),
             None => Err(Error::Archive { path: path.to_path_buf(), what: "it is no archive".into() }),
@@ -157,19 +155,19 @@ impl Source {
     }
 
     /// The path that was opened.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The entries that are `wanted`, in the order of their names.
-    pub fn select(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<usize> {
+    pub(crate) fn select(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<usize> {
         let mut found: Vec<usize> = (0..self.entries.len()).filter(|&at| wanted(&self.entries[at])).collect();
         found.sort_by(|&a, &b| self.entries[a].name.cmp(&self.entries[b].name));
         found
     }
 
     /// The file behind an entry, when it is not in an archive.
-    pub fn file(&self, entry: usize) -> Option<PathBuf> {
+    pub(crate) fn file(&self, entry: usize) -> Option<PathBuf> {
         match &self.files {
             Files::Folder { root, odd } => Some(path_of(root, odd, entry, &self.entries[entry].name)),
             Files::Archive { .. } => None,
@@ -177,7 +175,7 @@ impl Source {
     }
 
     /// Counts the entries that are not `used`.
-    pub fn left_out(&self, used: impl Fn(&Entry) -> bool) -> Counts {
+    pub(crate) fn left_out(&self, used: impl Fn(&Entry) -> bool) -> Counts {
         let mut counts = Counts::default();
         for entry in self.entries.iter().filter(|entry| !used(entry)) {
             counts.add(entry.kind.reason(), &entry.name);
@@ -186,7 +184,7 @@ impl Source {
     }
 
     /// What is to be said where splits have images that are one file, by links.
-    pub fn shared_images(&self, splits: &[&Images]) -> Option<Note> {
+    pub(crate) fn shared_images(&self, splits: &[&Images]) -> Option<Note> {
         let known = self.entries.iter().zip(&self.ids).filter(|(_, id)| **id != FileId::UNKNOWN);
         let ids: HashMap<&str, FileId> = known.map(|(entry, id)| (entry.name.as_str(), *id)).collect();
         let mut first: HashMap<FileId, (usize, &str)> = HashMap::new();
@@ -207,7 +205,7 @@ impl Source {
 
     /// Reads the entries at `wanted` in the order of the source. Files above `limit` bytes, and single files
     /// that the system refuses, are handed over as errors; a damaged archive ends the reading.
-    pub fn read(
+    pub(crate) fn read(
         &self,
         wanted: &[usize],
         limit: u64,
@@ -281,7 +279,7 @@ impl Source {
     }
 
     /// Reads one entry.
-    pub fn read_one(&self, entry: usize, limit: u64) -> Result<Vec<u8>, Error> {
+    pub(crate) fn read_one(&self, entry: usize, limit: u64) -> Result<Vec<u8>, Error> {
         let mut result = None;
         self.read(&[entry], limit, &mut |_, bytes| {
             result = Some(bytes);
@@ -333,18 +331,4 @@ fn head_of(path: &Path) -> Result<Vec<u8>, Error> {
     let mut room = [0; crate::file_kind::TELLING];
     let start = File::open(path).and_then(|mut file| Ok(start_of(&mut file, &mut room)?.to_vec()));
     start.map_err(Error::io("read", path))
-}
-
-/// Reads as many first bytes as there is room for.
-fn start_of<'r>(reader: &mut dyn Read, room: &'r mut [u8]) -> io::Result<&'r [u8]> {
-    let mut filled = 0;
-    while filled < room.len() {
-        match reader.read(&mut room[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(&room[..filled])
 }

@@ -1,6 +1,6 @@
-//! Buffers of a device for one case, made from and read back as plain vectors, and what comes out of the cases.
+//! A device's buffers for one case, filled from and read back as plain vectors, and the results of the cases.
 
-use super::Outcome;
+use super::report::Outcome;
 use crate::Device;
 use crate::random::{Purpose, Stream};
 
@@ -10,26 +10,26 @@ pub(super) struct Arena<'a, D> {
 }
 
 impl<D: Device> Arena<'_, D> {
-    pub fn put(&self, values: &[f32]) -> D::Buffer {
-        let mut buffer = self.room(values.len());
+    pub(super) fn put(&self, values: &[f32]) -> D::Buffer {
+        let mut buffer = self.output(values.len());
         self.device.upload(values, &mut buffer).expect("upload");
         buffer
     }
 
-    /// A buffer to be overwritten: filled with a value that would show.
-    pub fn room(&self, len: usize) -> D::Buffer {
+    /// A buffer to be overwritten, filled with a value that would show.
+    pub(super) fn output(&self, len: usize) -> D::Buffer {
         let mut buffer = self.device.alloc(len).expect("memory for a conformance case");
         self.device.upload(&vec![1e30; len], &mut buffer).expect("upload");
         buffer
     }
 
-    pub fn get(&self, buffer: &D::Buffer, len: usize) -> Vec<f32> {
+    pub(super) fn get(&self, buffer: &D::Buffer, len: usize) -> Vec<f32> {
         let mut values = vec![0.0; len];
         self.device.download(buffer, &mut values).expect("download");
         values
     }
 
-    pub fn step(&self, number: u64, learning_rate: f32) -> D::Step {
+    pub(super) fn step(&self, number: u64, learning_rate: f32) -> D::Step {
         let mut step = self.device.new_step().expect("a step");
         self.device.set_step(&mut step, number, learning_rate);
         step
@@ -51,7 +51,7 @@ pub(super) fn moved(a: &[f32], factor: f32, b: &[f32]) -> Vec<f32> {
     a.iter().zip(b).map(|(a, b)| a + factor * b).collect()
 }
 
-/// What a device made of the cases.
+/// A device's results in all cases.
 #[derive(Debug, Default)]
 pub(super) struct Results {
     /// To be compared with the reference's.
@@ -68,12 +68,12 @@ pub(super) struct Compared {
 }
 
 impl Results {
-    pub fn push(&mut self, name: String, values: Vec<f32>, tolerance: f64) {
+    pub(super) fn push(&mut self, name: String, values: Vec<f32>, tolerance: f64) {
         self.compared.push(Compared { name, values, tolerance });
     }
 
     /// A directional derivative by differences against the one by the gradient along `v`, relative to their lengths.
-    pub fn push_difference(
+    pub(super) fn push_difference(
         &mut self,
         name: String,
         difference: f64,

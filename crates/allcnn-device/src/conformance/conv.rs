@@ -15,7 +15,7 @@ struct Inputs {
     d_output: Vec<f32>,
 }
 
-pub(super) fn run<D: Device>(arena: &Arena<'_, D>, case: &Case<ConvShape>, results: &mut Results) {
+pub(super) fn compare<D: Device>(arena: &Arena<'_, D>, case: &Case<ConvShape>, results: &mut Results) {
     let shape = case.shape;
     let inputs = Inputs {
         input: numbers(shape.input.len(), 1),
@@ -66,7 +66,7 @@ fn forward<D: Device>(
     epilogue: Epilogue,
 ) -> Vec<f32> {
     let mut conv = arena.device.conv(shape).expect("a conformance case is a valid shape");
-    let mut output = arena.room(shape.output().len());
+    let mut output = arena.output(shape.output().len());
     let [input, weights, bias] =
         [&inputs.input, &inputs.weights, &inputs.bias].map(|values| arena.put(values));
     let step = arena.step(5, 0.0);
@@ -81,7 +81,7 @@ fn backward_data<D: Device>(
     gate: Option<Gate>,
 ) -> Vec<f32> {
     let mut conv = arena.device.conv(shape).expect("a conformance case is a valid shape");
-    let mut d_input = arena.room(shape.input.len());
+    let mut d_input = arena.output(shape.input.len());
     // Some stored outputs are exact zeros, as dropout and ReLU leave them.
     let stored: Vec<f32> = inputs.input.iter().map(|&x| if x.abs() < 0.3 { 0.0 } else { x }).collect();
     let [d_output, weights, stored] =
@@ -97,7 +97,7 @@ fn backward_weights<D: Device>(
     inputs: &Inputs,
 ) -> (Vec<f32>, Vec<f32>) {
     let mut conv = arena.device.conv(shape).expect("a conformance case is a valid shape");
-    let (mut d_weights, mut d_bias) = (arena.room(shape.weights_len()), arena.room(shape.out_channels));
+    let (mut d_weights, mut d_bias) = (arena.output(shape.weights_len()), arena.output(shape.out_channels));
     let [input, d_output] = [&inputs.input, &inputs.d_output].map(|values| arena.put(values));
     arena.device.conv_backward_weights(&mut conv, &input, &d_output, &mut d_weights, &mut d_bias);
     (arena.get(&d_weights, shape.weights_len()), arena.get(&d_bias, shape.out_channels))

@@ -1,11 +1,11 @@
-//! Two linked convolutions: every value that one of them leaves for the other.
+//! Two linked convolutions: every value that one of them stores for the other.
 
 use super::arena::{Arena, Results, numbers};
 use super::cases::Case;
 use super::conv::TOLERANCE;
 use crate::{Activation, ConvShape, Device, Dropout, Epilogue, Gate, ReluRule, StoredOutput};
 
-pub(super) fn run<D: Device>(arena: &Arena<'_, D>, case: &Case<[ConvShape; 2]>, results: &mut Results) {
+pub(super) fn compare<D: Device>(arena: &Arena<'_, D>, case: &Case<[ConvShape; 2]>, results: &mut Results) {
     let device = arena.device;
     let [below, above] = case.shape;
     let [mut lower, mut upper] =
@@ -27,18 +27,18 @@ pub(super) fn run<D: Device>(arena: &Arena<'_, D>, case: &Case<[ConvShape; 2]>, 
     let plain = Epilogue { activation: Activation::Identity, dropout: None };
     let step = arena.step(5, 0.0);
 
-    let (mut middle, mut output) = (arena.room(below.output().len()), arena.room(above.output().len()));
+    let (mut middle, mut output) = (arena.output(below.output().len()), arena.output(above.output().len()));
     device.conv_forward(&mut lower, &input, &lower_weights, &lower_bias, epilogue, &step, &mut middle);
     device.conv_forward(&mut upper, &middle, &upper_weights, &upper_bias, plain, &step, &mut output);
 
-    let (mut d_middle, mut d_input) = (arena.room(below.output().len()), arena.room(below.input.len()));
+    let (mut d_middle, mut d_input) = (arena.output(below.output().len()), arena.output(below.input.len()));
     let gate = Gate { activation: Activation::Relu, rule: ReluRule::Backprop, dropout_rate: rate };
     let stored = StoredOutput { output: &middle, gate };
     device.conv_backward_data(&mut upper, &d_output, &upper_weights, Some(stored), &mut d_middle);
     device.conv_backward_data(&mut lower, &d_middle, &lower_weights, None, &mut d_input);
 
     let [mut lower_gradients, mut upper_gradients] =
-        case.shape.map(|shape| (arena.room(shape.weights_len()), arena.room(shape.out_channels)));
+        case.shape.map(|shape| (arena.output(shape.weights_len()), arena.output(shape.out_channels)));
     let (d_weights, d_bias) = &mut lower_gradients;
     device.conv_backward_weights(&mut lower, &input, &d_middle, d_weights, d_bias);
     let (d_weights, d_bias) = &mut upper_gradients;

@@ -55,8 +55,8 @@ fn pool_at<D: Device>(
     results.push(name("backward"), d_input, TOLERANCE);
 }
 
-/// Values for a pooling. For a maximum they keep their order but lie further apart than differences move them, so that
-/// no maximum changes hands.
+/// Values for a pooling. For a maximum they keep their order but are further apart than finite differences move them, so
+/// that each window's maximum stays the same value.
 fn spread(values: &[f32], kind: PoolKind) -> Vec<f32> {
     if kind != PoolKind::Max {
         return values.iter().map(|x| (x * 100.0).round() / 3.0 + 0.1).collect();
@@ -64,8 +64,8 @@ fn spread(values: &[f32], kind: PoolKind) -> Vec<f32> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut spread = vec![0.0; values.len()];
-    for (rank, place) in order.into_iter().enumerate() {
-        spread[place] = (rank as f32 - values.len() as f32 / 2.0) * 3.0 * H;
+    for (rank, index) in order.into_iter().enumerate() {
+        spread[index] = (rank as f32 - values.len() as f32 / 2.0) * 3.0 * H;
     }
     spread
 }
@@ -81,7 +81,7 @@ fn pooled<D: Device>(
     if let Some(number) = step {
         arena.device.pool_draw(&mut pool, RegionDraw { seed: 3, layer: 2 }, &arena.step(number, 0.0));
     }
-    let (mut output, mut d_input) = (arena.room(shape.output().len()), arena.room(shape.input.len()));
+    let (mut output, mut d_input) = (arena.output(shape.output().len()), arena.output(shape.input.len()));
     let [input, d_output] = [x, d_output].map(|values| arena.put(values));
     arena.device.pool_forward(&mut pool, &input, &mut output);
     arena.device.pool_backward(&pool, &input, &output, &d_output, &mut d_input);
@@ -104,7 +104,7 @@ fn lrn_both<D: Device>(
     d_output: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
     let shape = shape.checked().expect("a conformance case is a valid shape");
-    let [mut output, mut d_input] = [arena.room(x.len()), arena.room(x.len())];
+    let [mut output, mut d_input] = [arena.output(x.len()), arena.output(x.len())];
     let [input, d_output] = [x, d_output].map(|values| arena.put(values));
     arena.device.lrn_forward(shape, &input, &mut output);
     arena.device.lrn_backward(shape, &input, &d_output, &mut d_input);
@@ -112,10 +112,10 @@ fn lrn_both<D: Device>(
 }
 
 pub(super) fn copies<D: Device>(arena: &Arena<'_, D>, results: &mut Results) {
-    for (len, room, at) in [(5, 5, 0), (7, 20, 9), (1000, 3001, 2001)] {
-        let (from, mut to) = (arena.put(&numbers(len, 1)), arena.put(&numbers(room, 2)));
+    for (len, to_len, at) in [(5, 5, 0), (7, 20, 9), (1000, 3001, 2001)] {
+        let (from, mut to) = (arena.put(&numbers(len, 1)), arena.put(&numbers(to_len, 2)));
         arena.device.copy(&from, &mut to, at);
-        results.push(format!("{len} of {room} values copied to place {at}"), arena.get(&to, room), 0.0);
+        results.push(format!("{len} of {to_len} values copied to index {at}"), arena.get(&to, to_len), 0.0);
     }
 }
 
@@ -146,7 +146,7 @@ pub(super) fn gathering<D: Device>(arena: &Arena<'_, D>, results: &mut Results) 
 }
 
 fn gathered<D: Device>(arena: &Arena<'_, D>, set: ImageSet<'_>, views: &[View]) -> Vec<f32> {
-    let mut batch = arena.room(set.shape.len());
+    let mut batch = arena.output(set.shape.len());
     match arena.device.keep_images(set).expect("images") {
         Some(mut images) => arena.device.gather(&mut images, views, &mut batch).expect("a batch"),
         None => batch = arena.put(&gathered(&Arena { device: &Reference }, set, views)),
@@ -215,7 +215,7 @@ pub(super) fn head<D: Device>(device: &Arena<'_, D>, results: &mut Results) {
 
 fn averaged<D: Device>(arena: &Arena<'_, D>, shape: Shape) -> (Vec<f32>, Vec<f32>) {
     let means = shape.batch * shape.channels;
-    let (mut output, mut d_input) = (arena.room(means), arena.room(shape.len()));
+    let (mut output, mut d_input) = (arena.output(means), arena.output(shape.len()));
     let [input, d_output] = [numbers(shape.len(), 1), numbers(means, 2)].map(|values| arena.put(&values));
     arena.device.global_average_forward(shape, &input, &mut output);
     arena.device.global_average_backward(shape, &d_output, &mut d_input);
@@ -229,7 +229,7 @@ fn softmax<D: Device>(
     targets: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
     let batch = logits.len() / classes;
-    let (mut losses, mut d_logits) = (arena.room(batch), arena.room(logits.len()));
+    let (mut losses, mut d_logits) = (arena.output(batch), arena.output(logits.len()));
     let [x, t] = [logits, targets].map(|values| arena.put(values));
     arena.device.softmax_cross_entropy(classes, &x, &t, 0.5, &mut losses, &mut d_logits);
     (arena.get(&losses, batch), arena.get(&d_logits, logits.len()))

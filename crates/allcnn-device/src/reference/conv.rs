@@ -1,18 +1,18 @@
 //! Convolution as the sum it is.
 
-use super::assert_len;
+use super::length::assert_len;
 use crate::ConvShape;
 
-/// Calls `term(output place, input place, weight place)` for every product of the convolution. Terms are grouped by
-/// output place.
+/// Calls `term(output, input, weight)` with the indices of the factors of every product of the convolution, and of its
+/// sum. Terms are grouped by output.
 fn for_each_product(shape: &ConvShape, mut term: impl FnMut(usize, usize, usize)) {
     let (input, output) = (shape.input, shape.output());
     let (group_in, group_out) = (shape.group_in_channels(), shape.group_out_channels());
-    for place in 0..output.len() {
-        let o = place % output.channels;
-        let x = place / output.channels % output.width;
-        let y = place / output.channels / output.width % output.height;
-        let b = place / output.channels / output.width / output.height;
+    for index in 0..output.len() {
+        let o = index % output.channels;
+        let x = index / output.channels % output.width;
+        let y = index / output.channels / output.width % output.height;
+        let b = index / output.channels / output.width / output.height;
         for ky in 0..shape.kernel {
             for kx in 0..shape.kernel {
                 let row = (y * shape.stride + ky).wrapping_sub(shape.padding);
@@ -24,7 +24,7 @@ fn for_each_product(shape: &ConvShape, mut term: impl FnMut(usize, usize, usize)
                 let first_in = pixel * input.channels + o / group_out * group_in;
                 let first_weight = ((o * shape.kernel + ky) * shape.kernel + kx) * group_in;
                 for i in 0..group_in {
-                    term(place, first_in + i, first_weight + i);
+                    term(index, first_in + i, first_weight + i);
                 }
             }
         }
@@ -35,8 +35,8 @@ pub(super) fn forward(shape: &ConvShape, input: &[f32], weights: &[f32], bias: &
     check(shape, input, weights, bias, output);
     let mut sums = vec![0.0f64; output.len()];
     for_each_product(shape, |o, i, w| sums[o] += f64::from(input[i]) * f64::from(weights[w]));
-    for (place, (output, sum)) in output.iter_mut().zip(sums).enumerate() {
-        *output = (sum + f64::from(bias[place % shape.out_channels])) as f32;
+    for (index, (output, sum)) in output.iter_mut().zip(sums).enumerate() {
+        *output = (sum + f64::from(bias[index % shape.out_channels])) as f32;
     }
 }
 
@@ -61,8 +61,8 @@ pub(super) fn backward_weights(
     for_each_product(shape, |o, i, w| sums[w] += f64::from(d_output[o]) * f64::from(input[i]));
     round(&sums, d_weights);
     let mut sums = vec![0.0f64; d_bias.len()];
-    for (place, &d) in d_output.iter().enumerate() {
-        sums[place % shape.out_channels] += f64::from(d);
+    for (index, &d) in d_output.iter().enumerate() {
+        sums[index % shape.out_channels] += f64::from(d);
     }
     round(&sums, d_bias);
 }

@@ -1,6 +1,6 @@
 //! Local response normalization and the optimizer.
 
-use super::assert_len;
+use super::length::assert_len;
 use crate::{LrnShape, Parameter, Sgd};
 
 /// k + alpha / size * sum of squares around channel `at` of one pixel.

@@ -1,6 +1,6 @@
 //! Global average, softmax and cross-entropy.
 
-use super::assert_len;
+use super::length::assert_len;
 use crate::Shape;
 
 pub(super) fn global_average_forward(shape: Shape, input: &[f32], output: &mut [f32]) {
@@ -20,8 +20,8 @@ pub(super) fn global_average_backward(shape: Shape, d_output: &[f32], d_input: &
     assert_len(d_input, shape.len(), "d_input");
     let area = shape.height * shape.width;
     for (image, signal) in d_input.chunks_mut(area * shape.channels).zip(d_output.chunks(shape.channels)) {
-        for (place, value) in image.iter_mut().enumerate() {
-            *value = (f64::from(signal[place % shape.channels]) / area as f64) as f32;
+        for (index, value) in image.iter_mut().enumerate() {
+            *value = (f64::from(signal[index % shape.channels]) / area as f64) as f32;
         }
     }
 }

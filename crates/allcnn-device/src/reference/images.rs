@@ -22,8 +22,8 @@ impl Images {
         batch.fill(0.0);
         for (view, seen) in views.iter().zip(batch.chunks_exact_mut(image_len)) {
             let image = &self.values[view.image as usize * image_len..][..image_len];
-            for (place, pixel) in seen.chunks_exact_mut(channels).enumerate() {
-                if let Some((row, column)) = view.source(self.shape, place / width, place % width) {
+            for (index, pixel) in seen.chunks_exact_mut(channels).enumerate() {
+                if let Some((row, column)) = view.source(self.shape, index / width, index % width) {
                     pixel.copy_from_slice(&image[(row * width + column) * channels..][..channels]);
                 }
             }

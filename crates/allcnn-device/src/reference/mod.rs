@@ -1,16 +1,19 @@
-//! The reference device: every operation as plain loops that add up in f64. It defines what the operations mean;
-//! all other devices are compared with it. Far too slow for anything else.
+//! The reference device: every operation as plain loops with f64 sums. It defines what the operations mean; all other
+//! devices are compared with it. Far too slow for anything else.
 
 mod conv;
 mod elementwise;
 mod head;
 mod images;
+mod length;
 mod pool;
 
 use crate::{
     Algorithm, ConvShape, Device, Dropout, Epilogue, Error, ImageSet, LrnShape, Parameter, PoolShape,
-    RegionDraw, Regions, Sgd, Shape, StoredOutput, View,
+    RegionDraw, Sgd, Shape, StoredOutput, View,
 };
+use length::assert_len;
+use pool::Pool;
 
 /// The plain-loop device.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,14 +24,6 @@ pub struct Reference;
 pub struct Step {
     number: u64,
     learning_rate: f32,
-}
-
-/// A pooling, its regions and the switches of its last forward pass (places in the input buffer).
-#[derive(Clone, Debug)]
-pub struct Pool {
-    shape: PoolShape,
-    regions: Regions,
-    switches: Vec<usize>,
 }
 
 impl Device for Reference {
@@ -131,14 +126,13 @@ impl Device for Reference {
     }
 
     fn pool(&self, shape: PoolShape) -> Result<Pool, Error> {
-        let shape = shape.checked()?;
-        Ok(Pool { shape, regions: shape.regions(), switches: vec![0; shape.output().len()] })
+        Ok(Pool::new(shape.checked()?))
     }
     fn pool_draw(&self, pool: &mut Pool, draw: RegionDraw, step: &Step) {
-        pool.regions.draw(&pool.shape, draw, step.number);
+        pool.draw(draw, step.number);
     }
     fn pool_forward(&self, pool: &mut Pool, input: &Vec<f32>, output: &mut Vec<f32>) {
-        pool::forward(pool, input, output);
+        pool.forward(input, output);
     }
     fn pool_backward(
         &self,
@@ -148,7 +142,7 @@ impl Device for Reference {
         d_output: &Vec<f32>,
         d_input: &mut Vec<f32>,
     ) {
-        pool::backward(pool, input, output, d_output, d_input);
+        pool.backward(input, output, d_output, d_input);
     }
 
     fn activation_backward(&self, below: StoredOutput<'_, Vec<f32>>, signal: &mut Vec<f32>) {
@@ -196,9 +190,4 @@ impl Device for Reference {
             elementwise::sgd(sgd, step.learning_rate, scale, parameter);
         }
     }
-}
-
-/// Panics with both numbers when a buffer does not fit its shape.
-fn assert_len(buffer: &[f32], expected: usize, name: &str) {
-    assert_eq!(buffer.len(), expected, "{name} holds {} values, its shape needs {expected}", buffer.len());
 }

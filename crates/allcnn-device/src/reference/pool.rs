@@ -1,17 +1,25 @@
 //! Pooling windows: maximum with switches, mean, and the p-norm of Equation 1.
 
-use super::{Pool, assert_len};
-use crate::{PoolKind, PoolShape, Regions};
+use super::length::assert_len;
+use crate::{PoolKind, PoolShape, RegionDraw, Regions};
 
-/// Calls `each(output place, input places of its window)` for every window.
+/// A pooling, its regions and the switches of its last forward pass (indices into the input buffer).
+#[derive(Clone, Debug)]
+pub struct Pool {
+    shape: PoolShape,
+    regions: Regions,
+    switches: Vec<usize>,
+}
+
+/// Calls `each(index of the output, indices of the window's inputs)` for every window.
 fn for_each_window(shape: &PoolShape, regions: &Regions, mut each: impl FnMut(usize, &[usize])) {
     let (input, output, pieces) = (shape.input, shape.output(), shape.pieces());
     let mut window = Vec::new();
-    for place in 0..output.len() {
-        let channel = place % output.channels;
-        let x = place / output.channels % output.width;
-        let y = place / output.channels / output.width % output.height;
-        let b = place / output.channels / output.width / output.height;
+    for index in 0..output.len() {
+        let channel = index % output.channels;
+        let x = index / output.channels % output.width;
+        let y = index / output.channels / output.width % output.height;
+        let b = index / output.channels / output.width / output.height;
         window.clear();
         for row in regions.rows[y].clone() {
             for column in regions.columns[x].clone() {
@@ -19,56 +27,67 @@ fn for_each_window(shape: &PoolShape, regions: &Regions, mut each: impl FnMut(us
                 window.extend((0..pieces).map(|piece| pixel + channel * pieces + piece));
             }
         }
-        each(place, &window);
+        each(index, &window);
     }
 }
 
-pub(super) fn forward(pool: &mut Pool, input: &[f32], output: &mut [f32]) {
-    let Pool { shape, regions, switches } = pool;
-    assert_len(input, shape.input.len(), "input");
-    assert_len(output, shape.output().len(), "output");
-    for_each_window(shape, regions, |place, window| match shape.kind {
-        PoolKind::Max => {
-            let first = window[0];
-            let switch =
-                window.iter().fold(first, |best, &at| if input[at] > input[best] { at } else { best });
-            switches[place] = switch;
-            output[place] = input[switch];
-        }
-        PoolKind::Average => {
-            let sum: f64 = window.iter().map(|&at| f64::from(input[at])).sum();
-            output[place] = (sum / window.len() as f64) as f32;
-        }
-        PoolKind::PNorm { p } => {
-            output[place] = p_norm(window.iter().map(|&at| input[at]), f64::from(p)) as f32
-        }
-    });
-}
+impl Pool {
+    pub(super) fn new(shape: PoolShape) -> Self {
+        Self { shape, regions: shape.regions(), switches: vec![0; shape.output().len()] }
+    }
 
-pub(super) fn backward(pool: &Pool, input: &[f32], output: &[f32], d_output: &[f32], d_input: &mut [f32]) {
-    let Pool { shape, regions, switches } = pool;
-    assert_len(output, shape.output().len(), "output");
-    assert_len(d_output, shape.output().len(), "d_output");
-    assert_len(d_input, shape.input.len(), "d_input");
-    let mut sums = vec![0.0f64; d_input.len()];
-    for_each_window(shape, regions, |place, window| match shape.kind {
-        PoolKind::Max => sums[switches[place]] += f64::from(d_output[place]),
-        PoolKind::Average => {
-            for &at in window {
-                sums[at] += f64::from(d_output[place]) / window.len() as f64;
+    /// Draws the regions of a step.
+    pub(super) fn draw(&mut self, draw: RegionDraw, step: u64) {
+        self.regions.draw(&self.shape, draw, step);
+    }
+
+    pub(super) fn forward(&mut self, input: &[f32], output: &mut [f32]) {
+        let Self { shape, regions, switches } = self;
+        assert_len(input, shape.input.len(), "input");
+        assert_len(output, shape.output().len(), "output");
+        for_each_window(shape, regions, |index, window| match shape.kind {
+            PoolKind::Max => {
+                let first = window[0];
+                let switch =
+                    window.iter().fold(first, |best, &at| if input[at] > input[best] { at } else { best });
+                switches[index] = switch;
+                output[index] = input[switch];
             }
-        }
-        PoolKind::PNorm { p } => {
-            let norm = f64::from(output[place]);
-            for &at in window.iter().filter(|_| norm > 0.0) {
-                let x = f64::from(input[at]);
-                sums[at] +=
-                    f64::from(d_output[place]) * x.signum() * (x.abs() / norm).powf(f64::from(p) - 1.0);
+            PoolKind::Average => {
+                let sum: f64 = window.iter().map(|&at| f64::from(input[at])).sum();
+                output[index] = (sum / window.len() as f64) as f32;
             }
+            PoolKind::PNorm { p } => {
+                output[index] = p_norm(window.iter().map(|&at| input[at]), f64::from(p)) as f32
+            }
+        });
+    }
+
+    pub(super) fn backward(&self, input: &[f32], output: &[f32], d_output: &[f32], d_input: &mut [f32]) {
+        let Self { shape, regions, switches } = self;
+        assert_len(output, shape.output().len(), "output");
+        assert_len(d_output, shape.output().len(), "d_output");
+        assert_len(d_input, shape.input.len(), "d_input");
+        let mut sums = vec![0.0f64; d_input.len()];
+        for_each_window(shape, regions, |index, window| match shape.kind {
+            PoolKind::Max => sums[switches[index]] += f64::from(d_output[index]),
+            PoolKind::Average => {
+                for &at in window {
+                    sums[at] += f64::from(d_output[index]) / window.len() as f64;
+                }
+            }
+            PoolKind::PNorm { p } => {
+                let norm = f64::from(output[index]);
+                for &at in window.iter().filter(|_| norm > 0.0) {
+                    let x = f64::from(input[at]);
+                    sums[at] +=
+                        f64::from(d_output[index]) * x.signum() * (x.abs() / norm).powf(f64::from(p) - 1.0);
+                }
+            }
+        });
+        for (value, sum) in d_input.iter_mut().zip(sums) {
+            *value = sum as f32;
         }
-    });
-    for (value, sum) in d_input.iter_mut().zip(sums) {
-        *value = sum as f32;
     }
 }
 

@@ -1,21 +1,21 @@
-//! A random part of a photograph, mirrored in half of the cases: the augmentation of ImageNet (Krizhevsky et al. 2012,
-//! section 4.1, without its colors).
+//! Random crop and horizontal flip: the augmentation of ImageNet (Krizhevsky et al. 2012, section 4.1, without
+//! color augmentation).
 
 use allcnn_device::random::Sequence;
 
 use crate::data::Crop;
 
-/// One draw of a part and a flip.
+/// A drawn crop and flip.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CropFlip {
-    /// The part of the photograph.
+    /// The crop of the photograph.
     pub crop: Crop,
-    /// Whether left and right are exchanged.
+    /// Whether to flip horizontally.
     pub flip: bool,
 }
 
 impl CropFlip {
-    /// Any place is as likely as any other; a flip has the probability 1/2.
+    /// Draws a crop with uniform position, and a flip with probability 1/2.
     pub fn draw(sequence: &mut Sequence) -> Self {
         let crop = Crop { down: sequence.uniform(), right: sequence.uniform() };
         Self { crop, flip: sequence.below(2) == 1 }

@@ -4,30 +4,30 @@ use allcnn_device::random::Sequence;
 
 use crate::preprocess::Geometry;
 
-/// The paper's largest translation, in pixels.
+/// The paper's maximum translation, in pixels.
 pub const MAX_SHIFT: u32 = 5;
 
-/// One draw of flip and translation.
+/// A drawn flip and translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlipShift {
-    /// Whether left and right are exchanged; done before the translation.
+    /// Whether to flip horizontally, before the translation.
     pub flip: bool,
-    /// Rows that the picture moves down; up where negative.
+    /// Rows to move down; up if negative.
     pub down: i32,
-    /// Columns that the picture moves right; left where negative.
+    /// Columns to move right; left if negative.
     pub right: i32,
 }
 
 impl FlipShift {
-    /// Flips with probability 1/2; each translation is uniform in `-max_shift..=max_shift`.
+    /// Draws a flip with probability 1/2 and translations uniform in `-max_shift..=max_shift`.
     pub fn draw(max_shift: u32, sequence: &mut Sequence) -> Self {
         let flip = sequence.below(2) == 1;
         let mut shift = || sequence.below(2 * max_shift + 1) as i32 - max_shift as i32;
         Self { flip, down: shift(), right: shift() }
     }
 
-    /// Moves `image` into `out`, both `[height, width, channels]`. What comes into view is 0: the mean of the
-    /// training images where these are centered.
+    /// Writes the augmented `image` to `out`, both `[height, width, channels]`. Uncovered pixels are 0, the mean
+    /// of the training images if these are centered.
     pub fn apply(&self, image: &[f32], geometry: Geometry, out: &mut [f32]) {
         let Geometry { height, width, channels } = geometry;
         let row_length = width * channels;
@@ -49,10 +49,10 @@ impl FlipShift {
     }
 }
 
-/// Fills `to` with the last pixels of `from`, the last one first.
+/// Fills `to` with the last pixels of `from`, in reverse order.
 fn mirror(from: &[f32], to: &mut [f32], channels: usize) {
     if channels == 3 {
-        // Colors of a known number are moved as values; others by a call of memcpy each.
+        // RGB pixels are copied as values; others by a call of memcpy each.
         let pixels = from.as_rchunks::<3>().1.iter().rev();
         return to.as_chunks_mut::<3>().0.iter_mut().zip(pixels).for_each(|(to, from)| *to = *from);
     }
@@ -60,7 +60,7 @@ fn mirror(from: &[f32], to: &mut [f32], channels: usize) {
     to.chunks_exact_mut(channels).zip(pixels).for_each(|(to, from)| to.copy_from_slice(from));
 }
 
-/// Where a line of `size` places and the same line moved by `shift` overlap: (start in the line, start in the moved
+/// The overlap of a line of `size` pixels and the line moved by `shift`: (start in the line, start in the moved
 /// one, length).
 fn overlap(shift: i32, size: usize) -> (usize, usize, usize) {
     let distance = (shift.unsigned_abs() as usize).min(size);

@@ -1,42 +1,43 @@
 //! The heavy augmentation of the Large All-CNN (section "CIFAR-10 with additional data augmentation", after Graham
-//! 2015): the image lies in a larger canvas, so that it can be scaled, rotated, sheared and moved without a loss.
+//! 2015): the image is placed on a larger canvas, where it can be scaled, rotated, sheared and moved without being
+//! cut off.
 //!
 //! The paper gives no numbers. The kinds and ranges of the transforms follow Graham's published programs for CIFAR
 //! (SparseConvNet): both sides stretched by up to 20 %, a flip, one of shear down, shear right and rotation, a
-//! translation of up to half the image; each channel's contrast, level and gradients across the image varied. Colors
-//! vary here in the preprocessed image, where 1 is about a standard deviation.
+//! translation of up to half the image; contrast, level and gradients across the image varied for each channel.
+//! Colors are varied in the preprocessed image, where 1 is about a standard deviation.
 
 use allcnn_device::random::Sequence;
 
 use crate::preprocess::Geometry;
 
-/// The canvas has at least so many times the image's sides.
+/// The canvas's sides are at least this multiple of the image's.
 pub const LEAST_ROOM: usize = 2;
 
-/// The largest change of a side, as a share.
+/// The largest relative change of a side.
 const STRETCH: f32 = 0.2;
 /// The largest shear, and the largest angle in radians.
 const TURN: f32 = 0.2;
-/// The largest translation as a share of a side: with [`LEAST_ROOM`] an unscaled image stays inside.
+/// The largest translation as a fraction of a side: with [`LEAST_ROOM`] an unscaled image stays inside the canvas.
 const SHIFT: f32 = 0.5;
 /// Standard deviation of a channel's contrast.
 const CONTRAST: f32 = 0.15;
 /// Standard deviation of a channel's level.
 const LEVEL: f32 = 0.4;
-/// Standard deviation of what a channel gains from the middle to an edge.
+/// Standard deviation of a channel's change from the center to an edge.
 const GRADIENT: f32 = 0.2;
 
-/// One draw of a transform, in coordinates (down, right) from the middle of the image and of the canvas.
+/// A drawn transform, in coordinates (down, right) from the center of the image and of the canvas.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Heavy {
-    /// From the image to the canvas.
+    /// The linear map from image to canvas.
     matrix: [[f32; 2]; 2],
-    /// Where the image's middle comes to lie.
+    /// Where the image's center goes.
     shift: [f32; 2],
     colors: [Color; 3],
 }
 
-/// What happens to a channel: `contrast · x + level + gradient · place`, the place from -1 to 1.
+/// The change of a channel: `contrast · x + level + gradient · position`, the position from -1 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Color {
     contrast: f32,
@@ -45,14 +46,14 @@ struct Color {
 }
 
 impl Heavy {
-    /// The transform that only lays the image into the middle.
+    /// The identity: places the image in the center.
     pub const NONE: Heavy = Heavy {
         matrix: [[1.0, 0.0], [0.0, 1.0]],
         shift: [0.0; 2],
         colors: [Color { contrast: 1.0, level: 0.0, gradient: [0.0; 2] }; 3],
     };
 
-    /// Draws a transform for an image of that size.
+    /// Draws a transform for an image of this size.
     pub fn draw(image: Geometry, sequence: &mut Sequence) -> Self {
         let mut stretch = || 1.0 + sequence.range(-STRETCH, STRETCH);
         let (down, mut right) = (stretch(), stretch());
@@ -75,8 +76,8 @@ impl Heavy {
         Self { matrix: [[a * down, b * right], [c * down, d * right]], shift, colors }
     }
 
-    /// Draws the transformed `image` of `geometry` on `out` of `canvas`, with bilinear interpolation; what the image
-    /// does not cover is 0: the mean of the training images where these are centered.
+    /// Draws the transformed `image` of size `geometry` on `out` of size `canvas`, with bilinear interpolation.
+    /// Uncovered pixels are 0, the mean of the training images if these are centered.
     ///
     /// Panics for images without three channels.
     pub fn apply(&self, image: &[f32], geometry: Geometry, out: &mut [f32], canvas: Geometry) {
@@ -110,7 +111,8 @@ impl Heavy {
     }
 }
 
-/// The image between its pixels, and how much of that place it covers, from 0 to 1.
+/// Bilinear interpolation at a point: the weighted sum of its pixels, zeros outside, and the weight inside the
+/// image, from 0 to 1.
 fn sample(image: &[f32], geometry: Geometry, place: [f32; 2]) -> ([f32; 3], f32) {
     let Geometry { height, width, .. } = geometry;
     let corner = place.map(f32::floor);
@@ -130,8 +132,8 @@ fn sample(image: &[f32], geometry: Geometry, place: [f32; 2]) -> ([f32; 3], f32)
     (sums, covered)
 }
 
-/// Lays `image` of `geometry` into the middle of `out` of `canvas`; the rest is `empty`. An image as large as the canvas is
-/// copied. Panics when the canvas is smaller.
+/// Copies `image` of size `geometry` to the center of `out` of size `canvas`; the rest is set to `empty`. Equal
+/// sizes are a plain copy. Panics if the canvas is smaller.
 pub fn center<T: Copy>(image: &[T], geometry: Geometry, out: &mut [T], canvas: Geometry, empty: T) {
     if geometry == canvas {
         return out.copy_from_slice(image);
@@ -154,7 +156,7 @@ mod tests {
     const IMAGE: Geometry = Geometry { height: 2, width: 2, channels: 3 };
     const CANVAS: Geometry = Geometry { height: 6, width: 6, channels: 3 };
 
-    /// The first channel of a 2x2 image with the values 1 to 4, drawn on 6x6.
+    /// The first channel of a 2x2 image with the values 1 to 4, transformed onto 6x6.
     fn drawn(heavy: Heavy) -> Vec<f32> {
         let image: Vec<f32> = (1..=4).flat_map(|value| [value as f32; 3]).collect();
         let mut out = vec![f32::NAN; CANVAS.len()];
@@ -189,7 +191,7 @@ mod tests {
     fn an_image_is_flipped_turned_and_scaled() {
         let flipped = drawn(Heavy { matrix: [[1.0, 0.0], [0.0, -1.0]], ..Heavy::NONE });
         assert_eq!(flipped, zeros_but(&[(2, 2, 2.0), (2, 3, 1.0), (3, 2, 4.0), (3, 3, 3.0)]));
-        // A quarter of a turn: what was right is up.
+        // A quarter turn: right becomes up.
         let turned = drawn(Heavy { matrix: [[0.0, -1.0], [1.0, 0.0]], ..Heavy::NONE });
         assert_eq!(turned, zeros_but(&[(2, 2, 2.0), (2, 3, 4.0), (3, 2, 1.0), (3, 3, 3.0)]));
         let doubled = drawn(Heavy { matrix: [[2.0, 0.0], [0.0, 2.0]], ..Heavy::NONE });

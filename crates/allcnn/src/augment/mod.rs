@@ -1,9 +1,8 @@
-//! Augmentation: a training image is seen a little differently in every epoch.
+//! Augmentation: random variations of the training images, different in every epoch.
 //!
 //! It works on the preprocessed image (section 3 of the paper: "horizontally flipping and randomly translating
-//! images" of the whitened data); only [`CropFlip`] also chooses which part of an image file is read. What happens to
-//! an image depends on the seed, the epoch and the image alone, so it is the same for any batch size, order, device
-//! and number of threads.
+//! images" of the whitened data); only [`CropFlip`] also chooses which crop of an image file is read. It depends
+//! only on the seed, the epoch and the image, and not on batch size, order, device or number of threads.
 
 mod crop_flip;
 mod flip_shift;
@@ -21,28 +20,28 @@ pub use crop_flip::CropFlip;
 pub use flip_shift::{FlipShift, MAX_SHIFT};
 pub use heavy::{Heavy, LEAST_ROOM, center};
 
-/// How training images are varied.
+/// An augmentation of training images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Augment {
-    /// Not at all.
+    /// None.
     None,
     /// Horizontal flip and translation: see [`FlipShift`].
     FlipShift {
-        /// The largest translation in each dimension, in pixels; [`MAX_SHIFT`] by default.
+        /// The maximum translation in each dimension, in pixels; [`MAX_SHIFT`] by default.
         max_shift: u32,
     },
-    /// Scaling, rotation or shear, translation and colors on a canvas larger than the image: see [`Heavy`].
+    /// Scaling, rotation or shear, translation and color changes on a canvas larger than the image: see [`Heavy`].
     Heavy,
-    /// A part of a photograph, or of its mirror image: see [`CropFlip`].
+    /// A crop of a photograph, possibly flipped: see [`CropFlip`].
     CropFlip,
 }
 
 impl Augment {
-    /// All, with their usual settings.
+    /// All augmentations, with their default settings.
     const ALL: [Self; 4] =
         [Self::None, Self::FlipShift { max_shift: MAX_SHIFT }, Self::Heavy, Self::CropFlip];
 
-    /// What is kept of pictures of another size than the network's where they are not varied.
+    /// How images of another size than the network's input are fitted to it when not augmented.
     pub fn framing(self) -> Framing {
         if self == Self::CropFlip { Framing::Middle } else { Framing::Whole }
     }
@@ -68,31 +67,31 @@ impl FromStr for Augment {
     }
 }
 
-/// A name that is no augmentation.
+/// The error for an unknown augmentation.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown augmentation `{0}`: expected none, flip-shift, heavy or crop-flip")]
 pub struct UnknownAugment(String);
 
-/// One look at every image: how it is varied, and what the variation derives from.
+/// One augmented view of every image: the augmentation and what seeds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Look {
     /// The variation.
     pub augment: Augment,
-    /// The training's seed.
+    /// The seed of the training.
     pub seed: u64,
-    /// Which look: the epoch, or the number of the view.
+    /// The epoch, or the number of the view.
     pub round: u64,
 }
 
 impl Look {
-    /// At the images as they are.
+    /// The images without augmentation.
     pub const PLAIN: Look = Look { augment: Augment::None, seed: 0, round: 0 };
 
-    /// Writes to `out` the image with index `image_index` as it is seen.
+    /// Writes the augmented image with index `image_index` to `out`.
     ///
-    /// `image` is preprocessed, `[height, width, channels]` as `geometry` says; `out` is `canvas`, which may be larger
-    /// only for [`Augment::None`] (then the image lies in its middle) and [`Augment::Heavy`]. Panics when the lengths
-    /// are others.
+    /// `image` is preprocessed, `[height, width, channels]` as `geometry` says; `out` has the size `canvas`, which
+    /// may be larger only for [`Augment::None`] (the image is then centered) and [`Augment::Heavy`]. Panics if the
+    /// lengths do not match.
     pub fn show(
         &self,
         image_index: u32,
@@ -119,7 +118,8 @@ impl Look {
         }
     }
 
-    /// The same as a view for a device that keeps the images; nothing for variations that are more than a view.
+    /// Returns the augmentation as a view for a device that stores the images; `None` if it is more than flip and
+    /// translation.
     pub fn view(&self, image_index: u32) -> Option<View> {
         let FlipShift { flip, down, right } = match self.augment {
             Augment::None => FlipShift { flip: false, down: 0, right: 0 },
@@ -129,7 +129,7 @@ impl Look {
         Some(View { image: image_index, flip, down, right })
     }
 
-    /// The part that is read of the image file with index `image_index`.
+    /// The crop to read from the image file with index `image_index`.
     pub fn crop(&self, image_index: u32) -> Crop {
         match self.augment {
             Augment::CropFlip => CropFlip::draw(&mut self.sequence(image_index)).crop,

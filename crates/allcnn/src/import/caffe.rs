@@ -1,8 +1,8 @@
-//! Caffe's `.caffemodel`: the fields of `caffe.proto` that hold weights, and no others.
+//! Caffe's `.caffemodel`: the fields of `caffe.proto` that contain weights.
 
 use prost::Message;
 
-use super::Layer;
+use super::layer::Layer;
 use super::note::check_name;
 use super::stored::volume;
 use crate::parameters::Tensor;
@@ -10,10 +10,10 @@ use crate::parameters::Tensor;
 /// `NetParameter`.
 #[derive(Clone, PartialEq, Message)]
 struct NetParameter {
-    /// The layers as they were written until 2014; CaffeNet's own file has these.
+    /// The layers in the format used until 2014, as in CaffeNet's own file.
     #[prost(message, repeated, tag = "2")]
     layers: Vec<V1LayerParameter>,
-    /// The layers as they are written since.
+    /// The layers in the current format.
     #[prost(message, repeated, tag = "100")]
     layer: Vec<LayerParameter>,
 }
@@ -41,10 +41,10 @@ struct V1LayerParameter {
     blobs: Vec<BlobProto>,
 }
 
-/// `BlobProto`: an array, the last dimension running fastest.
+/// `BlobProto`: an array in C order (last dimension contiguous).
 #[derive(Clone, PartialEq, Message)]
 struct BlobProto {
-    /// The shape as it was written until 2014: always four dimensions.
+    /// The shape in the format used until 2014: always four dimensions.
     #[prost(int32, optional, tag = "1")]
     num: Option<i32>,
     #[prost(int32, optional, tag = "2")]
@@ -70,7 +70,7 @@ struct BlobShape {
 
 const NEITHER: &str = "it is neither safetensors nor a file of PyTorch nor a caffemodel";
 
-/// Takes the file apart. The layers come in its order; the channels of the first are turned from BGR to RGB.
+/// Parses the file. The layers are in file order; the input channels of the first are reordered from BGR to RGB.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Layer>, String> {
     let net = NetParameter::decode(bytes).map_err(|_| NEITHER)?;
     let since = net.layer.into_iter().map(|layer| (layer.name, layer.kind, layer.blobs));
@@ -84,7 +84,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Layer>, String> {
     Ok(layers)
 }
 
-/// The type of a layer in today's words.
+/// The current name of a layer type.
 fn v1_kind(kind: i32) -> String {
     match kind {
         4 => "Convolution".into(),
@@ -116,7 +116,7 @@ fn read_layer((name, kind, blobs): (String, String, Vec<BlobProto>)) -> Result<L
     Ok(Layer { name, weight, bias })
 }
 
-/// The array as a tensor of so many dimensions; an old file has ones before them.
+/// Converts the array to a tensor of `dimensions` dimensions; old files pad shapes with leading ones.
 fn tensor(name: String, blob: BlobProto, dimensions: usize) -> Result<Tensor, String> {
     let old = [blob.num, blob.channels, blob.height, blob.width].map(|side| i64::from(side.unwrap_or(0)));
     let sides = blob.shape.map_or_else(|| old.to_vec(), |shape| shape.dim);
@@ -142,7 +142,7 @@ fn tensor(name: String, blob: BlobProto, dimensions: usize) -> Result<Tensor, St
     Ok(Tensor { name, shape, values })
 }
 
-/// Reverses the input channels of a convolution that takes three.
+/// Reverses the input channels of a convolution that has three.
 fn turn_channels(weight: &mut Tensor) {
     if let &[_, 3, height, width] = weight.shape.as_slice() {
         for filter in weight.values.chunks_exact_mut(3 * height * width) {

@@ -1,13 +1,14 @@
-//! The names of classes, one a line, in a text file of any system.
+//! Class names from a text file, one per line, with any line endings.
 
 use std::path::Path;
 
+use super::error::Error;
 use super::note::counted;
-use super::{Error, Note, NoteKind};
+use super::note::{Note, NoteKind};
 use crate::data::open_file;
 use crate::data::text::{decode, unquoted};
 
-/// The names of `count` classes. Empty lines at the end are none, quotes around a name do not belong to it.
+/// Reads the names of `count` classes. Trailing empty lines are ignored, quotes around names are removed.
 pub(super) fn read(path: &Path, count: usize, notes: &mut Vec<Note>) -> Result<Vec<String>, Error> {
     let io = |source| Error::Io { path: path.into(), source };
     let wrong = |problem: String| Error::ClassFile { path: path.into(), problem };
@@ -20,7 +21,7 @@ pub(super) fn read(path: &Path, count: usize, notes: &mut Vec<Note>) -> Result<V
     Ok(names)
 }
 
-/// The names in a file, and what was decided about them.
+/// Parses the names; also returns notes on decisions made.
 pub(super) fn parse(bytes: &[u8]) -> Result<(Vec<String>, Vec<String>), String> {
     names(&decode(bytes).map_err(|problem| problem.to_string())?)
 }

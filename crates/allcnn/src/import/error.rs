@@ -1,20 +1,20 @@
-//! What can be wrong with weights from elsewhere.
+//! Errors of importing weights.
 
 use std::io;
 use std::path::PathBuf;
 
-use crate::shown::PathText;
-use crate::{net, preprocess, run, train};
+use crate::text::shown::PathText;
+use crate::{net, preprocess, run};
 
-/// Weights that cannot be read, or are not those of the network.
+/// Why weights cannot be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The system refused.
+    /// An I/O error.
     #[error("cannot read {path}: {source}", path = .path.shown())]
     Io {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The cause.
         source: io::Error,
     },
     /// A damaged or foreign file.
@@ -28,40 +28,40 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// The weights of another network.
+    /// The weights belong to another network.
     #[error(
         "these are not the weights of {network}: {problem}\n\
          give the --model that they belong to; `allcnn models {network}` shows the layers of this one"
     )]
     OtherNetwork {
-        /// The network that was asked for.
+        /// The requested network.
         network: String,
         /// What differs.
         problem: String,
     },
-    /// Names and shapes that leave more than one way.
+    /// Names and shapes allow several assignments of layers.
     #[error(
         "it is not clear which layer of {network} is which: {choices}\n\
          call the layers of the file as `allcnn models {network}` does (conv1, conv2, ...)"
     )]
     Ambiguous {
-        /// The network that was asked for.
+        /// The requested network.
         network: String,
-        /// The layers of the file in question, each with two of the network's that it could be.
+        /// The ambiguous layers of the file, each with two candidate layers of the network.
         choices: String,
     },
-    /// A value that is no number, or none that a training leaves.
+    /// A value that is not finite, or too large for trained weights.
     #[error(
         "tensor {tensor} holds {value:?}\n\
          expected finite weights of usual size: the training that made them went astray, or the file is damaged"
     )]
     NotFinite {
-        /// As the file calls it.
+        /// The tensor's name in the file.
         tensor: String,
-        /// NaN, an infinity, or a number beyond all measure.
+        /// NaN, infinite, or absurdly large.
         value: f32,
     },
-    /// A file of names that cannot be read.
+    /// The file of class names cannot be read.
     #[error("cannot use the names of classes in {path}: {problem}", path = .path.shown())]
     ClassFile {
         /// The file.
@@ -69,7 +69,7 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// Another number of names than of classes.
+    /// The number of names is not the number of classes.
     #[error("{path} names {given} classes, one a line; expected {expected}, the outputs of the last layer", path = .path.shown())]
     ClassNames {
         /// The file of names.
@@ -79,25 +79,22 @@ pub enum Error {
         /// How many the weights have.
         expected: usize,
     },
-    /// A framing that the network's input cannot be cut from.
+    /// The network's input does not allow this framing.
     #[error("--frame: {0}")]
     Frame(String),
-    /// The folder for the run has one already, which cannot be gone on with.
+    /// The folder contains a run that cannot be resumed.
     #[error("{path} already holds a run: give another --out", path = .0.shown())]
     Occupied(PathBuf),
     /// The network.
     #[error(transparent)]
     Network(#[from] net::Error),
-    /// The model file.
-    #[error(transparent)]
-    Model(#[from] train::Error),
     /// The preprocessing.
     #[error(transparent)]
     Preprocess(#[from] preprocess::Error),
     /// The run folder.
     #[error(transparent)]
     Run(#[from] run::RunError),
-    /// The weights of the run.
+    /// The run's checkpoint.
     #[error(transparent)]
-    Checkpoint(#[from] train::CheckpointError),
+    Checkpoint(#[from] run::CheckpointError),
 }

@@ -1,50 +1,53 @@
-//! Layers of a file as the parameters of a network.
+//! Fits a file's layers to a network's parameters.
 
-use std::fmt;
-
+use super::error::Error;
+use super::layer::Layer;
+use super::naming::Naming;
 use super::note::list;
+use super::note::{Note, NoteKind};
 use super::order::{Chain, in_a_row};
 use super::search::{Found, ways};
-use super::{Error, Form, Layer, Note, NoteKind, Weights};
-use crate::net::{Network, Operation};
+use super::slot::{Slot, differs, slots};
+use super::weights::Weights;
+use crate::net::Network;
 use crate::parameters::Tensor;
 
-/// Weights as a network names and shapes them.
+/// Weights with the names and shapes of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fitted {
     /// `conv1.weight` `[out, in / groups, height, width]`, `conv1.bias` `[out]`, ...
     pub tensors: Vec<Tensor>,
-    /// Outputs of the last layer: one a class.
+    /// The number of classes: the outputs of the last layer.
     pub classes: usize,
-    /// The names of the classes, where the file has one for each.
+    /// The names of the classes, if the file has one for each.
     pub class_names: Option<Vec<String>>,
-    /// What was decided.
+    /// The decisions made.
     pub notes: Vec<Note>,
 }
 
 impl Weights {
-    /// Fits the weights to the convolutions of `network`, whose last one may have any number of outputs: it is the
-    /// weights that tell the classes.
+    /// Assigns the weights to the convolutions of `network`. The number of classes comes from the weights: the
+    /// network's last convolution may have any number of outputs.
     ///
-    /// Layers are put into their order by their names. Where these leave it open, as for a last layer of another name,
-    /// places and shapes must leave one way, which a note tells.
+    /// Layers are ordered by their names. If these leave the order open, as with a last layer of another name,
+    /// slots and shapes must allow exactly one assignment, which is then noted.
     ///
     /// # Errors
     /// [`Error::OtherNetwork`] with the first difference, [`Error::Ambiguous`], [`Error::NotFinite`].
     pub fn fit(self, network: &Network) -> Result<Fitted, Error> {
-        let Self { form, chains, classes: class_names, mut notes, .. } = self;
-        let places = places(network);
+        let Self { naming, chains, classes: class_names, mut notes, .. } = self;
+        let slots = slots(network);
         let other = |problem| Error::OtherNetwork { network: network.name().into(), problem };
-        expect_count(form, &chains, &places).map_err(other)?;
-        let layers = put_in_order(chains, &places, network)?;
-        if !matches!(form, Form::Sequential | Form::FeaturesClassifier | Form::Caffe) {
-            notes.extend(renamed(&layers, &places));
+        expect_count(naming, &chains, &slots).map_err(other)?;
+        let layers = put_in_order(chains, &slots, network)?;
+        if !matches!(naming, Naming::Sequential | Naming::FeaturesClassifier | Naming::Caffe) {
+            notes.extend(renamed(&layers, &slots));
         }
         let classes = layers.last().map_or(0, Layer::outputs);
         let mut tensors = Vec::new();
-        for (layer, place) in layers.into_iter().zip(&places) {
+        for (layer, slot) in layers.into_iter().zip(&slots) {
             expect_finite(&layer)?;
-            tensors.extend(place.take(layer).map_err(other)?);
+            tensors.extend(slot.take(layer).map_err(other)?);
         }
         let class_names = class_names.filter(|names| names.len() == classes);
         Ok(Fitted { tensors, classes, class_names, notes })
@@ -52,11 +55,11 @@ impl Weights {
 }
 
 impl Fitted {
-    /// An error where `network`, now with as many classes as the weights have, has other shapes after all.
+    /// Checks that the weights have the shapes of `network`, which now has their number of classes.
     pub(super) fn expect(&self, network: &Network) -> Result<(), Error> {
-        for (place, weight) in places(network).iter().zip(self.tensors.iter().step_by(2)) {
-            if weight.shape != place.shape {
-                let problem = differs(&weight.name, &weight.shape, &place.name, &place.shape);
+        for (slot, weight) in slots(network).iter().zip(self.tensors.iter().step_by(2)) {
+            if weight.shape != slot.shape {
+                let problem = differs(&weight.name, &weight.shape, &slot.name, &slot.shape);
                 return Err(Error::OtherNetwork { network: network.name().into(), problem });
             }
         }
@@ -64,54 +67,7 @@ impl Fitted {
     }
 }
 
-/// A convolution that waits for its weights.
-pub(super) struct Place {
-    pub name: String,
-    shape: [usize; 4],
-    /// Whether its outputs are the classes: then there may be any number of them.
-    last: bool,
-}
-
-impl Place {
-    /// The shape of the weights that belong here; those of a fully connected layer may have two dimensions.
-    fn shape_for(&self, layer: &Layer) -> [usize; 4] {
-        let [out, channels, height, width] = self.shape;
-        [if self.last { layer.outputs() } else { out }, channels, height, width]
-    }
-
-    /// Whether the layer has the shapes that belong here.
-    pub fn fits(&self, layer: &Layer) -> bool {
-        self.difference(layer).is_none()
-    }
-
-    fn difference(&self, layer: &Layer) -> Option<String> {
-        let expected = self.shape_for(layer);
-        let [out, channels, height, width] = expected;
-        let Layer { weight, bias, .. } = layer;
-        if weight.shape != expected && weight.shape != [out, channels * height * width] {
-            return Some(differs(&weight.name, &weight.shape, &self.name, &expected));
-        }
-        match bias {
-            Some(bias) if bias.shape != [out] => Some(differs(&bias.name, &bias.shape, &self.name, &[out])),
-            _ => None,
-        }
-    }
-
-    /// The tensors of the layer as those of this convolution.
-    fn take(&self, layer: Layer) -> Result<[Tensor; 2], String> {
-        if let Some(difference) = self.difference(&layer) {
-            return Err(difference);
-        }
-        let shape = self.shape_for(&layer).to_vec();
-        let out = shape[0];
-        let bias = layer.bias.map_or_else(|| vec![0.0; out], |bias| bias.values);
-        let tensor =
-            |part: &str, shape, values| Tensor { name: format!("{}.{part}", self.name), shape, values };
-        Ok([tensor("weight", shape, layer.weight.values), tensor("bias", vec![out], bias)])
-    }
-}
-
-/// Refuses weights that no training leaves, by the name of their tensor in the file.
+/// Rejects values that no training can produce, naming the tensor in the file.
 fn expect_finite(layer: &Layer) -> Result<(), Error> {
     for tensor in std::iter::once(&layer.weight).chain(&layer.bias) {
         if let Some(value) = tensor.absurd() {
@@ -121,39 +77,14 @@ fn expect_finite(layer: &Layer) -> Result<(), Error> {
     Ok(())
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [out, channels, height, width] = self.shape;
-        let out = if self.last { "classes".into() } else { out.to_string() };
-        write!(f, "{} [{out}, {channels}, {height}, {width}]", self.name)
-    }
-}
-
-/// The convolutions of a network.
-fn places(network: &Network) -> Vec<Place> {
-    let each = network.layers().iter().zip(network.operations(1));
-    let convolutions = each.filter_map(|(layer, operation)| match operation {
-        Operation::Conv(conv) => {
-            let shape = [conv.out_channels, conv.group_in_channels(), conv.kernel, conv.kernel];
-            Some(Place { name: layer.name().into(), shape, last: false })
-        }
-        _ => None,
-    });
-    let mut places: Vec<Place> = convolutions.collect();
-    if let Some(last) = places.last_mut() {
-        last.last = true;
-    }
-    places
-}
-
-/// Refuses another number of layers than the network has.
-fn expect_count(form: Form, chains: &[Chain], places: &[Place]) -> Result<(), String> {
+/// Checks that the number of layers is the network's.
+fn expect_count(naming: Naming, chains: &[Chain], slots: &[Slot]) -> Result<(), String> {
     let given: Vec<&str> = names(chains).collect();
-    let expected: Vec<&str> = places.iter().map(|place| place.name.as_str()).collect();
+    let expected: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
     if given.len() == expected.len() {
         return Ok(());
     }
-    if form == Form::Convolutions {
+    if naming == Naming::Convolutions {
         let only =
             |ours: &[&str], theirs: &[&str]| list(ours.iter().filter(|name| !theirs.contains(name)).copied());
         let (missing, extra) = (only(&expected, &given), only(&given, &expected));
@@ -166,13 +97,13 @@ fn names(chains: &[Chain]) -> impl Iterator<Item = &str> {
     chains.iter().flat_map(|chain| &chain.layers).map(|layer| layer.name.as_str())
 }
 
-/// The layers in the order of the places.
-fn put_in_order(chains: Vec<Chain>, places: &[Place], network: &Network) -> Result<Vec<Layer>, Error> {
+/// Orders the layers like the slots.
+fn put_in_order(chains: Vec<Chain>, slots: &[Slot], network: &Network) -> Result<Vec<Layer>, Error> {
     if chains.len() == 1 {
         return Ok(in_a_row(chains).layers);
     }
     let other = |problem| Error::OtherNetwork { network: network.name().into(), problem };
-    match ways(&chains, places) {
+    match ways(&chains, slots) {
         Found::One(way) => {
             let mut layers: Vec<_> = chains.into_iter().map(|chain| chain.layers.into_iter()).collect();
             Ok(way.into_iter().filter_map(|chain| layers[chain].next()).collect())
@@ -180,12 +111,12 @@ fn put_in_order(chains: Vec<Chain>, places: &[Place], network: &Network) -> Resu
         Found::None => {
             let given = chains.iter().flat_map(|chain| &chain.layers);
             let given = given.map(|layer| format!("{} {:?}", layer.name, layer.weight.shape));
-            let expected = list(places.iter().map(ToString::to_string));
+            let expected = list(slots.iter().map(ToString::to_string));
             Err(other(format!("its layers {} do not fit\n{expected}", list(given))))
         }
         Found::Several(one, another) => Err(Error::Ambiguous {
             network: network.name().into(),
-            choices: choices(&chains, places, &one, &another),
+            choices: choices(&chains, slots, &one, &another),
         }),
         Found::TooMany => {
             Err(other(format!("the names of its layers ({}) tell no order", list(names(&chains)))))
@@ -193,15 +124,15 @@ fn put_in_order(chains: Vec<Chain>, places: &[Place], network: &Network) -> Resu
     }
 }
 
-/// Each layer that has another place in the one way than in the other, with both.
-fn choices(chains: &[Chain], places: &[Place], one: &[usize], another: &[usize]) -> String {
-    let places_of = |way: &[usize], chain: usize| {
-        let taken = way.iter().zip(places).filter(move |(taken, _)| **taken == chain);
-        taken.map(|(_, place)| place.name.clone()).collect::<Vec<String>>()
+/// Lists the layers that two assignments map to different slots, with both.
+fn choices(chains: &[Chain], slots: &[Slot], one: &[usize], another: &[usize]) -> String {
+    let slots_of = |way: &[usize], chain: usize| {
+        let taken = way.iter().zip(slots).filter(move |(taken, _)| **taken == chain);
+        taken.map(|(_, slot)| slot.name.clone()).collect::<Vec<String>>()
     };
     let mut choices = Vec::new();
     for (number, chain) in chains.iter().enumerate() {
-        let both = places_of(one, number).into_iter().zip(places_of(another, number));
+        let both = slots_of(one, number).into_iter().zip(slots_of(another, number));
         for (layer, (one, another)) in chain.layers.iter().zip(both) {
             if one != another {
                 choices.push(format!("{} {:?} is {one} or {another}", layer.name, layer.weight.shape));
@@ -211,15 +142,10 @@ fn choices(chains: &[Chain], places: &[Place], one: &[usize], another: &[usize])
     list(choices)
 }
 
-/// A note of the layers that are called otherwise than the network's.
-fn renamed(layers: &[Layer], places: &[Place]) -> Option<Note> {
-    let pairs = layers.iter().zip(places).filter(|(layer, place)| layer.name != place.name);
-    let pairs: Vec<String> =
-        pairs.map(|(layer, place)| format!("{} as {}", layer.name, place.name)).collect();
+/// A note listing the layers whose names differ from the network's.
+fn renamed(layers: &[Layer], slots: &[Slot]) -> Option<Note> {
+    let pairs = layers.iter().zip(slots).filter(|(layer, slot)| layer.name != slot.name);
+    let pairs: Vec<String> = pairs.map(|(layer, slot)| format!("{} as {}", layer.name, slot.name)).collect();
     let text = || format!("took {}, by place and shape", list(&pairs));
     (!pairs.is_empty()).then(|| Note::new(NoteKind::Matched, text()))
-}
-
-fn differs(tensor: &str, given: &[usize], name: &str, expected: &[usize]) -> String {
-    format!("{tensor} has shape {given:?}, {name} expects {expected:?}")
 }

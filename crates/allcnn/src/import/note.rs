@@ -1,13 +1,13 @@
-//! What was decided while weights were read: said, and kept in the run folder.
+//! Notes on decisions made while importing weights: reported, and stored in the run folder.
 
 use serde::Serialize;
 
-/// One decision.
+/// A decision made while importing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
-    /// What it is about.
+    /// Its subject.
     pub kind: NoteKind,
-    /// The decision, in words.
+    /// A description of the decision.
     pub text: String,
 }
 
@@ -18,29 +18,29 @@ impl Note {
     }
 }
 
-/// What a decision is about.
+/// The subject of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoteKind {
-    /// Which of the dictionaries of a file holds the weights.
+    /// Which dictionary of the file contains the weights.
     Dictionary,
-    /// What of the file is no weight.
+    /// Ignored entries of the file.
     LeftOut,
-    /// What all names begin with.
+    /// The common prefix of all names.
     Prefix,
-    /// Biases that the file does not have.
+    /// Biases missing in the file.
     MissingBias,
-    /// Layers that are called otherwise than the network's.
+    /// Layers named differently than in the network.
     Matched,
     /// The names of the classes.
     Classes,
-    /// What the network takes for a pixel.
+    /// The preprocessing that the network expects.
     Preprocess,
-    /// What of a picture the network takes.
+    /// How images are fitted to the network's input.
     Framing,
 }
 
-/// The first of many names, and how many more there are.
+/// Joins the first names, and adds how many more there are.
 pub(super) fn list<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
     const SHOWN: usize = 12;
     let names: Vec<S> = names.into_iter().collect();
@@ -52,12 +52,12 @@ pub(super) fn list<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String 
     }
 }
 
-/// A number of things.
+/// A count with a noun, in singular or plural.
 pub(super) fn counted(count: usize, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Refuses a name that no program gives and that would spoil a message.
+/// Rejects a name that no program writes and that would garble messages.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
     const LONGEST: usize = 200;
     if name.len() > LONGEST || name.chars().any(char::is_control) {

@@ -1,8 +1,9 @@
-//! The order of layers, as far as their names tell it.
+//! The order of layers, as far as their names determine it.
 
-use super::{Form, Layer};
+use super::layer::Layer;
+use super::naming::Naming;
 
-/// Layers whose names differ in numbers only, in the order of these: of two chains it is not known how they interleave.
+/// Layers whose names differ only in numbers, ordered by these. How several chains interleave is unknown.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Chain {
     /// The name with `#` for each number.
@@ -10,8 +11,8 @@ pub(super) struct Chain {
     pub layers: Vec<Layer>,
 }
 
-/// Finds out how the layers are named.
-pub(super) fn arrange(layers: Vec<Layer>) -> Result<(Form, Vec<Chain>), String> {
+/// Determines the naming and groups the layers into chains.
+pub(super) fn arrange(layers: Vec<Layer>) -> Result<(Naming, Vec<Chain>), String> {
     let mut keyed: Vec<_> = layers.into_iter().map(|layer| (pattern(&layer.name), layer)).collect();
     keyed.sort_by(|(one, _), (other, _)| one.cmp(other));
     if let Some(twins) = keyed.windows(2).find(|pair| pair[0].0 == pair[1].0) {
@@ -26,28 +27,28 @@ pub(super) fn arrange(layers: Vec<Layer>) -> Result<(Form, Vec<Chain>), String> 
     }
     let patterns: Vec<&str> = chains.iter().map(|chain| chain.pattern.as_str()).collect();
     let form = match patterns.as_slice() {
-        ["conv#"] => Form::Convolutions,
-        ["#"] => Form::Sequential,
+        ["conv#"] => Naming::Convolutions,
+        ["#"] => Naming::Sequential,
         ["classifier.#", "features.#"] => {
             chains.rotate_left(1);
-            return Ok((Form::FeaturesClassifier, vec![in_a_row(chains)]));
+            return Ok((Naming::FeaturesClassifier, vec![in_a_row(chains)]));
         }
-        _ => Form::Other,
+        _ => Naming::Other,
     };
     Ok((form, chains))
 }
 
-/// The chains one behind the other.
+/// Concatenates the chains.
 pub(super) fn in_a_row(chains: Vec<Chain>) -> Chain {
     Chain { pattern: String::new(), layers: chains.into_iter().flat_map(|chain| chain.layers).collect() }
 }
 
-/// Layers in the order of a file.
+/// A chain of layers in file order.
 pub(super) fn as_given(layers: Vec<Layer>) -> Chain {
     Chain { pattern: String::new(), layers }
 }
 
-/// The name with `#` for each number, and the numbers.
+/// Splits a name into a pattern with `#` for each number, and the numbers.
 fn pattern(name: &str) -> (String, Vec<u64>) {
     let (mut pattern, mut numbers) = (String::new(), Vec::new());
     let mut rest = name;
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
     use crate::parameters::Tensor;
 
-    fn order(names: &[&str]) -> Result<(Form, Vec<Vec<String>>), String> {
+    fn order(names: &[&str]) -> Result<(Naming, Vec<Vec<String>>), String> {
         let layer = |name: &&str| {
             let weight = Tensor { name: format!("{name}.weight"), shape: vec![1], values: vec![0.0] };
             Layer { name: (*name).into(), weight, bias: None }
@@ -81,25 +82,25 @@ mod tests {
     }
 
     #[track_caller]
-    fn expect(names: &[&str], form: Form, chains: &[&[&str]]) {
+    fn expect(names: &[&str], form: Naming, chains: &[&[&str]]) {
         let chains = chains.iter().map(|chain| chain.iter().map(ToString::to_string).collect()).collect();
         assert_eq!(order(names), Ok((form, chains)));
     }
 
     #[test]
     fn layers_are_ordered_by_number_and_not_by_letter() {
-        expect(&["conv10", "conv2", "conv1"], Form::Convolutions, &[&["conv1", "conv2", "conv10"]]);
-        expect(&["0", "10", "3"], Form::Sequential, &[&["0", "3", "10"]]);
+        expect(&["conv10", "conv2", "conv1"], Naming::Convolutions, &[&["conv1", "conv2", "conv10"]]);
+        expect(&["0", "10", "3"], Naming::Sequential, &[&["0", "3", "10"]]);
         let torchvision = ["classifier.6", "classifier.1", "features.10", "features.3"];
         let in_order = ["features.3", "features.10", "classifier.1", "classifier.6"];
-        expect(&torchvision, Form::FeaturesClassifier, &[&in_order]);
-        expect(&["1.conv0", "0.conv1", "0.conv0"], Form::Other, &[&["0.conv0", "0.conv1", "1.conv0"]]);
+        expect(&torchvision, Naming::FeaturesClassifier, &[&in_order]);
+        expect(&["1.conv0", "0.conv1", "0.conv0"], Naming::Other, &[&["0.conv0", "0.conv1", "1.conv0"]]);
     }
 
     #[test]
     fn names_that_say_no_order_stay_apart() {
-        expect(&["conv1", "class_conv", "conv2"], Form::Other, &[&["class_conv"], &["conv1", "conv2"]]);
-        expect(&["a.0", "b.0", "a.1"], Form::Other, &[&["a.0", "a.1"], &["b.0"]]);
+        expect(&["conv1", "class_conv", "conv2"], Naming::Other, &[&["class_conv"], &["conv1", "conv2"]]);
+        expect(&["a.0", "b.0", "a.1"], Naming::Other, &[&["a.0", "a.1"], &["b.0"]]);
         assert!(order(&["conv1", "conv01"]).unwrap_err().contains("have the same number"));
     }
 }

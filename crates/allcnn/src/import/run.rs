@@ -2,65 +2,72 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Container, Error, Form, Note, NoteKind, Scaling, Weights, class_names};
+use super::class_names;
+use super::container::Container;
+use super::error::Error;
+use super::naming::Naming;
+use super::note::{Note, NoteKind};
+use super::scaling::Scaling;
+use super::weights::Weights;
 use crate::data::{Framing, Labels, Reading};
 use crate::net::{Input, Network};
 use crate::preprocess::Geometry;
+use crate::recipe::Recipe;
+use crate::run::{Checkpoint, Progress};
 use crate::run::{DataRecord, Manifest, PROGRAM, RunError, RunFolder, Session};
-use crate::shown::PathText;
-use crate::train::{Checkpoint, Progress, Recipe, network};
+use crate::text::shown::PathText;
 
-/// What is to be imported.
+/// What to import, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Import {
     /// The file of weights.
     pub weights: PathBuf,
     /// The network's name, or a TOML file of layers.
     pub model: String,
-    /// Height and width to plan the network for, where they are not its own.
+    /// Height and width of the network's input, if not its own.
     pub input: Option<(usize, usize)>,
-    /// A file with the name of a class a line. `None`: `class 0`, `class 1`, ...
+    /// A file with one class name per line. `None`: `class 0`, `class 1`, ...
     pub class_names: Option<PathBuf>,
-    /// What the network takes. `None`: what is usual for the form of the file.
+    /// The preprocessing. `None`: the usual one for the file's naming.
     pub scaling: Option<Scaling>,
-    /// How pictures are framed. `None`: as belongs to the scaling, else [`Framing::Whole`].
+    /// How images are fitted to the input size. `None`: as usual with the scaling, else [`Framing::Whole`].
     pub framing: Option<Framing>,
 }
 
-/// What was imported.
+/// The result of an import.
 #[derive(Clone, Debug)]
 pub struct Imported {
     /// The run folder.
     pub run: RunFolder,
-    /// The kind of the file.
+    /// The file format.
     pub container: Container,
     /// How its layers are named.
-    pub form: Form,
+    pub form: Naming,
     /// The network.
     pub network: Network,
-    /// What the network takes.
+    /// The preprocessing.
     pub scaling: Scaling,
-    /// How pictures are framed.
+    /// How images are fitted to the input size.
     pub framing: Framing,
-    /// What was decided.
+    /// The decisions made.
     pub notes: Vec<Note>,
 }
 
 impl Import {
-    /// Reads the weights and writes them, with network, classes and preprocessing, as the new run folder `out`.
+    /// Reads the weights and writes the new run folder `out` with them, the network, classes and preprocessing.
     ///
     /// # Errors
-    /// [`Error`]; then no folder was made, unless it could not be written whole.
+    /// [`Error`]; then no folder is left, unless writing it failed halfway.
     pub fn into_run(&self, out: &Path) -> Result<Imported, Error> {
         let run = RunFolder::create(out).map_err(|error| match error {
             RunError::Occupied(path) => Error::Occupied(path),
             other => other.into(),
         })?;
-        let sketch = network(&self.model, 2, self.input)?; // a wrong model is told before a large file is read
+        let sketch = Network::open(&self.model, 2, self.input)?; // reports a wrong model before reading a large file
         let weights = Weights::read(&self.weights)?;
-        let (container, form) = (weights.container(), weights.form());
+        let (container, form) = (weights.container(), weights.naming());
         let mut fitted = weights.fit(&sketch)?;
-        let network = network(&self.model, fitted.classes, self.input)?;
+        let network = Network::open(&self.model, fitted.classes, self.input)?;
         fitted.expect(&network)?;
         let mut notes = std::mem::take(&mut fitted.notes);
         let own = fitted.class_names.is_some(); // only this program writes them
@@ -78,7 +85,7 @@ impl Import {
         Ok(Imported { run: run.given_back(), container, form, network, scaling, framing, notes })
     }
 
-    /// The names of `count` classes: as given, or those `of_file`.
+    /// The names of `count` classes: the given ones, or those of the weights file.
     fn classes(
         &self,
         count: usize,
@@ -96,8 +103,8 @@ impl Import {
         Ok(names)
     }
 
-    /// What the network takes for a pixel.
-    fn scaling(&self, form: Form, own: bool, notes: &mut Vec<Note>) -> Scaling {
+    /// The preprocessing to use.
+    fn scaling(&self, form: Naming, own: bool, notes: &mut Vec<Note>) -> Scaling {
         self.scaling.clone().unwrap_or_else(|| {
             let beside = self.weights.with_file_name("preprocess.safetensors");
             if own && beside.is_file() {
@@ -112,7 +119,7 @@ impl Import {
         })
     }
 
-    /// How pictures are framed for the network's input.
+    /// How images are fitted to the network's input.
     fn framing(&self, scaling: &Scaling, network: &Network, notes: &mut Vec<Note>) -> Result<Framing, Error> {
         let Input { height, width, .. } = network.input();
         if let Some(given) = self.framing {

@@ -1,11 +1,11 @@
-//! The tensors of a safetensors file, and the names of classes beside them.
+//! Tensors of a safetensors file, and class names in its metadata.
 
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
 use super::stored::{Element, Stored};
 
-/// Takes the file apart.
+/// Parses the file.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Stored<'_>>, String> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| format!("its header is damaged ({error})"))?;
     let tensors = file
@@ -14,8 +14,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Stored<'_>>, String> {
     Ok(tensors.collect())
 }
 
-/// The names of the classes, where the file has them as this program writes them: under `classes` of its metadata, as a list
-/// in JSON.
+/// The class names, if the file has them as this program writes them: a JSON list under `classes` in the metadata.
 pub(super) fn classes(bytes: &[u8]) -> Option<Vec<String>> {
     let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
     serde_json::from_str(header.metadata().as_ref()?.get("classes")?).ok()

@@ -1,19 +1,18 @@
-//! What imported weights take for a pixel: the preprocessing that their network was trained with, which no file of
-//! weights tells.
+//! The preprocessing that imported weights expect, which files of weights do not state.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::Form;
+use super::naming::Naming;
 use crate::data::Framing;
 use crate::preprocess::{self, Geometry, LARGEST_VALUE, LEAST_DEVIATION, Method, Preprocessor};
-use crate::shown::PathText;
+use crate::text::shown::PathText;
 
-/// From a pixel's value 0..=255 to the network's input.
+/// The map from pixel values 0..=255 to network input.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scaling {
-    /// value / 255, as torchvision's `ToTensor` gives it.
+    /// value / 255, as torchvision's `ToTensor`.
     Unit,
     /// (value / 255 - mean) / std for each of R, G, B, as torchvision's `Normalize` after `ToTensor`.
     MeanStd {
@@ -22,11 +21,11 @@ pub enum Scaling {
         /// The standard deviations.
         std: [f32; 3],
     },
-    /// The `preprocess.safetensors` of a run.
+    /// A run's `preprocess.safetensors`.
     File(PathBuf),
 }
 
-/// A text that is no preprocessing.
+/// The error for a text that is not a preprocessing.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "expected none, imagenet, caffe, means and deviations as R,G,B/R,G,B of values divided by 255, or the \
@@ -35,27 +34,27 @@ pub enum Scaling {
 pub struct ScalingError;
 
 impl Scaling {
-    /// That of the networks for ImageNet that come with torchvision.
+    /// The preprocessing of torchvision's ImageNet networks.
     pub const IMAGENET: Self = Self::MeanStd { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
-    /// That of Caffe's networks: value - mean, the mean taken over ILSVRC-2012 (104.007, 116.669, 122.679 for B, G, R).
-    /// Caffe's own classifier subtracts a mean picture, of which these are the means.
+    /// The preprocessing of Caffe's networks: value - mean over ILSVRC-2012 (104.007, 116.669, 122.679 for B, G,
+    /// R). Caffe's own classifier subtracts a mean image, of which these are the means.
     pub const CAFFE: Self = Self::MeanStd {
         mean: [122.678_91 / 255.0, 116.668_77 / 255.0, 104.006_99 / 255.0],
         std: [1.0 / 255.0; 3],
     };
 
-    /// What networks that come in this form usually take.
-    pub fn usual(form: Form) -> Self {
+    /// The usual preprocessing for weights with this naming.
+    pub fn usual(form: Naming) -> Self {
         match form {
-            Form::Convolutions | Form::Sequential | Form::Other => Self::Unit,
-            Form::FeaturesClassifier => Self::IMAGENET,
-            Form::Caffe => Self::CAFFE,
+            Naming::Convolutions | Naming::Sequential | Naming::Other => Self::Unit,
+            Naming::FeaturesClassifier => Self::IMAGENET,
+            Naming::Caffe => Self::CAFFE,
         }
     }
 
-    /// The framing that belongs to it: torchvision's networks for ImageNet take 224 of 256 pixels of the shorter side, Caffe's
-    /// 227 of a square of 256; networks of another input take as large a part.
+    /// The framing used with this preprocessing: torchvision's ImageNet networks take 224 of 256 pixels of the
+    /// shorter side, Caffe's 227 of a square of 256; for other input sizes the same fraction.
     pub fn framing(&self, height: usize, width: usize) -> Option<Framing> {
         let side = |part: usize| (height.max(width) * 256 + part / 2) / part;
         match self {
@@ -65,7 +64,7 @@ impl Scaling {
         }
     }
 
-    /// The preprocessing for pictures of a size.
+    /// Returns the preprocessing for an image size.
     ///
     /// # Errors
     /// A file that is missing, damaged or fitted for another size.

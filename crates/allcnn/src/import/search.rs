@@ -1,14 +1,14 @@
-//! How chains of layers can be interleaved so that every layer finds a convolution of its shape.
+//! Backtracking search for the interleavings of chains in which every layer fits its slot's shape.
 
 use std::collections::HashSet;
 
-use super::fit::Place;
 use super::order::Chain;
+use super::slot::Slot;
 
-/// So many layers are tried before a file is given up whose names tell next to nothing.
+/// The search is aborted after this many tries, as for names that reveal almost no order.
 const MOST_TRIES: usize = 200_000;
 
-/// The ways that were found; each names the chain whose next layer takes a place, for all places.
+/// The assignments found; each lists, slot by slot, the chain that provides the layer.
 #[derive(Debug, PartialEq)]
 pub(super) enum Found {
     None,
@@ -17,19 +17,19 @@ pub(super) enum Found {
     TooMany,
 }
 
-/// Tries with every layer that has the name of a convolution in that place, then without that.
-pub(super) fn ways(chains: &[Chain], places: &[Place]) -> Found {
-    match search(chains, places, true) {
-        Found::None => search(chains, places, false),
+/// Searches with layers fixed to slots of the same name; if that fails, by shapes alone.
+pub(super) fn ways(chains: &[Chain], slots: &[Slot]) -> Found {
+    match search(chains, slots, true) {
+        Found::None => search(chains, slots, false),
         found => found,
     }
 }
 
-fn search(chains: &[Chain], places: &[Place], by_name: bool) -> Found {
+fn search(chains: &[Chain], slots: &[Slot], by_name: bool) -> Found {
     let given = chains.iter().flat_map(|chain| &chain.layers).map(|layer| layer.name.as_str());
     let mut search = Search {
         chains,
-        places,
+        slots,
         shared: HashSet::new(),
         taken: vec![0; chains.len()],
         way: Vec::new(),
@@ -38,7 +38,7 @@ fn search(chains: &[Chain], places: &[Place], by_name: bool) -> Found {
     };
     if by_name {
         let given: HashSet<&str> = given.collect();
-        let names = places.iter().map(|place| place.name.as_str());
+        let names = slots.iter().map(|slot| slot.name.as_str());
         search.shared = names.filter(|name| given.contains(name)).collect();
     }
     search.go_on();
@@ -54,10 +54,10 @@ fn search(chains: &[Chain], places: &[Place], by_name: bool) -> Found {
 
 struct Search<'a> {
     chains: &'a [Chain],
-    places: &'a [Place],
-    /// Names that layers and places have in common and that decide.
+    slots: &'a [Slot],
+    /// Names that occur both among layers and slots, which fix the assignment.
     shared: HashSet<&'a str>,
-    /// How many layers of each chain have a place.
+    /// How many layers of each chain are assigned.
     taken: Vec<usize>,
     way: Vec<usize>,
     found: Vec<Vec<usize>>,
@@ -65,9 +65,9 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Fills the places from the next one on in every way, until two ways are found.
+    /// Fills the remaining slots in every possible way, until two assignments are found.
     fn go_on(&mut self) {
-        let Some(place) = self.places.get(self.way.len()) else {
+        let Some(slot) = self.slots.get(self.way.len()) else {
             self.found.push(self.way.clone());
             return;
         };
@@ -77,9 +77,9 @@ impl Search<'_> {
                 return;
             }
             let Some(layer) = chain.layers.get(self.taken[number]) else { continue };
-            let (layer_name, place_name) = (layer.name.as_str(), place.name.as_str());
+            let (layer_name, place_name) = (layer.name.as_str(), slot.name.as_str());
             let decided = self.shared.contains(layer_name) || self.shared.contains(place_name);
-            if (decided && layer_name != place_name) || !place.fits(layer) {
+            if (decided && layer_name != place_name) || !slot.fits(layer) {
                 continue;
             }
             self.taken[number] += 1;

@@ -1,8 +1,8 @@
-//! The tensors of a PyTorch state dict as layers: what is no weight is left out, a prefix of all names is dropped.
+//! Groups the tensors of a PyTorch state dict into layers, without other entries and the names' common prefix.
 
 use std::collections::BTreeMap;
 
-use super::Layer;
+use super::layer::Layer;
 use super::note::{Note, NoteKind, check_name, counted, list};
 use super::stored::{Element, Stored};
 use crate::parameters::Tensor;
@@ -10,7 +10,8 @@ use crate::parameters::Tensor;
 const EXPECTED: &str = "expected conv1.weight, conv1.bias, ..., or 0.weight, ... of an nn.Sequential, \
                         or features.0.weight, ..., classifier.1.weight, ... as torchvision's AlexNet has them";
 
-/// The layers by name. All tensors together may have `most` values: those of a file may lie over one another.
+/// Returns the layers by name. The tensors may have at most `most` values in total: tensors may share storage, so
+/// the file's size does not limit that.
 pub(super) fn layers(
     tensors: Vec<Stored<'_>>,
     most: usize,
@@ -48,7 +49,7 @@ pub(super) fn layers(
         .collect()
 }
 
-/// The layer of a tensor, and whether it is the weight (0) or the bias (1).
+/// Splits a tensor's name into the layer and 0 for the weight or 1 for the bias.
 fn split(name: &str) -> Result<(&str, usize), String> {
     match name.rsplit_once('.') {
         Some((layer, "weight")) => Ok((layer, 0)),
@@ -61,7 +62,7 @@ fn split(name: &str) -> Result<(&str, usize), String> {
     }
 }
 
-/// Leaves out what a training keeps beside the weights, and says so.
+/// Removes the training state besides the weights, with a note.
 fn without_leftovers<'a>(tensors: Vec<Stored<'a>>, notes: &mut Vec<Note>) -> Result<Vec<Stored<'a>>, String> {
     let mut left_out: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut kept = Vec::new();
@@ -80,7 +81,7 @@ fn without_leftovers<'a>(tensors: Vec<Stored<'a>>, notes: &mut Vec<Note>) -> Res
     Ok(kept)
 }
 
-/// Why a tensor is no weight.
+/// Why a tensor is not a weight, if so.
 fn leftover(tensor: &Stored<'_>) -> Option<&'static str> {
     let name = tensor.name.as_str();
     if name.starts_with("velocity.") || name.starts_with("optimizer.") {
@@ -94,7 +95,7 @@ fn leftover(tensor: &Stored<'_>) -> Option<&'static str> {
     }
 }
 
-/// The longest beginning up to a dot that all names share, so that something is left of each.
+/// The longest common prefix that ends in a dot and leaves a rest of each name.
 fn shared_prefix<'a>(names: &[&'a str]) -> &'a str {
     let Some((first, rest)) = names.split_first() else { return "" };
     let shared = |end: usize| rest.iter().all(|name| name.starts_with(&first[..end]));

@@ -1,49 +1,49 @@
-//! A tensor as it lies in a file, and its values.
+//! Tensors as stored in a file.
 
 use half::{bf16, f16};
 
 use crate::parameters::Tensor;
 
-/// More dimensions than any layer has; a file that declares more is not believed.
+/// The most dimensions accepted, more than any layer has.
 const MOST_DIMENSIONS: usize = 8;
 
-/// The type of a tensor's elements.
+/// The element type of a tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Element {
     F32,
     F64,
     F16,
     Bf16,
-    /// Whole numbers or truth values, as the file calls them.
+    /// Integers or booleans; the type's name in the file.
     Whole(String),
-    /// Anything else, as the file calls it.
+    /// Any other type; its name in the file.
     Other(String),
 }
 
-/// A tensor of a file.
+/// A tensor in a file.
 #[derive(Clone, Debug)]
 pub(super) struct Stored<'a> {
     pub name: String,
     pub element: Element,
     pub shape: Vec<usize>,
-    /// How many elements lie from one value to the next, for each dimension.
+    /// Strides in elements, for each dimension.
     pub strides: Vec<usize>,
-    /// From the first value on.
+    /// The bytes from the first value on.
     pub bytes: &'a [u8],
 }
 
 impl<'a> Stored<'a> {
-    /// A tensor whose last dimension runs fastest.
+    /// A tensor in C order (last dimension contiguous).
     pub fn row_major(name: &str, element: Element, shape: &[usize], bytes: &'a [u8]) -> Self {
         Self { name: name.into(), element, shape: shape.into(), strides: row_major(shape), bytes }
     }
 
-    /// How many values it has.
+    /// The number of values.
     pub fn len(&self) -> Result<usize, String> {
         volume(&self.shape).map_err(|problem| format!("its tensor {} {problem}", self.name))
     }
 
-    /// The values, the last dimension running fastest.
+    /// Reads the values in C order (last dimension contiguous).
     pub fn values(&self) -> Result<Tensor, String> {
         let (width, decode): (usize, fn(&[u8]) -> f32) = match &self.element {
             Element::F32 => (4, |bytes| f32::from_le_bytes(array(bytes))),
@@ -69,7 +69,7 @@ impl<'a> Stored<'a> {
         Ok(Tensor { name: self.name.clone(), shape: self.shape.clone(), values })
     }
 
-    /// How many elements lie from the first value to behind the last one.
+    /// The number of elements from the first value to the last, inclusive.
     fn extent(&self) -> Option<usize> {
         let mut extent = 1usize;
         for (&side, &stride) in self.shape.iter().zip(&self.strides) {
@@ -78,9 +78,9 @@ impl<'a> Stored<'a> {
         (self.shape.len() == self.strides.len()).then_some(extent)
     }
 
-    /// Where the values lie, in elements. Needs an extent.
+    /// The offsets of the values, in elements. Requires [`Stored::extent`] to be valid.
     fn places(&self, len: usize) -> impl Iterator<Item = usize> {
-        // A stride along a single value says nothing and may be anything.
+        // The stride of a dimension of size 1 is meaningless and may be anything.
         let sides = self.shape.iter().zip(&self.strides);
         let sides: Vec<_> =
             sides.map(|(&side, &stride)| (side, if side == 1 { 0 } else { stride })).collect();
@@ -102,7 +102,7 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// The strides of a tensor whose last dimension runs fastest.
+/// The strides of a tensor in C order.
 fn row_major(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];
     for place in (1..shape.len()).rev() {
@@ -111,7 +111,7 @@ fn row_major(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
-/// How many values a shape has: none and too many are no weights.
+/// The number of values of a shape; zero or too many is an error.
 pub(super) fn volume(shape: &[usize]) -> Result<usize, String> {
     if shape.len() > MOST_DIMENSIONS {
         return Err(format!("has {} dimensions; expected at most {MOST_DIMENSIONS}", shape.len()));

@@ -1,11 +1,11 @@
-//! What holds for every file of weights.
+//! Tests that apply to all formats.
 
 use ::safetensors::tensor::{Dtype, TensorView};
 use proptest::prelude::*;
 
 use super::*;
 
-/// A file with a weight `[2, 3]` and a bias `[2]` for each of these layers.
+/// A file with a weight `[2, 3]` and a bias `[2]` per layer.
 fn file(layers: &[&str]) -> Vec<u8> {
     file_with(layers, None)
 }
@@ -33,7 +33,7 @@ fn names_of_classes_are_taken_from_the_metadata_where_they_are_a_list() {
 #[test]
 fn the_content_tells_the_kind() {
     let weights = Weights::from_bytes(&file(&["0", "2"])).unwrap();
-    assert_eq!((weights.container(), weights.form()), (Container::Safetensors, Form::Sequential));
+    assert_eq!((weights.container(), weights.naming()), (Container::Safetensors, Naming::Sequential));
     assert!(Weights::from_bytes(b"\x80\x02\x8a\x0al\xfc\x9c").unwrap_err().contains("before version 1.6"));
     assert!(Weights::from_bytes(b"").unwrap_err().contains("neither"));
 }

@@ -1,20 +1,23 @@
-//! The paper's three ways to change the pools of a base network (section 3.1, Table 2), and its way to give a trained
-//! network without pools switches (section 3.4), as rules on any network.
+//! Network transformations: the paper's three ways to change the pools of a base network (section 3.1, Table 2),
+//! and its addition of pooling switches to a trained network without pools (section 3.4).
 
 use allcnn_device::{Grid, PoolKind, Windows};
 
-use super::{Conv, Error, LayerKind, Network, Pool};
+use super::error::Error;
+use super::layer::{Conv, LayerKind, Pool};
+use super::network::Network;
 
-/// What becomes of a network's pools.
+/// What replaces a network's pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
-    /// They stay.
+    /// Nothing; the network is unchanged.
     Base,
-    /// They go; the convolution before each takes over its stride.
+    /// Removes the pools; the convolution before each takes over its stride.
     Strided,
-    /// They stay, and before each comes a dense convolution with the pool's kernel size and as many channels.
+    /// Keeps the pools and inserts before each a dense convolution with the pool's kernel size and the same number
+    /// of channels.
     ConvPool,
-    /// Each becomes a convolution of its kernel size and stride with as many channels.
+    /// Replaces each by a convolution with its kernel size, stride and number of channels.
     AllCnn,
 }
 
@@ -22,7 +25,7 @@ impl Variant {
     /// All four, in the order of Table 3.
     pub const ALL: [Self; 4] = [Self::Base, Self::Strided, Self::ConvPool, Self::AllCnn];
 
-    /// The first part of such a network's name: `model`, `strided-cnn`, `convpool-cnn` or `all-cnn`.
+    /// The name prefix of such a network: `model`, `strided-cnn`, `convpool-cnn` or `all-cnn`.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Base => "model",
@@ -34,18 +37,18 @@ impl Variant {
 }
 
 impl Network {
-    /// The network with its pools changed by the rule of `variant`. New convolutions are padded to keep the size
-    /// ("same") and have the activation of the convolution before; the dropout after a pool comes after whatever
-    /// replaces it. `model-c` becomes `all-cnn-c`; other names get the variant put before them.
+    /// Returns the network with its pools replaced according to `variant`. New convolutions have "same" padding
+    /// and the activation of the convolution before; the dropout after a pool moves behind its replacement.
+    /// `model-c` becomes `all-cnn-c`; other names are prefixed with the variant.
     ///
     /// # Errors
-    /// [`Error::Layer`] when a pool does not follow a convolution, is fractional, or has an even kernel, and when the
-    /// result does not fit together.
+    /// [`Error::Layer`] if a pool does not follow a convolution, is fractional or has an even kernel; also if the
+    /// resulting layers do not fit together.
     pub fn derive(&self, variant: Variant) -> Result<Self, Error> {
         let mut layers: Vec<LayerKind> = Vec::new();
         for layer in self.layers() {
             match *layer.kind() {
-                // Maxout is an activation here, not a pool that makes anything smaller.
+                // Maxout is an activation here; it does not downsample.
                 maxout @ LayerKind::Pool(Pool { windows: Windows::Channels { .. }, .. }) => {
                     layers.push(maxout)
                 }
@@ -67,15 +70,15 @@ impl Network {
         Self::new(name, self.input(), self.classes(), self.input_dropout(), layers)
     }
 
-    /// The network with each convolution of stride 2 changed to stride 1 and a maximum over 2x2 with stride 2 put
-    /// behind it: what Figures 4 and 5 call "with pooling + switches". The paper does not say the window; this one
-    /// gives exactly the sizes that the stride gave, and each position belongs to one window. The weights of the
-    /// network fit the new one. Also, for each layer, the place of the layer that stands for it.
+    /// Returns the network with each convolution of stride 2 changed to stride 1 and followed by a 2x2 max-pooling
+    /// of stride 2: "with pooling + switches" in Figures 4 and 5. The paper does not state the window; this one
+    /// has the output sizes of the strided layer and non-overlapping windows. The network's weights fit the new
+    /// one. Also returns, for each layer, the index of its counterpart in the new network.
     ///
     /// # Errors
-    /// [`Error::Network`] when no convolution has stride 2.
+    /// [`Error::Network`] if no convolution has stride 2.
     pub fn with_switches(&self) -> Result<(Self, Vec<usize>), Error> {
-        let (mut layers, mut places) = (Vec::new(), Vec::new());
+        let (mut layers, mut indices) = (Vec::new(), Vec::new());
         for layer in self.layers() {
             match *layer.kind() {
                 LayerKind::Conv(conv) if conv.stride == 2 => {
@@ -84,19 +87,19 @@ impl Network {
                 }
                 kind => layers.push(kind),
             }
-            places.push(layers.len() - 1);
+            indices.push(layers.len() - 1);
         }
-        if layers.len() == places.len() {
+        if layers.len() == indices.len() {
             let problem =
                 "no convolution of stride 2 that pooling could replace; expected at least one".into();
             return Err(Error::Network { name: self.name().into(), problem });
         }
         let name = format!("{}-switches", self.name());
-        Ok((Self::new(name, self.input(), self.classes(), self.input_dropout(), layers)?, places))
+        Ok((Self::new(name, self.input(), self.classes(), self.input_dropout(), layers)?, indices))
     }
 }
 
-/// Puts at the end of `layers` what stands for `pool` in a derived network.
+/// Appends to `layers` the replacement of `pool` in a derived network.
 fn replace_pool(layers: &mut Vec<LayerKind>, pool: Pool, variant: Variant) -> Result<(), String> {
     let Some(LayerKind::Conv(before)) = layers.last_mut() else {
         return Err("it does not follow a convolution; expected one right before each pool".into());
@@ -125,7 +128,7 @@ fn replace_pool(layers: &mut Vec<LayerKind>, pool: Pool, variant: Variant) -> Re
     Ok(())
 }
 
-/// The rate of two dropouts in a row.
+/// The rate equivalent to two dropouts in sequence.
 fn combined(first: f32, second: f32) -> f32 {
     if first == 0.0 { second } else { 1.0 - (1.0 - first) * (1.0 - second) }
 }

@@ -1,37 +1,50 @@
-//! What can be wrong with a network.
+//! Errors of networks.
 
-/// A network that cannot be, or a name that no network has.
+use std::io;
+use std::path::PathBuf;
+
+use crate::text::shown::PathText;
+
+/// An invalid network, or an unknown name.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No network has this name.
     #[error("unknown model \"{given}\"{}\nexpected one of {}, or a file NAME.toml", hint(.suggestion), .known.join(", "))]
     UnknownModel {
-        /// What was asked for.
+        /// The name given.
         given: String,
-        /// The name that is nearest, where one is near.
+        /// The most similar name, if there is a similar one.
         suggestion: Option<String>,
-        /// Every name.
+        /// All names.
         known: Vec<String>,
     },
-    /// The text is no TOML, or has a wrong key or value.
+    /// A file that cannot be read.
+    #[error("cannot read the model {path}: {source}\ngive a TOML file of layers, or a name that `allcnn models` lists", path = .path.shown())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The text is not valid TOML, or has a wrong key or value.
     #[error("line {line} of the network: {problem}")]
     Text {
-        /// Where, counted from 1.
+        /// The line, from 1.
         line: usize,
         /// What was found and what was expected.
         problem: String,
     },
-    /// A layer that cannot be.
+    /// An invalid layer.
     #[error("layer {name}{}: {problem}", at(.line))]
     Layer {
         /// The layer.
         name: String,
-        /// Where it stands, for a network read from text.
+        /// Its line, if the network was read from text.
         line: Option<usize>,
         /// What was given and what was expected.
         problem: String,
     },
-    /// The network as a whole does not fit together.
+    /// The layers as a whole are invalid.
     #[error("network {name}: {problem}")]
     Network {
         /// The network.

@@ -1,52 +1,53 @@
-//! What a network costs and what each of its units sees.
+//! Cost and receptive fields of a network.
 
 use std::ops::Range;
 
 use allcnn_device::{PoolShape, RegionDraw, Regions, Windows};
 use serde::Serialize;
 
+use super::layer::{LayerKind, Operation};
+use super::network::Network;
 use super::text::activation_word;
-use super::{LayerKind, Network, Operation};
 
-/// What `allcnn models` tells of a network; as JSON, an entry of its list.
+/// What `allcnn models` shows of a network; as JSON, an entry of its list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelInfo {
     /// The network's name.
     pub name: String,
-    /// Weights and biases.
+    /// Number of weights and biases.
     pub parameters: usize,
-    /// Multiply-adds of one forward pass of one picture (padding counted).
+    /// Multiply-adds of a forward pass of one image (padding counted).
     pub multiply_adds: usize,
-    /// Height, width and channels of the picture.
+    /// Height, width and channels of the input.
     pub input: [usize; 3],
-    /// The rate of the dropout on the picture, where there is one.
+    /// The input dropout rate, if any.
     pub input_dropout: Option<f32>,
     /// The layers, the softmax last.
     pub layers: Vec<LayerInfo>,
 }
 
-/// What `allcnn models` tells of a layer.
+/// What `allcnn models` shows of a layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerInfo {
     /// The layer's name.
     pub name: String,
     /// `conv`, `pool`, `maxout`, `lrn`, `global_average` or `softmax`.
     pub kind: &'static str,
-    /// The layer as the paper's tables write it, such as `3x3-96/2`.
+    /// The layer in the notation of the paper's tables, such as `3x3-96/2`.
     #[serde(skip)]
     pub description: String,
-    /// Height, width and channels of what comes out.
+    /// Height, width and channels of the output.
     pub output: [usize; 3],
-    /// Weights and biases.
+    /// Number of weights and biases.
     pub parameters: usize,
-    /// Multiply-adds for one picture.
+    /// Multiply-adds for one image.
     #[serde(skip)]
     pub multiply_adds: usize,
-    /// The activation of a convolution, as a network's file has it.
+    /// The activation of a convolution, as written in network files.
     pub activation: Option<String>,
-    /// The rate of the dropout behind the layer, where there is one.
+    /// The dropout rate after the layer, if any.
     pub dropout: Option<f32>,
-    /// What a unit sees; in JSON the number of rows.
+    /// The receptive field; in JSON only its height.
     #[serde(serialize_with = "rows")]
     pub receptive_field: ReceptiveField,
 }
@@ -55,23 +56,23 @@ fn rows<S: serde::Serializer>(field: &ReceptiveField, serializer: S) -> Result<S
     serializer.serialize_u64(field.height as u64)
 }
 
-/// The part of the picture that the units of a layer see, the picture's border not regarded: unit (y, x) sees the
-/// rows from `offset + y * stride` and the columns from `offset + x * stride`. Above a fractional pooling, whose regions
-/// vary, the size is the largest that a unit can see, and the places are means.
+/// The receptive field of a layer's units, ignoring the image border: unit (y, x) depends on the rows from
+/// `offset + y * stride` and the columns from `offset + x * stride`. Above a fractional pooling, whose regions vary, the
+/// size is the maximum and positions are means.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReceptiveField {
-    /// Rows that a unit sees.
+    /// Rows of the receptive field.
     pub height: usize,
-    /// Columns that a unit sees.
+    /// Columns of the receptive field.
     pub width: usize,
-    /// Rows (and columns) of the picture from a unit to the next.
+    /// Distance in image rows (and columns) between adjacent units.
     pub stride: f64,
-    /// First row (and column) of unit (0, 0); below 0 where padding is seen.
+    /// First row (and column) of unit (0, 0); negative in the padding.
     pub offset: f64,
 }
 
 impl ReceptiveField {
-    /// What the units see that come out of these operations.
+    /// The receptive field after this sequence of operations.
     fn of(operations: &[Operation]) -> Self {
         let (mut stride, mut offset) = (1.0, 0.0);
         for operation in operations {
@@ -89,7 +90,7 @@ impl ReceptiveField {
     }
 }
 
-/// Input rows from a unit to the next, and the padding before the first.
+/// The stride and the padding of an operation, in input rows.
 fn step(operation: &Operation) -> (f64, usize) {
     match operation {
         Operation::Conv(conv) => (conv.stride as f64, conv.padding),
@@ -102,7 +103,7 @@ fn step(operation: &Operation) -> (f64, usize) {
     }
 }
 
-/// How many of an input's `size` rows `units` neighboring units see together, its border not regarded.
+/// The number of input rows, of `size`, that `units` adjacent units cover, ignoring the border.
 fn extent(operation: &Operation, units: usize, size: usize) -> usize {
     let windows = |kernel: usize, stride: usize| kernel.saturating_add((units - 1).saturating_mul(stride));
     match operation {
@@ -117,7 +118,7 @@ fn extent(operation: &Operation, units: usize, size: usize) -> usize {
     }
 }
 
-/// Rows and columns of the picture.
+/// A range of rows and columns of the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rectangle {
     /// The rows.
@@ -127,7 +128,7 @@ pub struct Rectangle {
 }
 
 impl Network {
-    /// Cost, sizes and receptive fields.
+    /// Computes cost, sizes and receptive fields.
     pub fn info(&self) -> ModelInfo {
         let operations = self.operations(1);
         let rate = |dropout: f32| Some(dropout).filter(|rate| *rate > 0.0);
@@ -169,9 +170,9 @@ impl Network {
         }
     }
 
-    /// The part of the picture that can change unit (`row`, `column`) of a layer: the receptive field without what
-    /// lies in padding, at any layer on the way, and with the regions of fractional poolings that evaluation has
-    /// (a fixed draw). Panics when there is no such layer or unit.
+    /// The part of the image that unit (`row`, `column`) of a layer depends on: the receptive field minus what
+    /// lies in padding at any layer, with the fractional pooling regions used in evaluation (a fixed draw). Panics
+    /// if there is no such layer or unit.
     pub fn input_rectangle(&self, layer: usize, row: usize, column: usize) -> Rectangle {
         let operations = self.operations(1);
         let output = operations[layer].output();
@@ -201,20 +202,20 @@ impl Network {
     }
 }
 
-/// What regions are drawn from outside training, at step 0 or, for other views of an image, at another one: the same
-/// for every network with a fractional pooling there. `place` is that of the pooling's output in a plan.
-pub(crate) fn evaluation_draw(place: usize) -> RegionDraw {
-    RegionDraw { seed: 0, layer: place as u32 }
+/// The random draw of fractional pooling regions outside training; the step is 0 or, for further views of an
+/// image, the view's number. It depends only on `layer`, the index of the pooling's output in a plan.
+pub(crate) fn evaluation_draw(layer: usize) -> RegionDraw {
+    RegionDraw { seed: 0, layer: layer as u32 }
 }
 
-/// The regions of the pooling that makes `place`, as evaluation has them.
-fn evaluation_regions(pool: &PoolShape, place: usize) -> Regions {
+/// The evaluation regions of the pooling whose output has index `layer` in a plan.
+fn evaluation_regions(pool: &PoolShape, layer: usize) -> Regions {
     let mut regions = pool.regions();
-    regions.draw(pool, evaluation_draw(place), 0);
+    regions.draw(pool, evaluation_draw(layer), 0);
     regions
 }
 
-/// Everything from the first to the last of neighboring windows.
+/// The range from the first to the last of adjacent windows.
 fn hull(windows: &[Range<usize>]) -> Range<usize> {
     match windows {
         [] => 0..0,
@@ -222,7 +223,7 @@ fn hull(windows: &[Range<usize>]) -> Range<usize> {
     }
 }
 
-/// The rows of an input of `size` rows in the windows of these output rows.
+/// The input rows, of `size`, covered by the windows of these output rows.
 fn seen(output: Range<usize>, kernel: usize, stride: usize, padding: usize, size: usize) -> Range<usize> {
     if output.is_empty() {
         return 0..0;
@@ -232,7 +233,7 @@ fn seen(output: Range<usize>, kernel: usize, stride: usize, padding: usize, size
     start..end.max(start)
 }
 
-/// Parameters, and multiply-adds for one picture.
+/// Number of parameters, and multiply-adds for one image.
 fn cost(operation: &Operation) -> (usize, usize) {
     match operation {
         Operation::Conv(conv) => (conv.weights_len() + conv.out_channels, conv.multiply_adds()),
@@ -241,7 +242,7 @@ fn cost(operation: &Operation) -> (usize, usize) {
 }
 
 impl LayerKind {
-    /// True for layers with weights.
+    /// Whether the layer has weights.
     pub fn is_conv(&self) -> bool {
         matches!(self, Self::Conv(_))
     }

@@ -1,29 +1,29 @@
-//! The first values of the weights.
+//! Weight initialization.
 
 use std::{fmt, str::FromStr};
 
 use allcnn_device::Activation;
 use allcnn_device::random::{Sequence, unit_interval};
 
-/// How weights are drawn; biases start at 0.
+/// How weights are initialized; biases start at 0.
 ///
-/// n is a filter's number of inputs, kernel * kernel * in_channels / groups.
+/// n is the fan-in, kernel * kernel * in_channels / groups.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Init {
-    /// `he`: normal with standard deviation sqrt(2 / ((1 + a^2) n)), a being the slope of a leaky activation, else 0
-    /// (He et al. 2015).
+    /// `he`: normal with standard deviation sqrt(2 / ((1 + a^2) n)), where a is the slope of a leaky ReLU,
+    /// otherwise 0 (He et al. 2015).
     #[default]
     He,
-    /// `xavier`: uniform in +-sqrt(3 / n), as Caffe's filler of this name does it (Glorot and Bengio 2010, with the
-    /// inputs alone in place of the mean of inputs and outputs).
+    /// `xavier`: uniform in +-sqrt(3 / n), as in Caffe's filler of this name (Glorot and Bengio 2010, with the
+    /// fan-in alone instead of the mean of fan-in and fan-out).
     Xavier,
     /// `normal:S`: normal with standard deviation S.
     Normal(f32),
-    /// `data`: as `he`, then each channel is brought to mean 0 and deviation 1 over the first batch of a training.
+    /// `data`: as `he`, then each channel is standardized to mean 0 and deviation 1 over the first training batch.
     Data,
 }
 
-/// A way to initialize that is not known.
+/// The error for an unknown initialization.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error(
     "unknown initialization \"{0}\"; expected he, data, xavier or normal:S with S above 0, such as normal:0.05"
@@ -60,7 +60,7 @@ impl fmt::Display for Init {
 }
 
 impl Init {
-    /// Draws the weights of filters that have `inputs` inputs each, before an activation.
+    /// Initializes the weights of filters with fan-in `inputs` that are followed by `activation`.
     pub(crate) fn fill(
         self,
         inputs: usize,
@@ -82,7 +82,8 @@ impl Init {
     }
 }
 
-/// Box and Muller 1958, both numbers of each draw used: large networks have tens of millions of weights.
+/// The Box-Muller transform (1958), using both values of each pair: large networks have tens of millions of
+/// weights.
 fn fill_normal(deviation: f64, numbers: &mut Sequence, weights: &mut [f32]) {
     for pair in weights.chunks_mut(2) {
         let open = 1.0 - f64::from(unit_interval(numbers.next_u32()));

@@ -1,5 +1,5 @@
-//! Networks: the chain of layers, the paper's tables of them, the rules that derive one from another, their
-//! geometry, and their form as text.
+//! Networks as chains of layers: the paper's networks, the rules that derive one from another, cost and receptive
+//! fields, and the text format.
 //!
 //! ```
 //! use allcnn::net::{Base, Network, Variant};
@@ -10,11 +10,15 @@
 //! # Ok::<(), allcnn::net::Error>(())
 //! ```
 
+mod build;
 mod derive;
 mod error;
 mod geometry;
 mod init;
+mod layer;
+mod nearest;
 mod network;
+mod open;
 mod table4;
 mod text;
 mod zoo;
@@ -24,6 +28,7 @@ pub use error::Error;
 pub(crate) use geometry::evaluation_draw;
 pub use geometry::{LayerInfo, ModelInfo, ReceptiveField, Rectangle};
 pub use init::{Init, InitError};
-pub use network::{Conv, Input, Layer, LayerKind, Lrn, Network, Operation, Pool};
+pub use layer::{Conv, LayerKind, Lrn, Operation, Pool};
+pub(crate) use nearest::nearest;
+pub use network::{Input, Layer, Network};
 pub use zoo::Base;
-pub(crate) use zoo::nearest;

@@ -1,19 +1,17 @@
-//! The networks that the paper measures itself against (Table 4), as far as a layer list can say them: layers, widths and
-//! dropout. What their authors had beside that (bounds on the norms of filters, learning rates by layer, schedules) is not
-//! part of a network here, so trained under one recipe they need not reach their authors' errors.
+//! The networks that the paper compares with (Table 4), as far as a list of layers can express them: layers,
+//! widths and dropout. Other parts of the original trainings (max-norm constraints, learning rates per layer,
+//! schedules) are not included, so trained under one recipe they may not reach the published errors.
 
 use allcnn_device::{Activation, Fractional, PoolKind, RegionSequence, Windows};
 
-use super::zoo::{LARGE_SLOPE, convs, logits, max_pool};
-use super::{Conv, LayerKind, Pool};
+use super::build::{LARGE_SLOPE, convs};
+use super::layer::{Conv, LayerKind, Pool};
 
-/// The names, in the order of the table.
-pub(super) const NAMES: [&str; 4] = ["nin", "maxout", "fractional", "large-fractional"];
-
-/// Network in Network for CIFAR-10 (Lin et al. 2014), as their Caffe definition has it: the second pooling is a mean.
+/// Network in Network for CIFAR-10 (Lin et al. 2014), as in its Caffe definition: the second pooling is an
+/// average.
 pub(super) fn nin(classes: usize) -> Vec<LayerKind> {
     let mut layers = convs([Conv::same(5, 192), Conv::same(1, 160), Conv::same(1, 96)]);
-    layers.push(max_pool(3, 2).dropout(0.5).into());
+    layers.push(Pool::max(3, 2).dropout(0.5).into());
     layers.extend(convs([Conv::same(5, 192), Conv::same(1, 192), Conv::same(1, 192)]));
     layers.push(Pool::square(PoolKind::Average, 3, 2).dropout(0.5).into());
     layers.extend(convs([Conv::same(3, 192), Conv::same(1, 192), Conv::same(1, classes)]));
@@ -21,8 +19,8 @@ pub(super) fn nin(classes: usize) -> Vec<LayerKind> {
     layers
 }
 
-/// The Maxout network for CIFAR-10 (Goodfellow et al. 2013), as their pylearn2 definition has it: each layer the maximum of
-/// two or five linear pieces, the fully connected ones as the convolutions that they are.
+/// The Maxout network for CIFAR-10 (Goodfellow et al. 2013), as in its pylearn2 definition: each layer is the
+/// maximum of two or five linear pieces; fully connected layers are written as convolutions.
 pub(super) fn maxout(classes: usize) -> Vec<LayerKind> {
     let linear = |kernel, channels, padding| Conv {
         padding,
@@ -32,33 +30,34 @@ pub(super) fn maxout(classes: usize) -> Vec<LayerKind> {
     vec![
         linear(8, 2 * 96, 4).into(),
         Pool::maxout(2).into(),
-        max_pool(4, 2).dropout(0.5).into(),
+        Pool::max(4, 2).dropout(0.5).into(),
         linear(8, 2 * 192, 3).into(),
         Pool::maxout(2).into(),
-        max_pool(4, 2).dropout(0.5).into(),
+        Pool::max(4, 2).dropout(0.5).into(),
         linear(5, 2 * 192, 3).into(),
         Pool::maxout(2).into(),
-        max_pool(2, 2).dropout(0.5).into(),
+        Pool::max(2, 2).dropout(0.5).into(),
         linear(5, 5 * 500, 0).into(),
         Pool::maxout(5).dropout(0.5).into(),
-        logits(classes).into(),
+        Conv::logits(classes).into(),
     ]
 }
 
-/// (64n C2 - FMP sqrt 2)_6 - C2 - C1 (Graham 2015), his 36x36 form, with the 32x32 image in the middle: its border is the
+/// (64n C2 - FMP sqrt 2)_6 - C2 - C1 (Graham 2015) in its 36x36 form; the border around the 32x32 image is the
 /// padding of the first convolution.
 pub(super) fn fractional(classes: usize) -> Vec<LayerKind> {
     fractional_chain(64, 6, std::f32::consts::SQRT_2, 2, classes)
 }
 
-/// (160n C2 - FMP cbrt 2)_12 - C2 - C1 (Graham 2015), his network for CIFAR-10, on 94x94.
+/// (160n C2 - FMP cbrt 2)_12 - C2 - C1 (Graham 2015), the network for CIFAR-10, with 94x94 input.
 pub(super) fn large_fractional(classes: usize) -> Vec<LayerKind> {
     let cbrt_2 = 1.259_921_1;
     fractional_chain(160, 12, cbrt_2, 0, classes)
 }
 
-/// `levels` times a 2x2 convolution, `width` channels wider each, and a pseudorandom overlapping fractional max-pooling;
-/// then a 2x2 and a 1x1 convolution. Dropout rises evenly from 0 behind the first level to 0.5 behind the last convolution.
+/// `levels` times a 2x2 convolution, each `width` channels wider, and a pseudorandom overlapping fractional
+/// max-pooling; then a 2x2 and a 1x1 convolution. Dropout increases linearly from 0 after the first level to 0.5
+/// after the last convolution.
 fn fractional_chain(
     width: usize,
     levels: usize,
@@ -79,6 +78,6 @@ fn fractional_chain(
     let [wide, last] = [levels + 1, levels + 2];
     layers.push(leaky(2, wide).dropout(dropout(wide)).into());
     layers.push(leaky(1, last).dropout(dropout(last)).into());
-    layers.push(logits(classes).into());
+    layers.push(Conv::logits(classes).into());
     layers
 }

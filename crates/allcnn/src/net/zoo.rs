@@ -1,35 +1,38 @@
-//! Every network of the paper, as tables; those that it is measured against are in `table4`.
+//! All networks of the paper, as tables; those it compares with are in `table4`.
 
-use allcnn_device::{Activation, PoolKind};
+use allcnn_device::Activation;
 
-use super::{Conv, Error, Input, LayerKind, Lrn, Network, Pool, Variant, table4};
-
-/// The leaky slope of the large network: the paper prints none; Graham's networks, which it follows, use 1/3.
-pub(super) const LARGE_SLOPE: f32 = 1.0 / 3.0;
+use super::build::{LARGE_SLOPE, convs};
+use super::derive::Variant;
+use super::error::Error;
+use super::layer::{Conv, LayerKind, Lrn, Pool};
+use super::nearest::nearest;
+use super::network::{Input, Network};
+use super::table4;
 
 /// The three base networks for CIFAR (Table 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base {
-    /// One 5x5 convolution a stage.
+    /// One 5x5 convolution per stage.
     A,
-    /// A 5x5 and a 1x1 convolution a stage, after Network in Network.
+    /// A 5x5 and a 1x1 convolution per stage, as in Network in Network.
     B,
-    /// Two 3x3 convolutions a stage.
+    /// Two 3x3 convolutions per stage.
     C,
 }
 
 impl Base {
-    /// All three.
+    /// All bases.
     pub const ALL: [Self; 3] = [Self::A, Self::B, Self::C];
 
-    /// The network `model-a`, `model-b` or `model-c`. Panics when `classes` is not from 1 to 65,536.
+    /// The network `model-a`, `model-b` or `model-c`. Panics unless `classes` is from 1 to 65,536.
     pub fn network(self, classes: usize) -> Network {
         let stage = |channels| match self {
             Self::A => vec![Conv::same(5, channels)],
             Self::B => vec![Conv::same(5, channels), Conv::same(1, channels)],
             Self::C => vec![Conv::same(3, channels), Conv::same(3, channels)],
         };
-        let pool = LayerKind::Pool(max_pool(3, 2).dropout(0.5));
+        let pool = LayerKind::Pool(Pool::max(3, 2).dropout(0.5));
         let head = [Conv::valid(3, 192), Conv::valid(1, 192), Conv::valid(1, classes)];
         let mut layers = convs(stage(96));
         layers.push(pool);
@@ -37,17 +40,17 @@ impl Base {
         layers.push(pool);
         layers.extend(convs(head));
         layers.push(LayerKind::GlobalAverage);
-        sound(Network::new(format!("model-{}", self.letter()), square(32), classes, 0.2, layers))
+        sound(Network::new(format!("model-{}", self.letter()), Input::square(32), classes, 0.2, layers))
     }
 
-    /// The network derived from this base by the paper's rule.
+    /// The network derived from this base by `variant`.
     pub fn derive(self, variant: Variant, classes: usize) -> Network {
         sound(self.network(classes).derive(variant))
     }
 
-    /// Whether this is the name of one of them, or of a network derived from one.
+    /// Whether `name` is a base network or derived from one.
     pub fn is_named(name: &str) -> bool {
-        named(name).is_some()
+        derived(name).is_some()
     }
 
     fn letter(self) -> char {
@@ -59,41 +62,53 @@ impl Base {
     }
 }
 
+/// A network that is not derived from a base.
+struct Named {
+    name: &'static str,
+    /// Height and width of its input.
+    side: usize,
+    input_dropout: f32,
+    /// Its layers, given the number of classes.
+    layers: fn(usize) -> Vec<LayerKind>,
+}
+
+/// The paper's own, then those it compares with (Table 4).
+const NAMED: [Named; 8] = [
+    Named { name: "large-all-cnn", side: 126, input_dropout: 0.0, layers: large },
+    Named { name: "imagenet-all-cnn-b", side: 224, input_dropout: 0.0, layers: imagenet },
+    Named { name: "caffenet", side: 227, input_dropout: 0.0, layers: caffenet },
+    Named { name: "alexnet", side: 224, input_dropout: 0.0, layers: alexnet },
+    Named { name: "nin", side: 32, input_dropout: 0.0, layers: table4::nin },
+    Named { name: "maxout", side: 32, input_dropout: 0.2, layers: table4::maxout },
+    Named { name: "fractional", side: 32, input_dropout: 0.0, layers: table4::fractional },
+    Named { name: "large-fractional", side: 94, input_dropout: 0.0, layers: table4::large_fractional },
+];
+
 impl Network {
-    /// The names of all networks, in the paper's order; then those that it is measured against.
+    /// The names of all networks: the paper's in its order, then those it compares with.
     pub fn names() -> Vec<String> {
-        let cifar = Base::ALL.map(|base| Variant::ALL.map(|variant| name_of(base, variant)));
-        let others = ["large-all-cnn", "imagenet-all-cnn-b", "caffenet", "alexnet"];
-        cifar.into_iter().flatten().chain(others.into_iter().chain(table4::NAMES).map(String::from)).collect()
+        let cifar = Base::ALL.into_iter().flat_map(|base| Variant::ALL.map(|variant| name_of(base, variant)));
+        cifar.chain(NAMED.iter().map(|named| named.name.to_owned())).collect()
     }
 
-    /// The network of this name for `classes` classes.
+    /// Returns the built-in network called `name`, for `classes` classes.
     ///
     /// # Errors
-    /// [`Error::UnknownModel`] with the nearest name, or [`Error::Network`] when `classes` is out of range.
+    /// [`Error::UnknownModel`] with a suggestion, or [`Error::Network`] if `classes` is out of range.
     pub fn named(name: &str, classes: usize) -> Result<Self, Error> {
-        // The tables hold for any sound number of classes; this refuses the others with a message.
-        let (input, layers, input_dropout) = match name {
-            "large-all-cnn" => (square(126), large(classes), 0.0),
-            "imagenet-all-cnn-b" => (square(224), imagenet(classes), 0.0),
-            "caffenet" => (square(227), caffenet(classes), 0.0),
-            "alexnet" => (square(224), alexnet(classes), 0.0),
-            "nin" => (square(32), table4::nin(classes), 0.0),
-            "maxout" => (square(32), table4::maxout(classes), 0.2),
-            "fractional" => (square(32), table4::fractional(classes), 0.0),
-            "large-fractional" => (square(94), table4::large_fractional(classes), 0.0),
-            _ => {
-                let (base, variant) = named(name).ok_or_else(|| unknown(name))?;
-                let network = base.derive(variant, classes.clamp(1, 1 << 16));
-                let layers = network.layers().iter().map(|layer| *layer.kind()).collect();
-                (network.input(), layers, network.input_dropout())
-            }
-        };
-        Self::new(name, input, classes, input_dropout, layers)
+        if let Some(Named { side, input_dropout, layers, .. }) = NAMED.iter().find(|named| named.name == name)
+        {
+            return Self::new(name, Input::square(*side), classes, *input_dropout, layers(classes));
+        }
+        let (base, variant) = derived(name).ok_or_else(|| unknown(name))?;
+        // Deriving works for any valid number of classes; `new` reports the others.
+        let network = base.derive(variant, classes.clamp(1, 1 << 16));
+        let layers = network.layers().iter().map(|layer| *layer.kind()).collect();
+        Self::new(name, network.input(), classes, network.input_dropout(), layers)
     }
 }
 
-/// Table 5: all 2x2, unpadded, leaky; the last 1x1 gives the logits themselves.
+/// Table 5: all 2x2, unpadded, leaky; the last 1x1 convolution outputs the logits.
 fn large(classes: usize) -> Vec<LayerKind> {
     let leaky = |kernel, channels| Conv {
         activation: Activation::LeakyRelu { slope: LARGE_SLOPE },
@@ -105,7 +120,7 @@ fn large(classes: usize) -> Vec<LayerKind> {
         let dense = leaky(2, channels).dropout(dropout);
         layers.extend(convs([dense, dense, leaky(2, channels).stride(2)]));
     }
-    layers.extend(convs([leaky(2, 1920).dropout(0.5), leaky(1, 1920).dropout(0.5), logits(classes)]));
+    layers.extend(convs([leaky(2, 1920).dropout(0.5), leaky(1, 1920).dropout(0.5), Conv::logits(classes)]));
     layers
 }
 
@@ -129,9 +144,9 @@ fn imagenet(classes: usize) -> Vec<LayerKind> {
     layers
 }
 
-/// Caffe's AlexNet (the network of Figure 6), its fully connected layers as the convolutions that they are.
+/// Caffe's AlexNet (the network of Figure 6), its fully connected layers written as convolutions.
 fn caffenet(classes: usize) -> Vec<LayerKind> {
-    let pool = LayerKind::Pool(max_pool(3, 2));
+    let pool = LayerKind::Pool(Pool::max(3, 2));
     let lrn = LayerKind::Lrn(Lrn { size: 5, alpha: 1e-4, beta: 0.75, k: 1.0 });
     let two_groups = |conv: Conv| Conv { groups: 2, ..conv };
     let mut layers = convs([Conv::valid(11, 96).stride(4)]);
@@ -147,44 +162,28 @@ fn caffenet(classes: usize) -> Vec<LayerKind> {
     layers.extend(convs([
         Conv::valid(6, 4096).dropout(0.5),
         Conv::valid(1, 4096).dropout(0.5),
-        logits(classes),
+        Conv::logits(classes),
     ]));
     layers
 }
 
-/// torchvision's AlexNet: the one-tower form (Krizhevsky 2014, "One weird trick for parallelizing convolutional neural
-/// networks") without normalization and groups. Its adaptive pooling changes nothing at 224x224, and is left out.
+/// torchvision's AlexNet: the single-tower form (Krizhevsky 2014, "One weird trick for parallelizing convolutional
+/// neural networks") without normalization and groups. Its adaptive pooling is the identity at 224x224 and is
+/// omitted.
 fn alexnet(classes: usize) -> Vec<LayerKind> {
-    let pool = LayerKind::Pool(max_pool(3, 2));
+    let pool = LayerKind::Pool(Pool::max(3, 2));
     let mut layers = convs([Conv { padding: 2, ..Conv::valid(11, 64).stride(4) }]);
     layers.push(pool);
     layers.extend(convs([Conv::same(5, 192)]));
     layers.push(pool);
     layers.extend(convs([Conv::same(3, 384), Conv::same(3, 256), Conv::same(3, 256)]));
-    layers.push(max_pool(3, 2).dropout(0.5).into());
-    layers.extend(convs([Conv::valid(6, 4096).dropout(0.5), Conv::valid(1, 4096), logits(classes)]));
+    layers.push(Pool::max(3, 2).dropout(0.5).into());
+    layers.extend(convs([Conv::valid(6, 4096).dropout(0.5), Conv::valid(1, 4096), Conv::logits(classes)]));
     layers
 }
 
-/// A fully connected last layer without activation.
-pub(super) fn logits(classes: usize) -> Conv {
-    Conv { activation: Activation::Identity, ..Conv::valid(1, classes) }
-}
-
-pub(super) fn max_pool(kernel: usize, stride: usize) -> Pool {
-    Pool::square(PoolKind::Max, kernel, stride)
-}
-
-pub(super) fn convs(convs: impl IntoIterator<Item = Conv>) -> Vec<LayerKind> {
-    convs.into_iter().map(LayerKind::Conv).collect()
-}
-
-fn square(size: usize) -> Input {
-    Input { height: size, width: size, channels: 3 }
-}
-
-/// The base and the variant that make the network of this name.
-fn named(name: &str) -> Option<(Base, Variant)> {
+/// The base and variant of the network called `name`.
+fn derived(name: &str) -> Option<(Base, Variant)> {
     let mut pairs = Base::ALL.into_iter().flat_map(|base| Variant::ALL.map(|variant| (base, variant)));
     pairs.find(|&(base, variant)| name_of(base, variant) == name)
 }
@@ -193,7 +192,7 @@ fn name_of(base: Base, variant: Variant) -> String {
     format!("{}-{}", variant.prefix(), base.letter())
 }
 
-/// The tables are right, so only a number of classes can be wrong, and the callers promise it is not.
+/// Unwraps a built-in network: the tables are valid, and callers guarantee a valid number of classes.
 fn sound(network: Result<Network, Error>) -> Network {
     network.unwrap_or_else(|error| panic!("{error}"))
 }
@@ -201,27 +200,4 @@ fn sound(network: Result<Network, Error>) -> Network {
 fn unknown(given: &str) -> Error {
     let known = Network::names();
     Error::UnknownModel { given: given.into(), suggestion: nearest(given, &known), known }
-}
-
-/// The known name that was meant, where one is near.
-pub(crate) fn nearest(given: &str, known: &[String]) -> Option<String> {
-    let nearest = known.iter().map(|name| (distance(given, name), name)).min();
-    nearest.filter(|(distance, name)| *distance * 3 <= name.len()).map(|(_, name)| name.clone())
-}
-
-/// Levenshtein's distance without regard to case, `_` read as `-`.
-fn distance(a: &str, b: &str) -> usize {
-    let plain = |text: &str| text.to_lowercase().replace(['_', ' '], "-").chars().collect::<Vec<_>>();
-    let (a, b) = (plain(a), plain(b));
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, right) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(left != right);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -1,25 +1,25 @@
 //! Global contrast normalization (Goodfellow et al. 2013, "Maxout networks"; pylearn2's `global_contrast_normalize`).
 
-/// The L2 norm that every image gets.
+/// The L2 norm of normalized images.
 pub const SCALE: f64 = 55.0;
-/// Divisors below this are left out (taken as 1): an image of one color becomes all zeros.
+/// Smaller divisors are replaced by 1, so that an image of a single color becomes all zeros.
 pub const DIVISOR_FLOOR: f64 = 1e-8;
 
-/// What normalization takes out of one image: the mean of its values, and the divisor.
+/// The contrast normalization of one image: the mean of its values, and the divisor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Contrast {
     /// Mean over all values of the image, 0 to 255.
     pub mean: f64,
-    /// `‖image - mean‖₂ / 55`, or 1 where that is below [`DIVISOR_FLOOR`].
+    /// `‖image - mean‖₂ / 55`, or 1 if that is below [`DIVISOR_FLOOR`].
     pub divisor: f64,
 }
 
 impl Contrast {
-    /// Measures one image of 0..=255 values.
+    /// Computes mean and divisor of one image of 0..=255 values.
     pub fn of(image: &[u8]) -> Self {
         let sum: u64 = image.iter().map(|&value| u64::from(value)).sum();
         let squares: u64 = image.iter().map(|&value| u64::from(value).pow(2)).sum();
-        // The sums are exact, and n² times the variance is a whole number: no rounding before the square root.
+        // The sums are exact, and n² times the variance is an integer: no rounding before the square root.
         let n = image.len() as u128;
         let n2_variance = n * u128::from(squares) - u128::from(sum).pow(2);
         let norm = (n2_variance as f64 / n as f64).sqrt();

@@ -1,7 +1,8 @@
-//! Preprocessing on disk: `preprocess.safetensors` of a run, and the cache of fits by the data's fingerprint.
+//! Preprocessing on disk: a run's `preprocess.safetensors`, and the cache of fits by data fingerprint.
 //!
-//! Tensors: gcn-zca has `mean` `[d]` and `zca` `[d, d]` with d = height · width · channels in NHWC order; mean-std has
-//! `mean` and `std` `[channels]`, of values divided by 255. All f32; the metadata hold the method and its constants.
+//! Tensors: gcn-zca has `mean` `[d]` and `zca` `[d, d]` with d = height · width · channels in NHWC order; mean-std
+//! has `mean` and `std` `[channels]`, of values divided by 255. All f32; the metadata contain the method and its
+//! constants.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,38 +13,40 @@ use std::sync::OnceLock;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 
 use super::contrast::{self, Contrast};
+use super::error::Error;
+use super::geometry::Geometry;
+use super::limits::{LARGEST_VALUE, LEAST_DEVIATION, ZCA_LIMIT};
+use super::method::Method;
+use super::preprocessor::{Fitted, Preprocessor, Whitening};
 use super::product::SymmetricMatrix;
-use super::{
-    Error, Fitted, Geometry, LARGEST_VALUE, LEAST_DEVIATION, Method, Preprocessor, Whitening, ZCA_LIMIT, zca,
-};
+use super::zca;
 use crate::atomic_file::{sweep, write_atomically};
 use crate::data::open_file;
-use crate::safetensors_file;
-use crate::shown::PathText;
+use crate::files::safetensors_file;
+use crate::text::shown::PathText;
 
 const FORMAT: &str = "allcnn preprocessing 1";
-/// No file is larger: the matrix of the largest images, and room for the rest.
+/// The largest accepted file: the largest matrix, and room for the rest.
 const LARGEST_FILE: u64 = (ZCA_LIMIT * ZCA_LIMIT * 4) as u64 + (1 << 20);
 
-/// What the cache did for a fit.
+/// How the cache was used for a fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cache {
-    /// The fit was there.
+    /// The fit was found in the cache.
     Found,
-    /// It was made and stored for the next time.
+    /// It was computed and stored.
     Stored,
-    /// It was made, but could not be stored: the reason.
+    /// It was computed but could not be stored, for this reason.
     NotStored(String),
     /// The method is fitted faster than a file is read.
     NotNeeded,
 }
 
 impl Preprocessor {
-    /// [`Preprocessor::fit`], or the same read back from `cache_dir` (made if absent).
+    /// Like [`Preprocessor::fit`], but reads the result from `cache_dir` (created if needed) if it is there.
     ///
-    /// `fingerprint` stands for exactly these training images in this order: another subset needs another one. A
-    /// damaged or foreign cache file is fitted anew and replaced. A cache that cannot be written is no error; the
-    /// second value tells.
+    /// `fingerprint` must identify exactly these training images in this order. A damaged or foreign cache file is
+    /// replaced by a new fit. Failing to write the cache is not an error; the second value reports it.
     pub fn fit_cached(
         method: Method,
         fingerprint: &str,
@@ -64,14 +67,14 @@ impl Preprocessor {
         }
         let fitted = Self::fit(method, pixels, geometry)?;
         let stored = fs::create_dir_all(cache_dir)
-            .and_then(|()| sweep(cache_dir, 0)) // what killed processes left, once it is old
+            .and_then(|()| sweep(cache_dir, 0)) // removes old temporary files of killed processes
             .and_then(|()| write_atomically(&path, &fitted.serialize(Some(fingerprint))?));
         let cache = stored
             .map_or_else(|why| Cache::NotStored(format!("{}: {why}", path.shown())), |()| Cache::Stored);
         Ok((fitted, cache))
     }
 
-    /// Writes the preprocessing to `path`, atomically.
+    /// Writes the preprocessing to `path` atomically.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
         self.to_bytes().and_then(|bytes| write_atomically(path, &bytes)).map_err(|source| Error::Io {
             action: "write",
@@ -80,17 +83,17 @@ impl Preprocessor {
         })
     }
 
-    /// What [`Preprocessor::save`] writes.
+    /// Serializes for [`Preprocessor::save`].
     pub(crate) fn to_bytes(&self) -> io::Result<Vec<u8>> {
         self.serialize(None)
     }
 
-    /// Reads what [`Preprocessor::save`] wrote. It then gives the same bits as the saved one.
+    /// Reads a file written by [`Preprocessor::save`]. The result is bitwise equal to the saved preprocessing.
     pub fn load(path: &Path) -> Result<Self, Error> {
         Ok(read(path)?.0)
     }
 
-    /// Takes a file apart; the error is what is wrong with it.
+    /// Parses the contents of a file; the error describes what is wrong.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         Ok(parse(bytes)?.0)
     }
@@ -137,7 +140,8 @@ fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-/// The cache file of a fingerprint; one with unusual characters may share its file, which the fingerprint inside tells.
+/// The cache file of a fingerprint. Fingerprints with special characters may collide; the one stored in the file
+/// decides.
 fn cache_path(cache_dir: &Path, fingerprint: &str) -> PathBuf {
     let plain: String = fingerprint.chars().filter(char::is_ascii_alphanumeric).take(100).collect();
     cache_dir.join(format!("gcn-zca-{plain}.safetensors"))
@@ -152,7 +156,7 @@ fn read(path: &Path) -> Result<(Preprocessor, Option<String>), Error> {
     parse(&bytes).map_err(|reason| Error::WrongFile { path: path.to_owned(), reason })
 }
 
-/// Takes a file apart; the error is what is wrong with it.
+/// Parses the contents of a file; the error describes what is wrong.
 fn parse(bytes: &[u8]) -> Result<(Preprocessor, Option<String>), String> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
@@ -179,7 +183,7 @@ fn parse(bytes: &[u8]) -> Result<(Preprocessor, Option<String>), String> {
     Ok((Preprocessor { geometry, fitted }, file.metadata.get("fingerprint").cloned()))
 }
 
-/// A file's header and tensors, read with checks.
+/// A file's header and tensors, with checked access.
 struct File<'a> {
     metadata: &'a HashMap<String, String>,
     tensors: SafeTensors<'a>,
@@ -223,7 +227,7 @@ impl File<'_> {
         }
         let typical =
             Contrast { mean: self.number("typical_mean")?, divisor: self.number("typical_divisor")? };
-        let in_range = |value: f64| value.abs() <= f64::from(LARGEST_VALUE); // NaN is not
+        let in_range = |value: f64| value.abs() <= f64::from(LARGEST_VALUE); // rejects NaN
         if !(in_range(typical.mean) && in_range(typical.divisor) && typical.divisor > 0.0) {
             let Contrast { mean, divisor } = typical;
             return Err(format!("its `typical_mean` is {mean} and its `typical_divisor` {divisor}"));

@@ -1,4 +1,4 @@
-//! A symmetric matrix times many vectors, with the same bits for a vector whatever comes beside it.
+//! A symmetric matrix times many vectors, each result bitwise independent of the other vectors.
 //!
 //! Every output is one chain of fused multiply-adds over the inputs in order, at any vector width, so it depends
 //! neither on the other vectors of the call nor on threads.
@@ -6,14 +6,14 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Outputs that are computed side by side: the width of a packed panel.
+/// Outputs computed together: the width of a packed panel.
 const PANEL: usize = 32;
-/// Vectors that share one read of the panel.
+/// Vectors that share one load of the panel.
 const TILE: usize = 6;
-/// Vectors that a task takes through the whole matrix.
+/// Vectors per task.
 const GROUP: usize = 8 * TILE;
 
-/// A symmetric matrix `[n, n]`, packed as panels `[n / 32, n, 32]`, the last one filled up with zeros.
+/// A symmetric matrix `[n, n]`, packed as panels `[n / 32, n, 32]`, the last one zero-padded.
 pub struct SymmetricMatrix {
     size: usize,
     panels: Vec<f32>,
@@ -33,7 +33,7 @@ impl SymmetricMatrix {
         Self { size, panels }
     }
 
-    /// The side of the matrix.
+    /// The number of rows and columns.
     pub fn size(&self) -> usize {
         self.size
     }
@@ -43,12 +43,12 @@ impl SymmetricMatrix {
         self.panels[(column / PANEL * self.size + row) * PANEL + column % PANEL]
     }
 
-    /// `outputs[i] = self · inputs[i]` for vectors laid one after the other. `fill(i, input)` makes input `i`.
+    /// Computes `outputs[i] = self · inputs[i]` for consecutive vectors. `fill(i, input)` writes input `i`.
     pub fn multiply(&self, fill: impl Fn(usize, &mut [f32]) + Sync, outputs: &mut [f32]) {
         let size = self.size;
         assert!(outputs.len().is_multiple_of(size), "{} outputs, not a multiple of {size}", outputs.len());
         let arch = Arch::new();
-        // Small groups where there are few vectors, so that every thread has some.
+        // Smaller groups if there are few vectors, so that every thread has work.
         let tiles = (outputs.len() / size).div_ceil(TILE).div_ceil(rayon::current_num_threads());
         let group = (tiles * TILE).clamp(1, GROUP);
         outputs.par_chunks_mut(group * size).enumerate().for_each_init(
@@ -64,7 +64,7 @@ impl SymmetricMatrix {
     }
 }
 
-/// One task: a few vectors through the whole matrix.
+/// One task: the whole matrix times a few vectors.
 struct Group<'a> {
     matrix: &'a SymmetricMatrix,
     inputs: &'a [f32],
@@ -91,7 +91,7 @@ impl WithSimd for Group<'_> {
     }
 }
 
-/// The outputs of panel `index` for `COUNT` vectors, two registers of outputs at a time.
+/// Computes the outputs of panel `index` for `COUNT` vectors, two registers of outputs at a time.
 #[inline(always)]
 fn tile<S: Simd, const COUNT: usize>(
     simd: S,

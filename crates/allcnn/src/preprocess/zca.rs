@@ -1,7 +1,7 @@
 //! Fitting ZCA whitening: `P = E diag(λ)^(-1/2) Eᵀ` with `E diag(λ) Eᵀ = Xᵀ X / n + 0.1 I`, X centered.
 //!
-//! All in f64. The work is cut into panels and chunks of fixed sizes, each computed by one thread, and summed in a
-//! fixed order, so the matrix is the same to the bit for any number of threads.
+//! All in f64. The work is split into panels and chunks of fixed sizes, each computed by one thread, and summed in
+//! a fixed order, so the matrix is bitwise the same for any number of threads.
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
@@ -11,26 +11,26 @@ use faer::prelude::default;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use super::Error;
 use super::contrast::Contrast;
+use super::error::Error;
 
-/// What is added to the diagonal of the covariance.
+/// Added to the diagonal of the covariance.
 pub const EPSILON: f64 = 0.1;
 
-/// Images whose outer products are summed at a time.
+/// Images whose outer products are summed together.
 const CHUNK: usize = 1024;
-/// Columns of the covariance that one task computes.
+/// Columns of the covariance per task.
 const PANEL: usize = 128;
 
 /// The fitted whitening of contrast-normalized images.
 pub struct Fit {
-    /// The mean of every dimension.
+    /// The mean in each dimension.
     pub mean: Vec<f64>,
     /// `P`, symmetric, `[dimensions, dimensions]`.
     pub matrix: Mat<f64>,
 }
 
-/// Fits the whitening of `images` of `dimensions` values each, after contrast normalization.
+/// Fits the whitening of `images`, `dimensions` values each, after contrast normalization.
 pub fn fit(images: &[u8], dimensions: usize) -> Result<Fit, Error> {
     let mean = mean(images, dimensions);
     let count = images.len() / dimensions;
@@ -76,7 +76,7 @@ fn mean(images: &[u8], dimensions: usize) -> Vec<f64> {
     (0..dimensions).map(|place| sums.iter().map(|sum| sum[place]).sum::<f64>() / count).collect()
 }
 
-/// Adds `x xᵀ` to the lower triangle of `total`; what is above the diagonal is not meaningful afterwards.
+/// Adds `x xᵀ` to the lower triangle of `total`; the upper triangle is left undefined.
 fn add_outer_product(total: MatMut<'_, f64>, x: MatRef<'_, f64>) {
     total.par_col_chunks_mut(PANEL).enumerate().for_each(|(index, panel)| {
         let first = index * PANEL;
@@ -100,7 +100,7 @@ fn inverse_square_root(matrix: Mat<f64>) -> Result<Mat<f64>, Error> {
     let dimensions = matrix.nrows();
     let mut eigenvalues = Diag::<f64>::zeros(dimensions);
     let mut vectors = Mat::<f64>::zeros(dimensions, dimensions);
-    let par = Par::Seq; // with threads, faer sums in an order that depends on their number
+    let par = Par::Seq; // with threads, faer's summation order depends on their number
     let scratch = self_adjoint_evd_scratch::<f64>(dimensions, ComputeEigenvectors::Yes, par, default());
     self_adjoint_evd(
         matrix.as_ref(),

@@ -1,7 +1,10 @@
-//! Training curves as hand-made SVG.
+//! Training curves as SVG. Drawn here rather than by a plotting library, because colors and fonts come from the page's style
+//! sheet (light and dark) and values that are missing or not finite leave gaps.
 
-use super::EpochRow;
-use super::html;
+use maud::{Markup, html};
+
+use super::html::section as make_section;
+use crate::run::EpochRow;
 
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 232.0;
@@ -21,7 +24,7 @@ pub(crate) struct Series<'a> {
 }
 
 /// The section with all curves; `chosen` is the best epoch.
-pub fn section(history: &[EpochRow], chosen: Option<u32>) -> String {
+pub fn section(history: &[EpochRow], chosen: Option<u32>) -> Markup {
     let epochs: Vec<u32> = history.iter().map(|row| row.epoch).collect();
     let series = |name, class, value: fn(&EpochRow) -> Option<f64>| Series {
         name,
@@ -47,8 +50,8 @@ pub fn section(history: &[EpochRow], chosen: Option<u32>) -> String {
         }
         None => String::new(),
     };
-    let body = format!("<div class=\"charts\">\n{}</div>", charts.concat());
-    html::section(history.is_empty(), "Training", &note, &body)
+    let body = html! { div.charts { @for chart in &charts { (chart) } } };
+    make_section(history.is_empty(), "Training", &note, &body)
 }
 
 /// How values lie on an axis.
@@ -105,7 +108,7 @@ fn round_step(least: f64) -> f64 {
 }
 
 /// A chart of values by epoch, as a card.
-pub(crate) fn chart<'a>(title: &str, epochs: &[u32], series: impl IntoIterator<Item = Series<'a>>) -> String {
+pub(crate) fn chart<'a>(title: &str, epochs: &[u32], series: impl IntoIterator<Item = Series<'a>>) -> Markup {
     let drawable = |value: &f64| value.is_finite() && *value >= 0.0;
     let series: Vec<Series<'_>> = series
         .into_iter()
@@ -117,31 +120,29 @@ pub(crate) fn chart<'a>(title: &str, epochs: &[u32], series: impl IntoIterator<I
     let all: Vec<f64> = series.iter().flat_map(|one| &one.values).flatten().copied().collect();
     let may_be_log = series.len() == 1;
     let scale = Scale::new(&all, may_be_log);
-    let title = html::text(&if scale.log { format!("{title} (log scale)") } else { title.to_owned() });
-    let named = series.iter().filter(|one| !one.name.is_empty() && one.values.iter().any(Option::is_some));
-    let legend: String = named
-        .map(|one| format!(r#"<span><i class="{}"></i>{}</span>"#, one.class, html::text(one.name)))
-        .collect();
-    let empty = if all.is_empty() {
-        format!(
-            r#"<text x="{}" y="{}" text-anchor="middle">no finite values</text>"#,
-            WIDTH / 2.0,
-            HEIGHT / 2.0
-        )
-    } else {
-        String::new()
-    };
-    let lines: String = series.iter().map(|one| line(one.class, &one.values, epochs.len(), &scale)).collect();
-    format!(
-        "<div class=\"card\"><div class=\"chart-head\"><h3>{title}</h3><div class=\"legend\">{legend}</div></div>\n\
-         <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title} by epoch\">\n\
-         {axes}{empty}{lines}{bands}</svg></div>\n",
-        axes = axes(epochs, &scale),
-        bands = bands(epochs, &series),
-    )
+    let title = if scale.log { format!("{title} (log scale)") } else { title.to_owned() };
+    let named = |one: &&Series<'_>| !one.name.is_empty() && one.values.iter().any(Option::is_some);
+    html! {
+        div.card {
+            div.chart-head {
+                h3 { (title) }
+                div.legend {
+                    @for one in series.iter().filter(named) { span { i class=(one.class) {} (one.name) } }
+                }
+            }
+            svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label={ (title) " by epoch" } {
+                (axes(epochs, &scale))
+                @if all.is_empty() {
+                    text x=(WIDTH / 2.0) y=(HEIGHT / 2.0) text-anchor="middle" { "no finite values" }
+                }
+                @for one in &series { (line(one.class, &one.values, epochs.len(), &scale)) }
+                (bands(epochs, &series))
+            }
+        }
+    }
 }
 
-/// The horizontal place of the row with this index.
+/// The x coordinate of the row with this index.
 fn x(index: usize, count: usize) -> f64 {
     if count < 2 {
         return (AREA[0] + AREA[2]) / 2.0;
@@ -150,28 +151,27 @@ fn x(index: usize, count: usize) -> f64 {
     AREA[0] + inset + index as f64 / (count - 1) as f64 * (AREA[2] - AREA[0] - 2.0 * inset)
 }
 
-fn axes(epochs: &[u32], scale: &Scale) -> String {
-    let horizontal = scale.ticks.iter().map(|&tick| {
-        let y = scale.y(tick);
-        format!(
-            "<path class=\"grid\" d=\"M{} {y:.1}H{}\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n",
-            AREA[0], AREA[2], AREA[0] - 6.0, y + 4.0, tick_label(tick)
-        )
-    });
+fn axes(epochs: &[u32], scale: &Scale) -> Markup {
+    let [left, _, right, bottom] = AREA;
     let count = epochs.len();
-    let step = round_step((count as f64 / 6.0).max(1.0)) as usize;
-    let marked =
-        epochs.iter().enumerate().filter(|(_, epoch)| count <= 6 || epoch.is_multiple_of(step as u32));
-    let vertical = marked.map(|(index, epoch)| {
-        let (x, y) = (x(index, count), AREA[3] + 16.0);
-        format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{epoch}</text>\n")
-    });
-    let label = format!(
-        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">epoch</text>\n",
-        (AREA[0] + AREA[2]) / 2.0,
-        HEIGHT - 5.0
-    );
-    horizontal.chain(vertical).chain([label]).collect()
+    let step = round_step((count as f64 / 6.0).max(1.0)) as u32;
+    let is_marked = |epoch: u32| count <= 6 || epoch.is_multiple_of(step);
+    html! {
+        @for &tick in &scale.ticks {
+            @let y = scale.y(tick);
+            path.grid d={ "M" (left) " " (tenths(y)) "H" (right) } {}
+            text x=(left - 6.0) y=(tenths(y + 4.0)) text-anchor="end" { (tick_label(tick)) }
+        }
+        @for (index, &epoch) in epochs.iter().enumerate().filter(|(_, epoch)| is_marked(**epoch)) {
+            text x=(tenths(x(index, count))) y=(tenths(bottom + 16.0)) text-anchor="middle" { (epoch) }
+        }
+        text x=(tenths((left + right) / 2.0)) y=(tenths(HEIGHT - 5.0)) text-anchor="middle" { "epoch" }
+    }
+}
+
+/// A coordinate as it is written.
+fn tenths(coordinate: f64) -> String {
+    format!("{coordinate:.1}")
 }
 
 pub(super) fn tick_label(value: f64) -> String {
@@ -183,40 +183,44 @@ pub(super) fn tick_label(value: f64) -> String {
 }
 
 /// A curve with gaps where values are missing, and dots where the epochs are few or a value stands alone.
-fn line(class: &str, values: &[Option<f64>], count: usize, scale: &Scale) -> String {
+fn line(class: &str, values: &[Option<f64>], count: usize, scale: &Scale) -> Markup {
     let mut path = String::new();
-    let mut dots = String::new();
+    let mut dots = Vec::new();
     for (index, value) in values.iter().enumerate() {
         let Some(value) = value else { continue };
         let before = index.checked_sub(1).and_then(|before| values[before]);
         let after = values.get(index + 1).copied().flatten();
-        let (x, y) = (x(index, count), scale.y(value.max(scale.low)));
-        path += &format!("{}{x:.1} {y:.1}", if before.is_some() { "L" } else { "M" });
+        let (x, y) = (tenths(x(index, count)), tenths(scale.y(value.max(scale.low))));
+        path += &format!("{}{x} {y}", if before.is_some() { "L" } else { "M" });
         if count <= DOTS || before.is_none() && after.is_none() {
-            dots += &format!("<circle class=\"{class} dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2\"/>");
+            dots.push((x, y));
         }
     }
-    format!("<path class=\"{class} curve\" d=\"{path}\"/>{dots}\n")
+    html! {
+        path class={ (class) " curve" } d=(path) {}
+        @for (x, y) in dots { circle class={ (class) " dot" } cx=(x) cy=(y) r="2" {} }
+    }
 }
 
 /// Invisible bands that say an epoch's values when the mouse is over them.
-fn bands(epochs: &[u32], series: &[Series<'_>]) -> String {
-    let count = epochs.len();
-    let width = (AREA[2] - AREA[0]) / count.max(1) as f64;
-    let band = |(index, epoch): (usize, &u32)| {
-        let said = series.iter().map(|one| {
+fn bands(epochs: &[u32], series: &[Series<'_>]) -> Markup {
+    let [left, top, right, bottom] = AREA;
+    let width = (right - left) / epochs.len().max(1) as f64;
+    let values = |index: usize| {
+        let value = |one: &Series<'_>| {
             let value = one.values.get(index).copied().flatten().map_or("–".to_owned(), significant);
-            if one.name.is_empty() { value } else { format!("{} {value}", html::text(one.name)) }
-        });
-        let said = said.collect::<Vec<_>>().join(", ");
-        let left = (x(index, count) - width / 2.0).max(AREA[0]);
-        format!(
-            "<rect class=\"band\" x=\"{left:.1}\" y=\"{}\" width=\"{width:.2}\" height=\"{}\"><title>epoch {epoch}: {said}</title></rect>\n",
-            AREA[1],
-            AREA[3] - AREA[1],
-        )
+            if one.name.is_empty() { value } else { format!("{} {value}", one.name) }
+        };
+        series.iter().map(value).collect::<Vec<_>>().join(", ")
     };
-    epochs.iter().enumerate().map(band).collect()
+    html! {
+        @for (index, epoch) in epochs.iter().enumerate() {
+            @let x = (x(index, epochs.len()) - width / 2.0).max(left);
+            rect.band x=(tenths(x)) y=(top) width=(format_args!("{width:.2}")) height=(bottom - top) {
+                title { "epoch " (epoch) ": " (values(index)) }
+            }
+        }
+    }
 }
 
 /// Four significant digits.
@@ -260,7 +264,8 @@ mod tests {
     #[test]
     fn missing_values_leave_gaps() {
         let scale = Scale::new(&[1.0], false);
-        let drawn = line("a", &[Some(1.0), Some(0.5), None, Some(0.2), None, Some(0.1)], 6, &scale);
+        let drawn =
+            line("a", &[Some(1.0), Some(0.5), None, Some(0.2), None, Some(0.1)], 6, &scale).into_string();
         assert_eq!(drawn.matches('M').count(), 3);
         assert_eq!(drawn.matches('L').count(), 1);
         assert!(!drawn.contains("NaN"));

@@ -1,7 +1,9 @@
-//! Named rows with points along one axis. It is laid out by the page, not drawn, so that its words have one size at any width.
+//! Named rows with points along one axis. Laid out by the page instead of drawn, so that its text has one size at any
+//! width.
+
+use maud::{Markup, html};
 
 use super::curves::{Scale, tick_label};
-use super::html;
 
 /// A point of a row.
 pub(crate) struct Point {
@@ -13,37 +15,36 @@ pub(crate) struct Point {
     pub(crate) said: String,
 }
 
-/// The rows, one below the other, over their common axis from 0; nothing without a point.
-pub(crate) fn chart(title: &str, axis: &str, rows: &[(String, Vec<Point>)]) -> String {
+/// The rows, one below the other, over their common axis from 0; `None` without a point.
+pub(crate) fn chart(title: &str, axis: &str, rows: &[(String, Vec<Point>)]) -> Option<Markup> {
     let values: Vec<f64> = rows.iter().flat_map(|(_, points)| points).map(|point| point.value).collect();
     if values.is_empty() {
-        return String::new();
+        return None;
     }
     let scale = Scale::new(&values, false);
-    let left = |value: f64| format!("style=\"left:{:.2}%\"", 100.0 * scale.part(value));
-    let grid: String = scale.ticks.iter().map(|&tick| format!("<i {}></i>", left(tick))).collect();
-    let labels = scale.ticks.iter().map(|&tick| format!("<span {}>{}</span>", left(tick), tick_label(tick)));
-    let point = |point: &Point| {
-        format!(
-            "<b class=\"{}\" {} title=\"{}\"></b>",
-            point.class,
-            left(point.value),
-            html::text(&point.said)
-        )
-    };
-    let row = |(name, points): &(String, Vec<Point>)| {
-        let points: String = points.iter().map(point).collect();
-        format!("<div><span>{}</span><div class=\"track\">{grid}{points}</div></div>\n", html::text(name))
-    };
-    format!(
-        "<div class=\"dots\" role=\"img\" aria-label=\"{}\">\n{}\
-         <div><span></span><div class=\"track\">{}</div></div>\n\
-         <div><span></span><div class=\"axis\">{}</div></div>\n</div>\n",
-        html::text(title),
-        rows.iter().map(row).collect::<String>(),
-        labels.collect::<String>(),
-        html::text(axis)
-    )
+    let left = |value: f64| format!("left:{:.2}%", 100.0 * scale.part(value));
+    Some(html! {
+        div.dots role="img" aria-label=(title) {
+            @for (name, points) in rows {
+                div {
+                    span { (name) }
+                    div.track {
+                        @for &tick in &scale.ticks { i style=(left(tick)) {} }
+                        @for point in points {
+                            b class=(point.class) style=(left(point.value)) title=(point.said) {}
+                        }
+                    }
+                }
+            }
+            div {
+                span {}
+                div.track {
+                    @for &tick in &scale.ticks { span style=(left(tick)) { (tick_label(tick)) } }
+                }
+            }
+            div { span {} div.axis { (axis) } }
+        }
+    })
 }
 
 #[cfg(test)]
@@ -54,7 +55,7 @@ mod tests {
     fn a_point_lies_where_its_value_is_and_says_so() {
         let point = |value: f64| Point { class: "a", value, said: format!("{value} <%>") };
         let rows = [("model-a".to_owned(), vec![point(0.0), point(6.0)]), ("model-b".to_owned(), vec![])];
-        let drawn = chart("Errors", "error, %", &rows);
+        let drawn = chart("Errors", "error, %", &rows).unwrap().into_string();
         for part in [
             "<b class=\"a\" style=\"left:0.00%\" title=\"0 &lt;%&gt;\">",
             "<b class=\"a\" style=\"left:100.00%\" title=\"6 &lt;%&gt;\">",
@@ -63,6 +64,6 @@ mod tests {
         ] {
             assert!(drawn.contains(part), "{part}: {drawn}");
         }
-        assert_eq!(chart("Errors", "error, %", &rows[1..]), "");
+        assert!(chart("Errors", "error, %", &rows[1..]).is_none());
     }
 }

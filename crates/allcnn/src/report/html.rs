@@ -1,61 +1,59 @@
-//! Words and numbers for a page.
+//! The frame of a page and its sections; numbers as text.
 
-/// Makes any text safe to put between tags or into a quoted attribute.
-pub fn text(raw: &str) -> String {
-    let mut safe = String::with_capacity(raw.len());
-    for character in raw.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            control if control.is_control() && control != '\n' => safe.push(char::REPLACEMENT_CHARACTER),
-            other => safe.push(other),
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+/// A whole page: its title, the line below, the body, and the program's name in the foot. It has no script and refers to
+/// nothing outside itself.
+pub fn page(title: &str, below: &str, body: &Markup, program: &str) -> String {
+    let policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                title { (title) }
+                style { (PreEscaped(include_str!("style.css"))) }
+            }
+            body {
+                main {
+                    header { h1 { (title) } p { (below) } }
+                    (body)
+                    footer { (program) }
+                }
+            }
+        }
+    };
+    // Names of files and classes may hold control characters, which HTML does not allow.
+    page.into_string().replace(|letter: char| letter.is_control() && letter != '\n', "\u{fffd}")
+}
+
+/// A section with heading and note, or nothing where there is nothing to show.
+pub fn section(empty: bool, title: &str, note: &str, body: &Markup) -> Markup {
+    html! {
+        @if !empty {
+            section { h2 { (title) } p.note { (note) } (body) }
         }
     }
-    safe
 }
 
-/// A whole page: title, the line below it and the program's name as plain text, the body as HTML. It has no script and
-/// refers to nothing outside itself.
-pub fn page(title: &str, below: &str, body: &str, program: &str) -> String {
-    format!(
-        r#"<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-<header>
-<h1>{title}</h1>
-<p>{below}</p>
-</header>
-{body}<footer>{program}</footer>
-</main>
-</body>
-</html>
-"#,
-        title = text(title),
-        style = include_str!("style.css"),
-        below = text(below),
-        program = text(program),
-    )
-}
+/// A figure with its name and the lines below it.
+pub type Card = (&'static str, String, Vec<String>);
 
-/// A section with heading and note (plain text), or nothing where there is nothing to show.
-pub fn section(empty: bool, title: &str, note: &str, body: &str) -> String {
-    if empty {
-        return String::new();
+/// Figures beside each other, where a page begins.
+pub fn cards(cards: &[Card]) -> Markup {
+    html! {
+        dl.figures {
+            @for (name, value, details) in cards {
+                div.card {
+                    dt { (name) }
+                    dd { (value) }
+                    @for detail in details { dd.detail { (detail) } }
+                }
+            }
+        }
     }
-    let note = if note.is_empty() { String::new() } else { text(note) };
-    format!("<section>\n<h2>{}</h2>\n<p class=\"note\">{note}</p>\n{body}\n</section>\n", text(title))
 }
 
 /// `12.34 %`, or a dash for what is no number.
@@ -70,10 +68,10 @@ pub fn thousands(value: f64) -> String {
     }
     let digits = format!("{value:.0}");
     let mut grouped = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0
             && digit.is_ascii_digit()
-            && (digits.len() - place).is_multiple_of(3)
+            && (digits.len() - index).is_multiple_of(3)
             && !grouped.ends_with('-')
         {
             grouped.push(',');
@@ -99,7 +97,9 @@ mod tests {
 
     #[test]
     fn markup_and_control_characters_are_made_harmless() {
-        assert_eq!(text("<a href=\"x\">'&\u{7}é"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;\u{fffd}é");
+        let page = page("<a href=\"x\">", "&\u{7}é\n", &html! {}, "'");
+        assert!(page.contains("<title>&lt;a href=&quot;x&quot;&gt;</title>"), "{page}");
+        assert!(page.contains("<p>&amp;\u{fffd}é\n</p>"), "{page}");
     }
 
     #[test]

@@ -3,8 +3,11 @@
 use std::io;
 use std::path::Path;
 
-use super::html::{self, text, thousands};
-use super::{Error, Picture, figure_cards, pictures, write_page};
+use maud::{Markup, html};
+
+use super::error::{Error, write_page};
+use super::html::{self, thousands};
+use super::pictures;
 use crate::data::DataSet;
 use crate::data::near::{Compared, Near, NearGroup, NearImage};
 use crate::run::PROGRAM;
@@ -21,7 +24,7 @@ const BESIDE: usize = 4;
 /// Writes the page of what was found in `set` to `path`, atomically: at most 200 groups, at most 24 pictures of each.
 ///
 /// # Errors
-/// A place that cannot be written; a picture on disk that cannot be read any more.
+/// A file that cannot be written; a picture on disk that cannot be read any more.
 pub fn write_near(near: &Near, set: &DataSet, path: &Path) -> Result<(), Error> {
     write_page(render(near, set), path)
 }
@@ -29,10 +32,14 @@ pub fn write_near(near: &Near, set: &DataSet, path: &Path) -> Result<(), Error> 
 fn render(near: &Near, set: &DataSet) -> io::Result<String> {
     let shown = near.groups.len().min(MOST_GROUPS);
     let (across, within) = near.groups[..shown].split_at(near.groups_across_splits.min(shown));
-    let body = figures(near)
-        + &section("Across splits", across, near.groups_across_splits, set)?
-        + &section("Within a split", within, near.groups_within_split, set)?
-        + &html::section(!near.groups.is_empty(), "Nothing found", "No two images are nearly the same.", "");
+    let body = html! {
+        (figures(near))
+        (section("Across splits", across, near.groups_across_splits, set)?)
+        (section("Within a split", within, near.groups_within_split, set)?)
+        @if near.groups.is_empty() {
+            (html::section(false, "Nothing found", "No two images are nearly the same.", &html! {}))
+        }
+    };
     let below = format!("{} images of {}, {}", thousands(near.images as f64), set.name, compared(near));
     Ok(html::page("Nearly the same", &below, &body, PROGRAM))
 }
@@ -50,7 +57,7 @@ fn compared(near: &Near) -> String {
     format!("{what}; near from a similarity of {} on{left_out}", near.least_similarity)
 }
 
-fn figures(near: &Near) -> String {
+fn figures(near: &Near) -> Markup {
     let number = |count: usize| thousands(count as f64);
     let groups = |count: usize| if count == 1 { "group" } else { "groups" }.to_owned();
     let mut cards = vec![
@@ -71,12 +78,11 @@ fn figures(near: &Near) -> String {
             cards.push((name, number(images), vec![other.to_owned()]));
         }
     }
-    figure_cards(cards)
+    html::cards(&cards)
 }
 
 /// A section of those of its `total` groups that are shown.
-fn section(title: &str, groups: &[NearGroup], total: usize, set: &DataSet) -> io::Result<String> {
-    let cards: String = groups.iter().map(|shown| group(shown, set)).collect::<io::Result<_>>()?;
+fn section(title: &str, groups: &[NearGroup], total: usize, set: &DataSet) -> io::Result<Markup> {
     let note = match total - groups.len() {
         0 => String::new(),
         _ => format!(
@@ -85,36 +91,40 @@ fn section(title: &str, groups: &[NearGroup], total: usize, set: &DataSet) -> io
             thousands(total as f64)
         ),
     };
-    Ok(html::section(total == 0, title, &note, &format!("<div class=\"groups\">\n{cards}</div>")))
+    let cards = html! {
+        div.groups {
+            @for shown in groups { (group(shown, set)?) }
+        }
+    };
+    Ok(html::section(total == 0, title, &note, &cards))
 }
 
 /// The pictures of a group beside each other.
-fn group(group: &NearGroup, set: &DataSet) -> io::Result<String> {
-    let shown = group.some(MOST_PICTURES).into_iter();
-    let tiles: String = shown.map(|image| tile(image, set)).collect::<io::Result<_>>()?;
-    let class = if group.images.len() > BESIDE { "card group wide" } else { "card group" };
-    let differ = if group.labels_differ { "<b>different classes</b>" } else { "" };
-    let more = match group.images.len().saturating_sub(MOST_PICTURES) {
-        0 => String::new(),
-        more => format!("<div class=\"said\">and {} more; --json lists all</div>", thousands(more as f64)),
-    };
-    Ok(format!(
-        "<div class=\"{class}\"><div class=\"said\"><span>similarity {:.3}</span>{differ}</div>\
-         <div class=\"tiles\">\n{tiles}</div>{more}</div>\n",
-        group.similarity
-    ))
+fn group(group: &NearGroup, set: &DataSet) -> io::Result<Markup> {
+    let more = group.images.len().saturating_sub(MOST_PICTURES);
+    Ok(html! {
+        div.card.group.wide[group.images.len() > BESIDE] {
+            div.said {
+                span { "similarity " (format_args!("{:.3}", group.similarity)) }
+                @if group.labels_differ { b { "different classes" } }
+            }
+            div.tiles {
+                @for image in group.some(MOST_PICTURES) { (tile(image, set)?) }
+            }
+            @if more > 0 {
+                div.said { "and " (thousands(more as f64)) " more; --json lists all" }
+            }
+        }
+    })
 }
 
-fn tile(image: &NearImage, set: &DataSet) -> io::Result<String> {
+fn tile(image: &NearImage, set: &DataSet) -> io::Result<Markup> {
     let (images, index) = image.place.of(set);
     let picture = images.thumbnail(index, SIDE).map_err(io::Error::other)?;
-    let picture = Picture { rgb: picture.pixels, height: picture.height, width: picture.width };
-    let caption = format!(
-        "<div>{}, {}</div><div class=\"file\">{}</div>",
-        text(image.split),
-        text(&image.class),
-        text(&image.file)
-    );
+    let caption = html! {
+        div { (image.split) ", " (image.class) }
+        div.file { (image.file) }
+    };
     pictures::tile(&picture, &image.file, &caption)
 }
 

@@ -4,10 +4,12 @@ use std::io;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use maud::{Markup, html};
 use png::{BitDepth, ColorType, Encoder};
 
-use super::html::{section, text};
-use super::{Filters, Gallery, MAX_MISTAKES, Mistake, Picture};
+use super::contents::{Filters, Gallery, MAX_MISTAKES, Mistake};
+use super::html::section;
+use crate::data::decode::Picture;
 
 /// Pictures at least this wide are not shown in blocks.
 const SMOOTH: usize = 96;
@@ -26,52 +28,59 @@ pub fn png(pixels: &[u8], height: usize, width: usize, color: ColorType) -> io::
     Ok(format!("data:image/png;base64,{}", STANDARD.encode(file)))
 }
 
-/// Pictures beside each other over a caption; `caption` is safe already, `title` is not.
-pub(super) fn figure(pictures: &[&Picture], title: &str, caption: &str) -> io::Result<String> {
-    let title = text(title);
-    let smooth = pictures.iter().any(|picture| picture.width >= SMOOTH);
-    let class = if smooth { "card smooth" } else { "card" };
-    let images = pictures.iter().map(|picture| {
-        let address = png(&picture.rgb, picture.height, picture.width, ColorType::Rgb)?;
-        Ok(format!("<img alt=\"{title}\" src=\"{address}\">"))
-    });
-    let images: String = images.collect::<io::Result<_>>()?;
-    Ok(format!(
-        "<figure class=\"{class}\" title=\"{title}\"><div class=\"together\">{images}</div><figcaption>{caption}</figcaption></figure>\n"
-    ))
+fn rgb_png(picture: &Picture) -> io::Result<String> {
+    png(&picture.pixels, picture.height, picture.width, ColorType::Rgb)
 }
 
-/// A picture over its caption, in a card that is there already; `caption` is safe already, `title` is not.
-pub(super) fn tile(picture: &Picture, title: &str, caption: &str) -> io::Result<String> {
-    let title = text(title);
-    let address = png(&picture.rgb, picture.height, picture.width, ColorType::Rgb)?;
-    let class = if picture.width >= SMOOTH { " class=\"smooth\"" } else { "" };
-    Ok(format!(
-        "<figure{class} title=\"{title}\"><img alt=\"{title}\" src=\"{address}\"><figcaption>{caption}</figcaption></figure>\n"
-    ))
+/// Pictures beside each other over a caption; `title` is said when the mouse is over them.
+pub(super) fn figure(pictures: &[&Picture], title: &str, caption: &Markup) -> io::Result<Markup> {
+    let smooth = pictures.iter().any(|picture| picture.width >= SMOOTH);
+    Ok(html! {
+        figure.card.smooth[smooth] title=(title) {
+            div.together {
+                @for picture in pictures { img alt=(title) src=(rgb_png(picture)?); }
+            }
+            figcaption { (caption) }
+        }
+    })
+}
+
+/// A picture over its caption, in a card that is there already.
+pub(super) fn tile(picture: &Picture, title: &str, caption: &Markup) -> io::Result<Markup> {
+    let class = (picture.width >= SMOOTH).then_some("smooth");
+    Ok(html! {
+        figure class=[class] title=(title) {
+            img alt=(title) src=(rgb_png(picture)?);
+            figcaption { (caption) }
+        }
+    })
 }
 
 /// Figures in as many columns as fit; wider ones where pictures stand beside each other.
-pub(super) fn figures(most_together: usize, figures: &str) -> String {
-    let class = if most_together > 1 { "gallery pairs" } else { "gallery" };
-    format!("<div class=\"{class}\">\n{figures}</div>")
+pub(super) fn figures(most_together: usize, figures: &[Markup]) -> Markup {
+    html! {
+        div.gallery.pairs[most_together > 1] {
+            @for figure in figures { (figure) }
+        }
+    }
 }
 
 /// The most confident mistakes.
-pub fn mistakes(classes: &[String], mistakes: &[Mistake]) -> io::Result<String> {
+pub fn mistakes(classes: &[String], mistakes: &[Mistake]) -> io::Result<Markup> {
     let mut worst: Vec<&Mistake> = mistakes.iter().collect();
     worst.sort_by(|a, b| b.probability.total_cmp(&a.probability).then_with(|| a.name.cmp(&b.name)));
     let shown = worst.iter().take(MAX_MISTAKES).map(|mistake| {
-        let (truth, predicted) = (text(&classes[mistake.truth]), text(&classes[mistake.predicted]));
-        let sure = 100.0 * mistake.probability;
-        let caption = format!(
-            "<div class=\"said\"><b>{predicted}</b><span>{sure:.1} %</span></div><div class=\"truth\">is {truth}</div>"
-        );
-        let pictures: Vec<&Picture> =
-            std::iter::once(&mistake.picture).chain(&mistake.explanation).collect();
+        let caption = html! {
+            div.said {
+                b { (classes[mistake.predicted]) }
+                span { (format_args!("{:.1} %", 100.0 * mistake.probability)) }
+            }
+            div.truth { "is " (classes[mistake.truth]) }
+        };
+        let pictures: Vec<&Picture> = std::iter::once(&mistake.picture).chain(&mistake.explanation).collect();
         figure(&pictures, &mistake.name, &caption)
     });
-    let shown: String = shown.collect::<io::Result<_>>()?;
+    let shown = shown.collect::<io::Result<Vec<_>>>()?;
     let explained = mistakes.iter().any(|mistake| mistake.explanation.is_some());
     let mut note = "Test images for which the network was most sure of a wrong class: what it said, how sure it was, and what it is.".to_owned();
     if explained {
@@ -82,38 +91,38 @@ pub fn mistakes(classes: &[String], mistakes: &[Mistake]) -> io::Result<String> 
 }
 
 /// The first layer's filters.
-pub fn filters(filters: Option<&Filters>) -> io::Result<String> {
-    let Some(filters) = filters else { return Ok(String::new()) };
+pub fn filters(filters: &Filters) -> io::Result<Markup> {
     let &Filters { ref weights, count, channels, height, width } = filters;
     assert_eq!(weights.len(), count * channels * height * width, "weights of the first layer");
-    let images = weights.chunks_exact(channels * height * width).enumerate().map(|(index, filter)| {
-        let largest = filter.iter().fold(0f32, |largest, weight| largest.max(weight.abs()));
-        let address = png(&filter_pixels(filter, channels), height, width, ColorType::Rgb)?;
-        let title = format!("filter {}, largest weight {largest:.3}", index + 1);
-        Ok(format!("<img title=\"{title}\" alt=\"{title}\" src=\"{address}\">\n"))
-    });
-    let images: String = images.collect::<io::Result<_>>()?;
+    let images = html! {
+        div.card.filters {
+            @for (index, filter) in weights.chunks_exact(channels * height * width).enumerate() {
+                @let title = format!("filter {}, largest weight {:.3}", index + 1, largest_weight(filter));
+                @let pixels = filter_pixels(filter, channels);
+                img title=(title) alt=(title) src=(png(&pixels, height, width, ColorType::Rgb)?);
+            }
+        }
+    };
     let note = format!(
         "The {count} filters of the first layer, {height}x{width} pixels, each scaled to its largest weight; grey is 0. \
          They see preprocessed images."
     );
-    Ok(section(
-        count == 0,
-        "First-layer filters",
-        &note,
-        &format!("<div class=\"card filters\">\n{images}</div>"),
-    ))
+    Ok(section(count == 0, "First-layer filters", &note, &images))
+}
+
+fn largest_weight(filter: &[f32]) -> f32 {
+    filter.iter().fold(0.0, |largest, weight| largest.max(weight.abs()))
 }
 
 /// The pixels of one filter `[channels, height, width]`: 0 is grey, the largest weight either way black or white.
 fn filter_pixels(filter: &[f32], channels: usize) -> Vec<u8> {
     let area = filter.len() / channels;
-    let largest = filter.iter().fold(f32::MIN_POSITIVE, |largest, weight| largest.max(weight.abs()));
+    let largest = largest_weight(filter).max(f32::MIN_POSITIVE);
     let shade = |weight: f32| (127.5 + 127.5 * weight / largest).round() as u8;
-    let pixel = |place: usize| match channels {
-        3 => [0, 1, 2].map(|channel| shade(filter[channel * area + place])),
+    let pixel = |index: usize| match channels {
+        3 => [0, 1, 2].map(|channel| shade(filter[channel * area + index])),
         _ => {
-            let sum: f32 = (0..channels).map(|channel| filter[channel * area + place]).sum();
+            let sum: f32 = (0..channels).map(|channel| filter[channel * area + index]).sum();
             [shade(sum / channels as f32); 3]
         }
     };
@@ -121,12 +130,11 @@ fn filter_pixels(filter: &[f32], channels: usize) -> Vec<u8> {
 }
 
 /// A section of pictures with captions.
-pub fn gallery(gallery: &Gallery) -> io::Result<String> {
+pub fn gallery(gallery: &Gallery) -> io::Result<Markup> {
     let shown = gallery.pictures.iter().map(|(pictures, caption)| {
-        let pictures: Vec<&Picture> = pictures.iter().collect();
-        figure(&pictures, caption, &text(caption))
+        figure(&pictures.iter().collect::<Vec<_>>(), caption, &html! { (caption) })
     });
-    let shown: String = shown.collect::<io::Result<_>>()?;
+    let shown = shown.collect::<io::Result<Vec<_>>>()?;
     let most_together = gallery.pictures.iter().map(|(pictures, _)| pictures.len()).max().unwrap_or(0);
     let body = figures(most_together, &shown);
     Ok(section(gallery.pictures.is_empty(), &gallery.title, &gallery.note, &body))

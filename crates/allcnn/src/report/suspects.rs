@@ -3,37 +3,26 @@
 use std::io;
 use std::path::Path;
 
-use super::html::{self, text, thousands};
-use super::pictures::{figure, figures};
-use super::{Error, Picture, figure_cards, write_page};
-use crate::run::PROGRAM;
-use crate::suspects::{Suspect, Suspects};
+use maud::{Markup, html};
 
-/// A suspect as it is shown.
-#[derive(Clone, Debug)]
-pub struct SuspectPicture {
-    /// The image.
-    pub picture: Picture,
-    /// What in it spoke for the class that the network says.
-    pub explanation: Picture,
-}
+use super::error::{Error, write_page};
+use super::html::{self, thousands};
+use super::pictures::{figure, figures};
+use crate::run::PROGRAM;
+use crate::suspects::{Suspect, SuspectPicture, Suspects};
 
 /// Writes the page of the suspects that `run` found to `path`, atomically. Panics unless there is a picture of each.
 ///
 /// # Errors
-/// A place that cannot be written.
+/// A file that cannot be written.
 pub fn write_suspects(suspects: &Suspects, run: &str, path: &Path) -> Result<(), Error> {
     write_page(render(suspects, run), path)
 }
 
 fn render(suspects: &Suspects, run: &str) -> io::Result<String> {
     assert_eq!(suspects.suspects.len(), suspects.pictures.len(), "suspects and pictures");
-    let shown: String = suspects
-        .suspects
-        .iter()
-        .zip(&suspects.pictures)
-        .map(|(suspect, picture)| card(suspect, picture))
-        .collect::<io::Result<_>>()?;
+    let shown = suspects.suspects.iter().zip(&suspects.pictures);
+    let cards = shown.map(|(suspect, picture)| card(suspect, picture)).collect::<io::Result<Vec<_>>>()?;
     let note = format!(
         "The {} of {} images whose given class has the least probability, the least first. They were not trained on. Beside \
          each image is what in it spoke for the class that the network says (guided backpropagation). A doubt is not yet a \
@@ -41,11 +30,14 @@ fn render(suspects: &Suspects, run: &str) -> io::Result<String> {
         thousands(suspects.suspects.len() as f64),
         thousands(suspects.images as f64)
     );
-    let body = numbers(suspects) + &html::section(shown.is_empty(), "Suspects", &note, &figures(2, &shown));
+    let body = html! {
+        (numbers(suspects))
+        (html::section(cards.is_empty(), "Suspects", &note, &figures(2, &cards)))
+    };
     Ok(html::page("Suspect labels", &format!("{}, looked at by {run}", suspects.data), &body, PROGRAM))
 }
 
-fn numbers(suspects: &Suspects) -> String {
+fn numbers(suspects: &Suspects) -> Markup {
     let splits = suspects.splits.iter();
     let splits = splits.map(|counted| format!("{} {}", thousands(counted.images as f64), counted.split));
     let mut looked_at: Vec<String> = splits.collect();
@@ -54,31 +46,27 @@ fn numbers(suspects: &Suspects) -> String {
     }
     let number = |count: usize| thousands(count as f64);
     let confident = suspects.confident_otherwise.map_or("not known".to_owned(), number);
-    figure_cards(vec![
+    html::cards(&[
         ("Images", number(suspects.images), looked_at),
         ("Another class said", number(suspects.predicted_otherwise), vec![]),
         ("Confidently so", confident, vec!["by confident learning".to_owned()]),
     ])
 }
 
-fn card(suspect: &Suspect, SuspectPicture { picture, explanation }: &SuspectPicture) -> io::Result<String> {
+fn card(suspect: &Suspect, SuspectPicture { picture, explanation }: &SuspectPicture) -> io::Result<Markup> {
     let percent = |probability: f32| format!("{:.1} %", 100.0 * probability);
-    let caption = format!(
-        "<div class=\"said\"><span>given {}</span><span>{}</span></div>\
-         <div class=\"said\"><b>says {}</b><span>{}</span></div><div class=\"file\">{}, {}</div>",
-        text(&suspect.label),
-        percent(suspect.label_probability),
-        text(&suspect.predicted),
-        percent(suspect.predicted_probability),
-        suspect.split,
-        text(&suspect.file)
-    );
+    let caption = html! {
+        div.said { span { "given " (suspect.label) } span { (percent(suspect.label_probability)) } }
+        div.said { b { "says " (suspect.predicted) } span { (percent(suspect.predicted_probability)) } }
+        div.file { (suspect.split.to_string()) ", " (suspect.file) }
+    };
     figure(&[picture, explanation], &suspect.file, &caption)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::decode::Picture;
     use crate::split::Split;
     use crate::suspects::SplitImages;
 
@@ -92,7 +80,7 @@ mod tests {
             predicted: "dog".into(),
             predicted_probability: 0.95,
         };
-        let picture = Picture { rgb: vec![9; 12], height: 2, width: 2 };
+        let picture = Picture { height: 2, width: 2, pixels: vec![9; 12] };
         let picture = SuspectPicture { picture: picture.clone(), explanation: picture };
         let suspects = Suspects {
             data: "pets".into(),

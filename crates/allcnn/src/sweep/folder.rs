@@ -1,15 +1,19 @@
-//! The folder of a sweep: its plan, its runs and their records, its results.
+//! The folder of a sweep: plan, runs with their records, results.
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Experiment, Fate, Plan, Record, Table, page, text};
+use super::error::Error;
+use super::plan::{Experiment, Plan};
+use super::record::{Fate, Record};
+use super::table::Table;
+use super::{page, text};
 use crate::atomic_file::{create_atomically, sweep, write_atomically};
-use crate::claim::Claims;
 use crate::data::{self, open_file};
+use crate::files::claim::Claims;
 use crate::run::RunFolder;
-use crate::toml_text;
+use crate::text::toml_text;
 
 /// A sweep's folder.
 #[derive(Clone, Debug)]
@@ -20,7 +24,7 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// The sweep in the folder `path`, where there is one.
+    /// Opens the sweep in the folder `path`; `None` if there is none.
     ///
     /// # Errors
     /// A plan that cannot be read.
@@ -39,11 +43,11 @@ impl Sweep {
         Ok(Some(Self { path: path.into(), plan, experiments }))
     }
 
-    /// The sweep of `plan` in the folder `path`: a new one, or one that is there and has the same plan.
+    /// Creates a sweep of `plan` in the folder `path`, or opens the existing one with the same plan.
     ///
     /// # Errors
-    /// [`Error::OtherPlan`]; for a new one also [`Error::NoTestSplit`], data that cannot be opened, a plan that makes no
-    /// sense; a folder that cannot be made.
+    /// [`Error::OtherPlan`]; for a new sweep also [`Error::NoTestSplit`], data that cannot be opened, an
+    /// inconsistent plan, a folder that cannot be created.
     pub fn open(path: &Path, plan: Plan, progress: &mut dyn FnMut(data::Progress)) -> Result<Self, Error> {
         let plan = plan.anchored();
         if let Some(sweep) = Self::find(path)? {
@@ -60,7 +64,7 @@ impl Sweep {
         if create_atomically(&file, text.as_bytes()).map_err(Error::io("write", &file))? {
             return Ok(sweep);
         }
-        // Another process was faster.
+        // Another process created it first.
         let other = Self::find(path)?.ok_or_else(|| Error::NoPlan(path.into()))?;
         other.agreeing_with(&sweep.plan)
     }
@@ -70,7 +74,7 @@ impl Sweep {
         if changes.is_empty() { Ok(self) } else { Err(Error::OtherPlan { path: self.path, changes }) }
     }
 
-    /// Tells before anything is trained that data is missing or has no test images.
+    /// Checks, before anything is trained, that all data exists and has test images.
     fn check_test_splits(&self, progress: &mut dyn FnMut(data::Progress)) -> Result<(), Error> {
         let mut all: Vec<String> =
             self.plan.entries().iter().map(|entry| self.plan.data_of(entry).to_owned()).collect();
@@ -84,17 +88,17 @@ impl Sweep {
         Ok(())
     }
 
-    /// Its folder.
+    /// The folder's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its plan.
+    /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// Its experiments, in the order in which they are done.
+    /// The experiments, in execution order.
     pub fn experiments(&self) -> &[Experiment] {
         &self.experiments
     }
@@ -103,12 +107,12 @@ impl Sweep {
         Claims::new(self.path.join("claims"))
     }
 
-    /// The run folder of an experiment that was begun again `again` times.
+    /// The run folder of an experiment's attempt number `again` (from 0).
     pub(super) fn run_folder(&self, experiment: &Experiment, again: usize) -> PathBuf {
         self.path.join("runs").join(experiment.run_name(again))
     }
 
-    /// How an experiment ended: a record for each time that it was begun.
+    /// Reads the records of an experiment's attempts.
     ///
     /// # Errors
     /// A record that cannot be read.
@@ -125,7 +129,7 @@ impl Sweep {
         }
     }
 
-    /// The table so far.
+    /// Builds the table from the results so far.
     ///
     /// # Errors
     /// A record that cannot be read.
@@ -135,17 +139,17 @@ impl Sweep {
         Ok(Table::new(&self.plan, &self.experiments, records?))
     }
 
-    /// Writes the table so far as Markdown, CSV and a page, and returns it.
+    /// Writes the table so far as Markdown, CSV and HTML, and returns it.
     ///
     /// # Errors
     /// A record that cannot be read, a file that cannot be written.
     pub fn write_results(&self) -> Result<Table, Error> {
-        let _ = sweep(&self.path, 0); // what killed processes left, once it is old
+        let _ = sweep(&self.path, 0); // removes old temporary files of killed processes
         let table = self.table()?;
         for (name, contents) in [
             ("results.md", table.markdown()),
             ("results.csv", text::csv(&table)),
-            ("results.html", page::html(&table)),
+            ("results.html", page::page(&table)),
         ] {
             let path = self.path.join(name);
             write_atomically(&path, contents.as_bytes()).map_err(Error::io("write", path))?;
@@ -154,15 +158,15 @@ impl Sweep {
     }
 }
 
-/// Which time (from 0) of beginning an experiment is due, after those with these records: at most `reseed` times again
-/// where it did not start to learn.
+/// The number (from 0) of the attempt that is due after these records; `None` if the experiment is done. If the
+/// network did not learn, there are up to `reseed` further attempts.
 pub(super) fn due(records: &[Record], reseed: usize) -> Option<usize> {
     let again = records.len();
     let failed = records.last().is_none_or(|record| record.fate != Fate::Finished);
     (failed && again <= reseed).then_some(again)
 }
 
-/// Writes how an experiment ended into the folder of its run.
+/// Writes the result of an attempt into its run folder.
 pub(super) fn write_record(run: &RunFolder, record: &Record) -> Result<(), Error> {
     let path = record_file(run.path());
     let text = serde_json::to_string_pretty(record).map_err(std::io::Error::other);

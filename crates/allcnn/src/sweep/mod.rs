@@ -1,10 +1,12 @@
-//! Sweeps: the many trainings of one of the paper's tables, shared by any number of processes.
+//! Sweeps: all trainings of one of the paper's tables, shared by any number of processes.
 //!
-//! A sweep is a folder. Its `plan.toml` ([`Plan`]) says all that is to be done; a run folder in `runs/` holds each
-//! experiment, `claims/` who is at it, and `results.md`, `results.csv` and `results.html` the table so far. A process
-//! that works on it ([`Sweep::work`]) takes one experiment after the other, goes on with those that another left, and
-//! needs to know nothing of the others. As a resumed training ends as one that was never stopped, so does the table.
+//! A sweep is a folder. `plan.toml` ([`Plan`]) defines what is to be done; `runs/` has a run folder per
+//! experiment, `claims/` shows who works on it, and `results.md`, `results.csv` and `results.html` show the table
+//! so far. A working process ([`Sweep::work`]) executes one experiment after the other, resumes those that others
+//! abandoned, and needs no knowledge of the other processes. As resumed trainings end like uninterrupted ones, the
+//! resulting table is the same too.
 
+mod error;
 mod folder;
 mod page;
 mod plan;
@@ -15,13 +17,7 @@ mod table;
 mod text;
 mod worker;
 
-use std::io;
-use std::path::PathBuf;
-
-use crate::run::RunError;
-use crate::shown::{PathText, first_of};
-use crate::{data, train};
-
+pub use error::Error;
 pub use folder::Sweep;
 pub use plan::{Experiment, Plan};
 pub use published::{Benchmark, Entry, Literature, PaperTable, Published};
@@ -29,82 +25,3 @@ pub use record::{Fate, Record};
 pub use status::{Running, Status};
 pub use table::{Rate, Row, Table, Trial};
 pub use worker::{Ended, Notice, Terms};
-
-/// A sweep that cannot begin or go on.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A plan that makes no sense.
-    #[error("{0}")]
-    Choice(String),
-    /// A plan with an unknown network, or settings out of their range.
-    #[error(transparent)]
-    Plan(#[from] train::Error),
-    /// The folder of another plan.
-    #[error(
-        "{path} holds another plan: {changes}\nleave these settings out to work on that plan, or give another --out",
-        path = .path.shown(), changes = first_of(.changes)
-    )]
-    OtherPlan {
-        /// The folder.
-        path: PathBuf,
-        /// Each setting with both values.
-        changes: Vec<String>,
-    },
-    /// A folder without a plan.
-    #[error("{path} holds no plan: there is no plan.toml\nbegin one with the same command without --status", path = .0.shown())]
-    NoPlan(PathBuf),
-    /// A `plan.toml` that cannot be understood.
-    #[error("cannot understand {path}: {problem}", path = .path.shown())]
-    BadPlan {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        problem: String,
-    },
-    /// Data that cannot be tested on as it is.
-    #[error(
-        "{0} has no test split of its own, and this table is one of test errors\n\
-         give --holdout 500 (or 10%) to keep the last images of each class for testing; the table then says so"
-    )]
-    NoTestSplit(String),
-    /// Data that cannot be opened.
-    #[error(transparent)]
-    Data(#[from] data::Error),
-    /// An experiment that cannot go on.
-    #[error(
-        "{name}: {source}\nnothing that was saved is lost: mend that (make room, where the disk is full) and give the same command again"
-    )]
-    Training {
-        /// The experiment.
-        name: String,
-        /// Why.
-        source: train::Error,
-    },
-    /// Another process took the experiment over.
-    #[error(
-        "{0} was taken over by another process, since this one gave no sign of life for two minutes\n\
-         give the same command again to go on with others"
-    )]
-    TakenOver(String),
-    /// The folder of an experiment's run.
-    #[error(transparent)]
-    Run(#[from] RunError),
-    /// The system refused.
-    #[error("cannot {action} {path}: {source}\nnothing that was saved is lost: make room or give access, and give the same command again", path = .path.shown())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-}
-
-impl Error {
-    /// For `map_err`: the system refused to `action` the `path`.
-    fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io { action, path, source }
-    }
-}

@@ -1,55 +1,61 @@
-//! The table of a sweep as one self-contained page with plots.
+//! The table of a sweep as a self-contained HTML page with plots.
 
-use super::{Fate, Row, Table, text};
+use maud::{Markup, html};
+
+use super::published::Literature;
+use super::record::Fate;
+use super::table::{Row, Table};
+use super::text;
 use crate::report::curves::{Series, chart};
 use crate::report::dots::{self, Point};
-use crate::report::html;
+use crate::report::html as report;
+use crate::run::EpochRow;
 use crate::run::PROGRAM;
-use crate::train::EpochRow;
 
-/// The colors of the learning rates, in turn.
+/// The color classes of the learning rates, cycled.
 const COLORS: [&str; 4] = ["a", "b", "c", "d"];
 
-/// The page.
-pub(super) fn html(table: &Table) -> String {
-    let body = figures(table) + &errors(table) + &curves(table) + &literature(table);
-    html::page(table.plan.table.title(), &table.terms(), &body, PROGRAM)
+/// Renders the page.
+pub(super) fn page(table: &Table) -> String {
+    let body = html! { (figures(table)) (errors(table)) (curves(table)) (literature(table)) };
+    report::page(table.plan.table.title(), &table.terms(), &body, PROGRAM)
 }
 
-/// The table.
-fn figures(table: &Table) -> String {
+/// Renders the table.
+fn figures(table: &Table) -> Markup {
     let head = ["network", "paper", "ours", "best rate"].map(str::to_owned).into_iter();
-    let head: Vec<String> =
-        head.chain(table.plan.learning_rates.iter().map(|rate| format!("lr {rate}"))).collect();
-    let rows: String = table.rows.iter().map(|row| named_line(&head, text::cells(row))).collect();
-    let explained = table.fates().into_iter().map(|(word, what)| format!("<li>{word}: {what}</li>"));
-    let explained: String = explained.collect();
-    let explained = match explained.as_str() {
-        "" => explained,
-        items => format!("<ul class=\"notes\">{items}</ul>"),
+    let rates = table.plan.learning_rates.iter().map(|rate| format!("lr {rate}"));
+    let head: Vec<String> = head.chain(rates).collect();
+    // Cells carry their column names: narrow pages stack them.
+    let rows = html! {
+        @for row in &table.rows {
+            tr { @for (name, cell) in head.iter().zip(text::cells(row)) { td data-name=(name) { (cell) } } }
+        }
     };
-    html::section(false, "Errors", "", &(list("named words", &head, &rows) + &explained))
-}
-
-/// A scrollable list of rows under a heading.
-fn list(class: &str, head: &[String], rows: &str) -> String {
-    let head: String = head.iter().map(|cell| format!("<th>{}</th>", html::text(cell))).collect();
-    format!(
-        "<div class=\"card scroll\"><table class=\"list {class}\"><thead><tr>{head}</tr></thead>\
-         <tbody>{rows}</tbody></table></div>"
-    )
-}
-
-/// A row of cells that know the names of their columns: on a narrow page they stand below each other.
-fn named_line(head: &[String], cells: Vec<String>) -> String {
-    let cell = |(name, cell): (&String, String)| {
-        format!("<td data-name=\"{}\">{}</td>", html::text(name), html::text(&cell))
+    let fates = table.fates();
+    let body = html! {
+        (list("named words", &head, &rows))
+        @if !fates.is_empty() {
+            ul.notes { @for (word, what) in fates { li { (word) ": " (what) } } }
+        }
     };
-    format!("<tr>{}</tr>\n", head.iter().zip(cells).map(cell).collect::<String>())
+    report::section(false, "Errors", "", &body)
 }
 
-/// The error of each network at its best rate beside the paper's.
-fn errors(table: &Table) -> String {
+/// A scrollable table with a heading row.
+fn list(class: &str, head: &[String], rows: &Markup) -> Markup {
+    html! {
+        div.card.scroll {
+            table class={ "list " (class) } {
+                thead { tr { @for cell in head { th { (cell) } } } }
+                tbody { (rows) }
+            }
+        }
+    }
+}
+
+/// Plots the error of each network at its best learning rate next to the paper's.
+fn errors(table: &Table) -> Markup {
     let points = |row: &Row| {
         let paper = row.entry.published.map(|figure| Point {
             class: "b hollow",
@@ -69,18 +75,22 @@ fn errors(table: &Table) -> String {
     };
     let rows: Vec<(String, Vec<Point>)> = table.rows.iter().map(points).collect();
     let drawing = dots::chart("Test error by network", "test error, %", &rows);
-    let legend = "<div class=\"legend\"><span><i class=\"a\"></i>ours, a point a seed</span>\
-                  <span><i class=\"b\"></i>the paper</span></div>";
-    html::section(
-        drawing.is_empty(),
-        "Error by network",
-        "Ours at the best learning rate beside the paper's figure.",
-        &format!("<div class=\"card\">{legend}{drawing}</div>"),
-    )
+    let body = html! {
+        div.card {
+            div.legend {
+                span { i.a {} "ours, a point a seed" }
+                span { i.b {} "the paper" }
+            }
+            @if let Some(drawing) = &drawing { (drawing) }
+        }
+    };
+    let note = "Ours at the best learning rate beside the paper's figure.";
+    report::section(drawing.is_none(), "Error by network", note, &body)
 }
 
-/// The error by epoch of each network on the images that choose the best one, a curve a learning rate.
-fn curves(table: &Table) -> String {
+/// Plots, for each network, the error by epoch on the images that select the best epoch, a curve per learning
+/// rate.
+fn curves(table: &Table) -> Markup {
     let several = table.plan.seeds > 1;
     let drawn = table.rows.iter().filter_map(|row| {
         let curves: Vec<(String, &str, Vec<Option<f64>>)> = row
@@ -105,7 +115,7 @@ fn curves(table: &Table) -> String {
             curves.iter().map(|(name, class, values)| Series { name, class, values: values.clone() });
         Some(chart(&row.name, &(1..=epochs).collect::<Vec<_>>(), series))
     });
-    let drawn: String = drawn.collect();
+    let drawn: Vec<Markup> = drawn.collect();
     let split = if table.is_validated() { "Validation" } else { "Test" };
     let which = match several {
         true => {
@@ -113,23 +123,20 @@ fn curves(table: &Table) -> String {
         }
         false => "",
     };
-    html::section(
-        drawn.is_empty(),
-        "Learning curves by learning rate",
-        &format!("{split} error, %{which}."),
-        &format!("<div class=\"charts\">\n{drawn}</div>"),
-    )
+    let body = html! { div.charts { @for chart in &drawn { (chart) } } };
+    let note = format!("{split} error, %{which}.");
+    report::section(drawn.is_empty(), "Learning curves by learning rate", &note, &body)
 }
 
-/// The figures of others.
-fn literature(table: &Table) -> String {
+/// Renders the results from the literature.
+fn literature(table: &Table) -> Markup {
     let figures = table.plan.table.literature();
-    let row = |figure: &super::Literature| {
-        let cells = [figure.group, figure.method, &figure.published.to_string()].map(html::text);
-        format!("<tr>{}</tr>\n", cells.map(|cell| format!("<td>{cell}</td>")).concat())
+    let rows = html! {
+        @for Literature { group, method, published } in &figures {
+            tr { td { (group) } td { (method) } td { (published.to_string()) } }
+        }
     };
-    let rows: String = figures.iter().map(row).collect();
-    html::section(
+    report::section(
         figures.is_empty(),
         "The literature",
         "As the paper prints them, not run here. (?) marks figures that were recalled, not read.",
@@ -146,7 +153,7 @@ mod tests {
     fn the_page_has_the_table_the_points_and_the_curves_and_nothing_from_outside() {
         let mut table = table();
         table.rows[1].name = "<script>".into();
-        let page = html(&table);
+        let page = page(&table);
         assert!(page.contains("model-c, the paper: 9.74 %") && page.contains("ours at lr 0.05: 9.50 %"));
         assert_eq!(page.matches("class=\"charts\"").count(), 1);
         assert!(page.contains("10.00 ± 0.71") && page.contains("stuck, 1 to do"));

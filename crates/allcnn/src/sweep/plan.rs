@@ -1,64 +1,66 @@
-//! What a sweep is to do: the settings of `plan.toml`, and the experiments that follow from them.
+//! The plan of a sweep: the settings in `plan.toml`, and the experiments derived from them.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::error::Error;
 use super::published::{Benchmark, Entry, PaperTable};
 use crate::data::Reading;
-use crate::train::{self, Recipe, Request};
+use crate::net::Network;
+use crate::recipe::Recipe;
+use crate::run::TrainRequest;
 
-/// How far the seeds of an experiment that is begun again lie from each other: more than anybody asks seeds for.
+/// The seed increment per repeated attempt, more than any number of seeds in use.
 const RESEED_STRIDE: u64 = 1_000_000;
-/// No table has more trainings: the paper's has 48.
+/// The most trainings of a table; the paper's largest has 48.
 const MOST_EXPERIMENTS: u64 = 10_000;
 
-/// The settings of a sweep. Everything in the table follows from them and the images.
+/// The settings of a sweep. They and the images determine everything in the table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The paper's table.
     pub table: PaperTable,
-    /// Rows of the table, or other networks: names or files.
+    /// The networks: rows of the table, or others by name or file.
     pub models: Vec<String>,
-    /// The learning rates that each is trained at.
+    /// The learning rates to train each at.
     pub learning_rates: Vec<f64>,
-    /// How often each is trained at each rate: with the seeds 0, 1, ...
+    /// Trainings per network and rate, with the seeds 0, 1, ...
     pub seeds: u64,
-    /// The data in the place of CIFAR-10.
+    /// The data to use as CIFAR-10.
     pub data: String,
-    /// The data in the place of CIFAR-100.
+    /// The data to use as CIFAR-100.
     pub cifar100: String,
-    /// What is held out for testing, as `--holdout` says it.
+    /// The holdout for testing, in the syntax of `--holdout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdout: Option<String>,
-    /// What is said of the data where it does not tell itself.
+    /// How to read the data where its format leaves that open.
     #[serde(default, skip_serializing_if = "Reading::is_default")]
     pub reading: Reading,
-    /// The most training images.
+    /// The most training images to use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
-    /// All other settings. An experiment has its own learning rate, seed and augmentation.
+    /// All other settings. Each experiment overrides learning rate, seed and augmentation.
     pub recipe: Recipe,
 }
 
 /// One training of a sweep.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Experiment {
-    /// Its name, and that of its run folder.
+    /// Its name, also used for its run folder.
     pub name: String,
-    /// The row of the table that it belongs to, by index.
+    /// The index of its table row.
     pub row: usize,
     /// Its learning rate.
     pub learning_rate: f64,
-    /// Its seed, when it is begun for the first time.
+    /// The seed of its first attempt.
     pub seed: u64,
-    request: Request,
+    request: TrainRequest,
 }
 
 impl Experiment {
-    /// The name of its run folder, begun again `again` times.
+    /// The run folder's name for attempt number `again` (from 0).
     pub fn run_name(&self, again: usize) -> String {
         match again {
             0 => self.name.clone(),
@@ -66,8 +68,8 @@ impl Experiment {
         }
     }
 
-    /// The training, begun again `again` times with another seed each.
-    pub fn request(&self, again: usize) -> Request {
+    /// The training request of attempt number `again`, each with its own seed.
+    pub fn request(&self, again: usize) -> TrainRequest {
         let mut request = self.request.clone();
         request.recipe.seed = self.seed + RESEED_STRIDE * again as u64;
         request
@@ -91,10 +93,10 @@ impl Plan {
         }
     }
 
-    /// The same plan with names of files that mean the same in every folder.
+    /// Makes the paths of files absolute, so that the plan works from every folder.
     pub(super) fn anchored(mut self) -> Self {
         let anchor = |name: &mut String| {
-            // A plan is text: in a folder whose name is no UTF-8 the name stays as it was given.
+            // A plan is text: in a folder whose name is not UTF-8 the path stays as given.
             if let Some(path) =
                 std::path::absolute(&*name).ok().and_then(|path| path.to_str().map(str::to_owned))
             {
@@ -112,7 +114,7 @@ impl Plan {
         self.models.iter().map(|model| self.table.entry(model)).collect()
     }
 
-    /// The data of a row.
+    /// The data for a row.
     pub fn data_of(&self, entry: &Entry) -> &str {
         match entry.benchmark {
             Benchmark::Cifar10 => &self.data,
@@ -120,12 +122,11 @@ impl Plan {
         }
     }
 
-    /// The experiments, in the order in which they are done: all networks at all rates with the first seed, then with
-    /// the next.
+    /// The experiments in execution order: all networks at all rates with the first seed, then with the next.
     ///
     /// # Errors
-    /// [`Error::Plan`] for an unknown network or settings out of their range, [`Error::Choice`] for an augmentation
-    /// that the program does not have, a recipe of iterations or two experiments of one name.
+    /// [`Error::Plan`] for an unknown network or settings out of range, [`Error::Choice`] for an unknown
+    /// augmentation, a recipe with `iterations`, or two experiments with one name.
     pub fn experiments(&self) -> Result<Vec<Experiment>, Error> {
         if self.recipe.iterations.is_some() {
             let counts = format!("the recipe {} counts iterations, a table counts epochs", self.recipe.name);
@@ -149,7 +150,7 @@ impl Plan {
         let mut experiments = Vec::new();
         for seed in 0..self.seeds {
             for (row, entry) in self.entries().iter().enumerate() {
-                train::network(&entry.model, 2, None)?;
+                Network::open(&entry.model, 2, None)?;
                 for &learning_rate in &self.learning_rates {
                     let name = format!("{}-lr{learning_rate}-seed{seed}", entry.name);
                     let request = self.request(entry, learning_rate)?;
@@ -167,16 +168,16 @@ impl Plan {
         }
     }
 
-    fn request(&self, entry: &Entry, learning_rate: f64) -> Result<Request, Error> {
+    fn request(&self, entry: &Entry, learning_rate: f64) -> Result<TrainRequest, Error> {
         let augment = entry.augment.parse().map_err(|error: crate::augment::UnknownAugment| {
             Error::Choice(format!("{} cannot be trained: {error}\nleave it out with --models", entry.name))
         })?;
-        // A plan of version 0.1.0 states rates for all networks but the large one.
+        // Plans of version 0.1.0 set dropout rates for all networks but the large one.
         let is_old = self.recipe.table1_dropout.is_none();
         let dropout = self.recipe.dropout.filter(|_| !(is_old && entry.model == "large-all-cnn"));
         let recipe = Recipe { learning_rate, augment, dropout, ..self.recipe.clone() }.checked()?;
-        let holdout = self.holdout.as_deref().map(str::parse).transpose().map_err(train::Error::Data)?;
-        Ok(Request {
+        let holdout = self.holdout.as_deref().map(str::parse).transpose()?;
+        Ok(TrainRequest {
             model: entry.model.clone(),
             input: None,
             data: self.data_of(entry).into(),
@@ -197,13 +198,13 @@ impl Plan {
             if let Some(toml::Value::Table(recipe)) = settings.remove("recipe") {
                 settings.extend(recipe);
             }
-            // Version 0.1.0 had one kind of rates.
+            // Version 0.1.0 had a single dropout setting.
             if !settings.contains_key("table1_dropout")
                 && let Some(rates) = settings.remove("dropout")
             {
                 settings.insert("table1_dropout".into(), rates);
             }
-            settings.remove("name"); // the recipe's, which is for people
+            settings.remove("name"); // the recipe's, for display only
             settings
         };
         let (ours, theirs) = (settings(self), settings(other));
@@ -221,7 +222,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::Schedule;
+    use crate::recipe::Schedule;
 
     #[test]
     fn the_papers_table_3_is_48_trainings_of_the_papers_recipe() {
@@ -295,7 +296,7 @@ mod tests {
         assert!(with(|plan| plan.learning_rates = vec![0.1, 0.1]).contains("twice"));
         assert!(with(|plan| plan.recipe = Recipe::imagenet()).contains("give --epochs"));
         assert!(with(|plan| plan.learning_rates = vec![-0.1]).contains("learning rate is -0.1"));
-        // Of nothing, however often it is done.
+        // An empty plan, however often it is repeated.
         for empty in [
             Plan { models: vec![], seeds: u64::MAX, ..Plan::paper(PaperTable::Table3) },
             Plan { learning_rates: vec![], seeds: u64::MAX, ..Plan::paper(PaperTable::Table3) },

@@ -1,4 +1,4 @@
-//! What the paper prints in its Tables 3 and 4: the experiments, with its figures, and the figures of others.
+//! Tables 3 and 4 of the paper: the experiments and their published errors, and those from the literature.
 
 use std::fmt;
 use std::path::Path;
@@ -11,18 +11,18 @@ use crate::net::{Base, Variant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PaperTable {
-    /// The base networks and those derived from them, on CIFAR-10 without augmentation.
+    /// The base networks and their derived variants, on CIFAR-10 without augmentation.
     Table3,
-    /// All-CNN beside the literature, on CIFAR-10 and CIFAR-100.
+    /// All-CNN compared with the literature, on CIFAR-10 and CIFAR-100.
     Table4,
 }
 
-/// A test error in percent that the paper prints.
+/// A test error in percent published in the paper.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Published {
-    /// The figure.
+    /// The error.
     pub error_pct: f64,
-    /// The figure was recalled, not read: the copies of the paper at hand lack it.
+    /// Whether it was recalled rather than read: the available copies of the paper lack it.
     pub is_recalled: bool,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for Published {
     }
 }
 
-/// The data that an experiment of the paper uses.
+/// The data set of one of the paper's experiments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Benchmark {
     /// CIFAR-10.
@@ -41,18 +41,18 @@ pub enum Benchmark {
     Cifar100,
 }
 
-/// A row of a table: what is trained, on what, how it is augmented.
+/// A table row: network, data and augmentation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// The row's name.
     pub name: String,
-    /// The network's name, or its file.
+    /// The network's name or file.
     pub model: String,
     /// The data.
     pub benchmark: Benchmark,
-    /// The augmentation, as a recipe names it.
+    /// The augmentation, in a recipe's syntax.
     pub augment: &'static str,
-    /// The paper's figure.
+    /// The paper's result.
     pub published: Option<Published>,
 }
 
@@ -64,18 +64,18 @@ impl Entry {
     }
 }
 
-/// A figure of the literature that Table 4 prints.
+/// A result from the literature printed in Table 4.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Literature {
-    /// Data and augmentation.
+    /// Data set and augmentation.
     pub group: &'static str,
-    /// Whose network.
+    /// The method's name.
     pub method: &'static str,
-    /// The figure.
+    /// Its result.
     pub published: Published,
 }
 
-/// The test errors of Table 3: a row a base network; base, Strided, ConvPool, All-CNN.
+/// The test errors of Table 3, a row per base network: base, Strided, ConvPool, All-CNN.
 const TABLE_3: [(Base, [f64; 4]); 3] = [
     (Base::A, [12.47, 13.46, 10.21, 10.30]),
     (Base::B, [10.20, 10.98, 9.33, 9.10]),
@@ -91,7 +91,7 @@ impl PaperTable {
         }
     }
 
-    /// What it shows.
+    /// The table's title.
     pub fn title(self) -> &'static str {
         match self {
             Self::Table3 => "Table 3: test error on CIFAR-10 without augmentation, %",
@@ -99,8 +99,8 @@ impl PaperTable {
         }
     }
 
-    /// The learning rates that are tried unless others are asked for: for Table 3 the paper's four; for Table 4, whose
-    /// rate is that of All-CNN-C in Table 3 and not printed, the one that was best in reproductions.
+    /// The default learning rates: for Table 3 the paper's four; for Table 4, where the paper uses All-CNN-C's
+    /// best from Table 3 without stating it, the one that was best in reproductions.
     pub fn learning_rates(self) -> Vec<f64> {
         match self {
             Self::Table3 => vec![0.25, 0.1, 0.05, 0.01],
@@ -116,7 +116,7 @@ impl PaperTable {
         }
     }
 
-    /// The row called `name`; for any other name, or file, of a network a row without a figure of the paper.
+    /// The row called `name`; for any other network, by name or file, a row without published result.
     pub fn entry(self, name: &str) -> Entry {
         let own = || {
             let stem = Path::new(name).file_stem().map(|stem| stem.to_string_lossy().into_owned());
@@ -126,7 +126,7 @@ impl PaperTable {
         self.entries().into_iter().find(|entry| entry.name == name).unwrap_or_else(own)
     }
 
-    /// What the paper prints of others.
+    /// The results from the literature in this table.
     pub fn literature(self) -> Vec<Literature> {
         match self {
             Self::Table3 => Vec::new(),

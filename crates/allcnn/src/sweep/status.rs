@@ -1,46 +1,46 @@
-//! How far a sweep is, and when it will be done.
+//! Progress and remaining time of a sweep.
 
 use std::time::Duration;
 
-use super::folder::due;
-use super::{Error, Sweep};
+use super::error::Error;
+use super::folder::{Sweep, due};
 use crate::data::open_file;
+use crate::net::Network;
 use crate::run::RunFolder;
-use crate::train;
-use crate::train::metrics;
+use crate::run::epoch_row;
 
-/// The part of an experiment that is under way.
+/// An experiment in progress.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Running {
-    /// Its run's name.
+    /// The name of its run.
     pub name: String,
     /// Epochs done.
     pub epochs: u32,
-    /// Of so many.
+    /// Epochs in total.
     pub total_epochs: u32,
-    /// Whether a process is at it now.
+    /// Whether a process is working on it now.
     pub is_held: bool,
 }
 
-/// How far a sweep is.
+/// The progress of a sweep.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
-    /// Experiments that have ended.
+    /// Experiments that are done.
     pub ended: usize,
-    /// Of so many.
+    /// Experiments in total.
     pub total: usize,
-    /// Those under way.
+    /// Experiments in progress.
     pub running: Vec<Running>,
-    /// How long the rest will take as many processes as are at work now, one where none is; unknown before the first
-    /// epoch.
+    /// The estimated time left for the current number of working processes, or for one if none is working; `None`
+    /// before the first epoch.
     pub left: Option<Duration>,
 }
 
 impl Sweep {
-    /// How far the sweep is.
+    /// Determines the progress of the sweep.
     ///
-    /// An experiment's cost is taken to be proportional to the multiply-adds of its network; what one takes is
-    /// measured on the epochs that are done.
+    /// The cost of an experiment is assumed proportional to the multiply-adds of its network, and calibrated on
+    /// the epochs done.
     ///
     /// # Errors
     /// A file that cannot be read.
@@ -50,7 +50,7 @@ impl Sweep {
             Status { ended: 0, total: self.experiments().len(), running: Vec::new(), left: None };
         let (mut seconds, mut work, mut remaining) = (0.0, 0.0, 0.0);
         for experiment in self.experiments() {
-            let network = train::network(&experiment.request(0).model, 10, None)?;
+            let network = Network::open(&experiment.request(0).model, 10, None)?;
             let epoch_work = network.info().multiply_adds as f64;
             let records = self.records(experiment)?;
             for record in &records {
@@ -81,8 +81,8 @@ impl Sweep {
     }
 }
 
-/// Epochs and seconds of a run.
+/// Epochs done and seconds spent of a run.
 fn so_far(run: &RunFolder) -> Option<(u32, f64)> {
     let text = open_file::read_text(&run.metrics(), open_file::TEXT).ok()?;
-    metrics::times(&text).last().map(|last| (last.epoch, last.seconds))
+    epoch_row::times(&text).last().map(|last| (last.epoch, last.seconds))
 }

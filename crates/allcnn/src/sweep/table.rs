@@ -1,52 +1,54 @@
-//! The table of a sweep: for every network and learning rate the errors of its trainings, so far.
+//! The table of a sweep: the errors so far for every network and learning rate.
 
-use super::{Entry, Experiment, Fate, Plan, Record, text};
+use super::plan::{Experiment, Plan};
+use super::published::Entry;
+use super::record::{Fate, Record};
 use crate::data::counted;
+use crate::net::Network;
 use crate::split::Split;
-use crate::train;
 
-/// A table of the paper with our figures.
+/// One of the paper's tables with measured errors.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// What was to be done.
+    /// The plan.
     pub plan: Plan,
-    /// A row a network.
+    /// A row per network.
     pub rows: Vec<Row>,
 }
 
-/// The trainings of a network.
+/// The trainings of one network.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// What was trained.
+    /// The network, data and augmentation.
     pub entry: Entry,
-    /// The network's name, for people.
+    /// The network's display name.
     pub name: String,
-    /// A rate each, in the plan's order.
+    /// One entry per learning rate, in the plan's order.
     pub rates: Vec<Rate>,
 }
 
-/// The trainings of a network at a learning rate.
+/// The trainings of a network at one learning rate.
 #[derive(Clone, Debug)]
 pub struct Rate {
     /// The learning rate.
     pub learning_rate: f64,
-    /// One a seed.
+    /// One per seed.
     pub trials: Vec<Trial>,
 }
 
-/// A training.
+/// One training, with its attempts.
 #[derive(Clone, Debug)]
 pub struct Trial {
-    /// Its experiment's name.
+    /// The experiment's name.
     pub name: String,
-    /// The seed of its first beginning.
+    /// The seed of the first attempt.
     pub seed: u64,
-    /// How it ended each time that it was begun; the last one counts.
+    /// The results of the attempts; the last one counts.
     pub records: Vec<Record>,
 }
 
 impl Trial {
-    /// How it ended.
+    /// The last result.
     pub fn last(&self) -> Option<&Record> {
         self.records.last()
     }
@@ -58,25 +60,26 @@ impl Rate {
         self.trials.iter().filter_map(|trial| trial.last()?.error_pct()).collect()
     }
 
-    /// Their mean.
+    /// The mean test error of the trainings that learned.
     pub fn mean(&self) -> Option<f64> {
         mean(&self.errors())
     }
 
-    /// The mean of the errors by which a rate is chosen: on validation images where there are some, else the test errors.
+    /// The mean of the errors by which rates are compared: validation errors if there are any, else test errors.
     fn choosing_mean(&self) -> Option<f64> {
         let errors = self.trials.iter().filter_map(|trial| trial.last()?.choosing_error_pct());
         mean(&errors.collect::<Vec<_>>())
     }
 
-    /// Their standard deviation (that of a sample: the divisor is their number less 1), where there are two or more.
+    /// The sample standard deviation (divisor n - 1) of the test errors; `None` for fewer than two.
     pub fn deviation(&self) -> Option<f64> {
         let (errors, mean) = (self.errors(), self.mean()?);
         let squares: f64 = errors.iter().map(|error| (error - mean).powi(2)).sum();
         (errors.len() > 1).then(|| (squares / (errors.len() - 1) as f64).sqrt())
     }
 
-    /// The training that stands for all: of those that learned the one with the median error, or the first that ended.
+    /// A representative training: among those that learned the one with the median error, or else the first one
+    /// done.
     pub(super) fn typical(&self) -> Option<(&Trial, &Record)> {
         let ended = || self.trials.iter().filter_map(|trial| Some((trial, trial.last()?)));
         let mut learned: Vec<_> =
@@ -86,30 +89,30 @@ impl Rate {
         median.map(|(_, ended)| *ended).or_else(|| ended().next())
     }
 
-    /// How many trainings met each bad fate.
+    /// Counts the trainings by kind of failure.
     pub fn failures(&self) -> Vec<(&'static str, usize)> {
         let fates: Vec<Fate> = self.trials.iter().filter_map(|trial| Some(trial.last()?.fate)).collect();
         let count = |(word, _)| (word, fates.iter().filter(|fate| fate.word() == word).count());
         BAD_FATES.map(count).into_iter().filter(|(_, count)| *count > 0).collect()
     }
 
-    /// Trainings that have not ended.
+    /// The number of trainings not done yet.
     pub fn left(&self) -> usize {
         self.trials.iter().filter(|trial| trial.records.is_empty()).count()
     }
 }
 
-/// The fates of trainings that did not learn, and what each means.
+/// The failure outcomes, each with an explanation.
 const BAD_FATES: [(&str, &str); 3] = [
     ("diverged", "given up, because the loss was no number any more"),
     ("dead", "given up, because no gradient reached the weights any more"),
     ("stuck", "all of its steps are done, and the loss is still that of guessing"),
 ];
 
-/// The names of networks for people. Those in files have their own, unless two files have the same.
+/// The display names of networks. Networks from files use the name in the file, unless it is not unique.
 fn names(entries: &[Entry]) -> Vec<String> {
     let own = |entry: &Entry| {
-        let network = entry.model.ends_with(".toml").then(|| train::network(&entry.model, 2, None).ok());
+        let network = entry.model.ends_with(".toml").then(|| Network::open(&entry.model, 2, None).ok());
         network.flatten().map_or_else(|| entry.name.clone(), |network| network.name().to_owned())
     };
     let names: Vec<String> = entries.iter().map(own).collect();
@@ -118,20 +121,20 @@ fn names(entries: &[Entry]) -> Vec<String> {
     entries.iter().zip(&names).map(unique).collect()
 }
 
-/// The mean of errors, where there are any.
+/// The mean; `None` if empty.
 fn mean(errors: &[f64]) -> Option<f64> {
     (!errors.is_empty()).then(|| errors.iter().sum::<f64>() / errors.len() as f64)
 }
 
 impl Row {
-    /// The learning rate with the lowest mean error, the first of equals: what the paper reports. Validation images choose
-    /// it where there are some.
+    /// The learning rate with the lowest mean error, the first of ties, as the paper reports it. Validation errors
+    /// decide if there are any.
     pub fn best(&self) -> Option<&Rate> {
         let means = self.rates.iter().filter_map(|rate| Some((rate.choosing_mean()?, rate)));
         means.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, rate)| rate)
     }
 
-    /// The images that choose the best epoch of its trainings, as far as any has ended.
+    /// The images that select the best epoch, if any training is done.
     pub fn selected_on(&self) -> Option<Split> {
         let trials = self.rates.iter().flat_map(|rate| &rate.trials);
         trials.filter_map(|trial| trial.last()?.selected_on()).next()
@@ -139,7 +142,7 @@ impl Row {
 }
 
 impl Table {
-    /// The table of a plan's experiments, each with its records.
+    /// Builds the table from a plan's experiments and their records.
     pub(super) fn new(plan: &Plan, experiments: &[Experiment], records: Vec<Vec<Record>>) -> Self {
         let rates = || plan.learning_rates.iter().map(|&rate| Rate { learning_rate: rate, trials: vec![] });
         let entries = plan.entries();
@@ -156,19 +159,14 @@ impl Table {
         Self { plan: plan.clone(), rows }
     }
 
-    /// The table as Markdown, with what it was made with, and the figures of the literature.
-    pub fn markdown(&self) -> String {
-        text::markdown(self)
-    }
-
-    /// The words for trainings that did not learn which it has, each with what it means.
+    /// The failure outcomes that occur in the table, each with an explanation.
     pub(super) fn fates(&self) -> Vec<(&'static str, &'static str)> {
         let rates = || self.rows.iter().flat_map(|row| &row.rates);
         let is_there = |word| rates().flat_map(Rate::failures).any(|(found, _)| found == word);
         BAD_FATES.into_iter().filter(|(word, _)| is_there(*word)).collect()
     }
 
-    /// What the figures were made with, in a sentence or two.
+    /// The conditions of the measurements, in a sentence or two.
     pub fn terms(&self) -> String {
         let Plan { recipe, seeds, data, holdout, limit, .. } = &self.plan;
         let images =
@@ -189,7 +187,7 @@ impl Table {
         )
     }
 
-    /// Which errors the table shows, and which learning rate is "ours".
+    /// Which errors the table shows, and how the best learning rate is selected.
     fn figures(&self) -> (&'static str, &'static str) {
         let any = |wanted| self.rows.iter().any(|row| row.selected_on() == Some(wanted));
         match (any(Split::Validation), any(Split::Test)) {
@@ -210,7 +208,7 @@ impl Table {
         }
     }
 
-    /// Whether validation images choose the best epochs of all trainings that have ended.
+    /// Whether validation images select the best epoch in all trainings that are done.
     pub(super) fn is_validated(&self) -> bool {
         let mut splits = self.rows.iter().filter_map(Row::selected_on).peekable();
         splits.peek().is_some() && splits.all(|split| split == Split::Validation)
@@ -221,7 +219,7 @@ impl Table {
 pub(super) mod tests {
     use super::super::PaperTable;
     use super::*;
-    use crate::train::{EpochRow, Tested};
+    use crate::run::{EpochRow, Tested};
 
     /// A record of two epochs that ends with this error.
     pub fn record(fate: Fate, error: f64) -> Record {
@@ -246,7 +244,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Two networks, two rates, two seeds; some of it done.
+    /// Two networks, two rates, two seeds, partly done.
     pub fn table() -> Table {
         let mut plan = Plan::paper(PaperTable::Table3);
         plan.models = vec!["model-c".into(), "all-cnn-c".into()];
@@ -265,7 +263,7 @@ pub(super) mod tests {
         Table::new(&plan, &experiments, records)
     }
 
-    /// The same with validation images: of the rate 0.05 the validation errors are lower, the test errors higher.
+    /// Like [`table`], but with validation images: rate 0.05 has lower validation errors but higher test errors.
     pub fn validated() -> Table {
         let mut table = table();
         for (rate, [validation, test]) in table.rows[0].rates.iter_mut().zip([[12.0, 9.0], [11.0, 10.0]]) {

@@ -1,11 +1,20 @@
-//! The table of a sweep as Markdown, for people, and as CSV, a line a training, for programs.
+//! The table of a sweep as Markdown, for people, and as CSV, one line per attempt, for programs.
 
 use std::fmt::Write;
 
-use super::{Rate, Row, Table};
+use super::published::Literature;
+use super::table::{Rate, Row, Table};
+use crate::text::csv_text;
 
-/// The table, the terms it was made on, and the figures of the literature.
-pub(super) fn markdown(table: &Table) -> String {
+impl Table {
+    /// The table as Markdown, with the conditions and the results from the literature.
+    pub fn markdown(&self) -> String {
+        markdown(self)
+    }
+}
+
+/// Formats the table, its conditions, and the results from the literature.
+fn markdown(table: &Table) -> String {
     let mut columns = vec!["network".to_owned(), "paper".into(), "ours".into(), "best rate".into()];
     columns.extend(table.plan.learning_rates.iter().map(|rate| format!("lr {rate}")));
     let rows = table.rows.iter().map(cells).collect();
@@ -17,7 +26,7 @@ pub(super) fn markdown(table: &Table) -> String {
     let literature = table.plan.table.literature();
     if !literature.is_empty() {
         let columns = ["data", "method", "error"].map(str::to_owned).to_vec();
-        let row = |figure: &super::Literature| {
+        let row = |figure: &Literature| {
             vec![figure.group.to_owned(), figure.method.into(), figure.published.to_string()]
         };
         let rows = literature.iter().map(row).collect();
@@ -34,7 +43,7 @@ pub(super) fn markdown(table: &Table) -> String {
     text
 }
 
-/// A row's cells.
+/// The cells of a row.
 pub(super) fn cells(row: &Row) -> Vec<String> {
     let dash = || "–".to_owned();
     let best = row.best();
@@ -48,13 +57,13 @@ pub(super) fn cells(row: &Row) -> Vec<String> {
     cells
 }
 
-/// `10.00 ± 0.71`.
+/// Mean and deviation, such as `10.00 ± 0.71`.
 fn mean(rate: &Rate) -> Option<String> {
     let deviation = rate.deviation().map_or_else(String::new, |deviation| format!(" ± {deviation:.2}"));
     rate.mean().map(|mean| format!("{mean:.2}{deviation}"))
 }
 
-/// The mean, the trainings that failed, those that are left.
+/// The mean, the failed trainings and those not done.
 fn rate_cell(rate: &Rate) -> String {
     let failures = rate.failures().into_iter().map(|(fate, count)| match count {
         1 => fate.to_owned(),
@@ -68,7 +77,7 @@ fn rate_cell(rate: &Rate) -> String {
     mean(rate).into_iter().chain(failures).chain(left).collect::<Vec<_>>().join(", ")
 }
 
-/// A Markdown table whose columns line up.
+/// Formats a Markdown table with aligned columns.
 fn grid(head: Vec<String>, rows: Vec<Vec<String>>) -> String {
     let lines: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
     let columns = lines[0].len();
@@ -86,41 +95,43 @@ fn grid(head: Vec<String>, rows: Vec<Vec<String>>) -> String {
     text
 }
 
-/// A line for each time that a training was begun and ended.
+/// One CSV line per finished attempt.
 pub(super) fn csv(table: &Table) -> String {
-    let mut text = "network,learning_rate,seed,begun_again,fate,epochs,train_loss,test_error_pct,\
-                    best_test_error_pct,paper_error_pct,validation_error_pct\n"
-        .to_string();
+    let head = [
+        "network",
+        "learning_rate",
+        "seed",
+        "begun_again",
+        "fate",
+        "epochs",
+        "train_loss",
+        "test_error_pct",
+        "best_test_error_pct",
+        "paper_error_pct",
+        "validation_error_pct",
+    ];
     let optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    let mut lines = Vec::new();
     for row in &table.rows {
-        let (name, paper) = (&row.entry.name, row.entry.published.map(|figure| figure.error_pct));
         for rate in &row.rates {
             for (again, record) in rate.trials.iter().flat_map(|trial| trial.records.iter().enumerate()) {
-                let last = record.history.last();
-                let _ = writeln!(
-                    text,
-                    "{},{},{},{again},{},{},{},{},{},{},{}",
-                    quoted(name),
-                    rate.learning_rate,
-                    record.seed,
-                    record.fate.word(),
-                    record.history.len(),
-                    optional(last.map(|row| row.train_loss)),
+                lines.push([
+                    row.entry.name.clone(),
+                    rate.learning_rate.to_string(),
+                    record.seed.to_string(),
+                    again.to_string(),
+                    record.fate.word().to_owned(),
+                    record.history.len().to_string(),
+                    optional(record.history.last().map(|epoch| epoch.train_loss)),
                     optional(record.test_error_pct()),
                     optional(record.best_error_pct()),
-                    optional(paper),
+                    optional(row.entry.published.map(|figure| figure.error_pct)),
                     optional(record.validation_error_pct()),
-                );
+                ]);
             }
         }
     }
-    text
-}
-
-/// A field of a CSV line, quoted where it must be.
-fn quoted(field: &str) -> String {
-    let plain = !field.contains(['"', ',', '\n', '\r']);
-    if plain { field.into() } else { format!("\"{}\"", field.replace('"', "\"\"")) }
+    csv_text::write(head, lines)
 }
 
 #[cfg(test)]
@@ -167,6 +178,5 @@ mod tests {
         assert_eq!(lines[3], "model-c,0.1,0,1,finished,2,1.5,11,11,9.74,");
         let text = csv(&validated());
         assert_eq!(text.lines().nth(1).unwrap(), "model-c,0.1,0,0,finished,2,1.5,9,,9.74,13");
-        assert_eq!(quoted("a,\"b\""), "\"a,\"\"b\"\"\"");
     }
 }

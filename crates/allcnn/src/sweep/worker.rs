@@ -1,4 +1,4 @@
-//! A process that works on a sweep: claims an experiment, carries it out, records it, and looks for the next.
+//! A worker process of a sweep: claims an experiment, trains it, records the result, and continues with the next.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,70 +6,75 @@ use std::time::Duration;
 
 use allcnn_device::Device;
 
-use super::folder::{due, write_record};
-use super::{Error, Experiment, Fate, Record, Sweep};
-use crate::claim::Claim;
+use super::error::Error;
+use super::folder::{Sweep, due, write_record};
+use super::plan::Experiment;
+use super::record::{Fate, Record};
+use crate::files::claim::Claim;
 use crate::net::Network;
+use crate::observer::Event;
+use crate::run::{Checkpoint, Health, Progress, TrainRequest};
 use crate::run::{RunError, RunFolder};
-use crate::train::{self, Checkpoint, End, Event, Health, Progress, Request};
+use crate::train::{self, End, TrainError};
 
-/// How often a process without work looks for some, and for a wish to stop.
+/// The interval at which an idle process checks for work and for a stop request.
 const POLL: Duration = Duration::from_millis(500);
 
-/// How a process works.
+/// The options of a worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
-    /// How often an experiment that did not start to learn is begun again, with another seed.
+    /// How often to repeat, with another seed, an experiment whose network did not learn.
     pub reseed: usize,
-    /// Wait for experiments that other processes hold, and take them over where these die.
+    /// Whether to wait for experiments held by other processes, and take over those of processes that die.
     pub wait: bool,
 }
 
-/// What a working process tells.
+/// The events of a worker.
 #[derive(Debug)]
 pub enum Notice<'a> {
-    /// It begins an experiment, or goes on with one.
+    /// An experiment starts or resumes.
     Begins {
-        /// Its run's name.
+        /// The run's name.
         name: &'a str,
-        /// Whether the run was begun before.
+        /// Whether it resumes an earlier run.
         resumed: bool,
     },
-    /// Something happened in its training.
+    /// An event of its training.
     Training(Event<'a>),
-    /// An experiment has ended.
+    /// An experiment is done.
     Ended {
-        /// Its run's name.
+        /// The run's name.
         name: &'a str,
-        /// How.
+        /// Its result.
         record: &'a Record,
     },
-    /// All that is left is in the hands of other processes.
+    /// All remaining experiments are held by other processes.
     Waits,
 }
 
-/// Why a process stopped to work.
+/// Why a worker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// All experiments are done.
     AllDone,
-    /// Other processes are at what is left.
+    /// Other processes hold all remaining experiments.
     OthersAtWork,
-    /// It was asked to stop; everything is saved.
+    /// It was stopped on request; everything is saved.
     Interrupted,
 }
 
-/// How the work on an experiment ended.
+/// The result of working on an experiment.
 enum Carried {
-    /// It is done and recorded.
+    /// Done and recorded.
     Out(Record),
-    /// It was stopped.
+    /// Stopped.
     Interrupted,
-    /// Another process is at its run: one that goes on with it by itself, or that lost the claim and does not know yet.
+    /// Another process owns the run: one that resumed it independently, or that lost its claim without knowing
+    /// yet.
     Held,
 }
 
-/// What a look for work found.
+/// The result of searching for work.
 enum Found<'a> {
     Work(&'a Experiment, usize, Claim),
     Others,
@@ -77,10 +82,10 @@ enum Found<'a> {
 }
 
 impl Sweep {
-    /// Works on the sweep until all is done or `stop` is set, and keeps the results up to date.
+    /// Works on the sweep until it is done or `stop` is set, updating the result files.
     ///
     /// # Errors
-    /// [`Error::Training`] for what keeps an experiment from being carried out (not a divergence: that is a result),
+    /// [`Error::Training`] if an experiment fails (a divergence is not a failure but a result),
     /// [`Error::TakenOver`], [`Error::Io`].
     pub fn work<D: Device>(
         &self,
@@ -135,7 +140,7 @@ impl Sweep {
             }
             let name = &experiment.name;
             let claim = claims.acquire(name).map_err(Error::io("claim", claims.path(name, 1)))?.ok();
-            // It may have ended between the two looks.
+            // Another process may have finished it between the check and the claim.
             match (claim, due(&self.records(experiment)?, terms.reseed)) {
                 (Some(claim), Some(again)) => return Ok(Found::Work(experiment, again, claim)),
                 (None, Some(_)) => found = Found::Others,
@@ -145,7 +150,7 @@ impl Sweep {
         Ok(found)
     }
 
-    /// Trains to the end and records it, as the owner of the run's folder all the while.
+    /// Trains to the end and records the result, owning the run's folder throughout.
     fn carry_out<D: Device>(
         &self,
         device: &D,
@@ -156,7 +161,7 @@ impl Sweep {
     ) -> Result<Carried, Error> {
         let (name, folder) = (experiment.run_name(again), self.run_folder(experiment, again));
         let wrong = |source| match source {
-            train::Error::Run(RunError::TakenOver(_)) => Error::TakenOver(name.clone()),
+            TrainError::Run(RunError::TakenOver(_)) => Error::TakenOver(name.clone()),
             source => Error::Training { name: name.clone(), source },
         };
         let run = match RunFolder::owned(&folder) {
@@ -177,7 +182,7 @@ impl Sweep {
     }
 }
 
-/// Waits a little, and says so the first time.
+/// Waits briefly, and sends a notice the first time.
 fn wait(waits: &mut bool, notify: &mut dyn FnMut(Notice<'_>)) {
     if !*waits {
         notify(Notice::Waits);
@@ -186,14 +191,14 @@ fn wait(waits: &mut bool, notify: &mut dyn FnMut(Notice<'_>)) {
     std::thread::sleep(POLL);
 }
 
-/// How a training ended, with its last checkpoint; nothing where it was interrupted.
+/// Trains to the end; returns the outcome and the last checkpoint, or `None` if interrupted.
 fn train_to_end<D: Device>(
     device: &D,
     run: &RunFolder,
-    request: &Request,
+    request: &TrainRequest,
     stops: [&AtomicBool; 2],
     notify: &mut dyn FnMut(Notice<'_>),
-) -> Result<Option<(Fate, Option<Checkpoint>)>, train::Error> {
+) -> Result<Option<(Fate, Option<Checkpoint>)>, TrainError> {
     if let Some(checkpoint) = given_up(run)? {
         return Ok(Some((Fate::Dead, Some(checkpoint))));
     }
@@ -216,9 +221,9 @@ fn train_to_end<D: Device>(
     } else {
         train::start_in(device, request, run.clone(), &halt, &mut observer)
     };
-    let last = || run.read_last().map_err(train::Error::from);
+    let last = || run.read_last().map_err(TrainError::from);
     match trained {
-        Err(train::Error::Diverged { step, .. }) => Ok(Some((Fate::Diverged { step }, last()?))),
+        Err(TrainError::Diverged { step, .. }) => Ok(Some((Fate::Diverged { step }, last()?))),
         Err(error) => Err(error),
         Ok(trained) if trained.outcome.end == End::Finished => {
             let classes = Network::from_toml(&trained.manifest.network)?.classes();
@@ -229,8 +234,8 @@ fn train_to_end<D: Device>(
     }
 }
 
-/// The last checkpoint of a run that was found dead, where it was killed before that was recorded.
-fn given_up(run: &RunFolder) -> Result<Option<Checkpoint>, train::Error> {
+/// The last checkpoint of a run already found dead, in case the process was killed before recording that.
+fn given_up(run: &RunFolder) -> Result<Option<Checkpoint>, TrainError> {
     let last = if run.is_begun() { run.read_last()? } else { None };
     Ok(last.filter(|last| {
         let at_epochs_end = last.progress.images == 0;

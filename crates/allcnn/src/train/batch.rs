@@ -1,44 +1,44 @@
-//! One batch in the computer's memory: images, targets and labels of a training step.
+//! A training batch in host memory: images, targets and labels.
 
 use allcnn_device::View;
 use allcnn_device::random::{Purpose, Stream};
 
-use super::Recipe;
 use crate::augment::Look;
 use crate::data;
-use crate::samples::Samples;
+use crate::input::Samples;
+use crate::recipe::Recipe;
 
-/// The order of the images in an epoch (counted from 0): a permutation keyed by (seed, epoch).
+/// The order of the images in an epoch (from 0): a permutation seeded by (seed, epoch).
 pub(super) fn order(images: usize, seed: u64, epoch: u64) -> Vec<u32> {
     let mut order: Vec<u32> = (0..images as u32).collect();
     Stream::new(seed, Purpose::Shuffle, epoch, 0).sequence().shuffle(&mut order);
     order
 }
 
-/// The pictures of a batch.
+/// The images of a batch.
 #[derive(Debug)]
 pub(super) enum Pictures {
-    /// `[rows, height, width, channels]`.
+    /// Preprocessed values, `[rows, height, width, channels]`.
     Made(Vec<f32>),
-    /// Of images that the device keeps.
+    /// Views of images that the device stores.
     Kept(Vec<View>),
 }
 
-/// The host side of a batch. Rows beyond the images are zeros: they have no loss and no gradient.
+/// The host copy of a batch. Rows beyond the last image are zeros, with zero loss and gradient.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) pictures: Pictures,
     /// `[rows, classes]`.
     pub(super) targets: Vec<f32>,
-    /// The class of each image; as many as there are images.
+    /// The class of each image, without padding rows.
     pub(super) labels: Vec<u32>,
-    /// The step that it was filled for.
+    /// The step whose batch it holds.
     pub(super) step: Option<u64>,
     classes: usize,
 }
 
 impl Batch {
-    /// A batch of `rows` images of `image_len` values; only of views where the device `keeps` the images.
+    /// Allocates a batch of `rows` images of `image_len` values; only of views if the device `keeps` the images.
     pub(super) fn new(rows: usize, image_len: usize, classes: usize, keeps: bool) -> Self {
         Self {
             pictures: if keeps {
@@ -53,10 +53,10 @@ impl Batch {
         }
     }
 
-    /// Fills the batch with the images at `places`, varied as the recipe says; `epoch` counts from 0.
+    /// Fills the batch with the images at indices `places`, augmented as the recipe says; `epoch` counts from 0.
     ///
     /// # Errors
-    /// An image on disk that cannot be read.
+    /// An image on disk cannot be read.
     pub(super) fn fill(
         &mut self,
         samples: &Samples<'_>,
@@ -84,7 +84,7 @@ impl Batch {
     }
 }
 
-/// How a training of this recipe looks at its images in an epoch (counted from 0).
+/// The augmentation of training images in an epoch (from 0).
 pub(super) fn look(recipe: &Recipe, epoch: u64) -> Look {
     Look { augment: recipe.augment, seed: recipe.seed, round: epoch }
 }

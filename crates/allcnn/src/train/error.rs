@@ -1,30 +1,28 @@
-//! What can go wrong in a training.
+//! Errors of training.
 
 use std::path::PathBuf;
 
-use super::CheckpointError;
-use crate::shown::PathText;
-use crate::split::NoSplit;
+use crate::recipe::RecipeError;
+use crate::run::{CheckpointError, DataPlaceError, RunError};
+use crate::score::ScoreError;
+use crate::text::shown::PathText;
 
-/// A training that cannot begin or go on.
+/// Why a training cannot start or continue.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A setting out of its range, or a recipe file that cannot be read.
-    #[error("recipe: {0}")]
-    Recipe(String),
-    /// Things that do not belong together: network, data, checkpoint.
+pub enum TrainError {
+    /// An invalid recipe.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// Network, data or checkpoint do not match each other.
     #[error("{0}")]
     Mismatch(String),
-    /// A split that the data does not have.
-    #[error(transparent)]
-    NoSplit(#[from] NoSplit),
-    /// The loss is no longer a number.
+    /// The loss is not finite.
     #[error(
         "the loss became {loss} in step {step} (epoch {epoch}) at learning rate {learning_rate:.4}: the training has diverged.\n{}\nTry a lower --lr (a third of it), another --seed, or a longer warm-up",
         last_good(.checkpoint)
     )]
     Diverged {
-        /// The loss, or the value of a weight.
+        /// The loss, or the offending weight.
         loss: f64,
         /// The step, from 1.
         step: u64,
@@ -35,23 +33,15 @@ pub enum Error {
         /// The last good checkpoint.
         checkpoint: Option<PathBuf>,
     },
-    /// A checkpoint that cannot be read or written.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
     /// The run folder.
     #[error(transparent)]
-    Run(#[from] crate::run::RunError),
-    /// A model file that cannot be read.
-    #[error("cannot read the model {path}: {source}\ngive a TOML file of layers, or a name that `allcnn models` lists", path = .path.shown())]
-    Model {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    Run(#[from] RunError),
+    /// Scoring images failed.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
     /// The report.
     #[error(transparent)]
-    Report(#[from] crate::report::Error),
+    Report(#[from] crate::report::ReportError),
     /// The network.
     #[error(transparent)]
     Network(#[from] crate::net::Error),
@@ -64,22 +54,15 @@ pub enum Error {
     /// The data.
     #[error(transparent)]
     Data(#[from] crate::data::Error),
-    /// The data of a run.
+    /// The run's data cannot be found or opened.
     #[error(transparent)]
-    Place(crate::data_place::Error),
+    Place(#[from] DataPlaceError),
     /// The preprocessing.
     #[error(transparent)]
     Preprocess(#[from] crate::preprocess::Error),
 }
 
-impl From<crate::data_place::Error> for Error {
-    fn from(error: crate::data_place::Error) -> Self {
-        match error {
-            crate::data_place::Error::Data(error) => Error::Data(error),
-            error => Error::Place(error),
-        }
-    }
-}
+through!(TrainError, RunError: CheckpointError);
 
 fn last_good(checkpoint: &Option<PathBuf>) -> String {
     match checkpoint {

@@ -1,7 +1,7 @@
-//! What the steps gave: their losses and logits wait on the device until the host reads those of many steps at once.
+//! Losses and errors of queued steps: losses and logits stay in a log on the device until the host reads many
+//! steps at once.
 //!
-//! How many depends on the device and on the clock; the figures are the same whenever they are read, and they are
-//! always read in the order of the steps.
+//! How many depends on the device and on timing; the figures do not, and they are always read in step order.
 
 use std::time::{Duration, Instant};
 
@@ -9,17 +9,17 @@ use allcnn_device::{Device, Error};
 
 use crate::plan::Plan;
 
-/// How late the host learns of a step, about: what a person does not notice.
+/// Approximate delay after which the host reads a step's figures; too short for a person to notice.
 const LATENESS: Duration = Duration::from_millis(200);
 
-/// The figures of a step.
+/// Loss and error counts of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Figures {
-    /// Its images.
+    /// The number of images.
     pub(super) images: u64,
-    /// The sum of their losses.
+    /// The sum of the images' losses.
     pub(super) loss_sum: f64,
-    /// How many of them were taken for another class.
+    /// The number of misclassified images.
     pub(super) wrong: u64,
 }
 
@@ -29,30 +29,30 @@ impl Figures {
         self.loss_sum / self.images.max(1) as f64
     }
 
-    /// The figures of the images with these labels, from the losses `[rows]` and the logits `[rows, classes]`.
+    /// Computes the figures of the images with these labels from losses `[rows]` and logits `[rows, classes]`.
     fn of(labels: &[u32], losses: &[f32], logits: &[f32], classes: usize) -> Self {
         let loss_sum = losses[..labels.len()].iter().map(|&loss| f64::from(loss)).sum();
         Self { images: labels.len() as u64, loss_sum, wrong: wrong(logits, labels, classes) }
     }
 }
 
-/// Steps that were queued and not read yet.
+/// Queued steps whose figures were not read yet.
 pub(super) struct Unread<D: Device> {
-    /// A slot a step: its losses `[rows]`, then its logits `[rows, classes]`.
+    /// One slot per step: its losses `[rows]`, then its logits `[rows, classes]`.
     log: D::Buffer,
     values: Vec<f32>,
     rows: usize,
     classes: usize,
-    /// The steps: where the labels of each end.
+    /// For each step, the end of its labels in `labels`.
     ends: Vec<usize>,
     labels: Vec<u32>,
-    /// Steps that should wait at most, and since when the first one does.
+    /// The most steps to accumulate, and the time the first was queued.
     most: usize,
     since: Instant,
 }
 
 impl<D: Device> Unread<D> {
-    /// Room for steps of `rows` images.
+    /// Allocates the log for steps of `rows` images.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -71,7 +71,7 @@ impl<D: Device> Unread<D> {
         })
     }
 
-    /// Takes note of the step whose work was queued last, on images with these labels.
+    /// Appends the step queued last, on images with these labels.
     pub(super) fn note(&mut self, plan: &Plan<'_, D>, labels: &[u32]) {
         if self.ends.is_empty() {
             self.since = Instant::now();
@@ -82,22 +82,17 @@ impl<D: Device> Unread<D> {
         self.ends.push(self.labels.len());
     }
 
-    /// Steps that wait to be read.
+    /// The number of unread steps.
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Their images.
-    pub(super) fn images(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Whether they have waited long enough.
+    /// Whether the steps should be read now.
     pub(super) fn is_due(&self) -> bool {
         self.len() >= self.most
     }
 
-    /// Waits for all of them; [`Unread::step`] then gives their figures.
+    /// Downloads the log, waiting for the device; then [`Unread::step`] returns the figures.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
@@ -112,26 +107,26 @@ impl<D: Device> Unread<D> {
         Ok(())
     }
 
-    /// The figures of step `step` of those that were read.
+    /// The figures of the `step`-th of the steps read.
     pub(super) fn step(&self, step: usize) -> Figures {
         let begin = step.checked_sub(1).map_or(0, |before| self.ends[before]);
         let (losses, logits) = self.values[step * self.slot()..][..self.slot()].split_at(self.rows);
         Figures::of(&self.labels[begin..self.ends[step]], losses, logits, self.classes)
     }
 
-    /// Forgets them.
+    /// Discards the steps.
     pub(super) fn clear(&mut self) {
         self.ends.clear();
         self.labels.clear();
     }
 
-    /// Values a step.
+    /// Values per slot.
     fn slot(&self) -> usize {
         self.rows * (1 + self.classes)
     }
 }
 
-/// How many images got their highest logit, the first of equals, in another class.
+/// The number of images whose argmax (the first of ties) is not their label.
 fn wrong(logits: &[f32], labels: &[u32], classes: usize) -> u64 {
     let rows = logits.chunks_exact(classes).zip(labels);
     rows.filter(|(row, label)| {

@@ -1,44 +1,23 @@
-//! The test images of a finished training, shown to its best checkpoint.
+//! The final test of a finished training with its best checkpoint.
 //!
-//! Where validation images choose that checkpoint, the test images are looked at here for the first time and once: the
-//! figures are noted in the run's last checkpoint, and a run that has them is not measured again.
+//! If validation images select that checkpoint, the test images are evaluated only once, here. The result is
+//! stored in the run's last checkpoint, and a run that has one is not tested again.
 
 use std::sync::atomic::AtomicBool;
 
 use allcnn_device::Device;
 
-use super::{Checkpoint, Error, Event, Observer, Progress, Tested};
-use crate::evaluate::{Scores, TestSet, Views, score};
-use crate::plan::{Plan, PlanPurpose};
-use crate::predict::trained;
-use crate::run::RunFolder;
-use crate::samples::Samples;
+use super::error::TrainError;
+use crate::input::Samples;
+use crate::observer::{Event, Observer};
+use crate::run::{Progress, RunFolder, Tested};
+use crate::score::{Scores, Views, score_checkpoint};
 
-/// What a checkpoint says about the test images; nothing when `stop` became true meanwhile.
+/// Evaluates the best checkpoint of a run on its test images and stores the result, also in the run's last
+/// checkpoint. Returns `None` if stopped; resuming the run repeats the test.
 ///
 /// # Errors
-/// A failure of the device; an image on disk that cannot be read.
-pub(super) fn scores<D: Device>(
-    device: &D,
-    best: &Checkpoint,
-    batch: usize,
-    test: &Samples<'_>,
-    stop: &AtomicBool,
-    observer: &mut dyn Observer,
-) -> Result<Option<Scores>, Error> {
-    let parameters = trained(device, best)?;
-    let mut plan = Plan::new(device, &best.network, batch.min(test.len()), PlanPurpose::Inference)?;
-    plan.fix_weights(&parameters)?;
-    let mut images = TestSet::new(device, test)?;
-    let mut tell = |done| observer.observe(Event::Evaluating { done, total: test.len() });
-    score(&mut plan, &parameters, &mut images, Views::ONE, stop, &mut tell)
-}
-
-/// Measures the best checkpoint of a run on its test images and notes the figures, in the run's last checkpoint too.
-/// Nothing when `stop` became true meanwhile: then the run can be resumed, to be measured.
-///
-/// # Errors
-/// As [`scores`]; a checkpoint that cannot be read or written.
+/// As [`score_checkpoint`]; a checkpoint that cannot be read or written.
 pub(super) fn measure<D: Device>(
     device: &D,
     run: &RunFolder,
@@ -47,9 +26,11 @@ pub(super) fn measure<D: Device>(
     stop: &AtomicBool,
     progress: &mut Progress,
     observer: &mut dyn Observer,
-) -> Result<Option<Scores>, Error> {
+) -> Result<Option<Scores>, TrainError> {
     let best = run.read_best()?;
-    let Some(scores) = scores(device, &best, batch, test, stop, observer)? else { return Ok(None) };
+    let mut tell = |done| observer.observe(Event::Evaluating { done, total: test.len() });
+    let scores = score_checkpoint(device, &best, test, batch, Views::ONE, stop, &mut tell)?;
+    let Some(scores) = scores else { return Ok(None) };
     progress.tested = Some(Tested { loss: scores.loss(), error_pct: scores.error_pct(1) });
     let mut last = run.read(&run.last())?;
     last.progress.tested = progress.tested;

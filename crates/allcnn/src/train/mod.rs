@@ -1,44 +1,29 @@
-//! Training: the recipe, the schedule of the learning rate, the loop, checkpoints, and what is told meanwhile.
+//! Training: steps, the loop around them, and the way from a request to a finished run folder.
 
 mod batch;
-mod budget;
-mod checkpoint;
 mod clock;
-mod dropout;
 mod error;
-pub(crate) mod explained;
 mod figures;
 mod final_test;
-mod health;
+mod finish;
+mod finished;
 mod lengthen;
 mod limits;
-pub(crate) mod metrics;
-mod observer;
-mod progress;
-mod recipe;
-mod schedule;
+mod pace;
+mod prepare;
 mod session;
 mod standardize;
-mod summary;
+mod stepper;
 mod task;
-mod timing;
 mod trainer;
+mod training_loop;
+mod watch;
 
-pub use budget::Cost;
-pub use checkpoint::{Checkpoint, CheckpointError};
-pub use dropout::DropoutRates;
-pub use error::Error;
-pub use health::Health;
-pub use lengthen::{Lengthening, lengthen};
+pub use error::TrainError;
+pub use finished::Finished;
+pub use lengthen::lengthen;
 pub use limits::{End, Limits, Outcome};
-pub use metrics::{EpochRow, csv};
-pub(crate) use observer::tell_algorithms;
-pub use observer::{Event, Observer};
-pub use progress::{Progress, Tested};
-pub use recipe::{Recipe, UNNAMED_RECIPE};
-pub use schedule::{Decay, Schedule};
-pub use session::{Finished, Request, network, resume, resume_in, start, start_in};
-pub use summary::write_report;
+pub use session::{resume, resume_in, start, start_in, train};
+pub use stepper::Stepper;
 pub use task::Task;
-pub use timing::{Phase, Times};
 pub use trainer::Trainer;

@@ -1,28 +1,28 @@
-//! First weights that are fitted to the data ([`Init::Data`](crate::net::Init::Data)).
+//! Data-dependent initialization ([`Init::Data`](crate::net::Init::Data)).
 //!
-//! Deep chains of ReLUs make all images alike: behind drawn weights the outputs of a layer are mostly what it gives to any image,
-//! and a training spends its first hundreds of steps on telling the images apart, or dies on the way. So layer by layer each
-//! channel is given the mean 0 and the deviation 1, before its activation, over the first batch: with the mean m and the
-//! deviation s of its outputs, w becomes w / s and b becomes (b - m) / s (Salimans and Kingma 2016, "Weight Normalization",
-//! section 3).
+//! With random weights, deep ReLU chains map all images to nearly the same outputs, and a training spends its
+//! first hundreds of steps on separating them, or dies before. So, layer by layer, each channel is standardized
+//! over the first batch, before its activation: with mean m and standard deviation s of its outputs, w becomes w /
+//! s and b becomes (b - m) / s (Salimans and Kingma 2016, "Weight Normalization", section 3).
 
 use allcnn_device::{Activation, Device};
 
-use super::Error;
+use super::error::TrainError;
 use crate::augment::Look;
+use crate::input::Samples;
 use crate::net::{LayerKind, Network};
 use crate::parameters::{Kind, Parameters, Tensor};
 use crate::plan::{Mode, Plan, PlanPurpose};
-use crate::samples::Samples;
 
-/// A channel that differs less between places and images than this share of the layer's deviation stays as it is.
+/// A channel whose standard deviation is below this fraction of the layer's is left unchanged.
 const SAME: f64 = 1e-3;
 
-/// Values of all layers together that are held at most: of large networks fewer images are looked at, which still have many
-/// places each.
+/// The most activations to hold, over all layers: for large networks fewer images are used, which still have many
+/// positions each.
 const MOST_VALUES: usize = 1 << 26;
 
-/// Brings every channel of every convolution to mean 0 and deviation 1 over the images at `places`, or the first of them.
+/// Standardizes every channel of every convolution to mean 0 and standard deviation 1 over the images at indices
+/// `places`, or over as many of them as fit.
 ///
 /// # Errors
 /// An image that cannot be read; too little memory.
@@ -32,7 +32,7 @@ pub(super) fn standardize<D: Device>(
     parameters: &mut Parameters<D>,
     samples: &Samples<'_>,
     places: &[u32],
-) -> Result<(), Error> {
+) -> Result<(), TrainError> {
     let values: usize = network.operations(1).iter().map(|operation| operation.output().len()).sum();
     let rows = places.len().min(MOST_VALUES.div_ceil(values.max(1)));
     let places = &places[..rows];
@@ -56,8 +56,8 @@ pub(super) fn standardize<D: Device>(
     Ok(())
 }
 
-/// The network with the convolution at `place` without its activation.
-fn with_identity(network: &Network, place: usize) -> Result<Network, Error> {
+/// The network with the activation of layer `place`, a convolution, removed.
+fn with_identity(network: &Network, place: usize) -> Result<Network, TrainError> {
     let mut layers: Vec<LayerKind> = network.layers().iter().map(|layer| *layer.kind()).collect();
     if let LayerKind::Conv(conv) = &mut layers[place] {
         conv.activation = Activation::Identity;
@@ -65,7 +65,7 @@ fn with_identity(network: &Network, place: usize) -> Result<Network, Error> {
     Ok(Network::new(network.name(), network.input(), network.classes(), network.input_dropout(), layers)?)
 }
 
-/// Mean and deviation of each channel of `[places, channels]`.
+/// Mean and standard deviation of each channel of `[positions, channels]`.
 fn moments(outputs: &[f32], channels: usize) -> Vec<(f64, f64)> {
     let count = (outputs.len() / channels) as f64;
     let mut sums = vec![(0.0, 0.0); channels];
@@ -82,7 +82,7 @@ fn moments(outputs: &[f32], channels: usize) -> Vec<(f64, f64)> {
     moments.collect()
 }
 
-/// Changes the filters and biases of a layer so that its channels lose these means and deviations.
+/// Rescales the filters and biases of a layer such that its channels with these moments become standardized.
 fn rescale(tensors: &mut [Tensor], layer: &str, moments: &[(f64, f64)]) {
     let typical = moments.iter().map(|(_, deviation)| deviation).sum::<f64>() / moments.len() as f64;
     let scales: Vec<f64> = moments

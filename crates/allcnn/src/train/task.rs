@@ -1,12 +1,13 @@
-//! What a training needs to be given.
+//! The inputs of a training.
 
-use super::{Error, Recipe};
+use super::error::TrainError;
+use crate::input::Samples;
 use crate::net::Network;
 use crate::preprocess::Geometry;
-use crate::samples::Samples;
+use crate::recipe::Recipe;
 use crate::split::Split;
 
-/// What is to be trained, and on what.
+/// A training task: network, settings, data.
 #[derive(Clone, Copy)]
 pub struct Task<'a> {
     /// The network, with the dropout rates that apply.
@@ -17,27 +18,27 @@ pub struct Task<'a> {
     pub recipe: &'a Recipe,
     /// The training images.
     pub train: &'a Samples<'a>,
-    /// The validation images, where the data has some: they choose the best epoch in the place of the test images.
+    /// The validation images, if any: they select the best epoch instead of the test images.
     pub validation: Option<&'a Samples<'a>>,
     /// The test images; may be empty.
     pub test: &'a Samples<'a>,
 }
 
 impl<'a> Task<'a> {
-    /// The images that are scored after each epoch and choose the best one, and which these are.
+    /// The images that are evaluated after each epoch to select the best one, and their split.
     pub(super) fn choosing(&self) -> (Split, &'a Samples<'a>) {
         self.validation.map_or((Split::Test, self.test), |validation| (Split::Validation, validation))
     }
 
-    /// Whether network, classes and images belong together.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    /// Checks that network, classes and images match.
+    pub(super) fn check(&self) -> Result<(), TrainError> {
         let input = self.network.input();
         let expected = Geometry { height: input.height, width: input.width, channels: input.channels };
         let splits = [(Split::Train, self.train), (Split::Test, self.test)];
         let validation = self.validation.map(|samples| (Split::Validation, samples));
         for (split, samples) in splits.into_iter().chain(validation) {
             if samples.geometry() != expected {
-                return Err(Error::Mismatch(format!(
+                return Err(TrainError::Mismatch(format!(
                     "the {split} images are {}, the network {} takes {expected}: give another --input",
                     samples.geometry(),
                     self.network.name()
@@ -45,11 +46,13 @@ impl<'a> Task<'a> {
             }
             if let Some(label) = samples.labels().iter().find(|&&label| label as usize >= self.classes.len())
             {
-                return Err(Error::Mismatch(format!("a {split} image has the label {label} of no class")));
+                return Err(TrainError::Mismatch(format!(
+                    "a {split} image has the label {label} of no class"
+                )));
             }
         }
         if self.classes.len() != self.network.classes() {
-            return Err(Error::Mismatch(format!(
+            return Err(TrainError::Mismatch(format!(
                 "the data has {} classes, the network {} has {}",
                 self.classes.len(),
                 self.network.name(),
@@ -57,7 +60,7 @@ impl<'a> Task<'a> {
             )));
         }
         if self.train.is_empty() {
-            return Err(Error::Mismatch("there are no training images".into()));
+            return Err(TrainError::Mismatch("there are no training images".into()));
         }
         Ok(())
     }

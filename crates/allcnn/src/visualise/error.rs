@@ -1,47 +1,49 @@
-//! What can go wrong with an explanation.
+//! Errors of explanations.
 
 use std::ops::Range;
 
-use crate::shown::first_of;
-use crate::train;
+use crate::evaluate::EvaluateError;
+use crate::run::{CheckpointError, RunError};
+use crate::score::ScoreError;
+use crate::text::shown::first_of;
 
-/// Something that the network does not have, or a run that cannot be used.
+/// A request that the network cannot satisfy, or a run that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A layer that the network does not have.
+    /// The network has no layer of this name.
     #[error("the network {network} has no layer \"{given}\"; expected {}", first_of(.known))]
     UnknownLayer {
-        /// The name.
+        /// The name given.
         given: String,
         /// The network.
         network: String,
-        /// Its layers.
+        /// The network's layers.
         known: Vec<String>,
     },
-    /// A unit beyond the channels of its layer.
+    /// The layer has fewer channels.
     #[error("{layer} has no unit {given}; expected 0 to {}, or max for the most active one", .units - 1)]
     NoSuchUnit {
         /// The layer.
         layer: String,
-        /// The unit.
+        /// The channel requested.
         given: usize,
-        /// Its channels.
+        /// The number of channels.
         units: usize,
     },
-    /// A class that the network does not know.
+    /// The network has no class of this name.
     #[error(
         "the network knows no class \"{given}\"{}\nexpected one of its classes: {}",
         .nearest.as_ref().map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default(), first_of(.known)
     )]
     UnknownClass {
-        /// What was asked for.
+        /// The name given.
         given: String,
-        /// The class that is nearest, where one is near.
+        /// The most similar class name, if there is a similar one.
         nearest: Option<String>,
-        /// Its classes.
+        /// The network's classes.
         known: Vec<String>,
     },
-    /// A class in the place of a unit, in a layer whose units stand for none.
+    /// A class was given as the unit of a layer whose units are not classes.
     #[error(
         "the units of {layer} stand for no classes, so none is called \"{given}\"\n\
          expected a number from 0 to {}, or max; or a layer of classes: {}", .units - 1, .others.join(", ")
@@ -49,24 +51,24 @@ pub enum Error {
     NotOfClasses {
         /// The layer.
         layer: String,
-        /// What was asked for.
+        /// The class given.
         given: String,
-        /// Its channels.
+        /// The number of channels.
         units: usize,
-        /// The layers whose units stand for classes.
+        /// The layers whose units are classes.
         others: Vec<String>,
     },
-    /// The softmax, which has no filters.
+    /// The softmax has no filters.
     #[error(
         "softmax has no filters: it makes probabilities of what {} gives\n\
          give that layer, whose filters stand for the classes, or another of {}",
         .known.last().map_or("the last layer", String::as_str), first_of(.known)
     )]
     NoFilters {
-        /// The layers that have filters.
+        /// The layers with filters.
         known: Vec<String>,
     },
-    /// A place outside the layer.
+    /// A position outside the layer.
     #[error("{layer} has no row {row}, column {column}; expected a row from 0 to {} and a column from 0 to {}", .height - 1, .width - 1)]
     NoSuchPlace {
         /// The layer.
@@ -75,22 +77,22 @@ pub enum Error {
         row: usize,
         /// The column.
         column: usize,
-        /// Its rows.
+        /// The layer's rows.
         height: usize,
-        /// Its columns.
+        /// The layer's columns.
         width: usize,
     },
-    /// Filters that the layer does not have.
+    /// The layer has fewer filters.
     #[error("{layer} has filters 0..{filters}, given {}..{}; expected a part of these", .given.start, .given.end)]
     NoSuchFilters {
         /// The layer.
         layer: String,
-        /// The filters.
+        /// The filters requested.
         given: Range<usize>,
-        /// How many it has.
+        /// The number of filters.
         filters: usize,
     },
-    /// A unit whose way back to the picture depends on an image.
+    /// The backward pass from this unit to the image depends on the input.
     #[error(
         "{layer} lies above {pool}, whose way back to the picture depends on an image (which value was the largest)\n\
          look at it without --without-image, or at a layer below {pool}, or at a network without pooling"
@@ -98,10 +100,10 @@ pub enum Error {
     NeedsImage {
         /// The layer.
         layer: String,
-        /// The first pooling on the way.
+        /// The first pooling below the layer.
         pool: String,
     },
-    /// A layer above which nothing is trained.
+    /// There are no weights to randomize from this layer up.
     #[error(
         "there are no weights from {layer} up; expected a convolution, such as {last}, or a layer below one"
     )]
@@ -111,9 +113,21 @@ pub enum Error {
         /// The last layer with weights.
         last: String,
     },
-    /// A run that cannot be used.
+    /// The run cannot be read.
     #[error(transparent)]
-    Run(#[from] train::Error),
+    Run(#[from] RunError),
+    /// The images cannot be opened.
+    #[error(transparent)]
+    Images(#[from] EvaluateError),
+    /// The images cannot be scored.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// The network truncated at a layer is invalid.
+    #[error(transparent)]
+    Network(#[from] crate::net::Error),
+    /// A sheet cannot be written.
+    #[error(transparent)]
+    Page(#[from] super::render::PageError),
     /// The device failed.
     #[error(transparent)]
     Device(#[from] allcnn_device::Error),
@@ -122,6 +136,13 @@ pub enum Error {
 impl Error {
     /// Whether the request names something that the network does not have.
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::Run(_) | Self::Device(_))
+        match self {
+            Self::Images(error) => matches!(error, EvaluateError::NoSplit(_)),
+            Self::Run(_) | Self::Score(_) | Self::Network(_) | Self::Page(_) | Self::Device(_) => false,
+            _ => true,
+        }
     }
 }
+
+through!(Error, RunError: CheckpointError);
+through!(Error, ScoreError: crate::data::Error, crate::parameters::Error, crate::preprocess::Error);

@@ -1,29 +1,29 @@
-//! Sends signals back from units to pictures, many at a time.
+//! Batched backward passes from units to the input image.
 
 use allcnn_device::Device;
 
 use super::{Error, Found, Method, Target, Unit};
-use crate::evaluate::{expect_finite, probabilities};
 use crate::net::{Network, Operation};
 use crate::parameters::Parameters;
 use crate::plan::{Mode, Plan, PlanPurpose};
+use crate::score::{expect_finite, probabilities};
 
-/// The largest batch: more is not faster.
+/// The largest batch; larger ones are not faster.
 const LARGEST_BATCH: usize = 64;
-/// A batch may take about so much memory.
+/// The approximate memory limit of a batch.
 const BATCH_BYTES: usize = 512 << 20;
 
-/// What one unit looks at in one image.
+/// The explanation of one unit in one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
-    /// The image's place among those given.
+    /// The image's index.
     pub image: usize,
     /// The unit.
     pub unit: Found,
-    /// What the network says about the image: the probability of each class.
+    /// The network's prediction: the probability of each class.
     pub probabilities: Vec<f32>,
-    /// What arrived at the picture by each method, in the order given: `[height, width, channels]`, in the network's
-    /// own coordinates.
+    /// The map of each method, in the order given: the signal at the input, `[height, width, channels]`, in
+    /// preprocessed coordinates.
     pub maps: Vec<Vec<f32>>,
 }
 
@@ -36,10 +36,10 @@ pub struct Explainer<'d, D: Device> {
 }
 
 impl<'d, D: Device> Explainer<'d, D> {
-    /// Prepares `network` for `pairs` pairs of an image and a unit: for as many at a time, if that is a sensible batch.
+    /// Prepares `network` for `pairs` pairs of image and unit; the batch is that number if it is not too large.
     ///
     /// # Errors
-    /// [`Error::Device`] when the memory does not suffice.
+    /// [`Error::Device`] if there is too little memory.
     pub fn new(device: &'d D, network: &Network, pairs: usize) -> Result<Self, Error> {
         let batch = batch(network, pairs);
         let classes = network.classes();
@@ -56,17 +56,17 @@ impl<'d, D: Device> Explainer<'d, D> {
         self.plan.network()
     }
 
-    /// Pairs of an image and a unit that go through the network together.
+    /// The batch size: pairs of image and unit per pass.
     pub fn batch(&self) -> usize {
         self.plan.batch()
     }
 
-    /// Explains each unit of the target in each image (preprocessed, `[images, height, width, channels]`) by each
-    /// method: the explanations of the first image's units, then those of the second image's, and so on. Panics when
-    /// `images` are not whole images of the network's size.
+    /// Explains each of the target's units in each image (preprocessed, `[images, height, width, channels]`) by
+    /// each method. Returns all units of the first image, then those of the second, and so on. Panics if the
+    /// length of `images` is not a multiple of the input size.
     ///
     /// # Errors
-    /// [`Error::Device`] when the device failed.
+    /// [`Error::Device`] if the device failed.
     pub fn explain(
         &mut self,
         parameters: &Parameters<D>,
@@ -81,10 +81,10 @@ impl<'d, D: Device> Explainer<'d, D> {
         self.explain_pairs(parameters, images, target, &pairs, methods)
     }
 
-    /// As [`Explainer::explain`], for these pairs of an image's place and a unit of the target's layer.
+    /// Like [`Explainer::explain`], but for these pairs of image index and unit of the target's layer.
     ///
     /// # Errors
-    /// [`Error::Device`] when the device failed.
+    /// [`Error::Device`] if the device failed.
     pub fn explain_pairs(
         &mut self,
         parameters: &Parameters<D>,
@@ -120,8 +120,8 @@ impl<'d, D: Device> Explainer<'d, D> {
         Ok(explanations)
     }
 
-    /// Finds the unit of each pair in what the forward pass left, appends its explanation, yet without maps, and gives
-    /// the signal of the whole batch.
+    /// Locates the unit of each pair in the outputs of the forward pass, appends its explanation without maps, and
+    /// returns the batch's signal at the target layer.
     fn begin(
         &mut self,
         target: &Target,
@@ -146,9 +146,9 @@ impl<'d, D: Device> Explainer<'d, D> {
     }
 }
 
-/// As many pairs at a time as there are, or as fit into the memory that a batch may take.
+/// The batch size for `pairs` pairs, limited by memory.
 pub(super) fn batch(network: &Network, pairs: usize) -> usize {
-    // Each layer's output, and about as much again for signals and workspace.
+    // The output of each layer, and about as much for signals and workspace.
     let values: usize = network.operations(1).iter().map(Operation::output).map(|shape| shape.len()).sum();
     let fitting = BATCH_BYTES / (2 * size_of::<f32>() * values);
     pairs.clamp(1, fitting.clamp(1, LARGEST_BATCH))

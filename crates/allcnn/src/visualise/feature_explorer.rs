@@ -1,4 +1,4 @@
-//! The filters of a run's network on images of a data set, as `allcnn features` shows them.
+//! A run's filters visualized on images of a data set, as by `allcnn features`.
 
 use std::path::Path;
 
@@ -12,34 +12,36 @@ use super::{
 };
 use crate::augment::Augment;
 use crate::data::{self, DataSet, Identities, Images, Skipped};
-use crate::data_place::{self, GivenData, Opened};
-use crate::data_told::tell_left_out;
-use crate::examine::{self, Split, Which};
+use crate::evaluate::{self, EvaluateError};
 use crate::input::InputTransform;
 use crate::net::{Network, Rectangle};
+use crate::observer::tell_left_out;
+use crate::observer::{Event, Observer};
 use crate::parameters::Parameters;
-use crate::predict::trained;
 use crate::preprocess::Geometry;
+use crate::run::Checkpoint;
+use crate::run::WhichCheckpoint;
+use crate::run::{DataPlaceError, GivenData, Opened};
 use crate::run::{Manifest, RunFolder};
-use crate::shown::PathText;
-use crate::train::{self, Checkpoint, Event, Observer};
+use crate::split::Split;
+use crate::text::shown::PathText;
 
-/// The images that are scanned.
+/// The images to scan.
 #[derive(Clone, Debug)]
 pub struct Scanned {
     /// The data set's name.
     pub name: String,
-    /// Its classes; none where the pictures have no classes.
+    /// Its classes; empty if the images have none.
     pub classes: Vec<String>,
     /// The images.
     pub images: Images,
 }
 
-/// A trained network whose filters are looked at.
+/// A trained network whose filters are visualized.
 pub struct FeatureExplorer<'d, D: Device> {
     device: &'d D,
     run: RunFolder,
-    which: Which,
+    which: WhichCheckpoint,
     manifest: Manifest,
     checkpoint: Checkpoint,
     parameters: Parameters<D>,
@@ -47,14 +49,14 @@ pub struct FeatureExplorer<'d, D: Device> {
 }
 
 impl<'d, D: Device> FeatureExplorer<'d, D> {
-    /// A checkpoint of a run.
+    /// Loads a checkpoint of a run.
     ///
     /// # Errors
-    /// A run without weights, or a damaged one; failures of the device.
-    pub fn new(device: &'d D, run: &RunFolder, which: Which) -> Result<Self, train::Error> {
+    /// A run without weights, or a damaged one; device failures.
+    pub fn new(device: &'d D, run: &RunFolder, which: WhichCheckpoint) -> Result<Self, Error> {
         let (manifest, checkpoint) = which.trained(run)?;
-        let parameters = trained(device, &checkpoint)?;
-        let transform = InputTransform::of(run, &checkpoint.network)?;
+        let parameters = checkpoint.parameters(device)?;
+        let transform = run.input_transform(&checkpoint.network)?;
         let which = which.at_hand(run);
         Ok(Self { device, run: run.clone(), which, manifest, checkpoint, parameters, transform })
     }
@@ -69,8 +71,9 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         &self.checkpoint.classes
     }
 
-    /// Opens the images to scan: those of `data`, or the run's own where none is given; without `split` the training
-    /// images, or the test images of data that has no others. They need not be of the network's classes, nor of any.
+    /// Opens the images to scan: those of `data`, or the run's own data if `None`. The default `split` is the
+    /// training images, or the test images if there are no others. Their classes need not be the network's, and
+    /// they may have none.
     ///
     /// # Errors
     /// Data that cannot be read, or has no images in the split.
@@ -79,13 +82,14 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         data: Option<GivenData<'_>>,
         split: Option<Split>,
         observer: &mut dyn Observer,
-    ) -> Result<Scanned, train::Error> {
-        let opened = self.open_data(data, observer);
+    ) -> Result<Scanned, Error> {
+        let run = (&self.run, &self.manifest);
+        let opened = evaluate::open_and_tell_notes(data, run, self.transform.pictures(), true, observer);
         let mut opened = match (opened, data) {
-            (Err(train::Error::Data(data::Error::NoClasses(_))), Some(data)) => {
+            (Err(DataPlaceError::Data(data::Error::NoClasses(_))), Some(data)) => {
                 return self.open_loose(Path::new(data.place), observer);
             }
-            (opened, _) => opened?,
+            (opened, _) => opened.map_err(EvaluateError::from)?,
         };
         if let (None, Some(data)) = (split, data.filter(|_| are_loose(&opened))) {
             return self.open_loose(Path::new(data.place), observer);
@@ -97,7 +101,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
             Some(split) if opened.own => split,
             Some(split) => split.or_only(&opened.data),
         };
-        let images = split.take(&mut opened.data)?;
+        let images = split.take(&mut opened.data).map_err(EvaluateError::from)?;
         let DataSet { name, classes, .. } = opened.data;
         if !opened.own {
             self.tell_trained(&images, observer)?;
@@ -105,28 +109,13 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         Ok(Scanned { name, classes, images })
     }
 
-    /// Opens data; of its notes those are told that matter where nothing is trained.
-    fn open_data(
-        &self,
-        data: Option<GivenData<'_>>,
-        observer: &mut dyn Observer,
-    ) -> Result<Opened, train::Error> {
-        let (run, geometry) = ((self.run.path(), &self.manifest), self.transform.pictures());
-        let mut progress = |progress| observer.observe(Event::Loading(progress));
-        let opened = data_place::open(run, geometry, data, true, &mut progress)?;
-        for note in opened.data.notes.iter().filter(|note| note.is_warning() && !note.is_of_training()) {
-            observer.observe(Event::Warning(&note.to_string()));
-        }
-        Ok(opened)
-    }
-
-    /// Opens pictures that have no classes.
-    fn open_loose(&self, path: &Path, observer: &mut dyn Observer) -> Result<Scanned, train::Error> {
+    /// Opens images without classes.
+    fn open_loose(&self, path: &Path, observer: &mut dyn Observer) -> Result<Scanned, Error> {
         let Geometry { height, width, .. } = self.transform.pictures();
         let framing = self.manifest.framing();
         let options = data::Options { size: Some((height, width)), framing, ..data::Options::default() };
         let mut progress = |progress| observer.observe(Event::Loading(progress));
-        let data = data::open_loose(path, &options, &mut progress)?;
+        let data = data::open_loose(path, &options, &mut progress).map_err(EvaluateError::from)?;
         tell_left_out(&data, observer);
         let images = data.train;
         self.tell_trained(&images, observer)?;
@@ -134,13 +123,13 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         Ok(Scanned { name, classes: vec![], images })
     }
 
-    /// Says how many of these images the network was trained on, where images in memory tell that.
-    fn tell_trained(&self, images: &Images, observer: &mut dyn Observer) -> Result<(), train::Error> {
+    /// Reports how many of these images the network was trained on, if it can be told for images in memory.
+    fn tell_trained(&self, images: &Images, observer: &mut dyn Observer) -> Result<(), Error> {
         if self.manifest.recipe.augment == Augment::CropFlip {
-            return Ok(()); // such a run knows its images by their files
+            return Ok(()); // such a run identifies images by their files, not their pixels
         }
         let run = (&self.run, &self.manifest);
-        let known = examine::known(run, self.transform.pictures(), None, &mut ())?;
+        let known = evaluate::known(run, self.transform.pictures(), None, &mut ())?;
         let known = known.unwrap_or_default();
         let identities = Identities::of(images);
         let trained = identities.iter().flatten().filter(|identity| known.contains(identity)).count();
@@ -152,11 +141,11 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         Ok(())
     }
 
-    /// The `most` patches that activate each filter most, and what its units look at in them by each method. `done` is
-    /// told how many images are scanned.
+    /// Finds the `most` patches with the strongest activation of each filter, and explains them by each method.
+    /// `done` is called with the number of images scanned.
     ///
     /// # Errors
-    /// Failures of the device.
+    /// Device failures.
     pub fn patches(
         &self,
         choice: &FilterChoice,
@@ -175,15 +164,15 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         explained.collect()
     }
 
-    /// What each filter draws without an image.
+    /// Visualizes each filter without an image.
     ///
     /// # Errors
-    /// [`Error::NeedsImage`]; failures of the device.
+    /// [`Error::NeedsImage`]; device failures.
     pub fn drawings(&self, choice: &FilterChoice) -> Result<Vec<Drawing>, Error> {
         draw_without_image(self.device, choice, &self.parameters)
     }
 
-    /// The sheet of Figure 3.
+    /// The sheet of patches (Figure 3).
     pub fn patch_sheet(
         &self,
         choice: &FilterChoice,
@@ -207,7 +196,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         }
     }
 
-    /// The sheet of Figure 2, for these layers.
+    /// The sheet of drawings (Figure 2) for these layers.
     pub fn drawing_sheet(&self, layers: &[(FilterChoice, Vec<Drawing>)]) -> Sheet {
         let labels = Labels { data_classes: &[], classes: self.classes() };
         let rows = layers.iter().flat_map(|(choice, drawings)| drawing_rows(choice, drawings, labels));
@@ -258,76 +247,76 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
     }
 }
 
-/// Whether pictures without a class lie beside those that have one: then none of them counts for more than the others.
+/// Whether there are images without class next to those with one: then all are treated as images without class.
 fn are_loose(opened: &Opened) -> bool {
     let DataSet { train, validation, test, skipped, .. } = &opened.data;
     let splits = [train, validation, test].iter().filter(|images| !images.is_empty()).count();
     !opened.own && splits < 2 && skipped.iter().any(Skipped::has_no_class)
 }
 
-/// Whose filter it is, in JSON.
+/// The origin of a filter, for JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FilterSource {
     /// The layer.
     pub layer: String,
     /// The run.
     pub run: String,
-    /// Which of its weights.
-    pub checkpoint: Which,
-    /// The file of the picture that shows it, where one was written.
+    /// The run's checkpoint.
+    pub checkpoint: WhichCheckpoint,
+    /// The picture file that shows it, if one was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub picture: Option<String>,
 }
 
-/// A filter and its patches in JSON.
+/// A filter and its patches, for JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FilterEntry {
-    /// The filter, counted from 0.
+    /// The filter's index, from 0.
     pub filter: usize,
-    /// The class that it stands for, in the last layers.
+    /// Its class, in the last layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
-    /// Where it comes from.
+    /// Its origin.
     #[serde(flatten)]
     pub source: FilterSource,
-    /// The strongest first.
+    /// The patches, strongest activation first.
     pub patches: Vec<PatchEntry>,
 }
 
-/// A patch in JSON.
+/// A patch, for JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PatchEntry {
-    /// Where the image came from.
+    /// The image's source.
     pub image: String,
-    /// The class of the image, where it has one.
+    /// The image's class, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
-    /// The output of the unit.
+    /// The unit's output.
     pub activation: f32,
-    /// Row and column of the unit in its layer.
+    /// The unit's row and column in its layer.
     pub unit: [usize; 2],
-    /// The part of the network's input that it sees.
+    /// Its receptive field in the network's input.
     #[serde(flatten)]
     pub seen: Seen,
 }
 
-/// A drawing without an image in JSON.
+/// A drawing without image, for JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DrawingEntry {
-    /// The filter, counted from 0.
+    /// The filter's index, from 0.
     pub filter: usize,
-    /// The class that it stands for, in the last layers.
+    /// Its class, in the last layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
-    /// Where it comes from.
+    /// Its origin.
     #[serde(flatten)]
     pub source: FilterSource,
-    /// The part of the picture that the unit sees.
+    /// The unit's receptive field in the input.
     #[serde(flatten)]
     pub seen: Seen,
 }
 
-/// A part of an image in JSON: first rows and columns, and the ones after the last.
+/// Part of an image, for JSON, as half-open ranges of rows and columns.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Seen {
     /// The rows.

@@ -1,5 +1,5 @@
-//! Figures 2 and 3 of the paper as sheets: for each filter its patches side by side, above what its units look at in
-//! them; or what each filter draws without an image.
+//! Figures 2 and 3 of the paper as sheets: for each filter its patches side by side, with their maps below; or its
+//! drawing without image.
 
 use super::render::{Shading, Sheet, SheetRow, Tile, tiles_beside};
 use super::{Drawing, FilterChoice, FilterPatches, Patch};
@@ -8,15 +8,15 @@ use crate::data::decode::Picture;
 use crate::input::InputTransform;
 use crate::net::Rectangle;
 
-/// A patch is enlarged to at least so many pixels.
+/// The minimum size in pixels to which patches are enlarged.
 const PATCH_SIDE: usize = 80;
-/// A drawing is enlarged to at least so many pixels.
+/// The minimum size in pixels to which drawings are enlarged.
 const DRAWING_SIDE: usize = 64;
-/// What lies beyond the image's border.
+/// The gray level beyond the image border.
 const BEYOND: u8 = 236;
-/// Between filters beside each other, in gaps between patches.
+/// The space between adjacent filters, in gaps between patches.
 const FILTER_GAP: usize = 5;
-/// Drawings in a row, at most.
+/// The most drawings in a row.
 const DRAWINGS_A_ROW: usize = 16;
 
 /// A filter with its patches and, for each patch and method, the map of the whole image.
@@ -24,21 +24,21 @@ const DRAWINGS_A_ROW: usize = 16;
 pub struct ExplainedFilter {
     /// The filter and its patches.
     pub found: FilterPatches,
-    /// For each patch the map of each method, `[height, width, 3]`.
+    /// For each patch, the map of each method, `[height, width, 3]`.
     pub maps: Vec<Vec<Vec<f32>>>,
 }
 
-/// What the captions call things.
+/// The class names for captions.
 #[derive(Clone, Copy, Debug)]
 pub struct Labels<'a> {
-    /// The data set's classes, which the images are labelled with.
+    /// The data set's classes, to which the image labels refer.
     pub data_classes: &'a [String],
     /// The network's classes.
     pub classes: &'a [String],
 }
 
-/// Rows of filters (Figure 3): above the patches, from the strongest, below them what the unit looks at by each method,
-/// each map scaled on its own. Pale grey is beyond the image's border.
+/// Rows of filters (Figure 3): at the top the patches, strongest first, below them their maps by each method, each
+/// scaled separately. Light gray is beyond the image border.
 pub fn patch_rows(
     choice: &FilterChoice,
     (images, transform): (&Images, &InputTransform),
@@ -56,13 +56,13 @@ pub fn patch_rows(
     filters.chunks(columns).map(|filters| SheetRow::of(filters.iter().map(tile))).collect()
 }
 
-/// The `tile_side` of a sheet that shows these rows.
+/// The `tile_side` for a sheet with these rows.
 pub fn patch_tile_side(choice: &FilterChoice, most: usize, methods: usize) -> usize {
     let (height, width) = strip_size(choice, most, methods);
     factor(choice) * height.max(width)
 }
 
-/// Rows of drawings (Figure 2), each a filter, scaled on its own.
+/// Rows of drawings (Figure 2), one per filter, each scaled separately.
 pub fn drawing_rows(choice: &FilterChoice, drawings: &[Drawing], labels: Labels<'_>) -> Vec<SheetRow> {
     let input = choice.network().input();
     let tile = |drawing: &Drawing| {
@@ -84,19 +84,19 @@ pub fn drawing_rows(choice: &FilterChoice, drawings: &[Drawing], labels: Labels<
     rows
 }
 
-/// A sheet for drawings.
+/// A sheet of drawings.
 pub fn drawing_sheet(title: String, rows: Vec<SheetRow>) -> Sheet {
     let subtitle = "single units without an image; each picture scaled on its own, zero is grey".into();
     Sheet { title, subtitle, rows, tile_side: DRAWING_SIDE, ..Sheet::default() }
 }
 
-/// The number of a filter, with the class that it stands for.
+/// The filter's number, with its class if any.
 fn named(choice: &FilterChoice, filter: usize, labels: Labels<'_>) -> String {
     let class = labels.classes.get(filter).filter(|_| choice.is_of_classes());
     class.map_or_else(|| filter.to_string(), |class| format!("{filter} ({class})"))
 }
 
-/// The filter, its activations, and the classes of its images, the frequent ones first.
+/// The caption: filter, activations, and the classes of its images, most frequent first.
 fn caption(
     choice: &FilterChoice,
     images: &Images,
@@ -110,7 +110,7 @@ fn caption(
     };
     let mut counts = vec![0; labels.data_classes.len()];
     for patch in patches {
-        // Loose pictures have no classes.
+        // Images without class are not counted.
         if let Some(count) = counts.get_mut(images.labels[patch.image] as usize) {
             *count += 1;
         }
@@ -124,7 +124,7 @@ fn caption(
     vec![head, if classes.is_empty() { activations } else { format!("{activations}: {classes}") }]
 }
 
-/// The patches side by side, and below them a row of maps for each method.
+/// The patches side by side, and below them a row of maps per method.
 fn strip(
     choice: &FilterChoice,
     (images, transform): (&Images, &InputTransform),
@@ -152,24 +152,24 @@ fn strip(
     strip
 }
 
-/// Height and width of a strip, with the gap to the next filter.
+/// Height and width of a strip, including the gap to the next filter.
 fn strip_size(choice: &FilterChoice, most: usize, methods: usize) -> (usize, usize) {
     let ((height, width), gap) = (choice.patch_size(), gap(choice));
     (grid_side(height, gap, 1 + methods), grid_side(width, gap, most) + FILTER_GAP * gap)
 }
 
-/// By how much patches are enlarged.
+/// The enlargement factor of patches.
 fn factor(choice: &FilterChoice) -> usize {
     let (height, width) = choice.patch_size();
     PATCH_SIDE.div_ceil(height.max(width))
 }
 
-/// Between patches; about 4 pixels when enlarged.
+/// The gap between patches; about 4 pixels when enlarged.
 fn gap(choice: &FilterChoice) -> usize {
     (4 / factor(choice)).max(1)
 }
 
-/// The length of so many sides with gaps between them.
+/// The length of `count` sides with gaps between them.
 fn grid_side(side: usize, gap: usize, count: usize) -> usize {
     count * (side + gap) - gap
 }
@@ -178,7 +178,7 @@ fn filled(height: usize, width: usize, value: u8) -> Picture {
     Picture { height, width, pixels: vec![value; height * width * 3] }
 }
 
-/// A part of `[height, width, 3]`.
+/// Crops `[height, width, 3]`.
 fn cropped<T: Copy>(values: &[T], width: usize, part: &Rectangle) -> Vec<T> {
     let row =
         |row: usize| &values[3 * (row * width + part.columns.start)..3 * (row * width + part.columns.end)];
@@ -199,7 +199,7 @@ mod tests {
     use crate::net::Network;
     use crate::preprocess::{Geometry, Method, Preprocessor};
 
-    /// One filter of conv2 of All-CNN-C (5x5 pixels) with a patch in the middle and one cut off by the corner.
+    /// A filter of conv2 of All-CNN-C (5x5 pixels) with a patch in the middle and one cut off by the corner.
     fn example() -> (FilterChoice, Images, ExplainedFilter) {
         let choice =
             FilterChoice::new(&Network::named("all-cnn-c", 2).unwrap(), "conv2", Some(3..4)).unwrap();
@@ -236,7 +236,8 @@ mod tests {
         assert_eq!(pixel(0, 0), [64 + 8, 18, 7]);
         assert_eq!(pixel(4, 4), [64 + 12, 22, 7]);
         assert_eq!((pixel(0, 5), pixel(5, 0)), (&[255; 3][..], &[255; 3][..])); // gaps
-        // The unit in the corner sees rows 0..3 and columns 29..32: the first two rows and the last two columns lack.
+        // The unit in the corner covers rows 0..3 and columns 29..32: its first two rows and last two columns are
+        // missing.
         assert_eq!((pixel(1, 6), pixel(2, 9)), (&[BEYOND; 3][..], &[BEYOND; 3][..]));
         assert_eq!((pixel(2, 6), pixel(4, 8)), (&[0, 29, 7][..], &[2, 31, 7][..]));
         assert_eq!((pixel(8, 2), pixel(8, 3)), (&[255, 128, 128][..], &[128; 3][..])); // the map below

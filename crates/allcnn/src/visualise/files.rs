@@ -1,4 +1,4 @@
-//! Explains what a run's network sees in image files, as `allcnn explain` does.
+//! Explanations of image files, as by `allcnn explain`.
 
 use std::path::PathBuf;
 
@@ -6,44 +6,45 @@ use allcnn_device::Device;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::render::Pages;
 use super::{Error, Explainer, Explanation, Method, Place, Target, Unit, randomized};
 use crate::data::Framing;
 use crate::data::decode::Picture;
-use crate::evaluate::ranked;
-use crate::examine::Which;
 use crate::input::InputTransform;
 use crate::net::Network;
 use crate::parameters::Parameters;
-use crate::predict::{picture, trained};
+use crate::predict::picture;
+use crate::run::Checkpoint;
+use crate::run::WhichCheckpoint;
 use crate::run::{Manifest, RunFolder};
-use crate::shown::PathText;
-use crate::train::{self, Checkpoint};
+use crate::score::ranked;
+use crate::text::shown::PathText;
 
-/// What is to be explained.
+/// What to explain, and how.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Request {
-    /// The layer; the one before the softmax where none is given.
+pub struct ExplainRequest {
+    /// The layer; by default the one before the softmax.
     pub layer: Option<String>,
     /// The units of the layer.
     pub units: Vec<Unit>,
-    /// A class whose unit takes their place; the layer must have one for each class.
+    /// A class whose unit replaces `units`; the layer must have a unit per class.
     pub class: Option<String>,
-    /// Where in the layer.
+    /// The position of the units in the layer.
     pub place: Place,
-    /// The ways back.
+    /// The backward methods.
     pub methods: Vec<Method>,
-    /// Beside the network itself, also the one with pooling in the place of strides ([`Network::with_switches`]).
+    /// Whether to show also the network with pooling instead of strides ([`Network::with_switches`]).
     pub switches: bool,
-    /// Draw the weights from this layer up anew.
+    /// Re-initialize the weights from this layer up.
     pub randomize_from: Option<String>,
-    /// The seed for that; never is it the start of the training.
+    /// The seed for that; the training's own initialization is never reused.
     pub seed: u64,
-    /// Which weights of the run.
-    pub checkpoint: Which,
+    /// The checkpoint to use.
+    pub checkpoint: WhichCheckpoint,
 }
 
-impl Default for Request {
-    /// The most probable class by guided backpropagation.
+impl Default for ExplainRequest {
+    /// The most probable class, by guided backpropagation.
     fn default() -> Self {
         Self {
             layer: None,
@@ -54,12 +55,12 @@ impl Default for Request {
             switches: false,
             randomize_from: None,
             seed: 0,
-            checkpoint: Which::Best,
+            checkpoint: WhichCheckpoint::Best,
         }
     }
 }
 
-/// One map of a file, as `allcnn explain --json` lists it; or why there is none.
+/// A map of a file, or why there is none, as `allcnn explain --json` lists it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Entry {
@@ -67,31 +68,31 @@ pub enum Entry {
     Explained {
         /// The file.
         file: String,
-        /// The way back.
+        /// The backward method.
         method: Method,
-        /// The layer that the signal started from.
+        /// The layer in which the signal started.
         layer: String,
-        /// The unit: its channel.
+        /// The unit's channel.
         unit: usize,
-        /// Its row.
+        /// The unit's row.
         row: usize,
-        /// Its column.
+        /// The unit's column.
         column: usize,
-        /// Its output.
+        /// The unit's output.
         activation: f32,
-        /// The class that the unit stands for, or else the one that the network says.
+        /// The unit's class, or else the predicted class.
         class: String,
         /// The probability of that class.
         probability: f32,
-        /// Whether pooling with switches stood in the place of strides.
+        /// Whether the network with pooling switches instead of strides was used.
         switches: bool,
         /// The run.
         run: String,
-        /// Which of its weights.
-        checkpoint: Which,
-        /// The layer from which up the weights were drawn anew, where they were.
+        /// The run's checkpoint.
+        checkpoint: WhichCheckpoint,
+        /// The layer from which up weights were re-initialized, if so.
         randomized_from: Option<String>,
-        /// The file of the picture that shows the map, where one was written.
+        /// The picture file that shows the map, if one was written.
         #[serde(skip_serializing_if = "Option::is_none")]
         picture: Option<String>,
     },
@@ -108,38 +109,38 @@ pub struct Unread {
     pub error: String,
 }
 
-/// The explanations of one unit in one image.
+/// The explanations of a unit in an image by one network variant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
-    /// What was found, with a map for each method.
+    /// The explanation, with a map per method.
     pub explanation: Explanation,
-    /// Whether pooling with switches stood in the place of strides.
+    /// Whether the network with pooling switches instead of strides was used.
     pub switches: bool,
-    /// The class that the unit stands for, or else the one that the network says.
+    /// The unit's class, or else the predicted class.
     pub class: usize,
 }
 
-/// A file and what was found in it.
+/// A file with its explanations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explained {
     /// The file.
     pub file: String,
-    /// The image as it lies in the network's input.
+    /// The image as placed in the network's input.
     pub picture: Picture,
-    /// For each unit its views: one, or without and with switches.
+    /// For each unit its views: one, or two, without and with switches.
     pub units: Vec<Vec<View>>,
 }
 
-/// The network as it is, or with switches.
-struct Form<'d, D: Device> {
+/// The network itself, or its variant with switches.
+struct NetworkVariant<'d, D: Device> {
     explainer: Explainer<'d, D>,
     target: Target,
     switches: bool,
 }
 
-/// A trained network that explains files.
+/// A trained network that explains image files.
 pub struct FileExplainer<'d, D: Device> {
-    forms: Vec<Form<'d, D>>,
+    variants: Vec<NetworkVariant<'d, D>>,
     parameters: Parameters<D>,
     transform: InputTransform,
     framing: Framing,
@@ -148,33 +149,41 @@ pub struct FileExplainer<'d, D: Device> {
     methods: Vec<Method>,
     randomized_from: Option<String>,
     run: String,
-    checkpoint: Which,
+    checkpoint: WhichCheckpoint,
 }
 
 impl<'d, D: Device> FileExplainer<'d, D> {
-    /// The network of a run, prepared for `files` files.
+    /// Prepares the network of a run for `files` files.
     ///
     /// # Errors
-    /// A request for what the network does not have; a damaged run; failures of the device.
-    pub fn new(device: &'d D, run: &RunFolder, request: &Request, files: usize) -> Result<Self, Error> {
+    /// A request that the network cannot satisfy; a damaged run; device failures.
+    pub fn new(
+        device: &'d D,
+        run: &RunFolder,
+        request: &ExplainRequest,
+        files: usize,
+    ) -> Result<Self, Error> {
         let (manifest, checkpoint) = request.checkpoint.trained(run)?;
         let network = &checkpoint.network;
-        let transform = InputTransform::of(run, network)?;
+        let transform = run.input_transform(network)?;
         let target = target(&checkpoint, request)?;
         let pairs = files * target.units().len();
-        let mut forms = vec![];
+        let mut variants = vec![];
         if request.switches {
-            let (pooled, places) = network.with_switches().map_err(train::Error::from)?;
+            let (pooled, places) = network.with_switches()?;
             let explainer = Explainer::new(device, &pooled, pairs)?;
-            forms.push(Form { explainer, target: target.moved(&places), switches: true });
+            variants.push(NetworkVariant { explainer, target: target.moved(&places), switches: true });
         }
         let parameters = parameters(device, &checkpoint, &manifest, request)?;
         let of_classes = target.is_of_classes(network);
-        forms.insert(0, Form { explainer: Explainer::new(device, network, pairs)?, target, switches: false });
+        variants.insert(
+            0,
+            NetworkVariant { explainer: Explainer::new(device, network, pairs)?, target, switches: false },
+        );
         let (classes, methods) = (checkpoint.classes, request.methods.clone());
         let randomized_from = request.randomize_from.clone();
         Ok(Self {
-            forms,
+            variants,
             parameters,
             transform,
             framing: manifest.framing(),
@@ -187,18 +196,18 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         })
     }
 
-    /// Files that are best explained together.
+    /// The best number of files per call.
     pub fn batch(&self) -> usize {
-        let Form { explainer, target, .. } = &self.forms[0];
+        let NetworkVariant { explainer, target, .. } = &self.variants[0];
         explainer.batch().div_ceil(target.units().len().max(1))
     }
 
-    /// The network as it was trained.
+    /// The network as trained.
     pub fn network(&self) -> &Network {
-        self.forms[0].explainer.network()
+        self.variants[0].explainer.network()
     }
 
-    /// The layer from which up the weights are drawn anew.
+    /// The layer from which up weights are re-initialized.
     pub fn randomized_from(&self) -> Option<&str> {
         self.randomized_from.as_deref()
     }
@@ -208,19 +217,19 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         &self.methods
     }
 
-    /// The name of the layer that the signals start from.
+    /// The name of the layer in which signals start.
     pub fn layer(&self) -> &str {
-        self.forms[0].target.name()
+        self.variants[0].target.name()
     }
 
-    /// Whether the units of that layer stand for classes.
+    /// Whether that layer's units are classes.
     pub fn is_of_classes(&self) -> bool {
         self.of_classes
     }
 
-    /// Whether units of that layer stand at more than one place.
+    /// Whether that layer has more than one position.
     pub fn has_places(&self) -> bool {
-        let shape = self.forms[0].target.shape();
+        let shape = self.variants[0].target.shape();
         shape.height * shape.width > 1
     }
 
@@ -229,11 +238,10 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         &self.classes
     }
 
-    /// Explains each file, or says for a file why it cannot be read. With switches, the units are those that were
-    /// found without.
+    /// Explains each file, or reports why it cannot be read. With switches, the units are those found without.
     ///
     /// # Errors
-    /// A failure of the device.
+    /// A device failure.
     pub fn explain(&mut self, files: &[PathBuf]) -> Result<Vec<Result<Explained, Unread>>, Error> {
         let read = |path: &PathBuf| {
             let file = path.text();
@@ -252,17 +260,17 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         Ok(read.into_iter().filter_map(answer).collect())
     }
 
-    /// The same for pictures of the transform's size (`[height, width, 3]`), each with a name. Panics when one has another
-    /// size.
+    /// Like [`FileExplainer::explain`], but for named images of the transform's size, `[height, width, 3]`. Panics
+    /// if one has another size.
     ///
     /// # Errors
-    /// A failure of the device.
+    /// A device failure.
     pub fn explain_pictures(&mut self, pictures: Vec<(String, Vec<u8>)>) -> Result<Vec<Explained>, Error> {
         let pixels: Vec<u8> = pictures.iter().flat_map(|(_, pixels)| pixels).copied().collect();
         let mut images = vec![0.0; pictures.len() * self.transform.input().len()];
         self.transform.apply(&pixels, &mut images);
         let mut views = self.views(&images)?.into_iter();
-        let units = self.forms[0].target.units().len();
+        let units = self.variants[0].target.units().len();
         let transform = &self.transform;
         let explained = pictures.into_iter().map(|(file, pixels)| Explained {
             file,
@@ -272,11 +280,11 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         Ok(explained.collect())
     }
 
-    /// The views of each pair of an image and a unit, in order.
+    /// The views of each pair of image and unit, in order.
     fn views(&mut self, images: &[f32]) -> Result<Vec<Vec<View>>, Error> {
-        let Self { forms, parameters, methods, of_classes, .. } = self;
+        let Self { variants, parameters, methods, of_classes, .. } = self;
         let mut views: Vec<Vec<View>> = Vec::new();
-        for Form { explainer, target, switches } in forms {
+        for NetworkVariant { explainer, target, switches } in variants {
             let explanations = if *switches {
                 let same = views.iter().map(|views| &views[0].explanation);
                 let pairs: Vec<_> = same.map(|one| (one.image, Unit::Channel(one.unit.channel))).collect();
@@ -294,8 +302,29 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         Ok(views)
     }
 
-    /// The entries of a file's maps, in the order unit, view, method; `pictures` are the files that show its units.
-    pub fn entries(&self, explained: &Explained, pictures: &[String]) -> Vec<Entry> {
+    /// Lists the maps of all files, with the pages that show them.
+    pub fn all_entries(&self, answers: &[Result<Explained, Unread>], pages: Option<&Pages>) -> Vec<Entry> {
+        let (mut entries, mut tile) = (vec![], 0);
+        for answer in answers {
+            match answer {
+                Ok(explained) => {
+                    let picture = |views: &Vec<View>| {
+                        let page = pages.map(|pages| pages.of_tile(tile));
+                        tile += 1 + views.len() * self.methods.len(); // the image and its maps
+                        page
+                    };
+                    let pictures: Vec<String> = explained.units.iter().filter_map(picture).collect();
+                    entries.extend(self.entries(explained, &pictures));
+                }
+                Err(unread) => entries.push(Entry::Unread(unread.clone())),
+            }
+        }
+        entries
+    }
+
+    /// The entries of a file's maps, in the order unit, view, method; `pictures` are the pages that show its
+    /// units.
+    fn entries(&self, explained: &Explained, pictures: &[String]) -> Vec<Entry> {
         let entry = |place: usize, view: &View, method| {
             let unit = view.explanation.unit;
             Entry::Explained {
@@ -323,7 +352,7 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     }
 }
 
-fn target(checkpoint: &Checkpoint, request: &Request) -> Result<Target, Error> {
+fn target(checkpoint: &Checkpoint, request: &ExplainRequest) -> Result<Target, Error> {
     let (network, units) = (&checkpoint.network, request.units.clone());
     let target = match &request.layer {
         Some(layer) => Target::new(network, layer, units)?,
@@ -340,11 +369,11 @@ fn parameters<D: Device>(
     device: &D,
     checkpoint: &Checkpoint,
     manifest: &Manifest,
-    request: &Request,
+    request: &ExplainRequest,
 ) -> Result<Parameters<D>, Error> {
-    let parameters = trained(device, checkpoint)?;
+    let parameters = checkpoint.parameters(device)?;
     let Some(from) = &request.randomize_from else { return Ok(parameters) };
-    // Trained weights keep something of those they began with, so these must be others.
+    // Trained weights resemble their initialization, so another seed is needed.
     let seed = manifest.recipe.seed.wrapping_add(1).wrapping_add(request.seed);
     randomized(device, &checkpoint.network, &parameters, from, manifest.recipe.init, seed)
 }

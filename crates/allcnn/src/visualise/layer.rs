@@ -1,4 +1,4 @@
-//! A layer whose filters are looked at, and the part of the network that it needs.
+//! A layer whose filters are visualized, and the part of the network that it needs.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use allcnn_device::{Grid, PoolKind, Windows};
 use super::Error;
 use crate::net::{LayerKind, Network, Pool, ReceptiveField, Rectangle};
 
-/// Filters of a layer: the channels of its output.
+/// Filters of a layer: output channels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FilterChoice {
     network: Network,
@@ -17,7 +17,7 @@ pub struct FilterChoice {
 }
 
 impl FilterChoice {
-    /// The `filters` of the layer called `layer`, all of them by default.
+    /// Selects `filters` of the layer called `layer`, by default all.
     ///
     /// # Errors
     /// [`Error::UnknownLayer`], [`Error::NoFilters`], [`Error::NoSuchFilters`].
@@ -39,12 +39,12 @@ impl FilterChoice {
         Ok(Self { network: cut_after(network, place), layer: place, filters, of_classes })
     }
 
-    /// The network as far as the layer needs it. Its parameters are the first of the whole network's.
+    /// The network up to this layer. Its parameters are the first ones of the full network.
     pub fn network(&self) -> &Network {
         &self.network
     }
 
-    /// The place of the layer.
+    /// The layer's index.
     pub fn layer(&self) -> usize {
         self.layer
     }
@@ -54,30 +54,29 @@ impl FilterChoice {
         self.network.layers()[self.layer].name()
     }
 
-    /// The filters.
+    /// The selected filters.
     pub fn filters(&self) -> Range<usize> {
         self.filters.clone()
     }
 
-    /// Whether each filter stands for a class of the network.
+    /// Whether each filter is a class of the network.
     pub fn is_of_classes(&self) -> bool {
         self.of_classes
     }
 
-    /// What the units of the layer see, the picture's border not regarded.
+    /// The receptive field of the layer's units, ignoring the image border.
     pub fn receptive_field(&self) -> ReceptiveField {
         self.network.info().layers[self.layer].receptive_field
     }
 
-    /// Height and width of the pictures that patches of this layer are shown as: those of the receptive field or, where
-    /// that is larger, of the image.
+    /// Height and width of the displayed patches: the receptive field, at most the image.
     pub fn patch_size(&self) -> (usize, usize) {
         let (field, input) = (self.receptive_field(), self.network.input());
         (field.height.min(input.height), field.width.min(input.width))
     }
 
-    /// Where in the picture of a patch its first row and column lie, for the unit at (`row`, `column`) that sees `seen`:
-    /// beyond 0 where the image's border cut something off.
+    /// The position at which to draw a patch in its display area, for the unit at (`row`, `column`) with receptive
+    /// field `seen`: nonzero where the image border cuts off the patch.
     pub fn offset(&self, row: usize, column: usize, seen: &Rectangle) -> (usize, usize) {
         let (field, input) = (self.receptive_field(), self.network.input());
         let offset = |seen: &Range<usize>, unit: usize, field_size: usize, size: usize| {
@@ -91,7 +90,7 @@ impl FilterChoice {
         )
     }
 
-    /// The first layer on the way to the picture whose way back needs an image.
+    /// The first layer on the way to the input whose backward pass depends on the input.
     pub(super) fn layer_that_needs_an_image(&self) -> Option<&str> {
         let mut below = self.network.layers()[..=self.layer].iter();
         let needs = |kind: &LayerKind| match kind {
@@ -108,8 +107,8 @@ impl FilterChoice {
     }
 }
 
-/// The network that ends in `layer`: its logits are the means of the layer's channels. Where no such network can be,
-/// the whole.
+/// Truncates the network after `layer`: its logits are then the means of the layer's channels. Returns the full
+/// network if the truncated one is invalid.
 fn cut_after(network: &Network, layer: usize) -> Network {
     let mut kinds: Vec<LayerKind> = network.layers()[..=layer].iter().map(|layer| *layer.kind()).collect();
     let output = network.operations(1)[layer].output();
@@ -146,14 +145,14 @@ mod tests {
 
     #[test]
     fn patches_stand_where_the_border_leaves_them() {
-        let conv2 = choice("all-cnn-c", "conv2"); // sees 5x5
+        let conv2 = choice("all-cnn-c", "conv2"); // receptive field 5x5
         assert_eq!(conv2.patch_size(), (5, 5));
         let offset = |choice: &FilterChoice, row, column| {
             choice.offset(row, column, &choice.network().input_rectangle(choice.layer(), row, column))
         };
         assert_eq!(offset(&conv2, 0, 1), (2, 1));
         assert_eq!(offset(&conv2, 16, 31), (0, 0));
-        let conv7 = choice("convpool-cnn-a", "conv7"); // sees 33x33, more than the image
+        let conv7 = choice("convpool-cnn-a", "conv7"); // receptive field 33x33, larger than the image
         assert_eq!(conv7.patch_size(), (32, 32));
         let seen = conv7.network().input_rectangle(conv7.layer(), 5, 5);
         assert_eq!(offset(&conv7, 5, 5), (seen.rows.start, seen.columns.start));

@@ -1,12 +1,12 @@
-//! The three ways back through a ReLU.
+//! The three backward rules for ReLUs.
 
 use std::fmt;
 
 use allcnn_device::ReluRule;
 use serde::{Serialize, Serializer};
 
-/// How the signal passes back through an activation (Figure 1 of the paper). With the activation's output y and the
-/// signal g from above, a ReLU lets through:
+/// How a signal is propagated backward through an activation (Figure 1 of the paper). With the activation's output
+/// y and the signal g from above, a ReLU yields:
 ///
 /// | method | signal |
 /// |---|---|
@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 /// | `Deconvnet` | max(g, 0) |
 /// | `Guided` | max(g, 0) where y > 0 |
 ///
-/// [`ReluRule`] says the same for leaky activations.
+/// [`ReluRule`] extends this to leaky activations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Method {
     /// The gradient (Simonyan et al. 2014).
@@ -30,7 +30,7 @@ impl Method {
     /// All three, in the order of the paper's figures.
     pub const ALL: [Self; 3] = [Self::Backprop, Self::Deconvnet, Self::Guided];
 
-    /// The rule for every activation on the way.
+    /// The backward rule for all activations.
     pub fn rule(self) -> ReluRule {
         match self {
             Self::Backprop => ReluRule::Backprop,
@@ -50,7 +50,7 @@ impl Method {
 }
 
 impl fmt::Display for Method {
-    /// The name in full.
+    /// The full name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Backprop => "backpropagation",

@@ -1,8 +1,8 @@
-//! What a unit looks at: a signal that starts at one unit and goes back to the picture (section 3.4 of the paper).
+//! Visualization of units by backward passes to the input image (section 3.4 of the paper).
 //!
-//! A forward pass without dropout leaves every layer's output. Then the chosen layer gets a signal that is 1 at one
-//! unit and 0 elsewhere, and what arrives at the picture is a map `[height, width, 3]` in the network's own
-//! (preprocessed) coordinates. The methods differ in how the signal passes a ReLU, see [`Method`].
+//! A forward pass without dropout computes every layer's output. Then the signal at the chosen layer is set to 1
+//! at one unit and 0 elsewhere and propagated backward; the result at the input is a map `[height, width, 3]` in
+//! preprocessed coordinates. The methods differ in how the signal passes a ReLU, see [`Method`].
 //!
 //! ```
 //! use allcnn::net::{Init, Network};
@@ -41,6 +41,8 @@
 //! ```
 
 mod error;
+mod explain_files;
+mod explained_samples;
 mod explainer;
 mod feature_explorer;
 mod feature_sheet;
@@ -55,12 +57,14 @@ mod target;
 mod unconditioned;
 
 pub use error::Error;
+pub use explain_files::explain_files;
+pub use explained_samples::ExplainedSamples;
 pub use explainer::{Explainer, Explanation};
 pub use feature_explorer::{
     DrawingEntry, FeatureExplorer, FilterEntry, FilterSource, PatchEntry, Scanned, Seen,
 };
 pub use feature_sheet::{ExplainedFilter, Labels, drawing_rows, drawing_sheet, patch_rows, patch_tile_side};
-pub use files::{Entry, Explained, FileExplainer, Request, Unread, View};
+pub use files::{Entry, ExplainRequest, Explained, FileExplainer, Unread, View};
 pub use layer::FilterChoice;
 pub use method::Method;
 pub use patches::{FilterPatches, Patch, explain_patches, strongest_patches};

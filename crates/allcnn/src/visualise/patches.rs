@@ -1,8 +1,9 @@
-//! The patches of a data set that activate a filter most (Figure 3 of the paper), and what the unit looks at in them.
+//! The patches of a data set with the strongest activations of a filter (Figure 3 of the paper), and their
+//! explanations.
 //!
-//! A filter has a unit at each place of its layer. An image counts for a filter once, with its strongest unit (the first
-//! of equal ones), so that the patches come from different images; only units above zero count. The patch is what that
-//! unit sees: its receptive field without what lies beyond the image's border.
+//! A filter has a unit at each position of its layer. Only the strongest unit of each image counts (the first of
+//! ties), so that the patches come from different images, and only if its output is positive. The patch is that
+//! unit's receptive field, clipped to the image.
 
 use allcnn_device::{Device, Shape};
 use rayon::prelude::*;
@@ -18,11 +19,11 @@ use crate::plan::{Mode, Plan, PlanPurpose};
 /// A part of an image that activates a unit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Patch {
-    /// The place of the image among those that were scanned.
+    /// The index of the image.
     pub image: usize,
     /// The unit and its activation.
     pub unit: Found,
-    /// The part of the image that it sees.
+    /// Its receptive field in the image.
     pub seen: Rectangle,
 }
 
@@ -31,15 +32,15 @@ pub struct Patch {
 pub struct FilterPatches {
     /// The filter.
     pub filter: usize,
-    /// The strongest first.
+    /// The patches, strongest activation first.
     pub patches: Vec<Patch>,
 }
 
-/// The `most` patches of `images` that activate each filter most. Images go through the network batch by batch, and no
-/// more is kept than these patches. `done` is told how many images are done.
+/// Finds the `most` patches of `images` with the strongest activation of each filter. Images are processed batch
+/// by batch, and only these patches are kept. `done` is called with the number of images done.
 ///
 /// # Errors
-/// [`Error::Device`]. Panics when the images are not of the size that `transform` takes.
+/// [`Error::Device`]. Panics if the images do not have the size that `transform` takes.
 pub fn strongest_patches<D: Device>(
     device: &D,
     choice: &FilterChoice,
@@ -86,7 +87,7 @@ pub fn strongest_patches<D: Device>(
         .collect())
 }
 
-/// What the unit of each patch looks at in its image, by each method: maps `[height, width, channels]` of whole images.
+/// Explains the unit of each patch by each method: maps `[height, width, channels]` of whole images.
 ///
 /// # Errors
 /// [`Error::Device`].
@@ -102,13 +103,13 @@ pub fn explain_patches<D: Device>(
         filter.patches.iter().flat_map(|patch| images.image(patch.image)).copied().collect();
     let mut inputs = vec![0.0; filter.patches.len() * transform.input().len()];
     transform.apply(&pixels, &mut inputs);
-    // The strongest unit of the filter in each image is the unit of the patch.
+    // The filter's strongest unit in an image is the patch's unit.
     let target = Target::new(choice.network(), choice.name(), vec![Unit::Channel(filter.filter)])?;
     let explanations = explainer.explain(parameters, &inputs, &target, methods)?;
     Ok(explanations.into_iter().map(|explanation| explanation.maps).collect())
 }
 
-/// The strongest unit of each filter in one image's output, `[height, width, channels]`; the first of equal ones.
+/// The strongest unit of each filter in one image's output, `[height, width, channels]`; the first of ties.
 fn peaks(choice: &FilterChoice, shape: Shape, output: &[f32]) -> Vec<Found> {
     let filters = choice.filters();
     let none = |channel| Found { channel, row: 0, column: 0, activation: f32::NEG_INFINITY };
@@ -124,7 +125,7 @@ fn peaks(choice: &FilterChoice, shape: Shape, output: &[f32]) -> Vec<Found> {
     peaks
 }
 
-/// The strongest units of a filter so far, the strongest first, of equal ones the earlier images.
+/// The strongest units of a filter so far, in decreasing order, ties by image index.
 struct Strongest {
     most: usize,
     units: Vec<(usize, Found)>,
@@ -177,7 +178,7 @@ mod tests {
     fn a_scan_finds_what_sorting_everything_finds() {
         let network = Network::from_toml(NETWORK).unwrap();
         let parameters = Parameters::initialize(&Reference, &network, Init::He, 1).unwrap();
-        let images = images(101); // more than a batch, and no whole number of them
+        let images = images(101); // more than a batch, and not a multiple of it
         let geometry = Geometry { height: 9, width: 8, channels: 3 };
         let preprocessor = Preprocessor::fit(Preprocessing::MeanStd, &images.pixels, geometry).unwrap();
         let choice = FilterChoice::new(&network, "conv1", Some(1..4)).unwrap();

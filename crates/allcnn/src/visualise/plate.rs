@@ -1,4 +1,4 @@
-//! The sheet of `allcnn explain`: each image beside its maps, with captions.
+//! The sheet of `allcnn explain`: each image next to its maps, with captions.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,19 +8,19 @@ use allcnn_device::Device;
 use super::render::{Shading, Sheet, Tile, overlay};
 use super::{Explained, FileExplainer, Method, View};
 use crate::data::decode::Picture;
-use crate::evaluate::ranked;
+use crate::score::ranked;
 
-/// How maps are colored.
+/// How maps are displayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coloring {
-    /// By themselves.
+    /// As separate pictures.
     Map(Shading),
-    /// Laid over the image.
+    /// As an overlay on the image.
     Overlay,
 }
 
 impl Coloring {
-    /// The picture of a map.
+    /// Converts a map to a picture.
     fn paint(self, map: &[f32], picture: &Picture) -> Picture {
         match self {
             Self::Map(shading) => shading.paint(map, picture.height, picture.width),
@@ -29,8 +29,8 @@ impl Coloring {
     }
 }
 
-/// The sheet: for each unit of each image a block, the image first, then a column for each method, without and (where
-/// that was asked for) with switches.
+/// Lays out the sheet: a block for each unit of each image, first the image, then a column per method, without and
+/// (if requested) with switches.
 pub fn plate<'a, D: Device>(
     explainer: &FileExplainer<'_, D>,
     explained: impl IntoIterator<Item = &'a Explained>,
@@ -61,7 +61,7 @@ pub fn plate<'a, D: Device>(
     Sheet { title, subtitle, columns, ..Sheet::default() }.with_blocks(blocks)
 }
 
-/// What the maps of these views show, in a sentence.
+/// Describes in a sentence what the maps of these views show.
 pub fn what_is_shown<'a, D: Device>(
     explainer: &FileExplainer<'_, D>,
     views: impl IntoIterator<Item = &'a View>,
@@ -84,7 +84,7 @@ pub fn what_is_shown<'a, D: Device>(
     shown + &random.unwrap_or_default()
 }
 
-/// Below the image: its name, with the folder that may tell its class, and what the network says of it.
+/// The image's caption: its name, with the folder that may be its class, and the predicted class.
 fn said<D: Device>(explainer: &FileExplainer<'_, D>, explained: &Explained, view: &View) -> Vec<String> {
     let parts: Vec<_> = Path::new(&explained.file).iter().map(|part| part.to_string_lossy()).collect();
     let name = parts[parts.len().saturating_sub(2)..].join("/");
@@ -92,12 +92,12 @@ fn said<D: Device>(explainer: &FileExplainer<'_, D>, explained: &Explained, view
     vec![name, share(explainer, ranked(probabilities, 1)[0], probabilities)]
 }
 
-/// `cat 97.3 %`.
+/// A class with its probability, such as `cat 97.3 %`.
 fn share<D: Device>(explainer: &FileExplainer<'_, D>, class: usize, probabilities: &[f32]) -> String {
     format!("{} {:.1} %", explainer.classes()[class], 100.0 * probabilities[class])
 }
 
-/// The maps of one view; the first of them tells the unit.
+/// The maps of one view; the first has the unit in its caption.
 fn tiles<'a, D: Device>(
     explainer: &'a FileExplainer<'_, D>,
     picture: &'a Picture,

@@ -1,5 +1,5 @@
-//! The sanity check of Adebayo et al. 2018 ("Sanity checks for saliency maps"): what becomes of a picture when the
-//! network loses what it has learned, layer by layer from the top.
+//! The sanity check of Adebayo et al. 2018 ("Sanity checks for saliency maps"): how explanations change when the
+//! network's weights are re-initialized layer by layer, from the top.
 
 use allcnn_device::Device;
 
@@ -7,11 +7,11 @@ use super::Error;
 use crate::net::{Init, Network};
 use crate::parameters::{Kind, Parameters};
 
-/// The parameters with those from layer `from` up drawn anew, as at the start of a training with this seed; biases
-/// become zero. A picture that hardly changes tells little of what the network has learned in these layers.
+/// Returns the parameters with those from layer `from` up re-initialized, as for a training with this seed; biases
+/// become zero. An explanation that hardly changes says little about what these layers have learned.
 ///
 /// # Errors
-/// [`Error::UnknownLayer`]; [`Error::NothingToRandomize`] when no layer from there up has weights.
+/// [`Error::UnknownLayer`]; [`Error::NothingToRandomize`] if no layer from there up has weights.
 pub fn randomized<D: Device>(
     device: &D,
     network: &Network,
@@ -27,10 +27,10 @@ pub fn randomized<D: Device>(
         let last = convolutions().next_back().map_or_else(String::new, |layer| layer.name().into());
         return Err(Error::NothingToRandomize { layer: from.into(), last });
     }
-    drawn(device, network, trained, kept, init, seed).map_err(|error| Error::Run(error.into()))
+    Ok(drawn(device, network, trained, kept, init, seed)?)
 }
 
-/// Keeps the parameters of the first `kept` convolutions.
+/// Re-initializes all but the first `kept` convolutions.
 fn drawn<D: Device>(
     device: &D,
     network: &Network,

@@ -1,4 +1,4 @@
-//! Where a signal starts: a layer, and in it one unit at one place.
+//! The start of a signal: a layer, and a unit at a position in it.
 
 use allcnn_device::Shape;
 use unicode_normalization::UnicodeNormalization;
@@ -11,7 +11,7 @@ use crate::net::{Network, nearest};
 pub enum Unit {
     /// This channel.
     Channel(usize),
-    /// The channel that is most active in the image but for so many: 0 for the most active one.
+    /// The channel with this rank by activation in the image; 0 is the most active one.
     Ranked(usize),
 }
 
@@ -20,13 +20,13 @@ impl Unit {
     pub const STRONGEST: Self = Self::Ranked(0);
 }
 
-/// Where in a channel.
+/// A position in a channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Place {
-    /// Where the channel is most active in the image; the first of equal places.
+    /// The position of the channel's maximum in the image; the first of ties.
     #[default]
     Maximum,
-    /// Always here.
+    /// A fixed position.
     At {
         /// The row.
         row: usize,
@@ -35,7 +35,7 @@ pub enum Place {
     },
 }
 
-/// A unit at a place, as it was found in an image.
+/// A unit at a position, as found in an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Found {
     /// The channel.
@@ -44,11 +44,11 @@ pub struct Found {
     pub row: usize,
     /// The column.
     pub column: usize,
-    /// The output of the unit there.
+    /// The unit's output.
     pub activation: f32,
 }
 
-/// The layer that signals start from, and the units to be explained in each image.
+/// The layer in which signals start, and the units to explain in each image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     layer: usize,
@@ -60,9 +60,9 @@ pub struct Target {
 }
 
 impl Target {
-    /// Units of the layer called `layer`: `conv1`, ..., `pool1`, ..., `global_pool` or `softmax`. A signal from the
-    /// softmax is the gradient of a probability, one from the layer before it that of a logit. Of ranked units those
-    /// are left out that the layer has too few channels for.
+    /// Units of the layer called `layer`: `conv1`, ..., `pool1`, ..., `global_pool` or `softmax`. The map of a
+    /// softmax unit is the gradient of a probability, that of the layer before it the gradient of a logit. Ranked
+    /// units beyond the number of channels are dropped.
     ///
     /// # Errors
     /// [`Error::UnknownLayer`], [`Error::NoSuchUnit`].
@@ -91,7 +91,7 @@ impl Target {
         Ok(target)
     }
 
-    /// Units of the layer before the softmax: the classes' logits.
+    /// Units of the layer before the softmax, that is, logits of classes.
     ///
     /// # Errors
     /// [`Error::NoSuchUnit`].
@@ -99,7 +99,7 @@ impl Target {
         Self::new(network, network.layers()[network.layers().len() - 1].name(), units)
     }
 
-    /// The same units at another place.
+    /// Returns the target with the units at another position.
     ///
     /// # Errors
     /// [`Error::NoSuchPlace`].
@@ -113,12 +113,12 @@ impl Target {
         }
     }
 
-    /// The same units of another network, whose layers `places[i]` give what layers i give here.
+    /// Returns the target for another network, in which layer `places[i]` is the counterpart of layer i here.
     pub(super) fn moved(&self, places: &[usize]) -> Self {
         Self { layer: places[self.layer], ..self.clone() }
     }
 
-    /// The place of the layer in the network; that of the logits for the softmax.
+    /// The layer's index in the network; for the softmax, that of the logits.
     pub fn layer(&self) -> usize {
         self.layer
     }
@@ -138,14 +138,14 @@ impl Target {
         self.shape
     }
 
-    /// Whether each channel stands for a class of the network.
+    /// Whether each channel is a class of the network.
     pub fn is_of_classes(&self, network: &Network) -> bool {
         let layers = network.layers();
         let last_conv = layers.iter().rposition(|layer| layer.kind().is_conv());
         last_conv.is_some_and(|last| self.layer >= last) && self.shape.channels == network.classes()
     }
 
-    /// The same layer with the unit that stands for the class called `given`, written in any Unicode form.
+    /// Returns the target with the unit of the class called `given`, compared after Unicode normalization.
     ///
     /// # Errors
     /// [`Error::NotOfClasses`], [`Error::UnknownClass`].
@@ -168,7 +168,7 @@ impl Target {
         Ok(Self { units: vec![Unit::Channel(place)], ..self })
     }
 
-    /// Finds a unit in the layer's output for one image, `[height, width, channels]`.
+    /// Locates a unit in the layer's output for one image, `[height, width, channels]`.
     pub(super) fn find(&self, unit: Unit, output: &[f32], probabilities: &[f32]) -> Found {
         let output = if self.softmax { probabilities } else { output };
         let channels = self.shape.channels;
@@ -194,8 +194,8 @@ impl Target {
         }
     }
 
-    /// Fills the signal of one image, `[height, width, channels]`, zero so far: 1 at the unit; for the softmax, whose
-    /// p_c changes with logit j by p_c ([j = c] - p_j), that.
+    /// Writes the start signal of one image into `signal`, `[height, width, channels]`, initially zero: 1 at the
+    /// unit; for the softmax the derivative of p_c with respect to logit j, p_c ([j = c] - p_j).
     pub(super) fn begin(&self, found: Found, probabilities: &[f32], signal: &mut [f32]) {
         if self.softmax {
             let own = probabilities[found.channel];

@@ -1,9 +1,9 @@
-//! What single units would draw, without any image (Figure 2 of the paper): all activations of the layer are zero but
-//! one, which goes back to the picture through the filters, and through each ReLU as the deconvnet does, max(g, 0).
+//! Visualization of single units without an image (Figure 2 of the paper): the layer's activations are set to zero
+//! except one, which is propagated backward to the input, with the deconvnet rule max(g, 0) at each ReLU.
 //!
-//! That needs no forward pass where the way back does not depend on one: through convolutions, averages and local
-//! response normalization (of zeros, a constant factor). A pooling's way back depends on the image (its switches), so a
-//! layer above one is refused.
+//! No forward pass is needed if the backward pass does not depend on one: through convolutions, averages and local
+//! response normalization (a constant factor at zero input). The backward pass of other poolings depends on the image
+//! (its switches), so layers above one are rejected.
 
 use allcnn_device::{Device, ReluRule};
 
@@ -13,18 +13,18 @@ use crate::net::Rectangle;
 use crate::parameters::Parameters;
 use crate::plan::{Plan, PlanPurpose};
 
-/// What a unit in the middle of its layer draws.
+/// The drawing of a unit in the middle of its layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drawing {
     /// The filter.
     pub filter: usize,
-    /// The whole picture, `[height, width, channels]`, in the network's own coordinates.
+    /// The map of the whole input, `[height, width, channels]`, in preprocessed coordinates.
     pub map: Vec<f32>,
-    /// The part that the unit sees; the rest is zero.
+    /// The unit's receptive field; the rest is zero.
     pub seen: Rectangle,
 }
 
-/// Draws each filter.
+/// Draws each filter without an image.
 ///
 /// # Errors
 /// [`Error::NeedsImage`] for a layer above a pooling; [`Error::Device`].
@@ -101,7 +101,7 @@ mod tests {
         let mut parameters = Parameters::initialize(&Reference, &network, Init::He, 4).unwrap();
         let mut tensors = parameters.tensors(&Reference, Kind::Value).unwrap();
         tensors[0].values = vec![1.0, 2.0, 3.0, 10.0, 20.0, 30.0]; // conv1: two filters over RGB
-        tensors[1].values = vec![-5.0, -5.0]; // with these no unit is active in any image near zero
+        tensors[1].values = vec![-5.0, -5.0]; // with these no unit is active for images near zero
         tensors[2].values = vec![-1.0, 2.0, 0.5, -7.0]; // conv2
         parameters.load(&Reference, Kind::Value, &tensors).unwrap();
         let choice = FilterChoice::new(&network, "conv2", None).unwrap();

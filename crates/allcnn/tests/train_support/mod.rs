@@ -7,11 +7,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use allcnn::data::Images;
+use allcnn::input::Samples;
 use allcnn::net::{Init, Network};
+use allcnn::observer::Event;
 use allcnn::preprocess::{Geometry, Method, Preprocessor};
+use allcnn::recipe::{Recipe, Schedule};
+use allcnn::run::Checkpoint;
 use allcnn::run::RunFolder;
-use allcnn::samples::Samples;
-use allcnn::train::{Checkpoint, Error, Event, Limits, Outcome, Recipe, Schedule, Task, Trainer};
+use allcnn::train::{Limits, Outcome, Task, TrainError, Trainer};
 use allcnn_device::random::{Purpose, Stream};
 use allcnn_device::{Device, Reference, SingleProcess};
 
@@ -107,7 +110,7 @@ impl Data {
         checkpoint: Option<&Checkpoint>,
         pace: Pace,
         observer: impl FnMut(Event<'_>, &AtomicBool),
-    ) -> Result<Outcome, Error> {
+    ) -> Result<Outcome, TrainError> {
         self.train_on(&Reference, network, recipe, folder, checkpoint, pace, observer)
     }
 
@@ -122,7 +125,7 @@ impl Data {
         checkpoint: Option<&Checkpoint>,
         pace: Pace,
         mut observer: impl FnMut(Event<'_>, &AtomicBool),
-    ) -> Result<Outcome, Error> {
+    ) -> Result<Outcome, TrainError> {
         let run = RunFolder::create(folder).or_else(|_| {
             std::fs::write(folder.join("run.toml"), "").unwrap();
             RunFolder::open(folder)
@@ -141,7 +144,7 @@ impl Data {
     }
 
     /// Trains to the end without a stop.
-    pub fn train(&self, recipe: &Recipe, folder: &Path) -> Result<Outcome, Error> {
+    pub fn train(&self, recipe: &Recipe, folder: &Path) -> Result<Outcome, TrainError> {
         self.train_with(&network(), recipe, folder, None, Pace::default(), |_, _| ())
     }
 }

@@ -1,4 +1,4 @@
-//! `allcnn bench --layers`: the time of each convolution, pass by pass, on its own.
+//! `allcnn bench --layers`: the time of each pass of each convolution on its own.
 
 use allcnn::net::Operation;
 use allcnn_device::{Activation, ConvShape, Device, Epilogue, Gate, ReluRule, StoredOutput};
@@ -11,7 +11,7 @@ use crate::output::{Align, Table};
 /// The passes of a convolution, as [`Device::conv_algorithms`] orders them.
 const PASSES: [&str; 3] = ["forward", "backward-data", "backward-weights"];
 
-/// A pass of a convolution and how fast it is.
+/// A pass of a convolution and its speed.
 #[derive(Debug, Serialize)]
 pub struct LayerPass {
     layer: String,
@@ -20,11 +20,11 @@ pub struct LayerPass {
     pass: &'static str,
     algorithm: &'static str,
     ms: f64,
-    /// Of the operations that the plain convolution would take.
+    /// Counting the operations of the plain convolution.
     gflops: f64,
-    /// Of the operations that the algorithm's products execute.
+    /// Counting the operations that the algorithm executes.
     executed_gflops: f64,
-    /// The latter as a share of the machine's peak.
+    /// The executed operations as a share of the machine's peak.
     peak_share: f64,
 }
 
@@ -55,7 +55,7 @@ pub fn measure<D: Device>(subject: Subject<'_, D>, peak_gflops: f64) -> anyhow::
     Ok(rows)
 }
 
-/// The same for people.
+/// The passes as a table for people.
 pub fn table(rows: &[LayerPass]) -> Table {
     let mut table = Table::new(&[
         ("layer", Align::Left),

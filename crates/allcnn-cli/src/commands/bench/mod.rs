@@ -1,4 +1,4 @@
-//! `allcnn bench`: how fast a network trains, infers and explains here, as medians over repeats after a warm-up.
+//! `allcnn bench`: the speed of training, inference and explanation on this machine, as medians after a warm-up.
 
 mod layers;
 mod steps;
@@ -31,7 +31,7 @@ struct Document {
     train_images_per_s: Option<f64>,
     infer_images_per_s: Option<f64>,
     explain_images_per_s: Option<f64>,
-    /// Of training, else of inference, else of explanation, counting the operations of the plain convolutions.
+    /// Of training, or else inference, or else explanation, counting the operations of the plain convolutions.
     gflops: Option<f64>,
     peak_gflops: f64,
     peak_memory_mb: Option<f64>,
@@ -39,7 +39,7 @@ struct Document {
     layers: Option<Vec<LayerPass>>,
 }
 
-/// Measures and shows.
+/// Measures and prints.
 pub fn run(arguments: &BenchArgs) -> anyhow::Result<ExitCode> {
     let network = choose(&arguments.model, None)?;
     let device = device::open_in(&arguments.common, arguments.precision)?;
@@ -50,7 +50,7 @@ pub fn run(arguments: &BenchArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// What is known of the machine before anything is measured.
+/// Describes the machine before anything is measured.
 #[derive(Clone, Copy)]
 struct Machine {
     threads: usize,
@@ -121,7 +121,7 @@ fn measure<D: Device>(
     Ok(document)
 }
 
-/// The largest resident set that this process ever had, in MiB; unknown where there is no /proc.
+/// The peak resident set size of this process in MiB; `None` without /proc.
 fn peak_memory_mb() -> Option<f64> {
     let status = open_file::read_text(Path::new("/proc/self/status"), open_file::SETTINGS).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -148,7 +148,7 @@ fn words(document: &Document) -> String {
     text
 }
 
-/// The algorithm of every convolution and pass.
+/// The algorithm of every pass of every convolution.
 fn algorithms<D: Device>(subject: Subject<'_, D>) -> anyhow::Result<Table> {
     let plan = Plan::new(subject.device, subject.network, subject.batch, PlanPurpose::Training)?;
     let columns = ["layer", "forward", "backward-data", "backward-weights"];

@@ -10,15 +10,15 @@ use allcnn_device::{Device, ReluRule, Sgd};
 use super::timing::median;
 use crate::args::BenchWhat;
 
-/// The optimizer's settings; its speed does not depend on them.
+/// The optimizer's settings, which do not affect its speed.
 const SGD: Sgd = Sgd { momentum: 0.9, weight_decay: 1e-3, nesterov: false, clip_norm: f32::INFINITY };
 
-/// A network on its way to be measured.
+/// A network to measure.
 pub struct Subject<'a, D> {
     pub device: &'a D,
     pub network: &'a Network,
     pub batch: usize,
-    /// Runs that count.
+    /// Measured runs.
     pub repeat: usize,
 }
 
@@ -31,7 +31,7 @@ impl<D> Clone for Subject<'_, D> {
 impl<D> Copy for Subject<'_, D> {}
 
 impl<D: Device> Subject<'_, D> {
-    /// Median time of a batch.
+    /// Median time per batch.
     pub fn time(&self, what: BenchWhat) -> anyhow::Result<Duration> {
         match what {
             BenchWhat::Train => self.train(),
@@ -40,7 +40,7 @@ impl<D: Device> Subject<'_, D> {
         }
     }
 
-    /// A whole step: the images' way to the device, forward, loss, backward, update.
+    /// A whole step: upload, forward, loss, backward, update.
     fn train(&self) -> anyhow::Result<Duration> {
         let Self { device, network, batch, repeat } = *self;
         let mut plan = Plan::new(device, network, batch, PlanPurpose::Training)?;
@@ -50,7 +50,7 @@ impl<D: Device> Subject<'_, D> {
         let (images, targets) = self.data();
         let mut number = 0;
         median(repeat, || {
-            // Dropout of the input works in place, so that each step needs the images afresh.
+            // Input dropout works in place, so each step needs its own upload.
             plan.upload(&images, &targets)?;
             device.set_step(&mut step, number, 1e-4);
             number += 1;
@@ -79,7 +79,7 @@ impl<D: Device> Subject<'_, D> {
         })
     }
 
-    /// A forward pass and guided backpropagation of each image's winning logit to the picture.
+    /// A forward pass, and guided backpropagation of each image's largest logit to the picture.
     fn explain(&self) -> anyhow::Result<Duration> {
         let Self { device, network, batch, repeat } = *self;
         let mut plan = Plan::new(device, network, batch, PlanPurpose::Explanation)?;
@@ -98,7 +98,7 @@ impl<D: Device> Subject<'_, D> {
         })
     }
 
-    /// The images and targets of a batch: any will do, but not zeros, whose products may be faster.
+    /// Images and targets of a batch: arbitrary, but not zeros, whose products may be faster.
     fn data(&self) -> (Vec<f32>, Vec<f32>) {
         let len = self.network.input().shape(self.batch).len();
         let images = (0..len).map(|place| (place * 37 % 101) as f32 / 50.0 - 1.0).collect();
@@ -110,10 +110,10 @@ impl<D: Device> Subject<'_, D> {
         (images, targets)
     }
 
-    /// Floating point operations that the plain convolutions take for an image: two a multiply-add.
+    /// Floating point operations of the plain convolutions per image, two per multiply-add.
     ///
-    /// Each way back, to the input and to the weights, costs as much as the way forward. A training's signal stops
-    /// above the first convolution; an explanation goes to the picture and not to the weights.
+    /// Backward-data and backward-weights each cost as much as forward. Training needs no backward-data of the first
+    /// convolution; an explanation needs all backward-data passes and no backward-weights.
     pub fn flops(&self, what: BenchWhat) -> f64 {
         let info = self.network.info();
         let first = self.network.layers().iter().position(|layer| matches!(layer.kind(), LayerKind::Conv(_)));
@@ -127,7 +127,7 @@ impl<D: Device> Subject<'_, D> {
     }
 }
 
-/// One in the place of each row's largest logit, zero elsewhere.
+/// One at each row's largest logit, zero elsewhere.
 fn point_at_winners(classes: usize, logits: &[f32], signal: &mut [f32]) {
     for (logits, signal) in logits.chunks_exact(classes).zip(signal.chunks_exact_mut(classes)) {
         let winner = (0..classes).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0);

@@ -1,8 +1,8 @@
-//! The clock of benchmarks.
+//! Timing of benchmarks.
 
 use std::time::{Duration, Instant};
 
-/// Runs before the first one that counts.
+/// Warm-up runs.
 const WARM_UP: usize = 2;
 
 /// The median time of `work` over `repeats` runs after the warm-up.

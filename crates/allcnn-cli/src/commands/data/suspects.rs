@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use allcnn::report;
 use allcnn::run::RunFolder;
-use allcnn::shown::{PathText, escaped};
 use allcnn::suspects::{Search, Suspects, find};
+use allcnn::text::shown::{PathText, escaped};
 use anyhow::Context;
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ struct Document<'a> {
     suspects: &'a Suspects,
 }
 
-/// Looks for suspects and shows them.
+/// Finds suspect labels and prints them.
 pub fn run(arguments: &DataSuspectsArgs) -> anyhow::Result<ExitCode> {
     if let Some(page) = &arguments.out {
         picture::check_name("--out", page, "html")?;
@@ -46,7 +46,7 @@ pub fn run(arguments: &DataSuspectsArgs) -> anyhow::Result<ExitCode> {
         let task = task.get_or_insert_with(|| progress.task("looking", total as u64, Unit::Things));
         task.set(done as u64, String::new);
     };
-    let never = AtomicBool::new(false); // there is nothing to save: Ctrl-C simply ends the program
+    let never = AtomicBool::new(false); // there is nothing to save: Ctrl-C just ends the program
     let found = on_device!(device, |device| find(&device, &run, &search, &never, &mut loading, &mut done))?
         .context("the search was stopped")?;
     drop((task, loading));
@@ -61,7 +61,7 @@ pub fn run(arguments: &DataSuspectsArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was looked at, and the suspects, the most suspect first.
+/// What was examined, and the suspects, the most suspect first, as text.
 fn words(found: &Suspects, run: &RunFolder) -> String {
     let number = |count: usize| thousands(count as u64);
     let splits = found.splits.iter().map(|counted| format!("{} {}", number(counted.images), counted.split));

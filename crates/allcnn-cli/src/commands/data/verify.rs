@@ -1,4 +1,4 @@
-//! `allcnn data verify`: decodes every image, finds equal ones, and with `--near` those that are nearly the same.
+//! `allcnn data verify`: decodes every image, finds duplicates, and with `--near` near-duplicates.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -7,11 +7,12 @@ use allcnn::data::near::{self, Compared, Near, NearGroup};
 use allcnn::data::verify::{Verification, verify};
 use allcnn::data::{self, DataSet, Error, Options};
 use allcnn::run::RunFolder;
-use allcnn::shown::escaped;
+use allcnn::text::shown::escaped;
 use allcnn::{near_features, report};
 use serde::Serialize;
 
-use super::{MOST_LISTED, open, options, words};
+use super::info::{MOST_LISTED, words};
+use super::opened::{open, options};
 use crate::args::{Common, DataVerifyArgs};
 use crate::commands::picture;
 use crate::device::{self, on_device};
@@ -22,7 +23,7 @@ use crate::training_progress::LoadingProgress;
 
 /// Height and width at which pictures without classes are compared.
 const LOOSE: (usize, usize) = (96, 96);
-/// Images of one group that are listed.
+/// Images of a group that are listed at most.
 const MOST_OF_GROUP: usize = 10;
 
 /// What `--json` prints.
@@ -34,8 +35,8 @@ struct Document<'a> {
     near: Option<&'a Near>,
 }
 
-/// Verifies and shows. The exit code is that of failure where files cannot be read, images of one split are in another, or
-/// equal ones have different classes; images that are nearly the same do not change it.
+/// Verifies the data and prints the findings. The exit code is that of failure if files cannot be read, images of one split
+/// are also in another, or duplicates have different classes; near-duplicates do not change it.
 pub fn run(arguments: &DataVerifyArgs) -> anyhow::Result<ExitCode> {
     let look = &arguments.look;
     if let Some(page) = &arguments.out {
@@ -57,7 +58,7 @@ pub fn run(arguments: &DataVerifyArgs) -> anyhow::Result<ExitCode> {
     Ok(if found.clean { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
 }
 
-/// Opens the data. Where pictures are to be compared, they need no classes.
+/// Opens the data. For a comparison, pictures need no classes.
 fn open_any(arguments: &DataVerifyArgs) -> anyhow::Result<DataSet> {
     let look = &arguments.look;
     let wanted = Options { max_bad_percent: 100.0, ..options(look) };
@@ -117,13 +118,13 @@ fn findings(found: &Verification) -> String {
     text
 }
 
-/// `2 test images are near training images`, with the first of the verbs for one; nothing for none.
+/// `2 test images are near training images`, with the first of the verbs if there is one image; empty if there is none.
 fn count_line(count: usize, thing: &str, [one, many]: [&str; 2], what: &str) -> String {
     let verb = if count == 1 { one } else { many };
     if count == 0 { String::new() } else { format!("{} {verb} {what}\n", counted(count, thing)) }
 }
 
-/// What was found nearly the same, and the first groups of it.
+/// The counts of near-duplicates, and the first groups, as text.
 fn near_words(near: &Near) -> String {
     let what = match near.compared {
         Compared::Pictures => "nearly the same",
@@ -160,7 +161,7 @@ fn near_words(near: &Near) -> String {
     text
 }
 
-/// A group in a line.
+/// A group as a line.
 fn group_line(group: &NearGroup) -> String {
     let image = |image: &near::NearImage| {
         format!("{} ({}, {})", escaped(&image.file), image.split, escaped(&image.class))

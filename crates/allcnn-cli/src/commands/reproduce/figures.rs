@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use allcnn::examine::Which;
 use allcnn::net::{LayerKind, Network};
 use allcnn::run::RunFolder;
-use allcnn::shown::{PathText, escaped};
+use allcnn::run::WhichCheckpoint;
+use allcnn::text::shown::{PathText, escaped};
 use allcnn::visualise::render::{Shading, Sheet};
 use allcnn::visualise::{
-    Coloring, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, Request, Unread, plate,
+    Coloring, ExplainRequest, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, Unread, plate,
 };
 use allcnn_device::Device;
 use anyhow::{Context, anyhow};
@@ -28,7 +28,7 @@ const PATCH_LAYERS: [&str; 2] = ["conv6", "conv9"];
 /// Filters of a layer in Figure 3.
 const PATCH_FILTERS: usize = 12;
 
-/// Figure 2: what filters draw without an image.
+/// Figure 2: filters visualized without an image.
 pub fn figure2(arguments: &FigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     on_device!(device::open(&arguments.common)?, |device| drawings(&device, arguments))
 }
@@ -40,7 +40,7 @@ fn drawings(device: &impl Device, arguments: &FigureArgs) -> anyhow::Result<Vec<
         let choice = FilterChoice::new(explorer.network(), &layer, None)?;
         match explorer.drawings(&choice) {
             Ok(drawings) => layers.push((choice, drawings)),
-            // The layers below a pool are still worth their figure.
+            // The layers below a pool are still shown.
             Err(error) if error.is_usage() && !layers.is_empty() => {
                 note(arguments, &format!("left out: {error}"))
             }
@@ -86,17 +86,17 @@ fn patches(device: &impl Device, arguments: &PatchFigureArgs) -> anyhow::Result<
     Ok(written)
 }
 
-/// Figure 4: what the last convolution looks at.
+/// Figure 4: what activates the last convolution.
 pub fn figure4(arguments: &ImageFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     images("fig4", arguments, last_convolution, true)
 }
 
-/// Figure 5: the same for the pre-softmax layer.
+/// Figure 5: Figure 4 for the pre-softmax layer.
 pub fn figure5(arguments: &ImageFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     images("fig5", arguments, last_layer, true)
 }
 
-/// Figure 6: the same for the last layer of a network with max pooling.
+/// Figure 6: Figure 4 for the last layer of a network with max pooling.
 pub fn figure6(arguments: &ImageFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     images("fig6", arguments, last_convolution, false)
 }
@@ -120,24 +120,24 @@ fn images(
             &format!("{} has no pooling; the paper's figure is of a network trained with it", network.name()),
         );
     }
-    let request = Request {
+    let request = ExplainRequest {
         checkpoint: which(figure),
         layer: Some(layer),
         methods: Method::ALL.to_vec(),
         switches,
-        ..Request::default()
+        ..ExplainRequest::default()
     };
     let opened = device::open(&figure.common)?;
     let sheet = on_device!(opened, |device| image_sheet(&device, arguments, (&run, &given), &request))?;
     finish(figure, name, sheet)
 }
 
-/// The images that were given, or some of the run's own, with their maps.
+/// The given images, or some of the run's own, with their maps.
 fn image_sheet(
     device: &impl Device,
     arguments: &ImageFigureArgs,
     (run, given): (&RunFolder, &[PathBuf]),
-    request: &Request,
+    request: &ExplainRequest,
 ) -> anyhow::Result<Sheet> {
     let mut explainer = FileExplainer::new(device, run, request, arguments.count)?;
     let explained = if given.is_empty() {
@@ -148,7 +148,7 @@ fn image_sheet(
     Ok(plate(&explainer, &explained, Coloring::Map(Shading::Signed)))
 }
 
-/// The first of the pictures that were given.
+/// The first of the given pictures.
 fn given_images(
     arguments: &ImageFigureArgs,
     given: &[PathBuf],
@@ -164,7 +164,7 @@ fn given_images(
         .collect()
 }
 
-/// Test images of the run's data, spread over the classes: of each the first by name.
+/// Test images of the run's data, spread over the classes, the first of each by name.
 fn own_images(
     arguments: &ImageFigureArgs,
     run: &RunFolder,
@@ -186,7 +186,7 @@ fn own_images(
     Ok(chosen.map(|image| (images.names[image].clone(), images.image(image).to_vec())).collect())
 }
 
-/// The figure's layers, or for one that the network does not have its last convolution; each once.
+/// The figure's layers without duplicates; a layer that the network does not have is replaced by its last convolution.
 fn present(network: &Network, wanted: &[&str], arguments: &FigureArgs) -> Vec<String> {
     let mut layers: Vec<String> = Vec::new();
     for &layer in wanted {
@@ -215,16 +215,16 @@ fn note(arguments: &FigureArgs, text: &str) {
     Progress::of(arguments.common.telling).note(&format!("note: {text}"));
 }
 
-/// The run that a figure is of.
+/// The run folder of a figure.
 fn open(arguments: &FigureArgs) -> anyhow::Result<RunFolder> {
     Ok(RunFolder::open(arguments.run_and_other().0)?)
 }
 
-fn which(arguments: &FigureArgs) -> Which {
+fn which(arguments: &FigureArgs) -> WhichCheckpoint {
     arguments.checkpoint.into()
 }
 
-/// The pictures that were given.
+/// The given pictures.
 fn given(arguments: &ImageFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     let given: Vec<PathBuf> =
         arguments.figure.run_and_other().1.into_iter().chain(&arguments.images).cloned().collect();
@@ -238,11 +238,11 @@ fn given(arguments: &ImageFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
 #[derive(Serialize)]
 struct Document {
     run: String,
-    checkpoint: Which,
+    checkpoint: WhichCheckpoint,
     pictures: Vec<String>,
 }
 
-/// Tells where the pictures of a figure are.
+/// Prints where the pictures of a figure are.
 pub fn tell(arguments: &FigureArgs, pictures: &[PathBuf]) -> anyhow::Result<()> {
     if !arguments.common.telling.json {
         return output::text(&pictures.iter().map(|path| format!("{}\n", path.shown())).collect::<String>());
@@ -254,11 +254,11 @@ pub fn tell(arguments: &FigureArgs, pictures: &[PathBuf]) -> anyhow::Result<()> 
     })
 }
 
-/// Writes a figure; on several pages where one is too small.
+/// Writes a figure, on several pages if one is too small.
 fn finish(arguments: &FigureArgs, name: &str, sheet: Sheet) -> anyhow::Result<Vec<PathBuf>> {
     let folder: &Path = &arguments.out;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.shown()))?;
     let path = folder.join(format!("{name}.png"));
-    let pages = picture::write(&path, sheet)?;
+    let pages = sheet.write_pages(&path)?;
     Ok(pages.paths().map(Path::to_owned).collect())
 }

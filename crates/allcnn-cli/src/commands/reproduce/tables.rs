@@ -1,14 +1,14 @@
-//! `allcnn reproduce table3` and `table4`: from the flags to the plan, then one process's work on the sweep.
+//! `allcnn reproduce table3` and `table4`: makes the plan from the flags, then works on the sweep as one of its processes.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use allcnn::examine::Split;
-use allcnn::shown::PathText;
+use allcnn::observer::{Event, Observer};
+use allcnn::split::Split;
 use allcnn::sweep::{Ended, Error, Notice, PaperTable, Plan, Row, Status, Sweep, Table, Terms};
-use allcnn::train::{Event, Observer};
+use allcnn::text::shown::PathText;
 use allcnn_device::Device;
 use anyhow::Context;
 use serde::Serialize;
@@ -32,8 +32,8 @@ struct Document {
     rows: Vec<RowDocument>,
 }
 
-/// A network: the paper's error, and ours at the best learning rate: after the last epoch, or where it was selected on
-/// validation images, in the best one.
+/// The row of a network: the paper's error, and ours at the best learning rate, after the last epoch, or after the epoch
+/// that validation images selected.
 #[derive(Debug, Serialize)]
 struct RowDocument {
     name: String,
@@ -44,7 +44,7 @@ struct RowDocument {
     selected_on: Option<Split>,
 }
 
-/// Works on the table, or tells how far it is.
+/// Works on the table, or prints its progress.
 pub fn run(table: PaperTable, arguments: &TableArgs) -> anyhow::Result<ExitCode> {
     let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from("sweeps").join(table.name()));
     let progress = Progress::of(arguments.common.telling);
@@ -58,7 +58,7 @@ pub fn run(table: PaperTable, arguments: &TableArgs) -> anyhow::Result<ExitCode>
     let (sweep, ended) = if arguments.status {
         (open(plan)?, Ended::OthersAtWork)
     } else {
-        // The device comes first: it says with how many threads the data is read.
+        // The device is opened first: it sets the number of threads that read the data.
         let device = device::open_in(&arguments.common, plan.recipe.precision)?;
         let sweep = open(plan)?;
         loading.end();
@@ -77,7 +77,7 @@ pub fn run(table: PaperTable, arguments: &TableArgs) -> anyhow::Result<ExitCode>
     interrupt::exit_code(ended == Ended::Interrupted, shown)
 }
 
-/// The plan that the flags make, over that of the folder, or over the paper's.
+/// The plan of the folder, or the paper's, with the flags applied.
 fn plan(table: PaperTable, found: Option<&Sweep>, arguments: &TableArgs) -> anyhow::Result<Plan> {
     fn set<T: Clone>(setting: &mut T, given: &Option<T>) {
         if let Some(value) = given {
@@ -106,7 +106,7 @@ fn plan(table: PaperTable, found: Option<&Sweep>, arguments: &TableArgs) -> anyh
     Ok(plan)
 }
 
-/// Works until there is nothing left to do.
+/// Works until all experiments are done.
 fn work(
     sweep: &Sweep,
     device: &impl Device,
@@ -114,7 +114,7 @@ fn work(
     progress: Progress,
 ) -> anyhow::Result<Ended> {
     let stop = Arc::new(AtomicBool::new(false));
-    // While data is loaded there is nothing to save, and it may take for ever.
+    // While data is loaded there is nothing to save, and loading may take long.
     let loading = Arc::new(AtomicBool::new(true));
     interrupt::listen_beside(&stop, &loading).context("cannot listen to Ctrl-C")?;
     let terms = Terms { reseed: arguments.reseed.into(), wait: !arguments.no_wait };
@@ -149,7 +149,7 @@ fn work(
     Ok(ended)
 }
 
-/// The table so far, how far it is, and where it lies.
+/// The table so far, its progress and its path, as text.
 fn words(sweep: &Sweep, status: &Status) -> anyhow::Result<String> {
     let mut text = sweep.table()?.markdown();
     text += &format!("\n{} of {} trainings have ended", status.ended, status.total);

@@ -2,8 +2,8 @@
 
 use allcnn_device::Shape;
 
-use super::run::{Grid, Walk};
-use super::{BLOCK, TILE};
+use super::super::geometry::Grid;
+use crate::products::block::{BLOCK, TILE};
 use crate::whole::pieces_mut;
 
 /// The pixel of a position that is not one.
@@ -35,7 +35,9 @@ impl Extent {
         let block = |tiles: &[usize]| {
             let mut pixels = [NOWHERE; BLOCK];
             for (pixels, &tile) in pieces_mut(&mut pixels, TILE).zip(tiles) {
-                self.set_pixels(grid, destination, tile, pixels);
+                for (at, pixel) in pixels.iter_mut().enumerate() {
+                    *pixel = self.pixel(grid, destination, tile + at).unwrap_or(NOWHERE);
+                }
             }
             let positions = [tiles[0], *tiles.last().unwrap_or(&tiles[0])];
             Block { positions, tiles: tiles.len(), pixels }
@@ -67,16 +69,12 @@ impl Extent {
         (image < self.images && self.rows > 0).then_some(position)
     }
 
-    /// Sets the pixels of a tile that begins at `position`.
-    fn set_pixels(&self, grid: &Grid, destination: Shape, position: usize, pixels: &mut [usize]) {
-        let mut walk = Walk::new(self.pitch, 0, Some(self.image_rows), position as isize);
-        for pixel in pixels {
-            let row = walk.row as usize;
-            if walk.image < self.images && row < self.rows && walk.column < grid.width {
-                let line = walk.image * destination.height + row * grid.step;
-                *pixel = line * destination.width + walk.column * grid.step;
-            }
-            walk.step();
-        }
+    /// The destination's pixel at a position, counted from the chunk's first one.
+    fn pixel(&self, grid: &Grid, destination: Shape, position: usize) -> Option<usize> {
+        let (line, column) = (position / self.pitch, position % self.pitch);
+        let (image, row) = (line / self.image_rows, line % self.image_rows);
+        let is_pixel = image < self.images && row < self.rows && column < grid.width;
+        let line = image * destination.height + row * grid.step;
+        is_pixel.then_some(line * destination.width + column * grid.step)
     }
 }

@@ -11,86 +11,34 @@
 //! distance for all positions and 16 neighbouring positions are the 16 rows of a tile, wherever a row ends. A stride
 //! splits the source into phases of stride 1.
 //!
+//! A plan is what is prepared for a shape; a pass runs one.
+//!
 //! | file | concept |
 //! |---|---|
-//! | `run` | the layout of images as runs of positions, and the taps of a convolution as distances in it |
-//! | `source` | which values stand at a position: a pixel's channels, or a whole window of a picture |
-//! | `pack` | f32 values to rows of bf16 pairs, one or two terms of them |
-//! | `pack_weights` | the weights of a data pass as right sides of its products |
-//! | `product` | the product of a block of 32 x 32 sums: portable, by dot products, by tiles |
+//! | `terms` | how many bf16 terms a factor has, and where that pays |
+//! | `runs` | the layout of images as runs of positions, and how they are cut into chunks |
+//! | `source` | which values there are at a position: a pixel's channels, or a whole window of a picture |
 //! | `blocks` | which positions are computed together, and which pixels they are |
+//! | `right_side` | the weights of a data pass as right sides of its products |
+//! | `data_plan`, `forward_back` | forward and backward-data: the plan, the pass |
 //! | `output` | the sums' way through the end of a pass to the destination |
-//! | `data` | forward and backward-data |
-//! | `weights` | backward-weights |
-//! | `reduce` | the gradients that its parts have summed, added up |
+//! | `weights_plan`, `weight_gradient` | backward-weights: the plan, the pass |
+//! | `copies` | the gradients that parts of the positions have summed, and their sum |
 //! | `peak` | products alone, for the machine's measured ceiling |
 
 mod blocks;
-mod data;
+mod copies;
+mod data_plan;
+mod forward_back;
 mod output;
-mod pack;
-mod pack_weights;
 mod peak;
-mod product;
-mod reduce;
-mod run;
+mod right_side;
+mod runs;
 mod source;
-mod weights;
+mod terms;
+mod weight_gradient;
+mod weights_plan;
 
-pub(super) use data::Bf16;
+pub(super) use forward_back::Bf16;
 pub(crate) use peak::Peak;
-pub(super) use weights::Bf16Weights;
-
-use allcnn_device::{ConvShape, Precision};
-
-use super::Declined;
-use crate::engine::{Choice, Engine};
-use crate::isa::Isa;
-
-/// Rows and columns of a tile of sums, and pairs in a row of a tile of factors.
-const TILE: usize = 16;
-/// Rows and columns of a block of sums, two tiles each way; also the depth of a product of tiles.
-pub(super) const BLOCK: usize = 2 * TILE;
-/// Pairs of a tile of factors, each as large as an f32, and bytes of them.
-const TILE_PAIRS: usize = TILE * TILE;
-const TILE_BYTES: usize = TILE_PAIRS * size_of::<f32>();
-
-/// Products of a sum, at least, for two-term factors in f32 precision: the errors of fewer do not average out enough for
-/// a whole network to stay within 1e-5 of its largest value, and the tiles stay half empty.
-const FEWEST_PRODUCTS: usize = 512;
-
-/// bf16 terms of a factor where products of bf16 can do a convolution with sums of `depth` channels under each tap and
-/// pay, or why not.
-fn terms(shape: &ConvShape, depth: usize, engine: &Engine) -> Result<usize, Declined> {
-    let terms = factor_terms(engine).ok_or("no tiles of bf16")?;
-    if shape.groups != 1 {
-        return Err("more than one group");
-    }
-    if shape.input.channels.max(shape.out_channels) > source::MOST_CHANNELS {
-        return Err("too many channels");
-    }
-    let products = shape.kernel * shape.kernel * depth;
-    if terms == 2 && engine.choice() == Choice::Fastest && products < FEWEST_PRODUCTS {
-        return Err("too few products in a sum");
-    }
-    Ok(terms)
-}
-
-/// bf16 terms of a factor in the engine's precision, where it multiplies them faster than f32.
-fn factor_terms(engine: &Engine) -> Option<usize> {
-    match (engine.precision(), engine.isa()) {
-        (Precision::Bf16, _) => Some(1),
-        (Precision::F32, Isa::Amx) => Some(2),
-        _ => None,
-    }
-}
-
-/// What an algorithm of so many terms is called.
-fn name(terms: usize) -> &'static str {
-    if terms == 1 { "bf16" } else { "bf16x3" }
-}
-
-/// Products of terms that stand for one product of factors.
-fn products(terms: usize) -> usize {
-    if terms == 1 { 1 } else { 3 }
-}
+pub(super) use weight_gradient::Bf16Weights;

@@ -1,73 +1,66 @@
 //! Where the sums of forward and backward-data go.
 
-use super::{BLOCK, TILE};
-use crate::ops::epilogue::Finish;
+use crate::ops::epilogue::{Finish, Position};
+use crate::products::block::{BLOCK, TILE};
 use crate::simd::Simd;
-use crate::stored::Form;
-use crate::threads::SendPtr;
+use crate::stored::Storage;
+use crate::threads::SharedMut;
 
 /// What becomes of the sums.
 #[derive(Clone, Copy)]
 pub(super) struct Output<'a> {
     pub finish: Finish<'a>,
-    /// The destination, and the form of its values.
-    pub start: SendPtr<f32>,
-    pub form: Form,
-    /// Whether it is written past the caches, where places begin cache lines.
+    /// The destination, and how its values are stored.
+    pub words: SharedMut<'a, f32>,
+    pub storage: Storage,
+    /// Whether cache lines of it are written past the caches.
     pub is_streamed: bool,
 }
 
 impl Output<'_> {
-    /// Finishes the sums of `count` channels, the first of a block, and brings them to their place `first` in the
-    /// destination.
+    /// Finishes the sums of `count` channels, from the first of a block on, and writes them to the destination.
     ///
     /// # Safety
-    /// The place must lie in the destination, and nobody else may use it.
+    /// Nobody else may use these values.
     #[inline(always)]
     pub(super) unsafe fn write<S: Simd>(
         &self,
         simd: S,
-        (first, channel): (usize, usize),
+        first: Position,
         count: usize,
         sums: &mut [f32; BLOCK],
     ) {
-        let words = self.form.words(first)..self.form.words(first + count);
-        // SAFETY: the caller's promise.
-        let place = unsafe { std::slice::from_raw_parts_mut(self.start.at(words.start), words.len()) };
+        let words = self.storage.words(first.index)..self.storage.words(first.index + count);
+        // SAFETY: nobody else uses these values, as the caller promises.
+        let to = unsafe { self.words.slice(words) };
         if count == BLOCK {
-            self.write_block(simd, (first, channel), sums, place);
+            self.write_block(simd, first, sums, to);
         } else {
-            self.finish.run(simd, (first, channel), &mut sums[..count]);
-            place.copy_from_slice(&sums[..count]);
+            self.finish.in_memory(simd, first, &mut sums[..count]);
+            to.copy_from_slice(&sums[..count]);
         }
     }
 
-    /// The same for a whole block.
+    /// [`Self::write`] of a whole block.
     #[inline(always)]
-    fn write_block<S: Simd>(
-        &self,
-        simd: S,
-        (first, channel): (usize, usize),
-        sums: &mut [f32; BLOCK],
-        place: &mut [f32],
-    ) {
-        let finish = self.finish.drop_in_memory(simd, (first, channel), sums);
-        let is_line = place.as_ptr().addr().is_multiple_of(TILE * size_of::<f32>());
-        assert_eq!(place.len(), self.form.words(BLOCK), "words of a block");
+    fn write_block<S: Simd>(&self, simd: S, first: Position, sums: &mut [f32; BLOCK], to: &mut [f32]) {
+        let finish = self.finish.drop_in_memory(simd, first, sums);
+        let is_line = to.as_ptr().addr().is_multiple_of(TILE * size_of::<f32>());
+        assert_eq!(to.len(), self.storage.words(BLOCK), "words of a block");
         for at in (0..TILE).step_by(S::LANES) {
-            // SAFETY: both halves of the sums and the place hold the vectors.
+            // SAFETY: both halves of the sums have 16 values, and `to` has the words of a block.
             unsafe {
                 let halves = (simd.load(sums.as_ptr().add(at)), simd.load(sums.as_ptr().add(TILE + at)));
-                let (low, high) = finish.halves(simd, (first, channel), at, halves);
-                let to = place.as_mut_ptr().add(at);
-                match (self.form, self.is_streamed && is_line) {
-                    (Form::Pairs, true) => simd.stream(simd.pair(low, high), to),
-                    (Form::Pairs, false) => simd.store(simd.pair(low, high), to),
-                    (Form::F32, true) => {
+                let (low, high) = finish.halves(simd, first, at, halves);
+                let to = to.as_mut_ptr().add(at);
+                match (self.storage, self.is_streamed && is_line) {
+                    (Storage::Pairs, true) => simd.stream(simd.pair(low, high), to),
+                    (Storage::Pairs, false) => simd.store(simd.pair(low, high), to),
+                    (Storage::F32, true) => {
                         simd.stream(low, to);
                         simd.stream(high, to.add(TILE));
                     }
-                    (Form::F32, false) => {
+                    (Storage::F32, false) => {
                         simd.store(low, to);
                         simd.store(high, to.add(TILE));
                     }

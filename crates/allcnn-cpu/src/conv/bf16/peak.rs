@@ -2,20 +2,21 @@
 
 use allcnn_device::Error;
 
-use super::product::{Factors, Multiplier};
-use super::{BLOCK, TILE, TILE_BYTES};
+use super::terms;
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::isa::Isa;
+use crate::products::bf16::{Factors, Multiplier};
+use crate::products::block::{BLOCK, TILE, TILE_BYTES};
 use crate::simd::{Kernel, Simd};
 
-/// Blocks of a run, and steps in depth of each: many, since a block's beginning and end cost time.
+/// Blocks, and steps in depth of each: many, since a block's beginning and end cost time.
 const BLOCKS: usize = 100;
 const STEPS: usize = 64;
 /// Terms of a factor; with two the tiles are computed with most often for each that is read.
 const TERMS: usize = 2;
 
-/// A run of products.
+/// Factors for products that are computed over and over.
 #[derive(Debug)]
 pub(crate) struct Peak {
     multiplier: Multiplier,
@@ -29,27 +30,27 @@ impl Peak {
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub(crate) fn new(engine: &Engine) -> Result<Option<Self>, Error> {
-        if super::factor_terms(engine).is_none() {
+        if terms::of_engine(engine).is_none() {
             return Ok(None);
         }
         let factors = Buffer::zeros(STEPS * TERMS * 2 * TILE * TILE)?;
         Ok(Some(Self { multiplier: Multiplier::new(engine.isa()), offsets: vec![0; STEPS], factors }))
     }
 
-    /// Multiply-adds of a run.
+    /// Multiply-adds of [`Self::compute`].
     pub(crate) fn multiply_adds(&self) -> usize {
-        BLOCKS * STEPS * BLOCK * BLOCK * BLOCK * super::products(TERMS)
+        BLOCKS * STEPS * BLOCK * BLOCK * BLOCK * terms::products(TERMS)
     }
 
-    /// Computes them.
-    pub(crate) fn run(&self, isa: Isa) {
-        isa.run(Run(self));
+    /// Computes the products.
+    pub(crate) fn compute(&self, isa: Isa) {
+        isa.run(Products(self));
     }
 }
 
-struct Run<'a>(&'a Peak);
+struct Products<'a>(&'a Peak);
 
-impl Kernel for Run<'_> {
+impl Kernel for Products<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -69,7 +70,8 @@ impl Kernel for Run<'_> {
             terms: TERMS,
         };
         for _ in 0..BLOCKS {
-            // SAFETY: the factors hold two tiles on the left and all steps on the right.
+            // SAFETY: there are more than two tiles on the left, where all offsets and the distance of terms are 0, and two tiles of
+            // two terms for each step on the right.
             unsafe { session.multiply(simd, &factors, 2, false, &mut sums) };
         }
         std::hint::black_box(&sums);

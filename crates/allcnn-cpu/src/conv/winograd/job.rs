@@ -1,100 +1,139 @@
-//! A job of backward-weights: some rows of points of dU between some channels, over some tiles, chunk by chunk.
+//! A job of backward-weights, chunk by chunk of its tiles:
+//!
+//! ```text
+//! for each chunk of the job's tiles
+//!     for each tile
+//!         for each vector of input channels                       transform_input
+//!             V[points of the rows][tile][channels] = rows of Bt d B
+//!         for each panel and vector of output channels            transform_gradients
+//!             Z[points of the rows][panel][tile][columns] = rows of A dy At
+//!         for each vector of output channels                      sum_bias, in one job of a part
+//!             bias[columns] += all of dy
+//!     for each row of points, each point of it
+//!         for each panel of output channels                       multiply
+//!             for each R input channels, a register tile of sums
+//!                 dU[point][panel][channels] += sum over tiles of V[point][tile][channels] * Z[point][panel][tile]
+//! ```
+//!
+//! - The chunk outside all: V and Z of its tiles stay in the second-level cache beside the job's part of dU, and no
+//!   transformed value leaves the core.
+//! - The points outside the panels and channels: at a point dU += Vt Z is a plain matrix product, whose depth is the
+//!   chunk's tiles. The more tiles, the fewer times dU is read and written.
+//! - The panels outside the channels: a panel of Z stays in the first-level cache while V and dU stream by.
+//! - Rows of points, not all of them: dU of all points would be far larger than the cache. The price is that the pixels
+//!   are read once for each group of rows, and that a row is computed directly, from the terms of its matrix.
 
 use std::ops::Range;
 
-use super::super::tile::{accumulate_transposed, load, store, with_tile, zeros};
-use super::bf16x6;
-use super::transform::{self, Line, Row};
-use super::weights::WinogradWeights;
-use super::{Corner, Scheme, strided};
+use super::scheme::{Sizes, Transforms, with_transforms};
+use super::tiling::Corner;
+use super::transform::{Array, Line, Row};
+use super::weights_plan::{Layout, Unit, WeightsPlan};
 use crate::engine::Engine;
-use crate::simd::{Kernel, Simd};
+use crate::products::bf16x6;
+use crate::products::block::BLOCK;
+use crate::products::f32::{accumulate_transposed, load, store, with_tile, zeros};
+use crate::simd::{Kernel, Simd, Tiles};
+use crate::threads::SharedMut;
 use crate::whole::pieces_mut;
 
-/// Some rows of points of dU between some input channels and some panels of output channels, over some tiles.
+/// A piece of the work of a pass, on one thread.
 pub(super) struct Job<'a> {
-    pub(super) pass: &'a WinogradWeights,
+    pub(super) plan: &'a WeightsPlan,
     pub(super) input: &'a [f32],
     pub(super) d_output: &'a [f32],
     /// Zeros, for pixels outside the image.
     pub(super) outside: &'a [f32],
-    pub(super) tiles: Range<usize>,
-    pub(super) rows: &'static [usize],
-    pub(super) channels: Range<usize>,
-    pub(super) panels: Range<usize>,
-    /// The worker's memory, see [`WinogradWeights::places`].
-    pub(super) slots: *mut f32,
-    /// The part's copy of dU.
-    pub(super) copy: *mut f32,
+    pub(super) unit: Unit,
+    pub(super) slots: Slots<'a>,
+    /// The part's copy of dU, of which a job has its rows, channels and panels.
+    pub(super) copy: SharedMut<'a, f32>,
 }
 
-/// A job with its transforms: of I x I pixels to lines of P points, and of M x M gradients to lines of Q points.
-struct Lines<'a, In, Out, const I: usize, const P: usize, const M: usize, const Q: usize>(Job<'a>, In, Out);
+/// A worker's scratch.
+pub(super) struct Slots<'a> {
+    v: &'a mut [f32],
+    z: &'a mut [f32],
+    /// The packed sides of a product of terms.
+    left: &'a mut [f32],
+    right: &'a mut [f32],
+}
 
-impl Job<'_> {
-    pub(super) fn run(self, engine: &Engine) {
-        use transform::{Input, OutputTransposed as Gradients, SIDE};
-        match self.pass.tiling.scheme {
-            Scheme::TwoByTwo => engine.isa().run(Lines::<_, _, SIDE, SIDE, 5, SIDE>(self, Input, Gradients)),
-            Scheme::ThreeByThree => {
-                engine.isa().run(Lines::<_, _, SIDE, SIDE, 4, SIDE>(self, Input, Gradients))
-            }
-            Scheme::FiveByFive => {
-                engine.isa().run(Lines::<_, _, SIDE, SIDE, 2, SIDE>(self, Input, Gradients))
-            }
-            Scheme::Strided => {
-                use strided::{Input, OUTPUTS, OutputTransposed, SIDE, SUMS};
-                engine.isa().run(Lines::<_, _, SIDE, SIDE, OUTPUTS, SUMS>(self, Input, OutputTransposed))
-            }
-        }
+impl<'a> Slots<'a> {
+    /// Cuts a worker's scratch.
+    pub(super) fn of(scratch: &'a mut [f32], layout: Layout) -> Self {
+        let (v, rest) = scratch.split_at_mut(layout.z);
+        let (z, rest) = rest.split_at_mut(layout.left - layout.z);
+        let (left, right) = rest.split_at_mut(layout.right - layout.left);
+        Self { v, z, left, right }
     }
 }
 
-impl<In, Out, const I: usize, const P: usize, const M: usize, const Q: usize> Kernel
-    for Lines<'_, In, Out, I, P, M, Q>
-where
-    In: Line<I, P>,
-    Out: Line<M, Q>,
-{
+/// A point of a row of the group: its slots in V and Z, and its index in dU.
+#[derive(Clone, Copy)]
+struct Point {
+    v: usize,
+    z: usize,
+    u: usize,
+}
+
+/// The tiles of a product.
+#[derive(Clone, Copy)]
+struct Depth {
+    tiles: usize,
+    /// Whether they are the part's first, so that they start the sums.
+    starts: bool,
+}
+
+impl Job<'_> {
+    pub(super) fn compute(self, engine: &Engine) {
+        with_transforms!(self.plan.tiling.scheme, transforms => engine.isa().run(Compute(self, transforms)));
+    }
+}
+
+/// A job with its transforms.
+struct Compute<'a, T>(Job<'a>, T);
+
+impl<T: Transforms> Kernel for Compute<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self(job, input, gradients) = self;
-        let last = job.rows.len() - 1;
-        let rows = [Row::of(simd, input, job.rows[0]), Row::of(simd, input, job.rows[last])];
-        let gradient_rows =
-            [Row::of(simd, gradients, job.rows[0] % Q), Row::of(simd, gradients, job.rows[last] % Q)];
+        let mut job = self.0;
+        let Sizes { points, sums, .. } = T::SIZES;
+        let last = job.unit.rows.len() - 1;
+        let [a, b] = [job.unit.rows[0], job.unit.rows[last]];
+        let rows = [Row::of::<S, T::Input>(simd, a), Row::of::<S, T::Input>(simd, b)];
+        let gradient_rows = [
+            Row::of::<S, T::OutputTransposed>(simd, a % sums),
+            Row::of::<S, T::OutputTransposed>(simd, b % sums),
+        ];
         let (rows, gradient_rows) = (&rows[..=last], &gradient_rows[..=last]);
-        let sums_bias = job.rows[0] == 1 || job.rows[0] == 0 && P > Q;
-        // SAFETY: chosen only where there are tiles.
-        let session = job.pass.bf16x6.then(|| unsafe { bf16x6::Session::new() });
-        for first in job.tiles.clone().step_by(job.pass.chunk_tiles) {
-            let count = job.pass.chunk_tiles.min(job.tiles.end - first);
-            let starts = first == job.tiles.start;
-            for at in 0..count {
-                let tile = job.pass.tiling.tile(first + at);
-                job.transform_input(simd, input, rows, job.pass.tiling.source_corner(tile), at);
-                let corner = job.pass.tiling.destination_corner(tile);
-                job.transform_gradients(simd, gradients, gradient_rows, corner, at);
-                if sums_bias && job.channels.start == 0 {
-                    job.sum_bias::<S, M>(simd, corner, starts && at == 0);
+        // SAFETY: plans choose products of terms only where the machine has tiles.
+        let session = job.plan.bf16x6.then(|| unsafe { Tiles::new() });
+        for first in job.unit.tiles.clone().step_by(job.plan.chunk_tiles) {
+            let tiles = job.plan.chunk_tiles.min(job.unit.tiles.end - first);
+            let depth = Depth { tiles, starts: first == job.unit.tiles.start };
+            for at in 0..tiles {
+                let tile = job.plan.tiling.tile(first + at);
+                job.transform_input::<S, T::Input>(simd, rows, job.plan.tiling.source_corner(tile), at);
+                let corner = job.plan.tiling.destination_corner(tile);
+                job.transform_gradients::<S, T::OutputTransposed>(simd, gradient_rows, corner, at);
+                if job.unit.sums_bias {
+                    job.sum_bias::<S, T::OutputTransposed>(simd, corner, depth.starts && at == 0);
                 }
             }
             for at in 0..rows.len() {
-                for point in 0..P {
+                for x in 0..points {
+                    let u = job.unit.rows[at] * points + x;
+                    let point = Point { v: at * points + x, z: at * sums + x % sums, u };
                     if let Some(session) = &session {
-                        job.multiply_terms(simd, session, (at, point, at * Q + point % Q), count, starts);
+                        job.multiply_terms(simd, session, point, depth);
                         continue;
                     }
-                    for panel in job.panels.clone() {
-                        let columns = job.pass.panels.columns(panel).len();
-                        let gradient = at * Q + point % Q;
-                        with_tile!(
-                            S,
-                            columns,
-                            job.multiply(simd, (at, point, gradient), panel, count, starts)
-                        );
+                    for panel in job.unit.panels.clone() {
+                        let columns = job.plan.panels.columns(panel).len();
+                        with_tile!(S, columns, job.multiply(simd, point, panel, depth));
                     }
                 }
             }
@@ -105,27 +144,20 @@ where
 impl Job<'_> {
     /// The rows of V of tile `at` of the chunk.
     #[inline(always)]
-    fn transform_input<S: Simd, L: Line<I, P>, const I: usize, const P: usize>(
-        &self,
-        simd: S,
-        transform: L,
-        rows: &[Row<I>],
-        corner: Corner,
-        at: usize,
-    ) {
-        let ahead = self.pass.tiling.source_step * corner.size.channels;
-        let pixels = Pixels::of(rows, corner, self.input, self.outside, ahead);
-        let (place, slot) = (at * self.pass.v_stride(), self.pass.v_slot());
-        for channel in self.channels.clone().step_by(S::LANES) {
+    fn transform_input<S: Simd, L: Line>(&mut self, simd: S, rows: &[Row], corner: Corner, at: usize) {
+        let ahead = self.plan.tiling.source_step * corner.size.channels;
+        let pixels = Pixels::<L>::of(rows, corner, self.input, self.outside, ahead);
+        let (tile, slot) = (at * self.plan.v_stride(), self.plan.v_slot());
+        for channel in self.unit.channels.clone().step_by(S::LANES) {
             let count = S::LANES.min(corner.size.channels.saturating_sub(channel));
-            let place = place + channel - self.channels.start;
+            let to = tile + channel - self.unit.channels.start;
+            let to = self.slots.v[to..][..(rows.len() * L::OUTPUTS - 1) * slot + S::LANES].as_mut_ptr();
             for (at, row) in rows.iter().enumerate() {
-                // SAFETY: each pixel holds all channels; every tile has its own place in V, whole vectors long.
-                unsafe {
-                    let line = transform.apply(simd, pixels.line(simd, row, channel, count));
-                    for (point, value) in line.into_iter().enumerate() {
-                        simd.store(value, self.slots.add(place + (at * P + point) * slot));
-                    }
+                // SAFETY: the row is one that the pixels were made for, and `count` stops at the last channel.
+                let line = L::apply(simd, unsafe { pixels.line(simd, row, channel, count) });
+                for (point, &value) in line.elements().iter().enumerate() {
+                    // SAFETY: the slice above holds a vector in the slot of each of the rows' points.
+                    unsafe { simd.store(value, to.add((at * L::OUTPUTS + point) * slot)) };
                 }
             }
         }
@@ -133,32 +165,24 @@ impl Job<'_> {
 
     /// The rows of Z of tile `at` of the chunk.
     #[inline(always)]
-    fn transform_gradients<S: Simd, L: Line<M, Q>, const M: usize, const Q: usize>(
-        &self,
-        simd: S,
-        transform: L,
-        rows: &[Row<M>],
-        corner: Corner,
-        at: usize,
-    ) {
-        let ahead = self.pass.tiling.step * corner.size.channels;
-        let pixels = Pixels::of(rows, corner, self.d_output, self.outside, ahead);
-        let slot = self.pass.z_slot();
-        // SAFETY: the slots hold Z there.
-        let z = unsafe { self.slots.add(self.pass.places()[0]) };
-        for panel in self.panels.clone() {
-            let (columns, stored) = (self.pass.panels.columns(panel), self.pass.panels.stored(panel));
-            let place = self.z_panel(panel) + at * stored;
+    fn transform_gradients<S: Simd, L: Line>(&mut self, simd: S, rows: &[Row], corner: Corner, at: usize) {
+        let ahead = self.plan.tiling.step * corner.size.channels;
+        let pixels = Pixels::<L>::of(rows, corner, self.d_output, self.outside, ahead);
+        let slot = self.plan.z_slot();
+        for panel in self.unit.panels.clone() {
+            let (columns, stored) = (self.plan.panels.columns(panel), self.plan.panels.stored(panel));
+            let tile = self.z_panel(panel) + at * stored;
             for vector in (0..stored).step_by(S::LANES) {
                 let first = columns.start + vector;
                 let count = S::LANES.min(columns.end.saturating_sub(first));
+                let to = &mut self.slots.z[tile + vector..];
+                let to = to[..(rows.len() * L::OUTPUTS - 1) * slot + S::LANES].as_mut_ptr();
                 for (at, row) in rows.iter().enumerate() {
-                    // SAFETY: each pixel holds all channels; every tile has its own place in Z, whole vectors long.
-                    unsafe {
-                        let line = transform.apply(simd, pixels.line(simd, row, first, count));
-                        for (point, value) in line.into_iter().enumerate() {
-                            simd.store(value, z.add(place + vector + (at * Q + point) * slot));
-                        }
+                    // SAFETY: the row is one that the pixels were made for, and `count` stops at the last channel.
+                    let line = L::apply(simd, unsafe { pixels.line(simd, row, first, count) });
+                    for (point, &value) in line.elements().iter().enumerate() {
+                        // SAFETY: the slice above holds a vector in the slot of each of the rows' points.
+                        unsafe { simd.store(value, to.add((at * L::OUTPUTS + point) * slot)) };
                     }
                 }
             }
@@ -168,117 +192,117 @@ impl Job<'_> {
     /// Where a panel starts in a point of Z.
     #[inline(always)]
     fn z_panel(&self, panel: usize) -> usize {
-        let panels = &self.pass.panels;
-        self.pass.chunk_tiles * (panels.stored_before(panel) - panels.stored_before(self.panels.start))
+        let panels = &self.plan.panels;
+        self.plan.chunk_tiles * (panels.stored_before(panel) - panels.stored_before(self.unit.panels.start))
     }
 
     /// Adds a tile's gradients to the sums for the bias, which the part's first tile starts.
     #[inline(always)]
-    fn sum_bias<S: Simd, const M: usize>(&self, simd: S, corner: Corner, starts: bool) {
-        let place = self.pass.copy_len() - self.pass.panels.stored_all();
-        for panel in self.panels.clone() {
-            let columns = self.pass.panels.columns(panel);
+    fn sum_bias<S: Simd, L: Line>(&self, simd: S, corner: Corner, starts: bool) {
+        for panel in self.unit.panels.clone() {
+            let columns = self.plan.panels.columns(panel);
             for first in columns.clone().step_by(S::LANES) {
                 let count = S::LANES.min(columns.end - first);
-                // SAFETY: the sums stand behind the points, whole vectors long; each pixel holds all channels.
-                unsafe {
-                    let sums = self.copy.add(place + first);
-                    let mut total = if starts { simd.splat(0.0) } else { simd.load(sums) };
-                    for y in 0..M {
-                        for pixel in corner.pixels::<M>(y, self.d_output, self.outside) {
-                            total = simd.add(total, simd.load_first(pixel.add(first), count));
-                        }
+                let sums = self.plan.bias_start() + first;
+                let sums = self.copy.pointer(sums..sums + S::LANES);
+                // SAFETY: the range is a vector, and one job of a part sums the bias of these channels.
+                let mut total = if starts { simd.splat(0.0) } else { unsafe { simd.load(sums) } };
+                for y in 0..L::INPUTS {
+                    let mut pixels = L::Inputs::filled(corner.outside(self.outside));
+                    corner.locate_row(y, self.d_output, pixels.elements_mut());
+                    for pixel in pixels.elements() {
+                        // SAFETY: a pixel holds all output channels, and `count` stops at the last.
+                        total = simd.add(total, unsafe { simd.load_first(pixel.add(first), count) });
                     }
-                    simd.store(total, sums);
                 }
+                // SAFETY: the range is a vector, and one job of a part sums the bias of these channels.
+                unsafe { simd.store(total, sums) };
             }
         }
     }
 
-    /// dU += Vt Z for all of the job's channels, by products of terms; see [`Self::multiply`].
+    /// The elements of a panel of dU that are this job's, at one point.
+    #[inline(always)]
+    fn d_u(&self, point: Point, panel: usize, width: usize) -> Range<usize> {
+        let panel = point.u * self.plan.u_point() + self.plan.depth * self.plan.panels.stored_before(panel);
+        let channels = &self.unit.channels;
+        panel + channels.start * width..panel + channels.end * width
+    }
+
+    /// dU += Vt Z for all of the job's channels, by products of terms.
     #[inline(always)]
     fn multiply_terms<S: Simd>(
-        &self,
+        &mut self,
         simd: S,
-        session: &bf16x6::Session,
-        (at, point, gradient): (usize, usize, usize),
-        tiles: usize,
-        starts: bool,
+        session: &Tiles,
+        point: Point,
+        Depth { tiles, starts }: Depth,
     ) {
-        let WinogradWeights { depth, panels, points, .. } = *self.pass;
-        let [z, left, right, end] = self.pass.places();
-        let u =
-            (self.rows[at] * points[0] + point) * self.pass.u_point() + self.channels.start * bf16x6::BLOCK;
-        // SAFETY: V and Z hold whole blocks for each tile, and the packed sides have room for all tiles of a chunk; the
-        // rows, channels and panels of dU are this job's own.
-        unsafe {
-            let v = self.slots.add((at * points[0] + point) * self.pass.v_slot());
-            let v = bf16x6::Rows { start: v, stride: self.pass.v_stride() };
-            bf16x6::pack_left_transposed(simd, v, tiles, self.channels.len(), self.slots.add(left));
-            for panel in self.panels.clone() {
-                let z = self.slots.add(z + gradient * self.pass.z_slot() + self.z_panel(panel));
-                let z = bf16x6::Rows { start: z, stride: bf16x6::BLOCK };
-                let place = (panel - self.panels.start) * bf16x6::packed_len(1, tiles);
-                bf16x6::pack_right(z, tiles, self.slots.add(right + place));
-                let sides = [left..right, right + place..end]
-                    .map(|side| std::slice::from_raw_parts(self.slots.add(side.start), side.len()));
-                let to = self.copy.add(u + depth * panels.stored_before(panel));
-                let to = bf16x6::Rows { start: to, stride: bf16x6::BLOCK };
-                session.multiply(sides, [self.channels.len(), bf16x6::BLOCK, tiles], !starts, to);
+        let (v_slot, z_slot) = (self.plan.v_slot(), self.plan.z_slot());
+        let v = self.slots.v[point.v * v_slot..][..v_slot].as_mut_ptr();
+        let v = bf16x6::Rows { start: v, stride: self.plan.v_stride() };
+        let channels = self.unit.channels.len();
+        // SAFETY: V holds whole blocks of channels for each tile, and `left` has room for all tiles of a chunk.
+        unsafe { bf16x6::pack_left_transposed(simd, v, tiles, channels, self.slots.left.as_mut_ptr()) };
+        for panel in self.unit.panels.clone() {
+            let to = self.copy.pointer(self.d_u(point, panel, BLOCK));
+            let z_panel = self.z_panel(panel);
+            let z = self.slots.z[point.z * z_slot..][..z_slot][z_panel..][..tiles * BLOCK].as_mut_ptr();
+            let right =
+                &mut self.slots.right[(panel - self.unit.panels.start) * bf16x6::packed_len(1, tiles)..];
+            let size = bf16x6::Size { rows: channels, columns: BLOCK, depth: tiles };
+            // SAFETY: Z holds a block of columns for each tile, and `right` has room for the block's panels. The
+            // range of dU is whole blocks, and no other job of the part has the same rows, channels and panels.
+            unsafe {
+                bf16x6::pack_right(bf16x6::Rows { start: z, stride: BLOCK }, tiles, right.as_mut_ptr());
+                let to = bf16x6::Rows { start: to, stride: BLOCK };
+                bf16x6::multiply(session, self.slots.left, right, size, !starts, to);
             }
         }
     }
 
-    /// dU of one panel += Vt Z over the chunk's tiles, for a point of a row of the group and its gradient's point; the
-    /// part's first chunk starts it.
+    /// dU of one panel += Vt Z over the chunk's tiles; the part's first chunk starts it.
     #[inline(always)]
     fn multiply<S: Simd, const R: usize, const V: usize>(
         &self,
         simd: S,
-        (at, point, gradient): (usize, usize, usize),
+        point: Point,
         panel: usize,
-        tiles: usize,
-        starts: bool,
+        Depth { tiles, starts }: Depth,
     ) {
-        let WinogradWeights { depth, panels, points, .. } = *self.pass;
-        let (stride, width) = (self.pass.v_stride(), V * S::LANES);
-        let u =
-            (self.rows[at] * points[0] + point) * self.pass.u_point() + depth * panels.stored_before(panel);
-        // SAFETY: depth and the blocks are multiples of R, so V holds R channels from `first` on for each tile; Z holds V
-        // vectors for each tile; the row, channels and panel of dU are this job's own.
-        unsafe {
-            let v = self.slots.add((at * points[0] + point) * self.pass.v_slot());
-            let place = self.pass.places()[0] + gradient * self.pass.z_slot() + self.z_panel(panel);
-            let z = self.slots.add(place);
-            let rows = std::slice::from_raw_parts_mut(
-                self.copy.add(u + self.channels.start * width),
-                self.channels.len() * width,
-            );
-            for (first, rows) in pieces_mut(rows, R * width).enumerate() {
-                let sums = if starts { zeros::<S, R, V>(simd) } else { load::<S, R, V>(simd, rows) };
-                let ahead = rows.as_ptr().wrapping_add(R * width);
-                let sums = accumulate_transposed(simd, v.add(first * R), stride, tiles, z, ahead, sums);
-                store(simd, &sums, rows);
-            }
+        let (v_slot, z_slot, width) = (self.plan.v_slot(), self.plan.z_slot(), V * S::LANES);
+        let v = self.slots.v[point.v * v_slot..][..v_slot].as_ptr();
+        let z = &self.slots.z[point.z * z_slot..][..z_slot];
+        let z = z[self.z_panel(panel)..][..tiles * width].as_ptr();
+        // SAFETY: no other job of the part has the same rows, channels and panels.
+        let rows = unsafe { self.copy.slice(self.d_u(point, panel, width)) };
+        for (first, rows) in pieces_mut(rows, R * width).enumerate() {
+            let sums = if starts { zeros::<S, R, V>(simd) } else { load::<S, R, V>(simd, rows) };
+            let (column, stride) = (v.wrapping_add(first * R), self.plan.v_stride());
+            let ahead = rows.as_ptr().wrapping_add(R * width);
+            // SAFETY: the block's channels are multiples of R, so V holds R of them from `first` on for each tile; Z
+            // holds V vectors for each tile.
+            let sums = unsafe { accumulate_transposed(simd, column, stride, tiles, z, ahead, sums) };
+            store(simd, &sums, rows);
         }
     }
 }
 
 /// The pixels of a tile that some rows of a transform take.
-struct Pixels<const N: usize> {
-    pixels: [[*const f32; N]; N],
+struct Pixels<L: Line> {
+    pixels: L::Inputs<L::Inputs<*const f32>>,
     /// Values to the same pixel of the next tile.
     ahead: usize,
 }
 
-impl<const N: usize> Pixels<N> {
+impl<L: Line> Pixels<L> {
     #[inline(always)]
-    fn of(rows: &[Row<N>], corner: Corner, values: &[f32], outside: &[f32], ahead: usize) -> Self {
-        let mut pixels = [[outside.as_ptr(); N]; N];
-        let mut seen = [false; N];
+    fn of(rows: &[Row], corner: Corner, values: &[f32], outside: &[f32], ahead: usize) -> Self {
+        let mut pixels = L::Inputs::filled(L::Inputs::filled(corner.outside(outside)));
+        let mut seen = L::Inputs::filled(false);
         for &(y, _) in rows.iter().flat_map(Row::terms) {
-            if !std::mem::replace(&mut seen[y], true) {
-                pixels[y] = corner.pixels(y, values, outside);
+            if !std::mem::replace(&mut seen.elements_mut()[y], true) {
+                corner.locate_row(y, values, pixels.elements_mut()[y].elements_mut());
             }
         }
         Self { pixels, ahead }
@@ -289,17 +313,107 @@ impl<const N: usize> Pixels<N> {
     /// # Safety
     /// They must be readable in each pixel, and the row among those that the pixels were made for.
     #[inline(always)]
-    unsafe fn line<S: Simd>(&self, simd: S, row: &Row<N>, channel: usize, count: usize) -> [S::V; N] {
-        let mut line = [simd.splat(0.0); N];
+    unsafe fn line<S: Simd>(&self, simd: S, row: &Row, channel: usize, count: usize) -> L::Inputs<S::V> {
+        let mut line = L::Inputs::filled(simd.splat(0.0));
         for &(y, factor) in row.terms() {
             let factor = simd.splat(factor);
-            for (sum, pixel) in line.iter_mut().zip(&self.pixels[y]) {
+            let pixels = self.pixels.elements()[y].elements();
+            for (sum, pixel) in line.elements_mut().iter_mut().zip(pixels) {
                 simd.prefetch(pixel.wrapping_add(channel + self.ahead));
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller promises that these channels are readable in each pixel.
                 let value = unsafe { simd.load_first(pixel.add(channel), count) };
                 *sum = simd.mul_add(factor, value, *sum);
             }
         }
         line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Matrices, assert_close, each_scheme, pixel, transformed, values};
+    use super::*;
+
+    /// The values of a tile's pixels in one channel, at a point.
+    fn at_point(
+        matrix: &[Vec<f64>],
+        point: (usize, usize),
+        corner: Corner,
+        values: &[f32],
+        channel: usize,
+    ) -> f64 {
+        transformed(matrix, point, |y, x| {
+            let (row, column) = (corner.row.wrapping_add(y), corner.column.wrapping_add(x));
+            pixel(corner.size, corner.image, row, column).map_or(0.0, |at| f64::from(values[at + channel]))
+        })
+    }
+
+    #[test]
+    fn a_job_sums_its_points_and_channels_over_its_tiles_and_writes_nothing_else() {
+        each_scheme(|engine, shape| {
+            let plan = WeightsPlan::new(shape, engine).unwrap();
+            let (input, d_output) = (values(shape.input.len(), 1), values(shape.output().len(), 2));
+            let (matrices, points, sums) = (Matrices::of(shape), plan.sizes.points, plan.sizes.sums);
+            let mut copy = vec![f32::NAN; plan.copy_len()];
+            let layout = plan.layout();
+            for unit in 0..plan.units() {
+                let (before, mut scratch) = (copy.clone(), vec![0.0; layout.end]);
+                let job = Job {
+                    plan: &plan,
+                    input: &input,
+                    d_output: &d_output,
+                    outside: &vec![0.0; plan.outside()],
+                    unit: plan.unit(unit),
+                    slots: Slots::of(&mut scratch, layout),
+                    copy: SharedMut::new(&mut copy),
+                };
+                job.compute(engine);
+                let Unit { tiles, rows, channels, panels, sums_bias, .. } = plan.unit(unit);
+                let mut changed = 0;
+                for (y, panel) in rows.iter().flat_map(|&y| panels.clone().map(move |panel| (y, panel))) {
+                    let (columns, stored) = (plan.panels.columns(panel), plan.panels.stored(panel));
+                    for (x, k) in (0..points).flat_map(|x| channels.clone().map(move |k| (x, k))) {
+                        let row = (y * points + x) * plan.u_point()
+                            + plan.depth * plan.panels.stored_before(panel)
+                            + k * stored;
+                        changed += stored;
+                        for (at, o) in columns.clone().enumerate().step_by(5) {
+                            let product = |tile: usize| {
+                                let tile = plan.tiling.tile(tile);
+                                let corner = plan.tiling.source_corner(tile);
+                                let v = at_point(&matrices.input, (y, x), corner, &input, k);
+                                let corner = plan.tiling.destination_corner(tile);
+                                v * at_point(
+                                    &matrices.output_transposed,
+                                    (y % sums, x % sums),
+                                    corner,
+                                    &d_output,
+                                    o,
+                                )
+                            };
+                            let expected =
+                                if k < shape.input.channels { tiles.clone().map(product).sum() } else { 0.0 };
+                            let what = format_args!("{} {shape:?} {y} {x} {k} {o}", engine.isa());
+                            assert_close(copy[row + at], expected, what);
+                        }
+                    }
+                }
+                if sums_bias {
+                    let bias = &copy[plan.bias_start()..][..shape.out_channels];
+                    for (o, &bias) in bias.iter().enumerate() {
+                        let expected =
+                            d_output.iter().skip(o).step_by(shape.out_channels).map(|&d| f64::from(d)).sum();
+                        assert_close(bias, expected, format_args!("{} {shape:?} bias {o}", engine.isa()));
+                    }
+                    changed += plan.panels.stored_all();
+                }
+                let differs = |(a, b): (&f32, &f32)| a.to_bits() != b.to_bits();
+                assert_eq!(copy.iter().zip(&before).filter(|&pair| differs(pair)).count(), changed);
+            }
+            assert!(
+                plan.units() > 1 && plan.parts == 1 && copy.iter().all(|value| !value.is_nan()),
+                "{shape:?}"
+            );
+        });
     }
 }

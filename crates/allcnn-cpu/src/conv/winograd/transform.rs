@@ -1,121 +1,119 @@
-//! The interpolation points of stride 1 and the transforms that follow from them; how transforms are applied to squares.
-//!
-//! The points are 0, a, -a, b, -b and infinity with a = 1/sqrt2 and b = sqrt2: the rounding errors are 3 to 5 times
-//! smaller than with 0, +-1, +-2. All matrices follow from them (Toom and Cook, transposed): At evaluates a polynomial
-//! of degree m - 1 at the points, transposed; G evaluates one of degree r - 1, divided by N_j, the product of the
-//! differences to the other finite points; Bt interpolates, transposed, times N_j. Rows of a point and its negative
-//! share their even and odd terms, so a line of six takes a dozen operations.
+//! Transforms of lines of vectors, and how they are applied to the rows and columns of a rectangle.
 
 use std::mem::MaybeUninit;
 
 use crate::simd::Simd;
 
-/// Side of a tile of stride 1, and of its points.
-pub(super) const SIDE: usize = 6;
+/// Lanes of the widest vector of any instruction set.
+pub(super) const WIDEST: usize = 16;
+/// Values of the longest line.
+const LONGEST: usize = 9;
 
-const A: f32 = std::f32::consts::FRAC_1_SQRT_2;
-const B: f32 = std::f32::consts::SQRT_2;
-/// Squares, exact where a * a is not.
-const AA: f32 = 0.5;
-const BB: f32 = 2.0;
-/// N of 0, of +-a and of +-b.
-const N_ZERO: f32 = AA * BB;
-const N_A: f32 = 2.0 * AA * (AA - BB);
-const N_B: f32 = 2.0 * BB * (BB - AA);
+/// An array of the length of a line.
+pub(super) trait Array<T: Copy>: Copy {
+    /// Its length.
+    const LEN: usize;
+    /// The same value throughout.
+    fn filled(value: T) -> Self;
+    /// All elements.
+    fn elements(&self) -> &[T];
+    /// All elements, to be written.
+    fn elements_mut(&mut self) -> &mut [T];
+}
 
-/// a^i and b^i.
-const fn powers(i: usize) -> [f32; 2] {
-    let (mut a, mut b) = if i % 2 == 1 { (A, B) } else { (1.0, 1.0) };
-    let mut k = 0;
-    while k < i / 2 {
-        (a, b) = (a * AA, b * BB);
-        k += 1;
+impl<T: Copy, const N: usize> Array<T> for [T; N] {
+    const LEN: usize = N;
+    #[inline(always)]
+    fn filled(value: T) -> Self {
+        [value; N]
     }
-    [a, b]
+    #[inline(always)]
+    fn elements(&self) -> &[T] {
+        self
+    }
+    #[inline(always)]
+    fn elements_mut(&mut self) -> &mut [T] {
+        self
+    }
 }
 
-/// A transform of a line of I vectors to O vectors. (A trait with always inlined methods: a closure would not be
-/// compiled for the instruction set.)
-pub(super) trait Line<const I: usize, const O: usize>: Copy + Send + Sync {
+/// A linear transform of a line of values, of a vector of lines at once. (A type with an always inlined function: a
+/// closure would not be compiled for the instruction set.)
+pub(super) trait Line: Copy + Send + Sync {
+    /// An array of the line's length before the transform.
+    type Inputs<T: Copy>: Array<T>;
+    /// An array of its length afterwards.
+    type Outputs<T: Copy>: Array<T>;
+    /// The length before.
+    const INPUTS: usize = <Self::Inputs<u8> as Array<u8>>::LEN;
+    /// The length afterwards.
+    const OUTPUTS: usize = <Self::Outputs<u8> as Array<u8>>::LEN;
+
     /// The transformed line.
-    fn apply<S: Simd>(self, s: S, line: [S::V; I]) -> [S::V; O];
+    fn apply<S: Simd>(s: S, line: Self::Inputs<S::V>) -> Self::Outputs<S::V>;
 }
 
-/// Where the values of a square come from.
+/// Where the values of a rectangle come from.
 pub(super) trait Source<S: Simd> {
     /// The vector in row `y` and column `x`; each is taken once.
     fn get(&mut self, s: S, y: usize, x: usize) -> S::V;
 }
 
-/// Where the values of a transformed square go.
+/// Where the values of a transformed rectangle go.
 pub(super) trait Sink<S: Simd> {
     /// Takes the vector in row `y` and column `x`.
     fn put(&mut self, s: S, y: usize, x: usize, value: S::V);
 }
 
-/// Applies a transform of lines to the rows and to the columns of a square.
+/// Transforms the rows of a rectangle by `Across`, then its columns by `Down`. (From a source to a sink, since whole
+/// rectangles as arguments and results would be copied through the stack.)
 #[inline(always)]
-pub(super) fn square<S: Simd, L: Line<I, O>, const I: usize, const O: usize>(
+pub(super) fn rectangle<S: Simd, Down: Line, Across: Line>(
     s: S,
-    transform: L,
     source: &mut impl Source<S>,
     sink: &mut impl Sink<S>,
 ) {
-    rectangle::<S, L, L, I, O, I, O>(s, transform, transform, source, sink);
-}
-
-/// Applies a transform of lines to the rows (A to B values) of a rectangle and then one to its columns (I to O values).
-/// (From a source to a sink, since whole rectangles as arguments and results would be copied through the stack.)
-#[inline(always)]
-pub(super) fn rectangle<S: Simd, C, R, const I: usize, const O: usize, const A: usize, const B: usize>(
-    s: S,
-    of_columns: C,
-    of_rows: R,
-    source: &mut impl Source<S>,
-    sink: &mut impl Sink<S>,
-) where
-    C: Line<I, O>,
-    R: Line<A, B>,
-{
-    let mut rows = [const { [MaybeUninit::<S::V>::uninit(); B] }; I];
-    for (y, row) in rows.iter_mut().enumerate() {
-        let mut line = [s.splat(0.0); A];
-        for (x, value) in line.iter_mut().enumerate() {
+    let mut rows = Down::Inputs::filled(Across::Outputs::filled(MaybeUninit::<S::V>::uninit()));
+    for (y, row) in rows.elements_mut().iter_mut().enumerate() {
+        let mut line = Across::Inputs::filled(s.splat(0.0));
+        for (x, value) in line.elements_mut().iter_mut().enumerate() {
             *value = source.get(s, y, x);
         }
-        for (place, value) in row.iter_mut().zip(of_rows.apply(s, line)) {
-            place.write(value);
+        let line = Across::apply(s, line);
+        for (kept, &value) in row.elements_mut().iter_mut().zip(line.elements()) {
+            kept.write(value);
         }
     }
-    for x in 0..B {
-        let mut column = [s.splat(0.0); I];
-        for (value, row) in column.iter_mut().zip(&rows) {
-            // SAFETY: all rows were written above.
-            *value = unsafe { row[x].assume_init() };
+    for x in 0..Across::OUTPUTS {
+        let mut column = Down::Inputs::filled(s.splat(0.0));
+        for (value, row) in column.elements_mut().iter_mut().zip(rows.elements()) {
+            // SAFETY: the loop above wrote every element of every row.
+            *value = unsafe { row.elements()[x].assume_init() };
         }
-        for (y, value) in of_columns.apply(s, column).into_iter().enumerate() {
+        let column = Down::apply(s, column);
+        for (y, &value) in column.elements().iter().enumerate() {
             sink.put(s, y, x, value);
         }
     }
 }
 
 /// One row of the matrix of a line transform, without its zeros.
-pub(super) struct Row<const I: usize> {
-    terms: [(usize, f32); I],
+pub(super) struct Row {
+    terms: [(usize, f32); LONGEST],
     count: usize,
 }
 
-impl<const I: usize> Row<I> {
+impl Row {
     /// Row `at`, read off the transform itself.
     #[inline(always)]
-    pub(super) fn of<S: Simd, L: Line<I, O>, const O: usize>(s: S, transform: L, at: usize) -> Self {
-        let mut row = Self { terms: [(0, 0.0); I], count: 0 };
-        for i in 0..I {
-            let mut line = [s.splat(0.0); I];
-            line[i] = s.splat(1.0);
+    pub(super) fn of<S: Simd, L: Line>(s: S, at: usize) -> Self {
+        let mut row = Self { terms: [(0, 0.0); LONGEST], count: 0 };
+        for i in 0..L::INPUTS {
+            let mut line = L::Inputs::filled(s.splat(0.0));
+            line.elements_mut()[i] = s.splat(1.0);
             let mut lanes = [0.0; WIDEST];
-            // SAFETY: no vector has more lanes.
-            unsafe { s.store(transform.apply(s, line)[at], lanes.as_mut_ptr()) };
+            // SAFETY: no vector has more lanes than there is room for.
+            unsafe { s.store(L::apply(s, line).elements()[at], lanes.as_mut_ptr()) };
             if lanes[0] != 0.0 {
                 row.terms[row.count] = (i, lanes[0]);
                 row.count += 1;
@@ -124,271 +122,160 @@ impl<const I: usize> Row<I> {
         row
     }
 
-    /// Its places that are not zero, and the values there.
+    /// The indices of its values that are not zero, and these values.
     #[inline(always)]
     pub(super) fn terms(&self) -> &[(usize, f32)] {
         &self.terms[..self.count]
     }
 }
 
-/// Widest vector of any instruction set.
-pub(super) const WIDEST: usize = 16;
-
-/// A square, or a part of one, whose values stand at equal distances, row after row.
-pub(super) struct Spaced<const SIDE: usize> {
+/// A rectangle of vectors at equal distances in memory.
+pub(super) struct Spaced {
     first: *mut f32,
+    /// Values from a vector to the one beside it.
     step: usize,
+    /// Vectors from a row to the next.
+    side: usize,
 }
 
-impl<const SIDE: usize> Spaced<SIDE> {
-    /// SIDE x SIDE points `step` values apart.
+impl Spaced {
+    /// Vectors `step` values apart, rows `side` vectors apart.
     ///
     /// # Safety
-    /// A whole vector must be readable at each of the places, and writable where it is used as a sink.
+    /// A whole vector must be readable at each index that is asked for, and writable where this is used as a sink.
     #[inline(always)]
-    pub(super) unsafe fn new(first: *mut f32, step: usize) -> Self {
-        Self { first, step }
+    pub(super) unsafe fn new(first: *mut f32, step: usize, side: usize) -> Self {
+        Self { first, step, side }
     }
 }
 
-impl<S: Simd, const SIDE: usize> Source<S> for Spaced<SIDE> {
+impl<S: Simd> Source<S> for Spaced {
     #[inline(always)]
     fn get(&mut self, s: S, y: usize, x: usize) -> S::V {
-        // SAFETY: promised to `new`.
-        unsafe { s.load(self.first.add((y * SIDE + x) * self.step)) }
+        // SAFETY: whoever called `new` promised that the vector is readable.
+        unsafe { s.load(self.first.add((y * self.side + x) * self.step)) }
     }
 }
 
-impl<S: Simd, const SIDE: usize> Sink<S> for Spaced<SIDE> {
+impl<S: Simd> Sink<S> for Spaced {
     #[inline(always)]
     fn put(&mut self, s: S, y: usize, x: usize, value: S::V) {
-        // SAFETY: promised to `new`.
-        unsafe { s.store(value, self.first.add((y * SIDE + x) * self.step)) }
+        // SAFETY: whoever called `new` promised that the vector is writable.
+        unsafe { s.store(value, self.first.add((y * self.side + x) * self.step)) }
     }
-}
-
-/// Bt d: six input values to six points.
-#[derive(Clone, Copy)]
-pub(super) struct Input;
-
-impl Line<SIDE, SIDE> for Input {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, d: [S::V; SIDE]) -> [S::V; SIDE] {
-        // Products of (x^2 - a^2)(x^2 - b^2), of x (x +- a)(x^2 - b^2) and of x (x +- b)(x^2 - a^2).
-        let even_a = s.mul_add(s.splat(-BB), d[2], d[4]);
-        let odd_a = s.mul(s.splat(A), s.mul_add(s.splat(-BB), d[1], d[3]));
-        let even_b = s.mul_add(s.splat(-AA), d[2], d[4]);
-        let odd_b = s.mul(s.splat(B), s.mul_add(s.splat(-AA), d[1], d[3]));
-        let middle = s.splat(-(AA + BB));
-        [
-            s.mul_add(s.splat(N_ZERO), d[0], s.mul_add(middle, d[2], d[4])),
-            s.add(even_a, odd_a),
-            s.sub(even_a, odd_a),
-            s.add(even_b, odd_b),
-            s.sub(even_b, odd_b),
-            s.mul_add(s.splat(N_ZERO), d[1], s.mul_add(middle, d[3], d[5])),
-        ]
-    }
-}
-
-/// At t: six points to M outputs.
-#[derive(Clone, Copy)]
-pub(super) struct Output;
-
-impl<const M: usize> Line<SIDE, M> for Output {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, t: [S::V; SIDE]) -> [S::V; M] {
-        gather(s, t, t[0], [1.0, 1.0])
-    }
-}
-
-/// A y: the output transform, transposed, for the gradients of M outputs.
-#[derive(Clone, Copy)]
-pub(super) struct OutputTransposed;
-
-impl<const M: usize> Line<M, SIDE> for OutputTransposed {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, y: [S::V; M]) -> [S::V; SIDE] {
-        spread(s, y, y[0], [1.0, 1.0])
-    }
-}
-
-/// G g: R weights to six points.
-#[derive(Clone, Copy)]
-pub(super) struct Weights;
-
-impl<const R: usize> Line<R, SIDE> for Weights {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, g: [S::V; R]) -> [S::V; SIDE] {
-        spread(s, g, s.mul(s.splat(1.0 / N_ZERO), g[0]), [1.0 / N_A, 1.0 / N_B])
-    }
-}
-
-/// Gt u: the weight transform, transposed, for the gradients at six points.
-#[derive(Clone, Copy)]
-pub(super) struct WeightsTransposed;
-
-impl<const R: usize> Line<SIDE, R> for WeightsTransposed {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, u: [S::V; SIDE]) -> [S::V; R] {
-        gather(s, u, s.mul(s.splat(1.0 / N_ZERO), u[0]), [1.0 / N_A, 1.0 / N_B])
-    }
-}
-
-/// A polynomial at the six points: `zero` at 0, the scaled values at +-a and +-b, the last coefficient at infinity.
-#[inline(always)]
-fn spread<S: Simd, const N: usize>(
-    s: S,
-    coefficients: [S::V; N],
-    zero: S::V,
-    scales: [f32; 2],
-) -> [S::V; SIDE] {
-    let [a_even, a_odd] = even_and_odd(s, coefficients, 0, scales[0]);
-    let [b_even, b_odd] = even_and_odd(s, coefficients, 1, scales[1]);
-    [
-        zero,
-        s.add(a_even, a_odd),
-        s.sub(a_even, a_odd),
-        s.add(b_even, b_odd),
-        s.sub(b_even, b_odd),
-        coefficients[N - 1],
-    ]
-}
-
-/// The even and the odd terms of a polynomial of at least degree 1 at a (`point` 0) or b (1), times a scale.
-#[inline(always)]
-fn even_and_odd<S: Simd, const N: usize>(
-    s: S,
-    coefficients: [S::V; N],
-    point: usize,
-    scale: f32,
-) -> [S::V; 2] {
-    let factor = |i: usize| s.splat(powers(i)[point] * scale);
-    let mut terms = [s.mul(factor(0), coefficients[0]), s.mul(factor(1), coefficients[1])];
-    for i in 2..N {
-        terms[i % 2] = s.mul_add(factor(i), coefficients[i], terms[i % 2]);
-    }
-    terms
-}
-
-/// The transpose of [`spread`]: N sums of six points, those of +-a and +-b scaled.
-#[inline(always)]
-fn gather<S: Simd, const N: usize>(s: S, points: [S::V; SIDE], zero: S::V, scales: [f32; 2]) -> [S::V; N] {
-    let [_, plus_a, minus_a, plus_b, minus_b, infinity] = points;
-    let even = [s.add(plus_a, minus_a), s.add(plus_b, minus_b)];
-    let odd = [s.sub(plus_a, minus_a), s.sub(plus_b, minus_b)];
-    let mut sums = [zero; N];
-    for (i, sum) in sums.iter_mut().enumerate() {
-        let [of_a, of_b] = if i % 2 == 0 { even } else { odd };
-        let [a, b] = powers(i);
-        let of_b = s.mul(s.splat(b * scales[1]), of_b);
-        let pairs = s.mul_add(s.splat(a * scales[0]), of_a, of_b);
-        *sum = if i == 0 { s.add(zero, pairs) } else { pairs };
-    }
-    sums[N - 1] = s.add(sums[N - 1], infinity);
-    sums
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::simd::Portable;
+    use crate::isa::Isa;
+    use crate::simd::Kernel;
 
-    const POINTS: [f64; 5] = [
-        0.0,
-        std::f64::consts::FRAC_1_SQRT_2,
-        -std::f64::consts::FRAC_1_SQRT_2,
-        std::f64::consts::SQRT_2,
-        -std::f64::consts::SQRT_2,
-    ];
+    /// A transform of one line of numbers, in every lane of a vector.
+    struct Applied<L: Line>(L::Inputs<f32>);
 
-    /// Product of (point - other) over the other finite points.
-    fn n(at: usize) -> f64 {
-        (0..5).filter(|&k| k != at).map(|k| POINTS[at] - POINTS[k]).product()
-    }
-
-    /// Coefficients of the product of (x - point) over all finite points but one.
-    fn product_without(left_out: usize) -> Vec<f64> {
-        let mut coefficients = vec![1.0];
-        for (at, point) in POINTS.iter().enumerate() {
-            if at != left_out {
-                let mut next = vec![0.0; coefficients.len() + 1];
-                for (power, c) in coefficients.iter().enumerate() {
-                    next[power + 1] += c;
-                    next[power] -= point * c;
-                }
-                coefficients = next;
+    impl<L: Line> Kernel for Applied<L> {
+        type Output = L::Outputs<f32>;
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) -> L::Outputs<f32> {
+            let mut line = L::Inputs::filled(simd.splat(0.0));
+            for (vector, &value) in line.elements_mut().iter_mut().zip(self.0.elements()) {
+                *vector = simd.splat(value);
             }
+            let mut values = L::Outputs::filled(0.0);
+            for (value, &vector) in values.elements_mut().iter_mut().zip(L::apply(simd, line).elements()) {
+                let mut lanes = [f32::NAN; WIDEST];
+                // SAFETY: no vector has more lanes than there is room for.
+                unsafe { simd.store(vector, lanes.as_mut_ptr()) };
+                assert!(lanes[..S::LANES].iter().all(|lane| lane == &lanes[0]));
+                *value = lanes[0];
+            }
+            values
         }
-        coefficients.resize(SIDE, 0.0);
-        coefficients
     }
 
     /// A transform of one line of numbers.
-    pub(in super::super) fn apply<const I: usize, const O: usize>(
-        transform: impl Line<I, O>,
-        line: [f32; I],
-    ) -> [f32; O] {
-        transform.apply(Portable::<4>, line.map(|x| [x; 4])).map(|v| v[0])
+    pub(in super::super) fn apply<L: Line>(isa: Isa, line: L::Inputs<f32>) -> L::Outputs<f32> {
+        isa.run(Applied::<L>(line))
     }
 
     /// Column `at` of the matrix of a line transform.
-    pub(in super::super) fn column<const I: usize, const O: usize>(
-        transform: impl Line<I, O>,
-        at: usize,
-    ) -> [f32; O] {
-        apply(transform, std::array::from_fn(|i| if i == at { 1.0 } else { 0.0 }))
+    pub(in super::super) fn column<L: Line>(isa: Isa, at: usize) -> L::Outputs<f32> {
+        let mut line = L::Inputs::filled(0.0);
+        line.elements_mut()[at] = 1.0;
+        apply::<L>(isa, line)
     }
 
-    fn close(a: f32, b: f64) {
-        assert!((f64::from(a) - b).abs() < 1e-6 * b.abs().max(1.0), "{a} is not {b}");
-    }
-
-    #[test]
-    fn the_input_transform_is_the_interpolation_at_the_points() {
-        for at in 0..SIDE {
-            let column = column(Input, at);
-            for (row, &value) in column.iter().enumerate() {
-                close(value, product_without(row)[at]);
-            }
+    /// Two values to three: their sum, their difference, and twice the second.
+    #[derive(Clone, Copy)]
+    struct Three;
+    impl Line for Three {
+        type Inputs<T: Copy> = [T; 2];
+        type Outputs<T: Copy> = [T; 3];
+        #[inline(always)]
+        fn apply<S: Simd>(s: S, [a, b]: [S::V; 2]) -> [S::V; 3] {
+            [s.add(a, b), s.sub(a, b), s.add(b, b)]
         }
     }
 
-    fn check<const R: usize, const M: usize>() {
-        let power = |row: usize, i: usize, degree: usize| match row {
-            5 => f64::from(u8::from(i == degree)),
-            _ => POINTS[row].powi(i as i32),
-        };
-        for i in 0..R {
-            let g = column::<R, SIDE>(Weights, i);
-            (0..SIDE)
-                .for_each(|row| close(g[row], power(row, i, R - 1) / if row < 5 { n(row) } else { 1.0 }));
+    /// Three values to their sum.
+    #[derive(Clone, Copy)]
+    struct Sum;
+    impl Line for Sum {
+        type Inputs<T: Copy> = [T; 3];
+        type Outputs<T: Copy> = [T; 1];
+        #[inline(always)]
+        fn apply<S: Simd>(s: S, [a, b, c]: [S::V; 3]) -> [S::V; 1] {
+            [s.add(a, s.add(b, c))]
         }
-        for i in 0..M {
-            let a = column::<M, SIDE>(OutputTransposed, i);
-            (0..SIDE).for_each(|row| close(a[row], power(row, i, M - 1)));
-        }
-        for row in 0..SIDE {
-            let at = column::<SIDE, M>(Output, row);
-            (0..M).for_each(|i| close(at[i], power(row, i, M - 1)));
-            let gt = column::<SIDE, R>(WeightsTransposed, row);
-            (0..R).for_each(|i| close(gt[i], power(row, i, R - 1) / if row < 5 { n(row) } else { 1.0 }));
-        }
-        // The whole of it is a correlation: y_i = sum over j of d_(i + j) g_j.
-        let d: [f32; SIDE] = [3.0, -1.0, 4.0, 1.0, -5.0, 9.0];
-        let g: [f32; R] = std::array::from_fn(|j| 2.0 - j as f32);
-        let (u, v) = (apply::<R, SIDE>(Weights, g), apply(Input, d));
-        let y: [f32; M] = apply(Output, std::array::from_fn(|at| u[at] * v[at]));
-        for i in 0..M {
-            let expected: f32 = (0..R).map(|j| d[i + j] * g[j]).sum();
-            assert!((y[i] - expected).abs() < 2e-5, "{R}x{R}: {} is not {expected}", y[i]);
+    }
+
+    /// [`Three`] down and [`Sum`] across, from rows of 4 vectors to rows of 2, with 20 values between vectors.
+    struct Applies<'a> {
+        from: &'a mut [f32],
+        to: &'a mut [f32],
+    }
+    impl Kernel for Applies<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            // SAFETY: both slices hold the rows that the transforms take, a vector of at most 20 values each.
+            let (mut from, mut to) = unsafe {
+                (Spaced::new(self.from.as_mut_ptr(), 20, 4), Spaced::new(self.to.as_mut_ptr(), 20, 2))
+            };
+            rectangle::<S, Three, Sum>(simd, &mut from, &mut to);
         }
     }
 
     #[test]
-    fn every_kernel_size_follows_from_the_points() {
-        check::<2, 5>();
-        check::<3, 4>();
-        check::<5, 2>();
+    fn a_rectangle_is_transformed_along_its_rows_and_then_along_its_columns() {
+        for isa in Isa::available() {
+            let mut from: Vec<f32> = (0..2 * 4 * 20).map(|at| at as f32).collect();
+            let sums = [0, 1].map(|y| (0..3).map(|x| from[(y * 4 + x) * 20]).sum::<f32>());
+            let mut to = vec![0.0; 3 * 2 * 20];
+            isa.run(Applies { from: &mut from, to: &mut to });
+            assert_eq!(
+                [to[0], to[40], to[80], to[20]],
+                [sums[0] + sums[1], sums[0] - sums[1], 2.0 * sums[1], 0.0],
+                "{isa}"
+            );
+        }
+    }
+
+    struct RowOf(usize);
+    impl Kernel for RowOf {
+        type Output = Row;
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) -> Row {
+            Row::of::<S, Three>(simd, self.0)
+        }
+    }
+
+    #[test]
+    fn a_row_of_a_transform_is_read_without_its_zeros() {
+        for isa in Isa::available() {
+            assert_eq!(isa.run(RowOf(1)).terms(), [(0, 1.0), (1, -1.0)], "{isa}");
+            assert_eq!(isa.run(RowOf(2)).terms(), [(1, 2.0)], "{isa}");
+        }
     }
 }

@@ -29,25 +29,25 @@ pub(super) struct Array {
     /// Its file and its name.
     pub title: String,
     pub head: Head,
-    /// Its place in the file.
+    /// Its index in the file.
     place: usize,
 }
 
 impl Array {
     /// `'x_train' (uint8 [60000, 28, 28])`.
-    pub fn described(&self) -> String {
+    pub(super) fn described(&self) -> String {
         format!("'{}' ({} {:?})", self.name, self.head.values.name(), self.head.shape)
     }
 
     /// The error that something is wrong with it.
-    pub fn wrong(&self, what: String) -> Error {
+    pub(super) fn wrong(&self, what: String) -> Error {
         Error::Arrays { file: self.title.clone(), what }
     }
 }
 
 impl ArrayFile {
     /// Reads the heads of all arrays.
-    pub fn open(source: &Source, entry: usize) -> Result<Self, Error> {
+    pub(super) fn open(source: &Source, entry: usize) -> Result<Self, Error> {
         let name = source.entries[entry].name.clone();
         let reader: Box<dyn Bytes> = match source.file(entry) {
             Some(path) => Box::new(BufReader::new(File::open(&path).map_err(Error::io("read", path))?)),
@@ -91,7 +91,7 @@ impl ArrayFile {
     }
 
     /// Has the values of an array read, to their end, where their checksum is compared.
-    pub fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         array: &Array,
         values: impl FnOnce(&mut Inflation<&mut dyn Read>) -> io::Result<T>,

@@ -1,4 +1,4 @@
-//! Files of numpy's arrays (`.npz`): images and labels, in as many splits as their names tell. Nothing that is pickled is read.
+//! Files of numpy's arrays (`.npz`): images and labels, in the splits that their names say. Nothing that is pickled is read.
 mod file;
 mod labels;
 mod pixels;
@@ -15,7 +15,7 @@ use crate::options::Options;
 use crate::progress::{Progress, Stage};
 use crate::sizes::Sizes;
 use crate::source::{Entry, Source};
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 use file::{Array, ArrayFile};
 use labels::Labels;
 use pixels::Layout;
@@ -102,14 +102,14 @@ fn load(source: &Source, options: &Options, progress: &mut dyn FnMut(Progress)) 
     Ok(Loaded { ignored, notes, sizes, ..Loaded::whole(Kind::Npz, classes, splits) })
 }
 
-/// Arrays that belong together: of one file, and of one split where their names tell it.
+/// Arrays that belong together: of one file, and of one split where their names say it.
 struct Set {
     file: usize,
     /// The file, with the split.
     name: String,
-    /// The places of arrays of images.
+    /// The indices of arrays of images.
     images: Vec<usize>,
-    /// The places of arrays of labels.
+    /// The indices of arrays of labels.
     labels: Vec<usize>,
 }
 
@@ -314,7 +314,7 @@ fn image_name(array: &Array, index: usize) -> String {
     format!("{}#{index:06}", array.title)
 }
 
-/// The labels of all splits: numbers, or places in a list of names, which are all of one kind.
+/// The labels of all splits: numbers, or indices into a list of names, all of one kind.
 #[derive(Default)]
 struct AllLabels {
     /// The array with the highest number, which image has it, and the number.
@@ -326,7 +326,7 @@ struct AllLabels {
 }
 
 impl AllLabels {
-    /// Adds the labels of an array, and gives them as numbers for now.
+    /// Adds the labels of an array, and returns them as numbers for now.
     fn add(&mut self, array: &Array, labels: Labels) -> Result<Vec<u32>, Error> {
         let first = self.first.get_or_insert_with(|| array.title.clone());
         match labels {

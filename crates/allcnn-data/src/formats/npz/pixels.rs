@@ -6,7 +6,7 @@ use crate::picture::{Picture, check_size};
 use rayon::prelude::*;
 use std::io::{self, Read};
 
-/// So many bytes of pictures are read before they are put in order and resized, on all threads.
+/// Bytes of pictures that are read before they are reordered and resized, on all threads.
 const BLOCK: usize = 16 << 20;
 
 /// How the pixels of an array lie.
@@ -24,7 +24,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// The layout of an array with this head; the error says what is wrong and what to do.
-    pub fn of(head: &Head) -> Result<Layout, String> {
+    pub(super) fn of(head: &Head) -> Result<Layout, String> {
         let values = &head.values;
         if (values.kind, values.size) != ('u', 1) {
             let name = values.name();
@@ -70,7 +70,7 @@ impl Layout {
     }
 
     /// Height, width and channels of its pictures.
-    pub fn picture(&self) -> [usize; 3] {
+    pub(super) fn picture(&self) -> [usize; 3] {
         [self.height, self.width, self.channels]
     }
 
@@ -80,7 +80,7 @@ impl Layout {
     }
 
     /// Reads all pixels and adds them to `images`, in their size and framing where these change anything.
-    pub fn read(
+    pub(super) fn read(
         &self,
         reader: &mut impl Read,
         framing: Framing,
@@ -137,7 +137,7 @@ impl Layout {
         }
     }
 
-    /// Reads values whose first index, that of the picture, runs fastest, to their places in `pixels`.
+    /// Reads values whose first index, that of the picture, varies fastest, to their positions in `pixels`.
     fn scatter(&self, reader: &mut impl Read, pixels: &mut [u8]) -> io::Result<()> {
         let (height, width, channels) = (self.height, self.width, self.channels);
         let mut row = vec![0; self.images];

@@ -1,6 +1,6 @@
-//! What the arrays of a file hold, told by the words of their names: `x_train`, `test_labels`, `valImages`.
+//! What the arrays of a file hold, by the words of their names: `x_train`, `test_labels`, `valImages`.
 use crate::formats::split_name::{in_name, words};
-use crate::split::SplitName;
+use crate::split_names::SplitName;
 
 /// What an array holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The records of the zip archive. Values are read where they lie in the file.
+//! The records of the zip archive. Values are borrowed from the file, not copied.
 
 use std::collections::HashMap;
 use std::io::{self, Cursor};
@@ -6,26 +6,26 @@ use std::ops::Range;
 
 use zip::{CompressionMethod, ZipArchive};
 
-/// A larger pickle lists more tensors than any network has.
+/// The largest accepted pickle; a larger one lists more tensors than any network has.
 const LARGEST_PICKLE: usize = 4 << 20;
 
-/// What is needed of an archive.
+/// The parts needed of an archive.
 pub(super) struct Archive<'a> {
     pub pickle: &'a [u8],
-    /// The storages, by the keys that the pickle gives them.
+    /// The storages by their keys in the pickle.
     pub records: HashMap<String, &'a [u8]>,
 }
 
-/// A zip archive with the file that it is in.
+/// A zip archive and the bytes of its file.
 struct Zip<'a> {
     bytes: &'a [u8],
     archive: ZipArchive<Cursor<&'a [u8]>>,
-    /// Where the records lie that were taken.
+    /// The byte ranges of the records read.
     taken: Vec<Range<usize>>,
 }
 
 impl<'a> Archive<'a> {
-    /// Finds the records and checks that they are whole.
+    /// Finds the records and checks that they are intact.
     pub fn open(bytes: &'a [u8]) -> Result<Self, String> {
         let archive = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
         let mut zip = Zip { bytes, archive, taken: vec![] };
@@ -58,7 +58,7 @@ impl<'a> Archive<'a> {
 }
 
 impl<'a> Zip<'a> {
-    /// The folder that everything is in, with the slash.
+    /// The folder that contains everything, with its slash.
     fn root(&self) -> Result<String, String> {
         let names = self.archive.file_names().filter_map(|name| name.strip_suffix("data.pkl"));
         let roots: Vec<&str> =
@@ -70,7 +70,7 @@ impl<'a> Zip<'a> {
         }
     }
 
-    /// The bytes of a record, checked against their checksum.
+    /// Returns the bytes of record number `place`, after verifying the checksum.
     fn record(&mut self, place: usize) -> Result<&'a [u8], String> {
         let record = self.archive.by_index_raw(place).map_err(damaged)?;
         let name = record.name().escape_debug().to_string();
@@ -100,7 +100,7 @@ impl<'a> Zip<'a> {
         Ok(bytes)
     }
 
-    /// An error where two records share bytes: no program writes that, and it makes a small file pass for a large one.
+    /// Rejects records that overlap: no program writes that, and it lets a small file pose as a large one.
     fn refuse_overlaps(mut self) -> Result<(), String> {
         self.taken.sort_by_key(|range| (range.start, range.end));
         if self.taken.windows(2).any(|pair| pair[1].start < pair[0].end) {
@@ -142,7 +142,8 @@ mod tests {
         Archive::open(bytes).map(|_| ()).unwrap_err()
     }
 
-    /// Changes a field of two bytes of an entry, behind the signature in the archive's list and before the record.
+    /// Overwrites a two-byte field of an entry, at an offset behind the signature, in the central directory and in
+    /// the local header.
     fn with_field(mut bytes: Vec<u8>, record: usize, offset: usize, value: u16) -> Vec<u8> {
         for (signature, offset) in [(b"PK\x01\x02", offset + 2), (b"PK\x03\x04", offset)] {
             let mut places = memchr::memmem::find_iter(&bytes, signature);
@@ -194,7 +195,7 @@ mod tests {
 
     #[test]
     fn records_over_one_another_are_refused() {
-        // The second entry of the list is pointed at the first record, which has the same length and checksum.
+        // The second directory entry is redirected to the first record, which has the same length and checksum.
         let mut bytes = stored(&[("a/data.pkl", b"P"), ("a/data/0", b"same"), ("a/data/1", b"same")]);
         let entries: Vec<usize> = memchr::memmem::find_iter(&bytes, b"PK\x01\x02").collect();
         let offset: Vec<u8> = bytes[entries[1] + 42..entries[1] + 46].into();

@@ -1,27 +1,28 @@
-//! Which of the things in a file are the weights: a checkpoint keeps more than one dictionary.
+//! Locates the weights in a file: a checkpoint may contain several dictionaries.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::allowed::{SAVE, is_script};
 use super::archive::Archive;
 use super::tensor::{is_tensor, tensor};
-use super::{SAVE, is_script};
 use crate::data::pickle::{Id, Pickle, Value};
+use crate::import::container::Container;
+use crate::import::note::{Note, NoteKind};
 use crate::import::note::{check_name, list};
 use crate::import::stored::Stored;
-use crate::import::{Container, Note, NoteKind};
 
-/// Dictionaries and modules that lie deeper in one another are not looked at.
+/// The maximum nesting depth to search.
 const DEEPEST: usize = 32;
 
 /// A dictionary of weights.
 struct Dictionary {
-    /// The keys that lead to it, with dots; empty for the outermost.
+    /// The keys that lead to it, joined by dots; empty for the outermost.
     path: String,
     tensors: Vec<(String, Id)>,
 }
 
-/// An entry of a dictionary that is no tensor.
+/// A dictionary entry that is not a tensor.
 struct Other {
     /// The path of the dictionary.
     path: String,
@@ -29,7 +30,8 @@ struct Other {
 }
 
 impl Other {
-    /// Whether it lies beside the way to the dictionary of this path, or in that.
+    /// Whether the entry is off the path to this dictionary (in one of its ancestors, but not leading to it) or
+    /// inside it.
     fn is_beside(&self, path: &str) -> bool {
         let leads_to = |start: &str| {
             path.strip_prefix(start)
@@ -39,7 +41,7 @@ impl Other {
     }
 }
 
-/// The tensors of the one dictionary of weights, or of the module.
+/// Returns the tensors of the only dictionary of weights, or of the module.
 pub(super) fn weights<'a>(
     pickle: &Pickle<'_>,
     archive: &Archive<'a>,
@@ -58,7 +60,7 @@ pub(super) fn weights<'a>(
     Ok((container, tensors.collect::<Result<_, String>>()?))
 }
 
-/// The only dictionary; a note says which one it was, and what is left out.
+/// Returns the only dictionary; notes its path, and what is ignored.
 fn only(
     mut found: Vec<Dictionary>,
     others: &[Other],
@@ -102,7 +104,7 @@ fn attributes<'p>(pickle: &'p Pickle<'_>, id: Id) -> Option<&'p [(Id, Id)]> {
 
 struct Finder<'p, 'f> {
     pickle: &'p Pickle<'f>,
-    /// What was looked at: one dictionary may lie in several places, even in itself.
+    /// Visited dictionaries: one may occur several times, even within itself.
     seen: HashSet<Id>,
     tensors: Vec<(String, Id)>,
     found: Vec<Dictionary>,
@@ -110,7 +112,7 @@ struct Finder<'p, 'f> {
 }
 
 impl Finder<'_, '_> {
-    /// Collects the dictionaries of weights from here on.
+    /// Collects the dictionaries of weights in this one and below.
     fn dictionary(&mut self, path: &str, id: Id, depth: usize) -> Result<(), String> {
         let Value::Dict(items) = self.pickle.value(id) else { return Ok(()) };
         if depth > DEEPEST || !self.seen.insert(id) {
@@ -139,7 +141,7 @@ impl Finder<'_, '_> {
         Ok(())
     }
 
-    /// Collects the tensors of a module and of those in it.
+    /// Collects the tensors of a module and its submodules.
     fn module(&mut self, path: &str, id: Id, depth: usize) -> Result<(), String> {
         let Some(items) = attributes(self.pickle, id) else { return Ok(()) };
         if depth > DEEPEST || !self.seen.insert(id) {
@@ -159,13 +161,13 @@ impl Finder<'_, '_> {
     }
 }
 
-/// A key, as far as it matters: one that is cut here is too long for a name ([`check_name`]), however often it is there.
+/// A key, truncated for safety: keys longer than this are too long for a name ([`check_name`]) anyway.
 fn text<'p>(pickle: &'p Pickle<'_>, id: Id) -> Option<Cow<'p, str>> {
     let bytes = pickle.bytes(id)?;
     Some(String::from_utf8_lossy(&bytes[..bytes.len().min(256)]))
 }
 
-/// The name of an entry under a path.
+/// The dotted path of an entry.
 fn below(path: &str, key: &str) -> String {
     if path.is_empty() { key.into() } else { format!("{path}.{key}") }
 }
@@ -179,7 +181,7 @@ mod tests {
     use crate::import::pytorch::is_allowed;
     use crate::import::state_dict::layers;
 
-    /// What a pickle writes for a text.
+    /// The pickle opcodes for a text.
     fn text(text: &str) -> Vec<u8> {
         [&[b'X'][..], &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat()
     }
@@ -189,7 +191,7 @@ mod tests {
         [&b"("[..], &each.collect::<Vec<u8>>(), b"t"].concat()
     }
 
-    /// A tensor of the storage 0, which has 16 bytes.
+    /// A tensor in storage 0, which has 16 bytes.
     fn tensor_of(kind: &str, len: i64, offset: i64, shape: &[i64], strides: &[i64]) -> Vec<u8> {
         let storage = format!("ctorch\n{kind}Storage\n");
         let int = |value: i64| [&[0x8a, 8][..], &value.to_le_bytes()].concat();
@@ -214,7 +216,7 @@ mod tests {
         [&b"}"[..], &entries.collect::<Vec<u8>>()].concat()
     }
 
-    /// Names and weights of the layers, and what was decided.
+    /// Names and weights of the layers, and the notes.
     type Read = (Vec<(String, Vec<f32>)>, Vec<Note>);
 
     fn read(value: Vec<u8>) -> Result<Read, String> {
@@ -269,7 +271,7 @@ mod tests {
         assert!(two.contains("several dictionaries of weights: model, ema"), "{two}");
         let mixed = dict(&[("a.weight", tensor_of("Float", 4, 0, &[4], &[1])), ("ema", weight())]);
         assert!(read(mixed).unwrap_err().contains("the outermost, ema"));
-        // The same dictionary twice is one.
+        // The same dictionary referenced twice counts once.
         let same = [&b"}"[..], &text("model"), &weight(), b"q\x01s", &text("net"), b"h\x01s"].concat();
         assert!(read(same).unwrap().1[0].text.contains("under model"));
     }
@@ -296,7 +298,7 @@ mod tests {
         }
         let long = dict(&[(&"k".repeat(300), tensor_of("Float", 4, 0, &[4], &[1]))]);
         assert!(read(long).unwrap_err().contains("at most 200 letters"));
-        // A dictionary that holds itself.
+        // A dictionary that contains itself.
         assert!(
             read([&b"}q\x01"[..], &text("me"), b"h\x01s"].concat()).unwrap_err().contains("no dictionary")
         );

@@ -1,26 +1,26 @@
-//! PyTorch's own files, as `torch.save` has written them since version 1.6: a zip archive of a pickle, which says what
-//! there is, and one record for each storage of values. A TorchScript archive looks alike; its code is not looked at.
+//! PyTorch files as written by `torch.save` since version 1.6: a zip archive with a pickle that describes the
+//! contents, and one record per storage. TorchScript archives are similar; their code is ignored.
 //!
-//! The pickle is read by an allow-list and never executed ([`crate::data::pickle`]).
+//! The pickle is parsed with an allow-list and never executed ([`crate::data::pickle`]).
 
+mod allowed;
 mod archive;
 mod contents;
 mod tensor;
 
+use allowed::{SAVE, is_allowed};
 use archive::Archive;
 
+use super::container::Container;
+use super::note::Note;
 use super::stored::Stored;
-use super::{Container, Note};
 use crate::data::pickle::{Names, Pickle, PickleError};
 
-/// How to write a file that can be read.
-const SAVE: &str = "torch.save(model.state_dict(), \"weights.pt\")";
-
-/// What is said of a pickle that lies in no archive.
+/// The error for a pickle that is not in an archive.
 pub(super) const OLD: &str = "it is a bare pickle, as PyTorch wrote it before version 1.6; write it anew with \
                               torch.save(torch.load(\"old.pt\", map_location=\"cpu\"), \"weights.pt\")";
 
-/// The tensors of the one dictionary of weights in the file.
+/// Reads the tensors of the only dictionary of weights in the file.
 pub(super) fn read<'a>(
     bytes: &'a [u8],
     notes: &mut Vec<Note>,
@@ -41,25 +41,8 @@ fn read_archive<'a>(
     contents::weights(&pickle, archive, notes)
 }
 
-/// What a state dict is made of, and what a TorchScript archive is made of.
-fn is_allowed(module: &str, name: &str) -> bool {
-    match module {
-        "collections" => name == "OrderedDict",
-        "torch._utils" => {
-            matches!(name, "_rebuild_tensor_v2" | "_rebuild_parameter" | "_rebuild_parameter_with_state")
-        }
-        "torch" => name.ends_with("Storage") && !name.contains('.'),
-        "torch.jit._pickle" => name.starts_with("build_") || name == "restore_type_tag",
-        _ => is_script(module),
-    }
-}
-
-/// Whether a name is a class of a TorchScript archive.
-fn is_script(name: &str) -> bool {
-    name == "__torch__" || name.starts_with("__torch__.")
-}
-
-/// Reads any bytes as the pickle of an archive with a few storages: for fuzzing. True where it holds layers.
+/// Parses any bytes as the pickle of an archive with a few storages, for fuzzing. Returns whether it contains
+/// layers.
 pub fn fuzz_pickle(pickle: &[u8]) -> bool {
     const STORAGE: [u8; 1024] = [1; 1024];
     let records = (0..16).map(|name: u32| (name.to_string(), &STORAGE[..]));

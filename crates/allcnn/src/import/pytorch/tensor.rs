@@ -1,18 +1,19 @@
-//! A tensor as a pickle describes it: a storage, and how the values lie in it.
+//! Tensors as described in a pickle: a storage with offset, shape and strides.
 
 use super::archive::Archive;
 use crate::data::pickle::{Id, Pickle, Value};
 use crate::import::stored::{Element, Stored};
 
-/// No shape has more sides and no storage's key more letters; longer ones cost time for each of many tensors.
+/// The most dimensions of a shape and characters of a storage key; longer ones would cost time for each of many
+/// tensors.
 const LONGEST: usize = 64;
 
-/// Whether a value is a tensor, or a parameter made of one.
+/// Whether a value is a tensor or an `nn.Parameter`.
 pub(super) fn is_tensor(pickle: &Pickle<'_>, id: Id) -> bool {
     rebuilt(pickle, id).is_some()
 }
 
-/// The arguments that make the tensor: storage, offset, shape, strides, ...
+/// The arguments of the rebuild call: storage, offset, shape, strides, ...
 fn rebuilt<'p>(pickle: &'p Pickle<'_>, mut id: Id) -> Option<&'p [Id]> {
     loop {
         let Value::Call { function, arguments, .. } = pickle.value(id) else { return None };
@@ -23,7 +24,7 @@ fn rebuilt<'p>(pickle: &'p Pickle<'_>, mut id: Id) -> Option<&'p [Id]> {
         };
         match name {
             "torch._utils._rebuild_tensor_v2" => return Some(arguments),
-            // What a call is made of is older than the call, so this ends.
+            // The arguments of a call are older than the call, so this terminates.
             "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state" => {
                 id = *arguments.first()?;
             }
@@ -32,7 +33,7 @@ fn rebuilt<'p>(pickle: &'p Pickle<'_>, mut id: Id) -> Option<&'p [Id]> {
     }
 }
 
-/// The tensor called `name`.
+/// Reads the tensor called `name`.
 pub(super) fn tensor<'a>(
     pickle: &Pickle<'_>,
     id: Id,
@@ -64,7 +65,7 @@ struct Storage<'a> {
 }
 
 impl<'a> Storage<'a> {
-    /// The storage behind `("storage", torch.FloatStorage, key, device, length)`.
+    /// Resolves `("storage", torch.FloatStorage, key, device, length)`.
     fn read(pickle: &Pickle<'_>, id: Id, archive: &Archive<'a>) -> Option<Self> {
         let Value::Persistent(id) = pickle.value(id) else { return None };
         let Value::Sequence(&[_, kind, key, _, len]) = pickle.value(id) else { return None };
@@ -76,13 +77,13 @@ impl<'a> Storage<'a> {
         Some(Self { element, width, bytes })
     }
 
-    /// What lies behind so many elements.
+    /// The bytes from element `offset` on.
     fn from(&self, offset: usize) -> Option<&'a [u8]> {
         self.bytes.get(offset.checked_mul(self.width)?..)
     }
 }
 
-/// The type of a storage's elements and their bytes; of a type that is not read, at least so many.
+/// The element type of a storage and its size in bytes; for unsupported types a lower bound.
 fn element(storage: &str) -> (Element, usize) {
     match storage {
         "Float" => (Element::F32, 4),

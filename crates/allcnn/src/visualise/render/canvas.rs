@@ -1,10 +1,10 @@
-//! A white area to put pictures and text on. The font is Noto Sans Mono, drawn ahead of time.
+//! A canvas for pictures and text. The font is Noto Sans Mono, pre-rasterized.
 
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 
 use crate::data::decode::Picture;
 
-/// A color.
+/// An RGB color.
 pub type Rgb = [u8; 3];
 
 /// A size and weight of the font.
@@ -17,7 +17,7 @@ pub struct Font {
 impl Font {
     /// For headings.
     pub const TITLE: Self = Self { weight: FontWeight::Bold, size: RasterHeight::Size20 };
-    /// For what matters in a caption.
+    /// For emphasis in captions.
     pub const STRONG: Self = Self { weight: FontWeight::Bold, size: RasterHeight::Size16 };
     /// For captions.
     pub const PLAIN: Self = Self { weight: FontWeight::Regular, size: RasterHeight::Size16 };
@@ -36,7 +36,7 @@ impl Font {
         get_raster_width(self.weight, self.size)
     }
 
-    /// As much of `text` as is `width` wide: from its middle something is left out where it is longer.
+    /// Shortens `text` to `width` pixels if it is longer, by omitting its middle.
     pub fn clipped(self, text: &str, width: usize) -> String {
         const GAP: &str = "..";
         let (most, letters) = (width / self.advance(), text.chars().collect::<Vec<_>>());
@@ -55,7 +55,7 @@ impl Font {
     }
 }
 
-/// Pixels, white at first.
+/// An RGB image, initially white.
 pub struct Canvas {
     height: usize,
     width: usize,
@@ -63,17 +63,17 @@ pub struct Canvas {
 }
 
 impl Canvas {
-    /// A white area.
+    /// A white canvas.
     pub fn new(height: usize, width: usize) -> Self {
         Self { height, width, pixels: vec![255; height * width * 3] }
     }
 
-    /// `[height, width, 3]`.
+    /// The pixels, `[height, width, 3]`.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
 
-    /// Puts a picture with its left upper corner at (`top`, `left`), each pixel as a block of `factor` x `factor`.
+    /// Draws a picture with its top left corner at (`top`, `left`), each pixel enlarged to `factor` x `factor`.
     pub fn picture(&mut self, picture: &Picture, factor: usize, top: usize, left: usize) {
         for (row, pixels) in picture.pixels.chunks_exact(3 * picture.width).enumerate() {
             let enlarged: Vec<u8> = pixels
@@ -88,8 +88,8 @@ impl Canvas {
         }
     }
 
-    /// Writes a line of text with its left upper corner at (`top`, `left`); what does not fit is cut off. A letter
-    /// that the font lacks becomes a replacement sign.
+    /// Draws a line of text with its top left corner at (`top`, `left`), clipped to the canvas. Characters missing
+    /// in the font become a replacement character.
     pub fn text(&mut self, text: &str, font: Font, color: Rgb, top: usize, left: usize) {
         let glyphs = text.chars().filter_map(|letter| {
             let known = get_raster(letter, font.weight, font.size);

@@ -1,5 +1,4 @@
-//! From raw values to something to look at: a map becomes a picture, captioned pictures become a sheet, a sheet
-//! becomes a PNG file.
+//! Rendering: a map becomes a picture, pictures with captions become a sheet, a sheet becomes a PNG file.
 //!
 //! ```
 //! use allcnn::visualise::render::{Shading, Sheet, SheetRow, Tile};
@@ -17,8 +16,10 @@
 //! ```
 
 mod canvas;
+mod pages;
 mod shading;
 mod sheet;
 
+pub use pages::{PageError, Pages};
 pub use shading::{Shading, overlay};
 pub use sheet::{PAGE_HEIGHT, PAGE_WIDTH, Sheet, SheetRow, Tile, tiles_beside};

@@ -1,22 +1,24 @@
-//! Maps of signed values as pictures. Each map is scaled on its own, by its largest magnitude.
+//! Signed maps as pictures. Each map is scaled separately, by its largest magnitude.
 
 use crate::data::decode::Picture;
 
-/// How the values of a map, `[height, width, 3]`, become colors.
+/// The mapping from the values of a map, `[height, width, 3]`, to colors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Shading {
-    /// Each value v of each color channel as 127.5 (1 + v / m): zero is grey, the largest magnitude m black or white.
+    /// Each value v of each color channel as 127.5 (1 + v / m): zero is gray, the largest magnitude m black or
+    /// white.
     #[default]
     Signed,
-    /// The largest magnitude of a pixel's channels as a grey value, zero black (Simonyan et al. 2014, section 3.1).
+    /// The largest magnitude over a pixel's channels as a gray value, zero black (Simonyan et al. 2014, section
+    /// 3.1).
     Absolute,
-    /// Each value as 255 max(v, 0) / m, m the largest value: what counts against the unit is left out.
+    /// Each value as 255 max(v, 0) / m, with the largest value m: evidence against the unit is omitted.
     Positive,
 }
 
 impl Shading {
-    /// The map as a picture of `height` x `width` pixels. A map of zeros has the color of zero, and a value that is
-    /// no number counts as zero. Panics when the length of `map` is not height * width * 3.
+    /// Converts the map to a picture of `height` x `width` pixels. An all-zero map has the color of zero, and NaN
+    /// counts as zero. Panics if the length of `map` is not height * width * 3.
     pub fn paint(self, map: &[f32], height: usize, width: usize) -> Picture {
         check(map, height, width);
         let pixels = match self {
@@ -36,14 +38,14 @@ impl Shading {
     }
 }
 
-/// The map laid over the picture that it belongs to: the picture in pale grey, colored where the map has large
-/// magnitudes, from yellow to dark red. Panics when the length of `map` is not that of the picture.
+/// Overlays the map on its image: the image in light gray, colored from yellow to dark red where the map has large
+/// magnitudes. Panics if the lengths of `map` and the picture differ.
 pub fn overlay(map: &[f32], picture: &Picture) -> Picture {
     check(map, picture.height, picture.width);
     let pixels = magnitudes(map).into_iter().zip(picture.pixels.chunks_exact(3)).flat_map(|(heat, pixel)| {
         let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
         let grey = 80.0 + 0.6 * (0.299 * red + 0.587 * green + 0.114 * blue);
-        // Small magnitudes are many; they color too little to hide the picture.
+        // Small magnitudes are frequent; they are made nearly transparent so as not to hide the image.
         let (share, color) = ((1.6 * heat - 0.1).clamp(0.0, 0.9), heat_color(heat));
         color.map(|color| byte(grey + share * (color - grey)))
     });
@@ -54,14 +56,14 @@ fn check(map: &[f32], height: usize, width: usize) {
     assert_eq!(map.len(), height * width * 3, "values of a map of {height}x{width}x3");
 }
 
-/// What brings the largest of these values to 1; 0 where none is above 0.
+/// The factor that scales the largest of these values to 1; 0 if none is positive.
 fn scale(values: impl Iterator<Item = f32>) -> f32 {
     let largest = values.filter(|value| value.is_finite()).fold(0.0, f32::max);
-    // The reciprocal of the smallest numbers is infinite.
+    // The reciprocal of a subnormal number may be infinite.
     if largest > f32::MIN_POSITIVE { 1.0 / largest } else { 0.0 }
 }
 
-/// The largest magnitude of each pixel's channels, relative to the largest of all.
+/// The largest magnitude over each pixel's channels, relative to the overall maximum.
 fn magnitudes(map: &[f32]) -> Vec<f32> {
     let scale = scale(map.iter().map(|value| value.abs()));
     map.chunks_exact(3)
@@ -69,7 +71,7 @@ fn magnitudes(map: &[f32]) -> Vec<f32> {
         .collect()
 }
 
-/// From yellow over orange to dark red.
+/// The color map from yellow over orange to dark red.
 fn heat_color(heat: f32) -> [f32; 3] {
     const COLORS: [[f32; 3]; 4] =
         [[255.0, 237.0, 120.0], [253.0, 160.0, 50.0], [227.0, 50.0, 30.0], [120.0, 0.0, 38.0]];
@@ -81,7 +83,7 @@ fn heat_color(heat: f32) -> [f32; 3] {
     })
 }
 
-/// Rounds to the nearest of 0..=255; what is no number becomes 0.
+/// Rounds to the nearest of 0..=255; NaN becomes 0.
 fn byte(value: f32) -> u8 {
     value.round() as u8 // saturates
 }

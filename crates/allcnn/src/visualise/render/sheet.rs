@@ -1,4 +1,5 @@
-//! A sheet: rows of captioned pictures under a title, written as a PNG row by row, so that its length costs no memory.
+//! Sheets: rows of captioned pictures under a title, written as PNG row by row, so that memory does not grow with
+//! length.
 
 use std::io::{self, Write};
 
@@ -9,38 +10,38 @@ use crate::data::decode::Picture;
 
 const INK: Rgb = [28, 33, 39];
 const MUTED: Rgb = [95, 104, 113];
-/// Around the sheet.
+/// The margin around the sheet.
 const MARGIN: usize = 20;
-/// Between tiles.
+/// The space between tiles.
 const GAP: usize = 14;
-/// Between a picture and its caption.
+/// The space between a picture and its caption.
 const CAPTION_GAP: usize = 5;
-/// Between lines of text.
+/// The space between lines of text.
 const LEADING: usize = 2;
 
-/// A page is at most so many pixels wide, unless the tiles of one block are wider ...
+/// The maximum width of a page in pixels, unless the tiles of one block are wider.
 pub const PAGE_WIDTH: usize = 2200;
-/// ... and so many high, unless one row is higher.
+/// The maximum height of a page in pixels, unless one row is higher.
 pub const PAGE_HEIGHT: usize = 3300;
 
-/// How many tiles of a width a page has room for beside each other; at least one.
+/// How many tiles of a width fit side by side on a page; at least one.
 pub fn tiles_beside(width: usize) -> usize {
     ((PAGE_WIDTH - 2 * MARGIN + GAP) / (width + GAP)).max(1)
 }
 
-/// A picture and the lines below it, the first of them in bold.
+/// A picture with a caption below, its first line in bold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tile {
     /// The picture.
     pub picture: Picture,
-    /// The lines.
+    /// The lines of the caption.
     pub caption: Vec<String>,
 }
 
-/// Tiles beside each other.
+/// Tiles side by side.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SheetRow {
-    /// A line above them; empty for none.
+    /// The heading above them; empty for none.
     pub heading: String,
     /// The tiles, from left to right.
     pub tiles: Vec<Tile>,
@@ -56,20 +57,20 @@ impl SheetRow {
 /// Rows of captioned pictures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sheet {
-    /// The first line; empty for none.
+    /// The title; empty for none.
     pub title: String,
     /// The line below the title; empty for none.
     pub subtitle: String,
-    /// Lines above each column; may be fewer than the columns, or none.
+    /// Heading lines of each column; may be fewer than the columns, or none.
     pub columns: Vec<Vec<String>>,
     /// The rows, from top to bottom.
     pub rows: Vec<SheetRow>,
-    /// Pictures are enlarged by a whole factor until their longer side has at least so many pixels.
+    /// Pictures are enlarged by an integer factor until their longer side has at least this many pixels.
     pub tile_side: usize,
 }
 
 impl Default for Sheet {
-    /// An empty sheet whose pictures have room for captions.
+    /// An empty sheet with tiles wide enough for captions.
     fn default() -> Self {
         Self { title: String::new(), subtitle: String::new(), columns: vec![], rows: vec![], tile_side: 192 }
     }
@@ -79,7 +80,7 @@ impl Sheet {
     /// Writes the sheet as a PNG file.
     ///
     /// # Errors
-    /// Those of `out`; a sheet of no size or of more pixels than PNG allows.
+    /// I/O errors of `out`; an empty sheet, or one with more pixels than PNG allows.
     pub fn write_png(&self, out: &mut dyn Write) -> io::Result<()> {
         let layout = Layout::new(self);
         let side = |length: usize| u32::try_from(length).map_err(io::Error::other);
@@ -98,8 +99,8 @@ impl Sheet {
         Ok(writer.finish()?)
     }
 
-    /// The sheet with these blocks of tiles: below each other where a page has room for all of them, else as many of them
-    /// beside each other as that takes, or as a page is wide. The sheet's columns are those of a block.
+    /// Arranges these blocks of tiles: one per row if all fit on a page, otherwise as many side by side as
+    /// necessary, up to the page width. The sheet's columns are those of a block.
     pub fn with_blocks(self, blocks: Vec<Vec<Tile>>) -> Self {
         let sheet = Self { rows: blocks.into_iter().map(SheetRow::of).collect(), ..self };
         let layout = Layout::new(&sheet);
@@ -116,7 +117,7 @@ impl Sheet {
         Self { columns, rows, ..sheet }
     }
 
-    /// The sheet in pages that are no higher than [`PAGE_HEIGHT`], unless one row is.
+    /// Splits the sheet into pages no higher than [`PAGE_HEIGHT`], unless a single row is.
     pub fn into_pages(mut self) -> Vec<Self> {
         let layout = Layout::new(&self);
         let (room, mut used) = (layout.room(&self), 0);
@@ -140,15 +141,15 @@ impl Sheet {
         pages.into_iter().enumerate().map(page).collect()
     }
 
-    /// By how much a picture is enlarged.
+    /// The enlargement factor of a picture.
     fn factor(&self, picture: &Picture) -> usize {
         self.tile_side.div_ceil(picture.height.max(picture.width).max(1)).max(1)
     }
 }
 
-/// Where the columns stand.
+/// The horizontal layout of the columns.
 struct Layout {
-    /// Left side and width of each.
+    /// Left edge and width of each column.
     columns: Vec<(usize, usize)>,
     width: usize,
 }
@@ -178,7 +179,7 @@ impl Layout {
         self.head_height(sheet) + rows + MARGIN
     }
 
-    /// The height that the rows of a page may have.
+    /// The height available for the rows of a page.
     fn room(&self, sheet: &Sheet) -> usize {
         PAGE_HEIGHT.saturating_sub(self.head_height(sheet) + MARGIN)
     }
@@ -192,7 +193,7 @@ impl Layout {
         MARGIN + title + subtitle + gap + columns
     }
 
-    /// Title and column headings, whose last lines stand right above the pictures.
+    /// Draws title and column headings, the latter aligned to the bottom.
     fn head(&self, sheet: &Sheet) -> Canvas {
         let height = self.head_height(sheet);
         let mut canvas = Canvas::new(height, self.width);
@@ -239,7 +240,7 @@ impl Layout {
     }
 }
 
-/// Writes lines below each other, the first in bold.
+/// Draws lines of text, the first in bold.
 fn lines(canvas: &mut Canvas, lines: &[String], top: usize, left: usize, width: usize) {
     for (place, line) in lines.iter().enumerate() {
         let (font, color) = if place == 0 { (Font::STRONG, INK) } else { (Font::PLAIN, MUTED) };

@@ -1,0 +1,48 @@
+//! `allcnn data convert`: writes data as one archive of images.
+
+use std::process::ExitCode;
+
+use allcnn::data::{Images, Options, convert};
+use allcnn::observer::tell_left_out;
+use allcnn::text::shown::PathText;
+use serde::Serialize;
+
+use super::opened::{images, open};
+use crate::args::DataConvertArgs;
+use crate::output;
+use crate::progress::Progress;
+use crate::training_progress::LoadingProgress;
+
+/// What `convert --json` prints: the archive, its images, and how many could not be read and were left out.
+#[derive(Serialize)]
+struct Converted {
+    file: String,
+    train: usize,
+    validation: usize,
+    test: usize,
+    unreadable: usize,
+}
+
+/// Converts the data and prints what the archive holds.
+pub fn run(arguments: &DataConvertArgs) -> anyhow::Result<ExitCode> {
+    let is_there = std::fs::symlink_metadata(&arguments.to).is_ok_and(|file| !file.is_dir());
+    anyhow::ensure!(
+        arguments.force || !is_there,
+        "{} is there already\ngive another --to, or --force to replace it",
+        arguments.to.shown()
+    );
+    let reading = arguments.reading.reading();
+    let set = open(&arguments.data, &Options { reading, ..Options::default() }, arguments.telling)?;
+    let mut loading = LoadingProgress::new(Progress::of(arguments.telling));
+    tell_left_out(&set, &mut loading);
+    convert::convert(&set, &arguments.to, &mut |at| loading.show(at))?;
+    loading.end();
+    let [train, validation, test] = [&set.train, &set.validation, &set.test].map(Images::len);
+    if arguments.telling.json {
+        let (file, unreadable) = (arguments.to.text(), set.skipped.len());
+        output::json(&Converted { file, train, validation, test, unreadable })?;
+    } else {
+        output::text(&format!("{}: {}\n", arguments.to.shown(), images(train, validation, test)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,12 @@
+//! Errors of recipes.
+
+/// Why a recipe is invalid.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    /// A setting out of range, or a text that is not a recipe.
+    #[error("recipe: {0}")]
+    Setting(String),
+    /// Dropout rates that the network does not accept.
+    #[error(transparent)]
+    Network(#[from] crate::net::Error),
+}

@@ -1,0 +1,363 @@
+//! The recipe: all hyperparameters of a training in one struct, and the predefined recipes.
+
+use allcnn_device::{Precision, Sgd};
+use serde::{Deserialize, Serialize};
+
+use super::dropout::DropoutRates;
+use super::error::RecipeError;
+use super::schedule::{Decay, Schedule};
+use crate::augment::{Augment, MAX_SHIFT};
+use crate::net::Init;
+use crate::preprocess::Method;
+use crate::text::toml_text;
+
+/// The name of a recipe that does not state one.
+pub const UNNAMED_RECIPE: &str = "custom";
+
+/// The hyperparameters of a training: everything but the data and the network.
+///
+/// Equal recipe, network and data give bitwise equal weights on devices of one kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// The recipe's name, for display.
+    pub name: String,
+    /// Epochs to train.
+    pub epochs: u32,
+    /// The number of steps, overriding `epochs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iterations: Option<u64>,
+    /// Batch size.
+    pub batch: usize,
+    /// The learning rate, which the schedule multiplies by its factor.
+    pub learning_rate: f64,
+    /// Momentum of SGD.
+    pub momentum: f32,
+    /// Whether to use Nesterov momentum.
+    pub nesterov: bool,
+    /// The largest gradient norm, over all parameters together (Pascanu et al. 2013); `inf` for no clipping.
+    pub clip_norm: f32,
+    /// L2 penalty on weights and biases, added to the gradient of the mean loss.
+    pub weight_decay: f32,
+    /// The probability mass of a target spread evenly over all classes (Szegedy et al. 2016).
+    pub label_smoothing: f32,
+    /// How weights are initialized.
+    #[serde(with = "as_text")]
+    pub init: Init,
+    /// How pixels become network input.
+    #[serde(with = "as_text")]
+    pub preprocess: Method,
+    /// Augmentation of the training images.
+    #[serde(with = "as_text")]
+    pub augment: Augment,
+    /// The precision of the convolutions' arithmetic.
+    #[serde(with = "as_text", default)]
+    pub precision: Precision,
+    /// The seed of all random numbers.
+    pub seed: u64,
+    /// The learning rate schedule.
+    pub schedule: Schedule,
+    /// Dropout rates for the networks of the paper's Table 1 and those derived from them; in the paper they are
+    /// part of the training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table1_dropout: Option<DropoutRates>,
+    /// Dropout rates that replace those of any network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<DropoutRates>,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Recipe::quick()
+    }
+}
+
+impl Recipe {
+    /// A good result in few epochs: many small steps at a high learning rate with a slow warm-up, data-dependent
+    /// initialization and gradient clipping (without these the final ReLUs of these networks die at such rates,
+    /// and the loss stays at ln(classes)).
+    pub fn quick() -> Self {
+        Recipe {
+            name: "quick".into(),
+            epochs: 12,
+            iterations: None,
+            batch: 64,
+            learning_rate: 0.05,
+            momentum: 0.9,
+            nesterov: true,
+            clip_norm: 2.0,
+            weight_decay: 5e-4,
+            label_smoothing: 0.0,
+            init: Init::Data,
+            preprocess: Method::MeanStd,
+            augment: Augment::FlipShift { max_shift: MAX_SHIFT },
+            precision: Precision::F32,
+            seed: 0,
+            schedule: Schedule::OneCycle {
+                warm_up: 0.15,
+                decay: Decay::Linear,
+                floor: 0.0,
+                gentle_steps: 100,
+            },
+            table1_dropout: Some(DropoutRates { input: 0.0, others: 0.2 }),
+            dropout: None,
+        }
+    }
+
+    /// The paper's training on CIFAR (section 3.1), without augmentation. The paper states neither batch size nor
+    /// initialization; 128 and He's are chosen here.
+    pub fn paper() -> Self {
+        Recipe {
+            name: "paper".into(),
+            epochs: 350,
+            batch: 128,
+            learning_rate: 0.05,
+            nesterov: false,
+            clip_norm: f32::INFINITY,
+            weight_decay: 1e-3,
+            init: Init::He,
+            preprocess: Method::GcnZca,
+            augment: Augment::None,
+            schedule: Schedule::Steps { factor: 0.1, milestones: vec![200, 250, 300], of: 350 },
+            table1_dropout: Some(DropoutRates { input: 0.2, others: 0.5 }),
+            ..Recipe::quick()
+        }
+    }
+
+    /// The paper's training on ImageNet (section 3.3): 450,000 steps, about 22 epochs of ILSVRC-2012. The paper
+    /// does not state preprocessing, crops and initialization.
+    pub fn imagenet() -> Self {
+        Recipe {
+            name: "imagenet".into(),
+            epochs: 23,
+            iterations: Some(450_000),
+            batch: 64,
+            learning_rate: 0.01,
+            weight_decay: 5e-4,
+            preprocess: Method::MeanStd,
+            augment: Augment::CropFlip,
+            schedule: Schedule::Steps { factor: 0.1, milestones: vec![200, 400], of: 450 },
+            ..Recipe::paper()
+        }
+    }
+
+    /// The placeholder recipe of imported weights, which were not trained here.
+    pub fn none() -> Self {
+        Recipe { name: "none".into(), epochs: 0, augment: Augment::None, ..Recipe::quick() }
+    }
+
+    /// Whether this is the placeholder of [`Recipe::none`].
+    pub fn is_none(&self) -> bool {
+        *self == Recipe::none()
+    }
+
+    /// Returns the predefined recipe `quick`, `paper` or `imagenet`.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "quick" => Some(Recipe::quick()),
+            "paper" => Some(Recipe::paper()),
+            "imagenet" => Some(Recipe::imagenet()),
+            _ => None,
+        }
+    }
+
+    /// Returns the total steps and the steps per epoch for `images` training images.
+    pub fn steps(&self, images: usize) -> (u64, u64) {
+        let epoch = images.div_ceil(self.batch) as u64;
+        (self.iterations.unwrap_or(epoch * u64::from(self.epochs)), epoch)
+    }
+
+    /// Parses a recipe from TOML. Missing keys default to the recipe named by the key `base`, or to `quick`.
+    ///
+    /// # Errors
+    /// [`RecipeError`] for a text that is no TOML, an unknown key, or a value that [`Recipe::checked`] refuses.
+    pub fn from_toml(text: &str) -> Result<Self, RecipeError> {
+        let wrong = |error: &toml::de::Error| RecipeError::Setting(error.message().trim().replace('\n', " "));
+        let mut given: toml::Table = toml_text::parse(text).map_err(RecipeError::Setting)?;
+        let base = match given.remove("base") {
+            None => Recipe::quick(),
+            Some(value) => value.as_str().and_then(Recipe::named).ok_or_else(|| {
+                RecipeError::Setting(format!(
+                    "base is {value}, expected \"quick\", \"paper\" or \"imagenet\""
+                ))
+            })?,
+        };
+        let mut merged =
+            toml::Table::try_from(base).map_err(|error| RecipeError::Setting(error.to_string()))?;
+        merged.insert("name".into(), UNNAMED_RECIPE.into());
+        if given.contains_key("epochs") {
+            merged.remove("iterations");
+        }
+        if let Some(rate) = given.remove("lr")
+            && given.insert("learning_rate".into(), rate).is_some()
+        {
+            return Err(RecipeError::Setting(
+                "lr and learning_rate are one setting, expected one of them".into(),
+            ));
+        }
+        merged.extend(given);
+        merged.try_into::<Recipe>().map_err(|error| wrong(&error))?.checked()
+    }
+
+    /// Writes the recipe as TOML, which [`Recipe::from_toml`] reads back exactly.
+    ///
+    /// # Errors
+    /// [`RecipeError`] for a number that TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String, RecipeError> {
+        toml::to_string(self).map_err(|error| RecipeError::Setting(error.to_string()))
+    }
+
+    /// The optimizer's settings.
+    pub fn sgd(&self) -> Sgd {
+        let Recipe { momentum, weight_decay, nesterov, clip_norm, .. } = *self;
+        Sgd { momentum, weight_decay, nesterov, clip_norm }
+    }
+
+    /// Returns the recipe itself if all values are valid.
+    ///
+    /// # Errors
+    /// [`RecipeError`] names the first invalid one.
+    pub fn checked(self) -> Result<Self, RecipeError> {
+        let mut rates = self.dropout.into_iter().chain(self.table1_dropout);
+        let unsound = rates.find(|rates| !rates.are_sound());
+        let faults = [
+            (self.iterations == Some(0), "iterations is 0, expected 1 or more".into()),
+            (self.epochs == 0, format!("epochs is {}, expected 1 or more", self.epochs)),
+            (
+                !(1..=MAX_BATCH).contains(&self.batch),
+                format!("batch is {}, expected 1 to {MAX_BATCH} images", self.batch),
+            ),
+            (
+                !(self.learning_rate > 0.0 && self.learning_rate.is_finite()),
+                format!("learning rate is {}, expected a number above 0 (0.05 is usual)", self.learning_rate),
+            ),
+            (
+                !(0.0..1.0).contains(&self.momentum),
+                format!("momentum is {}, expected 0 to below 1", self.momentum),
+            ),
+            (
+                !(0.0..1.0).contains(&self.weight_decay),
+                format!("weight decay is {}, expected 0 to below 1", self.weight_decay),
+            ),
+            (
+                self.clip_norm.is_nan() || self.clip_norm <= 0.0,
+                format!("clip norm is {}, expected a number above 0, or inf for no bound", self.clip_norm),
+            ),
+            (
+                !(0.0..1.0).contains(&self.label_smoothing),
+                format!("label smoothing is {}, expected 0 to below 1", self.label_smoothing),
+            ),
+            (
+                unsound.is_some(),
+                format!(
+                    "dropout is {}, expected rates from 0 to below 1",
+                    unsound.map_or_else(String::new, |rates| rates.to_string())
+                ),
+            ),
+        ];
+        let fault = faults.into_iter().find(|(wrong, _)| *wrong).map(|(_, text)| text);
+        match fault.or_else(|| self.schedule.fault()) {
+            Some(fault) => Err(RecipeError::Setting(fault)),
+            None => Ok(self),
+        }
+    }
+}
+
+/// The largest batch size accepted, beyond any practical use.
+const MAX_BATCH: usize = 65_536;
+
+/// Serialization in the form used on the command line.
+mod as_text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
+    where
+        T: FromStr,
+        T::Err: Display,
+        D: Deserializer<'de>,
+    {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_named_recipes_are_valid_and_survive_toml() {
+        for recipe in [Recipe::quick(), Recipe::paper(), Recipe::imagenet()] {
+            let text = recipe.clone().checked().unwrap().to_toml().unwrap();
+            assert_eq!(Recipe::from_toml(&text).unwrap(), recipe, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_paper_recipe_has_the_papers_numbers() {
+        let paper = Recipe::paper();
+        assert_eq!((paper.epochs, paper.momentum, paper.weight_decay), (350, 0.9, 0.001));
+        assert_eq!(paper.table1_dropout, Some(DropoutRates { input: 0.2, others: 0.5 }));
+        assert_eq!(paper.schedule, Schedule::Steps { factor: 0.1, milestones: vec![200, 250, 300], of: 350 });
+        assert_eq!(
+            (paper.preprocess.to_string(), paper.augment.to_string()),
+            ("gcn-zca".into(), "none".into())
+        );
+    }
+
+    #[test]
+    fn the_imagenet_recipe_drops_its_rate_after_200_000_and_400_000_steps() {
+        let imagenet = Recipe::imagenet();
+        assert_eq!(imagenet.steps(1_281_167), (450_000, 20_019));
+        assert_eq!(Recipe { iterations: None, epochs: 2, ..imagenet.clone() }.steps(129), (6, 3));
+        let rate = |step| imagenet.learning_rate * imagenet.schedule.factor(step, 450_000);
+        for (step, expected) in
+            [(0, 0.01), (199_999, 0.01), (200_000, 1e-3), (400_000, 1e-4), (449_999, 1e-4)]
+        {
+            assert!((rate(step) / expected - 1.0).abs() < 1e-9, "{} in step {step}", rate(step));
+        }
+    }
+
+    #[test]
+    fn a_file_replaces_what_it_names() {
+        let recipe = Recipe::from_toml(
+            "base = \"paper\"\nepochs = 7\ninit = \"normal:0.05\"\n[schedule]\nkind = \"constant\"\n",
+        )
+        .unwrap();
+        assert_eq!((recipe.epochs, recipe.weight_decay), (7, 0.001));
+        assert_eq!((recipe.schedule, recipe.name.as_str()), (Schedule::Constant, "custom"));
+        assert_eq!(recipe.init.to_string(), "normal:0.05");
+        assert_eq!(Recipe::from_toml("lr = 0.3").unwrap().learning_rate, 0.3);
+        let short = Recipe::from_toml("base = \"imagenet\"\nepochs = 2\n").unwrap();
+        assert_eq!((short.epochs, short.iterations), (2, None));
+    }
+
+    #[test]
+    fn faults_are_named() {
+        for (text, expected) in [
+            ("batch = 0", "batch is 0, expected 1 to"),
+            ("epochs = 0", "epochs is 0"),
+            ("iterations = 0", "iterations is 0"),
+            ("learning_rate = -0.1", "learning rate is -0.1, expected a number above 0"),
+            ("learning_rate = nan", "learning rate is NaN"),
+            ("momentum = 1.0", "momentum is 1,"),
+            ("clip_norm = 0.0", "clip norm is 0,"),
+            ("weight_decay = -1.0", "weight decay is -1"),
+            ("learning_rat = 0.1", "learning_rat"),
+            ("lr = 0.1\nlearning_rate = 0.1", "lr and learning_rate are one setting"),
+            ("base = \"fast\"", "expected \"quick\", \"paper\" or \"imagenet\""),
+            ("init = \"she\"", "she"),
+            ("schedule = { kind = \"one-cycle\", warm_up = 2.0, decay = \"linear\" }", "warm_up is 2"),
+            ("epochs = [", "line 1: "),
+        ] {
+            let error = Recipe::from_toml(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

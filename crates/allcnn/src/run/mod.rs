@@ -1,0 +1,31 @@
+//! The run folder: the files that a training writes and that `eval`, `predict` and the other commands read.
+
+mod checkpoint;
+mod data_place;
+mod data_record;
+pub(crate) mod epoch_row;
+mod error;
+mod folder;
+pub(crate) mod health;
+mod input_transform;
+pub mod known_images;
+mod lengthening;
+mod manifest;
+mod owner;
+mod progress;
+mod request;
+mod which_checkpoint;
+
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use data_place::{DataPlaceError, GivenData, Opened, open_data};
+pub use data_record::DataRecord;
+pub use epoch_row::{EpochRow, csv};
+pub use error::RunError;
+pub use folder::RunFolder;
+pub use health::Health;
+pub use lengthening::Lengthening;
+pub use manifest::{Manifest, PROGRAM, Session};
+pub use progress::{Progress, Tested};
+pub use request::TrainRequest;
+pub(crate) use request::epochs_of;
+pub use which_checkpoint::WhichCheckpoint;

@@ -1,0 +1,183 @@
+//! The request for a training, from a user or from an existing run.
+
+use std::time::Duration;
+
+use super::data_record::DataRecord;
+use super::error::RunError;
+use super::manifest::{Manifest, PROGRAM, Session};
+use crate::data::{self, DataSet, Ignored, Labels, Reading};
+use crate::net::Network;
+use crate::recipe::Recipe;
+
+/// What to train, on what data, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainRequest {
+    /// The model: the name of a built-in network, or a TOML file.
+    pub model: String,
+    /// Height and width of the network's input, if not its own.
+    pub input: Option<(usize, usize)>,
+    /// The data: see [`data::open`].
+    pub data: String,
+    /// What to hold out for testing.
+    pub holdout: Option<data::Holdout>,
+    /// How to read the data where its format leaves that open.
+    pub reading: data::Reading,
+    /// The label set of CIFAR-100.
+    pub labels: Labels,
+    /// The most training images to use.
+    pub limit: Option<usize>,
+    /// The hyperparameters.
+    pub recipe: Recipe,
+    /// Whether to choose the number of steps to fit the time limit (if the user gave no epochs).
+    pub fit_time_limit: bool,
+    /// The time limit, from now. If it does not determine the length, the training stops then and can be resumed.
+    pub time_limit: Option<Duration>,
+}
+
+impl TrainRequest {
+    /// A training of `model` (the name of a built-in network, or a TOML file) on `data` (see [`data::open`]) with
+    /// the default settings: the recipe `quick`, on all images.
+    pub fn new(model: impl Into<String>, data: impl Into<String>) -> Self {
+        Self {
+            model: model.into(),
+            input: None,
+            data: data.into(),
+            holdout: None,
+            reading: Reading::default(),
+            labels: Labels::Fine,
+            limit: None,
+            recipe: Recipe::default(),
+            fit_time_limit: false,
+            time_limit: None,
+        }
+    }
+
+    /// Reconstructs the request of an existing run.
+    ///
+    /// # Errors
+    /// [`RunError::Imported`] for imported weights, [`RunError::Data`] for a holdout that cannot be parsed.
+    pub fn of(manifest: &Manifest) -> Result<Self, RunError> {
+        if let Some(file) = &manifest.imported {
+            return Err(RunError::Imported(file.clone()));
+        }
+        Ok(Self {
+            model: manifest.model.clone(),
+            input: manifest.input.map(|[height, width]| (height, width)),
+            data: manifest.data.source.clone(),
+            holdout: manifest.data.holdout.as_deref().map(str::parse).transpose()?,
+            reading: manifest.data.reading.clone(),
+            labels: manifest.data.labels,
+            limit: manifest.data.limit,
+            recipe: manifest.recipe.clone(),
+            fit_time_limit: false,
+            time_limit: None,
+        })
+    }
+
+    /// The contents of `run.toml` for this training on `data`.
+    pub(crate) fn manifest(&self, network: &Network, data: &DataSet, device: String) -> Manifest {
+        let (total_steps, epoch_steps) = self.recipe.steps(data.train.len());
+        let epochs = epochs_of(total_steps, epoch_steps);
+        Manifest {
+            program: PROGRAM.into(),
+            model: self.model.clone(),
+            imported: None,
+            framing: None,
+            import_notes: vec![],
+            input: self.input.map(|(height, width)| [height, width]),
+            total_steps,
+            epoch_steps,
+            data: DataRecord {
+                source: self.data.clone(),
+                absolute: None,
+                relative: None,
+                holdout: self.holdout.map(|holdout| holdout.to_string()),
+                labels: self.labels,
+                limit: self.limit,
+                fingerprint: data.fingerprint.clone(),
+                train_images: data.train.len(),
+                validation_images: data.validation.len(),
+                test_images: data.test.len(),
+                reading: self.reading.clone(),
+                notes: data.notes.iter().map(ToString::to_string).collect(),
+                ignored: Ignored::by_reason(&data.ignored),
+            },
+            lengthened: vec![],
+            diverged: None,
+            session: Session { device, time_limit_s: self.time_limit.map(|limit| limit.as_secs_f64()) },
+            recipe: Recipe { epochs, ..self.recipe.clone() },
+            network: network.to_toml(),
+        }
+    }
+
+    /// Lists the settings that differ from the run's and would change its result, each with both values.
+    pub fn changes(&self, manifest: &Manifest) -> Vec<String> {
+        let mut changes = Vec::new();
+        let mut note = |name: &str, ours: String, theirs: String| {
+            if ours != theirs {
+                changes.push(format!("{name} was {ours}, now {theirs}"));
+            }
+        };
+        let (holdout, default) = (self.holdout.map(|holdout| holdout.to_string()), || "the default".into());
+        let limit = |limit: Option<usize>| limit.map_or_else(|| "none".into(), |limit| limit.to_string());
+        let size = |size: Option<[usize; 2]>| {
+            size.map_or_else(|| "the network's own".into(), |[height, width]| format!("{height}x{width}"))
+        };
+        note("model", manifest.model.clone(), self.model.clone());
+        note("input", size(manifest.input), size(self.input.map(|(height, width)| [height, width])));
+        note(
+            "holdout",
+            manifest.data.holdout.clone().unwrap_or_else(default),
+            holdout.unwrap_or_else(default),
+        );
+        let words = |reading: &Reading| match reading.anywhere().to_string() {
+            none if none.is_empty() => "as the data tells".to_string(),
+            flags => flags,
+        };
+        note("reading", words(&manifest.data.reading), words(&self.reading));
+        note("labels", manifest.data.labels.to_string(), self.labels.to_string());
+        note("limit", limit(manifest.data.limit), limit(self.limit));
+        match (toml::Table::try_from(&manifest.recipe), toml::Table::try_from(&self.recipe)) {
+            (Ok(ours), Ok(theirs)) => {
+                for name in ours.keys().chain(theirs.keys().filter(|name| !ours.contains_key(*name))) {
+                    let text = |table: &toml::Table| {
+                        table.get(name).map_or_else(|| "none".into(), ToString::to_string)
+                    };
+                    note(name, text(&ours), text(&theirs));
+                }
+            }
+            _ => note("recipe", format!("{:?}", manifest.recipe), format!("{:?}", self.recipe)),
+        }
+        changes
+    }
+}
+
+/// The epochs in `total_steps` steps, a last partial one included.
+pub(crate) fn epochs_of(total_steps: u64, epoch_steps: u64) -> u32 {
+    u32::try_from(total_steps.div_ceil(epoch_steps)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_settings_are_named_with_both_values() {
+        let mut other = TrainRequest::of(&Manifest::example()).unwrap();
+        other.time_limit = Some(std::time::Duration::from_secs(60));
+        assert!(other.changes(&Manifest::example()).is_empty());
+        other.recipe.batch += 1;
+        other.recipe.table1_dropout = None;
+        other.limit = None;
+        let changes = other.changes(&Manifest::example());
+        assert_eq!(changes[0], "limit was 500, now none");
+        let batch = Manifest::example().recipe.batch;
+        assert_eq!(changes[1], format!("batch was {batch}, now {}", batch + 1));
+        assert!(
+            changes[2].starts_with("table1_dropout was {") && changes[2].ends_with("now none"),
+            "{}",
+            changes[2]
+        );
+        assert_eq!(changes.len(), 3);
+    }
+}

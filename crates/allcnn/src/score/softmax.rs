@@ -1,0 +1,46 @@
+//! Softmax and ranking of logits.
+
+use super::error::ScoreError;
+
+/// Adds softmax(x) = exp(x) / sum exp(x) to `sums`.
+pub(crate) fn add_softmax(logits: &[f32], sums: &mut [f64]) {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponentials = logits.iter().map(|&logit| (f64::from(logit) - f64::from(largest)).exp());
+    let total: f64 = exponentials.clone().sum();
+    sums.iter_mut().zip(exponentials).for_each(|(sum, exponential)| *sum += exponential / total);
+}
+
+/// Returns softmax(x) = exp(x) / sum exp(x).
+pub(crate) fn probabilities(logits: &[f32]) -> Vec<f32> {
+    let mut sums = vec![0.0; logits.len()];
+    add_softmax(logits, &mut sums);
+    sums.into_iter().map(|probability| probability as f32).collect()
+}
+
+/// Rejects logits that are not finite; no trained network produces them.
+pub(crate) fn expect_finite(logits: &[f32]) -> Result<(), ScoreError> {
+    match logits.iter().find(|logit| !logit.is_finite()) {
+        None => Ok(()),
+        Some(&logit) => Err(ScoreError::Absurd(logit)),
+    }
+}
+
+/// The indices of the `top` largest values, in decreasing order, ties by index.
+pub(crate) fn ranked(values: &[f32], top: usize) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..values.len()).collect();
+    places.sort_by(|&a, &b| values[b].total_cmp(&values[a])); // stable
+    places.truncate(top);
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_survives_large_logits() {
+        let mut sums = vec![0.0; 3];
+        add_softmax(&[1000.0, 1000.0, -1000.0], &mut sums);
+        assert_eq!(sums, [0.5, 0.5, 0.0]);
+    }
+}
