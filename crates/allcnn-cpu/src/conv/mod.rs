@@ -116,9 +116,36 @@ fn first_to_accept<C, T>(engine: &Engine, list: &[C], choose: impl Fn(&C) -> Res
 #[cfg(test)]
 mod tests {
     use allcnn_device::conformance::Suite;
-    use allcnn_device::{Device, Shape};
+    use allcnn_device::{Device, Precision, Shape};
 
     use crate::{Choice, Cpu, CpuOptions, Isa};
+
+    /// The algorithms of a convolution of 32 channels by 48 kernels of 16x16 images.
+    fn names(isa: Isa, precision: Precision, kernel: usize, stride: usize) -> [&'static str; 3] {
+        let input = Shape { batch: 2, height: 16, width: 16, channels: 32 };
+        let padding = kernel / 2;
+        let shape = super::ConvShape { input, out_channels: 48, kernel, stride, padding, groups: 1 };
+        let options = CpuOptions { threads: Some(1), isa: Some(isa), precision, ..CpuOptions::default() };
+        let cpu = Cpu::new(options).unwrap();
+        let conv = cpu.conv(shape).unwrap();
+        cpu.conv_algorithms(&conv).map(|algorithm| algorithm.name)
+    }
+
+    #[test]
+    fn bf16_is_computed_in_bf16_only_where_that_is_faster() {
+        for isa in Isa::available() {
+            for (kernel, stride) in [(1, 1), (3, 1), (3, 2), (5, 1)] {
+                let bf16 = names(isa, Precision::Bf16, kernel, stride);
+                let expected = match isa {
+                    Isa::Amx => ["bf16"; 3],
+                    Isa::Avx512Bf16 if (kernel, stride) == (3, 1) => ["winograd"; 3],
+                    Isa::Avx512Bf16 => ["bf16"; 3],
+                    _ => names(isa, Precision::F32, kernel, stride),
+                };
+                assert_eq!(bf16, expected, "{isa}: {kernel}x{kernel} with stride {stride}");
+            }
+        }
+    }
 
     /// Multiply-adds of forward, backward-data and backward-weights, by algorithm.
     fn executed(side: usize, kernel: usize, stride: usize, padding: usize) -> [(&'static str, usize); 3] {

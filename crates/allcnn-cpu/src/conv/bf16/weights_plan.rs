@@ -217,13 +217,14 @@ mod tests {
     use super::*;
     use crate::simd::Portable;
     use crate::stored::Stored;
-    use crate::{CpuOptions, Isa};
+    use crate::{Choice, CpuOptions, Isa};
 
     fn plan(shape: ConvShape, threads: usize) -> WeightsPlan {
         let options = CpuOptions {
             threads: Some(threads),
             isa: Some(Isa::Portable),
             precision: Precision::Bf16,
+            choice: Choice::First,
             ..CpuOptions::default()
         };
         WeightsPlan::new(shape, &Engine::new(options).unwrap()).unwrap()
