@@ -212,7 +212,6 @@ mod tests {
             isa: Some(Isa::Portable),
             precision: Precision::Bf16,
             choice: Choice::First,
-            ..CpuOptions::default()
         };
         DataPlan::new(shape, direction, &Engine::new(options).unwrap()).unwrap()
     }

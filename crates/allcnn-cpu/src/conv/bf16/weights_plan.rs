@@ -225,7 +225,6 @@ mod tests {
             isa: Some(Isa::Portable),
             precision: Precision::Bf16,
             choice: Choice::First,
-            ..CpuOptions::default()
         };
         WeightsPlan::new(shape, &Engine::new(options).unwrap()).unwrap()
     }
