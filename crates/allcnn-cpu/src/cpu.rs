@@ -2,7 +2,7 @@
 
 use allcnn_device::{
     Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolKind, PoolShape,
-    RegionDraw, Regions, Sgd, Shape, StoredOutput,
+    Precision, RegionDraw, Regions, Sgd, Shape, StoredOutput,
 };
 
 use crate::buffer::Buffer;
@@ -75,8 +75,15 @@ impl Device for Cpu {
     type Recording = ();
 
     fn description(&self) -> String {
-        let threads = self.thread_count();
-        format!("CPU ({}, {threads} thread{})", self.isa(), if threads == 1 { "" } else { "s" })
+        let (isa, threads) = (self.isa(), self.thread_count());
+        let products = match self.engine.precision() {
+            Precision::F32 => "",
+            Precision::Bf16 if isa >= Isa::Avx512Bf16 => ", bf16 where that is faster than f32",
+            Precision::Bf16 => {
+                ", f32 in the place of bf16, which would be slower without instructions for it"
+            }
+        };
+        format!("CPU ({isa}, {threads} thread{}{products})", if threads == 1 { "" } else { "s" })
     }
 
     fn alloc(&self, len: usize) -> Result<Buffer, Error> {

@@ -51,6 +51,7 @@ fn every_algorithm_with_every_instruction_set_of_this_machine() {
         let tolerance = if isa == Isa::Amx { FEW_PRODUCTS } else { 1e-5 };
         check(&suite, isa, Choice::First, Precision::F32, tolerance);
         check(&suite, isa, Choice::Last, Precision::F32, 1e-5);
+        check(&suite, isa, Choice::First, Precision::Bf16, BF16);
         check(&suite, isa, Choice::Fastest, Precision::Bf16, BF16);
     }
 }

@@ -38,10 +38,14 @@ type ChooseWeights = fn(ConvShape, &Engine) -> Result<Box<dyn WeightsPass>, Decl
 
 /// Fastest first; the last takes every shape.
 const DATA_PASSES: [ChooseData; 4] =
-    [exact_3x3, bf16::Bf16::choose, winograd::Winograd::choose, indirect::Indirect::choose];
+    [winograd_first, bf16::Bf16::choose, winograd::Winograd::choose, indirect::Indirect::choose];
 /// Fastest first; the last takes every shape.
-const WEIGHTS_PASSES: [ChooseWeights; 4] =
-    [exact_3x3_weights, bf16::Bf16Weights::choose, winograd::WinogradWeights::choose, direct::Direct::choose];
+const WEIGHTS_PASSES: [ChooseWeights; 4] = [
+    winograd_weights_first,
+    bf16::Bf16Weights::choose,
+    winograd::WinogradWeights::choose,
+    direct::Direct::choose,
+];
 
 /// Chooses the algorithms of a convolution.
 ///
@@ -51,10 +55,6 @@ pub(crate) fn prepare(shape: ConvShape, engine: &Engine) -> Result<Conv, Error> 
     let data = |direction| first_to_accept(engine, &DATA_PASSES, |choose| choose(shape, direction, engine));
     let backward_weights = first_to_accept(engine, &WEIGHTS_PASSES, |choose| choose(shape, engine));
     Conv::new(shape, data(Direction::Forward), data(Direction::Backward), backward_weights, engine)
-}
-
-fn is_3x3(shape: &ConvShape) -> bool {
-    shape.kernel == 3 && shape.stride == 1
 }
 
 /// Output pixels of a small batch, which do not pay for reading Winograd's weights, of which there are four for each of the kernel's.
@@ -68,10 +68,24 @@ fn reads_weights_most(shape: &ConvShape, engine: &Engine) -> bool {
     engine.isa() == Isa::Amx && pixels <= FEW_PIXELS && 4 * shape.weights_len() > MANY_WEIGHTS
 }
 
-/// Where Winograd saves most: it is as fast there as tiles of two-term factors, and more exact.
-fn exact_3x3(shape: ConvShape, direction: Direction, engine: &Engine) -> Result<Box<dyn DataPass>, Declined> {
-    if engine.precision() != Precision::F32 || !is_3x3(&shape) {
-        return Err("not 3x3 with stride 1 in f32");
+/// Whether Winograd in f32 takes less time for 3x3 with stride 1, where it saves most, than products of bf16. In f32 it
+/// does, and is more exact than products of two terms. In bf16 it does where dot products multiply: they do twice the
+/// products of f32 in the same time, Winograd saves three of four.
+fn winograd_saves_most(shape: &ConvShape, engine: &Engine) -> bool {
+    let saves = match engine.precision() {
+        Precision::F32 => true,
+        Precision::Bf16 => engine.isa() == Isa::Avx512Bf16 && engine.choice() == Choice::Fastest,
+    };
+    saves && shape.kernel == 3 && shape.stride == 1
+}
+
+fn winograd_first(
+    shape: ConvShape,
+    direction: Direction,
+    engine: &Engine,
+) -> Result<Box<dyn DataPass>, Declined> {
+    if !winograd_saves_most(&shape, engine) {
+        return Err("no convolution that Winograd saves most in");
     }
     if reads_weights_most(&shape, engine) {
         return Err("too few pixels for so many weights");
@@ -79,9 +93,9 @@ fn exact_3x3(shape: ConvShape, direction: Direction, engine: &Engine) -> Result<
     winograd::Winograd::choose(shape, direction, engine)
 }
 
-fn exact_3x3_weights(shape: ConvShape, engine: &Engine) -> Result<Box<dyn WeightsPass>, Declined> {
-    if engine.precision() != Precision::F32 || !is_3x3(&shape) {
-        return Err("not 3x3 with stride 1 in f32");
+fn winograd_weights_first(shape: ConvShape, engine: &Engine) -> Result<Box<dyn WeightsPass>, Declined> {
+    if !winograd_saves_most(&shape, engine) {
+        return Err("no convolution that Winograd saves most in");
     }
     winograd::WinogradWeights::choose(shape, engine)
 }
@@ -102,9 +116,36 @@ fn first_to_accept<C, T>(engine: &Engine, list: &[C], choose: impl Fn(&C) -> Res
 #[cfg(test)]
 mod tests {
     use allcnn_device::conformance::Suite;
-    use allcnn_device::{Device, Shape};
+    use allcnn_device::{Device, Precision, Shape};
 
     use crate::{Choice, Cpu, CpuOptions, Isa};
+
+    /// The algorithms of a convolution of 32 channels by 48 kernels of 16x16 images.
+    fn names(isa: Isa, precision: Precision, kernel: usize, stride: usize) -> [&'static str; 3] {
+        let input = Shape { batch: 2, height: 16, width: 16, channels: 32 };
+        let padding = kernel / 2;
+        let shape = super::ConvShape { input, out_channels: 48, kernel, stride, padding, groups: 1 };
+        let options = CpuOptions { threads: Some(1), isa: Some(isa), precision, ..CpuOptions::default() };
+        let cpu = Cpu::new(options).unwrap();
+        let conv = cpu.conv(shape).unwrap();
+        cpu.conv_algorithms(&conv).map(|algorithm| algorithm.name)
+    }
+
+    #[test]
+    fn bf16_is_computed_in_bf16_only_where_that_is_faster() {
+        for isa in Isa::available() {
+            for (kernel, stride) in [(1, 1), (3, 1), (3, 2), (5, 1)] {
+                let bf16 = names(isa, Precision::Bf16, kernel, stride);
+                let expected = match isa {
+                    Isa::Amx => ["bf16"; 3],
+                    Isa::Avx512Bf16 if (kernel, stride) == (3, 1) => ["winograd"; 3],
+                    Isa::Avx512Bf16 => ["bf16"; 3],
+                    _ => names(isa, Precision::F32, kernel, stride),
+                };
+                assert_eq!(bf16, expected, "{isa}: {kernel}x{kernel} with stride {stride}");
+            }
+        }
+    }
 
     /// Multiply-adds of forward, backward-data and backward-weights, by algorithm.
     fn executed(side: usize, kernel: usize, stride: usize, padding: usize) -> [(&'static str, usize); 3] {

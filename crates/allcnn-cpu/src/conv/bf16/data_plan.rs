@@ -204,14 +204,14 @@ mod tests {
     use super::*;
     use crate::simd::Portable;
     use crate::stored::Stored;
-    use crate::{CpuOptions, Isa};
+    use crate::{Choice, CpuOptions, Isa};
 
     fn plan(shape: ConvShape, direction: Direction, threads: usize) -> DataPlan {
         let options = CpuOptions {
             threads: Some(threads),
             isa: Some(Isa::Portable),
             precision: Precision::Bf16,
-            ..CpuOptions::default()
+            choice: Choice::First,
         };
         DataPlan::new(shape, direction, &Engine::new(options).unwrap()).unwrap()
     }

@@ -14,7 +14,7 @@ const FEWEST_PRODUCTS: usize = 512;
 /// bf16 terms of a factor where products of bf16 can do a convolution with sums of `depth` channels under each tap and
 /// pay, or why not.
 pub(super) fn of_shape(shape: &ConvShape, depth: usize, engine: &Engine) -> Result<usize, Declined> {
-    let terms = of_engine(engine).ok_or("no tiles of bf16")?;
+    let terms = of_engine(engine).ok_or("no instructions that multiply bf16 faster than f32")?;
     if shape.groups != 1 {
         return Err("more than one group");
     }
@@ -31,7 +31,9 @@ pub(super) fn of_shape(shape: &ConvShape, depth: usize, engine: &Engine) -> Resu
 /// bf16 terms of a factor in the engine's precision, where it multiplies them faster than f32.
 pub(super) fn of_engine(engine: &Engine) -> Option<usize> {
     match (engine.precision(), engine.isa()) {
-        (Precision::Bf16, _) => Some(1),
+        (Precision::Bf16, Isa::Avx512Bf16 | Isa::Amx) => Some(1),
+        // Without such instructions each bf16 is expanded to f32 first, which takes longer than f32 as it is.
+        (Precision::Bf16, _) if engine.choice() != Choice::Fastest => Some(1),
         (Precision::F32, Isa::Amx) => Some(2),
         _ => None,
     }

@@ -217,14 +217,14 @@ mod tests {
     use super::*;
     use crate::simd::Portable;
     use crate::stored::Stored;
-    use crate::{CpuOptions, Isa};
+    use crate::{Choice, CpuOptions, Isa};
 
     fn plan(shape: ConvShape, threads: usize) -> WeightsPlan {
         let options = CpuOptions {
             threads: Some(threads),
             isa: Some(Isa::Portable),
             precision: Precision::Bf16,
-            ..CpuOptions::default()
+            choice: Choice::First,
         };
         WeightsPlan::new(shape, &Engine::new(options).unwrap()).unwrap()
     }
