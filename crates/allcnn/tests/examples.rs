@@ -8,7 +8,9 @@ use std::process::Command;
 fn example(folder: &Path, name: &str, arguments: &[&str]) -> String {
     let test = std::env::current_exe().unwrap();
     let programs: PathBuf = test.ancestors().nth(2).unwrap().join("examples");
-    let output = Command::new(programs.join(name)).args(arguments).current_dir(folder).output().unwrap();
+    let output = Command::new(programs.join(name)).args(arguments).current_dir(folder).output();
+    let output =
+        output.unwrap_or_else(|error| panic!("{name}: {error}; first `cargo build --release --examples`"));
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
