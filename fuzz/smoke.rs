@@ -36,13 +36,13 @@ const WORDS: [&[u8]; 20] = [
 ];
 
 /// The valid files of a target.
-pub type Seeds = (&'static str, Vec<Vec<u8>>);
+pub(crate) type Seeds = (&'static str, Vec<Vec<u8>>);
 
 /// A target: takes any bytes, and says whether it could make something of them.
-pub type Target = fn(&[u8]) -> bool;
+pub(crate) type Target = fn(&[u8]) -> bool;
 
 /// Runs all targets. Each must have seeds, and make something of one of them; no seeds may be left without a target.
-pub fn run(targets: &[(&str, Target)], seeds: &[Seeds]) {
+pub(crate) fn run(targets: &[(&str, Target)], seeds: &[Seeds]) {
     for (name, _) in seeds {
         assert!(targets.iter().any(|(target, _)| target == name), "the seeds of {name} have no target");
     }

@@ -1,10 +1,22 @@
 #!/usr/bin/env bash
-# Makes every picture of the docs again, and every figure in them that the embedded data gives: trains as
-# docs/VISUALISATION.md says, writes docs/images/ and puts the test error into the text. What it writes is what is committed,
-# from an x86-64 processor with AVX-512; another kind of processor rounds otherwise, so that pictures differ a little.
-# A few minutes.
+# Makes every picture of the docs again, and the figures in their text that take minutes: trains as docs/VISUALISATION.md says,
+# writes docs/images/, and has scripts/docs/figures.py put its figures into the text. What it writes is what is committed, from
+# an x86-64 processor with AVX-512; another kind of processor rounds otherwise, so that pictures and errors differ a little.
+# Figures of CIFAR-10's images need them (ALLCNN_SHARED_DATA, default ../shared/data) and are skipped, visibly, without.
+# About 15 minutes on two cores.
 #
 # usage: scripts/docs.sh [--check]     --check: only say whether the figures in the text are those that come out
+#
+# What it does not make, because it takes hours, another machine or another program:
+#   README.md, bench/README.md: speeds               bench/peers.py, bench/decode.py, bench/many_files.py (bench/README.md)
+#   docs/REPRODUCTION.md: both tables of errors       the two `allcnn reproduce table3` that stand above them: hours
+#   docs/REPRODUCTION.md: seven of twelve, Large All-CNN   the same with --limit 4000 --epochs 3 --learning-rates 0.05, and the
+#                                                     `allcnn reproduce table4` that stands there
+#   docs/DATA.md: copies that are found               cargo test --release -p allcnn-data --test near -- --nocapture
+#   docs/DATA.md: seconds and gigabytes               /usr/bin/time -v before the commands that stand there
+#   docs/FEATURES.md: AlexNet on 100 photographs      torchvision's answers beside `allcnn predict`, on ImageNet's photographs
+#   docs/TABLE4.md, docs/REPRODUCTION.md: the literature's errors     are the literature's
+#   CONTRIBUTING.md: minutes of the scripts           bash's `time` before each
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -49,10 +61,12 @@ if [ -n "$check" ]; then
         echo "docs: $text does not say '$wanted'" >&2
         exit 1
     }
+    "$root/scripts/docs/figures.py" "$allcnn" --check
     exit 0
 fi
 sed -i "s/the embedded data, [0-9.]* % test error/$wanted/" "$root/$text"
 for picture in *.png; do
     cp "$picture" "$root/docs/images/"
 done
+"$root/scripts/docs/figures.py" "$allcnn"
 git -C "$root" --no-pager diff --stat -- docs

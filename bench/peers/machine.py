@@ -12,14 +12,14 @@ ISA = [
     "avx2", "fma", "f16c", "avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16",
     "avx_vnni", "amx_tile", "amx_bf16", "amx_int8", "asimd", "bf16", "sve",
 ]
-PACKAGES = ["torch", "torchvision", "captum", "numpy", "onnx", "onnxruntime"]
+PACKAGES = ["torch", "torchvision", "captum", "numpy", "onnx", "onnxruntime", "openvino", "ncnn", "pnnx"]
 
 
 def describe(binary, threads):
     cpu = cpu_info()
     return {
         "cpu": cpu.get("model name", platform.processor()),
-        "isa": [flag for flag in ISA if flag in cpu.get("flags", cpu.get("Features", "")).split()],
+        "isa": [flag for flag in ISA if flag in flags()],
         "gpu": first_line("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"),
         "cores": os.cpu_count(),
         "threads": threads,
@@ -37,6 +37,12 @@ def cpu_info():
     info = Path("/proc/cpuinfo")
     lines = info.read_text().split("\n\n")[0].splitlines() if info.exists() else []
     return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def flags():
+    """The instruction sets of the first processor."""
+    cpu = cpu_info()
+    return cpu.get("flags", cpu.get("Features", "")).split()
 
 
 def versions(binary):

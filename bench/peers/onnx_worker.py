@@ -7,30 +7,25 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy
-import onnxruntime
-import torch
+from .serving import serve  # first: it keeps standard output for itself
 
-from .networks import network
-from .serving import serve
-from .works import chosen
+import onnxruntime
+
+from .exported import export, images_of
 
 
 def main():
     name, threads = sys.argv[1:]
-    (work,) = chosen(name)
-    net, size, _ = network(work.model)
-    images = torch.randn(work.batch, *size)
+    work, images = images_of(name)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(threads)
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
-        torch.onnx.export(net.eval(), (images,), path, dynamo=False, do_constant_folding=True, input_names=["images"])
+        export(name, "onnx", path)
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    feed = {"images": numpy.ascontiguousarray(images.numpy())}
-    serve(lambda: session.run(None, feed), work.batch, f"onnxruntime {onnxruntime.__version__}")
+    serve(lambda: session.run(None, {"images": images}), work.batch, f"onnxruntime {onnxruntime.__version__}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
-"""The workers' side of the protocol: a line of JSON when all is ready, then one for each line of standard input."""
+"""The workers' side of the protocol: a line of JSON when all is ready, then one for each line of standard input.
+
+To be imported first: from then on, whatever else writes to standard output writes to standard error.
+"""
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -8,6 +12,9 @@ from pathlib import Path
 
 # A measurement takes at least so long.
 SECONDS = 1.0
+
+ANSWERS = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
 
 
 def peak_memory_mb():
@@ -32,6 +39,6 @@ def serve(step, batch, version):
     """Warms up, then measures on request until standard input ends."""
     step()
     step()
-    print(json.dumps({"version": version}), flush=True)
+    print(json.dumps({"version": version}), file=ANSWERS, flush=True)
     for _ in sys.stdin:
-        print(json.dumps(measure(step, batch)), flush=True)
+        print(json.dumps(measure(step, batch)), file=ANSWERS, flush=True)

@@ -2,7 +2,7 @@
 
 import statistics
 
-PEERS = ["PyTorch", "onnxruntime", "Burn"]
+PEERS = ["PyTorch", "onnxruntime", "OpenVINO", "ncnn", "Burn"]
 
 
 def summary(work, measurements):
@@ -31,7 +31,8 @@ def markdown(results):
     for result in results:
         unit = " MiB" if result["work"]["quantity"] == "peak_memory_mb" else ""
         medians = result["medians"]
-        row = [result["work"]["name"], figure(medians["allcnn"]) + unit if "allcnn" in medians else "-"]
+        name = result["work"]["name"] + (f" ({result['cap']})" if result.get("cap") else "")
+        row = [name, figure(medians["allcnn"]) + unit if "allcnn" in medians else "-"]
         for peer in PEERS:
             ratio = result["ratios"].get(peer)
             if ratio is None:

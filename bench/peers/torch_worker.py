@@ -3,11 +3,12 @@
 import sys
 from contextlib import nullcontext
 
+from .serving import serve  # first: it keeps standard output for itself
+
 import torch
 from torch.nn import functional
 
 from .networks import network
-from .serving import serve
 from .works import chosen
 
 

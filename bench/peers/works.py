@@ -43,12 +43,23 @@ WORKS = [
     Work("train-imagenet-all-cnn-b", "train", "imagenet-all-cnn-b", 16),
     Work("train-large-all-cnn", "train", "large-all-cnn", 4),
     Work("memory-all-cnn-c", "train", "all-cnn-c", 128, quantity="peak_memory_mb"),
+    Work("memory-all-cnn-c-bf16", "train", "all-cnn-c", 128, precision="bf16", quantity="peak_memory_mb"),
     # f32 with TF32 factors on both sides.
     Work("cuda-train-all-cnn-c-bf16", "train", "all-cnn-c", 128, precision="bf16", repeat=200, device="cuda"),
     Work("cuda-train-all-cnn-c", "train", "all-cnn-c", 128, repeat=200, device="cuda"),
     Work("cuda-infer-all-cnn-c-bf16", "infer", "all-cnn-c", 1024, precision="bf16", repeat=100, device="cuda"),
     Work("cuda-infer-all-cnn-c", "infer", "all-cnn-c", 1024, repeat=100, device="cuda"),
     Work("cuda-train-imagenet-all-cnn-b-bf16", "train", "imagenet-all-cnn-b", 64, precision="bf16", repeat=50, device="cuda"),
+]
+
+# The table of README.md: (cap, works). The caps that a machine has nothing above are left out.
+TABLE = [
+    (None, "train-all-cnn-c,train-all-cnn-c-bf16,train-model-a,train-strided-cnn-b,infer-all-cnn-c,"
+           "infer-all-cnn-c-bf16,infer-all-cnn-c-batch-1,explain-all-cnn-c-batch-1,train-imagenet-all-cnn-b,"
+           "train-large-all-cnn,memory-all-cnn-c,memory-all-cnn-c-bf16"),
+    ("avx512-bf16", "train-all-cnn-c,train-all-cnn-c-bf16,infer-all-cnn-c,infer-all-cnn-c-bf16,"
+                    "infer-all-cnn-c-batch-1,explain-all-cnn-c-batch-1"),
+    ("avx2", "train-all-cnn-c,infer-all-cnn-c,infer-all-cnn-c-batch-1"),
 ]
 
 

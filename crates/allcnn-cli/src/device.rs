@@ -11,7 +11,7 @@ use crate::values::DeviceChoice;
 
 /// An open device; [`on_device`] runs generic code on it.
 #[allow(clippy::large_enum_variant)] // there is only one
-pub enum Opened {
+pub(crate) enum Opened {
     Cpu(Cpu),
     Cuda(Cuda),
 }
@@ -28,12 +28,12 @@ macro_rules! on_device {
 pub(crate) use on_device;
 
 /// Opens the device with f32 precision.
-pub fn open(common: &Common) -> anyhow::Result<Opened> {
+pub(crate) fn open(common: &Common) -> anyhow::Result<Opened> {
     open_in(common, Precision::F32)
 }
 
 /// Opens the device with `precision` for the products of convolutions.
-pub fn open_in(common: &Common, precision: Precision) -> anyhow::Result<Opened> {
+pub(crate) fn open_in(common: &Common, precision: Precision) -> anyhow::Result<Opened> {
     let cpu = || {
         let options = CpuOptions { threads: common.threads, precision, ..CpuOptions::default() };
         Cpu::new(options).map(Opened::Cpu).context("cannot open the CPU device")
@@ -64,24 +64,34 @@ fn without_cuda(error: Error) -> anyhow::Error {
 
 impl Opened {
     /// CPU threads that compute operations: one for a GPU, to queue them.
-    pub fn thread_count(&self) -> usize {
+    pub(crate) fn thread_count(&self) -> usize {
         match self {
             Opened::Cpu(cpu) => cpu.thread_count(),
             Opened::Cuda(_) => 1,
         }
     }
+}
 
+/// A device whose peak can be measured.
+pub(crate) trait MeasuresPeak: Device {
     /// The measured peak of multiply-adds, in GFLOP/s.
-    pub fn measure_peak_gflops(&self) -> Result<f64, Error> {
-        match self {
-            Opened::Cpu(cpu) => cpu.measure_peak_gflops(),
-            Opened::Cuda(cuda) => cuda.measure_peak_gflops(),
-        }
+    fn measure_peak_gflops(&self) -> Result<f64, Error>;
+}
+
+impl MeasuresPeak for Cpu {
+    fn measure_peak_gflops(&self) -> Result<f64, Error> {
+        self.measure_peak_gflops()
+    }
+}
+
+impl MeasuresPeak for Cuda {
+    fn measure_peak_gflops(&self) -> Result<f64, Error> {
+        self.measure_peak_gflops()
     }
 }
 
 /// Sets the number of threads of data reading and preprocessing; all cores by default. To be called once, before these.
-pub fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
+pub(crate) fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
     let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0));
     builder.build_global().context("cannot start the threads")
 }

@@ -1,35 +1,35 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first signal requests an orderly end, the second one ends the program at once.
 
 use std::io;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::failure::{self, EXIT_INTERRUPTED};
+use crate::exit::Exit;
+use crate::failure;
 use crate::streams;
 
 /// Installs handlers: the first signal (Ctrl-C, SIGTERM, SIGHUP of the terminal) sets `stop`, a second one ends the program.
-pub fn listen(stop: &Arc<AtomicBool>) -> io::Result<()> {
+pub(crate) fn listen(stop: &Arc<AtomicBool>) -> io::Result<()> {
     platform::listen(Arc::clone(stop), Arc::default())
 }
 
 /// As [`listen`], but while `at_rest` is set the first signal ends the program: there is nothing to save then, and
 /// nobody reads `stop`.
-pub fn listen_beside(stop: &Arc<AtomicBool>, at_rest: &Arc<AtomicBool>) -> io::Result<()> {
+pub(crate) fn listen_beside(stop: &Arc<AtomicBool>, at_rest: &Arc<AtomicBool>) -> io::Result<()> {
     platform::listen(Arc::clone(stop), Arc::clone(at_rest))
 }
 
 /// The exit code of work that saves its state; `shown` is the outcome of printing its result. Interrupted work returns its
 /// own exit code even if standard output is closed, as after the end of a terminal.
-pub fn exit_code(interrupted: bool, shown: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+pub(crate) fn exit_code(interrupted: bool, shown: anyhow::Result<()>) -> anyhow::Result<Exit> {
     match shown {
-        Ok(()) if !interrupted => Ok(ExitCode::SUCCESS),
+        Ok(()) if !interrupted => Ok(Exit::DONE),
         Err(error) if !interrupted => Err(error),
         shown => {
             if let Err(error) = shown {
                 streams::warning(&failure::message(&error));
             }
-            Ok(ExitCode::from(EXIT_INTERRUPTED))
+            Ok(Exit::INTERRUPTED)
         }
     }
 }
@@ -48,13 +48,13 @@ mod platform {
     use signal_hook::iterator::Signals;
     use signal_hook::low_level;
 
-    use crate::failure::EXIT_INTERRUPTED;
+    use crate::exit::Exit;
 
     /// Signals this close together count as one: `timeout` signals the program and then its whole group, and when a terminal
     /// closes, the shell sends SIGHUP before the system does.
     const ONE_WISH: Duration = Duration::from_millis(500);
 
-    pub fn listen(stop: Arc<AtomicBool>, at_rest: Arc<AtomicBool>) -> io::Result<()> {
+    pub(super) fn listen(stop: Arc<AtomicBool>, at_rest: Arc<AtomicBool>) -> io::Result<()> {
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         if hangup_ends() {
             signals.add_signal(SIGHUP)?;
@@ -64,7 +64,7 @@ mod platform {
             for _ in signals.forever() {
                 let is_second = first.get_or_insert_with(Instant::now).elapsed() >= ONE_WISH;
                 if is_second || at_rest.load(Ordering::Relaxed) {
-                    low_level::exit(EXIT_INTERRUPTED.into());
+                    low_level::exit(Exit::INTERRUPTED.0.into());
                 }
                 stop.store(true, Ordering::Relaxed);
             }
@@ -109,13 +109,13 @@ mod platform {
     use signal_hook::consts::{SIGINT, SIGTERM};
     use signal_hook::flag;
 
-    use crate::failure::EXIT_INTERRUPTED;
+    use crate::exit::Exit;
 
     pub fn listen(stop: Arc<AtomicBool>, at_rest: Arc<AtomicBool>) -> io::Result<()> {
         for signal in [SIGINT, SIGTERM] {
             // The order matters: the exit sees the flag of an earlier signal, then this one sets it.
-            flag::register_conditional_shutdown(signal, EXIT_INTERRUPTED.into(), Arc::clone(&stop))?;
-            flag::register_conditional_shutdown(signal, EXIT_INTERRUPTED.into(), Arc::clone(&at_rest))?;
+            flag::register_conditional_shutdown(signal, Exit::INTERRUPTED.0.into(), Arc::clone(&stop))?;
+            flag::register_conditional_shutdown(signal, Exit::INTERRUPTED.0.into(), Arc::clone(&at_rest))?;
             flag::register(signal, Arc::clone(&stop))?;
         }
         Ok(())

@@ -10,7 +10,11 @@ use allcnn::atomic_file::write_atomically_with;
 const ALIGNMENT: usize = 64;
 
 /// Writes an array in row-major order. Panics when the number of values is not that of `shape`.
-pub fn write<'a>(path: &Path, shape: &[usize], parts: impl Iterator<Item = &'a [f32]>) -> io::Result<()> {
+pub(crate) fn write<'a>(
+    path: &Path,
+    shape: &[usize],
+    parts: impl Iterator<Item = &'a [f32]>,
+) -> io::Result<()> {
     write_atomically_with(path, |file| {
         file.write_all(&header(shape))?;
         let mut written = 0;

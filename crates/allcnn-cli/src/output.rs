@@ -9,19 +9,19 @@ use crate::streams;
 const UNWRITTEN: &str = "cannot write to standard output";
 
 /// Writes text to standard output.
-pub fn text(text: &str) -> anyhow::Result<()> {
+pub(crate) fn text(text: &str) -> anyhow::Result<()> {
     streams::result(text).context(UNWRITTEN)
 }
 
 /// Writes one JSON document and a line feed.
-pub fn json(document: &impl Serialize) -> anyhow::Result<()> {
+pub(crate) fn json(document: &impl Serialize) -> anyhow::Result<()> {
     let document = serde_json::to_string(document).context("cannot write the JSON document")?;
     streams::document(&document).context(UNWRITTEN)
 }
 
 /// How a column of a table is aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Align {
+pub(crate) enum Align {
     /// Left, for text.
     Left,
     /// Right, for numbers.
@@ -30,14 +30,14 @@ pub enum Align {
 
 /// A table with a heading, its columns two spaces apart.
 #[derive(Debug)]
-pub struct Table {
+pub(crate) struct Table {
     columns: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table with these columns.
-    pub fn new(columns: &[(&str, Align)]) -> Self {
+    pub(crate) fn new(columns: &[(&str, Align)]) -> Self {
         Self {
             columns: columns.iter().map(|&(name, align)| (name.to_owned(), align)).collect(),
             rows: Vec::new(),
@@ -45,7 +45,7 @@ impl Table {
     }
 
     /// Adds a row of one cell per column; line breaks in a cell are escaped.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().map(|cell| escaped(&cell)).collect());
     }
 }
@@ -73,12 +73,12 @@ impl std::fmt::Display for Table {
 }
 
 /// An integer with commas between thousands.
-pub fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     indicatif::HumanCount(number).to_string()
 }
 
 /// A count with its noun, whose plural takes an s: `1 image`, `1,200 images`.
-pub fn counted(number: usize, thing: &str) -> String {
+pub(crate) fn counted(number: usize, thing: &str) -> String {
     format!("{} {thing}{}", thousands(number as u64), if number == 1 { "" } else { "s" })
 }
 

@@ -13,7 +13,7 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Style and verbosity of the progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub(crate) struct Progress {
     style: Style,
     verbose: bool,
 }
@@ -31,7 +31,7 @@ enum Style {
 
 impl Progress {
     /// The style for the flags of a command and the kind of standard error.
-    pub fn of(telling: Telling) -> Self {
+    pub(crate) fn of(telling: Telling) -> Self {
         let style = match (telling.quiet, std::io::stderr().is_terminal()) {
             (true, _) => Style::Silent,
             (false, true) => Style::Bar,
@@ -41,26 +41,26 @@ impl Progress {
     }
 
     /// Whether `--verbose` was given.
-    pub fn is_verbose(self) -> bool {
+    pub(crate) fn is_verbose(self) -> bool {
         self.verbose
     }
 
     /// Prints a line, unless with `--quiet`.
-    pub fn note(self, text: &str) {
+    pub(crate) fn note(self, text: &str) {
         if self.style != Style::Silent {
             streams::message(text);
         }
     }
 
     /// Prints a line with `--verbose` only.
-    pub fn detail(self, text: &str) {
+    pub(crate) fn detail(self, text: &str) {
         if self.verbose {
             streams::message(text);
         }
     }
 
     /// Starts a task of `total` units (0: unknown).
-    pub fn task(self, label: &str, total: u64, unit: Unit) -> Task {
+    pub(crate) fn task(self, label: &str, total: u64, unit: Unit) -> Task {
         let bar = (self.style == Style::Bar).then(|| bar(label, total, unit));
         Task { style: self.style, label: label.to_owned(), total, unit, bar, last_line: Instant::now() }
     }
@@ -68,7 +68,7 @@ impl Progress {
 
 /// The unit in which a task is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
+pub(crate) enum Unit {
     /// Images, files, ...
     Things,
     /// Bytes.
@@ -92,7 +92,7 @@ fn bar(label: &str, total: u64, unit: Unit) -> ProgressBar {
 
 /// A task whose progress is shown.
 #[derive(Debug)]
-pub struct Task {
+pub(crate) struct Task {
     style: Style,
     label: String,
     total: u64,
@@ -103,7 +103,7 @@ pub struct Task {
 
 impl Task {
     /// Shows that `done` units are done; `detail` is only called when it is shown.
-    pub fn set(&mut self, done: u64, detail: impl FnOnce() -> String) {
+    pub(crate) fn set(&mut self, done: u64, detail: impl FnOnce() -> String) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
             bar.set_message(detail());
@@ -114,7 +114,7 @@ impl Task {
     }
 
     /// Prints a warning above the bar, even with `--quiet`.
-    pub fn warn(&self, text: &str) {
+    pub(crate) fn warn(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| streams::warning(text)),
             None => streams::warning(text),
@@ -139,7 +139,7 @@ impl Drop for Task {
 }
 
 /// A duration in its two largest units: `1h 20m`, `2m 5s`, `9s`.
-pub fn human_time(seconds: f64) -> String {
+pub(crate) fn human_time(seconds: f64) -> String {
     let seconds = seconds.max(0.0).round() as u64;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match (hours, minutes) {

@@ -10,12 +10,12 @@ use allcnn::text::shown::{escaped_except, is_hidden};
 
 /// Writes a message: progress, a warning, an error. All lines but the first are indented, so that a name with a line feed
 /// cannot be mistaken for another message.
-pub fn message(text: &str) {
+pub(crate) fn message(text: &str) {
     long_message(&on_a_screen(text));
 }
 
 /// [`message`] without a limit on its length.
-pub fn long_message(text: &str) {
+pub(crate) fn long_message(text: &str) {
     // In one write, so that lines of several processes do not mix.
     let lines = format!("{}\n", visible(text).replace('\n', "\n  "));
     let _lost = io::stderr().lock().write_all(lines.as_bytes());
@@ -23,11 +23,11 @@ pub fn long_message(text: &str) {
 
 /// The text, shortened in the middle if it is too long.
 fn on_a_screen(text: &str) -> String {
-    const MOST: usize = 1600;
+    const MAX: usize = 1600;
     const BEGINNING: usize = 1000;
     const END: usize = 400;
     let letters = text.chars().count();
-    if letters <= MOST {
+    if letters <= MAX {
         return text.to_owned();
     }
     let beginning: String = text.chars().take(BEGINNING).collect();
@@ -36,17 +36,17 @@ fn on_a_screen(text: &str) -> String {
 }
 
 /// Writes a warning.
-pub fn warning(text: &str) {
+pub(crate) fn warning(text: &str) {
     message(&format!("warning: {text}"));
 }
 
 /// Writes a result for people.
-pub fn result(text: &str) -> io::Result<()> {
+pub(crate) fn result(text: &str) -> io::Result<()> {
     write(&visible(text))
 }
 
 /// Writes a JSON document and a line feed.
-pub fn document(json: &str) -> io::Result<()> {
+pub(crate) fn document(json: &str) -> io::Result<()> {
     // JSON escapes C0 controls itself; the other hidden characters can only be in its strings.
     let mut line = String::with_capacity(json.len() + 1);
     for character in json.chars() {

@@ -4,21 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use allcnn::data::{self, Stage};
-use allcnn::observer::{Event, Observer, Phase, Times};
+use allcnn::observer::{Event, Observer, Phase, Stopwatch, Times};
 use allcnn::preprocess::Method;
 use allcnn::run::EpochRow;
 use allcnn::text::shown::escaped;
 
 use crate::interrupt;
-use crate::output::{Align, Table, thousands};
+use crate::output::thousands;
 use crate::progress::{Progress, Task, Unit, human_time};
 use crate::streams;
+use crate::time_table::time_table;
 
 /// Prints the events of a training.
-pub struct TrainingProgress {
+pub(crate) struct TrainingProgress {
     progress: Progress,
     /// Set by Ctrl-C from the first step on.
     stop: Option<Arc<AtomicBool>>,
+    /// Whether the flags are those of `allcnn reproduce`.
+    in_sweep: bool,
     loading: LoadingProgress,
     epoch: Option<(u32, Task)>,
     evaluation: Option<Task>,
@@ -31,16 +34,27 @@ pub struct TrainingProgress {
 
 impl TrainingProgress {
     /// Prints events with `progress`; from the first step on, Ctrl-C sets `stop`.
-    pub fn new(progress: Progress, stop: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(progress: Progress, stop: Arc<AtomicBool>) -> Self {
         Self { stop: Some(stop), ..Self::without_interrupt(progress) }
     }
 
+    /// Prints events of a training of a sweep with `progress`; the caller handles Ctrl-C.
+    pub(crate) fn in_sweep(progress: Progress) -> Self {
+        Self { in_sweep: true, ..Self::without_interrupt(progress) }
+    }
+
+    /// Prints events of a fold of a cross-validation with `progress`; the caller handles Ctrl-C.
+    pub(crate) fn of_fold(progress: Progress) -> Self {
+        Self::without_interrupt(progress)
+    }
+
     /// Prints events with `progress`; the caller handles Ctrl-C.
-    pub fn without_interrupt(progress: Progress) -> Self {
+    pub(crate) fn without_interrupt(progress: Progress) -> Self {
         let loading = LoadingProgress::new(progress);
         Self {
             progress,
             stop: None,
+            in_sweep: false,
             loading,
             epoch: None,
             evaluation: None,
@@ -107,6 +121,20 @@ impl Observer for TrainingProgress {
                 }
             }
             Event::Planned { .. } => self.planned = true,
+            Event::LengthFitted { cost, total_steps, epoch_steps } => {
+                self.loading.end();
+                let seconds = cost.of(total_steps, epoch_steps).as_secs_f64();
+                let epochs = total_steps.div_ceil(epoch_steps.max(1));
+                self.progress.note(&format!(
+                    "{epochs} epochs, as this number of images asks for: about {} (--epochs or --time-limit say otherwise)",
+                    human_time(seconds)
+                ));
+            }
+            Event::StoppedEarly { epoch, best_epoch } => {
+                self.progress.note(&format!(
+                    "stopped after epoch {epoch}: the error was not lower than in epoch {best_epoch} since then"
+                ));
+            }
             Event::Shortened { total_steps } => {
                 self.total_epochs = total_steps.div_ceil(self.epoch_steps);
                 let epochs = total_steps as f64 / self.epoch_steps as f64;
@@ -149,7 +177,14 @@ impl Observer for TrainingProgress {
                 self.progress.detail(&escaped(text));
             }
             Event::Times(times) if self.progress.is_verbose() => self.progress.note(&time_table(times)),
-            Event::Times(_) => {}
+            Event::Times(_) | Event::Explaining { .. } => {}
+            Event::Shrunk { note, larger: (height, width) } => self.progress.note(&if self.in_sweep {
+                format!(
+                    "note: {note}; a network's file with input = [{height}, {width}, 3], given to --models, keeps more"
+                )
+            } else {
+                format!("note: {note}; --input {height}x{width} keeps more")
+            }),
             Event::Note(text) => self.progress.note(&format!("note: {text}")),
             // Not progress: printed even with --quiet.
             Event::Warning(text) => match &self.epoch {
@@ -158,15 +193,6 @@ impl Observer for TrainingProgress {
             },
         }
     }
-}
-
-/// The time of each phase of a training, a line per phase.
-fn time_table(times: &Times) -> String {
-    let mut table = Table::new(&[("where the time went", Align::Left), ("seconds", Align::Right)]);
-    for phase in Phase::ALL {
-        table.row([phase.words().to_owned(), format!("{:.2}", times.of(phase).as_secs_f64())]);
-    }
-    table.to_string().trim_end().to_owned()
 }
 
 /// The number of images per split, in words.
@@ -191,17 +217,29 @@ fn class_names(classes: &[String]) -> String {
 
 /// The progress of reading, fetching or writing data.
 #[derive(Debug)]
-pub struct LoadingProgress {
+pub(crate) struct LoadingProgress {
     progress: Progress,
-    task: Option<(Stage, Option<u64>, Task)>,
+    task: Option<(&'static str, Option<u64>, Task)>,
+    stopwatch: Stopwatch,
 }
 
 /// The output of commands that open data and do not train: stages, files left out, warnings.
 impl Observer for LoadingProgress {
     fn observe(&mut self, event: Event<'_>) {
         match event {
-            Event::Loading(at) => self.show(at),
+            Event::Loading(at) => {
+                self.stopwatch.begin(Phase::of(at.stage));
+                self.show(at);
+            }
+            Event::Explaining { done, total } => {
+                self.bar("explaining", Unit::Things, Some(total as u64), done as u64);
+            }
             Event::Detail(text) => self.progress.detail(&escaped(text)),
+            Event::Note(text) => {
+                self.end();
+                self.progress.note(&format!("note: {text}"));
+            }
+            Event::Times(times) => self.tell_times(times),
             Event::LeftOut(ignored) => {
                 self.end();
                 self.progress.note(&escaped(&ignored.to_string()));
@@ -217,32 +255,49 @@ impl Observer for LoadingProgress {
 
 impl LoadingProgress {
     /// Prints stages with `progress`.
-    pub fn new(progress: Progress) -> Self {
-        Self { progress, task: None }
+    pub(crate) fn new(progress: Progress) -> Self {
+        Self { progress, task: None, stopwatch: Stopwatch::default() }
+    }
+
+    /// The stopwatch, which takes the time of loading by itself.
+    pub(crate) fn stopwatch(&mut self) -> &mut Stopwatch {
+        &mut self.stopwatch
+    }
+
+    /// With `--verbose` prints where the time went: that of the stopwatch and `others`.
+    pub(crate) fn tell_times(&mut self, others: &Times) {
+        self.end();
+        self.stopwatch.end();
+        let mut times = self.stopwatch.times();
+        times.add(others);
+        self.progress.detail(&time_table(&times));
     }
 
     /// Updates the bar of a stage.
-    pub fn show(&mut self, at: data::Progress) {
-        let same =
-            self.task.as_ref().is_some_and(|(stage, total, _)| (*stage, *total) == (at.stage, at.total));
+    pub(crate) fn show(&mut self, at: data::Progress) {
+        let (label, unit) = match at.stage {
+            Stage::Listing => ("looking at the data", Unit::Things),
+            Stage::Reading | Stage::Decoding => ("reading images", Unit::Things),
+            Stage::Downloading => ("downloading", Unit::Bytes),
+            Stage::Writing => ("writing images", Unit::Things),
+            Stage::Comparing => ("comparing images", Unit::Things),
+        };
+        self.bar(label, unit, at.total, at.done);
+    }
+
+    fn bar(&mut self, label: &'static str, unit: Unit, total: Option<u64>, done: u64) {
+        let same = self.task.as_ref().is_some_and(|(shown, of, _)| (*shown, *of) == (label, total));
         if !same {
-            let (label, unit) = match at.stage {
-                Stage::Listing => ("looking at the data", Unit::Things),
-                Stage::Reading => ("reading images", Unit::Things),
-                Stage::Downloading => ("downloading", Unit::Bytes),
-                Stage::Writing => ("writing images", Unit::Things),
-                Stage::Comparing => ("comparing images", Unit::Things),
-            };
             self.end();
-            self.task = Some((at.stage, at.total, self.progress.task(label, at.total.unwrap_or(0), unit)));
+            self.task = Some((label, total, self.progress.task(label, total.unwrap_or(0), unit)));
         }
         if let Some((_, _, task)) = &mut self.task {
-            task.set(at.done, String::new);
+            task.set(done, String::new);
         }
     }
 
     /// Removes the bar.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.task = None;
     }
 }

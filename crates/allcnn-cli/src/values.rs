@@ -6,15 +6,16 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use allcnn::data::Framing;
+use allcnn::data::{Framing, Holdout};
 use allcnn::import::{Scaling, ScalingError};
-use allcnn::visualise::Place;
+use allcnn::recipe::MAX_MIXUP;
+use allcnn::visualise::Position;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use jiff::SignedDuration;
 
 /// The device to compute on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeviceChoice {
+pub(crate) enum DeviceChoice {
     /// The fastest device there is.
     Auto,
     /// The processor.
@@ -41,7 +42,7 @@ impl FromStr for DeviceChoice {
 }
 
 /// An integer from 1 to `most`.
-pub fn count<T>(most: usize) -> impl TypedValueParser<Value = T>
+pub(crate) fn count<T>(most: usize) -> impl TypedValueParser<Value = T>
 where
     T: TryFrom<usize> + Clone + Send + Sync + 'static,
 {
@@ -53,31 +54,55 @@ where
     })
 }
 
+/// A number or a share of the images of each class, not none of them.
+pub(crate) fn some_of_each_class(text: &str) -> Result<Holdout, String> {
+    match text.parse() {
+        Ok(Holdout::Nothing) => Err("expected images of each class (50) or a share of them (10%)".into()),
+        share => share.map_err(|error: allcnn::data::Error| error.to_string()),
+    }
+}
+
+/// A number of folds.
+pub(crate) fn folds(text: &str) -> Result<usize, String> {
+    const MOST: usize = 1000;
+    let number = text.parse().ok().filter(|number| (2..=MOST).contains(number));
+    number.ok_or_else(|| {
+        format!("expected a whole number from 2 to {MOST}: each fold holds out a part of the images")
+    })
+}
+
 /// A finite positive number.
-pub fn positive(text: &str) -> Result<f32, String> {
+pub(crate) fn positive(text: &str) -> Result<f32, String> {
     real(text).filter(|&number| number > 0.0).ok_or_else(|| "expected a number above 0".to_owned())
 }
 
 /// A finite positive number, in double precision.
-pub fn learning_rate(text: &str) -> Result<f64, String> {
+pub(crate) fn learning_rate(text: &str) -> Result<f64, String> {
     positive(text)?;
     text.parse().map_err(|_| "expected a number above 0".to_owned())
 }
 
 /// A finite non-negative number.
-pub fn non_negative(text: &str) -> Result<f32, String> {
+pub(crate) fn non_negative(text: &str) -> Result<f32, String> {
     real(text).filter(|&number| number >= 0.0).ok_or_else(|| "expected a number of at least 0".to_owned())
 }
 
 /// A number in [0, 1).
-pub fn share(text: &str) -> Result<f32, String> {
+pub(crate) fn share(text: &str) -> Result<f32, String> {
     real(text)
         .filter(|number| (0.0..1.0).contains(number))
         .ok_or_else(|| "expected a number of at least 0 and below 1".to_owned())
 }
 
+/// The parameter of mixup's distribution.
+pub(crate) fn mixup(text: &str) -> Result<f32, String> {
+    real(text)
+        .filter(|number| (0.0..=MAX_MIXUP).contains(number))
+        .ok_or_else(|| format!("expected a number from 0 (none) to {MAX_MIXUP}, 0.2 is usual"))
+}
+
 /// A similarity in (0, 1].
-pub fn similarity(text: &str) -> Result<f32, String> {
+pub(crate) fn similarity(text: &str) -> Result<f32, String> {
     real(text)
         .filter(|&number| number > 0.0 && number <= 1.0)
         .ok_or_else(|| "expected a number above 0 and at most 1".to_owned())
@@ -89,7 +114,7 @@ fn real(text: &str) -> Option<f32> {
 
 /// A unit of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UnitChoice {
+pub(crate) enum UnitChoice {
     /// The most active one.
     Strongest,
     /// A channel.
@@ -99,7 +124,7 @@ pub enum UnitChoice {
 }
 
 /// A unit of a layer: a channel, `max`, or the name of a class.
-pub fn unit(text: &str) -> Result<UnitChoice, String> {
+pub(crate) fn unit(text: &str) -> Result<UnitChoice, String> {
     let is_number = text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit());
     match text {
         "max" => Ok(UnitChoice::Strongest),
@@ -112,14 +137,14 @@ pub fn unit(text: &str) -> Result<UnitChoice, String> {
 }
 
 /// A position in a channel: row and column.
-pub fn place(text: &str) -> Result<Place, String> {
+pub(crate) fn position(text: &str) -> Result<Position, String> {
     text.split_once(',')
-        .and_then(|(row, column)| Some(Place::At { row: row.parse().ok()?, column: column.parse().ok()? }))
+        .and_then(|(row, column)| Some(Position::At { row: row.parse().ok()?, column: column.parse().ok()? }))
         .ok_or_else(|| "expected a row and a column from 0, such as 4,7".to_owned())
 }
 
 /// Integers from A up to, not including, B, as in `4..8`; or a single one.
-pub fn range(text: &str) -> Result<Range<usize>, String> {
+pub(crate) fn range(text: &str) -> Result<Range<usize>, String> {
     let number = |text: &str| text.parse::<usize>().ok();
     let range = match text.split_once("..") {
         Some((start, end)) => number(start).zip(number(end)),
@@ -132,7 +157,7 @@ pub fn range(text: &str) -> Result<Range<usize>, String> {
 }
 
 /// The preprocessing of imported weights: a word, numbers, or a file, whose name need not be UTF-8.
-pub fn scaling() -> impl TypedValueParser<Value = Scaling> {
+pub(crate) fn scaling() -> impl TypedValueParser<Value = Scaling> {
     OsStringValueParser::new().try_map(|given: OsString| match given.to_str() {
         Some(text) => text.parse(),
         None if Path::new(&given).extension().is_some_and(|extension| extension == "safetensors") => {
@@ -143,7 +168,7 @@ pub fn scaling() -> impl TypedValueParser<Value = Scaling> {
 }
 
 /// A size in pixels, as in `32x32`: height and width.
-pub fn image_size(text: &str) -> Result<(usize, usize), String> {
+pub(crate) fn image_size(text: &str) -> Result<(usize, usize), String> {
     let side = |text: &str| text.parse().ok().filter(|side| (1..=65_536).contains(side));
     text.split_once('x')
         .and_then(|(height, width)| Some((side(height)?, side(width)?)))
@@ -152,7 +177,7 @@ pub fn image_size(text: &str) -> Result<(usize, usize), String> {
 
 /// The framing of pictures for imported weights: `whole`, or the length that the shorter side is scaled to before the
 /// input is cropped from the center.
-pub fn framing(text: &str) -> Result<Framing, String> {
+pub(crate) fn framing(text: &str) -> Result<Framing, String> {
     match (text, text.parse()) {
         ("whole", _) => Ok(Framing::Whole),
         (_, Ok(side)) if side > 0 => Ok(Framing::ShorterSide(side)),
@@ -161,7 +186,7 @@ pub fn framing(text: &str) -> Result<Framing, String> {
 }
 
 /// A positive duration: a number of seconds, or numbers with units, as in `90s`, `1.5h` or `1h30m`.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().map(Duration::from_secs);
     let length = seconds.or_else(|| text.parse::<SignedDuration>().ok()?.try_into().ok());
     length
@@ -204,8 +229,8 @@ mod tests {
         assert_eq!((unit("max"), unit("7")), (Ok(UnitChoice::Strongest), Ok(UnitChoice::Number(7))));
         assert_eq!(unit("7 cats"), Ok(UnitChoice::Class("7 cats".into())));
         assert!(["", "-1", "99999999999999999999"].iter().all(|text| unit(text).is_err()));
-        assert_eq!(place("4,7"), Ok(Place::At { row: 4, column: 7 }));
-        assert!(["", "4", "4,", "-1,2", "4x7"].iter().all(|text| place(text).is_err()));
+        assert_eq!(position("4,7"), Ok(Position::At { row: 4, column: 7 }));
+        assert!(["", "4", "4,", "-1,2", "4x7"].iter().all(|text| position(text).is_err()));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use allcnn_device::{
     Precision, RegionDraw, Regions, Sgd, Shape, StoredOutput,
 };
 
+use crate::bandwidth;
 use crate::buffer::Buffer;
 use crate::conv::{self, Conv};
 use crate::engine::{CpuOptions, Engine};
@@ -13,6 +14,7 @@ use crate::ops::epilogue::{Finish, PassBack};
 use crate::ops::mask::Mask;
 use crate::ops::{CHUNK, assert_len, head, lrn, pool, sgd};
 use crate::peak;
+use crate::rehearsal::Rehearsed;
 use crate::stored::{Copy, Storage};
 use crate::whole::pieces_mut;
 
@@ -46,6 +48,20 @@ impl Cpu {
         Ok(Self { engine: Engine::new(options)? })
     }
 
+    /// A device that prepares every operation for `options.threads` threads, of which there may be more than processors,
+    /// and does them all on the calling thread, for [`Cpu::take_rehearsed`].
+    ///
+    /// # Errors
+    /// As [`Cpu::new`].
+    pub fn rehearsal(options: CpuOptions) -> Result<Self, Error> {
+        Ok(Self { engine: Engine::rehearsal(options)? })
+    }
+
+    /// The operations of a [`Cpu::rehearsal`] since the last call, in their order; none of another device.
+    pub fn take_rehearsed(&self) -> Vec<Rehearsed> {
+        self.engine.take_rehearsed()
+    }
+
     /// The instruction set that runs.
     pub fn isa(&self) -> Isa {
         self.engine.isa()
@@ -63,6 +79,15 @@ impl Cpu {
     /// [`Error::OutOfMemory`].
     pub fn measure_peak_gflops(&self) -> Result<f64, Error> {
         peak::measure_gflops(&self.engine)
+    }
+
+    /// Measured bandwidth of memory: bytes that all threads together read and write in a second when they copy; the best
+    /// of several tries.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn measure_bytes_per_s(&self) -> Result<f64, Error> {
+        bandwidth::measure_bytes_per_s(&self.engine)
     }
 }
 
@@ -91,7 +116,10 @@ impl Device for Cpu {
     }
     fn upload(&self, values: &[f32], buffer: &mut Buffer) -> Result<(), Error> {
         assert_len(values.len(), buffer.len(), "the upload");
-        buffer.overwrite(Storage::F32).copy_from_slice(values);
+        let _timed = self.engine.operation("upload", [&*buffer, buffer]);
+        self.engine.threads().run_over(buffer.overwrite(Storage::F32), CHUNK, |chunk, buffer| {
+            buffer.copy_from_slice(&values[chunk * CHUNK..][..buffer.len()]);
+        });
         Ok(())
     }
     fn download(&self, buffer: &Buffer, values: &mut [f32]) -> Result<(), Error> {
@@ -138,6 +166,7 @@ impl Device for Cpu {
         step: &Step,
         output: &mut Buffer,
     ) {
+        let _timed = self.engine.operation("forward", [input, weights, output]);
         let finish = Finish::Forward { bias, epilogue, step: step.number };
         assert_len(bias.len(), conv.shape().out_channels, "bias");
         conv.forward(&self.engine, input, weights, finish, output);
@@ -150,6 +179,9 @@ impl Device for Cpu {
         below: Option<StoredOutput<'_, Buffer>>,
         d_input: &mut Buffer,
     ) {
+        let gate = below.as_ref().map(|below| below.output);
+        let operands = [d_output, weights, d_input].into_iter().chain(gate);
+        let _timed = self.engine.operation("backward-data", operands);
         let finish = match below {
             Some(StoredOutput { output, gate }) => {
                 assert_len(output.len(), d_input.len(), "stored output");
@@ -167,6 +199,7 @@ impl Device for Cpu {
         d_weights: &mut Buffer,
         d_bias: &mut Buffer,
     ) {
+        let _timed = self.engine.operation("backward-weights", [input, d_output, d_weights]);
         conv.backward_weights(&self.engine, input, d_output, d_weights, d_bias);
     }
 
@@ -179,6 +212,7 @@ impl Device for Cpu {
         pool.regions.draw(&pool.shape, draw, step.number);
     }
     fn pool_forward(&self, pool: &mut Pool, input: &Buffer, output: &mut Buffer) {
+        let _timed = self.engine.operation("pool", [input, output]);
         let Pool { shape, ref regions, ref mut switches } = *pool;
         assert_len(input.len(), shape.input.len(), "input");
         assert_len(output.len(), shape.output().len(), "output");
@@ -196,6 +230,7 @@ impl Device for Cpu {
         d_output: &Buffer,
         d_input: &mut Buffer,
     ) {
+        let _timed = self.engine.operation("pool back", [d_output, d_input]);
         let shape = pool.shape;
         let (above, below) = (shape.output().len(), shape.input.len());
         assert_len(output.len(), above, "output");
@@ -219,6 +254,7 @@ impl Device for Cpu {
 
     fn activation_backward(&self, below: StoredOutput<'_, Buffer>, signal: &mut Buffer) {
         let StoredOutput { output, gate } = below;
+        let _timed = self.engine.operation("activation back", [output, signal, signal]);
         assert_len(output.len(), signal.len(), "stored output");
         self.engine.threads().run_over(signal, CHUNK, |chunk, signal| {
             let output = &output[chunk * CHUNK..][..signal.len()];
@@ -226,12 +262,14 @@ impl Device for Cpu {
         });
     }
     fn dropout(&self, dropout: Dropout, step: &Step, values: &mut Buffer) {
+        let _timed = self.engine.operation("dropout", [&*values, values]);
         self.engine.threads().run_over(values, CHUNK, |chunk, values| {
             self.engine.isa().run(Mask { dropout, step: step.number, first: chunk * CHUNK, values });
         });
     }
 
     fn lrn_forward(&self, shape: LrnShape, input: &Buffer, output: &mut Buffer) {
+        let _timed = self.engine.operation("normalization", [input, output]);
         assert_len(input.len(), shape.input.len(), "input");
         assert_len(output.len(), shape.input.len(), "output");
         let row = shape.input.width * shape.input.channels;
@@ -241,6 +279,7 @@ impl Device for Cpu {
     }
     fn lrn_backward(&self, shape: LrnShape, input: &Buffer, d_output: &Buffer, d_input: &mut Buffer) {
         assert_len(input.len(), shape.input.len(), "input");
+        let _timed = self.engine.operation("normalization back", [input, d_output, d_input]);
         assert_len(d_output.len(), shape.input.len(), "d_output");
         assert_len(d_input.len(), shape.input.len(), "d_input");
         let row = shape.input.width * shape.input.channels;
@@ -251,6 +290,7 @@ impl Device for Cpu {
 
     fn global_average_forward(&self, shape: Shape, input: &Buffer, output: &mut Buffer) {
         assert_len(input.len(), shape.len(), "input");
+        let _timed = self.engine.operation("average", [input, output]);
         assert_len(output.len(), shape.batch * shape.channels, "output");
         let image = shape.len() / shape.batch;
         self.engine.threads().run_over(output.overwrite(Storage::F32), shape.channels, |at, means| {
@@ -259,6 +299,7 @@ impl Device for Cpu {
     }
     fn global_average_backward(&self, shape: Shape, d_output: &Buffer, d_input: &mut Buffer) {
         assert_len(d_output.len(), shape.batch * shape.channels, "d_output");
+        let _timed = self.engine.operation("average back", [d_output, d_input]);
         assert_len(d_input.len(), shape.len(), "d_input");
         self.engine.threads().run_over(
             d_input.overwrite(Storage::F32),
@@ -279,6 +320,7 @@ impl Device for Cpu {
     ) {
         assert_len(logits.len(), losses.len() * classes, "logits");
         assert_len(targets.len(), logits.len(), "targets");
+        let _timed = self.engine.operation("loss", [logits, targets, d_logits]);
         assert_len(d_logits.len(), logits.len(), "d_logits");
         for (row, (loss, d_logits)) in losses.iter_mut().zip(pieces_mut(d_logits, classes)).enumerate() {
             let row = row * classes..(row + 1) * classes;
@@ -287,6 +329,10 @@ impl Device for Cpu {
     }
 
     fn sgd(&self, sgd: Sgd, step: &Step, parameters: &mut [Parameter<Buffer>]) {
+        let operands = parameters
+            .iter()
+            .flat_map(|Parameter { value, gradient, velocity }| [value, value, velocity, velocity, gradient]);
+        let _timed = self.engine.operation("optimizer", operands);
         // The norm costs a pass over the gradients: only where it can matter.
         let clips = sgd.clip_norm.is_finite();
         let scale =

@@ -7,6 +7,7 @@ use allcnn_device::{Error, Precision};
 
 use crate::buffer::Buffer;
 use crate::isa::Isa;
+use crate::rehearsal::{Record, Rehearsed, Timed};
 use crate::threads::Threads;
 
 /// Settings of the CPU device.
@@ -43,20 +44,46 @@ pub(crate) struct Engine {
     precision: Precision,
     /// Scratch memory of convolutions, one at a time; as large as the largest prepared one needs.
     workspace: Mutex<Buffer>,
+    /// The operations of a rehearsal.
+    record: Option<Record>,
 }
 
 impl Engine {
     /// Starts the worker threads; the errors are those of [`crate::Cpu::new`].
     pub(crate) fn new(options: CpuOptions) -> Result<Self, Error> {
+        Self::with(options, Threads::new, None)
+    }
+
+    /// An engine whose operations are cut for the threads and run by the caller, see [`crate::rehearsal`].
+    pub(crate) fn rehearsal(options: CpuOptions) -> Result<Self, Error> {
+        Self::with(options, Threads::rehearsal, Some(Record::default()))
+    }
+
+    fn with(options: CpuOptions, start: fn(usize) -> Threads, record: Option<Record>) -> Result<Self, Error> {
         let isa = match options.isa {
             Some(isa) if Isa::available().contains(&isa) => isa,
             Some(isa) => return Err(Error::Unavailable(format!("this machine has no {isa} instructions"))),
             None => Isa::detect().map_err(Error::Unavailable)?,
         };
         let all = available_parallelism().map_or(1, usize::from);
-        let threads = Threads::new(options.threads.unwrap_or(all).max(1));
+        let threads = start(options.threads.unwrap_or(all).max(1));
         let CpuOptions { choice, precision, .. } = options;
-        Ok(Self { threads, isa, choice, precision, workspace: Mutex::new(Buffer::zeros(0)?) })
+        Ok(Self { threads, isa, choice, precision, workspace: Mutex::new(Buffer::zeros(0)?), record })
+    }
+
+    /// Begins an operation on these operands (those that are read and written twice); in a rehearsal it is written down
+    /// when the result is dropped.
+    pub(crate) fn operation<'b>(
+        &self,
+        name: &'static str,
+        operands: impl IntoIterator<Item = &'b Buffer>,
+    ) -> Option<Timed<'_>> {
+        self.record.as_ref().map(|record| record.begin(&self.threads, name, operands))
+    }
+
+    /// Takes the operations of a rehearsal out.
+    pub(crate) fn take_rehearsed(&self) -> Vec<Rehearsed> {
+        self.record.as_ref().map_or_else(Vec::new, Record::take)
     }
 
     pub(crate) fn isa(&self) -> Isa {

@@ -117,6 +117,20 @@ impl Isa {
     }
 }
 
+impl Isa {
+    /// Runs a kernel that multiplies by [`crate::simd::Simd::dot`], compiled for the sets that have an instruction for
+    /// it; as plain code with the others, for tests.
+    #[inline]
+    pub(crate) fn run_dots<K: Kernel>(self, kernel: K) -> K::Output {
+        match self {
+            // SAFETY: an `Isa` is used only after it was detected; AMX has all of AVX512_BF16.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 | Isa::Amx => unsafe { run_avx512_bf16(kernel) },
+            _ => kernel.run(Portable::<4>),
+        }
+    }
+}
+
 /// Whether the CPU has bf16 tiles and the system gives them to this process, for all its threads.
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 fn amx_is_usable() -> bool {
@@ -144,7 +158,13 @@ fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx512)
+    kernel.run(Avx512::<false>)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+fn run_avx512_bf16<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512::<true>)
 }
 
 #[cfg(target_arch = "aarch64")]

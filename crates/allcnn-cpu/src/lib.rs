@@ -12,12 +12,14 @@
 //! | `products` | products of matrices, the inner loops of convolutions |
 //! | `whole` | slices cut into pieces without a rest |
 //! | `ops` | everything else, as plain loops that the compiler vectorizes |
-//! | `peak` | the machine's measured ceiling |
+//! | `peak`, `bandwidth` | the machine's measured ceilings |
+//! | `rehearsal` | what each operation would give to some number of threads, measured with one |
 //!
 //! Every result has the same bits for any number of threads.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 #![warn(clippy::disallowed_methods)]
 
+mod bandwidth;
 mod buffer;
 mod conv;
 mod cpu;
@@ -26,6 +28,7 @@ mod isa;
 mod ops;
 mod peak;
 mod products;
+mod rehearsal;
 mod simd;
 mod stored;
 mod threads;
@@ -36,3 +39,4 @@ pub use conv::Conv;
 pub use cpu::{Cpu, Pool, Step};
 pub use engine::{Choice, CpuOptions};
 pub use isa::Isa;
+pub use rehearsal::Rehearsed;

@@ -86,6 +86,34 @@ pub(crate) fn halves<S: Simd>(simd: S, values: Stored<'_>, first: usize, at: usi
     }
 }
 
+/// The word of a pixel that holds a channel, with pairs where `PAIRS`.
+#[inline(always)]
+pub(crate) fn word<const PAIRS_STORED: bool>(channel: usize) -> usize {
+    if PAIRS_STORED { channel / BLOCK * PAIRS + channel % PAIRS } else { channel }
+}
+
+/// `count` channels of a pixel from `channel` on; of pairs, all of a vector.
+///
+/// # Safety
+/// The pixel must hold them.
+#[inline(always)]
+pub(crate) unsafe fn channels<S: Simd, const PAIRS_STORED: bool>(
+    simd: S,
+    pixel: *const f32,
+    channel: usize,
+    count: usize,
+) -> S::V {
+    // SAFETY: the caller promises the channels; pairs are stored of whole blocks only, so also of a vector's.
+    unsafe {
+        let words = pixel.add(word::<PAIRS_STORED>(channel));
+        if !PAIRS_STORED {
+            return simd.load_first(words, count);
+        }
+        let pairs = simd.load(words);
+        if channel % BLOCK < PAIRS { simd.low_half(pairs) } else { simd.high_half(pairs) }
+    }
+}
+
 /// Copies values in either storage to f32.
 pub(crate) struct Copy<'a> {
     pub from: Stored<'a>,

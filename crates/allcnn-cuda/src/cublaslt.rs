@@ -22,9 +22,9 @@ use crate::cudnn::plan::Arithmetic;
 use crate::memory::{MatrixShape, Storage};
 
 /// Algorithms that are requested.
-const MOST_ALGORITHMS: usize = 4;
+const MAX_ALGORITHMS: usize = 4;
 /// The most scratch memory that one may take: what cuBLAS itself takes on Hopper.
-const MOST_WORKSPACE: usize = 32 << 20;
+const MAX_WORKSPACE: usize = 32 << 20;
 /// CUBLAS_OP_N and CUBLAS_OP_T.
 const PLAIN: i32 = 0;
 const TRANSPOSED: i32 = 1;
@@ -76,11 +76,10 @@ impl CublasLt {
         let [a, b, d] = problem.layouts.each_ref().map(|layout| layout.0);
         // SAFETY: the struct consists of integers and arrays of them, for which all zeros is a value; the library overwrites
         // those that it counts.
-        let mut found: [sys::cublasLtMatmulHeuristicResult_t; MOST_ALGORITHMS] =
-            unsafe { std::mem::zeroed() };
+        let mut found: [sys::cublasLtMatmulHeuristicResult_t; MAX_ALGORITHMS] = unsafe { std::mem::zeroed() };
         let mut count = 0;
         // SAFETY: `self`, `problem` and `limits` keep the handle and descriptors alive, and `found` has room for the
-        // MOST_ALGORITHMS results that are requested.
+        // MAX_ALGORITHMS results that are requested.
         unsafe {
             sys::cublasLtMatmulAlgoGetHeuristic(
                 self.0,
@@ -90,7 +89,7 @@ impl CublasLt {
                 d,
                 d,
                 limits.0,
-                MOST_ALGORITHMS as i32,
+                MAX_ALGORITHMS as i32,
                 found.as_mut_ptr(),
                 &mut count,
             )
@@ -311,9 +310,9 @@ impl Limits {
         let reduction = Reduction::CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE as u32;
         // SAFETY: the descriptor was just created, and the values, which the library copies, have the attributes' types.
         unsafe {
-            let memory = ptr::from_ref(&MOST_WORKSPACE).cast();
+            let memory = ptr::from_ref(&MAX_WORKSPACE).cast();
             let attribute = Limit::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES;
-            result::set_matmul_pref_attribute(limits.0, attribute, memory, size_of_val(&MOST_WORKSPACE))?;
+            result::set_matmul_pref_attribute(limits.0, attribute, memory, size_of_val(&MAX_WORKSPACE))?;
             let scheme = ptr::from_ref(&reduction).cast();
             let attribute = Limit::CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK;
             result::set_matmul_pref_attribute(limits.0, attribute, scheme, size_of_val(&reduction))?;

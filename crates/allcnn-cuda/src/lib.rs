@@ -18,7 +18,6 @@
 //! | `cache` | what is kept on disk between runs |
 //!
 //! Nothing here needs CUDA to be built: libraries are loaded when [`Cuda::new`] is called.
-#![warn(unreachable_pub)]
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod cache;

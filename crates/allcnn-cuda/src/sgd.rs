@@ -8,7 +8,7 @@ use crate::memory::{Buffer, Storage, Values, assert_len};
 use crate::step::Step;
 
 /// Parameters per launch and values per block: as in sgd.cu.
-const MOST_PARAMETERS: usize = 48;
+const MAX_PARAMETERS: usize = 48;
 const CHUNK: usize = 4096;
 
 /// Words of `struct Parameter` of sgd.cu.
@@ -16,7 +16,7 @@ const PARAMETER_WORDS: usize = 6;
 
 /// The parameters of a launch, and its number of blocks.
 struct Launch {
-    table: [u64; PARAMETER_WORDS * MOST_PARAMETERS],
+    table: [u64; PARAMETER_WORDS * MAX_PARAMETERS],
     blocks: u32,
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn step(
     parameters: &mut [Parameter<Buffer>],
 ) -> Result<(), Error> {
     let launches: Vec<Launch> =
-        parameters.chunks_mut(MOST_PARAMETERS).map(|parameters| Launch::new(queue, parameters)).collect();
+        parameters.chunks_mut(MAX_PARAMETERS).map(|parameters| Launch::new(queue, parameters)).collect();
     let scale = if sgd.clip_norm.is_finite() { gradient_scale(queue, sgd.clip_norm, &launches)? } else { 0 };
     let settings = [sgd.momentum.to_bits(), sgd.weight_decay.to_bits(), u32::from(sgd.nesterov)];
     for launch in &launches {
@@ -64,7 +64,7 @@ fn gradient_scale(queue: &mut Queue, clip_norm: f32, launches: &[Launch]) -> Res
 
 impl Launch {
     fn new(queue: &mut Queue, parameters: &mut [Parameter<Buffer>]) -> Self {
-        let mut launch = Self { table: [0; PARAMETER_WORDS * MOST_PARAMETERS], blocks: 0 };
+        let mut launch = Self { table: [0; PARAMETER_WORDS * MAX_PARAMETERS], blocks: 0 };
         let rows = launch.table.as_chunks_mut::<PARAMETER_WORDS>().0;
         for (row, Parameter { value, gradient, velocity }) in rows.iter_mut().zip(parameters) {
             assert_len(gradient, value.len(), "gradient");

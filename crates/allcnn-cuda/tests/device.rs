@@ -4,7 +4,7 @@
 //! `emulator/` (where there is a C++ compiler): the device's own code and kernels, over cuDNN's graphs as sums.
 #![allow(clippy::unwrap_used)] // in helpers too
 
-#[path = "../../allcnn/tests/golden/mod.rs"]
+#[path = "../../allcnn/tests/values/golden.rs"]
 mod golden;
 #[path = "training/mod.rs"]
 mod training;
@@ -94,7 +94,7 @@ fn whole_networks_compute_what_pytorch_does() {
 #[test]
 fn explanations_are_those_of_captum() {
     let Some(cuda) = cuda("explanations_are_those_of_captum", STRICT) else { return };
-    check_explanations(&cuda, 1e-4);
+    check_explanations(&cuda, "explanations", 1e-4);
 }
 
 /// A convolution whose sums are all positive shows the mask of its dropout, in every form that outputs have.

@@ -39,6 +39,22 @@ pub fn write_atomically_with(
     publish(prepared(path, PREFIX, write)?, path)
 }
 
+/// Writes `contents` to `path` after `check` has looked at the file as it lies on the disk, under a temporary name. On an error, of
+/// `check` or (by `failed`) of the system, what is at `path` is untouched.
+///
+/// # Errors
+/// Those two.
+pub fn write_checked<E>(
+    path: &Path,
+    contents: &[u8],
+    failed: impl Fn(io::Error) -> E,
+    check: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    let temporary = prepared(path, PREFIX, |file| file.write_all(contents)).map_err(&failed)?;
+    check(temporary.path())?;
+    publish(temporary, path).map_err(failed)
+}
+
 /// A file that is written, but not yet under its name. Dropped, it vanishes.
 #[derive(Debug)]
 pub struct Unpublished {

@@ -89,6 +89,7 @@ impl<'p> Collector<'p> {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
+        self.tell(Stage::Decoding);
         let block = std::mem::take(&mut self.block);
         self.block_bytes = 0;
         if self.size.is_none() {
@@ -120,8 +121,12 @@ impl<'p> Collector<'p> {
                 Err(reason) => self.skipped.push(Skipped { file: item.name, reason }),
             }
         }
-        (self.progress)(Progress { stage: Stage::Reading, done: self.done as u64, total: self.total });
+        self.tell(Stage::Reading);
         Ok(())
+    }
+
+    fn tell(&mut self, stage: Stage) {
+        (self.progress)(Progress { stage, done: self.done as u64, total: self.total });
     }
 
     fn keep(&mut self, item: Item, picture: &Picture) -> Result<(), Error> {

@@ -22,16 +22,21 @@ const BATCH: usize = 10_000;
 /// Images that are encoded at a time.
 const BLOCK: usize = 1024;
 
+/// Whether an archive of this name can be written, to be asked before data is read for it.
+///
+/// # Errors
+/// An unknown ending.
+pub fn check_name(to: &Path) -> Result<(), Error> {
+    Form::of(to).map(|_| ())
+}
+
 /// Writes `set` to the file `to`; the module's table says in which form.
 ///
 /// # Errors
 /// An unknown ending, data that the form cannot hold, a path that cannot be written.
 pub fn convert(set: &DataSet, to: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(), Error> {
     let wrong = |what: String| Error::Convert { path: to.to_path_buf(), what };
-    let name = to.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    let form = Form::of(&name).ok_or_else(|| {
-        wrong("expected a name ending in .tar, .tar.gz, .tgz, .tar.zst or .zip (images), or .cifar.tar.gz (CIFAR binary)".into())
-    })?;
+    let form = Form::of(to)?;
     if form.cifar {
         check_cifar(set).map_err(wrong)?;
     }
@@ -55,7 +60,13 @@ enum Packing {
 }
 
 impl Form {
-    fn of(name: &str) -> Option<Form> {
+    fn of(to: &Path) -> Result<Form, Error> {
+        let name = to.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+        let what = "expected a name ending in .tar, .tar.gz, .tgz, .tar.zst or .zip (images), or .cifar.tar.gz (CIFAR binary)";
+        Form::ending(&name).ok_or_else(|| Error::Convert { path: to.to_path_buf(), what: what.into() })
+    }
+
+    fn ending(name: &str) -> Option<Form> {
         let endings = [
             (".tar", Packing::Tar),
             (".tar.gz", Packing::TarGz),

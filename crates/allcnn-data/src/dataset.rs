@@ -27,6 +27,8 @@ pub struct Images {
     pub labels: Vec<u32>,
     /// Where each image came from: `cat/0001.jpg`, `data_batch_1.bin#00017`. Within a class, names ascend.
     pub names: Vec<String>,
+    /// The group of each image, where [`crate::Fold`] keeps groups together; else empty.
+    pub groups: Vec<Option<String>>,
 }
 
 impl Images {
@@ -104,8 +106,8 @@ impl Images {
         if !self.are_on_disk() {
             return Ok(self.pixels.as_slice().into());
         }
-        let places: Vec<usize> = (0..self.len()).step_by(self.len().div_ceil(most)).collect();
-        let pixels: Result<Vec<_>, Error> = places.into_par_iter().map(|place| self.read(place)).collect();
+        let sampled: Vec<usize> = (0..self.len()).step_by(self.len().div_ceil(most)).collect();
+        let pixels: Result<Vec<_>, Error> = sampled.into_par_iter().map(|index| self.read(index)).collect();
         Ok(pixels?.concat().into())
     }
 
@@ -129,6 +131,7 @@ impl Images {
         }
         selected.labels = indices.iter().map(|&index| self.labels[index]).collect();
         selected.names = indices.iter().map(|&index| self.names[index].clone()).collect();
+        selected.groups = indices.iter().filter_map(|&index| self.groups.get(index).cloned()).collect();
         Ok(selected)
     }
 
@@ -156,6 +159,7 @@ impl Images {
         self.files.append(&mut other.files);
         self.labels.append(&mut other.labels);
         self.names.append(&mut other.names);
+        self.groups.append(&mut other.groups);
     }
 
     /// Memory for the pixels of `images` images, or an error where there is none.

@@ -1,6 +1,7 @@
 //! What can go wrong with a data set: each message says what was given, what was expected and what to do.
 use crate::counted::counted;
 use crate::formats::pickle::PickleError;
+use crate::group_by::GroupBy;
 use std::path::{Path, PathBuf};
 
 /// An error of reading, fetching or writing a data set.
@@ -198,11 +199,13 @@ pub enum Error {
         flag: &'static str,
     },
     /// Columns were named for data that is no table.
-    #[error("'{0}' holds no table (CSV, TSV or parquet), as --image-column and --label-column need one")]
+    #[error(
+        "'{0}' holds no table (CSV, TSV or parquet), as --image-column, --label-column and --group-by COLUMN need one"
+    )]
     NoTable(PathBuf),
     /// A holdout that leaves nothing to train on.
     #[error(
-        "a holdout of {holdout} leaves class '{class}', which has {}, none to train on: give a smaller --holdout", counted(*images, "image")
+        "a holdout of {holdout} leaves class '{class}', which has {}, none to train on: give a smaller --holdout or --validation", counted(*images, "image")
     )]
     HoldoutTooLarge {
         /// As given.
@@ -212,9 +215,44 @@ pub enum Error {
         /// Its images.
         images: usize,
     },
+    /// A fold that there is not.
+    #[error("fold {number} of {of} is none: expected one of at least 2 folds, the first of which is 1")]
+    BadFold {
+        /// Which one.
+        number: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// A class that cannot be in every fold.
+    #[error(
+        "{folds} folds need at least {folds} {things}s of each class, but class '{class}' has {there}: give fewer --folds, or more images"
+    )]
+    TooManyFolds {
+        /// The folds.
+        folds: usize,
+        /// The class.
+        class: String,
+        /// What is dealt: `image` or `group`.
+        things: &'static str,
+        /// How many of them the class has.
+        there: usize,
+    },
+    /// A class all of whose images came into one fold, with other images of their groups.
+    #[error(
+        "all images of class '{class}' come into one fold with their groups, so that nothing would be trained on there: give fewer --folds, or another --group-by"
+    )]
+    ClassInOneFold {
+        /// The class.
+        class: String,
+    },
+    /// Groups were asked for of data that does not tell them.
+    #[error(
+        "no image is in a group by --group-by {0}: expected image files in folders below their class folders (folder), or a table of image files (CSV, TSV) with such a column"
+    )]
+    NoGroups(GroupBy),
     /// A holdout that is not understood.
     #[error(
-        "holdout '{0}' is not understood: give images of each class (500) or a share of each class above 0 and below 100 % (10%)"
+        "holdout '{0}' is not understood: give images of each class (500), a share of each class above 0 and below 100 % (10%), or none"
     )]
     BadHoldout(String),
     /// Names of splits that are not understood.

@@ -165,9 +165,9 @@ fn own(part: &Path) -> io::Result<Option<File>> {
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
-    let place = |data: fs::Metadata| (data.dev(), data.ino());
+    let file_id = |data: fs::Metadata| (data.dev(), data.ino());
     match (file.metadata(), fs::metadata(path)) {
-        (Ok(file), Ok(named)) => place(file) == place(named),
+        (Ok(file), Ok(named)) => file_id(file) == file_id(named),
         _ => false,
     }
 }

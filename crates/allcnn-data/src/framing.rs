@@ -137,11 +137,11 @@ mod tests {
         let value = |y: usize, x: usize, c: usize| {
             ((x * (37 + 11 * c) + y * (53 - 7 * c) + x * y * (c + 1)) % 256) as u8
         };
-        let places = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
+        let points = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
         Picture {
             height,
             width,
-            pixels: places.flat_map(|(y, x)| [0, 1, 2].map(|c| value(y, x, c))).collect(),
+            pixels: points.flat_map(|(y, x)| [0, 1, 2].map(|c| value(y, x, c))).collect(),
         }
     }
 

@@ -66,7 +66,7 @@ pub fn npz(file: &[u8]) -> bool {
 /// Decodes a picture, at a part of its size too, and gives it another one in every way.
 pub fn picture(file: &[u8]) -> bool {
     // The sizes and the place of the part that is cut out are drawn from the bytes that many forms do not look at.
-    let byte = |back: usize| file.len().checked_sub(back).map_or(0, |place| usize::from(file[place]));
+    let byte = |back: usize| file.len().checked_sub(back).map_or(0, |position| usize::from(file[position]));
     let (height, width) = (1 + byte(1) % 40, 1 + byte(2) % 40);
     let crop = Crop { down: byte(3) as f32 / 255.0, right: byte(4) as f32 / 255.0 };
     let Ok(whole) = decode(file) else { return false };

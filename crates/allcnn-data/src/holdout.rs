@@ -6,6 +6,8 @@ use std::str::FromStr;
 /// How much of each class is kept for testing: its last images by name.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Holdout {
+    /// No image.
+    Nothing,
     /// This number of images of each class.
     PerClass(usize),
     /// A share of each class in percent, rounded, at least one image of a class that has two.
@@ -22,9 +24,12 @@ impl Default for Holdout {
 impl FromStr for Holdout {
     type Err = Error;
 
-    /// Reads `500` or `10%`.
+    /// Reads `500`, `10%` or `none`.
     fn from_str(text: &str) -> Result<Self, Error> {
         let bad = || Error::BadHoldout(text.to_string());
+        if text.trim() == "none" {
+            return Ok(Holdout::Nothing);
+        }
         match text.trim().strip_suffix('%') {
             Some(percent) => {
                 let percent: f64 = percent.trim().parse().map_err(|_| bad())?;
@@ -41,6 +46,7 @@ impl FromStr for Holdout {
 impl fmt::Display for Holdout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Holdout::Nothing => f.write_str("none"),
             Holdout::PerClass(images) => write!(f, "{images}"),
             Holdout::Percent(percent) => write!(f, "{percent}%"),
         }
@@ -51,6 +57,7 @@ impl Holdout {
     /// How many of `images` images of one class are kept for testing.
     fn of(self, images: usize) -> usize {
         match self {
+            Holdout::Nothing => 0,
             Holdout::PerClass(kept) => kept,
             Holdout::Percent(percent) => {
                 let kept = (images as f64 * percent / 100.0).round() as usize;
@@ -99,6 +106,7 @@ mod tests {
 
     #[test]
     fn a_holdout_is_read_and_printed() {
+        assert_eq!("none".parse::<Holdout>().unwrap().to_string(), "none");
         assert_eq!("500".parse::<Holdout>().unwrap(), Holdout::PerClass(500));
         assert_eq!("10%".parse::<Holdout>().unwrap(), Holdout::Percent(10.0));
         assert_eq!("12.5 %".parse::<Holdout>().unwrap().to_string(), "12.5%");
@@ -110,6 +118,8 @@ mod tests {
     #[test]
     fn the_last_of_each_class_are_held_out() {
         let labels = [0, 1, 0, 1, 0, 1, 0];
+        let (train, test) = Holdout::Nothing.split(&labels, &names(2)).unwrap();
+        assert_eq!((train.len(), test.len()), (7, 0));
         let (train, test) = Holdout::PerClass(2).split(&labels, &names(2)).unwrap();
         assert_eq!((train, test), (vec![0, 1, 2], vec![3, 4, 5, 6]));
         let (train, test) = Holdout::Percent(10.0).split(&labels, &names(2)).unwrap();

@@ -49,8 +49,8 @@ impl FromStr for Identity {
             return Err(bad());
         }
         let mut bytes = [0; 32];
-        for (place, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * place..][..2], 16).map_err(|_| bad())?;
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * index..][..2], 16).map_err(|_| bad())?;
         }
         Ok(Self(bytes))
     }

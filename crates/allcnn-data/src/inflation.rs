@@ -11,14 +11,14 @@ use std::rc::Rc;
 /// The bytes that may come out whatever went in ...
 const FREE: u64 = 256 << 20;
 /// ... and beyond that, the bytes that may come out for each that went in.
-const MOST: u64 = 1000;
+const MAX: u64 = 1000;
 
 /// Why compressed data is not unpacked, though nothing in it is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     /// It becomes too much.
     #[error(
-        "more than {MOST} bytes come out of each of its compressed ones, as of a file that is made to fill a machine.\nIf it is what you expect, unpack it and give the folder."
+        "more than {MAX} bytes come out of each of its compressed ones, as of a file that is made to fill a machine.\nIf it is what you expect, unpack it and give the folder."
     )]
     TooMuch,
     /// Its decoder would need too much memory.
@@ -53,7 +53,7 @@ impl From<Refusal> for io::Error {
 
 /// Refuses that `compressed` bytes become `bytes`.
 pub(crate) fn check(bytes: u64, compressed: u64) -> Result<(), Refusal> {
-    if bytes > FREE && bytes > compressed.saturating_mul(MOST) { Err(Refusal::TooMuch) } else { Ok(()) }
+    if bytes > FREE && bytes > compressed.saturating_mul(MAX) { Err(Refusal::TooMuch) } else { Ok(()) }
 }
 
 /// Counts the bytes that a decoder takes from a reader.

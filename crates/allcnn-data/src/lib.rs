@@ -15,7 +15,6 @@
 //! # Ok::<(), allcnn_data::Error>(())
 //! ```
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 pub mod atomic_file;
 mod collect;
@@ -26,10 +25,12 @@ pub mod decode;
 mod error;
 pub mod fetch;
 mod file_kind;
+mod fold;
 mod foreign;
 mod formats;
 mod framing;
 pub mod fuzz;
+mod group_by;
 mod holdout;
 mod identity;
 mod ignored;
@@ -63,9 +64,11 @@ pub use counted::counted;
 pub use dataset::{DataSet, Images, Kind, Skipped, cut_photo, read_photo};
 pub use error::Error;
 pub use fetch::data_folder;
+pub use fold::Fold;
 pub use formats::pickle::{self, PickleError};
 pub use formats::shapes;
 pub use framing::Framing;
+pub use group_by::GroupBy;
 pub use holdout::Holdout;
 pub use identity::{BadIdentity, Identities, Identity, IdentitySet};
 pub use ignored::Ignored;

@@ -3,7 +3,7 @@ use crate::collect::{Collector, Item};
 use crate::dataset::{DataSet, Kind, fingerprint};
 use crate::error::Error;
 use crate::options::Options;
-use crate::progress::Progress;
+use crate::progress::{Progress, Stage};
 use crate::source::{Entry, Source};
 use crate::split_names::SplitName;
 use std::ops::ControlFlow;
@@ -22,8 +22,10 @@ pub fn open_loose(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<DataSet, Error> {
+    progress(Progress { stage: Stage::Listing, done: 0, total: None });
     let source = Source::open(path)?;
     let wanted = source.select(Entry::is_picture);
+    progress(Progress { stage: Stage::Reading, done: 0, total: Some(wanted.len() as u64) });
     let mut collector = Collector::new(options.size, options.framing, Some(wanted.len() as u64), progress);
     let mut pushed = Ok(());
     source.read(&wanted, MAX_IMAGE_FILE, &mut |entry, file| {

@@ -9,6 +9,27 @@ use std::fmt;
 pub enum Note {
     /// A holdout was given for data that has a test split.
     HoldoutReplacesTest,
+    /// Training images were taken for validation.
+    ValidationTaken {
+        /// How many.
+        images: usize,
+    },
+    /// Validation images were to be taken from data that has such a split.
+    OwnValidation,
+    /// Folds were asked for of data that has a test split.
+    FoldsReplaceTest,
+    /// Images are in no group, where groups are kept together.
+    Ungrouped {
+        /// How many.
+        images: usize,
+    },
+    /// Folders of one name are in several classes, where folders are groups.
+    SharedGroups {
+        /// How many names.
+        groups: usize,
+        /// The first of them.
+        example: String,
+    },
     /// There is a held-out split, and none to train on.
     TestOnly,
     /// There is one class.
@@ -170,6 +191,7 @@ impl Note {
             self,
             Note::Splits { .. }
                 | Note::SplitsInClasses
+                | Note::ValidationTaken { .. }
                 | Note::LabelsOfList { .. }
                 | Note::Table { .. }
                 | Note::ClassNames { .. }
@@ -187,6 +209,11 @@ impl Note {
                 | Note::OneClass { .. }
                 | Note::SharedImages { .. }
                 | Note::HoldoutReplacesTest
+                | Note::ValidationTaken { .. }
+                | Note::OwnValidation
+                | Note::FoldsReplaceTest
+                | Note::Ungrouped { .. }
+                | Note::SharedGroups { .. }
                 | Note::UntrainedClasses { .. }
                 | Note::NoCoarseLabels
                 | Note::Shrunk { .. }
@@ -197,6 +224,11 @@ impl Note {
     pub fn kind(&self) -> &'static str {
         match self {
             Note::HoldoutReplacesTest => "holdout-replaces-test",
+            Note::ValidationTaken { .. } => "validation-taken",
+            Note::OwnValidation => "own-validation",
+            Note::FoldsReplaceTest => "folds-replace-test",
+            Note::Ungrouped { .. } => "ungrouped",
+            Note::SharedGroups { .. } => "shared-groups",
             Note::TestOnly => "test-only",
             Note::OneClass { .. } => "one-class",
             Note::Splits { .. } => "splits",
@@ -230,6 +262,29 @@ impl fmt::Display for Note {
         match self {
             Note::HoldoutReplacesTest => {
                 f.write_str("a holdout was given: the data's own test split was not used")
+            }
+            Note::ValidationTaken { images } => {
+                let are = verb(*images, ["is", "are"]);
+                write!(
+                    f,
+                    "{}, the last of each class, {are} kept for validation",
+                    counted(*images, "training image")
+                )
+            }
+            Note::OwnValidation => f.write_str(
+                "the data has validation images of its own: none were taken from the training images",
+            ),
+            Note::FoldsReplaceTest => {
+                f.write_str("the folds are of the training images: the data's own test split was not used")
+            }
+            Note::Ungrouped { images } => {
+                let are = verb(*images, ["is in no group and is", "are in no group and each is"]);
+                write!(f, "{} {are} dealt alone", counted(*images, "image"))
+            }
+            Note::SharedGroups { groups, example } => {
+                let are = verb(*groups, ["is", "are each"]);
+                let groups = counted(*groups, "folder name");
+                write!(f, "{groups} in several classes {are} taken for one group, the first: '{example}'")
             }
             Note::TestOnly => f.write_str("there is a test split only: nothing to train on"),
             Note::OneClass { class } => {

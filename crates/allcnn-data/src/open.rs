@@ -13,7 +13,7 @@ use crate::progress::{Progress, Stage};
 use crate::reading::Reading;
 use crate::sizes::Sizes;
 use crate::source::Source;
-use crate::split::{Part, divide};
+use crate::split::{Found, Part, divide};
 use bytes::Bytes;
 use rayon::prelude::*;
 use std::ffi::OsStr;
@@ -32,7 +32,10 @@ pub fn open(
 ) -> Result<DataSet, Error> {
     let data = data.as_ref();
     let (name, loaded, path) = match data.to_str() {
-        Some("shapes") => ("shapes".to_string(), shapes::load()?, PathBuf::from("shapes")),
+        Some("shapes") => {
+            progress(Progress { stage: Stage::Reading, done: 0, total: None });
+            ("shapes".to_string(), shapes::load()?, PathBuf::from("shapes"))
+        }
         Some(name @ ("cifar10" | "cifar100")) => {
             let path = fetched(name)?;
             (name.to_string(), load(&path, options, progress)?, path)
@@ -139,13 +142,23 @@ fn finish(name: String, path: &Path, loaded: Loaded, options: &Options) -> Resul
     if total == 0 {
         return Err(Error::Empty(path.to_path_buf()));
     }
-    let test_only = train.is_empty() && options.holdout.is_none() && !options.whole;
+    let test_only = train.is_empty() && !options.takes_test_images() && !options.whole;
     notes.extend(test_only.then_some(Note::TestOnly));
     notes.extend(untrained(&classes, &train, [&validation, &test]));
     if !divided {
-        let (parts, replaced) = divide([&train.labels, &test.labels], &classes, options)?;
-        notes.extend(replaced.then_some(Note::HoldoutReplacesTest));
+        let found = [&train, &test].map(|images| Found { labels: &images.labels, groups: &[] });
+        let (parts, decided) = divide(found, &classes, options)?;
+        notes.extend(decided);
         (train, test) = take([train, test], parts)?;
+    }
+    if let Some(share) = options.validation.filter(|_| !options.whole && !train.is_empty()) {
+        if validation.is_empty() {
+            let (kept, held) = share.split(&train.labels, &classes)?;
+            (train, validation) = (train.select(&kept)?, train.select(&held)?);
+            notes.push(Note::ValidationTaken { images: validation.len() });
+        } else {
+            notes.push(Note::OwnValidation);
+        }
     }
     let no_coarse = !options.labels.are_fine() && loaded.labels.are_fine();
     notes.extend(no_coarse.then_some(Note::NoCoarseLabels));

@@ -1,5 +1,7 @@
 //! How a data set is read.
+use crate::fold::Fold;
 use crate::framing::Framing;
+use crate::group_by::GroupBy;
 use crate::holdout::Holdout;
 use crate::reading::Reading;
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,12 @@ pub struct Options {
     /// else a tenth. Given for data with a test split, it is taken from the training images, and that test split is
     /// not used.
     pub holdout: Option<Holdout>,
+    /// What is taken out of the training images for validation, where the data has no such split: the last of each class
+    /// by name.
+    pub validation: Option<Holdout>,
+    /// One of several folds of the training images to be held out as the test images; the data's own test split is then not used.
+    /// Takes the place of a holdout.
+    pub fold: Option<Fold>,
     /// What is kept of a picture of another size.
     pub framing: Framing,
     /// Leave the images of a folder where they are, to be read one by one ([`crate::Images::read`]): of these it is not known
@@ -42,6 +50,8 @@ impl Default for Options {
         Self {
             size: None,
             holdout: None,
+            validation: None,
+            fold: None,
             framing: Framing::Whole,
             on_disk: false,
             limit: None,
@@ -51,6 +61,19 @@ impl Default for Options {
             labels: Labels::Fine,
             max_bad_percent: 5.0,
         }
+    }
+}
+
+impl Options {
+    /// Whether the test images are taken from the training images, whatever test split the data has.
+    pub(crate) fn takes_test_images(&self) -> bool {
+        self.holdout.is_some() || self.fold.is_some()
+    }
+
+    /// Whether a column keeps images together: then the data is a table.
+    pub(crate) fn groups_by_column(&self) -> bool {
+        let by = self.fold.as_ref().and_then(|fold| fold.group_by.as_ref());
+        by.is_some_and(|by| *by != GroupBy::Folder)
     }
 }
 

@@ -119,10 +119,10 @@ mod tests {
         assert_eq!(head[257..262], [0; 5]);
         assert_eq!(ArchiveFormat::recognize(head), Some(ArchiveFormat::Tar));
         assert_eq!(ArchiveFormat::recognize(&head[..511]), None);
-        for place in [0, 100, 149, 300, 511] {
+        for position in [0, 100, 149, 300, 511] {
             let mut other = head.to_vec();
-            other[place] ^= 1;
-            assert_eq!(ArchiveFormat::recognize(&other), None, "{place}");
+            other[position] ^= 1;
+            assert_eq!(ArchiveFormat::recognize(&other), None, "{position}");
         }
         assert_eq!(ArchiveFormat::recognize(&[0; 512]), None);
         assert_eq!(ArchiveFormat::recognize(&[b'0'; 512]), None);

@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_part_of_a_photograph_is_cut_where_the_crop_says() {
         // Each pixel tells its row and column; 16x16 of 16/14 times as much is neither scaled nor blurred.
-        let pixels = (0..16 * 40).flat_map(|place| [(place / 40) as u8, (place % 40) as u8, 0]).collect();
+        let pixels = (0..16 * 40).flat_map(|index| [(index / 40) as u8, (index % 40) as u8, 0]).collect();
         let picture = Picture { height: 16, width: 40, pixels };
         for (crop, first) in [
             (Crop::CENTER, [1, 13, 0]),

@@ -16,8 +16,10 @@ pub struct Progress {
 pub enum Stage {
     /// Finding out what there is.
     Listing,
-    /// Reading and decoding; images.
+    /// Reading files; images. Such data as needs no decoding is read into the images at once.
     Reading,
+    /// Decoding what was read, and giving it the wanted size; images.
+    Decoding,
     /// Fetching; bytes.
     Downloading,
     /// Converting; images.

@@ -1,11 +1,13 @@
-//! The random numbers of `shapes`: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"),
+//! The random numbers of `shapes` and of folds: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"),
 //! with the streams of `allcnn_device::random`.
 //!
-//! The pictures are part of what this crate promises, so what draws them is here and not in a crate that may change it, and
-//! stays as it is.
+//! The pictures and the folds are part of what this crate promises, so what draws them is here and not in a crate that may change
+//! it, and stays as it is.
 
 /// The purpose that `allcnn_device` reserves for `shapes`: no other stream has these numbers.
 const SHAPES: u32 = 5;
+/// What folds draw from: a split that has no pictures.
+const FOLDS: u32 = u32::MAX;
 
 /// Successive random numbers, a pure function of what they are drawn for.
 #[derive(Clone, Debug)]
@@ -23,15 +25,20 @@ impl Sequence {
         Self { key, counter: [image, split, SHAPES << 24], index: 0, block: [0; 4] }
     }
 
+    /// The numbers by which images are dealt to folds, the same ones always.
+    pub(crate) fn of_folds() -> Self {
+        Self::new(0, FOLDS, 0)
+    }
+
     /// The next 32 bits.
     pub(crate) fn next_u32(&mut self) -> u32 {
-        let place = (self.index % 4) as usize;
-        if place == 0 {
+        let word = (self.index % 4) as usize;
+        if word == 0 {
             let [image, split, purpose] = self.counter;
             self.block = philox(self.key, [self.index / 4, image, split, purpose]);
         }
         self.index += 1;
-        self.block[place]
+        self.block[word]
     }
 
     /// Uniform in [0, 1), with 24 random bits.

@@ -31,8 +31,8 @@ pub(crate) fn pillow(picture: &Picture, part: &ScaledPart) -> Picture {
     Picture { height: rows.len(), width, pixels }
 }
 
-fn pixel(line: &[u8], place: usize) -> [u8; 3] {
-    [line[3 * place], line[3 * place + 1], line[3 * place + 2]]
+fn pixel(line: &[u8], index: usize) -> [u8; 3] {
+    [line[3 * index], line[3 * index + 1], line[3 * index + 2]]
 }
 
 /// Pixels side by side that make one, each with its weight.
@@ -48,8 +48,8 @@ const FRACTION: u32 = 22;
 impl Triangle {
     fn sum(&self, pixel: impl Fn(usize) -> [u8; 3]) -> [u8; 3] {
         let mut sums = [1i32 << (FRACTION - 1); 3]; // a half, to round
-        for (place, weight) in self.weights.iter().enumerate() {
-            for (sum, value) in sums.iter_mut().zip(pixel(self.start + place)) {
+        for (index, weight) in self.weights.iter().enumerate() {
+            for (sum, value) in sums.iter_mut().zip(pixel(self.start + index)) {
                 *sum += i32::from(value) * weight;
             }
         }
@@ -61,8 +61,8 @@ impl Triangle {
 fn triangles(from: usize, to: usize, wanted: Range<usize>) -> Vec<Triangle> {
     let scale = from as f64 / to as f64;
     let reach = scale.max(1.0);
-    let of = |place: usize| {
-        let center = (place as f64 + 0.5) * scale;
+    let of = |index: usize| {
+        let center = (index as f64 + 0.5) * scale;
         let start = (center - reach + 0.5).max(0.0) as usize;
         let end = ((center + reach + 0.5) as usize).min(from);
         let height = |at: usize| (1.0 - ((at as f64 - center + 0.5) * (1.0 / reach)).abs()).max(0.0);
@@ -81,14 +81,14 @@ pub(crate) fn opencv(picture: &Picture, part: &ScaledPart) -> Picture {
     let rows = between(picture.height, part.size[0], part.rows.clone(), false);
     let across = |line: &[u8]| -> Vec<i32> {
         let mixed = |mix: &Between| {
-            let [left, right] = mix.places.map(|place| pixel(line, place));
+            let [left, right] = mix.indices.map(|index| pixel(line, index));
             [0, 1, 2].map(|c| i32::from(left[c]) * mix.weights[0] + i32::from(right[c]) * mix.weights[1])
         };
         columns.iter().flat_map(mixed).collect()
     };
     let line = |row: usize| across(&picture.pixels[3 * picture.width * row..][..3 * picture.width]);
     let down = |mix: &Between| -> Vec<u8> {
-        let [above, below] = mix.places.map(line);
+        let [above, below] = mix.indices.map(line);
         let share = |value: i32, weight: i32| (weight * (value >> 4)) >> 16;
         let both = above.iter().zip(&below);
         both.map(|(&above, &below)| {
@@ -101,7 +101,7 @@ pub(crate) fn opencv(picture: &Picture, part: &ScaledPart) -> Picture {
 
 /// Two pixels that make one, with weights in units of 1 / 2048.
 struct Between {
-    places: [usize; 2],
+    indices: [usize; 2],
     weights: [i32; 2],
 }
 
@@ -110,16 +110,16 @@ struct Between {
 fn between(from: usize, to: usize, wanted: Range<usize>, whole: bool) -> Vec<Between> {
     let scale = 1.0 / (to as f64 / from as f64);
     let last = from as i64 - 1;
-    let of = |place: usize| {
-        let at = ((place as f64 + 0.5) * scale - 0.5) as f32;
+    let of = |index: usize| {
+        let at = ((index as f64 + 0.5) * scale - 0.5) as f32;
         let mut start = at.floor() as i64;
         let mut share = at - start as f32;
         if whole && (start < 0 || start >= last) {
             (start, share) = (start.clamp(0, last), 0.0);
         }
         let weight = |share: f32| (share * 2048.0).round_ties_even() as i32;
-        let places = [start, start + 1].map(|place| place.clamp(0, last) as usize);
-        Between { places, weights: [weight(1.0 - share), weight(share)] }
+        let indices = [start, start + 1].map(|index| index.clamp(0, last) as usize);
+        Between { indices, weights: [weight(1.0 - share), weight(share)] }
     };
     wanted.map(of).collect()
 }

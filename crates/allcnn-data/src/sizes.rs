@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// The most images on disk whose sizes are read.
-const MOST_LOOKED_AT: usize = 1000;
+const MAX_SAMPLED: usize = 1000;
 
 /// The images' own sizes, `[height, width]`, ordered by their pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -31,11 +31,11 @@ impl Sizes {
 
     /// Of images in files: of all of them, or of some evenly spread where they are many.
     pub(crate) fn of_files(files: &[&PathBuf]) -> Option<Self> {
-        let step = files.len().div_ceil(MOST_LOOKED_AT).max(1);
-        let size = |place: usize| own_size(&open_file::read(files[place], open_file::PICTURE).ok()?);
-        let places = (0..files.len()).into_par_iter().step_by(step);
+        let step = files.len().div_ceil(MAX_SAMPLED).max(1);
+        let size = |index: usize| own_size(&open_file::read(files[index], open_file::PICTURE).ok()?);
+        let indices = (0..files.len()).into_par_iter().step_by(step);
         let mut counts = SizeCounts::default();
-        places.filter_map(size).collect::<Vec<_>>().into_iter().for_each(|size| counts.add(size));
+        indices.filter_map(size).collect::<Vec<_>>().into_iter().for_each(|size| counts.add(size));
         counts.sizes()
     }
 }

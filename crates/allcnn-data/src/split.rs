@@ -1,7 +1,17 @@
-//! Choosing images: the holdout that becomes the test split, and `--limit`.
+//! Choosing images: the holdout or the fold that becomes the test split, and `--limit`.
 use crate::error::Error;
 use crate::holdout::count;
+use crate::note::Note;
 use crate::options::Options;
+
+/// The images of a split that was found.
+#[derive(Clone, Copy)]
+pub(crate) struct Found<'a> {
+    /// The class of each.
+    pub labels: &'a [u32],
+    /// The group of each; empty where the data has none.
+    pub groups: &'a [Option<&'a str>],
+}
 
 /// A split as a part of one of the two that were found, 0 or 1: whole, or some of its images.
 pub(crate) struct Part {
@@ -10,36 +20,44 @@ pub(crate) struct Part {
     pub indices: Option<Vec<usize>>,
 }
 
-/// The training and the test images out of those that were found, given by their labels; and whether a holdout replaces
-/// a test split.
+/// The training and the test images out of those that were found, and what was decided.
 pub(crate) fn divide(
-    found: [&[u32]; 2],
+    found: [Found<'_>; 2],
     classes: &[String],
     options: &Options,
-) -> Result<([Part; 2], bool), Error> {
+) -> Result<([Part; 2], Vec<Note>), Error> {
     let whole = |of| Part { of, indices: None };
-    let lone = usize::from(found[0].is_empty()); // the one that has images, where only one has
+    let is_empty = |of: usize| found[of].labels.is_empty();
+    let lone = usize::from(is_empty(0)); // the one that has images, where only one has
     if options.whole {
-        let test = if found[1].is_empty() { 0 } else { 1 };
-        return Ok(([whole(1 - test), whole(test)], false));
+        let test = if is_empty(1) { 0 } else { 1 };
+        return Ok(([whole(1 - test), whole(test)], vec![]));
     }
-    let replaced = options.holdout.is_some() && found.iter().all(|labels| !labels.is_empty());
-    let train = if options.holdout.is_some() { lone } else { 0 };
+    let mut notes = vec![];
+    let train = if options.takes_test_images() { lone } else { 0 };
     let mut parts = [whole(train), whole(1 - train)];
-    if found[1 - train].is_empty() || options.holdout.is_some() {
-        let (kept, held) = options.holdout.unwrap_or_default().split(found[train], classes)?;
+    let Found { labels, groups } = found[train];
+    if let Some(fold) = &options.fold {
+        let (kept_and_held, decided) = fold.split(labels, groups, classes)?;
+        parts = kept_and_held.map(|indices| Part { of: train, indices: Some(indices) });
+        notes = decided;
+        notes.extend((!is_empty(1 - train)).then_some(Note::FoldsReplaceTest));
+    } else if is_empty(1 - train) || options.holdout.is_some() {
+        let (kept, held) = options.holdout.unwrap_or_default().split(labels, classes)?;
         parts = [kept, held].map(|indices| Part { of: train, indices: Some(indices) });
+        let replaced = options.holdout.is_some() && !is_empty(0) && !is_empty(1);
+        notes.extend(replaced.then_some(Note::HoldoutReplacesTest));
     }
     if let Some(most) = options.limit {
         let indices = match parts[0].indices.take() {
             Some(indices) => indices,
-            None => (0..found[train].len()).collect(),
+            None => (0..labels.len()).collect(),
         };
-        let labels: Vec<u32> = indices.iter().map(|&index| found[train][index]).collect();
-        let chosen = limit(&labels, classes.len(), most);
+        let of_class: Vec<u32> = indices.iter().map(|&index| labels[index]).collect();
+        let chosen = limit(&of_class, classes.len(), most);
         parts[0].indices = Some(chosen.into_iter().map(|at| indices[at]).collect());
     }
-    Ok((parts, replaced))
+    Ok((parts, notes))
 }
 
 /// The indices of at most `limit` images: as many of each class as can be, the first of each class.

@@ -50,7 +50,7 @@ fn unmarked_utf16(bytes: &[u8]) -> Option<String> {
 
 /// The lines that are not blank, without the blanks around them, each with its number, which counts from 1.
 pub fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let numbered = text.lines().enumerate().map(|(place, line)| (place + 1, line.trim()));
+    let numbered = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     numbered.filter(|(_, line)| !line.is_empty())
 }
 

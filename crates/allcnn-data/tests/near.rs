@@ -3,7 +3,7 @@
 
 mod support;
 
-use allcnn_data::near::{LEAST_SIMILARITY, Near, find};
+use allcnn_data::near::{MIN_SIMILARITY, Near, find};
 use allcnn_data::{DataSet, Images, Options, decode, open, shapes};
 use image::ExtendedColorType::Rgb8;
 use image::codecs::jpeg::JpegEncoder;
@@ -86,7 +86,7 @@ fn assert_found(images: &Images, classes: &[String], most_others: f64) {
         ("all at once", &|number, pixels| compressed(&brightened(&moved(pixels, number), number))),
     ];
     for (what, change) in changes {
-        let near = find(&with_copies(images, classes, change), LEAST_SIMILARITY, &mut |_| ());
+        let near = find(&with_copies(images, classes, change), MIN_SIMILARITY, &mut |_| ());
         let (copies, others) = found(&near);
         let count = images.len();
         eprintln!("{what}: {copies} of {count} copies, {others} pairs of different pictures");
@@ -150,7 +150,7 @@ fn photographs_of_any_size_are_compared_where_they_lie() {
         ..Options::default()
     };
     let set = open(folder.path(), &options, &mut |_| ()).unwrap();
-    let near = find(&set, LEAST_SIMILARITY, &mut |_| ());
+    let near = find(&set, MIN_SIMILARITY, &mut |_| ());
     assert_eq!((near.images, near.left_out), (33, 1));
     assert_eq!(near.groups.len(), 3, "{near:#?}");
     for group in &near.groups {

@@ -252,8 +252,8 @@ pub trait Device: Sync {
     fn global_average_backward(&self, shape: Shape, d_output: &Self::Buffer, d_input: &mut Self::Buffer);
 
     /// Softmax and cross-entropy of `[batch, classes]` logits against target distributions of the same shape:
-    /// losses`[b]` = -sum t log p; d_logits = (p sum(t) - t) * scale. A row of zeros has no loss and no gradient,
-    /// so a batch may be partly filled.
+    /// losses`[b]` = -sum t log p; d_logits = (p sum(t) - t) * scale. The sum of a row may be any weight of its image, not
+    /// only 1; a row of zeros has no loss and no gradient, so a batch may be partly filled.
     fn softmax_cross_entropy(
         &self,
         classes: usize,

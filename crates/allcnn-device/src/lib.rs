@@ -4,7 +4,6 @@
 //! and no tensor algebra: see [`Device`]. [`Reference`] is the plain-loop implementation that defines what every
 //! operation means, and [`conformance`] is the suite that holds any other device against it.
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod activation;

@@ -10,7 +10,7 @@ pub enum Purpose {
     Dropout = 1,
     /// Weight initialisation: major = 0, minor = layer.
     Initialization = 2,
-    /// The order of the images: major = epoch.
+    /// The order of the images: major = epoch; minor = 0, and others where classes are sampled.
     Shuffle = 3,
     /// Augmentation: major = epoch, minor = image.
     Augmentation = 4,
@@ -20,6 +20,10 @@ pub enum Purpose {
     Test = 6,
     /// The regions of fractional poolings: major = training step, minor = 2 * layer for rows, one more for columns.
     Regions = 7,
+    /// Which images of a batch are mixed, and how much: major = training step, minor = process.
+    Mixup = 8,
+    /// Noise added to pictures: major = 0, minor = copy.
+    Noise = 9,
 }
 
 /// One stream of random numbers that can be read at any index.

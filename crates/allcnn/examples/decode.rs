@@ -6,7 +6,7 @@
 //! ```
 use std::error::Error;
 
-use allcnn::augment::{Augment, Look};
+use allcnn::augment::{Augment, SeededAugment};
 use allcnn::data::{self, Framing, Options};
 use allcnn::input::Samples;
 use allcnn::preprocess::{Geometry, Preprocessor};
@@ -28,11 +28,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let preprocessor = Preprocessor::mean_std(geometry, vec![0.485, 0.456, 0.406], vec![0.229, 0.224, 0.225]);
     let samples = Samples::new(&photos, &preprocessor)?;
     let mut batch = vec![0.0; BATCH * geometry.len()];
-    let places: Vec<u32> = (0..images).map(|number| (number % photos.len()) as u32).collect();
+    let indices: Vec<u32> = (0..images).map(|number| (number % photos.len()) as u32).collect();
     let mut sum = 0.0;
-    for (round, places) in places.chunks(BATCH).enumerate() {
-        let look = Look { augment: Augment::CropFlip, seed: 0, round: round as u64 };
-        samples.fill(places, look, &mut batch)?;
+    for (round, indices) in indices.chunks(BATCH).enumerate() {
+        let augment = SeededAugment { augment: Augment::CropFlip, seed: 0, round: round as u64 };
+        samples.fill(indices, augment, &mut batch)?;
         sum += batch.iter().step_by(997).map(|&value| f64::from(value)).sum::<f64>();
     }
     println!("{images} images, checksum {sum:.3}");

@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let device = Cpu::new(CpuOptions::default())?;
     let run = RunFolder::open(Path::new(&run))?;
-    explain_files(&device, &run, &ExplainRequest::default(), &pictures, Path::new(&sheet))?;
+    explain_files(&device, &run, &ExplainRequest::default(), &pictures, Path::new(&sheet), &mut ())?;
     println!("the maps are in {}", sheet.display());
     Ok(())
 }

@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let run = RunFolder::open(Path::new(&run))?;
     for answer in Predictor::open(&device, &run)?.predict(&pictures, 3)? {
         match answer {
-            Prediction::Seen { file, predictions } => {
+            Prediction::Seen { file, predictions, .. } => {
                 for guess in predictions {
                     println!("{file}: {} {:.1} %", guess.class, 100.0 * guess.probability);
                 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 /// With more classes than this no dense matrix is made.
-pub const MOST_DENSE: usize = 1000;
+pub const MAX_DENSE: usize = 1000;
 
 /// A sparse confusion matrix: image counts by (true class, predicted class).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,10 +65,10 @@ impl Confusion {
         (all > 0).then(|| 100.0 * wrong as f64 / all as f64)
     }
 
-    /// Returns the dense matrix `[true class][predicted class]`, or `None` if there are more than [`MOST_DENSE`]
+    /// Returns the dense matrix `[true class][predicted class]`, or `None` if there are more than [`MAX_DENSE`]
     /// classes.
     pub fn rows(&self) -> Option<Vec<Vec<u64>>> {
-        if self.classes > MOST_DENSE {
+        if self.classes > MAX_DENSE {
             return None;
         }
         let mut rows = vec![vec![0; self.classes]; self.classes];

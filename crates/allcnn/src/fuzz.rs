@@ -9,14 +9,14 @@ use crate::import::{Weights, fuzz};
 use crate::net::{Network, Variant};
 use crate::preprocess::Preprocessor;
 use crate::recipe::Recipe;
-use crate::run::Manifest;
-use crate::run::{Checkpoint, TrainRequest};
+use crate::run::{Checkpoint, Manifest, TrainRequest, temperature};
 use crate::sweep::{Plan, Record};
 use crate::text::toml_text;
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("caffemodel", weights),
+    ("calibration", calibration),
     ("checkpoint", checkpoint),
     ("claim", claim),
     ("class-names", fuzz::class_names),
@@ -86,6 +86,14 @@ pub fn run(text: &[u8]) -> bool {
     if let Ok(request) = TrainRequest::of(&manifest) {
         request.changes(&manifest);
     }
+    true
+}
+
+/// Parses a `calibration.toml`.
+pub fn calibration(text: &[u8]) -> bool {
+    let read = |text: &str| temperature::parse(text).ok();
+    let Some(stored) = str::from_utf8(text).ok().and_then(read) else { return false };
+    assert!(stored.temperature > 0.0, "logits are divided by {}", stored.temperature);
     true
 }
 
@@ -160,10 +168,10 @@ pub fn claim(text: &[u8]) -> bool {
 /// Returns a safetensors file with this header, followed by as many zeros as the largest number in the header
 /// says.
 fn file_of(head: &[u8]) -> Vec<u8> {
-    const MOST: usize = 1 << 16;
+    const MAX: usize = 1 << 16;
     let numbers = head
         .split(|byte| !byte.is_ascii_digit())
         .filter_map(|digits| str::from_utf8(digits).ok()?.parse().ok());
-    let values = numbers.filter(|&number: &usize| number <= MOST).max().unwrap_or(0);
+    let values = numbers.filter(|&number: &usize| number <= MAX).max().unwrap_or(0);
     [&(head.len() as u64).to_le_bytes()[..], head, &vec![0; values]].concat()
 }

@@ -10,14 +10,15 @@
 //!     println!("{answer:?}");
 //! }
 //! let request = ExplainRequest::default(); // the most probable class, by guided backpropagation
-//! explain_files(&device, &trained.run, &request, &["cat.jpg".into()], "cat-explained.png".as_ref())?;
+//! explain_files(&device, &trained.run, &request, &["cat.jpg".into()], "cat-explained.png".as_ref(), &mut ())?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! The modules, from the inside out: a network ([`net`]) is planned once for a batch size ([`plan`]) and runs with
 //! its [`parameters`]; images become its [`input`] ([`preprocess`], [`augment`]); a [`recipe`] holds the
 //! hyperparameters; training ([`train`]) writes a run folder ([`run`]), which is evaluated ([`evaluate`]), used
-//! for prediction ([`predict`]), explained ([`visualise`]) and summarized as an HTML page ([`report`]).
+//! for prediction ([`predict`]), explained ([`visualise`]), summarized as an HTML page ([`report`]) and exported
+//! ([`export`]).
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
@@ -31,7 +32,9 @@ mod errors;
 pub mod augment;
 pub mod confusion;
 pub mod evaluate;
+pub mod export;
 mod files;
+pub mod folds;
 pub mod fuzz;
 pub mod import;
 pub mod input;
@@ -50,6 +53,8 @@ pub mod score;
 pub mod split;
 pub mod suspects;
 pub mod sweep;
+mod tensorboard;
 pub mod text;
 pub mod train;
+pub mod transfer;
 pub mod visualise;

@@ -3,15 +3,15 @@
 use allcnn_device::Device;
 use rayon::prelude::*;
 
-use crate::data::decode::resize;
-use crate::data::near::{Compared, Near, Place, groups};
-use crate::data::{DataSet, Progress, Stage};
+use crate::data::near::{Compared, Location, Near, groups};
+use crate::data::{DataSet, Framing, Progress, Stage, open_file};
 use crate::net::Network;
+use crate::parameters::ParametersError;
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::preprocess::Geometry;
 use crate::run::{CheckpointError, RunError, RunFolder, WhichCheckpoint};
 use crate::score::ScoreError;
-use crate::visualise::FilterChoice;
+use crate::visualise::{FilterChoice, VisualiseError};
 
 /// Why images cannot be compared by a network.
 #[derive(Debug, thiserror::Error)]
@@ -27,18 +27,18 @@ pub enum NearError {
     Run(#[from] RunError),
     /// Selecting the hidden layer failed.
     #[error(transparent)]
-    Filters(#[from] crate::visualise::Error),
+    Filters(#[from] VisualiseError),
     /// Reading or scoring the images failed.
     #[error(transparent)]
     Score(#[from] ScoreError),
 }
 
 through!(NearError, RunError: CheckpointError);
-through!(NearError, ScoreError: crate::parameters::Error, allcnn_device::Error);
+through!(NearError, ScoreError: ParametersError, allcnn_device::Error);
 
 /// The default cosine threshold for near-duplicates. Images of one class have similar features: of 6,000 distinct
 /// images of `shapes`, 1,587 are in groups at a threshold of 0.97, 233 at 0.99.
-pub const LEAST_SIMILARITY: f32 = 0.99;
+pub const MIN_SIMILARITY: f32 = 0.99;
 /// Images per forward pass.
 const BATCH: usize = 128;
 /// 64-bit words of the locality-sensitive hash that finds candidate pairs.
@@ -50,7 +50,8 @@ const DEVIATIONS: f64 = 3.0;
 
 /// Groups the images of `set` whose features have a cosine similarity of at least `least`. The features are the
 /// outputs of the layer below the last one with weights, averaged over height and width, minus their mean over all
-/// images. Unreadable images on disk are skipped and counted.
+/// images. Images on disk, and those in memory that have another size than the run's pictures, are framed as the run
+/// frames pictures. Unreadable images on disk are skipped and counted.
 ///
 /// # Errors
 /// A damaged run; a network without hidden layers; device failures.
@@ -61,8 +62,8 @@ pub fn find<D: Device>(
     least: f32,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Near, NearError> {
-    let all = Place::all(set);
-    let (places, mut features) = features(device, (run, checkpoint), set, &all, progress)?;
+    let all = Location::all(set);
+    let (locations, mut features) = features(device, (run, checkpoint), set, &all, progress)?;
     normalize(&mut features);
     let hashes: Vec<[u64; WORDS]> = features.par_iter().map(|features| hash(features)).collect();
     let similarity = |one: usize, other: usize| {
@@ -72,8 +73,8 @@ pub fn find<D: Device>(
     let total = Some(all.len() as u64);
     let mut done = |done: usize| progress(Progress { stage: Stage::Comparing, done: done as u64, total });
     let groups = groups(&hashes, most_bits(least), similarity, &mut done);
-    let left_out = all.len() - places.len();
-    Ok(Near { left_out, ..Near::of(set, Compared::Features, least, &places, groups) })
+    let left_out = all.len() - locations.len();
+    Ok(Near { left_out, ..Near::of(set, Compared::Features, least, &locations, groups) })
 }
 
 /// The largest Hamming distance expected between the hashes of vectors with this cosine.
@@ -100,11 +101,12 @@ fn features<D: Device>(
     device: &D,
     (run, checkpoint): (&RunFolder, WhichCheckpoint),
     set: &DataSet,
-    all: &[Place],
+    all: &[Location],
     progress: &mut dyn FnMut(Progress),
-) -> Result<(Vec<Place>, Vec<Vec<f32>>), NearError> {
+) -> Result<(Vec<Location>, Vec<Vec<f32>>), NearError> {
     let checkpoint = checkpoint.read(run)?;
     let transform = run.input_transform(&checkpoint.network)?;
+    let framing = run.manifest()?.framing();
     let parameters = checkpoint.parameters(device)?;
     let network = hidden(&checkpoint.network)?;
     let (batch, channels) = (BATCH.min(all.len().max(1)), network.classes());
@@ -112,11 +114,13 @@ fn features<D: Device>(
     plan.fix_weights(&parameters)?;
     let mut inputs = vec![0.0; batch * transform.input().len()];
     let (targets, mut outputs) = (vec![0.0; batch * channels], vec![0.0; batch * channels]);
-    let (mut places, mut features) = (Vec::with_capacity(all.len()), Vec::with_capacity(all.len()));
+    let (mut locations, mut features) = (Vec::with_capacity(all.len()), Vec::with_capacity(all.len()));
     for block in all.chunks(batch) {
         let read: Vec<Option<Vec<u8>>> =
-            block.par_iter().map(|place| pixels(set, *place, transform.pictures())).collect();
-        places.extend(block.iter().zip(&read).filter(|(_, read)| read.is_some()).map(|(place, _)| *place));
+            block.par_iter().map(|location| pixels(set, *location, transform.pictures(), framing)).collect();
+        locations.extend(
+            block.iter().zip(&read).filter(|(_, read)| read.is_some()).map(|(location, _)| *location),
+        );
         let read: Vec<Vec<u8>> = read.into_iter().flatten().collect();
         transform.apply(&read.concat(), &mut inputs[..read.len() * transform.input().len()]);
         plan.upload(&inputs, &targets)?;
@@ -126,13 +130,20 @@ fn features<D: Device>(
         let total = Some(all.len() as u64);
         progress(Progress { stage: Stage::Reading, done: features.len() as u64, total });
     }
-    Ok((places, features))
+    Ok((locations, features))
 }
 
-/// Returns an image resized to the network's input, or `None` if it cannot be read.
-fn pixels(set: &DataSet, place: Place, geometry: Geometry) -> Option<Vec<u8>> {
-    let (images, index) = place.of(set);
-    Some(resize(images.picture(index).ok()?, geometry.height, geometry.width).ok()?.pixels)
+/// Returns an image in the run's framing, or `None` if it cannot be read. An image in memory that has the size of the
+/// run's pictures is taken as it is.
+fn pixels(set: &DataSet, location: Location, geometry: Geometry, framing: Framing) -> Option<Vec<u8>> {
+    let (images, index) = location.of(set);
+    let Geometry { height, width, .. } = geometry;
+    let picture = match images.files.get(index) {
+        Some(file) => framing.decode(&open_file::read(file, open_file::PICTURE).ok()?, height, width).ok()?,
+        None => images.picture(index).ok()?,
+    };
+    let is_ready = !images.are_on_disk() && (picture.height, picture.width) == (height, width);
+    if is_ready { Some(picture.pixels) } else { Some(framing.apply(picture, height, width).ok()?.pixels) }
 }
 
 /// Subtracts the mean vector and scales to unit length. A vector equal to the mean stays 0 and matches no other.
@@ -157,17 +168,17 @@ fn hash(vector: &[f32]) -> [u64; WORDS] {
     let mut hash = [0; WORDS];
     for plane in 0..64 * WORDS {
         let mut sum = 0.0;
-        for (place, value) in vector.iter().enumerate() {
-            sum += if side(plane as u32, place as u32) { *value } else { -value };
+        for (index, value) in vector.iter().enumerate() {
+            sum += if side(plane as u32, index as u32) { *value } else { -value };
         }
         hash[plane / 64] |= u64::from(sum > 0.0) << (plane % 64);
     }
     hash
 }
 
-/// A pseudorandom sign, component `place` of a hyperplane's normal (the finalizer of MurmurHash3).
-fn side(plane: u32, place: u32) -> bool {
-    let mut bits = plane.wrapping_mul(0x9E37_79B9) ^ place.wrapping_mul(0x85EB_CA6B).wrapping_add(1);
+/// A pseudorandom sign, component `index` of a hyperplane's normal (the finalizer of MurmurHash3).
+fn side(plane: u32, index: u32) -> bool {
+    let mut bits = plane.wrapping_mul(0x9E37_79B9) ^ index.wrapping_mul(0x85EB_CA6B).wrapping_add(1);
     bits = (bits ^ bits >> 16).wrapping_mul(0x85EB_CA6B);
     bits = (bits ^ bits >> 13).wrapping_mul(0xC2B2_AE35);
     (bits ^ bits >> 16) & 1 == 1

@@ -11,7 +11,7 @@ use crate::text::shown::first_of;
 
 /// Tensors that do not fit the network, or a device failure.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ParametersError {
     /// A tensor is missing.
     #[error("tensor {name} is missing; expected one of shape {expected:?}")]
     Missing {
@@ -89,12 +89,12 @@ pub struct Tensor {
 
 /// An upper bound on weights of a network that learned: beyond it, products over a few layers overflow to
 /// infinity.
-const LARGEST_VALUE: f32 = 1e15;
+const MAX_VALUE: f32 = 1e15;
 
 impl Tensor {
-    /// Returns the first value that no training can produce: NaN, infinite or larger than [`LARGEST_VALUE`].
+    /// Returns the first value that no training can produce: NaN, infinite or larger than [`MAX_VALUE`].
     pub(crate) fn absurd(&self) -> Option<f32> {
-        self.values.iter().copied().find(|value| value.is_nan() || value.abs() > LARGEST_VALUE)
+        self.values.iter().copied().find(|value| value.is_nan() || value.abs() > MAX_VALUE)
     }
 }
 
@@ -110,8 +110,8 @@ impl<D: Device> Parameters<D> {
     /// A seed gives the same weights on every device.
     ///
     /// # Errors
-    /// [`Error::Device`] when the device has too little memory.
-    pub fn initialize(device: &D, network: &Network, init: Init, seed: u64) -> Result<Self, Error> {
+    /// [`ParametersError::Device`] when the device has too little memory.
+    pub fn initialize(device: &D, network: &Network, init: Init, seed: u64) -> Result<Self, ParametersError> {
         let mut parameters = Self::zeros(device, network)?;
         for (number, (layer, conv)) in convolutions(network).into_iter().enumerate() {
             let inputs = conv.kernel * conv.kernel * conv.group_in_channels();
@@ -130,13 +130,11 @@ impl<D: Device> Parameters<D> {
     /// Returns parameters with all values zero, to be filled by [`Parameters::load`].
     ///
     /// # Errors
-    /// [`Error::Device`] when the device has too little memory.
-    pub fn zeros(device: &D, network: &Network) -> Result<Self, Error> {
+    /// [`ParametersError::Device`] when the device has too little memory.
+    pub fn zeros(device: &D, network: &Network) -> Result<Self, ParametersError> {
         let (mut names, mut shapes, mut list) = (Vec::new(), Vec::new(), Vec::new());
-        for (layer, conv) in convolutions(network) {
-            let layer = network.layers()[layer].name();
-            let weight = vec![conv.out_channels, conv.group_in_channels(), conv.kernel, conv.kernel];
-            for (part, shape) in [("weight", weight), ("bias", vec![conv.out_channels])] {
+        for (layer, [weight, bias]) in layer_shapes(network) {
+            for (part, shape) in [("weight", weight), ("bias", bias)] {
                 let len = shape.iter().product();
                 names.push(format!("{layer}.{part}"));
                 shapes.push(shape);
@@ -173,8 +171,8 @@ impl<D: Device> Parameters<D> {
     /// Copies all values, gradients or velocities to the host.
     ///
     /// # Errors
-    /// [`Error::Device`] when the device failed.
-    pub fn tensors(&self, device: &D, kind: Kind) -> Result<Vec<Tensor>, Error> {
+    /// [`ParametersError::Device`] when the device failed.
+    pub fn tensors(&self, device: &D, kind: Kind) -> Result<Vec<Tensor>, ParametersError> {
         let each = self.list.iter().zip(self.names.iter().zip(&self.shapes));
         each.map(|(parameter, (name, shape))| {
             let mut stored = vec![0.0; shape.iter().product()];
@@ -187,13 +185,13 @@ impl<D: Device> Parameters<D> {
     /// Copies values, gradients or velocities to the device: exactly the network's tensors, in any order.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::Extra`] or [`Error::Shape`] when the tensors are not the network's, in which
-    /// case nothing has changed; [`Error::Device`] when the device failed.
-    pub fn load(&mut self, device: &D, kind: Kind, tensors: &[Tensor]) -> Result<(), Error> {
+    /// [`ParametersError::Missing`], [`ParametersError::Extra`] or [`ParametersError::Shape`] when the tensors are
+    /// not the network's, in which case nothing has changed; [`ParametersError::Device`] when the device failed.
+    pub fn load(&mut self, device: &D, kind: Kind, tensors: &[Tensor]) -> Result<(), ParametersError> {
         for Tensor { name, shape, .. } in tensors {
             if !self.names.contains(name) {
                 let (name, given, expected) = (name.clone(), shape.clone(), self.names.clone());
-                return Err(Error::Extra { name, given, expected });
+                return Err(ParametersError::Extra { name, given, expected });
             }
         }
         let each = self.names.iter().zip(&self.shapes);
@@ -204,25 +202,54 @@ impl<D: Device> Parameters<D> {
         Ok(())
     }
 
+    /// Copies some of the network's tensors to the device, in any order; the others stay.
+    ///
+    /// # Errors
+    /// As [`Parameters::load`].
+    pub fn replace(&mut self, device: &D, kind: Kind, tensors: &[Tensor]) -> Result<(), ParametersError> {
+        if tensors.is_empty() {
+            return Ok(());
+        }
+        let mut all = self.tensors(device, kind)?;
+        all.retain(|kept| tensors.iter().all(|tensor| tensor.name != kept.name));
+        all.extend_from_slice(tensors);
+        self.load(device, kind, &all)
+    }
+
     /// Copies one tensor in PyTorch's layout to the device.
-    fn upload(&mut self, device: &D, kind: Kind, index: usize, values: &[f32]) -> Result<(), Error> {
+    fn upload(
+        &mut self,
+        device: &D,
+        kind: Kind,
+        index: usize,
+        values: &[f32],
+    ) -> Result<(), ParametersError> {
         let stored = to_device(&self.shapes[index], values);
         Ok(device.upload(&stored, kind.of_mut(&mut self.list[index]))?)
     }
 }
 
 /// Finds the tensor of this name and checks its shape.
-fn find<'a>(tensors: &'a [Tensor], name: &str, expected: &[usize]) -> Result<&'a Tensor, Error> {
+fn find<'a>(tensors: &'a [Tensor], name: &str, expected: &[usize]) -> Result<&'a Tensor, ParametersError> {
     let (owned, expected_owned) = (name.to_owned(), expected.to_vec());
     let Some(tensor) = tensors.iter().find(|tensor| tensor.name == name) else {
-        return Err(Error::Missing { name: owned, expected: expected_owned });
+        return Err(ParametersError::Missing { name: owned, expected: expected_owned });
     };
     let values = tensor.values.len();
     if tensor.shape != expected || values != expected.iter().product::<usize>() {
         let given = tensor.shape.clone();
-        return Err(Error::Shape { name: owned, given, values, expected: expected_owned });
+        return Err(ParametersError::Shape { name: owned, given, values, expected: expected_owned });
     }
     Ok(tensor)
+}
+
+/// The layers with weights, and the shapes of weight and bias in PyTorch's layout.
+pub(crate) fn layer_shapes(network: &Network) -> Vec<(String, [Vec<usize>; 2])> {
+    let of = |(layer, conv): (usize, ConvShape)| {
+        let weight = vec![conv.out_channels, conv.group_in_channels(), conv.kernel, conv.kernel];
+        (network.layers()[layer].name().to_owned(), [weight, vec![conv.out_channels]])
+    };
+    convolutions(network).into_iter().map(of).collect()
 }
 
 /// The convolutions of a network with their layer indices.

@@ -1,8 +1,8 @@
 //! A network planned for one batch size: every operation is prepared and every buffer allocated up front, so a
 //! step allocates nothing. Training, evaluation and visualization run the same passes over such a plan.
 //!
-//! Buffers are indexed by `place`: place 0 is the batch of input images, place i + 1 the output of layer i. For
-//! each place the plan stores the *stored output* (after activation and dropout) and, in the backward pass, the
+//! Buffers are indexed by `slot`: slot 0 is the batch of input images, slot i + 1 the output of layer i. For
+//! each slot the plan stores the *stored output* (after activation and dropout) and, in the backward pass, the
 //! *signal*: the gradient before the activation of the layer that computed that output. A convolution's backward
 //! pass also applies the gate (activation and dropout) of the layer below; after any other layer that is a
 //! separate step.
@@ -45,6 +45,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::ops::Range;
+
 use allcnn_device::{
     Activation, Algorithm, Device, Dropout, Epilogue, Error, Gate, LrnShape, PoolKind, RegionDraw, ReluRule,
     Shape, StoredOutput, View,
@@ -86,21 +88,21 @@ impl<D: Device> Clone for Mode<'_, D> {
 impl<D: Device> Copy for Mode<'_, D> {}
 
 impl<'s, D: Device> Mode<'s, D> {
-    /// The dropout of the layer that writes `place`, and the step that seeds its mask; `None` without dropout.
-    fn dropout(self, rate: f32, place: usize) -> Option<(Dropout, &'s D::Step)> {
+    /// The dropout of the layer that writes `slot`, and the step that seeds its mask; `None` without dropout.
+    fn dropout(self, rate: f32, slot: usize) -> Option<(Dropout, &'s D::Step)> {
         match self {
             Self::Train { step, seed } if rate > 0.0 => {
-                Some((Dropout { rate, seed, layer: place as u32 }, step))
+                Some((Dropout { rate, seed, layer: slot as u32 }, step))
             }
             _ => None,
         }
     }
 
-    /// The random draw for the fractional pooling that writes `place`; outside training the step is `view`.
-    fn regions(self, place: usize, view: &'s D::Step) -> (RegionDraw, &'s D::Step) {
+    /// The random draw for the fractional pooling that writes `slot`; outside training the step is `view`.
+    fn regions(self, slot: usize, view: &'s D::Step) -> (RegionDraw, &'s D::Step) {
         match self {
-            Self::Train { step, seed } => (RegionDraw { seed, layer: place as u32 }, step),
-            Self::Evaluate => (evaluation_draw(place), view),
+            Self::Train { step, seed } => (RegionDraw { seed, layer: slot as u32 }, step),
+            Self::Evaluate => (evaluation_draw(slot), view),
         }
     }
 }
@@ -122,22 +124,22 @@ enum Prepared<D: Device> {
     GlobalAverage(Shape),
 }
 
-/// Maps each `place` to a buffer.
+/// Maps each `slot` to a buffer.
 struct Buffers<D: Device> {
     buffers: Vec<D::Buffer>,
     of: Vec<usize>,
 }
 
 impl<D: Device> Buffers<D> {
-    /// Allocates buffers of these lengths, one per place from `first` on. If `shared`, buffers are reused such
-    /// that adjacent places differ, which suffices for a pass that reads only the previous place.
+    /// Allocates buffers of these lengths, one per slot from `first` on. If `shared`, buffers are reused such
+    /// that adjacent slots differ, which suffices for a pass that reads only the previous slot.
     fn new(device: &D, lens: &[usize], first: usize, shared: bool) -> Result<Self, Error> {
         let (mut buffers, mut sizes, mut of) = (Vec::new(), Vec::new(), Vec::new());
-        for (place, &len) in lens.iter().enumerate() {
-            let before = place.checked_sub(1).map(|before| of[before]);
+        for (slot, &len) in lens.iter().enumerate() {
+            let before = slot.checked_sub(1).map(|before| of[before]);
             let free = (0..sizes.len()).find(|&free| shared && sizes[free] == len && Some(free) != before);
             of.push(match free {
-                _ if place < first => usize::MAX,
+                _ if slot < first => usize::MAX,
                 Some(free) => free,
                 None => {
                     buffers.push(device.alloc(len)?);
@@ -149,19 +151,19 @@ impl<D: Device> Buffers<D> {
         Ok(Self { buffers, of })
     }
 
-    fn at(&self, place: usize) -> &D::Buffer {
-        &self.buffers[self.of[place]]
+    fn at(&self, slot: usize) -> &D::Buffer {
+        &self.buffers[self.of[slot]]
     }
 
-    fn at_mut(&mut self, place: usize) -> &mut D::Buffer {
-        &mut self.buffers[self.of[place]]
+    fn at_mut(&mut self, slot: usize) -> &mut D::Buffer {
+        &mut self.buffers[self.of[slot]]
     }
 
-    /// Borrows the buffers of two places, the second mutably.
+    /// Borrows the buffers of two slots, the second mutably.
     fn pair(&mut self, read: usize, write: usize) -> (&D::Buffer, &mut D::Buffer) {
         match self.buffers.get_disjoint_mut([self.of[read], self.of[write]]) {
             Ok([read, write]) => (read, write),
-            Err(_) => panic!("places {read} and {write} share a buffer or have none"),
+            Err(_) => panic!("slots {read} and {write} share a buffer or have none"),
         }
     }
 }
@@ -172,6 +174,8 @@ pub struct Plan<'d, D: Device> {
     network: Network,
     batch: usize,
     purpose: PlanPurpose,
+    /// The first layers, up to this one, are frozen: they compute as in evaluation and get no gradients.
+    frozen: usize,
     layers: Vec<Prepared<D>>,
     outputs: Buffers<D>,
     signals: Buffers<D>,
@@ -187,6 +191,31 @@ impl<'d, D: Device> Plan<'d, D> {
     /// # Errors
     /// [`Error::OutOfMemory`], or [`Error::InvalidShape`] when `batch` is 0.
     pub fn new(device: &'d D, network: &Network, batch: usize, purpose: PlanPurpose) -> Result<Self, Error> {
+        Self::with_frozen(device, network, batch, purpose, 0)
+    }
+
+    /// Prepares a training in which the first `frozen` layers are frozen: in every mode they compute as in
+    /// [`Mode::Evaluate`], and the backward pass ends above them. Panics unless a layer is left to be trained.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn partly_frozen(
+        device: &'d D,
+        network: &Network,
+        batch: usize,
+        frozen: usize,
+    ) -> Result<Self, Error> {
+        assert!(frozen < network.layers().len(), "a layer that is trained above {frozen} frozen ones");
+        Self::with_frozen(device, network, batch, PlanPurpose::Training, frozen)
+    }
+
+    fn with_frozen(
+        device: &'d D,
+        network: &Network,
+        batch: usize,
+        purpose: PlanPurpose,
+        frozen: usize,
+    ) -> Result<Self, Error> {
         let operations = network.operations(batch);
         let shapes = std::iter::once(network.input().shape(batch));
         let shapes = shapes.chain(operations.iter().map(Operation::output));
@@ -200,18 +229,21 @@ impl<'d, D: Device> Plan<'d, D> {
         });
         let first_signal = match purpose {
             PlanPurpose::Inference => lens.len() - 1,
-            PlanPurpose::Training => 1,
+            PlanPurpose::Training => frozen + 1,
             PlanPurpose::Explanation => 0,
         };
         let mut layers = layers.collect::<Result<Vec<_>, Error>>()?;
         if purpose != PlanPurpose::Explanation {
-            link(device, &mut layers);
+            let (below, above) = layers.split_at_mut(frozen); // what passes between them can be read and written
+            link(device, below);
+            link(device, above);
         }
         Ok(Self {
             device,
             network: network.clone(),
             batch,
             purpose,
+            frozen,
             layers,
             outputs: Buffers::new(device, &lens, 0, purpose == PlanPurpose::Inference)?,
             signals: Buffers::new(device, &lens, first_signal, true)?,
@@ -286,12 +318,41 @@ impl<'d, D: Device> Plan<'d, D> {
         self.device.upload(targets, &mut self.targets)
     }
 
+    /// Copies the batch's features, the output of the last frozen layer, to the host. Panics without frozen layers.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    pub fn features(&self, values: &mut [f32]) -> Result<(), Error> {
+        self.output(self.frozen - 1, values)
+    }
+
+    /// Copies a batch of features, as [`Plan::features`] returned them, and its targets to the device, for
+    /// [`Plan::forward_from_features`].
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    pub fn upload_features(&mut self, features: &[f32], targets: &[f32]) -> Result<(), Error> {
+        self.device.upload(features, self.outputs.at_mut(self.frozen))?;
+        self.device.upload(targets, &mut self.targets)
+    }
+
     /// Computes every layer's output from the batch.
     pub fn forward(&mut self, parameters: &Parameters<D>, mode: Mode<'_, D>) {
-        if let Some((dropout, step)) = mode.dropout(self.network.input_dropout(), 0) {
+        let of_input = if self.frozen > 0 { Mode::Evaluate } else { mode };
+        if let Some((dropout, step)) = of_input.dropout(self.network.input_dropout(), 0) {
             self.device.dropout(dropout, step, self.outputs.at_mut(0));
         }
-        for layer in 0..self.layers.len() {
+        self.forward_layers(0..self.frozen, parameters, Mode::Evaluate);
+        self.forward_from_features(parameters, mode);
+    }
+
+    /// Computes the outputs of the layers that are not frozen, from the batch's features.
+    pub fn forward_from_features(&mut self, parameters: &Parameters<D>, mode: Mode<'_, D>) {
+        self.forward_layers(self.frozen..self.layers.len(), parameters, mode);
+    }
+
+    fn forward_layers(&mut self, layers: Range<usize>, parameters: &Parameters<D>, mode: Mode<'_, D>) {
+        for layer in layers {
             let dropout = mode.dropout(self.network.layers()[layer].kind().dropout(), layer + 1);
             let (input, output) = self.outputs.pair(layer, layer + 1);
             match &mut self.layers[layer] {
@@ -329,14 +390,14 @@ impl<'d, D: Device> Plan<'d, D> {
         self.device.softmax_cross_entropy(classes, logits, &self.targets, scale, &mut self.losses, d_logits);
     }
 
-    /// Computes all parameter gradients from the logit gradient that [`Plan::loss`] stored. `mode` must be that of
-    /// the forward pass. Panics unless the plan is for training.
+    /// Computes the parameter gradients of all layers that are not frozen from the logit gradient that [`Plan::loss`]
+    /// stored. `mode` must be that of the forward pass. Panics unless the plan is for training.
     pub fn backward(&mut self, parameters: &mut Parameters<D>, mode: Mode<'_, D>) {
         assert_eq!(self.purpose, PlanPurpose::Training, "the purpose of a plan that goes backward");
         self.enter(self.layers.len(), mode, ReluRule::Backprop);
-        for layer in (0..self.layers.len()).rev() {
+        for layer in (self.frozen..self.layers.len()).rev() {
             self.gradients(layer, parameters);
-            if layer > 0 {
+            if layer > self.frozen {
                 self.signal_down(layer, parameters, mode, ReluRule::Backprop);
             }
         }
@@ -398,35 +459,35 @@ impl<'d, D: Device> Plan<'d, D> {
         self.device.download(&self.losses, values)
     }
 
-    /// The gate (backward pass through activation and dropout) of the convolution that writes `place`; `None` if
+    /// The gate (backward pass through activation and dropout) of the convolution that writes `slot`; `None` if
     /// it is the identity.
-    fn gate(&self, place: usize, mode: Mode<'_, D>, rule: ReluRule) -> Option<Gate> {
-        let layer = place.checked_sub(1)?;
+    fn gate(&self, slot: usize, mode: Mode<'_, D>, rule: ReluRule) -> Option<Gate> {
+        let layer = slot.checked_sub(1)?;
         let Prepared::Conv { activation, .. } = self.layers[layer] else { return None };
         let rate = self.network.layers()[layer].kind().dropout();
-        let dropout_rate = mode.dropout(rate, place).map_or(0.0, |(dropout, _)| dropout.rate);
+        let dropout_rate = mode.dropout(rate, slot).map_or(0.0, |(dropout, _)| dropout.rate);
         let open = activation == Activation::Identity && dropout_rate == 0.0;
         (!open).then_some(Gate { activation, rule, dropout_rate })
     }
 
-    /// Applies the gate of the convolution that writes `place` to the signal there, in place.
-    fn enter(&mut self, place: usize, mode: Mode<'_, D>, rule: ReluRule) {
-        if let Some(gate) = self.gate(place, mode, rule) {
-            let below = StoredOutput { output: self.outputs.at(place), gate };
-            self.device.activation_backward(below, self.signals.at_mut(place));
+    /// Applies the gate of the convolution that writes `slot` to the signal there, in place.
+    fn enter(&mut self, slot: usize, mode: Mode<'_, D>, rule: ReluRule) {
+        if let Some(gate) = self.gate(slot, mode, rule) {
+            let below = StoredOutput { output: self.outputs.at(slot), gate };
+            self.device.activation_backward(below, self.signals.at_mut(slot));
         }
-        self.undrop(place, mode);
+        self.undrop(slot, mode);
     }
 
-    /// Applies the dropout backward pass of the pooling that writes `place` to the signal there.
-    fn undrop(&mut self, place: usize, mode: Mode<'_, D>) {
+    /// Applies the dropout backward pass of the pooling that writes `slot` to the signal there.
+    fn undrop(&mut self, slot: usize, mode: Mode<'_, D>) {
         let Some(LayerKind::Pool(pool)) =
-            place.checked_sub(1).map(|layer| self.network.layers()[layer].kind())
+            slot.checked_sub(1).map(|layer| self.network.layers()[layer].kind())
         else {
             return;
         };
-        let Some((dropout, step)) = mode.dropout(pool.dropout, place) else { return };
-        self.device.dropout(dropout, step, self.signals.at_mut(place));
+        let Some((dropout, step)) = mode.dropout(pool.dropout, slot) else { return };
+        self.device.dropout(dropout, step, self.signals.at_mut(slot));
     }
 
     /// Propagates the signal backward through `layer` and through the gate of the layer below.

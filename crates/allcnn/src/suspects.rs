@@ -15,11 +15,12 @@ use crate::data::{DataSet, Identity, IdentitySet, Ignored, Images, Reading, Skip
 use crate::evaluate::{EvaluateError, known, open, relabelled};
 use crate::input::Samples;
 use crate::observer::Observer;
-use crate::run::{Checkpoint, DataPlaceError, GivenData, Manifest, RunError, RunFolder, WhichCheckpoint};
-use crate::score::{ScoreError, Scores, Views, score_checkpoint};
+use crate::preprocess::PreprocessError;
+use crate::run::{Checkpoint, DataLocationError, GivenData, Manifest, RunError, RunFolder, WhichCheckpoint};
+use crate::score::{ScoreError, Scorer, Scores, Views};
 use crate::split::Split;
 use crate::text::shown::escaped;
-use crate::visualise::ExplainedSamples;
+use crate::visualise::{ExplainedSamples, VisualiseError};
 
 /// Why labels cannot be checked.
 #[derive(Debug, thiserror::Error)]
@@ -32,10 +33,10 @@ pub enum SuspectsError {
     Evaluate(#[from] EvaluateError),
     /// Their explanations.
     #[error(transparent)]
-    Explain(#[from] crate::visualise::Error),
+    Explain(#[from] VisualiseError),
 }
 
-through!(SuspectsError, EvaluateError: RunError, ScoreError, DataPlaceError, crate::preprocess::Error, crate::data::Error);
+through!(SuspectsError, EvaluateError: RunError, ScoreError, DataLocationError, PreprocessError, crate::data::Error);
 
 /// Images explained at a time.
 const EXPLAINED: usize = 64;
@@ -138,7 +139,12 @@ pub fn find<D: Device>(
     let samples = Samples::new(&images, &preprocessor)?.on_canvas(checkpoint.network.input().into());
     let batch = manifest.recipe.batch;
     let mut done = |images| done(images, splits.len());
-    let scores = score_checkpoint(device, &checkpoint, &samples, batch, Views::ONE, stop, &mut done)?;
+    let scores = Scorer::new(device, &checkpoint, batch.min(samples.len()))?.score(
+        &samples,
+        Views::ONE,
+        stop,
+        &mut done,
+    )?;
     let Some(scores) = scores else { return Ok(None) };
     // Images on disk can be identified only after they were read.
     let identities = samples.identities();
@@ -154,7 +160,7 @@ pub fn find<D: Device>(
         )));
     }
     let scores_of_new = scores.select(&new);
-    let order: Vec<usize> = ranked(&scores_of_new, search.top).into_iter().map(|place| new[place]).collect();
+    let order: Vec<usize> = ranked(&scores_of_new, search.top).into_iter().map(|index| new[index]).collect();
     let classes = &checkpoint.classes;
     let suspect = |&image: &usize| {
         let (label, predicted) = (scores.labels[image] as usize, scores.predicted(image) as usize);
@@ -226,7 +232,7 @@ fn held_out(
     observer: &mut dyn Observer,
 ) -> Result<HeldOut, SuspectsError> {
     let geometry = run.read_preprocessing()?.geometry();
-    let given = search.data.as_deref().map(|place| GivenData { place, reading: &search.reading });
+    let given = search.data.as_deref().map(|location| GivenData { location, reading: &search.reading });
     let mut opened = open(given, (run, manifest), geometry, false, observer)?;
     let own = Some(&opened.data).filter(|_| opened.own);
     let known = known((run, manifest), geometry, own, observer)?.unwrap_or_default();

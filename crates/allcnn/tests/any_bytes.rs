@@ -11,7 +11,7 @@ use allcnn::net::Network;
 use allcnn::preprocess::{Geometry, Method, Preprocessor};
 use allcnn::recipe::Recipe;
 use allcnn::run::EpochRow;
-use allcnn::sweep::{Fate, PaperTable, Plan, Record};
+use allcnn::sweep::{PaperTable, Plan, Record, TrialOutcome};
 use safetensors::tensor::{Dtype, TensorView};
 use smoke::Seeds;
 
@@ -112,7 +112,7 @@ fn preprocessed(method: Method) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-fn record(fate: Fate) -> Vec<u8> {
+fn record(fate: TrialOutcome) -> Vec<u8> {
     let row = |epoch| EpochRow {
         epoch,
         learning_rate: 0.1,
@@ -127,6 +127,12 @@ fn record(fate: Fate) -> Vec<u8> {
     };
     let record = Record { fate, seed: 3, seconds: 25.0, history: vec![row(1), row(2)], tested: None };
     serde_json::to_vec(&record).unwrap()
+}
+
+/// The settings of a fold of a cross-validation.
+fn of_fold() -> String {
+    let run = String::from_utf8(fixture("run-0.1.0/run.toml")).unwrap();
+    format!("{run}\n[data.fold]\nnumber = 2\nof = 5\ngroup_by = \"patient\"\n")
 }
 
 fn seeds() -> Vec<Seeds> {
@@ -171,6 +177,12 @@ fn seeds() -> Vec<Seeds> {
         Plan { models: vec!["model-a".into()], learning_rates: vec![0.1], ..Plan::paper(PaperTable::Table3) };
     vec![
         ("caffemodel", caffemodels()),
+        (
+            "calibration",
+            texts([
+                "temperature = 1.83\nepoch = 7\nimages = 500\nloss = [0.5, 0.4]\nexpected_calibration_error = [0.08, 0.02]\n",
+            ]),
+        ),
         ("checkpoint", [checkpoints.clone(), checkpoints.iter().map(|file| head(file)).collect()].concat()),
         (
             "claim",
@@ -198,8 +210,8 @@ fn seeds() -> Vec<Seeds> {
             ]
             .concat(),
         ),
-        ("record", [Fate::Finished, Fate::Diverged { step: 7 }].map(record).to_vec()),
-        ("run", fixtures(&["run-0.1.0/run.toml"])),
+        ("record", [TrialOutcome::Finished, TrialOutcome::Diverged { step: 7 }].map(record).to_vec()),
+        ("run", [fixtures(&["run-0.1.0/run.toml"]), texts([of_fold()])].concat()),
         ("safetensors", [weights.to_vec(), weights.iter().map(|file| head(file)).collect()].concat()),
     ]
 }

@@ -23,8 +23,6 @@
 //! | `arrows` | every path of a module's code |
 //! | `circles` | the strongly connected components, and how they are printed |
 
-#![warn(unreachable_pub)]
-
 mod arrows;
 mod circles;
 mod resolve;

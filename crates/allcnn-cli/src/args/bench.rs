@@ -4,11 +4,11 @@ use allcnn_device::Precision;
 use clap::{Args, ValueEnum};
 
 use super::common::Common;
-use crate::values::count;
+use crate::values::{count, positive};
 
 /// What a benchmark measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum BenchWhat {
+pub(crate) enum BenchWhat {
     /// Whole training steps.
     Train,
     /// Forward passes.
@@ -19,7 +19,7 @@ pub enum BenchWhat {
 
 /// `allcnn bench`.
 #[derive(Debug, Args)]
-pub struct BenchArgs {
+pub(crate) struct BenchArgs {
     /// A network's name or TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "all-cnn-c")]
     pub model: String,
@@ -32,6 +32,13 @@ pub struct BenchArgs {
     /// Show the time of every pass of every layer
     #[arg(long)]
     pub layers: bool,
+    /// Predict a training step on the CPU with 1 to 128 threads, beside the measured ones of this machine; with --layers
+    /// for each layer and pass
+    #[arg(long)]
+    pub scaling: bool,
+    /// Bandwidth of memory that --scaling assumes for any number of threads [default: as measured with all threads here]
+    #[arg(long, value_name = "GB/S", value_parser = positive, requires = "scaling")]
+    pub bandwidth: Option<f32>,
     /// Measured runs after the warm-up, of which the median counts
     #[arg(long, value_name = "N", default_value = "5", value_parser = count::<usize>(10_000))]
     pub repeat: usize,

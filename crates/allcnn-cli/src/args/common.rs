@@ -13,7 +13,7 @@ pub(super) const TEMPLATE: &str =
 
 /// What a command prints, and in which format.
 #[derive(Clone, Copy, Debug, Args)]
-pub struct Telling {
+pub(crate) struct Telling {
     /// Print one JSON document and nothing else on standard output
     #[arg(long)]
     pub json: bool,
@@ -27,7 +27,7 @@ pub struct Telling {
 
 /// Flags of every command that computes.
 #[derive(Debug, Args)]
-pub struct Common {
+pub(crate) struct Common {
     /// Where to compute: cpu, cuda, cuda:N or auto
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = str::parse::<DeviceChoice>)]
     pub device: DeviceChoice,
@@ -45,6 +45,7 @@ pub enum SplitChoice {
     /// The images for testing.
     Test,
     /// The images that selected the best weights, if the data has a validation split.
+    #[value(alias = "val")]
     Validation,
     /// The training images.
     Train,

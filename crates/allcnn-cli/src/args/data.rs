@@ -13,7 +13,7 @@ use crate::values::{DeviceChoice, count, similarity};
 
 /// `allcnn data`.
 #[derive(Debug, Subcommand)]
-pub enum DataCommand {
+pub(crate) enum DataCommand {
     /// Describe the data: kind, classes, images, sizes
     #[command(
         help_template = TEMPLATE,
@@ -69,7 +69,7 @@ pub enum DataCommand {
 
 /// `allcnn data verify`.
 #[derive(Debug, Args)]
-pub struct DataVerifyArgs {
+pub(crate) struct DataVerifyArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub look: DataInfoArgs,
@@ -98,8 +98,8 @@ pub struct DataVerifyArgs {
 
 /// `allcnn data suspects`.
 #[derive(Debug, Args)]
-pub struct DataSuspectsArgs {
-    /// A run folder
+pub(crate) struct DataSuspectsArgs {
+    /// A run folder, or demo
     pub run: PathBuf,
     /// Where the run's data is now, or other data with the same classes, of which all images are examined
     #[arg(long)]
@@ -123,7 +123,7 @@ pub struct DataSuspectsArgs {
 
 /// `allcnn data info`, and how `allcnn data verify` reads.
 #[derive(Debug, Args)]
-pub struct DataInfoArgs {
+pub(crate) struct DataInfoArgs {
     /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst, .xz, .bz2) or zip of images, or parquet, .npz or .csv files
     pub data: OsString,
     /// Without test images: hold out the last N or P% of each class, by name, for testing [default: 10%]
@@ -142,7 +142,7 @@ pub struct DataInfoArgs {
 
 /// `allcnn data fetch`.
 #[derive(Debug, Args)]
-pub struct DataFetchArgs {
+pub(crate) struct DataFetchArgs {
     /// cifar10 or cifar100
     #[arg(value_parser = str::parse::<FetchTarget>)]
     pub name: FetchTarget,
@@ -156,7 +156,7 @@ pub struct DataFetchArgs {
 
 /// `allcnn data convert`.
 #[derive(Debug, Args)]
-pub struct DataConvertArgs {
+pub(crate) struct DataConvertArgs {
     /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst, .xz, .bz2) or zip of images, or parquet, .npz or .csv files
     pub data: OsString,
     #[command(flatten)]

@@ -10,9 +10,16 @@ use crate::values::count;
 
 /// `allcnn eval`.
 #[derive(Debug, Args)]
-pub struct EvalArgs {
-    /// A run folder
-    pub run: PathBuf,
+pub(crate) struct EvalArgs {
+    /// A run folder, or demo; of several, the mean of their probabilities is measured, on the data of the first
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Compare with another run on the same images (exact McNemar test)
+    #[arg(long, value_name = "RUN")]
+    pub against: Option<PathBuf>,
+    /// Write a row for each image to FILE
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
     /// Where the run's data is now, or other data with the same classes, from which nothing is held out
     #[arg(long)]
     pub data: Option<String>,
@@ -28,6 +35,9 @@ pub struct EvalArgs {
     /// Checkpoint to use
     #[arg(long, value_enum, default_value = "best")]
     pub checkpoint: CheckpointChoice,
+    /// Divide logits by the temperature that was fitted on the run's validation images, so that probabilities mean what they say
+    #[arg(long)]
+    pub calibrated: bool,
     /// List every class [default: those with images, and of more than 20 the worst]
     #[arg(long)]
     pub all_classes: bool,

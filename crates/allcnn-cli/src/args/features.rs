@@ -12,8 +12,8 @@ use crate::values::{count, range};
 
 /// `allcnn features`.
 #[derive(Debug, Args)]
-pub struct FeaturesArgs {
-    /// A run folder
+pub(crate) struct FeaturesArgs {
+    /// A run folder, or demo
     pub run: PathBuf,
     /// The layer: conv1, ..., pool1, ..., global_pool (see `allcnn models NAME`)
     #[arg(long, value_name = "NAME")]

@@ -11,7 +11,7 @@ use crate::values::{framing, image_size, scaling};
 
 /// `allcnn import`.
 #[derive(Debug, Args)]
-pub struct ImportArgs {
+pub(crate) struct ImportArgs {
     /// The weights: a state dict of PyTorch, as safetensors or .pt, or a .caffemodel; recognised by content
     pub weights: PathBuf,
     /// The network that they belong to: a name (see `allcnn models`) or a TOML file of layers

@@ -7,7 +7,7 @@ use crate::values::count;
 
 /// `allcnn models`.
 #[derive(Debug, Args)]
-pub struct ModelsArgs {
+pub(crate) struct ModelsArgs {
     /// A network's name or TOML file: show its layers
     pub name: Option<String>,
     /// Number of classes [default: 10; 1000 for the ImageNet networks]

@@ -8,7 +8,7 @@ use clap::Args;
 /// How data is read.
 #[derive(Debug, Args)]
 #[group(id = "reading", multiple = true, requires = "data")]
-pub struct ReadingArgs {
+pub(crate) struct ReadingArgs {
     /// Folders or files of the data that are its splits, if their names do not say so
     #[arg(long, value_name = "train=NAME,val=NAME,test=NAME", value_parser = str::parse::<SplitNames>)]
     pub splits: Option<SplitNames>,
@@ -25,7 +25,7 @@ pub struct ReadingArgs {
 
 impl ReadingArgs {
     /// The flags as the library's options.
-    pub fn reading(&self) -> Reading {
+    pub(crate) fn reading(&self) -> Reading {
         let Self { splits, image_column, label_column, image_root } = self;
         Reading {
             splits: splits.clone().unwrap_or_default(),

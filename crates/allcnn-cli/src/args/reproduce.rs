@@ -13,7 +13,7 @@ use crate::values::{count, learning_rate, range};
 
 /// `allcnn reproduce`.
 #[derive(Debug, Subcommand)]
-pub enum ReproduceCommand {
+pub(crate) enum ReproduceCommand {
     /// Table 3: the twelve CIFAR-10 networks, each at the paper's four learning rates
     #[command(
         help_template = TEMPLATE,
@@ -85,7 +85,7 @@ pub enum ReproduceCommand {
 
 impl FigureArgs {
     /// The run folder; where `--run` named it, also the first positional argument, which is then a picture.
-    pub fn run_and_other(&self) -> (&Path, Option<&PathBuf>) {
+    pub(crate) fn run_and_other(&self) -> (&Path, Option<&PathBuf>) {
         match (&self.named, &self.run) {
             (Some(named), other) => (named, other.as_ref()),
             (None, Some(run)) => (run, None),
@@ -96,7 +96,7 @@ impl FigureArgs {
 
 impl ReproduceCommand {
     /// The flags of a figure; none for a table.
-    pub fn figure(&self) -> Option<&FigureArgs> {
+    pub(crate) fn figure(&self) -> Option<&FigureArgs> {
         match self {
             Self::Table3(_) | Self::Table4(_) => None,
             Self::Fig2(arguments) => Some(arguments),
@@ -106,7 +106,7 @@ impl ReproduceCommand {
     }
 
     /// The flags of every command with a device.
-    pub fn common(&self) -> &Common {
+    pub(crate) fn common(&self) -> &Common {
         match self {
             Self::Table3(arguments) | Self::Table4(arguments) => &arguments.common,
             Self::Fig2(arguments) => &arguments.common,
@@ -126,7 +126,7 @@ const SWITCHES: &str = "Each image has two sets of maps: of the network as it is
 
 /// Flags of the tables. Settings that are left out are those of the plan in the folder, or the paper's.
 #[derive(Debug, Args)]
-pub struct TableArgs {
+pub(crate) struct TableArgs {
     /// The folder of the sweep, created if missing [default: sweeps/TABLE]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -176,8 +176,8 @@ pub struct TableArgs {
 
 /// Flags of every figure.
 #[derive(Debug, Args)]
-pub struct FigureArgs {
-    /// A run folder
+pub(crate) struct FigureArgs {
+    /// A run folder, or demo
     #[arg(required_unless_present = "named")]
     pub run: Option<PathBuf>,
     /// The run folder as a flag, as before it was an argument
@@ -196,7 +196,7 @@ pub struct FigureArgs {
 
 /// Flags of a figure of patches.
 #[derive(Debug, Args)]
-pub struct PatchFigureArgs {
+pub(crate) struct PatchFigureArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub figure: FigureArgs,
@@ -219,7 +219,7 @@ pub struct PatchFigureArgs {
 
 /// Flags of a figure of whole images.
 #[derive(Debug, Args)]
-pub struct ImageFigureArgs {
+pub(crate) struct ImageFigureArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub figure: FigureArgs,

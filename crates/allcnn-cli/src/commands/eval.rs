@@ -1,36 +1,46 @@
 //! `allcnn eval`: how good a run's network is on a split of its data, or of other data with the same classes.
 
-use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
 
 use allcnn::data::{Ignored, Skipped};
-use allcnn::evaluate::{EvaluateOptions, Evaluated, TrainedOn, evaluate};
+use allcnn::evaluate::{EvaluateOptions, Evaluated, TemperatureScaling, TrainedOn, evaluate_together};
+use allcnn::observer::{Event, Observer, Phase, Times};
 use allcnn::run::WhichCheckpoint;
 use allcnn::run::{Manifest, RunFolder};
-use allcnn::score::{ClassError, Evaluation};
+use allcnn::score::{ClassScores, Comparison, Evaluation};
 use allcnn::split::Split;
 use allcnn::text::shown::{PathText, escaped};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::Serialize;
 
+use super::picture;
 use crate::args::EvalArgs;
+use crate::csv_file::write_evaluation;
 use crate::device::{self, on_device};
+use crate::exit::Exit;
 use crate::output::{self, Align, Table, counted, thousands};
 use crate::progress::{Progress, Unit};
 use crate::training_progress::LoadingProgress;
 
 /// A list and a confusion matrix of more classes do not fit on a screen.
-const MOST_SHOWN_CLASSES: usize = 20;
+const MAX_SHOWN_CLASSES: usize = 20;
 
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Document<'a> {
     #[serde(flatten)]
     evaluation: &'a Evaluation,
+    /// What the temperature changes, if each run has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature_scaling: Option<&'a TemperatureScaling>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trained_on: Option<TrainedOn>,
     run: String,
+    /// The runs, if several were averaged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    runs: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<Comparison>,
     /// `best`, `last` or `imported`.
     checkpoint: &'static str,
     /// The epoch of the weights, from 1; `None` for imported ones.
@@ -43,43 +53,66 @@ struct Document<'a> {
 }
 
 /// Evaluates and prints the result.
-pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
-    let run = RunFolder::open(&arguments.run)?;
+pub(super) fn run(arguments: &EvalArgs) -> anyhow::Result<Exit> {
+    if let Some(path) = &arguments.csv {
+        picture::check_out("--csv", path, "csv")?;
+    }
+    let runs: Vec<RunFolder> =
+        arguments.runs.iter().map(|run| RunFolder::open(run)).collect::<Result<_, _>>()?;
+    let against = arguments.against.as_ref().map(|run| RunFolder::open(run)).transpose()?;
+    let Some((run, others)) = runs.split_first() else { bail!("no run was given") };
     let device = device::open(&arguments.common)?;
+    let mut checkpoint = WhichCheckpoint::from(arguments.checkpoint);
+    if let [run] = &runs[..] {
+        checkpoint = checkpoint.at_hand(run); // it is called what it is
+    }
     let wanted = EvaluateOptions {
         data: arguments.data.clone(),
         reading: arguments.reading.reading(),
         split: arguments.split.into(),
-        checkpoint: arguments.checkpoint.into(),
+        checkpoint,
+        calibrated: arguments.calibrated,
         views: arguments.views,
         batch: 0,
     };
     let progress = Progress::of(arguments.common.telling);
     let mut loading = LoadingProgress::new(progress);
-    let begin = Instant::now();
-    let (mut task, mut read) = (None, Duration::ZERO);
-    let mut done = |done: usize, total: usize| {
-        if task.is_none() {
-            read = begin.elapsed();
+    loading.stopwatch().begin(Phase::Preparing);
+    let mut task = None;
+    let mut observer = |event: Event<'_>| match event {
+        Event::Evaluating { done, total } => {
+            loading.end();
+            loading.stopwatch().begin(Phase::Evaluation);
+            let task = task.get_or_insert_with(|| progress.task("evaluating", total as u64, Unit::Things));
+            task.set(done as u64, String::new);
         }
-        let task = task.get_or_insert_with(|| progress.task("evaluating", total as u64, Unit::Things));
-        task.set(done as u64, String::new);
+        event => loading.observe(event),
     };
     let never = AtomicBool::new(false); // there is nothing to save: Ctrl-C just ends the program
-    let evaluated =
-        on_device!(device, |device| evaluate(&device, &run, &wanted, &never, &mut loading, &mut done))?
-            .context("the evaluation was stopped")?;
-    drop((task, loading));
-    let (read, all) = (read.as_secs_f64(), begin.elapsed().as_secs_f64());
-    progress.detail(&format!("reading and preparing {read:.2} s, evaluation {:.2} s", all - read));
+    let evaluated = on_device!(device, |device| {
+        evaluate_together(&device, (run, others), against.as_ref(), &wanted, &never, &mut observer)
+    })?
+    .context("the evaluation was stopped")?;
+    drop(task);
+    loading.tell_times(&Times::default());
+    if let Some(path) = &arguments.csv {
+        write_evaluation(path, &evaluated).with_context(|| format!("cannot write {}", path.shown()))?;
+    }
     if arguments.common.telling.json {
         let manifest = run.manifest()?;
         let (checkpoint, epoch) = weights(&evaluated, &wanted, &manifest);
         let Evaluated { evaluation, trained_on, split, skipped, ignored, .. } = &evaluated;
         output::json(&Document {
             evaluation,
+            temperature_scaling: evaluated.temperature_scaling.as_ref(),
             trained_on: *trained_on,
-            run: run.path().text(),
+            run: run.called().text(),
+            runs: if others.is_empty() {
+                vec![]
+            } else {
+                runs.iter().map(|run| run.called().text()).collect()
+            },
+            against: evaluated.against,
             checkpoint,
             epoch,
             data: wanted.data.as_deref().filter(|_| !evaluated.own).unwrap_or(&manifest.data.source),
@@ -88,17 +121,17 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
             ignored,
         })?;
     } else {
-        output::text(&words(&evaluated, &wanted, &run, arguments.all_classes)?)?;
+        output::text(&words(arguments, &evaluated, &wanted, &runs)?)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::DONE)
 }
 
 /// Which weights were measured on which images, and the figures, as text.
 fn words(
+    arguments: &EvalArgs,
     evaluated: &Evaluated,
     wanted: &EvaluateOptions,
-    run: &RunFolder,
-    all_classes: bool,
+    runs: &[RunFolder],
 ) -> anyhow::Result<String> {
     let evaluation = &evaluated.evaluation;
     let images = match &wanted.data {
@@ -107,22 +140,78 @@ fn words(
         }
         _ => counted(evaluation.images, &format!("{} image", evaluated.split)),
     };
-    let weights = weights_words(evaluated, wanted, &run.manifest()?);
-    let mut text = format!("{} ({weights}) on {images}\n", run.path().shown());
+    let mut text = match runs {
+        [run] => {
+            let weights = weights_words(evaluated, wanted, &run.manifest()?);
+            format!("{} ({weights}) on {images}\n", run.called().shown())
+        }
+        _ => {
+            let names: Vec<String> = runs.iter().map(|run| run.called().shown().to_string()).collect();
+            format!("the mean of {} on {images}\n", names.join(", "))
+        }
+    };
     if let Some(TrainedOn { images, left_out }) = evaluated.trained_on {
         let figures = if left_out { "left out" } else { "in the figures" };
         text += &format!("trained on   {}, {figures}\n", counted(images, "image"));
     }
-    text += &format!("\ntop-1 error  {:.2} %\n", evaluation.top1_error_pct);
-    if evaluation.classes.len() > 5 {
-        text += &format!("top-5 error  {:.2} %\n", evaluation.top5_error_pct);
+    text += &figures(evaluation);
+    text += &evaluated.temperature_scaling.as_ref().map_or_else(String::new, scaling);
+    if let (Some(against), Some(run)) = (&evaluated.against, &arguments.against) {
+        text += &comparison(against, &run.shown().to_string());
     }
-    text += &format!("loss         {:.4}\n\n{}", evaluation.loss, classes(&evaluation.classes, all_classes));
-    if let Some(rows) = evaluation.confusion.rows().filter(|rows| rows.len() <= MOST_SHOWN_CLASSES) {
+    text += &format!("\n{}", classes(&evaluation.classes, arguments.all_classes));
+    if let Some(rows) = evaluation.confusion.rows().filter(|rows| rows.len() <= MAX_SHOWN_CLASSES) {
         let table = confusion(evaluation, &rows);
         text += &format!("\nconfusion (rows: true class, columns: predicted class)\n{table}");
     }
     Ok(text)
+}
+
+/// The figures of all images together.
+fn figures(evaluation: &Evaluation) -> String {
+    let interval = evaluation.top1_error_interval95.map_or_else(String::new, interval_words);
+    let mut text = format!("\ntop-1 error  {:.2} %{interval}\n", evaluation.top1_error_pct);
+    if evaluation.classes.len() > 5 {
+        text += &format!("top-5 error  {:.2} %\n", evaluation.top5_error_pct);
+    }
+    text += &format!("balanced     {:.2} % (mean of the classes' errors)\n", evaluation.balanced_error_pct);
+    text += &format!("macro F1     {:.4}\n", evaluation.macro_f1);
+    text += &format!("loss         {:.4}\n", evaluation.loss);
+    text + &format!(
+        "calibration  {:.4} (expected error of the probabilities)\n",
+        evaluation.expected_calibration_error
+    )
+}
+
+/// What the temperature changes, or changed.
+fn scaling(scaling: &TemperatureScaling) -> String {
+    let TemperatureScaling { temperatures, applied, before, after } = scaling;
+    let [before, after] = [before, after].map(|figures| figures.expected_calibration_error);
+    let temperatures: Vec<String> =
+        temperatures.iter().map(|temperature| format!("{temperature:.3}")).collect();
+    let temperatures = temperatures.join(", ");
+    if *applied {
+        format!("temperature  {temperatures}; without it the calibration is {before:.4}\n")
+    } else {
+        format!("temperature  {temperatures}; with it (--calibrated) the calibration is {after:.4}\n")
+    }
+}
+
+fn interval_words([low, high]: [f64; 2]) -> String {
+    format!(" (95 % interval {low:.2} to {high:.2} %)")
+}
+
+/// How another run did on the same images.
+fn comparison(against: &Comparison, run: &str) -> String {
+    let Comparison { top1_error_pct, both_wrong, only_this_wrong, only_that_wrong, p_value } = against;
+    let [both, this, that] = [both_wrong, only_this_wrong, only_that_wrong].map(|&images| thousands(images));
+    let meaning = if *p_value < 0.05 { "is hardly chance" } else { "may well be chance" };
+    let p_value = if *p_value < 1e-4 { "below 0.0001".to_owned() } else { format!("{p_value:.4}") };
+    format!(
+        "\nagainst {run}: top-1 error {top1_error_pct:.2} %\n\
+         wrong        both {both}, only this {this}, only that {that}\n\
+         p-value      {p_value} (exact McNemar test): the difference {meaning}\n"
+    )
 }
 
 /// The kind of the measured checkpoint and its epoch. Without images that select the best one it is the last.
@@ -152,25 +241,43 @@ fn weights_words(evaluated: &Evaluated, wanted: &EvaluateOptions, manifest: &Man
 }
 
 /// A table of `all` classes, or of those with images, or if these are many of the worst, with a line that says so.
-fn classes(classes: &[ClassError], all: bool) -> String {
-    let mut shown: Vec<&ClassError> = classes.iter().filter(|class| all || class.images > 0).collect();
+fn classes(classes: &[ClassScores], all: bool) -> String {
+    let mut shown: Vec<&ClassScores> = classes.iter().filter(|class| all || class.images > 0).collect();
     let (with_images, without) = (shown.len(), classes.len() - shown.len());
-    let only_worst = !all && with_images > MOST_SHOWN_CLASSES;
+    let only_worst = !all && with_images > MAX_SHOWN_CLASSES;
     if only_worst {
-        let error = |class: &ClassError| class.error_pct.unwrap_or_default();
+        let error = |class: &ClassScores| class.error_pct.unwrap_or_default();
         shown.sort_by(|a, b| error(b).total_cmp(&error(a)).then(b.images.cmp(&a.images)));
-        shown.truncate(MOST_SHOWN_CLASSES);
+        shown.truncate(MAX_SHOWN_CLASSES);
     }
-    let mut table =
-        Table::new(&[("class", Align::Left), ("images", Align::Right), ("error %", Align::Right)]);
+    let mut table = Table::new(&[
+        ("class", Align::Left),
+        ("images", Align::Right),
+        ("error %", Align::Right),
+        ("95 % interval", Align::Right),
+        ("precision", Align::Right),
+        ("recall", Align::Right),
+        ("F1", Align::Right),
+    ]);
+    let number = |value: Option<f64>, digits| {
+        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+    };
     for class in shown {
-        let error = class.error_pct.map_or_else(|| "-".to_owned(), |error| format!("{error:.2}"));
-        table.row([class.name.clone(), class.images.to_string(), error]);
+        let interval = class.error_interval95;
+        table.row([
+            class.name.clone(),
+            class.images.to_string(),
+            number(class.error_pct, 2),
+            interval.map_or_else(|| "-".to_owned(), |[low, high]| format!("{low:.1} to {high:.1}")),
+            number(class.precision, 3),
+            number(class.recall, 3),
+            number(class.f1, 3),
+        ]);
     }
     let number = |count: usize| thousands(count as u64);
     let worst = only_worst.then(|| {
         format!(
-            "the {MOST_SHOWN_CLASSES} classes with the highest errors, of {} with images",
+            "the {MAX_SHOWN_CLASSES} classes with the highest errors, of {} with images",
             number(with_images)
         )
     });
@@ -201,20 +308,24 @@ fn confusion(evaluation: &Evaluation, rows: &[Vec<u64>]) -> Table {
 mod tests {
     use super::*;
 
-    fn class(number: usize, images: u64) -> ClassError {
-        ClassError {
+    fn class(number: usize, images: u64) -> ClassScores {
+        ClassScores {
             name: format!("class{number}"),
             images,
             error_pct: (images > 0).then_some(number as f64),
+            error_interval95: None,
+            precision: None,
+            recall: None,
+            f1: None,
         }
     }
 
     #[test]
     fn of_many_classes_the_worst_with_images_are_shown() {
-        let many: Vec<ClassError> =
+        let many: Vec<ClassScores> =
             (0..1000).map(|number| class(number, u64::from(number % 10 == 0))).collect();
         let text = classes(&many, false);
-        assert_eq!(text.lines().count(), 1 + MOST_SHOWN_CLASSES + 1, "{text}");
+        assert_eq!(text.lines().count(), 1 + MAX_SHOWN_CLASSES + 1, "{text}");
         assert!(text.lines().nth(1).unwrap().starts_with("class990 "), "{text}");
         assert!(text.contains("highest errors, of 100 with images; 900 classes have no images"), "{text}");
         assert_eq!(classes(&many, true).lines().count(), 1001);

@@ -1,31 +1,32 @@
 //! `allcnn explain`: what in pictures activates a unit of a run's network.
 
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::Path;
 
 use allcnn::run::RunFolder;
 use allcnn::text::shown::{PathText, escaped};
-use allcnn::visualise::render::{Pages, Shading};
+use allcnn::visualise::render::Shading;
 use allcnn::visualise::{
-    Coloring, Entry, ExplainRequest, Explained, FileExplainer, Place, Unit, Unread, plate, what_is_shown,
+    Attribution, AttributionSettings, Coloring, Entry, ExplainRequest, ExplainedFiles, MapScore, Position,
+    Unit, Unread, explain_files,
 };
-use allcnn_device::Device;
 use anyhow::Context;
 
 use super::picture;
 use crate::args::{ExplainArgs, MapChoice};
 use crate::device::{self, on_device};
-use crate::failure::{EXIT_FAILED, WrongUsage};
+use crate::exit::Exit;
+use crate::failure::WrongUsage;
 use crate::npy;
 use crate::output::{self, Align, Table};
-use crate::progress::{Progress, Unit as Counted};
+use crate::progress::Progress;
 use crate::streams;
+use crate::training_progress::LoadingProgress;
 use crate::values::UnitChoice;
 
 /// Explains the pictures, writes the files and prints the result. Pictures that cannot be read are reported and skipped;
 /// the exit code is then that of failure.
-pub fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &ExplainArgs) -> anyhow::Result<Exit> {
     picture::check_out("--out", &arguments.out, "png")?;
     if let Some(path) = &arguments.npy {
         picture::check_out("--npy", path, "npy")?;
@@ -34,42 +35,23 @@ pub fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let run = RunFolder::open(&arguments.run)?;
     let device = device::open(&arguments.common)?;
     let files = picture::given(&arguments.images, arguments.common.telling)?;
-    on_device!(device, |device| {
-        explain(arguments, FileExplainer::new(&device, &run, &request, files.len())?, &files)
-    })
-}
-
-fn explain<D: Device>(
-    arguments: &ExplainArgs,
-    mut explainer: FileExplainer<'_, D>,
-    files: &[PathBuf],
-) -> anyhow::Result<ExitCode> {
-    let mut task =
-        Progress::of(arguments.common.telling).task("explaining", files.len() as u64, Counted::Things);
-    let mut answers = vec![];
-    for files in files.chunks(explainer.batch()) {
-        answers.extend(explainer.explain(files)?);
-        task.set(answers.len() as u64, String::new);
+    let mut progress = LoadingProgress::new(Progress::of(arguments.common.telling));
+    let shown = on_device!(device, |device| {
+        explain_files(&device, &run, &request, &files, &arguments.out, &mut progress)
+    })?;
+    progress.end();
+    if let Some(path) = &arguments.npy
+        && shown.pages.is_some()
+    {
+        write_maps(path, &shown).with_context(|| format!("cannot write {}", path.shown()))?;
     }
-    drop(task);
-    let explained: Vec<&Explained> = answers.iter().flatten().collect();
-    let mut pages = None;
-    if !explained.is_empty() {
-        let sheet = plate(&explainer, explained.iter().copied(), coloring(arguments.map));
-        pages = Some(sheet.write_pages(&arguments.out)?);
-        if let Some(path) = &arguments.npy {
-            write_maps(path, &explained).with_context(|| format!("cannot write {}", path.shown()))?;
-        }
-    }
-    let entries = explainer.all_entries(&answers, pages.as_ref());
     if arguments.common.telling.json {
-        output::json(&entries)?;
+        output::json(&shown.entries)?;
     } else {
-        let views = explained.iter().flat_map(|explained| explained.units.iter().flatten());
-        show(arguments, &entries, &what_is_shown(&explainer, views), pages.as_ref())?;
+        show(arguments, &shown)?;
     }
-    let unread = entries.iter().any(|entry| matches!(entry, Entry::Unread(_)));
-    Ok(if unread { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS })
+    let unread = shown.files.iter().any(Result::is_err);
+    Ok(if unread { Exit::FAILED } else { Exit::DONE })
 }
 
 fn request(arguments: &ExplainArgs) -> Result<ExplainRequest, WrongUsage> {
@@ -87,8 +69,18 @@ fn request(arguments: &ExplainArgs) -> Result<ExplainRequest, WrongUsage> {
         layer: arguments.layer.clone(),
         units,
         class,
-        place: arguments.at.unwrap_or(Place::Maximum),
-        methods: picture::methods(arguments.method),
+        position: arguments.at.unwrap_or(Position::Maximum),
+        methods: arguments.method.ways(),
+        settings: AttributionSettings {
+            samples: arguments.samples,
+            noise: arguments.noise,
+            seed: arguments.seed,
+            steps: arguments.steps,
+            window: arguments.window,
+            stride: arguments.stride,
+        },
+        score: arguments.score,
+        coloring: coloring(arguments.map),
         switches: arguments.switches,
         randomize_from: arguments.randomize_from.clone(),
         seed: arguments.seed,
@@ -105,33 +97,59 @@ fn coloring(map: MapChoice) -> Coloring {
     }
 }
 
+/// The mean scores of each way to explain.
+fn score_table(entries: &[Entry]) -> Table {
+    let mut table = Table::new(&[
+        ("method", Align::Left),
+        ("maps", Align::Right),
+        ("deletion", Align::Right),
+        ("insertion", Align::Right),
+        ("likeness to random weights", Align::Right),
+    ]);
+    for way in Attribution::EVERY {
+        let scores = entries.iter().filter_map(|entry| match entry {
+            Entry::Explained { method, score, .. } if *method == way => *score,
+            _ => None,
+        });
+        let scores: Vec<MapScore> = scores.collect();
+        if scores.is_empty() {
+            continue;
+        }
+        let mean = |of: fn(&MapScore) -> f64| {
+            format!("{:.3}", scores.iter().map(of).sum::<f64>() / scores.len() as f64)
+        };
+        let means = [
+            mean(|score| score.deletion),
+            mean(|score| score.insertion),
+            mean(|score| score.randomized_similarity),
+        ];
+        table.row([way.word().to_owned(), scores.len().to_string()].into_iter().chain(means));
+    }
+    table
+}
+
 /// Writes all maps as one array, in the order of the entries.
-fn write_maps(path: &Path, explained: &[&Explained]) -> std::io::Result<()> {
-    let maps: Vec<&[f32]> = explained
-        .iter()
+fn write_maps(path: &Path, shown: &ExplainedFiles) -> std::io::Result<()> {
+    let maps: Vec<&[f32]> = shown
+        .explained()
         .flat_map(|explained| explained.units.iter().flatten())
         .flat_map(|view| view.explanation.maps.iter().map(Vec::as_slice))
         .collect();
-    let size = explained.first().map_or([0; 2], |one| [one.picture.height, one.picture.width]);
+    let size = shown.explained().next().map_or([0; 2], |one| [one.picture.height, one.picture.width]);
     let shape = [maps.len(), size[0], size[1], 3];
     let shape = if maps.len() == 1 { &shape[1..] } else { &shape };
     npy::write(path, shape, maps.into_iter())
 }
 
 /// Prints a line per picture and unit (all methods share it), then the path of the sheet.
-fn show(
-    arguments: &ExplainArgs,
-    entries: &[Entry],
-    shown: &str,
-    pages: Option<&Pages>,
-) -> anyhow::Result<()> {
+fn show(arguments: &ExplainArgs, shown: &ExplainedFiles) -> anyhow::Result<()> {
     let columns = ["file", "class", "probability", "layer", "unit", "row", "column", "activation"];
     let mut table = Table::new(&columns.map(|name| match name {
         "file" | "class" | "layer" => (name, Align::Left),
         _ => (name, Align::Right),
     }));
     let mut last: Option<Vec<String>> = None;
-    for entry in entries {
+    for entry in &shown.entries {
         match entry {
             Entry::Explained {
                 file,
@@ -169,10 +187,13 @@ fn show(
         }
     }
     let mut text = String::new();
-    if let Some(pages) = pages {
-        text = format!("{}\n\n{table}\n{}", escaped(shown), pages.words());
+    if let Some(pages) = &shown.pages {
+        text = format!("{}\n\n{table}\n{}", escaped(&shown.caption), pages.words());
         if let Some(path) = &arguments.npy {
             text += &format!("maps     {}\n", path.shown());
+        }
+        if arguments.score {
+            text += &format!("\n{}", score_table(&shown.entries));
         }
     }
     output::text(&text)

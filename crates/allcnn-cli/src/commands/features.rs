@@ -1,8 +1,7 @@
 //! `allcnn features`: what activates the filters of a layer, or their visualization without an image.
 
-use std::process::ExitCode;
-
 use allcnn::data::Reading;
+use allcnn::observer::{Event, Observer, Phase, Times};
 use allcnn::run::GivenData;
 use allcnn::run::RunFolder;
 use allcnn::split::Split;
@@ -15,34 +14,41 @@ use allcnn_device::Device;
 use super::picture;
 use crate::args::{FeaturesArgs, SplitChoice};
 use crate::device::{self, on_device};
+use crate::exit::Exit;
 use crate::output::{self, Align, Table};
 use crate::progress::{Progress, Unit};
 use crate::training_progress::LoadingProgress;
 
 /// Scans the images or visualizes without any, writes the sheet and prints the result.
-pub fn run(arguments: &FeaturesArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &FeaturesArgs) -> anyhow::Result<Exit> {
     picture::check_out("--out", &arguments.out, "png")?;
     let run = RunFolder::open(&arguments.run)?;
+    let mut told = LoadingProgress::new(Progress::of(arguments.common.telling));
     on_device!(device::open(&arguments.common)?, |device| {
-        explore(arguments, &FeatureExplorer::new(&device, &run, arguments.checkpoint.into())?)
+        told.stopwatch().begin(Phase::Preparing);
+        let explorer = FeatureExplorer::new(&device, &run, arguments.checkpoint.into())?;
+        explore(arguments, &explorer, &mut told)
     })
 }
 
 fn explore<D: Device>(
     arguments: &FeaturesArgs,
     explorer: &FeatureExplorer<'_, D>,
-) -> anyhow::Result<ExitCode> {
+    told: &mut LoadingProgress,
+) -> anyhow::Result<Exit> {
     let choice = FilterChoice::new(explorer.network(), &arguments.layer, arguments.filters.clone())?;
     if arguments.without_image {
-        return draw(arguments, explorer, choice);
+        return draw(arguments, explorer, choice, told);
     }
-    let progress = Progress::of(arguments.common.telling);
     let data = (arguments.data.as_deref(), &arguments.reading.reading());
-    let scanned = open(explorer, data, arguments.split, progress)?;
+    let scanned = open(explorer, data, arguments.split, told)?;
     let methods = picture::methods(arguments.method);
-    let filters = scan(explorer, &choice, &scanned, (arguments.patches, &methods), progress)?;
+    let progress = Progress::of(arguments.common.telling);
+    let filters = scan(explorer, &choice, &scanned, (arguments.patches, &methods), progress, told)?;
+    told.stopwatch().begin(Phase::Drawing);
     let sheet = explorer.patch_sheet(&choice, &scanned, &filters, (arguments.patches, &methods));
-    let pages = sheet.write_pages(&arguments.out)?;
+    let pages = picture::write_sheet(sheet, &arguments.out, arguments.common.telling)?;
+    told.tell_times(&Times::default());
     let mut entries = explorer.patch_entries(&choice, &scanned, &filters);
     for (tile, entry) in entries.iter_mut().enumerate() {
         entry.source.picture = Some(pages.of_tile(tile));
@@ -52,42 +58,58 @@ fn explore<D: Device>(
     } else {
         output::text(&format!("{}\n{}", table(&entries), pages.words()))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::DONE)
 }
 
 /// Opens the images with a progress bar.
-pub fn open<D: Device>(
+pub(super) fn open<D: Device>(
     explorer: &FeatureExplorer<'_, D>,
     (data, reading): (Option<&str>, &Reading),
     split: Option<SplitChoice>,
-    progress: Progress,
+    told: &mut LoadingProgress,
 ) -> anyhow::Result<Scanned> {
-    let mut loading = LoadingProgress::new(progress);
-    let data = data.map(|place| GivenData { place, reading });
-    Ok(explorer.open(data, split.map(Split::from), &mut loading)?)
+    let data = data.map(|location| GivenData { location, reading });
+    let opened = explorer.open(data, split.map(Split::from), told);
+    told.end();
+    Ok(opened?)
 }
 
 /// Scans the images with a progress bar.
-pub fn scan<D: Device>(
+pub(super) fn scan<D: Device>(
     explorer: &FeatureExplorer<'_, D>,
     choice: &FilterChoice,
     scanned: &Scanned,
     (most, methods): (usize, &[Method]),
     progress: Progress,
+    told: &mut LoadingProgress,
 ) -> anyhow::Result<Vec<ExplainedFilter>> {
+    told.stopwatch().begin(Phase::Evaluation);
     let mut task = progress.task("scanning", scanned.images.len() as u64, Unit::Things);
-    let mut done = |images: usize| task.set(images as u64, String::new);
-    Ok(explorer.patches(choice, scanned, most, methods, &mut done)?)
+    let mut observer = |event: Event<'_>| match event {
+        Event::Evaluating { done, total } => {
+            task.set(done as u64, String::new);
+            if done == total {
+                told.stopwatch().begin(Phase::Explaining);
+            }
+        }
+        event => told.observe(event),
+    };
+    Ok(explorer.patches(choice, scanned, most, methods, &mut observer)?)
 }
 
 fn draw<D: Device>(
     arguments: &FeaturesArgs,
     explorer: &FeatureExplorer<'_, D>,
     choice: FilterChoice,
-) -> anyhow::Result<ExitCode> {
-    let drawings = explorer.drawings(&choice)?;
+    told: &mut LoadingProgress,
+) -> anyhow::Result<Exit> {
+    told.stopwatch().begin(Phase::Explaining);
+    let drawings = explorer.drawings(&choice, told)?;
     let mut entries = explorer.drawing_entries(&choice, &drawings);
-    let pages = explorer.drawing_sheet(&[(choice, drawings)]).write_pages(&arguments.out)?;
+    told.stopwatch().begin(Phase::Drawing);
+    let sheet = explorer.drawing_sheet(&[(choice, drawings)]);
+    let pages = picture::write_sheet(sheet, &arguments.out, arguments.common.telling)?;
+    told.tell_times(&Times::default());
     for (tile, entry) in entries.iter_mut().enumerate() {
         entry.source.picture = Some(pages.of_tile(tile));
     }
@@ -96,7 +118,7 @@ fn draw<D: Device>(
     } else {
         output::text(&format!("{}{}", drawn(&entries), pages.words()))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::DONE)
 }
 
 /// The number of filters and the classes of their units, as text.

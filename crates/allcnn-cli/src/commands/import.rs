@@ -1,12 +1,11 @@
 //! `allcnn import`: weights of PyTorch or Caffe as a run folder.
 
-use std::process::ExitCode;
-
 use allcnn::import::{Container, Import, Imported, Naming, Note};
 use allcnn::text::shown::{PathText, escaped};
 use serde::Serialize;
 
 use crate::args::ImportArgs;
+use crate::exit::Exit;
 use crate::output::{self, thousands};
 use crate::streams;
 
@@ -24,7 +23,7 @@ struct Document {
 }
 
 /// Imports the weights and prints what was found.
-pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &ImportArgs) -> anyhow::Result<Exit> {
     let import = Import {
         weights: arguments.weights.clone(),
         model: arguments.model.clone(),
@@ -59,7 +58,7 @@ pub fn run(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
             escaped(&run)
         ))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::DONE)
 }
 
 /// The file in words.

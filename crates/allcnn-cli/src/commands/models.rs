@@ -1,15 +1,14 @@
 //! `allcnn models`: the networks with their sizes, or the layers of one.
 
-use std::process::ExitCode;
-
 use allcnn::net::{ModelInfo, Network};
 
 use super::network_choice::choose;
 use crate::args::ModelsArgs;
+use crate::exit::Exit;
 use crate::output::{self, Align, Table, thousands};
 
 /// Prints all networks, or the layers of the named one.
-pub fn run(arguments: &ModelsArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &ModelsArgs) -> anyhow::Result<Exit> {
     let names = arguments.name.as_ref().map_or_else(Network::names, |name| vec![name.clone()]);
     let infos = names
         .iter()
@@ -20,7 +19,7 @@ pub fn run(arguments: &ModelsArgs) -> anyhow::Result<ExitCode> {
         (false, [info]) if arguments.name.is_some() => output::text(&layers(info))?,
         (false, _) => output::text(&overview(&infos))?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::DONE)
 }
 
 fn size([height, width, channels]: [usize; 3]) -> String {

@@ -12,7 +12,7 @@ const CLASSES: usize = 10;
 const IMAGENET_CLASSES: usize = 1000;
 
 /// The network named `model`, or read from that file, for `classes` classes or its default number.
-pub fn choose(model: &str, classes: Option<usize>) -> anyhow::Result<Network> {
+pub(super) fn choose(model: &str, classes: Option<usize>) -> anyhow::Result<Network> {
     let imagenet = matches!(model, "imagenet-all-cnn-b" | "caffenet" | "alexnet");
     let usual = if imagenet { IMAGENET_CLASSES } else { CLASSES };
     let text = || open_file::read_text(Path::new(model), open_file::SETTINGS);
@@ -26,7 +26,7 @@ pub fn choose(model: &str, classes: Option<usize>) -> anyhow::Result<Network> {
 }
 
 /// The network for `classes` classes and, if given, another input size; errors name the file.
-pub fn planned(model: &str, classes: usize, input: Option<(usize, usize)>) -> anyhow::Result<Network> {
+pub(super) fn planned(model: &str, classes: usize, input: Option<(usize, usize)>) -> anyhow::Result<Network> {
     let planned = Network::open(model, classes, input);
     if model.ends_with(".toml") {
         planned.with_context(|| format!("the network file {model} cannot be used"))

@@ -10,7 +10,7 @@ use anyhow::Context;
 use crate::failure::UnknownRecipe;
 
 /// The recipe of this name, or in this file; a recipe without a name of its own is named after its file.
-pub fn choose(given: &Path) -> anyhow::Result<Recipe> {
+pub(super) fn choose(given: &Path) -> anyhow::Result<Recipe> {
     let shown = given.shown();
     if given.extension().is_none_or(|extension| extension != "toml") {
         return given.to_str().and_then(Recipe::named).ok_or_else(|| UnknownRecipe(shown).into());

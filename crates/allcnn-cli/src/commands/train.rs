@@ -1,24 +1,28 @@
 //! `allcnn train`: makes a request from the flags, trains with progress, prints the result.
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use allcnn::augment::Augment;
+use allcnn::data::{Ignored, Skipped};
 use allcnn::net::Network;
-use allcnn::recipe::Recipe;
+use allcnn::observer::Observer;
 use allcnn::run::RunFolder;
-use allcnn::run::{EpochRow, Health, TrainRequest};
+use allcnn::run::{EpochRow, Health, Length, Temperature, TrainRequest};
 use allcnn::split::Split;
 use allcnn::text::shown::PathText;
-use allcnn::train::{self, End, Finished, Outcome};
+use allcnn::train::{self as session, End, Finished, Outcome, TrainError};
+use allcnn::transfer::Source;
 use anyhow::Context;
 use serde::Serialize;
 
 use super::network_choice::planned;
 use super::recipe_choice;
+use super::serve;
 use crate::args::TrainArgs;
 use crate::device::{self, on_device};
+use crate::exit::Exit;
 use crate::failure::WrongUsage;
 use crate::interrupt;
 use crate::output::{self, thousands};
@@ -30,7 +34,7 @@ const DEFAULT_DATA: &str = "shapes";
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
-struct Document {
+struct Document<'a> {
     run: String,
     model: String,
     epochs: usize,
@@ -39,43 +43,79 @@ struct Document {
     best_test_error_pct: Option<f64>,
     selected_on: Option<Split>,
     validation_error_pct: Option<f64>,
+    /// The temperature of the probabilities, if validation images gave one.
+    temperature: Option<f64>,
     images_per_s: Option<f64>,
     seconds: f64,
+    /// The run or file whose weights it began with.
+    from: Option<&'a str>,
+    /// Whether it ended since the error was not getting lower.
+    stopped_early: bool,
     /// Whether it learned.
     health: Health,
+    skipped: &'a [Skipped],
+    ignored: &'a [Ignored],
 }
 
 /// Starts or resumes a training.
-pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &TrainArgs) -> anyhow::Result<Exit> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut observer = TrainingProgress::new(Progress::of(arguments.common.telling), Arc::clone(&stop));
-    let finished = match &arguments.resume {
+    let finished = train(arguments, &stop, &mut observer)?;
+    drop(observer);
+    show(&finished, arguments)
+}
+
+/// Starts or resumes a training and runs it until it ends or `stop` is set.
+pub(crate) fn train(
+    arguments: &TrainArgs,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> anyhow::Result<Finished> {
+    Ok(match &arguments.resume {
         Some(folder) => {
             let run = RunFolder::go_on(folder)?;
             lengthen(&run, arguments)?;
             let manifest = run.manifest()?;
             let mut request = TrainRequest::of(&manifest)?;
             request.time_limit = arguments.time_limit;
+            request.tensorboard = arguments.tensorboard;
             if let Some(data) = &arguments.data {
                 request.data.clone_from(data);
             }
             let device = device::open_in(&arguments.common, request.recipe.precision)?;
-            on_device!(device, |device| train::resume_in(&device, run, &request, &stop, &mut observer))?
+            explored(arguments, run, |run| {
+                on_device!(device, |device| session::resume_in(&device, run, &request, stop, observer))
+            })?
         }
         None => {
             let request = request(arguments)?;
-            planned(&request.model, 2, request.input)?; // a wrong model is reported first
+            if request.network.is_none() {
+                planned(&request.model, 2, request.input)?; // a wrong model is reported first
+            }
             // Then a folder that is in use or cannot be written, before anything is loaded.
             let run = match &arguments.out {
                 Some(out) => RunFolder::create(out)?,
                 None => RunFolder::create_unused(Path::new(""), &request.model)?,
             };
             let device = device::open_in(&arguments.common, request.recipe.precision)?;
-            on_device!(device, |device| train::start_in(&device, &request, run, &stop, &mut observer))?
+            explored(arguments, run, |run| {
+                on_device!(device, |device| session::start_in(&device, &request, run, stop, observer))
+            })?
         }
-    };
-    drop(observer);
-    show(&finished, arguments)
+    })
+}
+
+/// Trains, with the explorer beside it if that is asked for.
+fn explored(
+    arguments: &TrainArgs,
+    run: RunFolder,
+    train: impl FnOnce(RunFolder) -> Result<Finished, TrainError>,
+) -> anyhow::Result<Finished> {
+    if !arguments.serve {
+        return Ok(train(run)?);
+    }
+    Ok(serve::beside(&run.clone(), arguments.common.telling, || train(run))??)
 }
 
 /// Lengthens the run if more epochs are given, and prints what that means.
@@ -91,7 +131,7 @@ fn lengthen(run: &RunFolder, arguments: &TrainArgs) -> anyhow::Result<()> {
             .into()),
         };
     };
-    let longer = train::lengthen(run, epochs, arguments.lr)?;
+    let longer = session::lengthen(run, epochs, arguments.lr)?;
     let schedule = if longer.is_anew() {
         "the learning rate's schedule begins anew for the steps that are added"
     } else {
@@ -108,11 +148,20 @@ fn lengthen(run: &RunFolder, arguments: &TrainArgs) -> anyhow::Result<()> {
 }
 
 /// The request: the recipe's settings with the flags applied.
-fn request(arguments: &TrainArgs) -> anyhow::Result<TrainRequest> {
+pub(super) fn request(arguments: &TrainArgs) -> anyhow::Result<TrainRequest> {
+    let data = arguments.data.as_deref().unwrap_or(DEFAULT_DATA);
+    let source = arguments.from.as_deref().map(Source::open).transpose()?;
+    let begun = match &source {
+        Some(source) => source.request(data),
+        None => TrainRequest::new(DEFAULT_MODEL, data),
+    };
     let mut recipe = match &arguments.recipe {
         Some(given) => recipe_choice::choose(given)?,
-        None => Recipe::default(),
+        None => begun.recipe.clone(),
     };
+    if let Some(source) = &source {
+        recipe.preprocess = source.preprocess();
+    }
     set(&mut recipe.epochs, arguments.epochs);
     if arguments.epochs.is_some() || arguments.iterations.is_some() {
         recipe.iterations = arguments.iterations;
@@ -125,19 +174,42 @@ fn request(arguments: &TrainArgs) -> anyhow::Result<TrainRequest> {
     set(&mut recipe.init, arguments.init);
     set(&mut recipe.preprocess, arguments.preprocess);
     set(&mut recipe.augment, arguments.augment);
+    set(&mut recipe.label_smoothing, arguments.label_smoothing);
+    set(&mut recipe.mixup, arguments.mixup);
+    set(&mut recipe.ema, arguments.ema);
+    set(&mut recipe.balance, arguments.balance);
     set(&mut recipe.precision, arguments.precision);
     set(&mut recipe.seed, arguments.seed);
+    recipe.patience = arguments.patience.or(recipe.patience);
+    let (model, network) = match &arguments.model {
+        Some(model) => (model.clone(), None),
+        None => (begun.model.clone(), begun.network.clone()),
+    };
+    let length = if arguments.epochs.is_some() || arguments.iterations.is_some() {
+        Length::OfRecipe
+    } else if arguments.time_limit.is_some() {
+        Length::FitTimeLimit
+    } else {
+        Length::FitImages
+    };
     Ok(TrainRequest {
-        model: arguments.model.clone().unwrap_or_else(|| DEFAULT_MODEL.into()),
+        model,
+        network,
+        freeze: arguments.freeze.clone(),
         input: arguments.input,
-        data: arguments.data.clone().unwrap_or_else(|| DEFAULT_DATA.into()),
         holdout: arguments.holdout,
+        validation: arguments.validation,
+        framing: begun
+            .framing
+            .filter(|&framing| framing != recipe.augment.framing() && recipe.augment != Augment::CropFlip),
         reading: arguments.reading.reading(),
         labels: arguments.labels.into(),
         limit: arguments.limit,
         recipe,
-        fit_time_limit: arguments.epochs.is_none() && arguments.iterations.is_none(),
+        length,
         time_limit: arguments.time_limit,
+        tensorboard: arguments.tensorboard,
+        ..begun
     })
 }
 
@@ -148,7 +220,7 @@ fn set<T>(setting: &mut T, given: Option<T>) {
 }
 
 /// Prints how the training ended.
-fn show(finished: &Finished, arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
+fn show(finished: &Finished, arguments: &TrainArgs) -> anyhow::Result<Exit> {
     let document = document(finished)?;
     let progress = Progress::of(arguments.common.telling);
     let ended = match finished.outcome.end {
@@ -173,7 +245,7 @@ fn show(finished: &Finished, arguments: &TrainArgs) -> anyhow::Result<ExitCode> 
     interrupt::exit_code(finished.outcome.end == End::Interrupted, shown)
 }
 
-fn document(finished: &Finished) -> anyhow::Result<Document> {
+fn document(finished: &Finished) -> anyhow::Result<Document<'_>> {
     let progress = &finished.outcome.progress;
     let (history, last) = (&progress.history, progress.history.last());
     let selected_on = finished.manifest.data.selected_on();
@@ -188,9 +260,14 @@ fn document(finished: &Finished) -> anyhow::Result<Document> {
         best_test_error_pct: progress.best_test_error_pct,
         selected_on,
         validation_error_pct: progress.best_validation_error_pct,
+        temperature: finished.temperature.map(|fitted| fitted.temperature),
         images_per_s: median_speed(history),
         seconds: progress.seconds,
+        from: finished.manifest.from.as_ref().map(|from| from.source.as_str()),
+        stopped_early: progress.stopped_early,
         health: Health::of(history, network.classes()),
+        skipped: &finished.skipped,
+        ignored: &finished.ignored,
     })
 }
 
@@ -201,8 +278,9 @@ fn median_speed(history: &[EpochRow]) -> Option<f64> {
     speeds.get(speeds.len() / 2).copied()
 }
 
-fn words(document: &Document, finished: &Finished) -> String {
+fn words(document: &Document<'_>, finished: &Finished) -> String {
     let mut text = errors(document, finished);
+    text += &finished.temperature.as_ref().map_or_else(String::new, temperature);
     let Outcome { progress, .. } = &finished.outcome;
     if let Some(advice) = document.health.advice(&finished.manifest.recipe, progress.total_steps) {
         text += &format!("health      {advice}\n");
@@ -217,9 +295,18 @@ fn words(document: &Document, finished: &Finished) -> String {
     text
 }
 
+/// The temperature of the probabilities and what it changes.
+fn temperature(fitted: &Temperature) -> String {
+    let [before, after] = fitted.expected_calibration_error.map(|error| 100.0 * error);
+    format!(
+        "temperature {:.2}: expected calibration error {before:.2} % -> {after:.2} % on the validation images (--calibrated)\n",
+        fitted.temperature
+    )
+}
+
 /// The errors, each with its epoch and what selected that. Where validation images select the epoch, the test error is
 /// only known when the training is finished.
-fn errors(document: &Document, finished: &Finished) -> String {
+fn errors(document: &Document<'_>, finished: &Finished) -> String {
     let Outcome { end, progress, .. } = &finished.outcome;
     let best = progress.best_epoch().unwrap_or_default();
     if let Some(validation) = document.validation_error_pct {

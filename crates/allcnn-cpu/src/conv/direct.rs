@@ -5,10 +5,11 @@
 //! copy of the gradient, and the copies are added in their order:
 //!
 //! ```text
-//! for part, panel of output channels                    one unit of work
+//! for part, panel of output channels, slice of its rows  one unit of work; a row is a tap and an input channel. Where
+//!                                                       patches are copied, all panels may be one unit, to copy once
 //!     for band of 128 pixels of the part
 //!         pack the band's gradients                     they stay in the first-level cache over all taps
-//!         for tap
+//!         for tap of the slice
 //!             for 8 (or 4, or 1) input channels         the sums stay in registers
 //!                 for pixel of the band under the tap
 //!                     copy[tap][channels] += input[pixel + tap][channels] * gradients[pixel]
@@ -23,13 +24,16 @@ use super::pass::{Declined, WeightsPass};
 use super::patches::{self, PATCH_VALUES, Patches, Window};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
-use crate::products::f32::{Panels, TileShape, accumulate_transposed, load, store, vectors};
+use crate::products::f32::{Column, Panels, TileShape, accumulate_transposed, load, store, vectors};
+use crate::products::operand::Single;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SharedMut;
 use crate::whole::{pieces, pieces_mut};
 
 /// Output pixels whose gradients are packed at a time.
 const BAND: usize = 128;
+/// Most rows of a register tile.
+const TILE_ROWS: usize = 8;
 /// Widest panel of any instruction set.
 const WIDEST: usize = 48;
 /// The fewest pixels of a part that are worth its copy of the gradient.
@@ -45,6 +49,8 @@ pub(super) struct Direct {
     shape: ConvShape,
     panels: Panels,
     parts: usize,
+    /// Slices of the rows of a panel: more than one where there are more threads than units otherwise.
+    slices: usize,
     /// Input channels as the products see them: of one tap, or of a whole patch.
     depth: usize,
     taps: usize,
@@ -90,7 +96,19 @@ impl Direct {
         let (taps, depth) = if copy_patches { (1, taps * depth) } else { (taps, depth) };
         let copy = shape.groups * taps * depth * panels.stored_all();
         let parts = (pixels / PART_PIXELS).min(COPY_VALUES / copy).clamp(1, MOST_PARTS);
-        Ok(Box::new(Self { shape, panels, parts, depth, taps, copy_patches }))
+        let panels_of_parts = parts * shape.groups * panels.count();
+        let slices = engine.threads().count().div_ceil(panels_of_parts).min(taps * depth.div_ceil(TILE_ROWS));
+        Ok(Box::new(Self { shape, panels, parts, slices, depth, taps, copy_patches }))
+    }
+
+    /// The rows of a slice, counted over all taps: some taps, or some channels in whole tiles.
+    fn rows(&self, slice: usize) -> Range<usize> {
+        let tiles = self.depth.div_ceil(TILE_ROWS);
+        let edge = |slice: usize| {
+            let at = self.taps * tiles * slice / self.slices;
+            at / tiles * self.depth + (at % tiles * TILE_ROWS)
+        };
+        edge(slice)..edge(slice + 1)
     }
 
     /// Values of one part's copy, the bias after the weights.
@@ -184,13 +202,23 @@ impl WeightsPass for Direct {
         let panels = self.shape.groups * self.panels.count();
         let panel =
             |at: usize| OutputPanel { group: at / self.panels.count(), panel: at % self.panels.count() };
-        engine.threads().run(self.parts * panels, |chunk| {
-            let (part, of) = (chunk / panels, panel(chunk % panels));
-            let (first, range) = (part * self.copy_len(), self.panel(of));
-            // SAFETY: each part, group and panel has its own range of the copies, and is one chunk.
-            let copy = unsafe { shared.slice(first + range.start..first + range.end) };
+        // Panels of a group that are one unit of work. Then there are enough units, and each panel is one slice.
+        let shares_patches =
+            self.copy_patches && self.parts * self.shape.groups >= 2 * engine.threads().count();
+        let together = if shares_patches { self.panels.count() } else { 1 };
+        engine.threads().run(self.parts * panels / together * self.slices, |chunk| {
+            let (unit, slice) = (chunk / self.slices * together, chunk % self.slices);
+            let (part, first, rows) = (unit / panels, panel(unit % panels), self.rows(slice));
+            let last = OutputPanel { panel: first.panel + together - 1, ..first };
+            let (start, stored) = (self.panel(first).start, self.panels.stored(first.panel));
+            // The bias follows the last row.
+            let is_last = slice + 1 == self.slices;
+            let end = if is_last { self.panel(last).end } else { start + rows.end * stored };
+            let copy = part * self.copy_len();
+            // SAFETY: each part, group, panel and slice has its own range of the copies, and is in one chunk.
+            let copy = unsafe { shared.slice(copy + start + rows.start * stored..copy + end) };
             copy.fill(0.0);
-            engine.isa().run(PanelPart { pass: self, input, d_output, part, of, copy });
+            engine.isa().run(PanelsPart { pass: self, input, d_output, part, first, together, rows, copy });
         });
         let copies = &*copies;
         let (d_weights, d_bias) = (SharedMut::new(d_weights), SharedMut::new(d_bias));
@@ -198,35 +226,76 @@ impl WeightsPass for Direct {
     }
 }
 
-/// One panel of output channels, summed over one part of the pixels.
-struct PanelPart<'a> {
+/// Some panels of output channels of a group, or a slice of one panel, summed over one part of the pixels.
+struct PanelsPart<'a> {
     pass: &'a Direct,
     input: &'a [f32],
     d_output: &'a [f32],
     part: usize,
-    of: OutputPanel,
+    first: OutputPanel,
+    /// How many panels from the first on.
+    together: usize,
+    rows: Range<usize>,
     copy: &'a mut [f32],
 }
 
-impl Kernel for PanelPart<'_> {
+/// One of them; the last slice has the bias.
+struct PanelPart<'a> {
+    pass: &'a Direct,
+    input: &'a [f32],
+    d_output: &'a [f32],
+    of: OutputPanel,
+    rows: Range<usize>,
+    copy: &'a mut [f32],
+}
+
+impl Kernel for PanelsPart<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
+    fn run<S: Simd>(self, simd: S) {
         let (pixels, parts) = (self.pass.pixels(), self.pass.parts);
         let (first, last) = (pixels * self.part / parts, pixels * (self.part + 1) / parts);
         let longest = if self.pass.copy_patches { (PATCH_VALUES / self.pass.depth).min(BAND) } else { BAND };
         let mut gradients = Aligned([0.0; BAND * WIDEST]);
         let gradients = &mut gradients.0;
+        let mut patches = self.pass.copy_patches.then(Patches::new);
         for start in (first..last).step_by(longest) {
             let band = start..(start + longest).min(last);
-            self.pack(band.clone(), gradients);
-            self.add_bias(band.len(), gradients);
-            if self.pass.copy_patches {
-                self.patches(simd, band, gradients);
-            } else {
-                self.taps(simd, band, gradients);
+            if let Some(patches) = &mut patches {
+                self.copy_patches(simd, band.clone(), patches);
             }
+            for panel in 0..self.together {
+                let of = OutputPanel { panel: self.first.panel + panel, ..self.first };
+                let (range, start) = (self.pass.panel(of), self.pass.panel(self.first).start);
+                let copy = match self.together {
+                    1 => &mut *self.copy,
+                    _ => &mut self.copy[range.start - start..range.end - start],
+                };
+                let (pass, rows) = (self.pass, self.rows.clone());
+                let mut part = PanelPart { pass, input: self.input, d_output: self.d_output, of, rows, copy };
+                part.pack(band.clone(), gradients);
+                if self.rows.end == self.pass.taps * self.pass.depth {
+                    part.add_bias(band.len(), gradients);
+                }
+                match &patches {
+                    Some(patches) => part.patches(simd, band.len(), patches, gradients),
+                    None => part.taps(simd, band.clone(), gradients),
+                }
+            }
+        }
+    }
+}
+
+impl PanelsPart<'_> {
+    /// Copies the patches of a band.
+    #[inline(always)]
+    fn copy_patches<S: Simd>(&self, simd: S, band: Range<usize>, patches: &mut Patches) {
+        let shape = &self.pass.shape;
+        let (output, first_channel) = (shape.output(), self.first.group * shape.group_in_channels());
+        for (at, pixel) in band.enumerate() {
+            let window = Window::of(shape, output, pixel);
+            patches.write(simd, at, self.input, shape, window, first_channel);
         }
     }
 }
@@ -255,23 +324,16 @@ impl PanelPart<'_> {
     }
 
     #[inline(always)]
-    fn patches<S: Simd>(&mut self, simd: S, band: Range<usize>, gradients: &[f32]) {
-        let (shape, depth) = (&self.pass.shape, self.pass.depth);
-        let output = shape.output();
-        let mut patches = Patches::new();
-        let first_channel = self.of.group * shape.group_in_channels();
-        for (at, pixel) in band.clone().enumerate() {
-            let window = Window::of(shape, output, pixel);
-            patches.write(simd, at, self.input, shape, window, first_channel);
-        }
-        let runs = &[PixelRun { input: 0, pixel: 0, count: band.len() }];
-        self.add_tap(simd, 0, &Inputs { values: patches.values(), step: depth, runs }, gradients);
+    fn patches<S: Simd>(&mut self, simd: S, count: usize, patches: &Patches, gradients: &[f32]) {
+        let runs = &[PixelRun { input: 0, pixel: 0, count }];
+        let inputs = Inputs { values: patches.values(), step: self.pass.depth, runs };
+        self.add_tap(simd, 0, &inputs, gradients);
     }
 
     #[inline(always)]
     fn taps<S: Simd>(&mut self, simd: S, band: Range<usize>, gradients: &[f32]) {
         let step = self.pass.shape.stride * self.pass.shape.input.channels;
-        for tap in 0..self.pass.taps {
+        for tap in self.rows.start / self.pass.depth..self.rows.end.div_ceil(self.pass.depth) {
             let mut runs = [PixelRun::default(); BAND];
             let count = self.runs(tap, band.clone(), &mut runs);
             self.add_tap(simd, tap, &Inputs { values: self.input, step, runs: &runs[..count] }, gradients);
@@ -308,7 +370,7 @@ impl PanelPart<'_> {
         count
     }
 
-    /// Adds the products of a tap and all input channels, some rows of a register tile at a time.
+    /// Adds the products of a tap and the slice's input channels of it, some rows of a register tile at a time.
     #[inline(always)]
     fn add_tap<S: Simd>(&mut self, simd: S, tap: usize, inputs: &Inputs<'_>, gradients: &[f32]) {
         match vectors::<S>(self.pass.panels.columns(self.of.panel).len()) {
@@ -326,10 +388,13 @@ impl PanelPart<'_> {
         inputs: &Inputs<'_>,
         gradients: &[f32],
     ) {
-        let (mut channel, depth) = (0, self.pass.depth);
-        while channel < depth {
-            let copy = &mut self.copy[(tap * depth + channel) * V * S::LANES..];
-            channel += match depth - channel {
+        let depth = self.pass.depth;
+        let first = tap * depth;
+        let mut channel = self.rows.start.saturating_sub(first);
+        let end = (self.rows.end - first).min(depth);
+        while channel < end {
+            let copy = &mut self.copy[(first + channel - self.rows.start) * V * S::LANES..];
+            channel += match end - channel {
                 8.. if S::TILE_ROWS == 8 => add_rows::<S, 8, V>(simd, channel, copy, inputs, gradients),
                 4.. => add_rows::<S, 4, V>(simd, channel, copy, inputs, gradients),
                 _ => add_rows::<S, 1, V>(simd, channel, copy, inputs, gradients),
@@ -351,10 +416,12 @@ fn add_rows<S: Simd, const R: usize, const V: usize>(
     let ahead = copy.as_ptr().wrapping_add(R * V * S::LANES);
     let mut sums = load::<S, R, V>(simd, copy);
     for run in runs {
-        let column = values[run.input + channel..][..(run.count - 1) * step + R].as_ptr();
+        let start = values[run.input + channel..][..(run.count - 1) * step + R].as_ptr();
         let panel = gradients[run.pixel * V * S::LANES..][..run.count * V * S::LANES].as_ptr();
         // SAFETY: slicing checked that the input holds R values at each step, and the gradients V vectors for each pixel.
-        sums = unsafe { accumulate_transposed(simd, column, step, run.count, panel, ahead, sums) };
+        sums = unsafe {
+            accumulate_transposed(simd, Single, Column { start, step }, run.count, panel, ahead, sums)
+        };
     }
     store(simd, &sums, copy);
     R

@@ -26,6 +26,7 @@ use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::ops::epilogue::{Finish, Position};
 use crate::products::f32::{Panels, Sums, TileShape, accumulate, with_tile, zeros};
+use crate::products::operand::Single;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SharedMut;
 use crate::whole::pieces_mut;
@@ -96,6 +97,9 @@ impl Indirect {
         };
         let grids = Grid::all(&shape, direction).into_iter().map(pack).collect();
         let rows = destination.batch * destination.height;
+        // As many chunks for every thread.
+        let chunks = rows.div_ceil(PIXELS.div_ceil(destination.width));
+        let chunks = chunks.next_multiple_of(engine.threads().count());
         Ok(Box::new(Self {
             direction,
             shape,
@@ -105,7 +109,7 @@ impl Indirect {
             panels,
             grids,
             copy_patches: direction == Direction::Forward && patches::pay(&shape),
-            rows_per_chunk: PIXELS.div_ceil(destination.width).min(rows.div_ceil(engine.threads().count())),
+            rows_per_chunk: rows.div_ceil(chunks),
         }))
     }
 
@@ -322,7 +326,7 @@ impl DestinationRows<'_> {
                     let row = |r: usize| {
                         patches.values()[(tile * R + r.min(pixels.len() - 1)) * len..][..len].as_ptr()
                     };
-                    sums = accumulate(simd, &std::array::from_fn(row), len, weights, weights, sums);
+                    sums = accumulate(simd, Single, &std::array::from_fn(row), len, weights, weights, sums);
                 } else {
                     sums = self.taps(simd, &grid.grid.taps, group, pixels, weights, sums);
                 }
@@ -363,7 +367,7 @@ impl DestinationRows<'_> {
                     |r: usize| self.source_row(pixels[r.min(pixels.len() - 1)], tap, first_channel, depth);
                 // SAFETY: each row holds `depth` values, the panel as the caller says.
                 unsafe {
-                    sums = accumulate(simd, &std::array::from_fn(row), depth, weights, weights, sums);
+                    sums = accumulate(simd, Single, &std::array::from_fn(row), depth, weights, weights, sums);
                     weights = weights.add(depth * V * S::LANES);
                 }
             }

@@ -12,8 +12,10 @@
 //! | `indirect`, `direct` | the algorithms for every shape |
 //! | `patches` | pictures, whose windows these two copy |
 //! | `destination` | where finished f32 values go |
+//! | `blocks_out` | where blocks of 32 values go, in f32 or as pairs of bf16 |
 
 pub(crate) mod bf16;
+mod blocks_out;
 mod destination;
 mod direct;
 mod geometry;
@@ -68,15 +70,14 @@ fn reads_weights_most(shape: &ConvShape, engine: &Engine) -> bool {
     engine.isa() == Isa::Amx && pixels <= FEW_PIXELS && 4 * shape.weights_len() > MANY_WEIGHTS
 }
 
-/// Whether Winograd in f32 takes less time for 3x3 with stride 1, where it saves most, than products of bf16. In f32 it
-/// does, and is more exact than products of two terms. In bf16 it does where dot products multiply: they do twice the
-/// products of f32 in the same time, Winograd saves three of four.
+/// Whether Winograd takes less time than products of bf16 of the pixels themselves. In f32 it does for 3x3 with stride 1,
+/// where it saves most, and is more exact than products of two terms. In bf16 it does wherever dot products multiply: it
+/// has fewer of the same.
 fn winograd_saves_most(shape: &ConvShape, engine: &Engine) -> bool {
-    let saves = match engine.precision() {
-        Precision::F32 => true,
-        Precision::Bf16 => engine.isa() == Isa::Avx512Bf16 && engine.choice() == Choice::Fastest,
-    };
-    saves && shape.kernel == 3 && shape.stride == 1
+    match engine.precision() {
+        Precision::F32 => shape.kernel == 3 && shape.stride == 1,
+        Precision::Bf16 => winograd::multiplies_pairs(shape, engine),
+    }
 }
 
 fn winograd_first(
@@ -138,7 +139,7 @@ mod tests {
                 let bf16 = names(isa, Precision::Bf16, kernel, stride);
                 let expected = match isa {
                     Isa::Amx => ["bf16"; 3],
-                    Isa::Avx512Bf16 if (kernel, stride) == (3, 1) => ["winograd"; 3],
+                    Isa::Avx512Bf16 if kernel > 1 && stride == 1 => ["winograd-bf16"; 3],
                     Isa::Avx512Bf16 => ["bf16"; 3],
                     _ => names(isa, Precision::F32, kernel, stride),
                 };
@@ -178,13 +179,13 @@ mod tests {
 
     #[test]
     fn stride_executes_no_product_with_an_inserted_zero() {
-        // 9 products for each of 8x8 outputs; backward, the taps of the first row and column that point outside are
+        // 9 products for each of 4x4 outputs; backward, the taps of the first row and column that point outside are
         // not there.
-        let [forward, data, weights] = executed(16, 3, 2, 1);
+        let [forward, data, weights] = executed(8, 3, 2, 1);
         let pairs = 2 * 32 * 48;
-        assert_eq!(forward, ("indirect", 64 * 9 * pairs));
-        assert_eq!(data, ("indirect", 64 * 9 * pairs));
-        assert_eq!(weights, ("direct", (3 * 8 - 1) * (3 * 8 - 1) * pairs));
+        assert_eq!(forward, ("indirect", 16 * 9 * pairs));
+        assert_eq!(data, ("indirect", 16 * 9 * pairs));
+        assert_eq!(weights, ("direct", (3 * 4 - 1) * (3 * 4 - 1) * pairs));
     }
 
     #[test]

@@ -77,6 +77,14 @@ impl<'a> Finish<'a> {
         }
     }
 
+    /// The stored output whose gate the sums pass; empty if there is none.
+    pub(crate) fn gated(&self) -> Stored<'a> {
+        match *self {
+            Finish::Gate { output, .. } => output,
+            _ => Stored::F32(&[]),
+        }
+    }
+
     /// Whether there is dropout, which [`Self::drop`] applies.
     #[inline(always)]
     pub(crate) fn drops(&self) -> bool {

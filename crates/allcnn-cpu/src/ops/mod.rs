@@ -10,7 +10,7 @@ pub(crate) mod pool;
 pub(crate) mod sgd;
 
 /// Values that one chunk of an elementwise operation takes: some 64 KiB, well inside a second-level cache.
-pub(crate) const CHUNK: usize = 16 * 1024;
+pub(crate) const CHUNK: usize = 4 * 1024;
 
 /// Panics with both numbers when a buffer does not fit its shape.
 #[track_caller]

@@ -1,6 +1,7 @@
-//! The register tile that products in f32 end in: R rows of V vectors of sums stay in registers while the products stream
-//! by.
+//! The register tile: R rows of V vectors of f32 sums stay in registers while the products stream by, of f32 values or of
+//! pairs of bf16.
 
+use super::operand::Operand;
 use crate::simd::Simd;
 
 /// R rows of V vectors of sums.
@@ -17,9 +18,12 @@ pub(crate) fn zeros<S: Simd, const R: usize, const V: usize>(simd: S) -> Sums<S,
 pub(crate) fn load<S: Simd, const R: usize, const V: usize>(simd: S, from: &[f32]) -> Sums<S, R, V> {
     let from = &from[..R * V * S::LANES];
     let mut sums = zeros::<S, R, V>(simd);
-    for (at, sum) in sums.iter_mut().flatten().enumerate() {
-        // SAFETY: the slice holds R rows of V vectors.
-        *sum = unsafe { simd.load(from.as_ptr().add(at * S::LANES)) };
+    #[expect(clippy::needless_range_loop, reason = "by constant indices, sums stay out of the stack")]
+    for r in 0..R {
+        for v in 0..V {
+            // SAFETY: the slice holds R rows of V vectors.
+            sums[r][v] = unsafe { simd.load(from.as_ptr().add((r * V + v) * S::LANES)) };
+        }
     }
     sums
 }
@@ -28,9 +32,12 @@ pub(crate) fn load<S: Simd, const R: usize, const V: usize>(simd: S, from: &[f32
 #[inline(always)]
 pub(crate) fn store<S: Simd, const R: usize, const V: usize>(simd: S, sums: &Sums<S, R, V>, to: &mut [f32]) {
     let to = &mut to[..R * V * S::LANES];
-    for (at, &sum) in sums.iter().flatten().enumerate() {
-        // SAFETY: the slice holds R rows of V vectors.
-        unsafe { simd.store(sum, to.as_mut_ptr().add(at * S::LANES)) };
+    #[expect(clippy::needless_range_loop, reason = "by constant indices, sums stay out of the stack")]
+    for r in 0..R {
+        for v in 0..V {
+            // SAFETY: the slice holds R rows of V vectors.
+            unsafe { simd.store(sums[r][v], to.as_mut_ptr().add((r * V + v) * S::LANES)) };
+        }
     }
 }
 
@@ -56,10 +63,11 @@ pub(crate) const LINE: usize = 16;
 /// is multiplied later. The sums go in and out by value, so that they stay in registers.
 ///
 /// # Safety
-/// `rows[r]` must hold `depth` values, the panel for `depth` rows of V vectors.
+/// `rows[r]` must hold `depth` words, the panel for `depth` rows of V vectors.
 #[inline(always)]
-pub(crate) unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
+pub(crate) unsafe fn accumulate<S: Simd, O: Operand, const R: usize, const V: usize>(
     simd: S,
+    _: O,
     rows: &[*const f32; R],
     depth: usize,
     panel: *const f32,
@@ -68,18 +76,25 @@ pub(crate) unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
 ) -> Sums<S, R, V> {
     for k in 0..depth {
         simd.prefetch_far(ahead.wrapping_add(k * LINE));
-        // SAFETY: the caller promises `depth` values of each row and of V vectors of the panel.
+        // SAFETY: the caller promises `depth` words of each row and of V vectors of the panel.
         unsafe {
             let b = row_of_panel::<S, V>(simd, panel.add(k * V * S::LANES));
             for (sums, row) in sums.iter_mut().zip(rows) {
                 let a = simd.splat(*row.add(k));
                 for (sum, &b) in sums.iter_mut().zip(&b) {
-                    *sum = simd.mul_add(a, b, *sum);
+                    *sum = O::multiply_add(simd, a, b, *sum);
                 }
             }
         }
     }
     sums
+}
+
+/// Rows of a left side that lies transposed: word k of row r is at `start + k * step + r`.
+#[derive(Clone, Copy)]
+pub(crate) struct Column {
+    pub(crate) start: *const f32,
+    pub(crate) step: usize,
 }
 
 /// sums[r] + sum over k below `depth` of column[k * step + r] * panel[k]: the product of a transposed left side.
@@ -88,10 +103,10 @@ pub(crate) unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
 /// # Safety
 /// `column` must be readable at each k * step + r, the panel for `depth` rows of V vectors.
 #[inline(always)]
-pub(crate) unsafe fn accumulate_transposed<S: Simd, const R: usize, const V: usize>(
+pub(crate) unsafe fn accumulate_transposed<S: Simd, O: Operand, const R: usize, const V: usize>(
     simd: S,
-    column: *const f32,
-    step: usize,
+    _: O,
+    column: Column,
     depth: usize,
     panel: *const f32,
     ahead: *const f32,
@@ -103,9 +118,9 @@ pub(crate) unsafe fn accumulate_transposed<S: Simd, const R: usize, const V: usi
         unsafe {
             let b = row_of_panel::<S, V>(simd, panel.add(k * V * S::LANES));
             for (r, sums) in sums.iter_mut().enumerate() {
-                let a = simd.splat(*column.add(k * step + r));
+                let a = simd.splat(*column.start.add(k * column.step + r));
                 for (sum, &b) in sums.iter_mut().zip(&b) {
-                    *sum = simd.mul_add(a, b, *sum);
+                    *sum = O::multiply_add(simd, a, b, *sum);
                 }
             }
         }
@@ -149,6 +164,11 @@ impl TileShape {
     /// The register tile of an instruction set.
     pub(crate) fn of(isa: crate::Isa) -> Self {
         isa.run(MeasureTile)
+    }
+
+    /// The register tile of products of bf16 pairs.
+    pub(crate) fn of_dots(isa: crate::Isa) -> Self {
+        isa.run_dots(MeasureTile)
     }
 
     /// A block of `side` x `side` sums, both of its sides zero-padded to whole blocks.
@@ -233,7 +253,8 @@ impl Panels {
 
 #[cfg(test)]
 mod tests {
-    use super::super::plain::{for_each_isa, integers};
+    use super::super::operand::{Pair, Single};
+    use super::super::plain::{for_each_isa, integers, word};
     use super::*;
     use crate::simd::Kernel;
 
@@ -241,16 +262,17 @@ mod tests {
     /// More than the rows and columns of any tile.
     const SIDE: usize = 64;
 
-    /// Adds a register tile of the product of two sides, the left one [row][k] or, transposed, [k][row].
+    /// Adds a register tile of the product of two sides of these words, the left one [row][k] or, transposed, [k][row].
     #[derive(Clone, Copy)]
-    struct AddTile<'a> {
+    struct AddTile<'a, O> {
+        operand: O,
         left: &'a [f32],
         right: &'a [f32],
         columns: usize,
         is_transposed: bool,
     }
 
-    impl Kernel for AddTile<'_> {
+    impl<O: Operand> Kernel for AddTile<'_, O> {
         type Output = Vec<f32>;
 
         #[inline(always)]
@@ -259,7 +281,7 @@ mod tests {
         }
     }
 
-    impl AddTile<'_> {
+    impl<O: Operand> AddTile<'_, O> {
         /// The sums, which begin as ones.
         #[inline(always)]
         fn tile<S: Simd, const R: usize, const V: usize>(self, simd: S) -> Vec<f32> {
@@ -271,10 +293,18 @@ mod tests {
             // SAFETY: both sides have SIDE lines of SIDE values.
             let added = unsafe {
                 if self.is_transposed {
-                    accumulate_transposed(simd, left, SIDE, DEPTH, panel, panel, begun)
+                    accumulate_transposed(
+                        simd,
+                        self.operand,
+                        Column { start: left, step: SIDE },
+                        DEPTH,
+                        panel,
+                        panel,
+                        begun,
+                    )
                 } else {
                     let rows = std::array::from_fn(|row| left.add(row * SIDE));
-                    accumulate(simd, &rows, DEPTH, panel, panel, begun)
+                    accumulate(simd, self.operand, &rows, DEPTH, panel, panel, begun)
                 }
             };
             store(simd, &added, &mut sums);
@@ -289,7 +319,13 @@ mod tests {
             let shape = TileShape::of(isa);
             for columns in [1, shape.lanes, shape.lanes + 1, shape.columns] {
                 for is_transposed in [false, true] {
-                    let sums = isa.run(AddTile { left: &left, right: &right, columns, is_transposed });
+                    let sums = isa.run(AddTile {
+                        operand: Single,
+                        left: &left,
+                        right: &right,
+                        columns,
+                        is_transposed,
+                    });
                     let stored = columns.next_multiple_of(shape.lanes);
                     assert_eq!(sums.len(), shape.rows * stored);
                     for (at, &sum) in sums.iter().enumerate() {
@@ -302,6 +338,30 @@ mod tests {
                             "{isa}, {columns} columns, row {row}, column {column}"
                         );
                     }
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_register_tile_of_pairs_adds_the_products_of_both() {
+        let (left, right) = (integers(2 * SIDE * SIDE, 50), integers(2 * SIDE * SIDE + 1, 60));
+        let words = |side: &[f32]| side.chunks(2).map(|pair| word(pair[0], pair[1])).collect::<Vec<_>>();
+        let (left_words, right_words) = (words(&left), words(&right[1..]));
+        for_each_isa(|isa| {
+            let columns = TileShape::of_dots(isa).columns;
+            for is_transposed in [false, true] {
+                let (left_words, right_words) = (&left_words, &right_words);
+                let tile =
+                    AddTile { operand: Pair, left: left_words, right: right_words, columns, is_transposed };
+                for (at, sum) in isa.run_dots(tile).into_iter().enumerate() {
+                    let (row, column) = (at / columns, at % columns);
+                    let product = |k: usize, of: usize| {
+                        let word = if is_transposed { k * SIDE + row } else { row * SIDE + k };
+                        left[2 * word + of] * right[1 + 2 * (k * SIDE + column) + of]
+                    };
+                    let product: f32 = (0..DEPTH).map(|k| product(k, 0) + product(k, 1)).sum();
+                    assert_eq!(sum, 1.0 + product, "{isa}, row {row}, column {column}");
                 }
             }
         });

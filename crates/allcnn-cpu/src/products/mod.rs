@@ -3,6 +3,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `f32` | the register tile: sums of f32 products stay in vector registers |
+//! | `operand` | what a word of a product's side holds: an f32 value or a pair of bf16 |
 //! | `bf16` | a block of sums of products of bf16 pairs, one or two terms to a factor |
 //! | `bf16x6` | products of f32 factors of three bf16 terms each, on AMX tiles |
 //! | `pack` | f32 values to rows of bf16 pairs, as `bf16` and `bf16x6` read them |
@@ -14,6 +15,7 @@ pub(crate) mod bf16;
 pub(crate) mod bf16x6;
 pub(crate) mod block;
 pub(crate) mod f32;
+pub(crate) mod operand;
 pub(crate) mod pack;
 #[cfg(test)]
 pub(crate) mod plain;

@@ -1,18 +1,19 @@
-//! AVX-512: 16 lanes, 32 registers.
+//! AVX-512: 16 lanes, 32 registers; with or without dot products of bf16 pairs.
 
 use std::arch::x86_64::*;
+use std::mem::transmute;
 
-use super::vector::{Simd, check};
+use super::vector::{Simd, check, plain_dot};
 use crate::whole::arrays_mut;
 
-/// Token for AVX-512: 16 lanes, 32 registers.
+/// Token for AVX-512, and for AVX512_BF16 where `BF16`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Avx512;
-const _: () = check::<Avx512>();
+pub(crate) struct Avx512<const BF16: bool>;
+const _: () = check::<Avx512<true>>();
 
 // Every method below is inlined into a function with the features enabled ([`crate::Isa::run`]), which runs only
 // where they were detected: that is the safety of every intrinsic here.
-impl Simd for Avx512 {
+impl<const BF16: bool> Simd for Avx512<BF16> {
     type V = __m512;
     const LANES: usize = 16;
     const TILE_ROWS: usize = 8;
@@ -116,6 +117,27 @@ impl Simd for Avx512 {
         unsafe {
             let kept = _mm512_set1_epi32(0xffff_0000_u32 as i32);
             _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(pairs), kept))
+        }
+    }
+    #[inline(always)]
+    fn dot(self, a: __m512, b: __m512, sums: __m512) -> __m512 {
+        if BF16 {
+            // SAFETY: the features are enabled (see the impl), and no memory is touched; both types are 64 bytes of any
+            // bits.
+            unsafe {
+                let (a, b) = (transmute::<__m512, __m512bh>(a), transmute::<__m512, __m512bh>(b));
+                _mm512_dpbf16_ps(sums, a, b)
+            }
+        } else {
+            plain_dot(self, a, b, sums)
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_rounded(self, value: __m512, to: *mut f32) {
+        // SAFETY: the features are enabled (see the impl); the caller vouches for the pointer.
+        unsafe {
+            let upper = _mm512_srli_epi32::<16>(_mm512_castps_si512(self.rounded(value)));
+            _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(upper));
         }
     }
     #[inline(always)]

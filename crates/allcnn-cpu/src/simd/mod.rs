@@ -18,4 +18,4 @@ pub(crate) use avx512::Avx512;
 pub(crate) use neon::Neon;
 pub(crate) use portable::Portable;
 pub(crate) use tiles::Tiles;
-pub(crate) use vector::{Kernel, Simd};
+pub(crate) use vector::{Kernel, Simd, WIDEST};

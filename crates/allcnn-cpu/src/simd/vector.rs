@@ -71,6 +71,27 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn low_half(self, pairs: Self::V) -> Self::V;
     /// The bf16 values in the high halves of the lanes.
     fn high_half(self, pairs: Self::V) -> Self::V;
+    /// `sums` + the products of both values of each pair of `a` and `b`.
+    #[inline(always)]
+    fn dot(self, a: Self::V, b: Self::V, sums: Self::V) -> Self::V {
+        plain_dot(self, a, b, sums)
+    }
+    /// Writes `LANES` values as bf16, two neighbors in a word.
+    ///
+    /// # Safety
+    /// `to` must be valid for writing `LANES / 2` words.
+    #[inline(always)]
+    unsafe fn store_rounded(self, value: Self::V, to: *mut f32) {
+        let mut lanes = [0.0f32; WIDEST];
+        // SAFETY: no vector is wider, and the caller vouches for the words.
+        unsafe {
+            self.store(value, lanes.as_mut_ptr());
+            for word in 0..Self::LANES / 2 {
+                let bits = |at: usize| lanes[at].to_bits().wrapping_add(0x8000) >> 16;
+                *to.add(word) = f32::from_bits(bits(2 * word) | bits(2 * word + 1) << 16);
+            }
+        }
+    }
     /// Of two vectors of pairs, the pairs of their low halves and those of their high halves.
     #[inline(always)]
     fn exchange(self, a: Self::V, b: Self::V) -> [Self::V; 2] {
@@ -101,6 +122,16 @@ pub(crate) trait Simd: Copy + Send + Sync {
             }
         }
     }
+}
+
+/// Lanes of the widest vector of any instruction set.
+pub(crate) const WIDEST: usize = 16;
+
+/// [`Simd::dot`] by multiply-adds of the expanded values.
+#[inline(always)]
+pub(super) fn plain_dot<S: Simd>(simd: S, a: S::V, b: S::V, sums: S::V) -> S::V {
+    let sums = simd.mul_add(simd.low_half(a), simd.low_half(b), sums);
+    simd.mul_add(simd.high_half(a), simd.high_half(b), sums)
 }
 
 /// What kernels and their plans take for granted of an instruction set; each set checks it when it is compiled.

@@ -8,6 +8,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::PoisonError;
+use std::time::Instant;
 
 use super::sync::{Arc, AtomicUsize, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, spawn, spin_loop};
 
@@ -28,6 +29,16 @@ pub(crate) struct Threads {
     handles: Vec<JoinHandle<()>>,
     /// One job at a time.
     caller: Mutex<()>,
+    rehearsal: Option<Rehearsal>,
+}
+
+/// What a pool without workers writes down in their place.
+#[derive(Debug)]
+struct Rehearsal {
+    /// The workers that it pretends to have.
+    count: usize,
+    /// Seconds of each chunk of each job.
+    jobs: Mutex<Vec<Vec<f64>>>,
 }
 
 #[derive(Debug, Default)]
@@ -75,12 +86,24 @@ impl Threads {
                 spawn(move || shared.serve(worker))
             })
             .collect();
-        Self { shared, handles, caller: Mutex::new(()) }
+        Self { shared, handles, caller: Mutex::new(()), rehearsal: None }
+    }
+
+    /// A pool of the caller alone that says it has `count` workers and writes down how long each chunk takes.
+    pub(crate) fn rehearsal(count: usize) -> Self {
+        let mut threads = Self::new(1);
+        threads.rehearsal = Some(Rehearsal { count, jobs: Mutex::default() });
+        threads
+    }
+
+    /// Seconds of each chunk of the jobs since the last call; of no jobs where this is no rehearsal.
+    pub(crate) fn take_rehearsed(&self) -> Vec<Vec<f64>> {
+        self.rehearsal.as_ref().map_or_else(Vec::new, |rehearsal| std::mem::take(&mut *lock(&rehearsal.jobs)))
     }
 
     /// Number of workers, the caller included.
     pub(crate) fn count(&self) -> usize {
-        self.handles.len() + 1
+        self.rehearsal.as_ref().map_or(self.handles.len() + 1, |rehearsal| rehearsal.count)
     }
 
     /// Calls `work(chunk)` once for every chunk below `chunks`; returns when all are done.
@@ -95,6 +118,14 @@ impl Threads {
     /// the same worker never overlap in time.
     pub(super) fn run_on_workers(&self, chunks: usize, work: impl Fn(usize, usize) + Sync) {
         let one_job = lock(&self.caller);
+        if let Some(rehearsal) = &self.rehearsal {
+            let seconds = (0..chunks).map(|chunk| {
+                let begin = Instant::now();
+                work(chunk, 0);
+                begin.elapsed().as_secs_f64()
+            });
+            return lock(&rehearsal.jobs).push(seconds.collect());
+        }
         if chunks <= 1 || self.handles.is_empty() {
             (0..chunks).for_each(|chunk| work(chunk, 0));
             return;
@@ -230,6 +261,26 @@ mod tests {
                 assert!(runs.into_iter().all(|runs| runs.into_inner() == 1));
             }
         }
+    }
+
+    #[test]
+    fn a_rehearsal_has_every_chunk_of_every_job_and_runs_them_in_the_caller() {
+        let threads = Threads::rehearsal(64);
+        assert_eq!(threads.count(), 64);
+        let caller = std::thread::current().id();
+        for chunks in [3, 0, 1] {
+            threads.run_on_workers(chunks, |_, worker| {
+                assert_eq!((worker, std::thread::current().id()), (0, caller));
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            });
+        }
+        let jobs = threads.take_rehearsed();
+        assert_eq!(jobs.iter().map(Vec::len).collect::<Vec<_>>(), [3, 0, 1]);
+        assert!(jobs.iter().flatten().all(|&seconds| seconds >= 1e-3), "{jobs:?}");
+        assert!(threads.take_rehearsed().is_empty());
+        let threads = Threads::new(2);
+        threads.run(5, |_| ());
+        assert!(threads.take_rehearsed().is_empty());
     }
 
     /// What a job over 64 chunks panics with.

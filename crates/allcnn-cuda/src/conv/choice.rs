@@ -21,7 +21,7 @@ use crate::cudnn::{self, Descriptor};
 use crate::engine::Queue;
 
 /// Engines of cuDNN that are measured, the first of its list that take the work.
-const MOST_MEASURED: usize = 8;
+const MAX_MEASURED: usize = 8;
 /// Timed executions of a candidate.
 const RUNS: u32 = 10;
 
@@ -178,7 +178,7 @@ fn candidates(queue: &Queue, work: Work, engines: &[Descriptor], products: Vec<P
         index: ListIndex::Cublaslt(index),
         chosen: Chosen::Product(product),
     });
-    plans.take(MOST_MEASURED).chain(products).collect()
+    plans.take(MAX_MEASURED).chain(products).collect()
 }
 
 /// The fastest candidate; the first of equals.

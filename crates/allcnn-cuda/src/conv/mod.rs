@@ -33,7 +33,7 @@ use crate::step::Step;
 /// Rows of an output that a block adds up for the bias's gradient, at least.
 const ROWS_PER_PART: usize = 64;
 /// Blocks that share the rows, at most.
-const MOST_PARTS: usize = 512;
+const MAX_PARTS: usize = 512;
 /// Columns and rows of a block of `column_parts`.
 const PART_BLOCK: [u32; 2] = [32, 8];
 
@@ -237,7 +237,7 @@ impl Conv {
     /// The sums of d_output over everything but the channels.
     fn bias_gradient(&self, queue: &mut Queue, d_output: Values, d_bias: Values) -> Result<(), Error> {
         let MatrixShape { rows, columns } = MatrixShape::of(self.shape.output());
-        let rows_per_part = rows.div_ceil(MOST_PARTS).max(ROWS_PER_PART);
+        let rows_per_part = rows.div_ceil(MAX_PARTS).max(ROWS_PER_PART);
         let part_count = rows.div_ceil(rows_per_part);
         let [parts] = queue.scratch([part_count * columns * Storage::F32.bytes()])?;
         let blocks = [(columns as u32).div_ceil(PART_BLOCK[0]), part_count as u32];

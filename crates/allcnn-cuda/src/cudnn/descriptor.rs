@@ -125,16 +125,16 @@ impl Descriptor {
     /// The values of an enumeration that an attribute lists, as numbers: a newer library may have more of them than the
     /// bindings.
     pub(crate) fn codes(&self, name: Name, kind: Type) -> Result<Vec<u32>, Error> {
-        const MOST: usize = 64;
-        let (mut values, mut count) = ([0u32; MOST], 0i64);
+        const MAX: usize = 64;
+        let (mut values, mut count) = ([0u32; MAX], 0i64);
         // SAFETY: the descriptor lives, and `values` holds the MOST elements that are requested; C enumerations have 32 bits
         // here.
         let status = unsafe {
             let to = values.as_mut_ptr().cast();
-            sys::cudnnBackendGetAttribute(self.0, name, kind, MOST as i64, &mut count, to)
+            sys::cudnnBackendGetAttribute(self.0, name, kind, MAX as i64, &mut count, to)
         };
         check(&format!("{name:?}"), status)?;
-        Ok(values[..(count as usize).min(MOST)].to_vec())
+        Ok(values[..(count as usize).min(MAX)].to_vec())
     }
 
     /// The descriptors that an attribute lists, at most `most`: the library fills descriptors that the caller created.

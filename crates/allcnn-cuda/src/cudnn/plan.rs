@@ -14,9 +14,9 @@ use super::{Descriptor, Target};
 use crate::memory::Storage;
 
 /// Engines that are requested from each of cuDNN's two lists.
-const MOST_ENGINES: usize = 16;
+const MAX_ENGINES: usize = 16;
 /// The most scratch memory that an engine may take.
-const MOST_WORKSPACE: usize = 1 << 30;
+const MAX_WORKSPACE: usize = 1 << 30;
 
 /// What a plan may do with numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,7 +56,7 @@ impl Work {
             // Not every kind of graph has every list.
             let Some(guess) = guess.finalize_if_supported()? else { continue };
             let kind = Kind::CUDNN_BACKEND_ENGINECFG_DESCRIPTOR;
-            found.extend(guess.descriptors(Name::CUDNN_ATTR_ENGINEHEUR_RESULTS, kind, MOST_ENGINES)?);
+            found.extend(guess.descriptors(Name::CUDNN_ATTR_ENGINEHEUR_RESULTS, kind, MAX_ENGINES)?);
         }
         let mut fitting = Vec::new();
         for engine in found {
@@ -80,7 +80,7 @@ impl Work {
         let plan = plan.finalize().ok()?;
         let workspace = plan.number(Name::CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE).ok()? as usize;
         let engine = engine_of(engine).ok()?.number(Name::CUDNN_ATTR_ENGINE_GLOBAL_INDEX).ok()?;
-        (workspace <= MOST_WORKSPACE).then_some(Plan { plan, engine, workspace })
+        (workspace <= MAX_WORKSPACE).then_some(Plan { plan, engine, workspace })
     }
 }
 

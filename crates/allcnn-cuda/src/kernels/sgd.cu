@@ -4,7 +4,7 @@
 // gradient to clip_norm. A block does CHUNK values of one parameter.
 
 #define CHUNK 4096
-#define MOST_PARAMETERS 48
+#define MAX_PARAMETERS 48
 
 struct Parameter {
     float* value;
@@ -15,7 +15,7 @@ struct Parameter {
 };
 
 struct Parameters {
-    Parameter list[MOST_PARAMETERS];
+    Parameter list[MAX_PARAMETERS];
 };
 
 struct Sgd {

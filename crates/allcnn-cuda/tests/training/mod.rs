@@ -1,20 +1,22 @@
 //! Whole trainings on the GPU: what the host is told of the steps, which it reads late.
 
-#[path = "../../../allcnn/tests/train_support/mod.rs"]
+#[path = "../../../allcnn/tests/train/support.rs"]
+#[allow(dead_code)] // it uses a part
 mod support;
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use allcnn::augment::{Augment, Look};
+use allcnn::augment::{Augment, SeededAugment};
 use allcnn::input::Samples;
 use allcnn::observer::Event;
 use allcnn::preprocess::{Geometry, Method, Preprocessor};
+use allcnn::recipe::Recipe;
 use allcnn::run::{Checkpoint, EpochRow};
 use allcnn::train::{End, TrainError};
 use allcnn_cpu::{Cpu, CpuOptions};
 use allcnn_device::{Device, ImageSet, ImageValues, Shape};
-use support::{Data, Pace, SIDE, images, last, network, recipe};
+use support::{Data, Pace, SIDE, best, images, last, network, recipe};
 
 use super::{BF16, STRICT, cuda};
 
@@ -78,6 +80,34 @@ fn interrupted_between_two_reads_it_ends_with_the_same_bits() {
     assert!(last(&cut) == last(&whole), "an interrupted training and one that was not");
 }
 
+/// The average is a part of the recorded step, and mixed batches come from the host.
+#[test]
+fn averaged_weights_survive_an_interruption_and_are_those_of_the_cpu() {
+    let name = "averaged_weights_survive_an_interruption_and_are_those_of_the_cpu";
+    let Some(device) = cuda(name, STRICT) else { return };
+    let (data, folder) = (Data::new(36, 9), tempfile::tempdir().unwrap());
+    let recipe = Recipe { ema: 0.9, mixup: 0.4, ..recipe() };
+    let [whole, cut, cpu] = ["whole", "cut", "cpu"].map(|name| folder.path().join(name));
+    let quiet = |_: Event<'_>, _: &_| ();
+    data.train_on(&device, &network(), &recipe, &whole, None, Pace::default(), quiet).unwrap();
+    let stops = |event: Event<'_>, flag: &std::sync::atomic::AtomicBool| {
+        if matches!(event, Event::Step { step: 8, .. }) {
+            flag.store(true, Ordering::Relaxed);
+        }
+    };
+    data.train_on(&device, &network(), &recipe, &cut, None, Pace::default(), stops).unwrap();
+    let checkpoint = last(&cut);
+    data.train_on(&device, &network(), &recipe, &cut, Some(&checkpoint), Pace::default(), quiet).unwrap();
+    assert!(last(&cut) == last(&whole), "an interrupted training and one that was not");
+    assert!(best(&cut) == best(&whole));
+    let host = Cpu::new(CpuOptions::default()).unwrap();
+    data.train_on(&host, &network(), &recipe, &cpu, None, Pace::default(), quiet).unwrap();
+    for (ours, theirs) in last(&whole).averages.iter().zip(&last(&cpu).averages) {
+        let furthest = ours.values.iter().zip(&theirs.values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(furthest < 2e-3, "{}: {furthest}", ours.name);
+    }
+}
+
 #[test]
 fn divergence_is_told_with_its_step() {
     let Some(device) = cuda("divergence_is_told_with_its_step", STRICT) else { return };
@@ -105,20 +135,21 @@ fn divergence_is_told_with_its_step() {
 #[test]
 fn batches_of_kept_images_are_those_of_the_host() {
     let (images, geometry) = (images(30, 1), Geometry { height: SIDE, width: SIDE, channels: 3 });
-    let places = [29, 3, 0, 17, 3];
+    let indices = [29, 3, 0, 17, 3];
     for options in [STRICT, BF16] {
         let Some(device) = cuda("batches_of_kept_images_are_those_of_the_host", options) else { return };
         for method in [Method::MeanStd, Method::None, Method::GcnZca] {
             let preprocessor = Preprocessor::fit(method, &images.pixels, geometry).unwrap();
             let samples = Samples::new(&images, &preprocessor).unwrap();
             let augment = Augment::FlipShift { max_shift: 5 };
-            let mut kept = samples.keep_on(&device, Look { augment, seed: 7, round: 0 }).unwrap().unwrap();
+            let mut kept =
+                samples.keep_on(&device, SeededAugment { augment, seed: 7, round: 0 }).unwrap().unwrap();
             let mut batch = device.alloc(6 * geometry.len()).unwrap();
             for round in 0..4 {
-                let look = Look { augment, seed: 7, round };
-                let views: Vec<_> = places.iter().filter_map(|&place| look.view(place)).collect();
+                let seeded = SeededAugment { augment, seed: 7, round };
+                let views: Vec<_> = indices.iter().filter_map(|&index| seeded.view(index)).collect();
                 let [mut made, mut gathered] = [(); 2].map(|()| vec![f32::NAN; 6 * geometry.len()]);
-                samples.fill(&places, look, &mut made).unwrap();
+                samples.fill(&indices, seeded, &mut made).unwrap();
                 device.gather(&mut kept, &views, &mut batch).unwrap();
                 device.download(&batch, &mut gathered).unwrap();
                 assert_eq!(gathered, made, "{options:?}, {method}, round {round}");

@@ -121,8 +121,8 @@ pub(super) fn push_planar(images: &mut Images, planes: &[u8], label: u32, file: 
     let plane = SIDE * SIDE;
     let start = images.pixels.len();
     images.pixels.resize(start + BYTES, 0);
-    for (place, pixel) in images.pixels[start..].chunks_exact_mut(3).enumerate() {
-        pixel.copy_from_slice(&[planes[place], planes[plane + place], planes[2 * plane + place]]);
+    for (offset, pixel) in images.pixels[start..].chunks_exact_mut(3).enumerate() {
+        pixel.copy_from_slice(&[planes[offset], planes[plane + offset], planes[2 * plane + offset]]);
     }
     images.labels.push(label);
     images.names.push(format!("{file}#{index:05}"));

@@ -6,12 +6,13 @@ use super::split_folders::{Belongs, Folders, Image};
 use super::split_name::is_no_class;
 use crate::dataset::Skipped;
 use crate::error::Error;
+use crate::group_by::GroupBy;
 use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::Options;
 use crate::source::{Entry, Source};
 use crate::split_names::SplitName;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Finds splits and classes in the names of the images, in the lists beside them, and in what the options say.
 pub(super) fn lay_out(source: &Source, options: &Options) -> Result<Layout, Error> {
@@ -24,10 +25,13 @@ pub(super) fn lay_out(source: &Source, options: &Options) -> Result<Layout, Erro
         .collect();
     images.sort_by(|a, b| a.1.cmp(&b.1));
     let folders = Folders::find(source.path(), &images, &options.reading.splits)?;
+    let by_folder = options.fold.as_ref().is_some_and(|fold| fold.group_by == Some(GroupBy::Folder));
+    let group = |(entry, parts): &Image| Some((*entry, folders.group(parts)?.to_string()));
+    let groups = images.iter().filter(|_| by_folder).filter_map(group).collect();
     let mut found = Found::new(source, folders, Lists::read(source)?);
     found.add_all(&images, options)?;
     found.check_lost_classes()?;
-    found.layout(options)
+    Ok(Layout { groups, ..found.layout(options)? })
 }
 
 /// Images by split and class.
@@ -70,18 +74,20 @@ impl<'s> Found<'s> {
 
     /// Gives each image its split and class.
     fn add_all(&mut self, images: &[Image<'s>], options: &Options) -> Result<(), Error> {
-        let mut places: Vec<Belongs> = images.iter().map(|(_, parts)| self.folders.place(parts)).collect();
-        self.open_unlabeled_folders(&mut places);
-        let named: BTreeSet<String> = places
+        let mut assigned: Vec<Belongs> = images.iter().map(|(_, parts)| self.folders.assign(parts)).collect();
+        self.open_unlabeled_folders(&mut assigned);
+        let named: BTreeSet<String> = assigned
             .iter()
-            .filter_map(|place| if let Belongs::Class(_, class) = place { Some(nfc(class)) } else { None })
+            .filter_map(
+                |belongs| if let Belongs::Class(_, class) = belongs { Some(nfc(class)) } else { None },
+            )
             .collect();
         let labeled =
-            |split| places.iter().any(|place| matches!(place, Belongs::Class(of, _) if *of == split));
-        let straight = places.contains(&Belongs::Straight(SplitName::Validation));
+            |split| assigned.iter().any(|belongs| matches!(belongs, Belongs::Class(of, _) if *of == split));
+        let straight = assigned.contains(&Belongs::Straight(SplitName::Validation));
         let by_list = straight && self.lists.have_labels();
         let held = labeled(SplitName::Test) || labeled(SplitName::Validation) || by_list;
-        if straight && !held && options.holdout.is_none() && !options.whole {
+        if straight && !held && !options.takes_test_images() && !options.whole {
             let [_, folder, _] = self.folders.names();
             return Err(Error::NoLabels {
                 path: self.source.path().to_path_buf(),
@@ -94,9 +100,9 @@ impl<'s> Found<'s> {
         }
         self.by_list = by_list;
         let mixed = labeled(SplitName::Validation);
-        for (&(entry, ref parts), place) in images.iter().zip(places) {
+        for (&(entry, ref parts), belongs) in images.iter().zip(assigned) {
             let file = parts.last().copied().unwrap_or_default();
-            match place {
+            match belongs {
                 Belongs::Class(split, class) => self.add(entry, split, class),
                 Belongs::Straight(SplitName::Validation) if by_list => {
                     let class = nfc(self.lists.class_of(file)?);
@@ -118,23 +124,24 @@ impl<'s> Found<'s> {
 
     /// Images of a held-out split that all lie in a folder like `images`, which is no class of the training images, lie
     /// straight in the split's folder.
-    fn open_unlabeled_folders(&self, places: &mut [Belongs<'s>]) {
-        let classes = |places: &[Belongs<'s>], split| -> BTreeSet<&'s str> {
-            let class = |place: &Belongs<'s>| match place {
+    fn open_unlabeled_folders(&self, assigned: &mut [Belongs<'s>]) {
+        let classes = |assigned: &[Belongs<'s>], split| -> BTreeSet<&'s str> {
+            let class = |belongs: &Belongs<'s>| match belongs {
                 Belongs::Class(of, class) if *of == split => Some(*class),
                 _ => None,
             };
-            places.iter().filter_map(class).collect()
+            assigned.iter().filter_map(class).collect()
         };
-        let trained = classes(places, SplitName::Train);
+        let trained = classes(assigned, SplitName::Train);
         for split in [SplitName::Validation, SplitName::Test] {
-            let held = classes(places, split);
+            let held = classes(assigned, split);
             let open = held.iter().all(|class| is_no_class(class) && !trained.contains(class));
             if open && !trained.is_empty() {
-                for place in
-                    places.iter_mut().filter(|place| matches!(place, Belongs::Class(of, _) if *of == split))
+                for belongs in assigned
+                    .iter_mut()
+                    .filter(|belongs| matches!(belongs, Belongs::Class(of, _) if *of == split))
                 {
-                    *place = Belongs::Straight(split);
+                    *belongs = Belongs::Straight(split);
                 }
             }
         }
@@ -155,7 +162,7 @@ impl<'s> Found<'s> {
         let mut lost: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
         for entry in self.source.entries.iter().filter(|entry| !entry.is_picture()) {
             let parts: Vec<&str> = entry.name.split('/').collect();
-            if let Belongs::Class(_, class) = self.folders.place(&parts)
+            if let Belongs::Class(_, class) = self.folders.assign(&parts)
                 && !self.splits.iter().any(|split| split.contains_key(&nfc(class)))
             {
                 lost.entry(nfc(class)).or_default().push(entry);
@@ -163,7 +170,7 @@ impl<'s> Found<'s> {
         }
         for folder in &self.source.empty_folders {
             let parts: Vec<&str> = folder.split('/').chain([""]).collect();
-            if let Belongs::Class(_, class) = self.folders.place(&parts)
+            if let Belongs::Class(_, class) = self.folders.assign(&parts)
                 && !self.splits.iter().any(|split| split.contains_key(&nfc(class)))
             {
                 lost.entry(nfc(class)).or_default();
@@ -191,7 +198,8 @@ impl<'s> Found<'s> {
         let (classes, named_by) = self.lists.names(classes)?;
         self.notes.extend(named_by.map(|file| Note::ClassNames { file }));
         let Self { skipped, notes, .. } = self;
-        Ok(Layout { classes, splits, skipped, missing: vec![], ignored, notes })
+        let (groups, missing) = (HashMap::new(), vec![]);
+        Ok(Layout { classes, splits, groups, skipped, missing, ignored, notes })
     }
 
     fn note_decisions(&mut self) {

@@ -9,9 +9,9 @@ use crate::note::Note;
 use crate::options::{Labels, Options};
 use crate::progress::Progress;
 use crate::source::Source;
-use crate::split::{Part, divide};
+use crate::split::{Found, Part, divide};
 use crate::split_names::SplitName;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 /// The most bytes of a single image file.
@@ -26,6 +26,8 @@ pub(super) struct Layout {
     /// For each split, in the order of [`SplitName`], the entries with their labels, sorted by name. Where the data has one
     /// held-out split, it is the test split.
     pub splits: Splits,
+    /// The groups of entries, where groups are asked for.
+    pub groups: HashMap<usize, String>,
     /// Images that have no class.
     pub skipped: Vec<Skipped>,
     /// Files that should be there and are not.
@@ -84,22 +86,22 @@ pub(super) fn load(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Loaded, Error> {
     let found_bad = layout.missing.len();
-    let places = choose(&mut layout, options)?;
-    let total = found_bad + places.iter().map(Vec::len).sum::<usize>();
+    let splits_of = choose(&mut layout, options)?;
+    let total = found_bad + splits_of.iter().map(Vec::len).sum::<usize>();
     let size = match options.size {
-        Some(size) if options.on_disk => return on_disk(source, layout, &places, size),
+        Some(size) if options.on_disk => return on_disk(source, layout, &splits_of, size),
         Some(size) => Some(size),
-        None => first_size(source, &places)?,
+        None => first_size(source, &splits_of)?,
     };
     let mut belongs = BTreeMap::new();
-    for (split, entries) in SplitName::ALL.into_iter().zip(&places) {
+    for (split, entries) in SplitName::ALL.into_iter().zip(&splits_of) {
         belongs.extend(entries.iter().map(|&(entry, label)| (entry, (split, label))));
     }
     let wanted: Vec<usize> = belongs.keys().copied().collect();
     let mut collector = Collector::new(size, options.framing, Some(total as u64), progress);
     if let Some((height, width)) = size {
-        for (images, places) in collector.splits.iter_mut().zip(&places) {
-            images.pixels = Images::reserve(places.len(), height, width)?;
+        for (images, splits_of) in collector.splits.iter_mut().zip(&splits_of) {
+            images.pixels = Images::reserve(splits_of.len(), height, width)?;
         }
     }
     let mut failure = None;
@@ -122,13 +124,21 @@ pub(super) fn load(
     }
     let bad = found_bad + collector.skipped.len();
     if options.max_bad_percent < 100.0 {
-        check_lost_classes(source, &layout, &places[0], &collector.splits[0])?;
+        check_lost_classes(source, &layout, &splits_of[0], &collector.splits[0])?;
     }
     let Collector { splits: [train, validation, test], skipped, sizes, .. } = collector;
     layout.skipped.append(&mut layout.missing);
     layout.skipped.extend(skipped);
     let [train, validation, test] = [train, validation, test].map(sorted);
-    let (train, validation, test) = (train?, validation?, test?);
+    let (mut train, mut validation, mut test) = (train?, validation?, test?);
+    let groups = layout.groups.iter().map(|(&entry, group)| (source.entries[entry].name.as_str(), group));
+    let groups: HashMap<&str, &String> = groups.collect();
+    if !groups.is_empty() {
+        for images in [&mut train, &mut validation, &mut test] {
+            let group = |name: &String| groups.get(name.as_str()).map(|group| group.to_string());
+            images.groups = images.names.iter().map(group).collect();
+        }
+    }
     layout.notes.extend(source.shared_images(&[&train, &validation, &test]));
     Ok(Loaded {
         kind: Kind::ImageFolder,
@@ -152,16 +162,19 @@ pub(super) fn load(
 fn on_disk(
     source: &Source,
     layout: Layout,
-    places: &Splits,
+    splits_of: &Splits,
     (height, width): (usize, usize),
 ) -> Result<Loaded, Error> {
     let mut splits = [0; 3].map(|_| Images::new(height, width));
-    for (images, places) in splits.iter_mut().zip(places) {
-        for &(entry, label) in places {
+    for (images, splits_of) in splits.iter_mut().zip(splits_of) {
+        for &(entry, label) in splits_of {
             let file = source.file(entry).ok_or_else(|| Error::NotOnDisk(source.path().to_path_buf()))?;
             images.files.push(file);
             images.labels.push(label);
             images.names.push(source.entries[entry].name.clone());
+            if !layout.groups.is_empty() {
+                images.groups.push(layout.groups.get(&entry).cloned());
+            }
         }
     }
     let Layout { classes, mut skipped, mut missing, ignored, mut notes, .. } = layout;
@@ -175,12 +188,13 @@ fn on_disk(
 /// The chosen entries of each split: holdout and limit need only names, so nothing is decoded in vain.
 fn choose(layout: &mut Layout, options: &Options) -> Result<Splits, Error> {
     let [train, validation, test] = std::mem::take(&mut layout.splits);
-    let labels = |items: &[(usize, u32)]| items.iter().map(|item| item.1).collect::<Vec<u32>>();
-    let (parts, replaced) = divide([&labels(&train), &labels(&test)], &layout.classes, options)?;
-    if replaced {
-        layout.notes.push(Note::HoldoutReplacesTest);
-    }
     let found = [train, test];
+    let labels = found.each_ref().map(|items| items.iter().map(|item| item.1).collect::<Vec<u32>>());
+    let group = |item: &(usize, u32)| layout.groups.get(&item.0).map(String::as_str);
+    let groups = found.each_ref().map(|items| items.iter().map(group).collect::<Vec<_>>());
+    let of = |split: usize| Found { labels: &labels[split], groups: &groups[split] };
+    let (parts, decided) = divide([of(0), of(1)], &layout.classes, options)?;
+    layout.notes.extend(decided);
     let [train, test] = parts.map(|Part { of, indices }| match indices {
         None => found[of].clone(),
         Some(indices) => indices.into_iter().map(|index| found[of][index]).collect(),
@@ -211,7 +225,7 @@ fn first_size(source: &Source, [train, validation, test]: &Splits) -> Result<Opt
     let mut sizes = BTreeMap::new();
     source.read(&first, MAX_IMAGE_FILE, &mut |entry, file| {
         if let Some(picture) = file.ok().and_then(|file| decode(&file).ok()) {
-            sizes.insert(first.iter().position(|&place| place == entry), (picture.height, picture.width));
+            sizes.insert(first.iter().position(|&index| index == entry), (picture.height, picture.width));
         }
         ControlFlow::Continue(())
     })?;

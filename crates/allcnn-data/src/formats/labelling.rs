@@ -19,14 +19,14 @@ pub(super) struct Labelling {
 impl Labelling {
     /// Whether the tables are of fewer than half of the images in class folders, or of none of them.
     pub(super) fn is_of_few(&self, folders: &Layout) -> bool {
-        let (ours, theirs) = (places(&self.layout), places(folders));
+        let (ours, theirs) = (assignments(&self.layout), assignments(folders));
         self.files.is_some()
             || 2 * ours.keys().filter(|entry| theirs.contains_key(entry)).count() < theirs.len()
     }
 
     /// Whether class folders say the same of the images, classes being called as they may.
     pub(super) fn says_the_same_as(&self, folders: &Layout) -> bool {
-        let (ours, theirs) = (places(&self.layout), places(folders));
+        let (ours, theirs) = (assignments(&self.layout), assignments(folders));
         let both = || ours.iter().filter_map(|(entry, our)| Some((*our, *theirs.get(entry)?)));
         let pairs: BTreeSet<(u32, u32)> = both().map(|((_, our), (_, their))| (our, their)).collect();
         let alone =
@@ -47,7 +47,7 @@ impl Labelling {
 }
 
 /// The split and the class of each entry.
-fn places(layout: &Layout) -> BTreeMap<usize, (usize, u32)> {
+fn assignments(layout: &Layout) -> BTreeMap<usize, (usize, u32)> {
     let of = |(split, items): (usize, &Vec<(usize, u32)>)| {
         items.iter().map(move |&(entry, label)| (entry, (split, label))).collect::<Vec<_>>()
     };

@@ -141,15 +141,15 @@ impl Lists {
     /// The names of class folders, `tench (n01440764)`, and the list that has them; the folders themselves without one.
     pub(super) fn names(&self, folders: Vec<String>) -> Result<(Vec<String>, Option<String>), Error> {
         let lists = [&self.classes, &self.names];
-        let Some((place, list)) =
-            lists.iter().enumerate().find_map(|(place, list)| Some((place, list.as_ref()?)))
+        let Some((index, list)) =
+            lists.iter().enumerate().find_map(|(index, list)| Some((index, list.as_ref()?)))
         else {
             return Ok((folders, None));
         };
         let names: HashMap<&str, &str> =
             list.names.iter().map(|of| (of.folder.as_str(), of.name.as_str())).collect();
         if let Some(folder) = folders.iter().find(|folder| !names.contains_key(folder.as_str())) {
-            if place > 0 {
+            if index > 0 {
                 return Ok((folders, None)); // a list of something else
             }
             let what = format!("it has no line for the class '{folder}': complete it, or remove it");
@@ -226,12 +226,12 @@ fn separated(file: &str, text: &str, delimiter: u8) -> Result<Vec<Labelled>, Err
 
 /// Refuses a list in which a folder stands twice, where the places of its lines are the numbers of the classes.
 fn expect_once(file: &str, order: &[(usize, &str)]) -> Result<(), Error> {
-    let mut places = HashMap::new();
-    for (place, &(line, folder)) in order.iter().enumerate() {
-        if let Some((earlier, earlier_line)) = places.insert(folder, (place, line)) {
+    let mut indices = HashMap::new();
+    for (index, &(line, folder)) in order.iter().enumerate() {
+        if let Some((earlier, earlier_line)) = indices.insert(folder, (index, line)) {
             let what = format!(
                 "the class '{folder}' is there twice, in lines {earlier_line} and {line}, so that its number is {earlier} \
-                 and {place}: remove one of the lines"
+                 and {index}: remove one of the lines"
             );
             return Err(Error::List { file: file.to_string(), what });
         }
@@ -280,9 +280,9 @@ impl ClassList {
 /// The first file of a source with one of these names: its name and its text.
 fn find(source: &Source, names: &[&str]) -> Result<Option<(String, String)>, Error> {
     let is_named = |entry: &Entry| names.contains(&entry.file_name());
-    let Some(place) = source.entries.iter().position(is_named) else { return Ok(None) };
-    let file = source.entries[place].name.clone();
-    match text::decode(&source.read_one(place, MAX_LIST)?) {
+    let Some(index) = source.entries.iter().position(is_named) else { return Ok(None) };
+    let file = source.entries[index].name.clone();
+    match text::decode(&source.read_one(index, MAX_LIST)?) {
         Ok(text) => Ok(Some((file, text))),
         Err(error) => Err(Error::List { file, what: error.to_string() }),
     }

@@ -32,7 +32,7 @@ use crate::file_kind::FileKind;
 use crate::ignored::Ignored;
 use crate::note::Note;
 use crate::options::Options;
-use crate::progress::Progress;
+use crate::progress::{Progress, Stage};
 use crate::source::{Entry, Source};
 pub(crate) use format::Loaded;
 use format::{CLEAR, Format};
@@ -55,6 +55,7 @@ pub(crate) fn load(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Loaded, Error> {
     let (format, beside) = choose(source, options)?;
+    progress(Progress { stage: Stage::Reading, done: 0, total: None });
     let mut loaded = (format.load)(source, options, progress)?;
     let mut left_out = source.ignored.clone();
     // Where tables were read, they have counted the pictures.

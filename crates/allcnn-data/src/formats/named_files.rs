@@ -29,7 +29,7 @@ pub(super) struct Folder {
     /// Whether absolute paths and `..` may lead to files in the folder.
     given: bool,
     names: Vec<String>,
-    places: HashMap<String, usize>,
+    indices: HashMap<String, usize>,
 }
 
 /// Why a name is none of a file here.
@@ -46,17 +46,17 @@ impl<'s> NamedFiles<'s> {
     /// The pictures of a source.
     pub(super) fn within(source: &'s Source) -> Self {
         let (mut by_name, mut by_stem): (_, HashMap<&str, Vec<usize>>) = (HashMap::new(), HashMap::new());
-        for (place, entry) in source.entries.iter().enumerate().filter(|(_, entry)| entry.is_picture()) {
-            by_name.insert(entry.name.as_str(), place);
-            by_stem.entry(stem(entry.file_name())).or_default().push(place);
+        for (index, entry) in source.entries.iter().enumerate().filter(|(_, entry)| entry.is_picture()) {
+            by_name.insert(entry.name.as_str(), index);
+            by_stem.entry(stem(entry.file_name())).or_default().push(index);
         }
         Self::Within(Members { source, by_name, by_stem })
     }
 
     /// The files of a folder, which a person gave or which holds the table.
     pub(super) fn in_folder(root: &Path, given: bool) -> Self {
-        let (names, places) = Default::default();
-        Self::In(Folder { root: root.to_path_buf(), given, names, places })
+        let (names, indices) = Default::default();
+        Self::In(Folder { root: root.to_path_buf(), given, names, indices })
     }
 
     /// The file that the table of a split calls `given`: the index of an entry of the source that [`NamedFiles::source`] returns.
@@ -85,10 +85,10 @@ impl<'s> NamedFiles<'s> {
     }
 
     /// The name of a file that was found.
-    pub(super) fn name(&self, place: usize) -> &str {
+    pub(super) fn name(&self, index: usize) -> &str {
         match self {
-            Self::Within(members) => &members.source.entries[place].name,
-            Self::In(folder) => &folder.names[place],
+            Self::Within(members) => &members.source.entries[index].name,
+            Self::In(folder) => &folder.names[index],
         }
     }
 }
@@ -102,13 +102,13 @@ impl Members<'_> {
             Some((folder, _)) => Cow::from(format!("{folder}/{given}")),
             None => Cow::from(given.as_str()),
         };
-        if let Some(place) = self.by_name.get(&*relative) {
-            return Ok(*place);
+        if let Some(index) = self.by_name.get(&*relative) {
+            return Ok(*index);
         }
         let (folder, file) = given.rsplit_once('/').unwrap_or(("", &given));
-        let name = |place: usize| self.source.entries[place].name.as_str();
-        let fits = |&place: &usize| {
-            let (above, found) = name(place).rsplit_once('/').unwrap_or(("", name(place)));
+        let name = |index: usize| self.source.entries[index].name.as_str();
+        let fits = |&index: &usize| {
+            let (above, found) = name(index).rsplit_once('/').unwrap_or(("", name(index)));
             let ending = !has_image_extension(file) || found == file;
             let below = |above: &str| above.is_empty() || above.ends_with('/');
             ending && (folder.is_empty() || above.strip_suffix(folder).is_some_and(below))
@@ -116,13 +116,13 @@ impl Members<'_> {
         let mut found: Vec<usize> =
             self.by_stem.get(stem(file)).into_iter().flatten().copied().filter(fits).collect();
         if found.len() > 1 && split.is_some() {
-            found.retain(|&place| {
-                name(place).rsplit_once('/').is_some_and(|(folder, _)| of_file(folder) == split)
+            found.retain(|&index| {
+                name(index).rsplit_once('/').is_some_and(|(folder, _)| of_file(folder) == split)
             });
         }
         match found.as_slice() {
             [] => Err(Unnamed::Missing),
-            [place] => Ok(*place),
+            [index] => Ok(*index),
             [one, other, ..] => Err(Unnamed::Several(name(*one).to_string(), name(*other).to_string())),
         }
     }
@@ -131,8 +131,8 @@ impl Members<'_> {
 impl Folder {
     fn find(&mut self, given: &str) -> Result<usize, Unnamed> {
         let name = if self.given { self.below(given)? } else { inside(given)? };
-        if let Some(place) = self.places.get(&name) {
-            return Ok(*place);
+        if let Some(index) = self.indices.get(&name) {
+            return Ok(*index);
         }
         let endings =
             IMAGE_EXTENSIONS.iter().flat_map(|ending| [ending.to_string(), ending.to_ascii_uppercase()]);
@@ -140,12 +140,12 @@ impl Folder {
         let mut names =
             std::iter::once(name.clone()).chain(with_endings.filter(|_| !has_image_extension(&name)));
         let found = names.find(|name| self.root.join(name).is_file()).ok_or(Unnamed::Missing)?;
-        let place = *self.places.entry(found.clone()).or_insert_with(|| {
+        let index = *self.indices.entry(found.clone()).or_insert_with(|| {
             self.names.push(found);
             self.names.len() - 1
         });
-        self.places.insert(name, place);
-        Ok(place)
+        self.indices.insert(name, index);
+        Ok(index)
     }
 
     /// The name below the folder of a path that starts there or is absolute.

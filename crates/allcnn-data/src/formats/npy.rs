@@ -92,11 +92,11 @@ impl Head {
 
 /// What follows a key.
 fn value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
-    let place = ['\'', '"'].iter().find_map(|quote| {
+    let offset = ['\'', '"'].iter().find_map(|quote| {
         let key = format!("{quote}{key}{quote}");
         Some(text.find(&key)? + key.len())
     })?;
-    Some(text[place..].trim_start().strip_prefix(':')?.trim_start())
+    Some(text[offset..].trim_start().strip_prefix(':')?.trim_start())
 }
 
 impl Values {

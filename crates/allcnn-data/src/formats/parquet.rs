@@ -194,9 +194,9 @@ impl Rows {
         if *names == found {
             return Ok(());
         }
-        let place = names.iter().zip(&found).take_while(|(a, b)| a == b).count();
-        let name = |names: &[String]| names.get(place).map_or("none".to_string(), |name| format!("'{name}'"));
-        let what = format!("class {place} is {} and {}", name(names), name(&found));
+        let index = names.iter().zip(&found).take_while(|(a, b)| a == b).count();
+        let name = |names: &[String]| names.get(index).map_or("none".to_string(), |name| format!("'{name}'"));
+        let what = format!("class {index} is {} and {}", name(names), name(&found));
         Err(Error::OtherClasses { one: one.clone(), other: file.to_string(), what })
     }
 
@@ -237,14 +237,14 @@ impl Rows {
                 names.collect::<BTreeSet<&str>>().into_iter().map(str::to_string).collect()
             }
         };
-        let places: HashMap<&str, usize> =
-            classes.iter().enumerate().map(|(place, class)| (class.as_str(), place)).collect();
+        let indices: HashMap<&str, usize> =
+            classes.iter().enumerate().map(|(index, class)| (class.as_str(), index)).collect();
         let number = |(row, label): (usize, &RowLabel)| {
             let found = match label {
                 RowLabel::Number(number) => {
                     usize::try_from(*number).ok().filter(|&number| number < classes.len())
                 }
-                RowLabel::Name(name) => places.get(name.as_str()).copied(),
+                RowLabel::Name(name) => indices.get(name.as_str()).copied(),
             };
             let label = label.number().unwrap_or(-1);
             let file = source.path().display().to_string();
@@ -295,9 +295,9 @@ impl<'o> Wanted<'o> {
 
     /// The indices of the columns of images and labels among all.
     fn find(&self, file: &str, columns: &[&str]) -> Result<(usize, Option<usize>), Error> {
-        let place = |name: &str| columns.iter().position(|column| *column == name);
+        let index = |name: &str| columns.iter().position(|column| *column == name);
         let given = |name: &str| {
-            place(name).ok_or_else(|| Error::NoColumn {
+            index(name).ok_or_else(|| Error::NoColumn {
                 file: file.to_string(),
                 column: name.to_string(),
                 columns: columns.join(", "),
@@ -305,7 +305,7 @@ impl<'o> Wanted<'o> {
         };
         let image = match self.image {
             Some(name) => given(name)?,
-            None => IMAGE_COLUMNS.into_iter().find_map(place).ok_or_else(|| {
+            None => IMAGE_COLUMNS.into_iter().find_map(index).ok_or_else(|| {
                 let all = columns.join(", ");
                 let what = format!(
                     "it has no column 'image' or 'img' (its columns: {all}): name it with --image-column"
@@ -319,7 +319,7 @@ impl<'o> Wanted<'o> {
         };
         let label = match self.label {
             Some(name) => Some(given(name)?),
-            None => usual.into_iter().find_map(place),
+            None => usual.into_iter().find_map(index),
         };
         Ok((image, label))
     }

@@ -11,10 +11,10 @@ const MAX_FOOTER: u64 = 64 << 20;
 /// No columns are nested deeper, nor what describes them.
 const MAX_DEPTH: usize = 64;
 /// A column, a row group or a part of one takes as many bytes at least.
-const LEAST_STRUCT: usize = 3;
+const MIN_STRUCT: usize = 3;
 
 /// An image takes a byte at least; of names that are alike, several lie in one.
-const MOST_ROWS: u64 = 16;
+const MAX_ROWS: u64 = 16;
 
 /// Of `FileMetaData`, the list of columns; of a column, the number of those in it.
 const SCHEMA: i64 = 2;
@@ -53,7 +53,7 @@ pub(super) fn footer(file: &impl ChunkReader) -> Result<(), String> {
 /// Checks the rows and the pages of a file whose footer was read. What is no page is left to the library.
 pub(super) fn pages(file: &impl ChunkReader, metadata: &ParquetMetaData) -> Result<(), String> {
     let rows = metadata.file_metadata().num_rows();
-    if rows > 0 && rows as u64 > file.len().saturating_mul(MOST_ROWS) {
+    if rows > 0 && rows as u64 > file.len().saturating_mul(MAX_ROWS) {
         return Err(format!("it is damaged: {rows} rows do not fit into its {} bytes", file.len()));
     }
     for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
@@ -202,7 +202,7 @@ impl<'b> Thrift<'b> {
     /// How many values of which kind a list has.
     fn list(&mut self) -> Option<(usize, u8)> {
         let head = self.byte()?;
-        let least = if head & 0xf == STRUCT { LEAST_STRUCT } else { 1 };
+        let least = if head & 0xf == STRUCT { MIN_STRUCT } else { 1 };
         let count = match head >> 4 {
             15 => self.count(least)?,
             count => count.into(),
@@ -299,8 +299,8 @@ mod tests {
             assert!(super::footer(&file(&footer)).is_err_and(|error| error.contains("promises")), "{what}");
         }
         let mut large = file(&sound).to_vec();
-        let place = large.len() - 8;
-        large[place..place + 4].fill(0xff);
+        let offset = large.len() - 8;
+        large[offset..offset + 4].fill(0xff);
         assert!(super::footer(&Bytes::from(large)).unwrap_err().contains("4294967295 bytes"));
     }
 

@@ -314,19 +314,19 @@ impl<'a> Machine<'a> {
             }
             b'l' => self.above_mark().and_then(|items| self.push(Node::List(items))), // LIST
             b'd' => self.dict(),                                                      // DICT
-            b'p' => self.place_line().and_then(|place| self.remember(place)),         // PUT
-            b'g' => self.place_line().and_then(|place| self.recall(place)),           // GET
+            b'p' => self.key_line().and_then(|key| self.remember(key)),               // PUT
+            b'g' => self.key_line().and_then(|key| self.recall(key)),                 // GET
             b't' => self.above_mark().and_then(|items| self.push(Node::Tuple(items))), // TUPLE
             b'a' => self.pop().and_then(|item| self.append(vec![item])),              // APPEND
             b'e' => self.above_mark().and_then(|items| self.append(items)),           // APPENDS
             b's' => self.set_item(),                                                  // SETITEM
             b'u' => self.above_mark().and_then(|items| self.set_items(&items)),       // SETITEMS
             b'0' => self.pop().map(drop),                                             // POP
-            b'q' => self.length(1).and_then(|place| self.remember(place)),            // BINPUT
-            b'r' => self.length(4).and_then(|place| self.remember(place)),            // LONG_BINPUT
+            b'q' => self.length(1).and_then(|key| self.remember(key)),                // BINPUT
+            b'r' => self.length(4).and_then(|key| self.remember(key)),                // LONG_BINPUT
             0x94 => self.remember(self.memo.len()),                                   // MEMOIZE
-            b'h' => self.length(1).and_then(|place| self.recall(place)),              // BINGET
-            b'j' => self.length(4).and_then(|place| self.recall(place)),              // LONG_BINGET
+            b'h' => self.length(1).and_then(|key| self.recall(key)),                  // BINGET
+            b'j' => self.length(4).and_then(|key| self.recall(key)),                  // LONG_BINGET
             b'c' => self.global(),                                                    // GLOBAL
             0x93 => self.stack_global(),                                              // STACK_GLOBAL
             b'R' | 0x81 => self.reduce(),                                             // REDUCE, NEWOBJ
@@ -449,14 +449,14 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn remember(&mut self, place: usize) -> Result<()> {
+    fn remember(&mut self, key: usize) -> Result<()> {
         let top = self.top()?;
-        self.memo.insert(place as u32, top);
+        self.memo.insert(key as u32, top);
         Ok(())
     }
 
-    fn recall(&mut self, place: usize) -> Result<()> {
-        let id = self.memo.get(&(place as u32)).ok_or(PickleError::Damaged("a reference to nothing"))?;
+    fn recall(&mut self, key: usize) -> Result<()> {
+        let id = self.memo.get(&(key as u32)).ok_or(PickleError::Damaged("a reference to nothing"))?;
         self.stack.push(*id);
         Ok(())
     }
@@ -469,9 +469,9 @@ impl<'a> Machine<'a> {
     }
 
     /// An index into the memo, as a line.
-    fn place_line(&mut self) -> Result<usize> {
-        let place = pickle_text::decimal(self.line()?)?.and_then(|place| usize::try_from(place).ok());
-        place.ok_or(PickleError::Damaged("a reference to nothing"))
+    fn key_line(&mut self) -> Result<usize> {
+        let key = pickle_text::decimal(self.line()?)?.and_then(|key| usize::try_from(key).ok());
+        key.ok_or(PickleError::Damaged("a reference to nothing"))
     }
 
     /// A whole number as a line; larger ones than 64 bits are nothing we look at.
@@ -534,8 +534,8 @@ impl<'a> Machine<'a> {
         else {
             return Err(PickleError::Damaged("a call of something that is no function"));
         };
-        let argument = |place: usize| {
-            arguments.get(place).copied().ok_or(PickleError::Damaged("a call with too few arguments"))
+        let argument = |index: usize| {
+            arguments.get(index).copied().ok_or(PickleError::Damaged("a call with too few arguments"))
         };
         let node = match name {
             Name::Reconstruct => Node::Array { dtype: None, shape: vec![], data: None },
@@ -608,8 +608,8 @@ impl<'a> Machine<'a> {
     fn build(&mut self) -> Result<()> {
         let state = self.pop()?;
         let object = self.top()?;
-        if let Node::Call { state: place, .. } = &mut self.nodes[object] {
-            *place = Some(state);
+        if let Node::Call { state: slot, .. } = &mut self.nodes[object] {
+            *slot = Some(state);
             return Ok(());
         }
         match (&self.nodes[object], &self.nodes[state]) {

@@ -19,12 +19,15 @@ pub const SIDE: usize = 32;
 pub const TRAIN_PER_CLASS: usize = 500;
 /// Test pictures of each class in the data set `shapes`.
 pub const TEST_PER_CLASS: usize = 100;
+/// The splits in the random numbers of a picture.
+const TRAIN: u32 = 0;
+const TEST: u32 = 1;
 
 /// Draws the data set of `seed`. A picture depends on the seed, its split, its class and its number alone, not on
 /// how many are drawn.
 pub fn draw(seed: u64, train_per_class: usize, test_per_class: usize) -> DataSet {
-    let train = split(seed, 0, "train", train_per_class);
-    let test = split(seed, 1, "test", test_per_class);
+    let train = split(seed, TRAIN, "train", train_per_class);
+    let test = split(seed, TEST, "test", test_per_class);
     let classes: Vec<String> = CLASSES.iter().map(|class| class.to_string()).collect();
     DataSet {
         name: "shapes".to_string(),
@@ -55,28 +58,57 @@ fn split(seed: u64, split: u32, name: &str, per_class: usize) -> Images {
     let count = per_class * CLASSES.len();
     let mut images = Images::new(SIDE, SIDE);
     images.pixels = vec![0; count * images.image_len()];
-    images.pixels.par_chunks_exact_mut(SIDE * SIDE * 3).enumerate().for_each(|(place, pixels)| {
-        let (class, number) = (place / per_class, place % per_class);
-        let key = (class << 24 | number) as u32;
-        picture(class, &mut Sequence::new(seed, split, key), pixels);
+    images.pixels.par_chunks_exact_mut(SIDE * SIDE * 3).enumerate().for_each(|(index, pixels)| {
+        let (class, number) = (index / per_class, index % per_class);
+        picture(class, &mut sequence(seed, split, class, number), pixels);
     });
-    for place in 0..count {
-        let class = place / per_class;
+    for index in 0..count {
+        let class = index / per_class;
         images.labels.push(class as u32);
-        images.names.push(format!("{name}/{}/{:05}", CLASSES[class], place % per_class));
+        images.names.push(format!("{name}/{}/{:05}", CLASSES[class], index % per_class));
     }
     images
 }
 
+/// Where the figure of a test picture is, as [`draw`] draws it: the share of each pixel that it covers, `[SIDE, SIDE]`.
+pub fn test_figure(seed: u64, class: usize, number: usize) -> Vec<f32> {
+    let figure = Scene::new(class, &mut sequence(seed, TEST, class, number)).figure;
+    (0..SIDE * SIDE).map(|offset| figure.coverage(middle(offset))).collect()
+}
+
+/// The random numbers of a picture.
+fn sequence(seed: u64, split: u32, class: usize, number: usize) -> Sequence {
+    Sequence::new(seed, split, (class << 24 | number) as u32)
+}
+
+/// The middle of a pixel.
+fn middle(offset: usize) -> Point {
+    [(offset % SIDE) as f32 + 0.5, (offset / SIDE) as f32 + 0.5]
+}
+
+/// What is drawn in a picture, from back to front.
+struct Scene {
+    background: Paint,
+    marks: Vec<Mark>,
+    figure_paint: Paint,
+    figure: Figure,
+}
+
+impl Scene {
+    fn new(class: usize, random: &mut Sequence) -> Self {
+        let background = Paint::background(random);
+        let figure_paint = Paint::figure(random, &background);
+        let marks = (0..3 + random.below(4)).map(|_| Mark::new(random, &background)).collect();
+        Self { background, marks, figure_paint, figure: Figure::new(class, random) }
+    }
+}
+
 /// Draws one picture of `class` into `pixels`, `[SIDE, SIDE, 3]`.
 fn picture(class: usize, random: &mut Sequence, pixels: &mut [u8]) {
-    let background = Paint::background(random);
-    let figure_paint = Paint::figure(random, &background);
-    let marks: Vec<Mark> = (0..3 + random.below(4)).map(|_| Mark::new(random, &background)).collect();
-    let figure = Figure::new(class, random);
+    let Scene { background, marks, figure_paint, figure } = Scene::new(class, random);
     let noise = random.range(0.04, 0.12);
-    for (place, pixel) in pixels.chunks_exact_mut(3).enumerate() {
-        let at = [(place % SIDE) as f32 + 0.5, (place / SIDE) as f32 + 0.5];
+    for (offset, pixel) in pixels.chunks_exact_mut(3).enumerate() {
+        let at = middle(offset);
         let mut color = background.color(at);
         for mark in &marks {
             blend(&mut color, mark.color, mark.coverage(at));
@@ -319,6 +351,23 @@ fn polygon(corners: &[Point], p: Point) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_figure_of_a_test_picture_is_where_it_is_brighter() {
+        let pictures = draw(0, 0, 3).test;
+        for image in 0..pictures.len() {
+            let figure = test_figure(0, image / 3, image % 3);
+            let mean = |wanted: f32| {
+                let pixels = pictures.image(image).chunks_exact(3).zip(&figure);
+                let values: Vec<f32> = pixels
+                    .filter(|&(_, &part)| part == wanted)
+                    .map(|(pixel, _)| luminance([pixel[0], pixel[1], pixel[2]].map(f32::from)))
+                    .collect();
+                values.iter().sum::<f32>() / values.len() as f32
+            };
+            assert!(mean(1.0) > mean(0.0) + 20.0, "{}", pictures.names[image]);
+        }
+    }
 
     #[test]
     fn every_figure_fills_its_disc_and_no_more() {

@@ -44,15 +44,15 @@ pub(super) fn divide_names(
         splits.into_iter().map(|split| split.or((!trained).then_some(SplitName::Train))).collect()
     } else {
         let outer = outer(names());
-        let mut places = Vec::new();
+        let mut folders = Vec::new();
         for (split, name) in SplitName::ALL.into_iter().zip(given(&options.reading.splits)) {
             let Some(name) = name else { continue };
-            let place = locate(name, &outer, names()).ok_or_else(|| Error::no_split(path, name, names()))?;
-            places.push((split, place));
+            let folder = locate(name, &outer, names()).ok_or_else(|| Error::no_split(path, name, names()))?;
+            folders.push((split, folder));
         }
         // The innermost folder counts: `train=.,test=test`.
-        places.sort_by_key(|(_, place)| std::cmp::Reverse(place.len()));
-        let of = |name| places.iter().find(|(_, place)| lies_in(name, place)).map(|(split, _)| *split);
+        folders.sort_by_key(|(_, folder)| std::cmp::Reverse(folder.len()));
+        let of = |name| folders.iter().find(|(_, folder)| lies_in(name, folder)).map(|(split, _)| *split);
         names().map(of).collect()
     };
     let (mut ignored, mut notes) = (Vec::new(), Vec::new());

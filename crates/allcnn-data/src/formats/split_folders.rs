@@ -72,7 +72,7 @@ impl<'s> Folders<'s> {
     }
 
     /// Where a file belongs.
-    pub(super) fn place(&self, parts: &[&'s str]) -> Belongs<'s> {
+    pub(super) fn assign(&self, parts: &[&'s str]) -> Belongs<'s> {
         let below = |folder: &[&str]| parts.len() > folder.len() && parts.starts_with(folder);
         let elsewhere = || {
             // The outermost folder that holds not everything.
@@ -89,14 +89,28 @@ impl<'s> Folders<'s> {
                 _ => elsewhere(),
             };
         }
-        // The innermost folder counts: `--splits train=.,test=test`.
-        let root = self.roots.iter().filter(|root| below(&root.folder)).max_by_key(|root| root.folder.len());
-        let Some(root) = root else { return elsewhere() };
+        let Some(root) = self.root(parts) else { return elsewhere() };
         let rest = &parts[root.folder.len()..];
         match rest.strip_prefix(root.wrapper.as_slice()).unwrap_or_default() {
             [class, _, ..] => Belongs::Class(root.split, class),
             _ => Belongs::Straight(root.split),
         }
+    }
+
+    /// The folder straight below the class folder, in which a file lies.
+    pub(super) fn group(&self, parts: &[&'s str]) -> Option<&'s str> {
+        let Belongs::Class(..) = self.assign(parts) else { return None };
+        let below = match self.root(parts) {
+            Some(root) if !self.classes_first => root.folder.len() + root.wrapper.len() + 1,
+            _ => self.outer.len() + 2,
+        };
+        parts.get(below).filter(|_| parts.len() > below + 1).copied()
+    }
+
+    /// The folder of the split that a file lies in, the innermost: `--splits train=.,test=test`.
+    fn root(&self, parts: &[&str]) -> Option<&Root<'s>> {
+        let holds = |root: &&Root| parts.len() > root.folder.len() && parts.starts_with(&root.folder);
+        self.roots.iter().filter(holds).max_by_key(|root| root.folder.len())
     }
 
     /// The folder of each split, in the order of [`SplitName`].
@@ -120,13 +134,13 @@ impl<'s> Folders<'s> {
         let mut roots = Vec::new();
         for (split, name) in SplitName::ALL.into_iter().zip(given(names)) {
             let Some(name) = name else { continue };
-            let place = locate(name, &outer, all.iter().map(String::as_str)).ok_or_else(|| {
+            let folder = locate(name, &outer, all.iter().map(String::as_str)).ok_or_else(|| {
                 let folders = children(images, &outer).into_keys();
                 Error::no_split(path, name, folders)
             })?;
-            let depth = if place.is_empty() { 0 } else { place.matches('/').count() + 1 };
+            let depth = if folder.is_empty() { 0 } else { folder.matches('/').count() + 1 };
             let first = all.iter().position(|name| {
-                name.strip_prefix(place.as_str()).is_some_and(|rest| depth == 0 || rest.starts_with('/'))
+                name.strip_prefix(folder.as_str()).is_some_and(|rest| depth == 0 || rest.starts_with('/'))
             });
             let Some(first) = first else {
                 return Err(Error::no_split(path, name, children(images, &outer).into_keys()));

@@ -110,16 +110,16 @@ pub(super) fn locate<'n>(
     let given = given.trim_start_matches("./").trim_matches('/');
     (0..=outer.len())
         .map(|kept| [&outer[..kept], &[given]].concat().join("/"))
-        .find(|place| names.clone().any(|name| lies_in(name, place)))
+        .find(|folder| names.clone().any(|name| lies_in(name, folder)))
 }
 
 /// Whether a file lies in a folder, or is that file, with or without its ending or the numbers of its parts
 /// (`train-00000-of-00002.parquet` is in `train`).
-pub(super) fn lies_in(name: &str, place: &str) -> bool {
-    if place.is_empty() {
+pub(super) fn lies_in(name: &str, folder: &str) -> bool {
+    if folder.is_empty() {
         return true;
     }
-    let Some(rest) = name.strip_prefix(place) else { return false };
+    let Some(rest) = name.strip_prefix(folder) else { return false };
     let part = |rest: &str| {
         let number =
             rest.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));

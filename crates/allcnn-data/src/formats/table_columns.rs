@@ -2,6 +2,7 @@
 use super::split_name::of_folder;
 use super::table::Table;
 use crate::error::Error;
+use crate::group_by::GroupBy;
 use crate::reading::Reading;
 use csv::StringRecord;
 use std::collections::{BTreeSet, HashMap};
@@ -33,6 +34,8 @@ pub(super) struct Columns {
     /// None in a table of images without classes.
     pub label: Option<usize>,
     pub split: Option<usize>,
+    /// What keeps images together, where a person names it.
+    pub group: Option<usize>,
 }
 
 /// What a field says of an image.
@@ -50,25 +53,31 @@ pub(super) enum Named {
 pub(super) type Lookup<'l> = &'l mut dyn FnMut(&str) -> Named;
 
 /// The columns of a table. A first row that names a file is no head.
-pub(super) fn find(table: Table, reading: &Reading, lookup: Lookup) -> Result<(Table, Columns), Error> {
-    let given = reading.names_columns();
+pub(super) fn find(
+    table: Table,
+    reading: &Reading,
+    group_by: Option<&GroupBy>,
+    lookup: Lookup,
+) -> Result<(Table, Columns), Error> {
+    let given = reading.names_columns() || group_by.is_some();
     let head_is_row = !given && table.columns.iter().any(|field| matches!(lookup(field), Named::File(_)));
     let table = if head_is_row { table.without_head() } else { table };
     let named = images(&table, lookup);
     let image = match &reading.image_column {
-        Some(name) => place(&table, name)?,
+        Some(name) => column_index(&table, name)?,
         None => image(&table, &named, lookup)?,
     };
     let is_split = |column: &usize| SPLIT_HEADS.contains(&plain(&table.columns[*column]).as_str());
     let split = (0..table.columns.len()).filter(is_split).find(|&column| holds_splits(&table, column));
     let label = match &reading.label_column {
-        Some(name) => Some(place(&table, name)?),
+        Some(name) => Some(column_index(&table, name)?),
         None => {
             let free = |column: &usize| *column != image && !named.contains(column) && Some(*column) != split;
             label(&table, &(0..table.columns.len()).filter(free).collect::<Vec<_>>())?
         }
     };
-    Ok((table, Columns { image, label, split }))
+    let group = group_by.map(|by| column_index(&table, &by.to_string())).transpose()?;
+    Ok((table, Columns { image, label, split, group }))
 }
 
 /// The class in a field: its first word where boxes follow, four numbers each.
@@ -86,10 +95,10 @@ pub(super) fn class(field: &str) -> &str {
 }
 
 /// A column that a person names.
-fn place(table: &Table, name: &str) -> Result<usize, Error> {
+fn column_index(table: &Table, name: &str) -> Result<usize, Error> {
     let exact = table.columns.iter().position(|column| column == name);
-    let place = exact.or_else(|| table.columns.iter().position(|column| column.eq_ignore_ascii_case(name)));
-    place.ok_or_else(|| Error::NoColumn {
+    let index = exact.or_else(|| table.columns.iter().position(|column| column.eq_ignore_ascii_case(name)));
+    index.ok_or_else(|| Error::NoColumn {
         file: table.name.clone(),
         column: name.to_string(),
         columns: table.columns.join(", "),
@@ -203,7 +212,7 @@ mod tests {
             let number = stem.parse().ok().filter(|number| (1..=9).contains(number) && stem.len() == 1);
             number.map_or(if stem == field { Named::Nothing } else { Named::Path }, Named::File)
         };
-        let (_, columns) = find(table, reading, &mut lookup).map_err(|error| error.to_string())?;
+        let (_, columns) = find(table, reading, None, &mut lookup).map_err(|error| error.to_string())?;
         Ok((columns.image, columns.label, columns.split))
     }
 

@@ -56,8 +56,9 @@ pub(super) struct Rows<'s> {
 struct Said {
     split: SplitName,
     label: Option<String>,
+    group: Option<String>,
     /// Which table, and which of its rows, for people.
-    place: (usize, usize),
+    row: (usize, usize),
 }
 
 /// A class, in the order of people: numbers by their size.
@@ -95,16 +96,17 @@ impl<'s> Rows<'s> {
         options: &Options,
     ) -> Result<Vec<(usize, Table, Columns)>, Error> {
         let (mut of_images, mut problem) = (Vec::new(), None);
+        let group_by = options.fold.as_ref().and_then(|fold| fold.group_by.as_ref());
         for (entry, table) in tables {
             let (name, split) = (table.name.clone(), of_file(&table.name));
             let mut lookup = |field: &str| match self.files.find(&name, split, field) {
-                Ok(place) => Named::File(place),
+                Ok(index) => Named::File(index),
                 // That it cannot be used is reported for its row.
                 Err(Unnamed::Several(..) | Unnamed::Outside(_)) => Named::Path,
                 Err(Unnamed::Missing) if has_image_extension(field) => Named::Path,
                 Err(Unnamed::Missing) => Named::Nothing,
             };
-            match find(table, &options.reading, &mut lookup) {
+            match find(table, &options.reading, group_by, &mut lookup) {
                 Ok((table, columns)) => of_images.push((entry, table, columns)),
                 // A table of something else lies beside those of the images.
                 Err(error @ (Error::NoImageColumn { .. } | Error::NoColumn { .. })) => {
@@ -137,7 +139,7 @@ impl<'s> Rows<'s> {
             })?;
         }
         let Some(label) = columns.label else { return Ok(()) };
-        let column = |place: usize| table.columns[place].clone();
+        let column = |index: usize| table.columns[index].clone();
         if self.column.0.is_empty() {
             self.column = (table.name.clone(), column(label));
         }
@@ -162,8 +164,8 @@ impl<'s> Rows<'s> {
             return Err("no image is named: complete it, or remove the row".to_string());
         };
         let told = if let SplitBy::Table(split) = by { Some(split) } else { None };
-        let place = match self.files.find(&table.name, told, given) {
-            Ok(place) => place,
+        let index = match self.files.find(&table.name, told, given) {
+            Ok(index) => index,
             Err(Unnamed::Missing) => {
                 let reason = format!("no such file, which '{}' names", table.name);
                 self.missing.push(Skipped { file: given.to_string(), reason });
@@ -175,11 +177,12 @@ impl<'s> Rows<'s> {
             }
         };
         let column = columns.split.and_then(|column| table.field(row, column));
-        let split = self.split_of(table, column, by, place).map_err(|what| format!("'{given}' {what}"))?;
+        let split = self.split_of(table, column, by, index).map_err(|what| format!("'{given}' {what}"))?;
         let label = columns.label.and_then(|column| table.field(row, column)).map(class).map(nfc);
         let label = label.filter(|label| label != "-1"); // as hidden labels are written
-        let said = Said { split, label, place: (self.tables.len() - 1, number) };
-        self.keep(place, said, given)
+        let group = columns.group.and_then(|column| table.field(row, column)).map(str::to_string);
+        let said = Said { split, label, group, row: (self.tables.len() - 1, number) };
+        self.keep(index, said, given)
     }
 
     /// The split of a file; the error says what contradicts it.
@@ -188,9 +191,9 @@ impl<'s> Rows<'s> {
         table: &Table,
         column: Option<&str>,
         by: SplitBy,
-        place: usize,
+        index: usize,
     ) -> Result<SplitName, String> {
-        let above = self.files.name(place).rsplit_once('/').map(|(folder, _)| folder);
+        let above = self.files.name(index).rsplit_once('/').map(|(folder, _)| folder);
         let folder = above.and_then(|above| Some((of_file(above)?, above)));
         let by_column = column.and_then(|word| Some((of_folder(word)?, word)));
         let (split, name) = match by {
@@ -212,12 +215,12 @@ impl<'s> Rows<'s> {
     }
 
     /// Keeps what is said of a file; an image that is named twice must be the same each time.
-    fn keep(&mut self, place: usize, said: Said, given: &str) -> Result<(), String> {
-        let Some(first) = self.found.get(&place) else {
-            self.found.insert(place, said);
+    fn keep(&mut self, index: usize, said: Said, given: &str) -> Result<(), String> {
+        let Some(first) = self.found.get(&index) else {
+            self.found.insert(index, said);
             return Ok(());
         };
-        let (table, row) = first.place;
+        let (table, row) = first.row;
         let there = format!("row {row} of '{}'", self.tables[table]);
         if first.label != said.label {
             let word = |label: &Option<String>| label.clone().unwrap_or_else(|| "no class".to_string());
@@ -227,6 +230,13 @@ impl<'s> Rows<'s> {
         if first.split != said.split {
             let (split, other) = (said.split.word(), first.split.word());
             return Err(format!("'{given}' is a {split} image, but a {other} image in {there}"));
+        }
+        if first.group != said.group {
+            let word = |group: &Option<String>| group.clone().unwrap_or_else(|| "no group".to_string());
+            let (group, other) = (word(&said.group), word(&first.group));
+            return Err(format!(
+                "'{given}' is in '{group}', but in '{other}' in {there}: an image has one group"
+            ));
         }
         self.repeated.push(given.to_string());
         Ok(())
@@ -256,8 +266,9 @@ impl<'s> Rows<'s> {
             self.notes.extend(Note::splits(self.splits, found));
         }
         let classes = classes.into_iter().map(|class| class.1).collect();
-        let Self { missing, ignored, notes, tables, column, .. } = self;
-        let layout = Layout { classes, splits, skipped: vec![], missing, ignored, notes };
+        let Self { found, missing, ignored, notes, tables, column, .. } = self;
+        let groups = found.into_iter().filter_map(|(index, said)| Some((index, said.group?))).collect();
+        let layout = Layout { classes, splits, groups, skipped: vec![], missing, ignored, notes };
         Ok(Labelling { layout, files, tables, column, unnamed })
     }
 
@@ -274,12 +285,12 @@ impl<'s> Rows<'s> {
 
     /// Puts the files into the splits whose folders a person names.
     fn divide_by_person(&mut self, options: &Options) -> Result<(), Error> {
-        let places: Vec<usize> = self.found.keys().copied().collect();
-        let names: Vec<&str> = places.iter().map(|&place| self.files.name(place)).collect();
-        let divided = divide_names(self.source.path(), &names, &places, options)?;
+        let indices: Vec<usize> = self.found.keys().copied().collect();
+        let names: Vec<&str> = indices.iter().map(|&index| self.files.name(index)).collect();
+        let divided = divide_names(self.source.path(), &names, &indices, options)?;
         let splits: HashMap<usize, SplitName> = divided.files.into_iter().collect();
-        self.found.retain(|place, _| splits.contains_key(place));
-        self.found.iter_mut().for_each(|(place, said)| said.split = splits[place]);
+        self.found.retain(|index, _| splits.contains_key(index));
+        self.found.iter_mut().for_each(|(index, said)| said.split = splits[index]);
         self.splits = divided.names;
         self.leave_out(divided.ignored, divided.notes);
         Ok(())
@@ -303,12 +314,12 @@ impl<'s> Rows<'s> {
             ClassName(number, number.map_or_else(|| label.clone(), |number| number.to_string()))
         };
         let (mut by_class, mut unlabeled) = (ByClass::default(), <[Vec<usize>; 3]>::default());
-        for (&place, Said { split, label, .. }) in &self.found {
+        for (&index, Said { split, label, .. }) in &self.found {
             match label {
                 Some(label) => {
-                    by_class[*split as usize].entry(class(label)).or_insert_with(Vec::new).push(place);
+                    by_class[*split as usize].entry(class(label)).or_insert_with(Vec::new).push(index);
                 }
-                None => unlabeled[*split as usize].push(place),
+                None => unlabeled[*split as usize].push(index),
             }
         }
         Ok((by_class, unlabeled))
@@ -320,9 +331,9 @@ impl<'s> Rows<'s> {
         by_class: &ByClass<ClassName>,
         unlabeled: &[Vec<usize>; 3],
     ) -> Result<(), Error> {
-        for (split, places) in SplitName::ALL.into_iter().zip(unlabeled) {
-            let Some(first) = places.iter().map(|&place| self.files.name(place)).min() else { continue };
-            let (images, word) = (places.len(), split.word());
+        for (split, indices) in SplitName::ALL.into_iter().zip(unlabeled) {
+            let Some(first) = indices.iter().map(|&index| self.files.name(index)).min() else { continue };
+            let (images, word) = (indices.len(), split.word());
             if split == SplitName::Train || !by_class[split as usize].is_empty() {
                 return Err(self.wrong(format!(
                     "'{first}' has no class, and so have {images} of the {word} images: complete the rows, or remove them"
@@ -339,10 +350,10 @@ impl<'s> Rows<'s> {
         if !matches!(self.files, NamedFiles::Within(_)) {
             return 0;
         }
-        let named = |place: usize| self.found.contains_key(&place);
+        let named = |index: usize| self.found.contains_key(&index);
         let pictures = self.source.entries.iter().enumerate().filter(|(_, entry)| entry.is_picture());
         let names: Vec<&str> =
-            pictures.filter(|(place, _)| !named(*place)).map(|(_, entry)| entry.name.as_str()).collect();
+            pictures.filter(|(index, _)| !named(*index)).map(|(_, entry)| entry.name.as_str()).collect();
         if !names.is_empty() {
             self.ignored.push(Ignored::new("picture that no table names", &names));
         }

@@ -36,7 +36,7 @@ pub(super) fn beside_pictures(source: &Source) -> Vec<usize> {
 
 /// Whether a person names the columns of a table, or tables as splits.
 pub(super) fn are_asked_for(tables: &[usize], source: &Source, options: &Options) -> bool {
-    options.reading.names_columns() || are_splits(tables, source, options)
+    options.reading.names_columns() || options.groups_by_column() || are_splits(tables, source, options)
 }
 
 /// Whether a person names one of the tables as a split, by itself and not by a folder that holds it.
@@ -44,9 +44,9 @@ fn are_splits(tables: &[usize], source: &Source, options: &Options) -> bool {
     let names = || tables.iter().map(|&table| source.entries[table].name.as_str());
     let is_table = |given: &str| {
         let all = outer(source.entries.iter().map(|entry| entry.name.as_str()));
-        let place = locate(given, &all, names()).filter(|_| given != ".");
-        place.is_some_and(|place| {
-            names().any(|name| lies_in(name, &place) && !name[place.len()..].starts_with('/'))
+        let folder = locate(given, &all, names()).filter(|_| given != ".");
+        folder.is_some_and(|folder| {
+            names().any(|name| lies_in(name, &folder) && !name[folder.len()..].starts_with('/'))
         })
     };
     given(&options.reading.splits).into_iter().flatten().any(is_table)

@@ -22,8 +22,8 @@ pub(super) fn to_rgb(raw: &RawImage, stretches: &[Stretch; 4], space: ColorSpace
         })
         .collect();
     let mut pixels = Vec::with_capacity(height * width * 3);
-    let places = planes[0].iter().zip(&planes[1]).zip(planes[2].iter().zip(&planes[3]));
-    for ((&a, &b), (&c, &black)) in places {
+    let samples = planes[0].iter().zip(&planes[1]).zip(planes[2].iter().zip(&planes[3]));
+    for ((&a, &b), (&c, &black)) in samples {
         let inks = if space == ColorSpace::Ycck { inks_of([a, b, c]) } else { [a, b, c] };
         pixels.extend(inks.map(|ink| over_black(ink, black)));
     }
@@ -92,10 +92,10 @@ impl Plane<'_> {
 /// Twice as many columns: each new value is 3/4 of the nearer and 1/4 of the further one.
 fn across_by_two(row: &[u8]) -> Vec<u8> {
     let last = row.len() - 1;
-    let at = |place: usize| u32::from(row[place]);
-    let pair = |place: usize| {
-        let left = if place == 0 { at(0) } else { (3 * at(place) + at(place - 1) + 1) >> 2 };
-        let right = if place == last { at(last) } else { (3 * at(place) + at(place + 1) + 2) >> 2 };
+    let at = |column: usize| u32::from(row[column]);
+    let pair = |column: usize| {
+        let left = if column == 0 { at(0) } else { (3 * at(column) + at(column - 1) + 1) >> 2 };
+        let right = if column == last { at(last) } else { (3 * at(column) + at(column + 1) + 2) >> 2 };
         [left as u8, right as u8]
     };
     (0..row.len()).flat_map(pair).collect()
@@ -104,11 +104,12 @@ fn across_by_two(row: &[u8]) -> Vec<u8> {
 /// A row twice as wide, interpolated from two rows of which the nearer one weighs 3/4.
 fn both_by_two(near: &[u8], far: &[u8]) -> Vec<u8> {
     let last = near.len() - 1;
-    let at = |place: usize| 3 * u32::from(near[place]) + u32::from(far[place]);
-    let pair = |place: usize| {
-        let left = if place == 0 { (4 * at(0) + 8) >> 4 } else { (3 * at(place) + at(place - 1) + 8) >> 4 };
+    let at = |column: usize| 3 * u32::from(near[column]) + u32::from(far[column]);
+    let pair = |column: usize| {
+        let left =
+            if column == 0 { (4 * at(0) + 8) >> 4 } else { (3 * at(column) + at(column - 1) + 8) >> 4 };
         let right =
-            if place == last { (4 * at(last) + 7) >> 4 } else { (3 * at(place) + at(place + 1) + 7) >> 4 };
+            if column == last { (4 * at(last) + 7) >> 4 } else { (3 * at(column) + at(column + 1) + 7) >> 4 };
         [left as u8, right as u8]
     };
     (0..near.len()).flat_map(pair).collect()

@@ -131,18 +131,18 @@ impl Sets {
 
     /// The sets of two or more, by their first members.
     fn groups(&self) -> Vec<Group> {
-        let mut place = vec![usize::MAX; self.parents.len()];
+        let mut index = vec![usize::MAX; self.parents.len()];
         let mut groups: Vec<Group> = Vec::new();
         for thing in 0..self.parents.len() {
             let root = self.root(thing);
             if self.sizes[root] < 2 {
                 continue;
             }
-            if place[root] == usize::MAX {
-                place[root] = groups.len();
+            if index[root] == usize::MAX {
+                index[root] = groups.len();
                 groups.push(Group { members: vec![], similarity: self.weakest[root] });
             }
-            groups[place[root]].members.push(thing);
+            groups[index[root]].members.push(thing);
         }
         groups
     }

@@ -10,12 +10,12 @@ use crate::picture::Picture;
 use crate::progress::{Progress, Stage};
 use crate::split_names::SplitName;
 pub use groups::{Group, groups};
-use print::{MOST_BITS, Print, Printer, SIDE};
+use print::{MAX_BITS, Print, Printer, SIDE};
 use rayon::prelude::*;
 use serde::Serialize;
 
 /// From this similarity on, two pictures are nearly the same.
-pub const LEAST_SIMILARITY: f32 = 0.97;
+pub const MIN_SIMILARITY: f32 = 0.97;
 /// Images that are read between two reports of progress.
 const BLOCK: usize = 1024;
 
@@ -80,38 +80,38 @@ pub struct NearImage {
     pub class: String,
     /// Its position in the data set.
     #[serde(skip)]
-    pub place: Place,
+    pub location: Location,
 }
 
 impl NearGroup {
     /// At most `most` of its images, of each split as many as of the others where it has them.
     pub fn some(&self, most: usize) -> Vec<&NearImage> {
         let mut first = 0; // of the split; the images are in the order of their splits
-        let ranked = self.images.iter().enumerate().map(|(place, image)| {
+        let ranked = self.images.iter().enumerate().map(|(index, image)| {
             if image.split != self.images[first].split {
-                first = place;
+                first = index;
             }
-            (place - first, place)
+            (index - first, index)
         });
-        let mut places: Vec<(usize, usize)> = ranked.collect();
-        places.sort_unstable();
-        places.truncate(most);
-        places.sort_unstable_by_key(|(_, place)| *place);
-        places.into_iter().map(|(_, place)| &self.images[place]).collect()
+        let mut indices: Vec<(usize, usize)> = ranked.collect();
+        indices.sort_unstable();
+        indices.truncate(most);
+        indices.sort_unstable_by_key(|(_, index)| *index);
+        indices.into_iter().map(|(_, index)| &self.images[index]).collect()
     }
 }
 
 /// The position of an image in a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     split: SplitName,
     index: usize,
 }
 
-impl Place {
+impl Location {
     /// The positions of all images: of training, of validation, of test.
-    pub fn all(set: &DataSet) -> Vec<Place> {
-        let of = |split: SplitName| (0..images(set, split).len()).map(move |index| Place { split, index });
+    pub fn all(set: &DataSet) -> Vec<Location> {
+        let of = |split: SplitName| (0..images(set, split).len()).map(move |index| Location { split, index });
         SplitName::ALL.into_iter().flat_map(of).collect()
     }
 
@@ -129,31 +129,31 @@ fn images(set: &DataSet, split: SplitName) -> &Images {
     }
 }
 
-/// Finds the pictures whose [similarity](LEAST_SIMILARITY) is at least `least`. Images on disk are decoded one by one, at a
+/// Finds the pictures whose [similarity](MIN_SIMILARITY) is at least `least`. Images on disk are decoded one by one, at a
 /// part of their size, and the whole of them compared; those that cannot be read are left out and counted.
 pub fn find(set: &DataSet, least: f32, progress: &mut dyn FnMut(Progress)) -> Near {
-    let all = Place::all(set);
+    let all = Location::all(set);
     let total = Some(all.len() as u64);
-    let (mut places, mut prints) = (Vec::with_capacity(all.len()), Vec::with_capacity(all.len()));
+    let (mut locations, mut prints) = (Vec::with_capacity(all.len()), Vec::with_capacity(all.len()));
     for block in all.chunks(BLOCK) {
-        let print = |printer: &mut Printer, place: &Place| print_of(printer, place.of(set)).ok();
+        let print = |printer: &mut Printer, location: &Location| print_of(printer, location.of(set)).ok();
         let made: Vec<Option<Print>> = block.par_iter().map_init(Printer::new, print).collect();
-        for (place, print) in block.iter().zip(made) {
+        for (location, print) in block.iter().zip(made) {
             if let Some(print) = print {
-                places.push(*place);
+                locations.push(*location);
                 prints.push(print);
             }
         }
-        progress(Progress { stage: Stage::Reading, done: places.len() as u64, total });
+        progress(Progress { stage: Stage::Reading, done: locations.len() as u64, total });
     }
     let hashes: Vec<[u64; 1]> = prints.iter().map(|print| [print.hash]).collect();
     let similarity = |one: usize, other: usize| {
         Some(prints[one].similarity(&prints[other])).filter(|similarity| *similarity >= least)
     };
     let mut done = |done: usize| progress(Progress { stage: Stage::Comparing, done: done as u64, total });
-    let groups = groups(&hashes, MOST_BITS, similarity, &mut done);
-    let left_out = all.len() - places.len();
-    Near { left_out, ..Near::of(set, Compared::Pictures, least, &places, groups) }
+    let groups = groups(&hashes, MAX_BITS, similarity, &mut done);
+    let left_out = all.len() - locations.len();
+    Near { left_out, ..Near::of(set, Compared::Pictures, least, &locations, groups) }
 }
 
 fn print_of(printer: &Printer, (images, index): (&Images, usize)) -> Result<Print, String> {
@@ -167,19 +167,25 @@ fn print_of(printer: &Printer, (images, index): (&Images, usize)) -> Result<Prin
 }
 
 impl Near {
-    /// Names and counts what the groups of the images at `places` are. Panics when a group has a member that is none of them.
-    pub fn of(set: &DataSet, compared: Compared, least: f32, places: &[Place], groups: Vec<Group>) -> Near {
+    /// Names and counts what the groups of the images at `locations` are. Panics when a group has a member that is none of them.
+    pub fn of(
+        set: &DataSet,
+        compared: Compared,
+        least: f32,
+        locations: &[Location],
+        groups: Vec<Group>,
+    ) -> Near {
         let image = |&member: &usize| {
-            let place = places[member];
-            let (images, index) = place.of(set);
+            let location = locations[member];
+            let (images, index) = location.of(set);
             NearImage {
                 file: images.names[index].clone(),
-                split: match place.split {
+                split: match location.split {
                     SplitName::Validation => "validation",
                     split => split.flag(),
                 },
                 class: set.classes[images.labels[index] as usize].clone(),
-                place,
+                location,
             }
         };
         let group = |group: Group| {
@@ -196,7 +202,8 @@ impl Near {
         groups.sort_by(|a, b| order(a).cmp(&order(b)).then(b.similarity.total_cmp(&a.similarity)));
         let near = |split: SplitName, other: SplitName| {
             let count = |group: &NearGroup| {
-                let of = |split| group.images.iter().filter(move |image| image.place.split == split).count();
+                let of =
+                    |split| group.images.iter().filter(move |image| image.location.split == split).count();
                 if of(other) > 0 { of(split) } else { 0 }
             };
             groups.iter().map(count).sum()
@@ -204,7 +211,7 @@ impl Near {
         let across = groups.iter().filter(|group| group.across_splits).count();
         Near {
             compared,
-            images: places.len(),
+            images: locations.len(),
             left_out: 0,
             least_similarity: least,
             test_images_near_train: near(SplitName::Test, SplitName::Train),

@@ -8,7 +8,7 @@ pub(super) const SIDE: usize = 32;
 /// The most of the hash's 64 bits in which prints of nearly the same picture differ. Of 2,000 images of
 /// CIFAR-10, 99 % differ in fewer from themselves compressed (JPEG, quality 50), brightened by a tenth and moved by a pixel, all at once;
 /// of pairs of different images 0.007 % do, which the correlation separates.
-pub(super) const MOST_BITS: u32 = 14;
+pub(super) const MAX_BITS: u32 = 14;
 /// The furthest that two pictures are moved against each other, in pixels of the small picture.
 const SHIFT: isize = 2;
 /// A picture whose brightness deviates by less, of 255, is all one color.
@@ -17,7 +17,7 @@ const FLAT: f32 = 2.0;
 const DEVIATION: f32 = 30.0;
 /// The mean colors (Cb and Cr together, of 255) of nearly equal pictures differ by at most so much: a faded picture is near,
 /// a red part is not near a blue one of the same shape.
-const MOST_COLOR: f32 = 64.0;
+const MAX_COLOR: f32 = 64.0;
 
 /// What makes the hashes: pHash, the signs of an 8x8 discrete cosine transform against their median (Zauner 2010,
 /// "Implementation and benchmarking of perceptual image hash functions").
@@ -76,7 +76,7 @@ impl Print {
     /// pixels of 32 so that it is highest. 0 where their colors are others, or only one is all of one color.
     pub(super) fn similarity(&self, other: &Print) -> f32 {
         let color: f32 = self.color.iter().zip(&other.color).map(|(a, b)| (a - b).abs()).sum();
-        if color > MOST_COLOR || self.flat != other.flat {
+        if color > MAX_COLOR || self.flat != other.flat {
             return 0.0;
         }
         if self.flat {
@@ -97,16 +97,16 @@ fn luma(pixels: &[u8]) -> Vec<f32> {
 
 /// Each value as the mean of its neighbors by 1, 2, 1 in both directions; at the border the last value goes on.
 fn blurred(values: &[f32]) -> Vec<f32> {
-    let along = |values: &[f32], step: usize, place_in_line: fn(usize) -> usize| -> Vec<f32> {
-        let blur = |place: usize| {
-            let at = place_in_line(place);
-            let before = if at == 0 { place } else { place - step };
-            let after = if at == SIDE - 1 { place } else { place + step };
-            (values[before] + 2.0 * values[place] + values[after]) / 4.0
+    let along = |values: &[f32], step: usize, index_in_line: fn(usize) -> usize| -> Vec<f32> {
+        let blur = |index: usize| {
+            let at = index_in_line(index);
+            let before = if at == 0 { index } else { index - step };
+            let after = if at == SIDE - 1 { index } else { index + step };
+            (values[before] + 2.0 * values[index] + values[after]) / 4.0
         };
         (0..values.len()).map(blur).collect()
     };
-    along(&along(values, 1, |place| place % SIDE), SIDE, |place| place / SIDE)
+    along(&along(values, 1, |index| index % SIDE), SIDE, |index| index / SIDE)
 }
 
 /// Pearson's correlation of `a` with `b` moved `[down, right]`, where both are.
@@ -149,14 +149,14 @@ mod tests {
     fn a_picture_is_like_itself_moved_and_unlike_others() {
         let images = shapes::draw(0, 4, 1).train;
         let prints: Vec<Print> = (0..images.len()).map(|i| print(images.image(i).to_vec(), 32, 32)).collect();
-        for (place, one) in prints.iter().enumerate() {
+        for (index, one) in prints.iter().enumerate() {
             assert!(one.similarity(one) > 0.9999);
-            let mut moved = images.image(place).to_vec();
+            let mut moved = images.image(index).to_vec();
             moved.rotate_right((32 + 1) * 3); // down and right; the border is another
             let moved = print(moved, 32, 32);
-            assert!(one.similarity(&moved) > 0.97, "{place}: {}", one.similarity(&moved));
+            assert!(one.similarity(&moved) > 0.97, "{index}: {}", one.similarity(&moved));
             assert_eq!(one.similarity(&moved), moved.similarity(one));
-            for other in prints.iter().skip(place + 1) {
+            for other in prints.iter().skip(index + 1) {
                 assert!(one.similarity(other) < 0.97);
             }
         }
@@ -172,7 +172,7 @@ mod tests {
             assert!(one.similarity(other) < 0.5);
         }
         let textured = |color: [u8; 3]| {
-            let pixel = |place: usize| color.map(|value| value + (place * place % 50) as u8);
+            let pixel = |index: usize| color.map(|value| value + (index * index % 50) as u8);
             print((0..32 * 32).flat_map(pixel).collect(), 32, 32)
         };
         assert!(textured([200, 10, 10]).similarity(&textured([10, 10, 200])) < 0.5);

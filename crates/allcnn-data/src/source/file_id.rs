@@ -12,8 +12,8 @@ impl FileId {
     pub(super) const UNKNOWN: FileId = FileId(0);
 
     /// Of a member of an archive.
-    pub(super) fn member(place: usize) -> FileId {
-        FileId(place as u64 + 1)
+    pub(super) fn member(index: usize) -> FileId {
+        FileId(index as u64 + 1)
     }
 
     fn hashed(what: impl Hash) -> FileId {

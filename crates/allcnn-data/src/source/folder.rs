@@ -32,7 +32,7 @@ pub(super) struct Walk {
 }
 
 /// A folder on the way of the walk.
-struct Place<'p> {
+struct Directory<'p> {
     path: &'p Path,
     /// Its name in the source; empty for the root.
     name: &'p str,
@@ -58,7 +58,7 @@ impl Walk {
         let real = fs::canonicalize(root).map_err(Error::io("read", root))?;
         let above =
             real.ancestors().filter_map(|folder| Some(FileId::of(folder, &fs::metadata(folder).ok()?)));
-        walk.list(&Place { path: root, name: "", spelt: true, above: &above.collect::<Vec<_>>() })?;
+        walk.list(&Directory { path: root, name: "", spelt: true, above: &above.collect::<Vec<_>>() })?;
         for (reason, name, path) in std::mem::take(&mut walk.hidden) {
             walk.count_hidden(reason, &name, &path);
         }
@@ -70,23 +70,26 @@ impl Walk {
         !self.linked.is_empty()
     }
 
-    fn list(&mut self, place: &Place) -> Result<(), Error> {
+    fn list(&mut self, directory: &Directory) -> Result<(), Error> {
         self.folders += 1;
         if self.names.len() + self.folders > MAX_FILES {
-            return Err(Error::TooManyFiles { path: place.path.to_path_buf(), most: MAX_FILES });
+            return Err(Error::TooManyFiles { path: directory.path.to_path_buf(), most: MAX_FILES });
         }
-        let items = items(place.path).map_err(Error::io("read", place.path))?;
+        let items = items(directory.path).map_err(Error::io("read", directory.path))?;
         if items.iter().all(|(file_name, _)| hidden(&readable(file_name)).is_some()) {
-            self.empty.push(place.name.to_string());
+            self.empty.push(directory.name.to_string());
         }
         for (file_name, kind) in items {
             let part = readable(&file_name);
-            let name =
-                if place.name.is_empty() { part.to_string() } else { format!("{}/{part}", place.name) };
-            let (path, spelt) = (place.path.join(&file_name), place.spelt && *file_name == *part);
+            let name = if directory.name.is_empty() {
+                part.to_string()
+            } else {
+                format!("{}/{part}", directory.name)
+            };
+            let (path, spelt) = (directory.path.join(&file_name), directory.spelt && *file_name == *part);
             match hidden(&part) {
                 Some(reason) => self.hidden.push((reason, name, path)),
-                None => self.add(Item { path, name, spelt, above: place.above }, kind)?,
+                None => self.add(Item { path, name, spelt, above: directory.above }, kind)?,
             }
         }
         Ok(())
@@ -116,7 +119,7 @@ impl Walk {
 
     fn enter(&mut self, item: &Item, id: FileId) -> Result<(), Error> {
         let above = [item.above, &[id]].concat();
-        self.list(&Place { path: &item.path, name: &item.name, spelt: item.spelt, above: &above })
+        self.list(&Directory { path: &item.path, name: &item.name, spelt: item.spelt, above: &above })
     }
 
     /// A link counts as what it leads to.
@@ -184,8 +187,8 @@ pub(super) fn look(
     path: impl Fn(usize, &str) -> PathBuf + Sync,
 ) -> (Vec<Entry>, Vec<FileId>) {
     let (mut entries, mut ids) = (Vec::new(), Vec::new());
-    let look = |(place, name): (usize, String)| {
-        let path = path(place, &name);
+    let look = |(index, name): (usize, String)| {
+        let path = path(index, &name);
         let mut room = [0; TELLING];
         match open(&path, &mut room) {
             Ok((data, head)) if linked || has_hard_links(&data) => {

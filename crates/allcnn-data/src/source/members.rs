@@ -64,9 +64,9 @@ impl Members {
         }
         // By name, then by position in the archive: links that come after a number of files come before the next file.
         let files =
-            self.files.iter().enumerate().map(|(place, file)| (file.name.as_str(), place, usize::MAX));
+            self.files.iter().enumerate().map(|(index, file)| (file.name.as_str(), index, usize::MAX));
         let links =
-            self.links.iter().enumerate().map(|(place, link)| (link.name.as_str(), link.after, place));
+            self.links.iter().enumerate().map(|(index, link)| (link.name.as_str(), link.after, index));
         let mut members: Vec<(&str, usize, usize)> = files.chain(links).collect();
         members.sort_unstable();
         for pair in members.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
@@ -83,10 +83,10 @@ impl Members {
     pub(super) fn finish(self, path: &Path) -> Result<(Vec<Entry>, Vec<u32>, bool, Counts), Error> {
         let replaced = self.replaced();
         let Members { files, mut links, mut ignored } = self;
-        let mut place = 0;
+        let mut index = 0;
         links.retain(|link| {
-            place += 1;
-            let stays = !replaced.links.contains(&(place - 1));
+            index += 1;
+            let stays = !replaced.links.contains(&(index - 1));
             if !stays {
                 ignored.add(Reason::Replaced, &link.name);
             }
@@ -107,14 +107,14 @@ impl Members {
             })
             .collect();
         let (mut entries, mut members) = (Vec::with_capacity(files.len()), Vec::with_capacity(files.len()));
-        for (place, file) in files.into_iter().enumerate() {
+        for (index, file) in files.into_iter().enumerate() {
             match hidden_path(&file.name) {
-                None if replaced.files.contains(&place) => ignored.add(Reason::Replaced, &file.name),
+                None if replaced.files.contains(&index) => ignored.add(Reason::Replaced, &file.name),
                 None => {
                     entries.push(file);
-                    members.push(place as u32);
+                    members.push(index as u32);
                 }
-                Some(_) if led_to.contains(&place) => {}
+                Some(_) if led_to.contains(&index) => {}
                 Some(reason) => ignored.add(reason, &shortened(&file.name)),
             }
         }

@@ -101,8 +101,8 @@ impl Source {
     fn of_folder(path: &Path) -> Result<Source, Error> {
         let walk = Walk::through(path)?;
         let (linked, Walk { names, odd, ignored, empty: empty_folders, .. }) = (walk.followed_links(), walk);
-        let place = |place, name: &str| path_of(path, &odd, place, name);
-        let (entries, mut ids) = folder::look(names, linked, place);
+        let path_of_entry = |index, name: &str| path_of(path, &odd, index, name);
+        let (entries, mut ids) = folder::look(names, linked, path_of_entry);
         if ids.iter().all(|&id| id == FileId::UNKNOWN) {
             ids = Vec::new();
         }
@@ -254,11 +254,11 @@ impl Source {
         limit: u64,
         each: &mut dyn FnMut(usize, Result<Vec<u8>, Error>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        let mut place = 0;
+        let mut index = 0;
         visit(&self.path, packed, format, &mut |name, member| {
             let Member::File(size, reader) = member else { return Ok(ControlFlow::Continue(())) };
-            place += 1;
-            let Some(entries) = wanted.remove(&(place - 1)) else { return Ok(ControlFlow::Continue(())) };
+            index += 1;
+            let Some(entries) = wanted.remove(&(index - 1)) else { return Ok(ControlFlow::Continue(())) };
             let bytes = match read_limited(name, size, limit, reader) {
                 Ok(Err(error)) => return Err(damaged(&self.path, &error)),
                 Ok(Ok(bytes)) => Some(bytes),

@@ -195,12 +195,19 @@ pub(super) fn head<D: Device>(device: &Arena<'_, D>, results: &mut Results) {
         results.push(format!("average of {shape:?}"), output, TOLERANCE);
         results.push(format!("average of {shape:?}, backward"), d_input, TOLERANCE);
     }
-    for (batch, classes, spread) in [(5, 10, 3.0), (2, 1000, 1.0), (3, 2, 300.0)] {
+    for (batch, classes, spread) in [(5, 10, 3.0), (2, 1000, 1.0), (3, 2, 300.0), (5, 7, 2.0)] {
         let logits: Vec<f32> = numbers(batch * classes, 1).iter().map(|x| x * spread).collect();
         let mut targets = vec![0.0; batch * classes];
         // A hard target, a soft one, and a row of zeros: an absent image.
         targets[classes - 1] = 1.0;
         targets[classes..2 * classes].fill(1.0 / classes as f32);
+        // Images of other weights than 1: a hard target, and a mixed and smoothed one.
+        if let Some(weighted) = targets.get_mut(3 * classes..5 * classes) {
+            weighted[0] = 2.5;
+            weighted[classes..].fill(0.01);
+            weighted[classes + 1] += 0.4;
+            weighted[classes + 2] += 0.2;
+        }
         let (losses, d_logits) = softmax(device, classes, &logits, &targets);
         let name = format!("cross-entropy of {classes} classes");
         if spread < 10.0 {

@@ -107,17 +107,17 @@ mod tests {
     fn draws_are_uniform_and_independent() {
         const DRAWS: u32 = 44_000;
         let mut flips = 0;
-        let mut places = [[0u32; 11]; 11];
+        let mut counts = [[0u32; 11]; 11];
         for image in 0..DRAWS {
             let mut sequence = Stream::new(3, Purpose::Augmentation, 1, image).sequence();
             let draw = FlipShift::draw(MAX_SHIFT, &mut sequence);
             flips += u32::from(draw.flip);
-            places[(draw.down + 5) as usize][(draw.right + 5) as usize] += 1;
+            counts[(draw.down + 5) as usize][(draw.right + 5) as usize] += 1;
         }
         assert!((f64::from(flips) / f64::from(DRAWS) - 0.5).abs() < 0.01, "{flips} flips of {DRAWS}");
         let expected = f64::from(DRAWS) / 121.0;
         let chi_squared: f64 =
-            places.iter().flatten().map(|&n| (f64::from(n) - expected).powi(2) / expected).sum();
+            counts.iter().flatten().map(|&n| (f64::from(n) - expected).powi(2) / expected).sum();
         assert!(chi_squared < 180.0, "chi squared {chi_squared} of 120 degrees of freedom"); // p = 0.0003
     }
 }

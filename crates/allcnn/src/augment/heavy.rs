@@ -12,13 +12,13 @@ use allcnn_device::random::Sequence;
 use crate::preprocess::Geometry;
 
 /// The canvas's sides are at least this multiple of the image's.
-pub const LEAST_ROOM: usize = 2;
+pub const MIN_ROOM: usize = 2;
 
 /// The largest relative change of a side.
 const STRETCH: f32 = 0.2;
 /// The largest shear, and the largest angle in radians.
 const TURN: f32 = 0.2;
-/// The largest translation as a fraction of a side: with [`LEAST_ROOM`] an unscaled image stays inside the canvas.
+/// The largest translation as a fraction of a side: with [`MIN_ROOM`] an unscaled image stays inside the canvas.
 const SHIFT: f32 = 0.5;
 /// Standard deviation of a channel's contrast.
 const CONTRAST: f32 = 0.15;
@@ -92,18 +92,18 @@ impl Heavy {
         let span = |axis: usize, side: usize| {
             let [along, across] = self.matrix[axis].map(f32::abs);
             let (center, half) = (to[axis] + self.shift[axis], along * reach[0] + across * reach[1]);
-            let bound = |place: f32| place.clamp(0.0, side as f32) as usize;
+            let bound = |point: f32| point.clamp(0.0, side as f32) as usize;
             bound((center - half).ceil())..bound((center + half).floor() + 1.0)
         };
         for row in span(0, canvas.height) {
             let line = &mut out[row * canvas.width * 3..][..canvas.width * 3];
             for column in span(1, canvas.width) {
                 let (y, x) = (row as f32 - to[0] - self.shift[0], column as f32 - to[1] - self.shift[1]);
-                let place = [(d * y - b * x) / determinant, (a * x - c * y) / determinant];
-                let (sums, covered) = sample(image, geometry, [place[0] + from[0], place[1] + from[1]]);
+                let point = [(d * y - b * x) / determinant, (a * x - c * y) / determinant];
+                let (sums, covered) = sample(image, geometry, [point[0] + from[0], point[1] + from[1]]);
                 for ((value, sum), color) in line[column * 3..][..3].iter_mut().zip(sums).zip(&self.colors) {
                     let gradient =
-                        color.gradient[0] * place[0] / reach[0] + color.gradient[1] * place[1] / reach[1];
+                        color.gradient[0] * point[0] / reach[0] + color.gradient[1] * point[1] / reach[1];
                     *value = color.contrast * sum + (color.level + gradient) * covered;
                 }
             }
@@ -113,10 +113,10 @@ impl Heavy {
 
 /// Bilinear interpolation at a point: the weighted sum of its pixels, zeros outside, and the weight inside the
 /// image, from 0 to 1.
-fn sample(image: &[f32], geometry: Geometry, place: [f32; 2]) -> ([f32; 3], f32) {
+fn sample(image: &[f32], geometry: Geometry, point: [f32; 2]) -> ([f32; 3], f32) {
     let Geometry { height, width, .. } = geometry;
-    let corner = place.map(f32::floor);
-    let [below, beside] = [place[0] - corner[0], place[1] - corner[1]];
+    let corner = point.map(f32::floor);
+    let [below, beside] = [point[0] - corner[0], point[1] - corner[1]];
     let (mut sums, mut covered) = ([0.0; 3], 0.0);
     for (down, high) in [(0.0, 1.0 - below), (1.0, below)] {
         for (right, wide) in [(0.0, 1.0 - beside), (1.0, beside)] {

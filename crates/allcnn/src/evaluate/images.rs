@@ -8,9 +8,9 @@ use unicode_normalization::UnicodeNormalization;
 use super::error::EvaluateError;
 use crate::augment::Augment;
 use crate::data::{DataSet, Identities, IdentitySet, Images, Note};
-use crate::observer::{Event, Observer, tell_left_out};
+use crate::observer::{Event, Observer, report_left_out};
 use crate::preprocess::Geometry;
-use crate::run::{DataPlaceError, GivenData, Manifest, Opened, RunFolder, known_images, open_data};
+use crate::run::{DataLocationError, GivenData, Manifest, Opened, RunFolder, known_images, open_data};
 use crate::split::Split;
 use crate::text::shown::escaped;
 
@@ -25,20 +25,20 @@ pub(crate) fn open(
     geometry: Geometry,
     in_memory: bool,
     observer: &mut dyn Observer,
-) -> Result<Opened, DataPlaceError> {
-    let opened = open_and_tell_notes(data, (run, manifest), geometry, in_memory, observer)?;
-    tell_left_out(&opened.data, observer);
+) -> Result<Opened, DataLocationError> {
+    let opened = open_and_report_notes(data, (run, manifest), geometry, in_memory, observer)?;
+    report_left_out(&opened.data, observer);
     Ok(opened)
 }
 
 /// Like [`open`], but without reporting ignored files.
-pub(crate) fn open_and_tell_notes(
+pub(crate) fn open_and_report_notes(
     data: Option<GivenData<'_>>,
     (run, manifest): (&RunFolder, &Manifest),
     geometry: Geometry,
     in_memory: bool,
     observer: &mut dyn Observer,
-) -> Result<Opened, DataPlaceError> {
+) -> Result<Opened, DataLocationError> {
     let mut progress = |progress| observer.observe(Event::Loading(progress));
     let opened = open_data((run.path(), manifest), geometry, data, in_memory, &mut progress)?;
     let told = |note: &&Note| note.is_warning() && !note.is_of_training();
@@ -58,15 +58,15 @@ pub(crate) fn relabelled(
     let mut images = split.take(data)?;
     let alike = |name: &str| name.nfc().collect::<String>();
     let known_alike: Vec<String> = known.iter().map(|class| alike(class)).collect();
-    let place = |class: &String| {
+    let index = |class: &String| {
         let exact = known.iter().position(|known| known == class);
         exact.or_else(|| known_alike.iter().position(|known| *known == alike(class)))
     };
-    let places: Vec<Option<usize>> = data.classes.iter().map(place).collect();
+    let indices: Vec<Option<usize>> = data.classes.iter().map(index).collect();
     let mut unknown = BTreeSet::new();
     for label in &mut images.labels {
-        match places[*label as usize] {
-            Some(place) => *label = place as u32,
+        match indices[*label as usize] {
+            Some(index) => *label = index as u32,
             None => _ = unknown.insert(data.classes[*label as usize].as_str()),
         }
     }

@@ -1,41 +1,28 @@
-//! Evaluation of a run, finished or not, on its own or other data, as by `allcnn eval`.
+//! Evaluation of runs, finished or not, on their own or other data, as by `allcnn eval`.
 
 mod error;
 mod images;
+mod options;
+mod scored_run;
+mod temperature_scaling;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
 use allcnn_device::Device;
 use serde::Serialize;
 
-use crate::augment::{Augment, MAX_SHIFT};
-use crate::data::{self, Identities, Identity, IdentitySet, Ignored, Images, Skipped};
-use crate::input::Samples;
-use crate::observer::{Event, Observer, tell_algorithms};
-use crate::plan::{Plan, PlanPurpose};
-use crate::run::{Checkpoint, GivenData, RunFolder, WhichCheckpoint, known_images};
-use crate::score::{Evaluation, Scores, TestSet, Views, expect_finite, score};
+use crate::data::{Ignored, Images, Skipped};
+use crate::observer::{Event, Observer};
+use crate::run::{Checkpoint, RunFolder};
+use crate::score::{Comparison, Evaluation, Scores};
 use crate::split::Split;
+use crate::text::shown::{PathText, first_of};
 pub use error::EvaluateError;
-pub(crate) use images::{known, open, open_and_tell_notes, relabelled};
-
-/// What to evaluate, and how.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct EvaluateOptions {
-    /// Data to evaluate in place of the run's own.
-    pub data: Option<String>,
-    /// How to read that data where its format leaves that open.
-    pub reading: data::Reading,
-    /// The split to evaluate.
-    pub split: Split,
-    /// The checkpoint to evaluate.
-    pub checkpoint: WhichCheckpoint,
-    /// Views per image: with 0 or 1 the unaugmented image only; more add views augmented as in the training, or
-    /// flipped and shifted if the training did not augment.
-    pub views: u32,
-    /// Batch size; 0 for the run's own.
-    pub batch: usize,
-}
+pub(crate) use images::{known, open, open_and_report_notes, relabelled};
+pub use options::EvaluateOptions;
+use scored_run::ScoredRun;
+pub use temperature_scaling::{Reliability, TemperatureScaling};
 
 /// The result of an evaluation.
 #[derive(Clone, Debug)]
@@ -44,23 +31,27 @@ pub struct Evaluated {
     pub evaluation: Evaluation,
     /// The prediction for each image.
     pub scores: Scores,
+    /// What the temperature changes, if each run has one.
+    pub temperature_scaling: Option<TemperatureScaling>,
     /// The images, with labels in the order of the checkpoint's classes.
     pub images: Images,
-    /// Whether the images are from the run's own data.
+    /// Whether the images are from the (first) run's own data.
     pub own: bool,
     /// Their split.
     pub split: Split,
-    /// The evaluated images that the network was trained on, if any.
+    /// The images that a run was trained on, if any.
     pub trained_on: Option<TrainedOn>,
     /// Images of the data that could not be read or have no class.
     pub skipped: Vec<Skipped>,
     /// Other files that were ignored, by reason.
     pub ignored: Vec<Ignored>,
-    /// The checkpoint.
+    /// The checkpoint, of the first run if there are several.
     pub checkpoint: Checkpoint,
+    /// The comparison with another run, if one was given.
+    pub against: Option<Comparison>,
 }
 
-/// Evaluated images that the network was trained on.
+/// Evaluated images that a run was trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct TrainedOn {
     /// How many.
@@ -69,8 +60,7 @@ pub struct TrainedOn {
     pub left_out: bool,
 }
 
-/// Evaluates a run's network on images. `done` is called with the images done so far and their total. Returns
-/// `None` if stopped.
+/// Evaluates a run's network on images. Returns `None` if stopped.
 ///
 /// # Errors
 /// Data that cannot be read or has classes unknown to the network; a damaged run; device failures.
@@ -80,103 +70,158 @@ pub fn evaluate<D: Device>(
     wanted: &EvaluateOptions,
     stop: &AtomicBool,
     observer: &mut dyn Observer,
-    done: &mut dyn FnMut(usize, usize),
 ) -> Result<Option<Evaluated>, EvaluateError> {
-    let (manifest, checkpoint) = wanted.checkpoint.trained(run)?;
-    let preprocessor = run.read_preprocessing()?;
-    let given = wanted.data.as_deref().map(|place| GivenData { place, reading: &wanted.reading });
-    let mut opened = open(given, (run, &manifest), preprocessor.geometry(), false, observer)?;
-    let split = if opened.own { wanted.split } else { wanted.split.or_only(&opened.data) };
-    let images = relabelled(&mut opened.data, split, &checkpoint.classes)?;
-    let input = checkpoint.network.input().into();
-    let samples = Samples::new(&images, &preprocessor)?.on_canvas(input);
-    let batch = if wanted.batch == 0 { manifest.recipe.batch } else { wanted.batch };
-    let parameters = checkpoint.parameters(device)?;
-    let mut plan = Plan::new(device, &checkpoint.network, batch.min(images.len()), PlanPurpose::Inference)?;
-    tell_algorithms(&plan.algorithms(), observer);
-    plan.fix_weights(&parameters)?;
-    let views = Views {
-        count: wanted.views.max(1),
-        augment: match manifest.recipe.augment {
-            Augment::None => Augment::FlipShift { max_shift: MAX_SHIFT },
-            own => own,
-        },
-        seed: manifest.recipe.seed,
+    evaluate_together(device, (run, &[]), None, wanted, stop, observer)
+}
+
+/// Evaluates the mean of the class probabilities of a run and `others` on the same images, by default of the first
+/// run's data, and compares with the run `against`, if there is one. Returns `None` if stopped.
+///
+/// # Errors
+/// As [`evaluate`]; runs with other classes; images that the runs were all trained on.
+pub fn evaluate_together<D: Device>(
+    device: &D,
+    (first, others): (&RunFolder, &[RunFolder]),
+    against: Option<&RunFolder>,
+    wanted: &EvaluateOptions,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Option<Evaluated>, EvaluateError> {
+    let runs: Vec<&RunFolder> = [first].into_iter().chain(others).chain(against).collect();
+    let mut scored: Vec<ScoredRun> = vec![];
+    for run in &runs {
+        let Some(mut one) = ScoredRun::new(device, run, first, wanted, stop, observer)? else {
+            return Ok(None);
+        };
+        if let Some(reference) = scored.first() {
+            check_alike(first, reference, run, &one)?;
+            one.images = Images::new(0, 0); // those of the first run are kept
+        }
+        scored.push(one);
+    }
+    let trained_on = report_trained_on(&runs, &scored, observer)?;
+    let that = against.and_then(|_| scored.pop());
+    let temperatures: Option<Vec<f64>> = scored.iter().map(|run| run.temperature).collect();
+    let (all, classes) = (scored[0].images.len(), scored[0].checkpoint.classes.len());
+    let too_many = || EvaluateError::TooMany(format!("{all} images of {classes} classes"));
+    let mut after = temperatures.as_ref().and_then(|_| mean(scored.iter().map(ScoredRun::at_temperature)));
+    let own = scored.iter_mut().map(|run| Some(std::mem::take(&mut run.scores)));
+    let mut scores = mean(own).ok_or_else(too_many)?;
+    let mut that = match that {
+        Some(that) if wanted.calibrated => Some(that.at_temperature().ok_or_else(too_many)?),
+        that => that.map(|that| that.scores),
     };
-    let total = images.len();
-    let mut shown = TestSet::new(device, &samples)?;
-    let scores = score(&mut plan, &parameters, &mut shown, views, stop, &mut |images| done(images, total))?;
-    let Some(scores) = scores else { return Ok(None) };
-    expect_finite(&[scores.loss() as f32])?;
-    let identities = samples.identities();
-    drop(shown);
-    drop(samples);
-    let mut evaluated = Evaluated {
+    if wanted.calibrated && after.is_none() {
+        return Err(too_many());
+    }
+    let ScoredRun { checkpoint, mut images, own, split, skipped, ignored, .. } = scored.swap_remove(0);
+    if let Some((_, kept)) = trained_on.as_ref().filter(|(trained, _)| trained.left_out) {
+        images = images.select(kept)?;
+        scores = scores.select(kept);
+        after = after.map(|after| after.select(kept));
+        that = that.map(|that| that.select(kept));
+    }
+    let scaling = temperatures.zip(after.as_ref()).map(|(temperatures, after)| TemperatureScaling {
+        temperatures,
+        applied: wanted.calibrated,
+        before: Reliability::of(&scores),
+        after: Reliability::of(after),
+    });
+    if let Some(after) = after.filter(|_| wanted.calibrated) {
+        scores = after;
+    }
+    Ok(Some(Evaluated {
         evaluation: scores.evaluation(&checkpoint.classes),
+        against: that.map(|that| Comparison::new(&scores, &that)),
         scores,
+        temperature_scaling: scaling,
         images,
-        own: opened.own,
+        own,
         split,
-        trained_on: None,
-        skipped: opened.data.skipped.clone(),
-        ignored: opened.data.ignored.clone(),
+        trained_on: trained_on.map(|(trained, _)| trained),
+        skipped,
+        ignored,
         checkpoint,
-    };
-    if opened.own {
-        let changed = known_images::changed(run, &evaluated.images, &identities)?;
-        if !changed.is_empty() {
-            observer.observe(Event::Warning(&changed_words(&changed, evaluated.images.len())));
-        }
-    }
-    if split != Split::Train || !opened.own {
-        let own = Some(&opened.data).filter(|_| opened.own);
-        let known = known((run, &manifest), preprocessor.geometry(), own, observer)?;
-        evaluated.tell_trained(&identities, known.as_ref(), observer)?;
-    }
-    Ok(Some(evaluated))
+    }))
 }
 
-impl Evaluated {
-    /// Reports how many images the network was trained on. In data other than the run's own they are excluded from
-    /// the metrics, unless no others remain.
-    fn tell_trained(
-        &mut self,
-        identities: &Identities,
-        known: Option<&IdentitySet>,
-        observer: &mut dyn Observer,
-    ) -> Result<(), EvaluateError> {
-        let Some(known) = known else { return Ok(()) };
-        let trained = |identity: Option<&Identity>| identity.is_some_and(|identity| known.contains(identity));
-        let total = self.images.len();
-        let new: Vec<usize> =
-            identities.iter().enumerate().filter(|(_, is)| !trained(*is)).map(|(place, _)| place).collect();
-        let images = total - new.len();
-        let left_out = !self.own && !new.is_empty();
-        if images > 0 {
-            let (were, are) = if images == 1 { ("was", "is") } else { ("were", "are") };
-            observer.observe(Event::Warning(&if left_out {
-                format!("{images} of {total} images {were} trained on; the figures are of the other {}", new.len())
-            } else if self.own {
-                format!("{images} of {total} {} images {are} among the training images too", self.split)
-            } else {
-                format!("all {total} images were trained on: the figures say what was remembered, not what is known")
-            }));
-        }
-        if left_out && images > 0 {
-            self.images = self.images.select(&new)?;
-            self.scores = self.scores.select(&new);
-            self.evaluation = self.scores.evaluation(&self.checkpoint.classes);
-        }
-        self.trained_on = Some(TrainedOn { images, left_out }).filter(|trained| trained.images > 0);
-        Ok(())
-    }
+/// The mean of the runs' probabilities, or those of the only run; `None` if there were too many to keep.
+fn mean(scores: impl Iterator<Item = Option<Scores>>) -> Option<Scores> {
+    let mut all: Vec<Scores> = scores.collect::<Option<_>>()?;
+    if all.len() == 1 { all.pop() } else { Scores::mean(&all) }
 }
 
-/// The message about held-out images that changed since the training.
-fn changed_words(changed: &[String], total: usize) -> String {
-    const NAMED: usize = 3;
-    let named = changed.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let more = if changed.len() > NAMED { ", ..." } else { "" };
-    let are = if changed.len() == 1 { "is not what it was" } else { "are not what they were" };
-    format!("{} of {total} images {are} in the training: {named}{more}", changed.len())
+/// Checks that a run scored the same images with the same classes as the first one.
+fn check_alike(
+    first: &RunFolder,
+    reference: &ScoredRun,
+    run: &RunFolder,
+    one: &ScoredRun,
+) -> Result<(), EvaluateError> {
+    if reference.checkpoint.classes != one.checkpoint.classes {
+        return Err(EvaluateError::OtherClasses(format!(
+            "{} knows the classes {}, and {} knows {}: runs can be averaged or compared only if their classes are the same, \
+             in the same order",
+            first.called().shown(),
+            first_of(&reference.checkpoint.classes),
+            run.called().shown(),
+            first_of(&one.checkpoint.classes)
+        )));
+    }
+    if reference.scores.labels != one.scores.labels {
+        return Err(EvaluateError::OtherClasses(format!(
+            "{} and {} found other images in the same data: was it changed just now?",
+            first.called().shown(),
+            run.called().shown()
+        )));
+    }
+    Ok(())
+}
+
+/// Reports which images runs were trained on. In data other than a run's own they are excluded from the metrics,
+/// unless a single run was trained on all of them. Returns their number and the indices of the others.
+fn report_trained_on(
+    runs: &[&RunFolder],
+    scored: &[ScoredRun],
+    observer: &mut dyn Observer,
+) -> Result<Option<(TrainedOn, Vec<usize>)>, EvaluateError> {
+    let total = scored[0].images.len();
+    let single = scored.len() == 1;
+    let mut trained: BTreeSet<usize> = BTreeSet::new();
+    let mut left_out: BTreeSet<usize> = BTreeSet::new();
+    for (run, one) in runs.iter().zip(scored) {
+        let images = one.trained.len();
+        if images == 0 {
+            continue;
+        }
+        trained.extend(&one.trained);
+        let whose = |word| if single { String::new() } else { format!(" {word} {}", run.called().shown()) };
+        let (were, are) = if images == 1 { ("was", "is") } else { ("were", "are") };
+        observer.observe(Event::Warning(&if one.own {
+            let whose = whose("of");
+            format!("{images} of {total} {} images {are} among the training images{whose} too", one.split)
+        } else if single && images == total {
+            format!(
+                "all {total} images were trained on: the figures say what was remembered, not what is known"
+            )
+        } else {
+            left_out.extend(&one.trained);
+            let others = total - images;
+            let rest =
+                if single { format!("; the figures are of the other {others}") } else { String::new() };
+            format!("{images} of {total} images {were} trained on{}{rest}", whose("by"))
+        }));
+    }
+    if trained.is_empty() {
+        return Ok(None);
+    }
+    let kept: Vec<usize> = (0..total).filter(|index| !left_out.contains(index)).collect();
+    if kept.is_empty() {
+        return Err(EvaluateError::AllTrainedOn(total));
+    }
+    if !single && !left_out.is_empty() {
+        observer.observe(Event::Warning(&format!("the figures are of the other {} images", kept.len())));
+    }
+    let images = if left_out.is_empty() { trained.len() } else { left_out.len() };
+    Ok(Some((TrainedOn { images, left_out: !left_out.is_empty() }, kept)))
 }

@@ -53,17 +53,17 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
-    pub fn new(folder: PathBuf) -> Self {
+    pub(crate) fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
 
     /// The path of a claim's file.
-    pub fn path(&self, name: &str, number: u32) -> PathBuf {
+    pub(crate) fn path(&self, name: &str, number: u32) -> PathBuf {
         self.folder.join(format!("{name}.{number}"))
     }
 
     /// Claims `name`, or returns its current holder. Creates the folder if needed.
-    pub fn acquire(&self, name: &str) -> io::Result<Result<Claim, Holder>> {
+    pub(crate) fn acquire(&self, name: &str) -> io::Result<Result<Claim, Holder>> {
         const TRIES: u32 = 10;
         for _ in 1..TRIES {
             match self.try_acquire(name) {
@@ -120,7 +120,7 @@ impl Claims {
     }
 
     /// Whether a living process holds `name`.
-    pub fn is_held(&self, name: &str) -> io::Result<bool> {
+    pub(crate) fn is_held(&self, name: &str) -> io::Result<bool> {
         let newest = self.newest(name)?;
         Ok(newest > 0 && self.holder_of(&self.path(name, newest))?.is_some())
     }
@@ -291,23 +291,23 @@ impl Claim {
     }
 
     /// Its number.
-    pub fn number(&self) -> u32 {
+    pub(crate) fn number(&self) -> u32 {
         self.number
     }
 
     /// A flag that is set soon after another process took over.
-    pub fn lost(&self) -> &AtomicBool {
+    pub(crate) fn lost(&self) -> &AtomicBool {
         &self.lost
     }
 
     /// Checks whether another process took over.
-    pub fn is_lost(&self) -> io::Result<bool> {
+    pub(crate) fn is_lost(&self) -> io::Result<bool> {
         Ok(self.claims.newest(&self.name)? > self.number)
     }
 
     /// Removes the claim's file. Call it before dropping if nothing was done under the claim: then nobody needs
     /// its number.
-    pub fn withdraw(&self) {
+    pub(crate) fn withdraw(&self) {
         let _ = fs::remove_file(self.claims.path(&self.name, self.number));
     }
 }

@@ -159,7 +159,7 @@ mod tests {
     fn blob(shape: &[i64], first: f32) -> BlobProto {
         let length = shape.iter().product::<i64>();
         BlobProto {
-            data: (0..length).map(|place| first + place as f32).collect(),
+            data: (0..length).map(|index| first + index as f32).collect(),
             shape: Some(BlobShape { dim: shape.to_vec() }),
             ..BlobProto::default()
         }

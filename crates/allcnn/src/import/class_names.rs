@@ -2,20 +2,20 @@
 
 use std::path::Path;
 
-use super::error::Error;
+use super::error::ImportError;
 use super::note::counted;
 use super::note::{Note, NoteKind};
 use crate::data::open_file;
 use crate::data::text::{decode, unquoted};
 
 /// Reads the names of `count` classes. Trailing empty lines are ignored, quotes around names are removed.
-pub(super) fn read(path: &Path, count: usize, notes: &mut Vec<Note>) -> Result<Vec<String>, Error> {
-    let io = |source| Error::Io { path: path.into(), source };
-    let wrong = |problem: String| Error::ClassFile { path: path.into(), problem };
+pub(super) fn read(path: &Path, count: usize, notes: &mut Vec<Note>) -> Result<Vec<String>, ImportError> {
+    let io = |source| ImportError::Io { path: path.into(), source };
+    let wrong = |problem: String| ImportError::ClassFile { path: path.into(), problem };
     let bytes = open_file::read(path, open_file::TEXT).map_err(io)?;
     let (names, text_notes) = parse(&bytes).map_err(wrong)?;
     if names.len() != count {
-        return Err(Error::ClassNames { path: path.into(), given: names.len(), expected: count });
+        return Err(ImportError::ClassNames { path: path.into(), given: names.len(), expected: count });
     }
     notes.extend(text_notes.into_iter().map(|text| Note::new(NoteKind::Classes, text)));
     Ok(names)

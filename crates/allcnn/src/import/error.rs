@@ -3,12 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::net::NetError;
+use crate::preprocess::PreprocessError;
+use crate::run::{CheckpointError, RunError};
 use crate::text::shown::PathText;
-use crate::{net, preprocess, run};
 
 /// Why weights cannot be imported.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ImportError {
     /// An I/O error.
     #[error("cannot read {path}: {source}", path = .path.shown())]
     Io {
@@ -87,14 +89,14 @@ pub enum Error {
     Occupied(PathBuf),
     /// The network.
     #[error(transparent)]
-    Network(#[from] net::Error),
+    Network(#[from] NetError),
     /// The preprocessing.
     #[error(transparent)]
-    Preprocess(#[from] preprocess::Error),
+    Preprocess(#[from] PreprocessError),
     /// The run folder.
     #[error(transparent)]
-    Run(#[from] run::RunError),
+    Run(#[from] RunError),
     /// The run's checkpoint.
     #[error(transparent)]
-    Checkpoint(#[from] run::CheckpointError),
+    Checkpoint(#[from] CheckpointError),
 }

@@ -1,6 +1,6 @@
 //! Fits a file's layers to a network's parameters.
 
-use super::error::Error;
+use super::error::ImportError;
 use super::layer::Layer;
 use super::naming::Naming;
 use super::note::list;
@@ -33,11 +33,12 @@ impl Weights {
     /// slots and shapes must allow exactly one assignment, which is then noted.
     ///
     /// # Errors
-    /// [`Error::OtherNetwork`] with the first difference, [`Error::Ambiguous`], [`Error::NotFinite`].
-    pub fn fit(self, network: &Network) -> Result<Fitted, Error> {
+    /// [`ImportError::OtherNetwork`] with the first difference, [`ImportError::Ambiguous`],
+    /// [`ImportError::NotFinite`].
+    pub fn fit(self, network: &Network) -> Result<Fitted, ImportError> {
         let Self { naming, chains, classes: class_names, mut notes, .. } = self;
         let slots = slots(network);
-        let other = |problem| Error::OtherNetwork { network: network.name().into(), problem };
+        let other = |problem| ImportError::OtherNetwork { network: network.name().into(), problem };
         expect_count(naming, &chains, &slots).map_err(other)?;
         let layers = put_in_order(chains, &slots, network)?;
         if !matches!(naming, Naming::Sequential | Naming::FeaturesClassifier | Naming::Caffe) {
@@ -56,11 +57,11 @@ impl Weights {
 
 impl Fitted {
     /// Checks that the weights have the shapes of `network`, which now has their number of classes.
-    pub(super) fn expect(&self, network: &Network) -> Result<(), Error> {
+    pub(super) fn check_network(&self, network: &Network) -> Result<(), ImportError> {
         for (slot, weight) in slots(network).iter().zip(self.tensors.iter().step_by(2)) {
             if weight.shape != slot.shape {
                 let problem = differs(&weight.name, &weight.shape, &slot.name, &slot.shape);
-                return Err(Error::OtherNetwork { network: network.name().into(), problem });
+                return Err(ImportError::OtherNetwork { network: network.name().into(), problem });
             }
         }
         Ok(())
@@ -68,10 +69,10 @@ impl Fitted {
 }
 
 /// Rejects values that no training can produce, naming the tensor in the file.
-fn expect_finite(layer: &Layer) -> Result<(), Error> {
+fn expect_finite(layer: &Layer) -> Result<(), ImportError> {
     for tensor in std::iter::once(&layer.weight).chain(&layer.bias) {
         if let Some(value) = tensor.absurd() {
-            return Err(Error::NotFinite { tensor: tensor.name.clone(), value });
+            return Err(ImportError::NotFinite { tensor: tensor.name.clone(), value });
         }
     }
     Ok(())
@@ -98,11 +99,11 @@ fn names(chains: &[Chain]) -> impl Iterator<Item = &str> {
 }
 
 /// Orders the layers like the slots.
-fn put_in_order(chains: Vec<Chain>, slots: &[Slot], network: &Network) -> Result<Vec<Layer>, Error> {
+fn put_in_order(chains: Vec<Chain>, slots: &[Slot], network: &Network) -> Result<Vec<Layer>, ImportError> {
     if chains.len() == 1 {
         return Ok(in_a_row(chains).layers);
     }
-    let other = |problem| Error::OtherNetwork { network: network.name().into(), problem };
+    let other = |problem| ImportError::OtherNetwork { network: network.name().into(), problem };
     match ways(&chains, slots) {
         Found::One(way) => {
             let mut layers: Vec<_> = chains.into_iter().map(|chain| chain.layers.into_iter()).collect();
@@ -114,7 +115,7 @@ fn put_in_order(chains: Vec<Chain>, slots: &[Slot], network: &Network) -> Result
             let expected = list(slots.iter().map(ToString::to_string));
             Err(other(format!("its layers {} do not fit\n{expected}", list(given))))
         }
-        Found::Several(one, another) => Err(Error::Ambiguous {
+        Found::Several(one, another) => Err(ImportError::Ambiguous {
             network: network.name().into(),
             choices: choices(&chains, slots, &one, &another),
         }),

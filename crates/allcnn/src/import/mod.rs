@@ -37,20 +37,21 @@ mod stored;
 mod weights;
 
 pub use container::Container;
-pub use error::Error;
+pub use error::ImportError;
 pub use fit::Fitted;
 pub use naming::Naming;
 pub use note::{Note, NoteKind};
 pub use run::{Import, Imported};
+pub use safetensors::plain_tensors;
 pub use scaling::{Scaling, ScalingError};
 pub use weights::Weights;
 
 /// Functions that [`crate::fuzz`] needs from this module.
 pub(crate) mod fuzz {
-    pub use super::pytorch::fuzz_pickle as pytorch_pickle;
+    pub(crate) use super::pytorch::fuzz_pickle as pytorch_pickle;
 
     /// Parses class names.
-    pub fn class_names(bytes: &[u8]) -> bool {
+    pub(crate) fn class_names(bytes: &[u8]) -> bool {
         super::class_names::parse(bytes).is_ok()
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::class_names;
 use super::container::Container;
-use super::error::Error;
+use super::error::ImportError;
 use super::naming::Naming;
 use super::note::{Note, NoteKind};
 use super::scaling::Scaling;
@@ -57,10 +57,10 @@ impl Import {
     /// Reads the weights and writes the new run folder `out` with them, the network, classes and preprocessing.
     ///
     /// # Errors
-    /// [`Error`]; then no folder is left, unless writing it failed halfway.
-    pub fn into_run(&self, out: &Path) -> Result<Imported, Error> {
+    /// [`ImportError`]; then no folder is left, unless writing it failed halfway.
+    pub fn into_run(&self, out: &Path) -> Result<Imported, ImportError> {
         let run = RunFolder::create(out).map_err(|error| match error {
-            RunError::Occupied(path) => Error::Occupied(path),
+            RunError::Occupied(path) => ImportError::Occupied(path),
             other => other.into(),
         })?;
         let sketch = Network::open(&self.model, 2, self.input)?; // reports a wrong model before reading a large file
@@ -68,7 +68,7 @@ impl Import {
         let (container, form) = (weights.container(), weights.naming());
         let mut fitted = weights.fit(&sketch)?;
         let network = Network::open(&self.model, fitted.classes, self.input)?;
-        fitted.expect(&network)?;
+        fitted.check_network(&network)?;
         let mut notes = std::mem::take(&mut fitted.notes);
         let own = fitted.class_names.is_some(); // only this program writes them
         let classes = self.classes(fitted.classes, fitted.class_names, &mut notes)?;
@@ -78,8 +78,14 @@ impl Import {
         run.write_preprocessing(&preprocessor)?;
         let progress = Progress { epoch_steps: 1, ..Progress::default() };
         let values = fitted.tensors;
-        let checkpoint =
-            Checkpoint { network: network.clone(), classes, values, velocities: vec![], progress };
+        let checkpoint = Checkpoint {
+            network: network.clone(),
+            classes,
+            values,
+            velocities: vec![],
+            averages: vec![],
+            progress,
+        };
         run.write_checkpoint(&run.last(), &checkpoint)?;
         run.write_manifest(&self.manifest(&network, framing, &notes))?;
         Ok(Imported { run: run.given_back(), container, form, network, scaling, framing, notes })
@@ -91,7 +97,7 @@ impl Import {
         count: usize,
         of_file: Option<Vec<String>>,
         notes: &mut Vec<Note>,
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<Vec<String>, ImportError> {
         if let Some(path) = &self.class_names {
             return class_names::read(path, count, notes);
         }
@@ -120,10 +126,15 @@ impl Import {
     }
 
     /// How images are fitted to the network's input.
-    fn framing(&self, scaling: &Scaling, network: &Network, notes: &mut Vec<Note>) -> Result<Framing, Error> {
+    fn framing(
+        &self,
+        scaling: &Scaling,
+        network: &Network,
+        notes: &mut Vec<Note>,
+    ) -> Result<Framing, ImportError> {
         let Input { height, width, .. } = network.input();
         if let Some(given) = self.framing {
-            return given.fault(height, width).map_or(Ok(given), |fault| Err(Error::Frame(fault)));
+            return given.fault(height, width).map_or(Ok(given), |fault| Err(ImportError::Frame(fault)));
         }
         let of_run = || match scaling {
             Scaling::File(path) => Some(RunFolder::open(path.parent()?).ok()?.manifest().ok()?.framing()),
@@ -143,6 +154,7 @@ impl Import {
             program: PROGRAM.into(),
             model: self.model.clone(),
             imported: Some(self.weights.text()),
+            from: None,
             import_notes: notes.iter().map(|note| note.text.clone()).collect(),
             input: self.input.map(|(height, width)| [height, width]),
             framing: Some(framing).filter(|framing| *framing != Framing::Whole),
@@ -153,12 +165,14 @@ impl Import {
                 absolute: None,
                 relative: None,
                 holdout: None,
+                validation: None,
                 labels: Labels::Fine,
                 limit: None,
                 fingerprint: String::new(),
                 train_images: 0,
                 validation_images: 0,
                 test_images: 0,
+                fold: None,
                 reading: Reading::default(),
                 notes: vec![],
                 ignored: vec![],

@@ -4,6 +4,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
 use super::stored::{Element, Stored};
+use crate::parameters::Tensor;
 
 /// Parses the file.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Stored<'_>>, String> {
@@ -12,6 +13,19 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Stored<'_>>, String> {
         .iter()
         .map(|(name, view)| Stored::row_major(name, element(view.dtype()), view.shape(), view.data()));
     Ok(tensors.collect())
+}
+
+/// The tensors of a file under their own names, in order of their names, and the class names if the file has them.
+///
+/// # Errors
+/// No safetensors file, or a tensor that holds no numbers; described in a sentence.
+pub fn plain_tensors(bytes: &[u8]) -> Result<(Vec<Tensor>, Option<Vec<String>>), String> {
+    let mut tensors = read(bytes)?.iter().map(Stored::values).collect::<Result<Vec<_>, _>>()?;
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    match tensors.iter().find_map(|tensor| Some((&tensor.name, tensor.absurd()?))) {
+        Some((name, value)) => Err(format!("its tensor {name} holds {value:?}, which no training leaves")),
+        None => Ok((tensors, classes(bytes))),
+    }
 }
 
 /// The class names, if the file has them as this program writes them: a JSON list under `classes` in the metadata.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::naming::Naming;
 use crate::data::Framing;
-use crate::preprocess::{self, Geometry, LARGEST_VALUE, LEAST_DEVIATION, Method, Preprocessor};
+use crate::preprocess::{Geometry, MAX_VALUE, MIN_DEVIATION, Method, PreprocessError, Preprocessor};
 use crate::text::shown::PathText;
 
 /// The map from pixel values 0..=255 to network input.
@@ -68,13 +68,13 @@ impl Scaling {
     ///
     /// # Errors
     /// A file that is missing, damaged or fitted for another size.
-    pub fn preprocessor(&self, geometry: Geometry) -> Result<Preprocessor, preprocess::Error> {
+    pub fn preprocessor(&self, geometry: Geometry) -> Result<Preprocessor, PreprocessError> {
         match self {
             Self::Unit => Preprocessor::fit(Method::None, &[], geometry),
             Self::MeanStd { mean, std } => Ok(Preprocessor::mean_std(geometry, mean.to_vec(), std.to_vec())),
             Self::File(path) => {
                 let preprocessor = Preprocessor::load(path)?;
-                preprocessor.expect(geometry)?;
+                preprocessor.check_geometry(geometry)?;
                 Ok(preprocessor)
             }
         }
@@ -107,7 +107,7 @@ impl FromStr for Scaling {
             _ => {
                 let (mean, std) = text.split_once('/').ok_or(ScalingError)?;
                 let (mean, std) = (three(mean)?, three(std)?);
-                if std.iter().all(|&std| std >= LEAST_DEVIATION) {
+                if std.iter().all(|&std| std >= MIN_DEVIATION) {
                     Ok(Self::MeanStd { mean, std })
                 } else {
                     Err(ScalingError)
@@ -119,7 +119,7 @@ impl FromStr for Scaling {
 
 fn three(text: &str) -> Result<[f32; 3], ScalingError> {
     let numbers =
-        text.split(',').map(|number| number.trim().parse::<f32>().ok().filter(|x| x.abs() <= LARGEST_VALUE));
+        text.split(',').map(|number| number.trim().parse::<f32>().ok().filter(|x| x.abs() <= MAX_VALUE));
     let numbers: Vec<f32> = numbers.collect::<Option<_>>().ok_or(ScalingError)?;
     numbers.try_into().map_err(|_| ScalingError)
 }

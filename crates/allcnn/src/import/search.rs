@@ -6,7 +6,7 @@ use super::order::Chain;
 use super::slot::Slot;
 
 /// The search is aborted after this many tries, as for names that reveal almost no order.
-const MOST_TRIES: usize = 200_000;
+const MAX_TRIES: usize = 200_000;
 
 /// The assignments found; each lists, slot by slot, the chain that provides the layer.
 #[derive(Debug, PartialEq)]
@@ -46,7 +46,7 @@ fn search(chains: &[Chain], slots: &[Slot], by_name: bool) -> Found {
     let mut found = search.found.into_iter();
     match (found.next(), found.next()) {
         (Some(one), Some(another)) => Found::Several(one, another),
-        _ if tries > MOST_TRIES => Found::TooMany,
+        _ if tries > MAX_TRIES => Found::TooMany,
         (Some(one), None) => Found::One(one),
         (None, _) => Found::None,
     }
@@ -73,7 +73,7 @@ impl Search<'_> {
         };
         for (number, chain) in self.chains.iter().enumerate() {
             self.tries += 1;
-            if self.found.len() == 2 || self.tries > MOST_TRIES {
+            if self.found.len() == 2 || self.tries > MAX_TRIES {
                 return;
             }
             let Some(layer) = chain.layers.get(self.taken[number]) else { continue };

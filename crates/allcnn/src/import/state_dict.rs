@@ -99,7 +99,7 @@ fn leftover(tensor: &Stored<'_>) -> Option<&'static str> {
 fn shared_prefix<'a>(names: &[&'a str]) -> &'a str {
     let Some((first, rest)) = names.split_first() else { return "" };
     let shared = |end: usize| rest.iter().all(|name| name.starts_with(&first[..end]));
-    let ends = first.match_indices('.').map(|(place, _)| place + 1).take_while(|&end| shared(end));
+    let ends = first.match_indices('.').map(|(position, _)| position + 1).take_while(|&end| shared(end));
     &first[..ends.last().unwrap_or(0)]
 }
 

@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use crate::parameters::Tensor;
 
 /// The most dimensions accepted, more than any layer has.
-const MOST_DIMENSIONS: usize = 8;
+const MAX_DIMENSIONS: usize = 8;
 
 /// The element type of a tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,17 +34,17 @@ pub(super) struct Stored<'a> {
 
 impl<'a> Stored<'a> {
     /// A tensor in C order (last dimension contiguous).
-    pub fn row_major(name: &str, element: Element, shape: &[usize], bytes: &'a [u8]) -> Self {
+    pub(super) fn row_major(name: &str, element: Element, shape: &[usize], bytes: &'a [u8]) -> Self {
         Self { name: name.into(), element, shape: shape.into(), strides: row_major(shape), bytes }
     }
 
     /// The number of values.
-    pub fn len(&self) -> Result<usize, String> {
+    pub(super) fn len(&self) -> Result<usize, String> {
         volume(&self.shape).map_err(|problem| format!("its tensor {} {problem}", self.name))
     }
 
     /// Reads the values in C order (last dimension contiguous).
-    pub fn values(&self) -> Result<Tensor, String> {
+    pub(super) fn values(&self) -> Result<Tensor, String> {
         let (width, decode): (usize, fn(&[u8]) -> f32) = match &self.element {
             Element::F32 => (4, |bytes| f32::from_le_bytes(array(bytes))),
             Element::F64 => (8, |bytes| f64::from_le_bytes(array(bytes)) as f32),
@@ -64,7 +64,7 @@ impl<'a> Stored<'a> {
         let values = if self.strides == row_major(&self.shape) {
             self.bytes[..len * width].chunks_exact(width).map(decode).collect()
         } else {
-            self.places(len).map(|place| decode(&self.bytes[place * width..][..width])).collect()
+            self.offsets(len).map(|offset| decode(&self.bytes[offset * width..][..width])).collect()
         };
         Ok(Tensor { name: self.name.clone(), shape: self.shape.clone(), values })
     }
@@ -79,22 +79,22 @@ impl<'a> Stored<'a> {
     }
 
     /// The offsets of the values, in elements. Requires [`Stored::extent`] to be valid.
-    fn places(&self, len: usize) -> impl Iterator<Item = usize> {
+    fn offsets(&self, len: usize) -> impl Iterator<Item = usize> {
         // The stride of a dimension of size 1 is meaningless and may be anything.
         let sides = self.shape.iter().zip(&self.strides);
         let sides: Vec<_> =
             sides.map(|(&side, &stride)| (side, if side == 1 { 0 } else { stride })).collect();
         let mut index = vec![0; sides.len()];
-        let mut place = 0;
+        let mut offset = 0;
         (0..len).map(move |_| {
-            let this = place;
+            let this = offset;
             for (index, &(side, stride)) in index.iter_mut().zip(&sides).rev() {
                 *index += 1;
-                place += stride;
+                offset += stride;
                 if *index < side {
                     break;
                 }
-                place -= side * stride;
+                offset -= side * stride;
                 *index = 0;
             }
             this
@@ -105,16 +105,16 @@ impl<'a> Stored<'a> {
 /// The strides of a tensor in C order.
 fn row_major(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];
-    for place in (1..shape.len()).rev() {
-        strides[place - 1] = shape[place].saturating_mul(strides[place]);
+    for dimension in (1..shape.len()).rev() {
+        strides[dimension - 1] = shape[dimension].saturating_mul(strides[dimension]);
     }
     strides
 }
 
 /// The number of values of a shape; zero or too many is an error.
 pub(super) fn volume(shape: &[usize]) -> Result<usize, String> {
-    if shape.len() > MOST_DIMENSIONS {
-        return Err(format!("has {} dimensions; expected at most {MOST_DIMENSIONS}", shape.len()));
+    if shape.len() > MAX_DIMENSIONS {
+        return Err(format!("has {} dimensions; expected at most {MAX_DIMENSIONS}", shape.len()));
     }
     if shape.contains(&0) {
         return Err(format!("has shape {shape:?}, which holds no values"));
@@ -189,12 +189,12 @@ mod tests {
             let (shape, strides): (Vec<_>, Vec<_>) = sides.into_iter().unzip();
             let bytes = counting(64);
             let expected = (0..shape.iter().product::<usize>()).map(|number| {
-                let (mut rest, mut place) = (number, 0);
+                let (mut rest, mut offset) = (number, 0);
                 for (side, stride) in shape.iter().zip(&strides).rev() {
-                    place += rest % side * stride;
+                    offset += rest % side * stride;
                     rest /= side;
                 }
-                place as f32
+                offset as f32
             });
             prop_assert_eq!(stored(&shape, &strides, &bytes).unwrap(), expected.collect::<Vec<_>>());
         }

@@ -40,15 +40,15 @@ fn the_content_tells_the_kind() {
 
 proptest! {
     #[test]
-    fn no_bytes_make_it_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), place in 0usize..600) {
+    fn no_bytes_make_it_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), position in 0usize..600) {
         let _ = Weights::from_bytes(&bytes);
         fuzz::pytorch_pickle(&bytes);
         let mut real = file(&["0", "2"]);
         let end = real.len();
         if let Some(byte) = bytes.pop() {
-            real[place % end] = byte;
+            real[position % end] = byte;
         }
         let _ = Weights::from_bytes(&real);
-        let _ = Weights::from_bytes(&real[..place % end]);
+        let _ = Weights::from_bytes(&real[..position % end]);
     }
 }

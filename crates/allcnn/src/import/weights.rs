@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::container::Container;
-use super::error::Error;
+use super::error::ImportError;
 use super::layer::Layer;
 use super::naming::Naming;
 use super::note::{self, Note, NoteKind};
@@ -26,11 +26,11 @@ impl Weights {
     /// Reads a file; the format is detected from its contents.
     ///
     /// # Errors
-    /// [`Error`]: a missing, damaged or foreign file. Never panics, whatever the file contains.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let wrong = |source| Error::Io { path: path.into(), source };
+    /// [`ImportError`]: a missing, damaged or foreign file. Never panics, whatever the file contains.
+    pub fn read(path: &Path) -> Result<Self, ImportError> {
+        let wrong = |source| ImportError::Io { path: path.into(), source };
         let bytes = open_file::read(path, open_file::WEIGHTS).map_err(wrong)?;
-        Self::from_bytes(&bytes).map_err(|problem| Error::Unreadable { path: path.into(), problem })
+        Self::from_bytes(&bytes).map_err(|problem| ImportError::Unreadable { path: path.into(), problem })
     }
 
     /// Parses the contents of a file; the error describes what is wrong.

@@ -18,7 +18,7 @@ impl<K, T> Default for ReadAhead<K, T> {
 
 impl<K: Eq + Hash, T: Send + 'static> ReadAhead<K, T> {
     /// Starts `work`, unless the key has a pending result.
-    pub fn expect(&self, key: K, work: impl FnOnce() -> T + Send + 'static) {
+    pub(super) fn prefetch(&self, key: K, work: impl FnOnce() -> T + Send + 'static) {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         under_way.entry(key).or_insert_with(|| {
             let (sender, receiver) = channel();
@@ -30,7 +30,7 @@ impl<K: Eq + Hash, T: Send + 'static> ReadAhead<K, T> {
     /// Removes the result for `key`, waiting until it is ready; returns `None` if none was started.
     ///
     /// Must not be called on a rayon thread: if all of them waited, no work would run.
-    pub fn take(&self, key: &K) -> Option<T> {
+    pub(super) fn take(&self, key: &K) -> Option<T> {
         let receiver = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(key)?;
         receiver.recv().ok()
     }
@@ -53,7 +53,7 @@ mod tests {
             }
         };
         for number in [3, 4, 3, 5, 4] {
-            ahead.expect(number, square(number));
+            ahead.prefetch(number, square(number));
         }
         assert_eq!([5, 3, 4, 3].map(|number| ahead.take(&number)), [Some(25), Some(9), Some(16), None]);
         assert_eq!(MADE.load(Ordering::SeqCst), 3);

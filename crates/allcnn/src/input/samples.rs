@@ -1,14 +1,17 @@
 //! Preprocessed f32 images, written batch by batch.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
 
 use allcnn_device::{Device, ImageSet, ImageValues, Shape};
 use rayon::prelude::*;
 
 use super::read_ahead::ReadAhead;
-use crate::augment::Look;
+use super::read_times::{ReadClock, ReadTimes};
+use crate::augment::{SeededAugment, Showing};
 use crate::data::{self, Identities, Images, open_file};
-use crate::preprocess::{Error, Geometry, Preprocessor, look_up};
+use crate::preprocess::{Geometry, PreprocessError, Preprocessor, look_up};
 
 /// Preprocessed images are cached, rather than recomputed for each batch, up to this size.
 const KEPT_BYTES: usize = 4 << 30;
@@ -17,7 +20,7 @@ const KEPT_BYTES: usize = 4 << 30;
 ///
 /// Whitening costs a matrix product per image, so its result is cached if it fits into memory. The other methods
 /// are a lookup table per value and are applied to each batch, so images stay at one byte per value. Images on
-/// disk are decoded for each batch, in advance if announced by [`Samples::expect`].
+/// disk are decoded for each batch, in advance if announced by [`Samples::prefetch`].
 pub struct Samples<'a> {
     images: &'a Images,
     preprocessor: &'a Preprocessor,
@@ -28,16 +31,17 @@ pub struct Samples<'a> {
     ready: Vec<f32>,
     /// The identities of the images on disk that were read.
     read: Identities,
-    files: ReadAhead<(u32, Look), Result<Vec<u8>, String>>,
+    clock: Arc<ReadClock>,
+    files: ReadAhead<Showing, Result<Vec<u8>, String>>,
 }
 
 impl<'a> Samples<'a> {
     /// Combines `images` with their preprocessing.
     ///
     /// # Errors
-    /// [`Error::OtherGeometry`] if the preprocessing was fitted for another size.
-    pub fn new(images: &'a Images, preprocessor: &'a Preprocessor) -> Result<Self, Error> {
-        preprocessor.expect(Geometry { height: images.height, width: images.width, channels: 3 })?;
+    /// [`PreprocessError::OtherGeometry`] if the preprocessing was fitted for another size.
+    pub fn new(images: &'a Images, preprocessor: &'a Preprocessor) -> Result<Self, PreprocessError> {
+        preprocessor.check_geometry(Geometry { height: images.height, width: images.width, channels: 3 })?;
         let canvas = preprocessor.geometry();
         let mut samples = Self {
             images,
@@ -46,6 +50,7 @@ impl<'a> Samples<'a> {
             table: preprocessor.table(),
             ready: vec![],
             read: Identities::none(images.files.len()),
+            clock: Arc::default(),
             files: ReadAhead::default(),
         };
         let bytes = images.pixels.len().saturating_mul(size_of::<f32>());
@@ -98,6 +103,11 @@ impl<'a> Samples<'a> {
         });
     }
 
+    /// The time spent on images on disk until now.
+    pub fn read_times(&self) -> ReadTimes {
+        self.clock.times()
+    }
+
     /// The size of a network input.
     pub fn geometry(&self) -> Geometry {
         self.canvas
@@ -106,7 +116,7 @@ impl<'a> Samples<'a> {
     /// Uploads the images to `device`, which then assembles batches itself, with the same values as
     /// [`Samples::fill`].
     ///
-    /// Returns `None` if the device does not support it, if `look` is not expressible as views ([`Look::view`]),
+    /// Returns `None` if the device does not support it, if `augment` is not expressible as views ([`SeededAugment::view`]),
     /// and for images on disk, on a canvas, or whitened batch by batch for lack of memory.
     ///
     /// # Errors
@@ -114,10 +124,14 @@ impl<'a> Samples<'a> {
     pub fn keep_on<D: Device>(
         &self,
         device: &D,
-        look: Look,
+        augment: SeededAugment,
     ) -> Result<Option<D::Images>, allcnn_device::Error> {
         let geometry = self.preprocessor.geometry();
-        if self.images.are_on_disk() || self.canvas != geometry || self.is_empty() || look.view(0).is_none() {
+        if self.images.are_on_disk()
+            || self.canvas != geometry
+            || self.is_empty()
+            || augment.view(0).is_none()
+        {
             return Ok(None);
         }
         let Geometry { height, width, channels } = geometry;
@@ -130,74 +144,102 @@ impl<'a> Samples<'a> {
         device.keep_images(ImageSet { shape, values })
     }
 
-    /// Starts reading the images at indices `places` that will soon be requested with this `look`.
-    pub fn expect(&self, places: &[u32], look: Look) {
-        for &place in places.iter().filter(|_| self.images.are_on_disk()) {
-            self.files.expect((place, look), self.reading(place, look));
+    /// Starts reading the images that will soon be shown, if they are on disk.
+    pub fn prefetch(&self, showings: impl IntoIterator<Item = Showing>) {
+        for showing in showings.into_iter().filter(|_| self.images.are_on_disk()) {
+            self.files.prefetch(showing, self.reading(showing));
         }
     }
 
-    /// The closure that reads the crop of an image on disk that `look` uses.
-    fn reading(&self, place: u32, look: Look) -> impl FnOnce() -> Result<Vec<u8>, String> + use<> {
+    /// The closure that reads the crop of an image on disk that a showing uses.
+    fn reading(&self, showing: Showing) -> impl FnOnce() -> Result<Vec<u8>, String> + use<> {
         let Images { height, width, ref files, .. } = *self.images;
-        let (file, crop, read) = (files[place as usize].clone(), look.crop(place), self.read.clone());
+        let Showing { image: index, augment } = showing;
+        let (file, crop, read) = (files[index as usize].clone(), augment.crop(index), self.read.clone());
+        let clock = Arc::clone(&self.clock);
         move || {
+            let begin = Instant::now();
             let file = open_file::read(&file, open_file::PICTURE).map_err(|error| error.to_string())?;
-            read.note(place as usize, &file);
-            data::cut_photo(&file, crop, height, width)
+            read.note(index as usize, &file);
+            let decoding = Instant::now();
+            let pixels = data::cut_photo(&file, crop, height, width);
+            clock.count(begin, decoding);
+            pixels
         }
     }
 
-    /// Writes the images at indices `places`, augmented by `look`, to the first rows of `batch` and zeros to the
+    /// Writes the images at indices `indices`, augmented by `augment`, to the first rows of `batch` and zeros to the
     /// others.
     ///
     /// Panics if they do not fit or an index is out of range.
     ///
     /// # Errors
     /// [`data::Error::Unreadable`] for an image on disk.
-    pub fn fill(&self, places: &[u32], look: Look, batch: &mut [f32]) -> Result<(), data::Error> {
+    pub fn fill(
+        &self,
+        indices: &[u32],
+        augment: SeededAugment,
+        batch: &mut [f32],
+    ) -> Result<(), data::Error> {
+        let showings: Vec<Showing> = indices.iter().map(|&image| Showing { image, augment }).collect();
+        self.show(&showings, batch)
+    }
+
+    /// Like [`Samples::fill`], with an augmentation of its own for each image.
+    ///
+    /// # Errors
+    /// As [`Samples::fill`].
+    pub fn show(&self, showings: &[Showing], batch: &mut [f32]) -> Result<(), data::Error> {
         let (geometry, canvas) = (self.preprocessor.geometry(), self.canvas);
-        let (filled, rest) = batch.split_at_mut(places.len() * canvas.len());
+        let (filled, rest) = batch.split_at_mut(showings.len() * canvas.len());
         rest.fill(0.0);
-        let rows = filled.par_chunks_mut(canvas.len()).zip(places);
-        let show =
-            |out: &mut [f32], place: u32, image: &[f32]| look.show(place, image, geometry, out, canvas);
-        if !self.ready.is_empty() {
-            let image = |place: u32| &self.ready[place as usize * geometry.len()..][..geometry.len()];
-            rows.for_each(|(out, &place)| show(out, place, image(place)));
+        let rows = filled.par_chunks_mut(canvas.len()).zip(showings);
+        let show = |out: &mut [f32], showing: &Showing, image: &[f32]| {
+            showing.augment.apply(showing.image, image, geometry, out, canvas);
+        };
+        if !self.ready.is_empty() && !showings.iter().any(|showing| showing.augment.varies_pixels()) {
+            let image = |index: u32| &self.ready[index as usize * geometry.len()..][..geometry.len()];
+            rows.for_each(|(out, showing)| show(out, showing, image(showing.image)));
             return Ok(());
         }
-        let images = self.pixels(places, look)?;
+        let images = self.pixels(showings)?;
         if let Some(table) = &self.table {
             // Image by image, so that each is still in the cache when it is augmented.
             let room = || vec![0.0; geometry.len()];
-            rows.zip(&images).for_each_init(room, |image, ((out, &place), pixels)| {
+            rows.zip(&images).for_each_init(room, |image, ((out, showing), pixels)| {
                 look_up(table, pixels, image);
-                show(out, place, image);
+                show(out, showing, image);
             });
         } else {
-            let mut prepared = vec![0.0; places.len() * geometry.len()];
+            let mut prepared = vec![0.0; showings.len() * geometry.len()];
             self.preprocessor.apply(&images.concat(), &mut prepared);
             let rows = rows.zip(prepared.par_chunks(geometry.len()));
-            rows.for_each(|((out, &place), image)| show(out, place, image));
+            rows.for_each(|((out, showing), image)| show(out, showing, image));
         }
         Ok(())
     }
 
-    /// The pixels of the images at indices `places`; of files, the crop that `look` uses.
-    fn pixels(&self, places: &[u32], look: Look) -> Result<Vec<Cow<'a, [u8]>>, data::Error> {
+    /// The pixels of the images that are shown, varied before the preprocessing; of files, the crop that is shown.
+    fn pixels(&self, showings: &[Showing]) -> Result<Vec<Cow<'a, [u8]>>, data::Error> {
         if !self.images.are_on_disk() {
-            return Ok(places.iter().map(|&place| self.images.image(place as usize).into()).collect());
+            let (images, geometry) = (self.images, self.preprocessor.geometry());
+            let pixels = |&Showing { image, augment }: &Showing| {
+                let pixels = images.image(image as usize);
+                augment.vary(image, pixels, geometry).map_or(Cow::Borrowed(pixels), Cow::Owned)
+            };
+            return Ok(showings.par_iter().map(pixels).collect());
         }
-        self.expect(places, look);
-        let read = |&place: &u32| {
-            let read = self.files.take(&(place, look)).unwrap_or_else(|| self.reading(place, look)());
-            let unreadable =
-                |reason| data::Error::Unreadable { file: self.images.files[place as usize].clone(), reason };
+        self.prefetch(showings.iter().copied());
+        let read = |&showing: &Showing| {
+            let read = self.files.take(&showing).unwrap_or_else(|| self.reading(showing)());
+            let unreadable = |reason| {
+                let file = self.images.files[showing.image as usize].clone();
+                data::Error::Unreadable { file, reason }
+            };
             Ok(read.map_err(unreadable)?.into())
         };
         // Waiting for the last one first sleeps only once: the others are ready by then.
-        let mut pixels = places.iter().rev().map(read).collect::<Result<Vec<_>, _>>()?;
+        let mut pixels = showings.iter().rev().map(read).collect::<Result<Vec<_>, _>>()?;
         pixels.reverse();
         Ok(pixels)
     }
@@ -224,17 +266,17 @@ mod tests {
     #[test]
     fn a_device_that_keeps_the_images_makes_the_same_batches() {
         let images = images();
-        let places = [7, 0, 19, 7];
+        let indices = [7, 0, 19, 7];
         for method in [Method::MeanStd, Method::None, Method::GcnZca] {
             let preprocessor = Preprocessor::fit(method, &images.pixels, GEOMETRY).unwrap();
             let samples = Samples::new(&images, &preprocessor).unwrap();
             for augment in [Augment::None, Augment::FlipShift { max_shift: 5 }] {
                 for round in 0..10 {
-                    let look = Look { augment, seed: 3, round };
+                    let seeded = SeededAugment { augment, seed: 3, round };
                     let [mut made, mut gathered] = [(); 2].map(|()| vec![f32::NAN; 5 * GEOMETRY.len()]);
-                    samples.fill(&places, look, &mut made).unwrap();
-                    let mut kept = samples.keep_on(&Reference, look).unwrap().unwrap();
-                    let views: Vec<_> = places.iter().filter_map(|&place| look.view(place)).collect();
+                    samples.fill(&indices, seeded, &mut made).unwrap();
+                    let mut kept = samples.keep_on(&Reference, seeded).unwrap().unwrap();
+                    let views: Vec<_> = indices.iter().filter_map(|&index| seeded.view(index)).collect();
                     Reference.gather(&mut kept, &views, &mut gathered).unwrap();
                     assert_eq!(gathered, made, "{method}, {augment}, round {round}");
                 }
@@ -249,12 +291,27 @@ mod tests {
         let mut samples = Samples::new(&images, &preprocessor).unwrap();
         let filled = |samples: &Samples<'_>| {
             let mut batch = vec![f32::NAN; 4 * GEOMETRY.len()];
-            samples.fill(&[7, 0, 19], Look::PLAIN, &mut batch).unwrap();
+            samples.fill(&[7, 0, 19], SeededAugment::NONE, &mut batch).unwrap();
             batch
         };
         let kept = filled(&samples);
         samples.ready = vec![];
         assert_eq!(filled(&samples), kept);
+    }
+
+    #[test]
+    fn pixels_are_varied_before_they_are_preprocessed() {
+        let images = images();
+        let augment = SeededAugment { augment: Augment::Photo, seed: 3, round: 1 };
+        let varied = augment.vary(7, images.image(7), GEOMETRY).unwrap();
+        for method in [Method::MeanStd, Method::GcnZca] {
+            let preprocessor = Preprocessor::fit(method, &images.pixels, GEOMETRY).unwrap();
+            let samples = Samples::new(&images, &preprocessor).unwrap();
+            let [mut made, mut expected] = [(); 2].map(|()| vec![f32::NAN; GEOMETRY.len()]);
+            samples.fill(&[7], augment, &mut made).unwrap();
+            preprocessor.apply(&varied, &mut expected);
+            assert_eq!(made, expected, "{method}");
+        }
     }
 
     #[test]
@@ -278,7 +335,7 @@ mod tests {
         let [from_disk, from_memory] = [&on_disk, &in_memory].map(|images| {
             let mut batch = vec![f32::NAN; 4 * geometry.len()];
             let samples = Samples::new(images, &preprocessor).unwrap();
-            samples.fill(&[7, 3, 7], Look::PLAIN, &mut batch).unwrap();
+            samples.fill(&[7, 3, 7], SeededAugment::NONE, &mut batch).unwrap();
             batch
         });
         assert_eq!(from_disk, from_memory);
@@ -289,11 +346,13 @@ mod tests {
         let images = images();
         let preprocessor = Preprocessor::fit(Method::None, &images.pixels, GEOMETRY).unwrap();
         let kept = |samples: &Samples<'_>, augment| {
-            samples.keep_on(&Reference, Look { augment, seed: 3, round: 0 }).unwrap().is_some()
+            samples.keep_on(&Reference, SeededAugment { augment, seed: 3, round: 0 }).unwrap().is_some()
         };
         let samples = Samples::new(&images, &preprocessor).unwrap();
         assert!(kept(&samples, Augment::None));
-        assert!(!kept(&samples, Augment::Heavy) && !kept(&samples, Augment::CropFlip));
+        for made in [Augment::Heavy, Augment::CropFlip, Augment::Photo] {
+            assert!(!kept(&samples, made), "{made}");
+        }
         let canvas = Geometry { height: 12, width: 12, channels: 3 };
         assert!(!kept(&samples.on_canvas(canvas), Augment::None));
         let none = Images::new(GEOMETRY.height, GEOMETRY.width);

@@ -23,6 +23,11 @@ impl InputTransform {
         Self { preprocessor, input }
     }
 
+    /// The preprocessing.
+    pub fn preprocessor(&self) -> &Preprocessor {
+        &self.preprocessor
+    }
+
     /// The size of the images.
     pub fn pictures(&self) -> Geometry {
         self.preprocessor.geometry()
@@ -74,8 +79,8 @@ mod tests {
         transform.apply(&pixels, &mut inputs);
         for (image, input) in inputs.chunks_exact(large.len()).enumerate() {
             let shown = transform.show(&pixels[12 * image..][..12]);
-            for place in 0..16 {
-                let (row, column) = (place / 4, place % 4);
+            for index in 0..16 {
+                let (row, column) = (index / 4, index % 4);
                 let inside = (1..3).contains(&row) && (1..3).contains(&column);
                 let from = 12 * image + if inside { 3 * (2 * (row - 1) + column - 1) } else { 0 };
                 let (value, pixel) = if inside {
@@ -83,7 +88,7 @@ mod tests {
                 } else {
                     (&[0.0; 3][..], &[EMPTY; 3][..])
                 };
-                assert_eq!((&input[3 * place..][..3], &shown.pixels[3 * place..][..3]), (value, pixel));
+                assert_eq!((&input[3 * index..][..3], &shown.pixels[3 * index..][..3]), (value, pixel));
             }
         }
     }

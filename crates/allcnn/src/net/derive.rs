@@ -3,7 +3,7 @@
 
 use allcnn_device::{Grid, PoolKind, Windows};
 
-use super::error::Error;
+use super::error::NetError;
 use super::layer::{Conv, LayerKind, Pool};
 use super::network::Network;
 
@@ -42,9 +42,9 @@ impl Network {
     /// `model-c` becomes `all-cnn-c`; other names are prefixed with the variant.
     ///
     /// # Errors
-    /// [`Error::Layer`] if a pool does not follow a convolution, is fractional or has an even kernel; also if the
+    /// [`NetError::Layer`] if a pool does not follow a convolution, is fractional or has an even kernel; also if the
     /// resulting layers do not fit together.
-    pub fn derive(&self, variant: Variant) -> Result<Self, Error> {
+    pub fn derive(&self, variant: Variant) -> Result<Self, NetError> {
         let mut layers: Vec<LayerKind> = Vec::new();
         for layer in self.layers() {
             match *layer.kind() {
@@ -53,7 +53,7 @@ impl Network {
                     layers.push(maxout)
                 }
                 LayerKind::Pool(pool) if variant != Variant::Base => {
-                    replace_pool(&mut layers, pool, variant).map_err(|problem| Error::Layer {
+                    replace_pool(&mut layers, pool, variant).map_err(|problem| NetError::Layer {
                         name: layer.name().into(),
                         line: None,
                         problem,
@@ -70,14 +70,26 @@ impl Network {
         Self::new(name, self.input(), self.classes(), self.input_dropout(), layers)
     }
 
+    /// Returns the network with its last convolution changed such that it tells `classes` classes apart.
+    ///
+    /// # Errors
+    /// [`NetError::Network`] if the layers do not fit together then.
+    pub fn with_classes(&self, classes: usize) -> Result<Self, NetError> {
+        let mut layers: Vec<LayerKind> = self.layers().iter().map(|layer| *layer.kind()).collect();
+        if let Some(LayerKind::Conv(last)) = layers.iter_mut().rfind(|kind| kind.is_conv()) {
+            last.channels = last.channels / self.classes() * classes; // a maxout takes several channels for a class
+        }
+        Self::new(self.name(), self.input(), classes, self.input_dropout(), layers)
+    }
+
     /// Returns the network with each convolution of stride 2 changed to stride 1 and followed by a 2x2 max-pooling
     /// of stride 2: "with pooling + switches" in Figures 4 and 5. The paper does not state the window; this one
     /// has the output sizes of the strided layer and non-overlapping windows. The network's weights fit the new
     /// one. Also returns, for each layer, the index of its counterpart in the new network.
     ///
     /// # Errors
-    /// [`Error::Network`] if no convolution has stride 2.
-    pub fn with_switches(&self) -> Result<(Self, Vec<usize>), Error> {
+    /// [`NetError::Network`] if no convolution has stride 2.
+    pub fn with_switches(&self) -> Result<(Self, Vec<usize>), NetError> {
         let (mut layers, mut indices) = (Vec::new(), Vec::new());
         for layer in self.layers() {
             match *layer.kind() {
@@ -92,7 +104,7 @@ impl Network {
         if layers.len() == indices.len() {
             let problem =
                 "no convolution of stride 2 that pooling could replace; expected at least one".into();
-            return Err(Error::Network { name: self.name().into(), problem });
+            return Err(NetError::Network { name: self.name().into(), problem });
         }
         let name = format!("{}-switches", self.name());
         Ok((Self::new(name, self.input(), self.classes(), self.input_dropout(), layers)?, indices))

@@ -7,7 +7,7 @@ use crate::text::shown::PathText;
 
 /// An invalid network, or an unknown name.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum NetError {
     /// No network has this name.
     #[error("unknown model \"{given}\"{}\nexpected one of {}, or a file NAME.toml", hint(.suggestion), .known.join(", "))]
     UnknownModel {

@@ -5,9 +5,9 @@ use std::fmt;
 use allcnn_device::{Activation, ConvShape, Fractional, Grid, LrnShape, PoolKind, PoolShape, Shape, Windows};
 
 /// The largest allowed size (of kernels, strides, channels, ...) in a network.
-pub(super) const LARGEST_SIZE: usize = 1 << 16;
+pub(super) const MAX_SIZE: usize = 1 << 16;
 /// The most values per image, or weights, of a layer.
-const MOST_VALUES: u128 = 1 << 31;
+const MAX_VALUES: u128 = 1 << 31;
 
 /// A convolution (Equation 2 of the paper) with its activation and dropout.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -227,8 +227,8 @@ impl LayerKind {
             Self::Lrn(lrn) => vec![lrn.size],
             Self::Pool(_) | Self::GlobalAverage => vec![],
         };
-        if let Some(size) = sizes.into_iter().find(|&size| size > LARGEST_SIZE) {
-            return Err(format!("a size of {size}; expected at most {LARGEST_SIZE}"));
+        if let Some(size) = sizes.into_iter().find(|&size| size > MAX_SIZE) {
+            return Err(format!("a size of {size}; expected at most {MAX_SIZE}"));
         }
         check_rate(self.dropout())?;
         match *self {
@@ -289,9 +289,9 @@ fn check_extent(operation: &Operation) -> Result<(), String> {
         _ => 0,
     };
     let values = product(&[height, width, channels]);
-    if values.max(weights) > MOST_VALUES {
+    if values.max(weights) > MAX_VALUES {
         return Err(format!(
-            "{height}x{width}x{channels} values and {weights} weights; expected at most {MOST_VALUES} of each"
+            "{height}x{width}x{channels} values and {weights} weights; expected at most {MAX_VALUES} of each"
         ));
     }
     Ok(())

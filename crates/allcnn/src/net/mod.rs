@@ -7,7 +7,7 @@
 //! let derived = Base::C.network(10).derive(Variant::AllCnn)?;
 //! assert_eq!(derived, Network::named("all-cnn-c", 10)?);
 //! assert_eq!(derived.info().parameters, 1_369_738);
-//! # Ok::<(), allcnn::net::Error>(())
+//! # Ok::<(), allcnn::net::NetError>(())
 //! ```
 
 mod build;
@@ -24,7 +24,7 @@ mod text;
 mod zoo;
 
 pub use derive::Variant;
-pub use error::Error;
+pub use error::NetError;
 pub(crate) use geometry::evaluation_draw;
 pub use geometry::{LayerInfo, ModelInfo, ReceptiveField, Rectangle};
 pub use init::{Init, InitError};

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use allcnn_device::Shape;
 
-use super::error::Error;
-use super::layer::{LARGEST_SIZE, LayerKind, Operation, check_rate};
+use super::error::NetError;
+use super::layer::{LayerKind, MAX_SIZE, Operation, check_rate};
 
 /// The most layers of a network, more than any chain that was ever trained.
-pub(super) const MOST_LAYERS: usize = 16_384;
+pub(super) const MAX_LAYERS: usize = 16_384;
 
 /// The size of a network's input images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Network {
     /// Checks that the layers fit together and end in one value per class.
     ///
     /// # Errors
-    /// [`Error::Layer`] with the first layer that does not fit; [`Error::Network`] if the network as a whole is
+    /// [`NetError::Layer`] with the first layer that does not fit; [`NetError::Network`] if the network as a whole is
     /// invalid.
     pub fn new(
         name: impl Into<String>,
@@ -69,9 +69,9 @@ impl Network {
         classes: usize,
         input_dropout: f32,
         layers: Vec<LayerKind>,
-    ) -> Result<Self, Error> {
-        if layers.len() > MOST_LAYERS {
-            return Err(Error::Network { name: name.into(), problem: too_many(layers.len()) });
+    ) -> Result<Self, NetError> {
+        if layers.len() > MAX_LAYERS {
+            return Err(NetError::Network { name: name.into(), problem: too_many(layers.len()) });
         }
         let names = names_of(&layers);
         let layers = names.into_iter().zip(layers).map(|(name, kind)| Layer { name, kind }).collect();
@@ -80,13 +80,13 @@ impl Network {
         Ok(network)
     }
 
-    fn check(&self) -> Result<(), Error> {
-        let refuse = |problem| Err(Error::Network { name: self.name.clone(), problem });
+    fn check(&self) -> Result<(), NetError> {
+        let refuse = |problem| Err(NetError::Network { name: self.name.clone(), problem });
         let Input { height, width, channels } = self.input;
         let sizes = [height, width, channels, self.classes];
-        if sizes.iter().any(|size| !(1..=LARGEST_SIZE).contains(size)) {
+        if sizes.iter().any(|size| !(1..=MAX_SIZE).contains(size)) {
             return refuse(format!(
-                "input {height}x{width}x{channels} and {} classes; expected each from 1 to {LARGEST_SIZE}",
+                "input {height}x{width}x{channels} and {} classes; expected each from 1 to {MAX_SIZE}",
                 self.classes
             ));
         }
@@ -95,7 +95,7 @@ impl Network {
         }
         let mut shape = self.input.shape(1);
         for layer in &self.layers {
-            let operation = layer.kind.checked_on(shape).map_err(|problem| Error::Layer {
+            let operation = layer.kind.checked_on(shape).map_err(|problem| NetError::Layer {
                 name: layer.name.clone(),
                 line: None,
                 problem,
@@ -165,8 +165,8 @@ impl Network {
     /// Returns a network with these layers for another input size.
     ///
     /// # Errors
-    /// [`Error::Layer`] or [`Error::Network`] if the layers do not fit that size.
-    pub fn planned_for(&self, height: usize, width: usize) -> Result<Self, Error> {
+    /// [`NetError::Layer`] or [`NetError::Network`] if the layers do not fit that size.
+    pub fn planned_for(&self, height: usize, width: usize) -> Result<Self, NetError> {
         let network = Self { input: Input { height, width, ..self.input }, ..self.clone() };
         network.check()?;
         Ok(network)
@@ -175,8 +175,8 @@ impl Network {
     /// Returns the network with another input dropout rate.
     ///
     /// # Errors
-    /// [`Error::Network`] when the rate is not in [0, 1).
-    pub fn with_input_dropout(&self, rate: f32) -> Result<Self, Error> {
+    /// [`NetError::Network`] when the rate is not in [0, 1).
+    pub fn with_input_dropout(&self, rate: f32) -> Result<Self, NetError> {
         let network = Self { input_dropout: rate, ..self.clone() };
         network.check()?;
         Ok(network)
@@ -185,8 +185,8 @@ impl Network {
     /// Returns the network with this rate for every layer that has dropout; 0 turns dropout off.
     ///
     /// # Errors
-    /// [`Error::Layer`] when the rate is not in [0, 1).
-    pub fn with_layer_dropout(&self, rate: f32) -> Result<Self, Error> {
+    /// [`NetError::Layer`] when the rate is not in [0, 1).
+    pub fn with_layer_dropout(&self, rate: f32) -> Result<Self, NetError> {
         let mut network = self.clone();
         for layer in network.layers.iter_mut().filter(|layer| layer.kind.dropout() > 0.0) {
             layer.kind.set_dropout(rate);
@@ -196,9 +196,9 @@ impl Network {
     }
 }
 
-/// The message for a network of more than [`MOST_LAYERS`] layers.
+/// The message for a network of more than [`MAX_LAYERS`] layers.
 pub(super) fn too_many(layers: usize) -> String {
-    format!("{layers} layers; expected at most {MOST_LAYERS}")
+    format!("{layers} layers; expected at most {MAX_LAYERS}")
 }
 
 /// The names for a list of layers.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::error::Error;
+use super::error::NetError;
 use super::network::Network;
 use crate::data::open_file;
 
@@ -11,11 +11,11 @@ impl Network {
     /// given, another input size (height, width).
     ///
     /// # Errors
-    /// [`Error::UnknownModel`]; [`Error::File`] for a file that cannot be read; the errors of an invalid file or
-    /// of layers that do not fit the size.
-    pub fn open(model: &str, classes: usize, input: Option<(usize, usize)>) -> Result<Self, Error> {
+    /// [`NetError::UnknownModel`]; [`NetError::File`] for a file that cannot be read; the errors of an invalid file
+    /// or of layers that do not fit the size.
+    pub fn open(model: &str, classes: usize, input: Option<(usize, usize)>) -> Result<Self, NetError> {
         let network = if model.ends_with(".toml") {
-            let wrong = |source| Error::File { path: model.into(), source };
+            let wrong = |source| NetError::File { path: model.into(), source };
             let text = open_file::read_text(Path::new(model), open_file::SETTINGS).map_err(wrong)?;
             Self::from_toml_for(&text, classes)?
         } else {

@@ -4,7 +4,7 @@ use allcnn_device::Activation;
 
 use super::build::{LARGE_SLOPE, convs};
 use super::derive::Variant;
-use super::error::Error;
+use super::error::NetError;
 use super::layer::{Conv, LayerKind, Lrn, Pool};
 use super::nearest::nearest;
 use super::network::{Input, Network};
@@ -94,8 +94,8 @@ impl Network {
     /// Returns the built-in network called `name`, for `classes` classes.
     ///
     /// # Errors
-    /// [`Error::UnknownModel`] with a suggestion, or [`Error::Network`] if `classes` is out of range.
-    pub fn named(name: &str, classes: usize) -> Result<Self, Error> {
+    /// [`NetError::UnknownModel`] with a suggestion, or [`NetError::Network`] if `classes` is out of range.
+    pub fn named(name: &str, classes: usize) -> Result<Self, NetError> {
         if let Some(Named { side, input_dropout, layers, .. }) = NAMED.iter().find(|named| named.name == name)
         {
             return Self::new(name, Input::square(*side), classes, *input_dropout, layers(classes));
@@ -193,11 +193,11 @@ fn name_of(base: Base, variant: Variant) -> String {
 }
 
 /// Unwraps a built-in network: the tables are valid, and callers guarantee a valid number of classes.
-fn sound(network: Result<Network, Error>) -> Network {
+fn sound(network: Result<Network, NetError>) -> Network {
     network.unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn unknown(given: &str) -> Error {
+fn unknown(given: &str) -> NetError {
     let known = Network::names();
-    Error::UnknownModel { given: given.into(), suggestion: nearest(given, &known), known }
+    NetError::UnknownModel { given: given.into(), suggestion: nearest(given, &known), known }
 }

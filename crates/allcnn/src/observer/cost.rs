@@ -14,6 +14,12 @@ pub struct Cost {
 }
 
 impl Cost {
+    /// The duration of a training of `steps` steps, evaluations included.
+    pub fn of(&self, steps: u64, epoch_steps: u64) -> Duration {
+        let evaluations = steps.div_ceil(epoch_steps.max(1)) as f64;
+        self.step.mul_f64(steps as f64) + self.evaluation.mul_f64(evaluations)
+    }
+
     /// The largest number of steps that fits into `budget`, with an evaluation after each epoch and one after a
     /// final partial epoch; at least 1.
     pub fn steps_within(&self, budget: Duration, epoch_steps: u64) -> u64 {
@@ -42,5 +48,6 @@ mod tests {
         assert_eq!(steps(36.01 + 1.9), 300); // no time to evaluate another step
         assert_eq!(steps(5.05), 30);
         assert_eq!(steps(0.0), 1);
+        assert_eq!(cost.of(350, 100), Duration::from_secs(35 + 4 * 2));
     }
 }

@@ -24,6 +24,22 @@ pub enum Event<'a> {
         /// The steps that fit.
         total_steps: u64,
     },
+    /// The number of epochs was chosen for the number of training images.
+    LengthFitted {
+        /// The measured cost of steps and evaluations.
+        cost: Cost,
+        /// The steps of the training.
+        total_steps: u64,
+        /// Steps per full epoch.
+        epoch_steps: u64,
+    },
+    /// The error was not lower for as many epochs as the recipe is patient: the training ends.
+    StoppedEarly {
+        /// The epoch that was just done.
+        epoch: u32,
+        /// The epoch with the lowest error.
+        best_epoch: u32,
+    },
     /// The last epoch was slower than planned: the number of steps was reduced to finish within the time limit.
     Shortened {
         /// The new total of steps.
@@ -68,6 +84,13 @@ pub enum Event<'a> {
         /// Images to evaluate.
         total: usize,
     },
+    /// Images are being explained.
+    Explaining {
+        /// Images explained so far.
+        done: usize,
+        /// Images to explain.
+        total: usize,
+    },
     /// An epoch was completed and evaluated.
     Epoch {
         /// Its metrics.
@@ -86,6 +109,13 @@ pub enum Event<'a> {
     Times(&'a Times),
     /// How the data was read, if as expected.
     Note(&'a str),
+    /// The images are much larger than the network takes them.
+    Shrunk {
+        /// What was noted.
+        note: &'a str,
+        /// Height and width of an input that keeps more of them.
+        larger: (usize, usize),
+    },
     /// A problem that the user should know about; the training continues.
     Warning(&'a str),
 }
@@ -108,7 +138,7 @@ impl<F: FnMut(Event<'_>)> Observer for F {
 }
 
 /// Reports the algorithms chosen for each convolution: forward, backward-data, backward-weights.
-pub(crate) fn tell_algorithms(chosen: &[(&str, [Algorithm; 3])], observer: &mut dyn Observer) {
+pub(crate) fn report_algorithms(chosen: &[(&str, [Algorithm; 3])], observer: &mut dyn Observer) {
     for (layer, passes) in chosen {
         let [forward, data, weights] = passes.map(|pass| pass.name);
         let text = format!("{layer}: forward {forward}, backward-data {data}, backward-weights {weights}");

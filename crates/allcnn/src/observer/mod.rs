@@ -1,13 +1,12 @@
 //! Events that commands report while they work, and their receivers.
 
 mod cost;
-mod data_told;
+mod data_messages;
 mod event;
 mod times;
 
 pub use cost::Cost;
-pub use data_told::{missing_images, note_to_training, tell_left_out};
-pub(crate) use event::tell_algorithms;
+pub use data_messages::{larger_input, missing_images, report_left_out};
+pub(crate) use event::report_algorithms;
 pub use event::{Event, Observer};
-pub(crate) use times::Stopwatch;
-pub use times::{Phase, Times};
+pub use times::{Phase, Stopwatch, Times};

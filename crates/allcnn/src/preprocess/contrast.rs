@@ -1,13 +1,13 @@
 //! Global contrast normalization (Goodfellow et al. 2013, "Maxout networks"; pylearn2's `global_contrast_normalize`).
 
 /// The L2 norm of normalized images.
-pub const SCALE: f64 = 55.0;
+pub(super) const SCALE: f64 = 55.0;
 /// Smaller divisors are replaced by 1, so that an image of a single color becomes all zeros.
-pub const DIVISOR_FLOOR: f64 = 1e-8;
+pub(super) const DIVISOR_FLOOR: f64 = 1e-8;
 
 /// The contrast normalization of one image: the mean of its values, and the divisor.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Contrast {
+pub(super) struct Contrast {
     /// Mean over all values of the image, 0 to 255.
     pub mean: f64,
     /// `‖image - mean‖₂ / 55`, or 1 if that is below [`DIVISOR_FLOOR`].
@@ -16,7 +16,7 @@ pub struct Contrast {
 
 impl Contrast {
     /// Computes mean and divisor of one image of 0..=255 values.
-    pub fn of(image: &[u8]) -> Self {
+    pub(super) fn of(image: &[u8]) -> Self {
         let sum: u64 = image.iter().map(|&value| u64::from(value)).sum();
         let squares: u64 = image.iter().map(|&value| u64::from(value).pow(2)).sum();
         // The sums are exact, and n² times the variance is an integer: no rounding before the square root.
@@ -28,7 +28,7 @@ impl Contrast {
     }
 
     /// `(value - mean) / divisor`.
-    pub fn normalize(&self, value: u8) -> f64 {
+    pub(super) fn normalize(&self, value: u8) -> f64 {
         (f64::from(value) - self.mean) / self.divisor
     }
 }

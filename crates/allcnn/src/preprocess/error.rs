@@ -8,7 +8,7 @@ use crate::text::shown::PathText;
 
 /// Why preprocessing failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum PreprocessError {
     /// An unknown method.
     #[error("unknown preprocessing `{given}`: expected gcn-zca, mean-std or none")]
     UnknownMethod {

@@ -13,9 +13,9 @@ use std::sync::OnceLock;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 
 use super::contrast::{self, Contrast};
-use super::error::Error;
+use super::error::PreprocessError;
 use super::geometry::Geometry;
-use super::limits::{LARGEST_VALUE, LEAST_DEVIATION, ZCA_LIMIT};
+use super::limits::{MAX_VALUE, MIN_DEVIATION, ZCA_LIMIT};
 use super::method::Method;
 use super::preprocessor::{Fitted, Preprocessor, Whitening};
 use super::product::SymmetricMatrix;
@@ -27,7 +27,7 @@ use crate::text::shown::PathText;
 
 const FORMAT: &str = "allcnn preprocessing 1";
 /// The largest accepted file: the largest matrix, and room for the rest.
-const LARGEST_FILE: u64 = (ZCA_LIMIT * ZCA_LIMIT * 4) as u64 + (1 << 20);
+const MAX_FILE: u64 = (ZCA_LIMIT * ZCA_LIMIT * 4) as u64 + (1 << 20);
 
 /// How the cache was used for a fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Preprocessor {
         cache_dir: &Path,
         pixels: &[u8],
         geometry: Geometry,
-    ) -> Result<(Self, Cache), Error> {
+    ) -> Result<(Self, Cache), PreprocessError> {
         if method != Method::GcnZca {
             return Ok((Self::fit(method, pixels, geometry)?, Cache::NotNeeded));
         }
@@ -75,12 +75,10 @@ impl Preprocessor {
     }
 
     /// Writes the preprocessing to `path` atomically.
-    pub fn save(&self, path: &Path) -> Result<(), Error> {
-        self.to_bytes().and_then(|bytes| write_atomically(path, &bytes)).map_err(|source| Error::Io {
-            action: "write",
-            path: path.to_owned(),
-            source,
-        })
+    pub fn save(&self, path: &Path) -> Result<(), PreprocessError> {
+        self.to_bytes()
+            .and_then(|bytes| write_atomically(path, &bytes))
+            .map_err(|source| PreprocessError::Io { action: "write", path: path.to_owned(), source })
     }
 
     /// Serializes for [`Preprocessor::save`].
@@ -89,7 +87,7 @@ impl Preprocessor {
     }
 
     /// Reads a file written by [`Preprocessor::save`]. The result is bitwise equal to the saved preprocessing.
-    pub fn load(path: &Path) -> Result<Self, Error> {
+    pub fn load(path: &Path) -> Result<Self, PreprocessError> {
         Ok(read(path)?.0)
     }
 
@@ -118,8 +116,8 @@ impl Preprocessor {
                 note("typical_mean", whitening.typical.mean.to_string());
                 note("typical_divisor", whitening.typical.divisor.to_string());
                 let size = whitening.matrix.size();
-                let element = |place: usize| whitening.matrix.at(place / size, place % size);
-                let matrix = (0..size * size).flat_map(|place| element(place).to_le_bytes()).collect();
+                let element = |index: usize| whitening.matrix.at(index / size, index % size);
+                let matrix = (0..size * size).flat_map(|index| element(index).to_le_bytes()).collect();
                 vec![("mean", vec![size], bytes(&whitening.mean)), ("zca", vec![size, size], matrix)]
             }
             Fitted::MeanStd { mean, std } => {
@@ -148,12 +146,12 @@ fn cache_path(cache_dir: &Path, fingerprint: &str) -> PathBuf {
 }
 
 /// Reads a file: the preprocessing and the fingerprint it was stored under.
-fn read(path: &Path) -> Result<(Preprocessor, Option<String>), Error> {
-    let bytes = open_file::read(path, LARGEST_FILE).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => Error::Missing { path: path.to_owned() },
-        _ => Error::Io { action: "read", path: path.to_owned(), source },
+fn read(path: &Path) -> Result<(Preprocessor, Option<String>), PreprocessError> {
+    let bytes = open_file::read(path, MAX_FILE).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => PreprocessError::Missing { path: path.to_owned() },
+        _ => PreprocessError::Io { action: "read", path: path.to_owned(), source },
     })?;
-    parse(&bytes).map_err(|reason| Error::WrongFile { path: path.to_owned(), reason })
+    parse(&bytes).map_err(|reason| PreprocessError::WrongFile { path: path.to_owned(), reason })
 }
 
 /// Parses the contents of a file; the error describes what is wrong.
@@ -166,7 +164,7 @@ fn parse(bytes: &[u8]) -> Result<(Preprocessor, Option<String>), String> {
     if format != FORMAT {
         return Err(format!("its format is `{format}`, not `{FORMAT}`"));
     }
-    let method: Method = file.text("method")?.parse().map_err(|error: Error| error.to_string())?;
+    let method: Method = file.text("method")?.parse().map_err(|error: PreprocessError| error.to_string())?;
     let [height, width, channels] = ["height", "width", "channels"].map(|key| file.number::<u16>(key));
     let geometry = Geometry { height: height?.into(), width: width?.into(), channels: channels?.into() };
     if geometry.is_empty() || method == Method::GcnZca && geometry.len() > ZCA_LIMIT {
@@ -207,7 +205,7 @@ impl File<'_> {
         }
         let values: Vec<f32> =
             tensor.data().as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)).collect();
-        match values.iter().find(|value| value.is_nan() || value.abs() > LARGEST_VALUE) {
+        match values.iter().find(|value| value.is_nan() || value.abs() > MAX_VALUE) {
             Some(value) => Err(format!("its tensor `{name}` holds {value:?}")),
             None => Ok(values),
         }
@@ -227,7 +225,7 @@ impl File<'_> {
         }
         let typical =
             Contrast { mean: self.number("typical_mean")?, divisor: self.number("typical_divisor")? };
-        let in_range = |value: f64| value.abs() <= f64::from(LARGEST_VALUE); // rejects NaN
+        let in_range = |value: f64| value.abs() <= f64::from(MAX_VALUE); // rejects NaN
         if !(in_range(typical.mean) && in_range(typical.divisor) && typical.divisor > 0.0) {
             let Contrast { mean, divisor } = typical;
             return Err(format!("its `typical_mean` is {mean} and its `typical_divisor` {divisor}"));
@@ -243,8 +241,8 @@ impl File<'_> {
 }
 
 fn checked_deviations(values: Vec<f32>) -> Result<Vec<f32>, String> {
-    match values.iter().find(|&&value| value < LEAST_DEVIATION) {
-        Some(value) => Err(format!("its tensor `std` holds {value:?}; expected {LEAST_DEVIATION:?} or more")),
+    match values.iter().find(|&&value| value < MIN_DEVIATION) {
+        Some(value) => Err(format!("its tensor `std` holds {value:?}; expected {MIN_DEVIATION:?} or more")),
         None => Ok(values),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::error::Error;
+use super::error::PreprocessError;
 
 /// How images are preprocessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +27,14 @@ impl fmt::Display for Method {
 }
 
 impl FromStr for Method {
-    type Err = Error;
+    type Err = PreprocessError;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, PreprocessError> {
         match text {
             "gcn-zca" => Ok(Self::GcnZca),
             "mean-std" => Ok(Self::MeanStd),
             "none" => Ok(Self::None),
-            _ => Err(Error::UnknownMethod { given: text.to_owned() }),
+            _ => Err(PreprocessError::UnknownMethod { given: text.to_owned() }),
         }
     }
 }

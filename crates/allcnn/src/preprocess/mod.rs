@@ -13,10 +13,10 @@ mod preprocessor;
 mod product;
 mod zca;
 
-pub use error::Error;
+pub use error::PreprocessError;
 pub use file::Cache;
 pub use geometry::Geometry;
-pub use limits::{LARGEST_VALUE, LEAST_DEVIATION, ZCA_LIMIT};
+pub use limits::{MAX_VALUE, MIN_DEVIATION, ZCA_LIMIT};
 pub use method::Method;
 pub use preprocessor::Preprocessor;
-pub(crate) use preprocessor::look_up;
+pub(crate) use preprocessor::{FittedValues, look_up};

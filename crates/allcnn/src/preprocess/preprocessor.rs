@@ -6,8 +6,8 @@ use faer::linalg::solvers::{Llt, Solve};
 use faer::{Col, Mat, Side};
 use rayon::prelude::*;
 
-use super::contrast::Contrast;
-use super::error::Error;
+use super::contrast::{self, Contrast};
+use super::error::PreprocessError;
 use super::geometry::Geometry;
 use super::limits::ZCA_LIMIT;
 use super::method::Method;
@@ -31,6 +31,16 @@ pub(super) enum Fitted {
     None,
 }
 
+/// The fitted values, as another program needs them.
+pub(crate) enum FittedValues {
+    /// `matrix (scale (x - mean of x) / norm of that - mean)` over all values x of an image; the matrix is `[d, d]`.
+    GcnZca { scale: f32, mean: Vec<f32>, matrix: Vec<f32> },
+    /// Per channel, of values divided by 255.
+    MeanStd { mean: Vec<f32>, std: Vec<f32> },
+    /// Values divided by 255.
+    None,
+}
+
 /// `y = P (x - mean)` for a contrast-normalized image x.
 pub(super) struct Whitening {
     pub(super) mean: Vec<f32>,
@@ -46,16 +56,18 @@ impl Preprocessor {
     ///
     /// The result is bitwise the same for any number of threads. ZCA takes about `n d² + 9 d³` multiply-adds for n
     /// images of d values, and `40 d²` bytes.
-    pub fn fit(method: Method, pixels: &[u8], geometry: Geometry) -> Result<Self, Error> {
+    pub fn fit(method: Method, pixels: &[u8], geometry: Geometry) -> Result<Self, PreprocessError> {
         if geometry.is_empty() || !pixels.len().is_multiple_of(geometry.len()) {
-            return Err(Error::NotWholeImages { given: pixels.len(), expected: geometry });
+            return Err(PreprocessError::NotWholeImages { given: pixels.len(), expected: geometry });
         }
         let images = pixels.len() / geometry.len();
         if method != Method::None && images < 2 {
-            return Err(Error::TooFewImages { given: images });
+            return Err(PreprocessError::TooFewImages { given: images });
         }
         let fitted = match method {
-            Method::GcnZca if geometry.len() > ZCA_LIMIT => return Err(Error::TooLarge { given: geometry }),
+            Method::GcnZca if geometry.len() > ZCA_LIMIT => {
+                return Err(PreprocessError::TooLarge { given: geometry });
+            }
             Method::GcnZca => Fitted::GcnZca(Whitening::fit(pixels, geometry.len())?),
             Method::MeanStd => fit_mean_std(pixels, geometry.channels),
             Method::None => Fitted::None,
@@ -83,17 +95,30 @@ impl Preprocessor {
         }
     }
 
+    /// The fitted values.
+    pub(crate) fn values(&self) -> FittedValues {
+        match &self.fitted {
+            Fitted::GcnZca(Whitening { mean, matrix, .. }) => {
+                let size = matrix.size();
+                let matrix = (0..size * size).map(|index| matrix.at(index / size, index % size)).collect();
+                FittedValues::GcnZca { scale: contrast::SCALE as f32, mean: mean.clone(), matrix }
+            }
+            Fitted::MeanStd { mean, std } => FittedValues::MeanStd { mean: mean.clone(), std: std.clone() },
+            Fitted::None => FittedValues::None,
+        }
+    }
+
     /// The size of the images it was fitted for.
     pub fn geometry(&self) -> Geometry {
         self.geometry
     }
 
     /// Checks that images have the size it was fitted for.
-    pub fn expect(&self, given: Geometry) -> Result<(), Error> {
+    pub fn check_geometry(&self, given: Geometry) -> Result<(), PreprocessError> {
         if given == self.geometry {
             return Ok(());
         }
-        Err(Error::OtherGeometry { given, expected: self.geometry })
+        Err(PreprocessError::OtherGeometry { given, expected: self.geometry })
     }
 
     /// Preprocesses images into `out`, in the same layout.
@@ -149,7 +174,7 @@ impl Preprocessor {
 }
 
 impl Whitening {
-    fn fit(pixels: &[u8], dimensions: usize) -> Result<Self, Error> {
+    fn fit(pixels: &[u8], dimensions: usize) -> Result<Self, PreprocessError> {
         let fit = zca::fit(pixels, dimensions)?;
         let contrasts: Vec<Contrast> = pixels.par_chunks(dimensions).map(Contrast::of).collect();
         let average =

@@ -14,14 +14,14 @@ const TILE: usize = 6;
 const GROUP: usize = 8 * TILE;
 
 /// A symmetric matrix `[n, n]`, packed as panels `[n / 32, n, 32]`, the last one zero-padded.
-pub struct SymmetricMatrix {
+pub(super) struct SymmetricMatrix {
     size: usize,
     panels: Vec<f32>,
 }
 
 impl SymmetricMatrix {
     /// Packs the matrix whose element at (row, column) is `element(row, column)`.
-    pub fn from_fn(size: usize, element: impl Fn(usize, usize) -> f32 + Sync) -> Self {
+    pub(super) fn from_fn(size: usize, element: impl Fn(usize, usize) -> f32 + Sync) -> Self {
         let mut panels = vec![0.0; size.div_ceil(PANEL) * size * PANEL];
         panels.par_chunks_mut(size * PANEL).enumerate().for_each(|(index, panel)| {
             for (row, values) in panel.chunks_exact_mut(PANEL).enumerate() {
@@ -34,17 +34,17 @@ impl SymmetricMatrix {
     }
 
     /// The number of rows and columns.
-    pub fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.size
     }
 
     /// The element at (row, column).
-    pub fn at(&self, row: usize, column: usize) -> f32 {
+    pub(super) fn at(&self, row: usize, column: usize) -> f32 {
         self.panels[(column / PANEL * self.size + row) * PANEL + column % PANEL]
     }
 
     /// Computes `outputs[i] = self · inputs[i]` for consecutive vectors. `fill(i, input)` writes input `i`.
-    pub fn multiply(&self, fill: impl Fn(usize, &mut [f32]) + Sync, outputs: &mut [f32]) {
+    pub(super) fn multiply(&self, fill: impl Fn(usize, &mut [f32]) + Sync, outputs: &mut [f32]) {
         let size = self.size;
         assert!(outputs.len().is_multiple_of(size), "{} outputs, not a multiple of {size}", outputs.len());
         let arch = Arch::new();
@@ -55,8 +55,8 @@ impl SymmetricMatrix {
             || vec![0.0; group * size],
             |inputs, (index, outputs)| {
                 let count = outputs.len() / size;
-                for (place, input) in inputs.chunks_exact_mut(size).take(count).enumerate() {
-                    fill(index * group + place, input);
+                for (offset, input) in inputs.chunks_exact_mut(size).take(count).enumerate() {
+                    fill(index * group + offset, input);
                 }
                 arch.dispatch(Group { matrix: self, inputs: &inputs[..count * size], outputs });
             },
@@ -105,10 +105,10 @@ fn tile<S: Simd, const COUNT: usize>(
     let step = 2 * S::F32_LANES;
     for start in (0..PANEL).step_by(step) {
         let mut sums = [[simd.splat_f32s(0.0); 2]; COUNT];
-        for (place, weights) in panel.chunks_exact(PANEL).enumerate() {
+        for (offset, weights) in panel.chunks_exact(PANEL).enumerate() {
             let (weights, _) = S::as_simd_f32s(&weights[start..start + step]);
             for (sum, row) in sums.iter_mut().zip(&rows) {
-                let input = simd.splat_f32s(row[place]);
+                let input = simd.splat_f32s(row[offset]);
                 sum[0] = simd.mul_add_f32s(input, weights[0], sum[0]);
                 sum[1] = simd.mul_add_f32s(input, weights[1], sum[1]);
             }
@@ -136,8 +136,8 @@ mod tests {
             let matrix = SymmetricMatrix::from_fn(size, element);
             let mut outputs = vec![0.0; count * size];
             matrix.multiply(|i, input| input.copy_from_slice(&inputs[i * size..][..size]), &mut outputs);
-            for (place, &output) in outputs.iter().enumerate() {
-                let (vector, row) = (place / size, place % size);
+            for (offset, &output) in outputs.iter().enumerate() {
+                let (vector, row) = (offset / size, offset % size);
                 let terms = (0..size).map(|k| element(row, k) as f64 * inputs[vector * size + k] as f64);
                 let expected: f64 = terms.sum();
                 assert!((output as f64 - expected).abs() < 1e-4, "{output} against {expected}, size {size}");

@@ -12,10 +12,10 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use super::contrast::Contrast;
-use super::error::Error;
+use super::error::PreprocessError;
 
 /// Added to the diagonal of the covariance.
-pub const EPSILON: f64 = 0.1;
+pub(super) const EPSILON: f64 = 0.1;
 
 /// Images whose outer products are summed together.
 const CHUNK: usize = 1024;
@@ -23,7 +23,7 @@ const CHUNK: usize = 1024;
 const PANEL: usize = 128;
 
 /// The fitted whitening of contrast-normalized images.
-pub struct Fit {
+pub(super) struct Fit {
     /// The mean in each dimension.
     pub mean: Vec<f64>,
     /// `P`, symmetric, `[dimensions, dimensions]`.
@@ -31,7 +31,7 @@ pub struct Fit {
 }
 
 /// Fits the whitening of `images`, `dimensions` values each, after contrast normalization.
-pub fn fit(images: &[u8], dimensions: usize) -> Result<Fit, Error> {
+pub(super) fn fit(images: &[u8], dimensions: usize) -> Result<Fit, PreprocessError> {
     let mean = mean(images, dimensions);
     let count = images.len() / dimensions;
     let mut covariance = Mat::<f64>::zeros(dimensions, dimensions);
@@ -73,7 +73,7 @@ fn mean(images: &[u8], dimensions: usize) -> Vec<f64> {
         })
         .collect();
     let count = (images.len() / dimensions) as f64;
-    (0..dimensions).map(|place| sums.iter().map(|sum| sum[place]).sum::<f64>() / count).collect()
+    (0..dimensions).map(|dimension| sums.iter().map(|sum| sum[dimension]).sum::<f64>() / count).collect()
 }
 
 /// Adds `x xᵀ` to the lower triangle of `total`; the upper triangle is left undefined.
@@ -96,7 +96,7 @@ fn add_outer_product(total: MatMut<'_, f64>, x: MatRef<'_, f64>) {
 /// `E diag(λ)^(-1/2) Eᵀ` of a symmetric positive definite matrix given by its lower triangle.
 ///
 /// Computed as `B Bᵀ` with `B = E diag(λ)^(-1/4)`, so that it is exactly symmetric.
-fn inverse_square_root(matrix: Mat<f64>) -> Result<Mat<f64>, Error> {
+fn inverse_square_root(matrix: Mat<f64>) -> Result<Mat<f64>, PreprocessError> {
     let dimensions = matrix.nrows();
     let mut eigenvalues = Diag::<f64>::zeros(dimensions);
     let mut vectors = Mat::<f64>::zeros(dimensions, dimensions);
@@ -110,11 +110,11 @@ fn inverse_square_root(matrix: Mat<f64>) -> Result<Mat<f64>, Error> {
         MemStack::new(&mut MemBuffer::new(scratch)),
         default(),
     )
-    .map_err(|_| Error::NoEigenvectors)?;
+    .map_err(|_| PreprocessError::NoEigenvectors)?;
     for (column, &eigenvalue) in eigenvalues.column_vector().iter().enumerate() {
         let factor = eigenvalue.powf(-0.25);
         if !factor.is_finite() {
-            return Err(Error::NoEigenvectors);
+            return Err(PreprocessError::NoEigenvectors);
         }
         vectors.as_mut().col_mut(column).iter_mut().for_each(|x| *x *= factor);
     }

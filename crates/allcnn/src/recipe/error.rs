@@ -1,5 +1,7 @@
 //! Errors of recipes.
 
+use crate::net::NetError;
+
 /// Why a recipe is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {
@@ -8,5 +10,5 @@ pub enum RecipeError {
     Setting(String),
     /// Dropout rates that the network does not accept.
     #[error(transparent)]
-    Network(#[from] crate::net::Error),
+    Network(#[from] NetError),
 }

@@ -3,6 +3,7 @@
 use allcnn_device::{Precision, Sgd};
 use serde::{Deserialize, Serialize};
 
+use super::balance::Balance;
 use super::dropout::DropoutRates;
 use super::error::RecipeError;
 use super::schedule::{Decay, Schedule};
@@ -27,6 +28,9 @@ pub struct Recipe {
     /// The number of steps, overriding `epochs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iterations: Option<u64>,
+    /// The training ends when the error on the images that select the best epoch was not lower for this number of epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u32>,
     /// Batch size.
     pub batch: usize,
     /// The learning rate, which the schedule multiplies by its factor.
@@ -41,6 +45,17 @@ pub struct Recipe {
     pub weight_decay: f32,
     /// The probability mass of a target spread evenly over all classes (Szegedy et al. 2016).
     pub label_smoothing: f32,
+    /// The parameter a of Beta(a, a), from which the share is drawn in which each batch's images are mixed (Zhang et al.
+    /// 2018, "mixup"); 0 for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub mixup: f32,
+    /// How much of the averaged weights each step keeps (Polyak and Juditsky 1992, as an exponential moving average); 0
+    /// for no average.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ema: f32,
+    /// What is done where classes have unequally many images.
+    #[serde(with = "as_text", default, skip_serializing_if = "Balance::is_none")]
+    pub balance: Balance,
     /// How weights are initialized.
     #[serde(with = "as_text")]
     pub init: Init,
@@ -81,6 +96,7 @@ impl Recipe {
             name: "quick".into(),
             epochs: 12,
             iterations: None,
+            patience: None,
             batch: 64,
             learning_rate: 0.05,
             momentum: 0.9,
@@ -88,6 +104,9 @@ impl Recipe {
             clip_norm: 2.0,
             weight_decay: 5e-4,
             label_smoothing: 0.0,
+            mixup: 0.0,
+            ema: 0.0,
+            balance: Balance::None,
             init: Init::Data,
             preprocess: Method::MeanStd,
             augment: Augment::FlipShift { max_shift: MAX_SHIFT },
@@ -102,6 +121,12 @@ impl Recipe {
             table1_dropout: Some(DropoutRates { input: 0.0, others: 0.2 }),
             dropout: None,
         }
+    }
+
+    /// [`Recipe::quick`] for weights that are trained already: a fifth of its learning rate, so that they change less than
+    /// those that are drawn anew.
+    pub fn fine_tuning() -> Self {
+        Recipe { learning_rate: 0.01, ..Recipe::quick() }
     }
 
     /// The paper's training on CIFAR (section 3.1), without augmentation. The paper states neither batch size nor
@@ -222,6 +247,7 @@ impl Recipe {
         let unsound = rates.find(|rates| !rates.are_sound());
         let faults = [
             (self.iterations == Some(0), "iterations is 0, expected 1 or more".into()),
+            (self.patience == Some(0), "patience is 0, expected 1 or more epochs".into()),
             (self.epochs == 0, format!("epochs is {}, expected 1 or more", self.epochs)),
             (
                 !(1..=MAX_BATCH).contains(&self.batch),
@@ -248,6 +274,14 @@ impl Recipe {
                 format!("label smoothing is {}, expected 0 to below 1", self.label_smoothing),
             ),
             (
+                !(0.0..=MAX_MIXUP).contains(&self.mixup),
+                format!("mixup is {}, expected 0 to {MAX_MIXUP} (0.2 is usual, 0 is none)", self.mixup),
+            ),
+            (
+                !(0.0..1.0).contains(&self.ema),
+                format!("ema is {}, expected 0 to below 1 (0.999 is usual, 0 is none)", self.ema),
+            ),
+            (
                 unsound.is_some(),
                 format!(
                     "dropout is {}, expected rates from 0 to below 1",
@@ -265,6 +299,13 @@ impl Recipe {
 
 /// The largest batch size accepted, beyond any practical use.
 const MAX_BATCH: usize = 65_536;
+/// The largest parameter of mixup accepted; there the shares of nearly all pairs are between 0.4 and 0.6.
+pub const MAX_MIXUP: f32 = 100.0;
+
+/// Whether a setting is off, so that files that never named it stay as they are.
+fn is_zero(setting: &f32) -> bool {
+    *setting == 0.0
+}
 
 /// Serialization in the form used on the command line.
 mod as_text {
@@ -339,6 +380,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_off_is_not_written_and_what_is_set_is_read_back() {
+        let text = Recipe::quick().to_toml().unwrap();
+        assert!(["mixup =", "ema =", "balance ="].iter().all(|name| !text.contains(name)), "{text}");
+        let set = Recipe { mixup: 0.2, ema: 0.999, balance: Balance::Sampling, ..Recipe::quick() };
+        assert_eq!(Recipe::from_toml(&set.to_toml().unwrap()).unwrap(), set);
+    }
+
+    #[test]
     fn faults_are_named() {
         for (text, expected) in [
             ("batch = 0", "batch is 0, expected 1 to"),
@@ -349,6 +398,10 @@ mod tests {
             ("momentum = 1.0", "momentum is 1,"),
             ("clip_norm = 0.0", "clip norm is 0,"),
             ("weight_decay = -1.0", "weight decay is -1"),
+            ("mixup = -1.0", "mixup is -1, expected 0 to 100"),
+            ("mixup = inf", "mixup is inf, expected 0 to 100"),
+            ("ema = 1.0", "ema is 1, expected 0 to below 1"),
+            ("balance = \"even\"", "unknown balance `even`: expected none, loss or sampling"),
             ("learning_rat = 0.1", "learning_rat"),
             ("lr = 0.1\nlearning_rate = 0.1", "lr and learning_rate are one setting"),
             ("base = \"fast\"", "expected \"quick\", \"paper\" or \"imagenet\""),

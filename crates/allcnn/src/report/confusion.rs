@@ -1,4 +1,4 @@
-//! Which classes are taken for which: a table for few classes, the worst pairs and a picture for many.
+//! The confusion matrix: a table if there are few classes, else the most confused pairs and a heat map.
 
 use std::io;
 
@@ -8,21 +8,23 @@ use super::html::{percent, section as make_section, thousands};
 use super::pictures::png;
 use crate::confusion::Confusion;
 
-/// Up to this many classes the whole matrix is a table.
+/// The largest number of classes for which the matrix is shown as a table.
 const TABLE: usize = 30;
-/// Rows of the lists that stand for a bigger matrix.
+/// The rows of the lists that replace a larger matrix.
 const LISTED: usize = 15;
 
-/// The section, or nothing without images; `evaluated` says what was measured on what.
-pub fn section(classes: &[String], confusion: &Confusion, evaluated: &str) -> io::Result<Markup> {
-    let empty = confusion.error_pct().is_none();
+/// The section of the confusion matrix; empty without test images. `evaluated` names the checkpoint and the images.
+pub(super) fn section(classes: &[String], confusion: &Confusion, evaluated: &str) -> io::Result<Markup> {
+    if confusion.error_pct().is_none() {
+        return Ok(html! {});
+    }
     let rows = confusion.rows();
     if let Some(rows) = rows.as_ref().filter(|_| classes.len() <= TABLE) {
         let note = format!(
             "The {evaluated}. Rows are the true classes, columns what the network said; the last column is the error of \
              the class."
         );
-        return Ok(make_section(empty, "Confusion", &note, &table(classes, rows)));
+        return Ok(make_section(false, "Confusion", &note, &table(classes, rows)));
     }
     let by_class = confusion.by_class();
     let body = html! {
@@ -34,15 +36,15 @@ pub fn section(classes: &[String], confusion: &Confusion, evaluated: &str) -> io
     };
     let whole = if rows.is_some() { ", and the whole matrix as a picture" } else { "" };
     let note = format!("The {evaluated}: the classes most often taken for another{whole}.");
-    Ok(make_section(empty, "Confusion", &note, &body))
+    Ok(make_section(false, "Confusion", &note, &body))
 }
 
-/// The share of a class's images that are wrong, in percent; no number without images.
+/// The error of a class in percent; NaN if it has no images.
 fn class_error((images, wrong): (u64, u64)) -> f64 {
     100.0 * wrong as f64 / images as f64
 }
 
-/// The largest share of a class that goes to one other class.
+/// The largest off-diagonal element of the row-normalized matrix.
 fn largest_confusion(confusion: &[Vec<u64>]) -> f64 {
     let shares = confusion.iter().enumerate().flat_map(|(truth, row)| {
         let total = row.iter().sum::<u64>().max(1) as f64;
@@ -87,7 +89,7 @@ fn table(classes: &[String], confusion: &[Vec<u64>]) -> Markup {
     }
 }
 
-/// A count on a background as dark as `shade`, from 0 to 1.
+/// A table cell with a count; `shade` is the intensity of its background, from 0 to 1.
 fn cell(kind: &str, shade: f64, count: u64, title: &str) -> Markup {
     let tone = if count == 0 {
         " zero"
@@ -101,7 +103,7 @@ fn cell(kind: &str, shade: f64, count: u64, title: &str) -> Markup {
     }
 }
 
-/// The pairs of classes that are confused most often.
+/// A list of the most frequently confused pairs of classes.
 fn pairs(classes: &[String], confusion: &Confusion, by_class: &[(u64, u64)]) -> Markup {
     let mut pairs: Vec<_> = confusion.pairs().filter(|(truth, said, _)| truth != said).collect();
     pairs.sort_by_key(|&(truth, said, count)| (std::cmp::Reverse(count), truth, said));
@@ -112,7 +114,7 @@ fn pairs(classes: &[String], confusion: &Confusion, by_class: &[(u64, u64)]) -> 
     list("Most confused", ["True class", "Taken for", "Images"], rows)
 }
 
-/// The classes with the highest error.
+/// A list of the classes with the highest error.
 fn hardest(classes: &[String], by_class: &[(u64, u64)]) -> Markup {
     let seen = by_class.iter().enumerate().filter(|(_, (images, _))| *images > 0);
     let mut errors: Vec<_> = seen.map(|(class, &counted)| (class_error(counted), class)).collect();
@@ -124,7 +126,7 @@ fn hardest(classes: &[String], by_class: &[(u64, u64)]) -> Markup {
     list("Hardest classes", ["Class", "Images", "Error"], rows)
 }
 
-/// A card with a small table.
+/// A card with a table of three columns.
 fn list(title: &str, heads: [&str; 3], rows: impl Iterator<Item = [String; 3]>) -> Markup {
     html! {
         div.card {
@@ -137,8 +139,8 @@ fn list(title: &str, heads: [&str; 3], rows: impl Iterator<Item = [String; 3]>) 
     }
 }
 
-/// One pixel a pair of classes: blue on the diagonal, red beside it, as strong as its share (its square root, so
-/// that rare ones are seen), and see-through where there is nothing.
+/// The matrix as a picture of one pixel per pair of classes: blue on the diagonal, red elsewhere. The opacity is the
+/// square root of the pair's share of the true class, which keeps rare confusions visible.
 fn heat_map(confusion: &[Vec<u64>]) -> io::Result<Markup> {
     let side = confusion.len();
     let mut rgba = Vec::with_capacity(4 * side * side);

@@ -1,5 +1,5 @@
-//! Training curves as SVG. Drawn here rather than by a plotting library, because colors and fonts come from the page's style
-//! sheet (light and dark) and values that are missing or not finite leave gaps.
+//! Training curves as SVG. No plotting library is used: colors and fonts come from the page's style sheet (light and
+//! dark), and missing or non-finite values leave gaps.
 
 use maud::{Markup, html};
 
@@ -8,23 +8,27 @@ use crate::run::EpochRow;
 
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 232.0;
-/// The plotting area: left, top, right, bottom.
-const AREA: [f64; 4] = [42.0, 10.0, 350.0, 196.0];
-/// Up to this many epochs, each has a dot.
+/// The plot area: top, right, bottom. Its left edge leaves room for the labels ([`Scale::left`]).
+const AREA: [f64; 3] = [10.0, 350.0, 196.0];
+/// The largest width of a label's character, in any font that a page may have.
+const CHARACTER: f64 = 7.5;
+/// The gap between the labels and the plot area.
+const LABEL_GAP: f64 = 6.0;
+/// The largest number of epochs for which each value has a marker.
 const DOTS: usize = 40;
 
-/// One line of a chart: a value for each epoch, or for the first of them; `None` and values that are not finite leave a gap.
+/// One curve of a chart, with a value for each of the first epochs; `None` and non-finite values leave a gap.
 pub(crate) struct Series<'a> {
-    /// What it is called in the legend; nothing where it is alone.
+    /// Its name in the legend; empty if it is the only curve.
     pub(crate) name: &'a str,
-    /// The class of its color: `a` to `d`.
+    /// The CSS class of its color: `a` to `d`.
     pub(crate) class: &'a str,
-    /// The values.
+    /// The values by epoch.
     pub(crate) values: Vec<Option<f64>>,
 }
 
-/// The section with all curves; `chosen` is the best epoch.
-pub fn section(history: &[EpochRow], chosen: Option<u32>) -> Markup {
+/// The section of all curves; `chosen` is the best epoch.
+pub(crate) fn section(history: &[EpochRow], chosen: Option<u32>) -> Markup {
     let epochs: Vec<u32> = history.iter().map(|row| row.epoch).collect();
     let series = |name, class, value: fn(&EpochRow) -> Option<f64>| Series {
         name,
@@ -54,7 +58,7 @@ pub fn section(history: &[EpochRow], chosen: Option<u32>) -> Markup {
     make_section(history.is_empty(), "Training", &note, &body)
 }
 
-/// How values lie on an axis.
+/// A linear or logarithmic axis.
 pub(super) struct Scale {
     low: f64,
     high: f64,
@@ -63,8 +67,8 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// From 0 to a round number. Values that go down in few steps over more than a factor of 30, as a stepped learning
-    /// rate does, lie on a logarithmic axis where `may_be_log`.
+    /// An axis from 0 to a round number; with `may_be_log`, a logarithmic axis for values that fall in few steps by more
+    /// than a factor of 30, as a stepped learning rate does.
     pub(super) fn new(values: &[f64], may_be_log: bool) -> Self {
         let high = values.iter().copied().fold(0.0, f64::max);
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -82,7 +86,7 @@ impl Scale {
         Self { low: 0.0, high: count as f64 * step, log: false, ticks }
     }
 
-    /// How far along the axis a value lies, from 0 to 1.
+    /// The position of a value on the axis, from 0 to 1.
     pub(super) fn part(&self, value: f64) -> f64 {
         if self.log {
             (value / self.low).log10() / (self.high / self.low).log10()
@@ -91,13 +95,20 @@ impl Scale {
         }
     }
 
-    /// The height of a value in the drawing.
+    /// The y coordinate of a value.
     fn y(&self, value: f64) -> f64 {
-        AREA[3] - self.part(value) * (AREA[3] - AREA[1])
+        let [top, _, bottom] = AREA;
+        bottom - self.part(value) * (bottom - top)
+    }
+
+    /// The left edge of the plotting area, right of the widest label.
+    fn left(&self) -> f64 {
+        let widest = self.ticks.iter().map(|&tick| tick_label(tick).len()).max().unwrap_or(0);
+        (widest as f64 * CHARACTER).max(30.0) + LABEL_GAP
     }
 }
 
-/// The smallest of 1, 2, 5 times a power of ten that is not below `least`.
+/// The smallest number of the form 1, 2 or 5 times a power of ten that is at least `least`.
 fn round_step(least: f64) -> f64 {
     let power = 10f64.powf(least.log10().floor());
     [1.0, 2.0, 5.0, 10.0]
@@ -107,7 +118,7 @@ fn round_step(least: f64) -> f64 {
         .unwrap_or(least)
 }
 
-/// A chart of values by epoch, as a card.
+/// A card with a chart of values by epoch.
 pub(crate) fn chart<'a>(title: &str, epochs: &[u32], series: impl IntoIterator<Item = Series<'a>>) -> Markup {
     let drawable = |value: &f64| value.is_finite() && *value >= 0.0;
     let series: Vec<Series<'_>> = series
@@ -136,23 +147,24 @@ pub(crate) fn chart<'a>(title: &str, epochs: &[u32], series: impl IntoIterator<I
                     text x=(WIDTH / 2.0) y=(HEIGHT / 2.0) text-anchor="middle" { "no finite values" }
                 }
                 @for one in &series { (line(one.class, &one.values, epochs.len(), &scale)) }
-                (bands(epochs, &series))
+                (bands(epochs, &series, scale.left()))
             }
         }
     }
 }
 
-/// The x coordinate of the row with this index.
-fn x(index: usize, count: usize) -> f64 {
+/// The x coordinate of the epoch with this index, of `count` epochs, in a plot area with this left edge.
+fn x(index: usize, count: usize, left: f64) -> f64 {
+    let [_, right, _] = AREA;
     if count < 2 {
-        return (AREA[0] + AREA[2]) / 2.0;
+        return (left + right) / 2.0;
     }
     let inset = 8.0;
-    AREA[0] + inset + index as f64 / (count - 1) as f64 * (AREA[2] - AREA[0] - 2.0 * inset)
+    left + inset + index as f64 / (count - 1) as f64 * (right - left - 2.0 * inset)
 }
 
 fn axes(epochs: &[u32], scale: &Scale) -> Markup {
-    let [left, _, right, bottom] = AREA;
+    let ([_, right, bottom], left) = (AREA, scale.left());
     let count = epochs.len();
     let step = round_step((count as f64 / 6.0).max(1.0)) as u32;
     let is_marked = |epoch: u32| count <= 6 || epoch.is_multiple_of(step);
@@ -160,29 +172,29 @@ fn axes(epochs: &[u32], scale: &Scale) -> Markup {
         @for &tick in &scale.ticks {
             @let y = scale.y(tick);
             path.grid d={ "M" (left) " " (tenths(y)) "H" (right) } {}
-            text x=(left - 6.0) y=(tenths(y + 4.0)) text-anchor="end" { (tick_label(tick)) }
+            text x=(tenths(left - LABEL_GAP)) y=(tenths(y + 4.0)) text-anchor="end" { (tick_label(tick)) }
         }
         @for (index, &epoch) in epochs.iter().enumerate().filter(|(_, epoch)| is_marked(**epoch)) {
-            text x=(tenths(x(index, count))) y=(tenths(bottom + 16.0)) text-anchor="middle" { (epoch) }
+            text x=(tenths(x(index, count, left))) y=(tenths(bottom + 16.0)) text-anchor="middle" { (epoch) }
         }
         text x=(tenths((left + right) / 2.0)) y=(tenths(HEIGHT - 5.0)) text-anchor="middle" { "epoch" }
     }
 }
 
-/// A coordinate as it is written.
+/// A coordinate with one decimal place.
 fn tenths(coordinate: f64) -> String {
     format!("{coordinate:.1}")
 }
 
 pub(super) fn tick_label(value: f64) -> String {
-    if value != 0.0 && !(1e-3..1e5).contains(&value.abs()) {
+    if value != 0.0 && !(1e-4..1e5).contains(&value.abs()) {
         return format!("{value:.0e}");
     }
     let rounded = (value * 1e6).round() / 1e6;
     format!("{rounded}")
 }
 
-/// A curve with gaps where values are missing, and dots where the epochs are few or a value stands alone.
+/// A curve with gaps at missing values, and markers if there are few epochs or a value has no neighbor.
 fn line(class: &str, values: &[Option<f64>], count: usize, scale: &Scale) -> Markup {
     let mut path = String::new();
     let mut dots = Vec::new();
@@ -190,7 +202,7 @@ fn line(class: &str, values: &[Option<f64>], count: usize, scale: &Scale) -> Mar
         let Some(value) = value else { continue };
         let before = index.checked_sub(1).and_then(|before| values[before]);
         let after = values.get(index + 1).copied().flatten();
-        let (x, y) = (tenths(x(index, count)), tenths(scale.y(value.max(scale.low))));
+        let (x, y) = (tenths(x(index, count, scale.left())), tenths(scale.y(value.max(scale.low))));
         path += &format!("{}{x} {y}", if before.is_some() { "L" } else { "M" });
         if count <= DOTS || before.is_none() && after.is_none() {
             dots.push((x, y));
@@ -202,9 +214,9 @@ fn line(class: &str, values: &[Option<f64>], count: usize, scale: &Scale) -> Mar
     }
 }
 
-/// Invisible bands that say an epoch's values when the mouse is over them.
-fn bands(epochs: &[u32], series: &[Series<'_>]) -> Markup {
-    let [left, top, right, bottom] = AREA;
+/// Invisible bands whose tooltips show the values of each epoch.
+fn bands(epochs: &[u32], series: &[Series<'_>], left: f64) -> Markup {
+    let [top, right, bottom] = AREA;
     let width = (right - left) / epochs.len().max(1) as f64;
     let values = |index: usize| {
         let value = |one: &Series<'_>| {
@@ -215,7 +227,7 @@ fn bands(epochs: &[u32], series: &[Series<'_>]) -> Markup {
     };
     html! {
         @for (index, epoch) in epochs.iter().enumerate() {
-            @let x = (x(index, epochs.len()) - width / 2.0).max(left);
+            @let x = (x(index, epochs.len(), left) - width / 2.0).max(left);
             rect.band x=(tenths(x)) y=(top) width=(format_args!("{width:.2}")) height=(bottom - top) {
                 title { "epoch " (epoch) ": " (values(index)) }
             }
@@ -223,7 +235,7 @@ fn bands(epochs: &[u32], series: &[Series<'_>]) -> Markup {
     }
 }
 
-/// Four significant digits.
+/// A value with four significant digits.
 fn significant(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
@@ -242,7 +254,7 @@ mod tests {
             let scale = Scale::new(&[high / 7.0, high], false);
             assert!(scale.high >= high && scale.high <= 1.5 * high, "{high} on 0..{}", scale.high);
             assert!((4..=7).contains(&scale.ticks.len()), "{:?}", scale.ticks);
-            assert_eq!((scale.y(0.0), scale.y(scale.high)), (AREA[3], AREA[1]));
+            assert_eq!((scale.y(0.0), scale.y(scale.high)), (AREA[2], AREA[0]));
         }
         assert_eq!(Scale::new(&[], false).ticks, Scale::new(&[1.0], false).ticks);
     }
@@ -252,7 +264,7 @@ mod tests {
         let scale = Scale::new(&[0.05, 0.005, 0.00005], true);
         assert!(scale.log);
         assert_eq!(scale.ticks.len(), 5);
-        assert!((scale.y(0.1) - AREA[1]).abs() < 1e-9 && (scale.y(1e-5) - AREA[3]).abs() < 1e-9);
+        assert!((scale.y(0.1) - AREA[0]).abs() < 1e-9 && (scale.y(1e-5) - AREA[2]).abs() < 1e-9);
         let cosine: Vec<f64> = (0..20)
             .map(|i| 1e-4 + 0.1 * (1.0 + (f64::from(i) / 20.0 * std::f64::consts::PI).cos()))
             .collect();
@@ -269,6 +281,21 @@ mod tests {
         assert_eq!(drawn.matches('M').count(), 3);
         assert_eq!(drawn.matches('L').count(), 1);
         assert!(!drawn.contains("NaN"));
+    }
+
+    #[test]
+    fn the_widest_label_fits_beside_the_plotting_area() {
+        for (high, widest) in [(0.0015, "0.0015"), (90.0, "100"), (12_345.0, "15000")] {
+            let scale = Scale::new(&[high], false);
+            assert!(scale.ticks.iter().any(|&tick| tick_label(tick) == widest), "{:?}", scale.ticks);
+            let page = chart("Rate", &[1, 2], [Series { name: "", class: "a", values: vec![Some(high); 2] }]);
+            let page = page.into_string();
+            let end = page.split("<text x=\"").nth(1).unwrap().split('"').next().unwrap();
+            let end: f64 = end.parse().unwrap();
+            // Letters are at most 0.65 of the font's 11 pixels wide.
+            assert!(end >= 0.65 * 11.0 * widest.len() as f64, "{widest} ends at {end}");
+            assert!(page.contains(&format!("M{} ", end + LABEL_GAP)), "the grid begins behind it");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Named rows with points along one axis. Laid out by the page instead of drawn, so that its text has one size at any
-//! width.
+//! A dot plot: named rows of points on a common axis. It is HTML rather than SVG so that the text keeps its size at any
+//! page width.
 
 use maud::{Markup, html};
 
@@ -7,15 +7,15 @@ use super::curves::{Scale, tick_label};
 
 /// A point of a row.
 pub(crate) struct Point {
-    /// The classes of its looks: a color from `a` to `d`, `hollow`.
+    /// Its CSS classes: a color from `a` to `d`, `hollow`.
     pub(crate) class: &'static str,
-    /// Where it lies.
+    /// Its value on the axis.
     pub(crate) value: f64,
-    /// What is said when the mouse is over it.
+    /// Its tooltip.
     pub(crate) said: String,
 }
 
-/// The rows, one below the other, over their common axis from 0; `None` without a point.
+/// The rows with their common axis, which begins at 0; `None` without points.
 pub(crate) fn chart(title: &str, axis: &str, rows: &[(String, Vec<Point>)]) -> Option<Markup> {
     let values: Vec<f64> = rows.iter().flat_map(|(_, points)| points).map(|point| point.value).collect();
     if values.is_empty() {

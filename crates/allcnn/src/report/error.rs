@@ -1,4 +1,4 @@
-//! A page that could not be made, and writing one that was.
+//! Writing pages, and its error.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use crate::atomic_file::write_atomically;
 use crate::text::shown::PathText;
 
-/// A page that could not be made or written.
+/// A page could not be rendered or written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the report {}: {source}\ncheck that its folder exists, can be written and has room", path.shown())]
-pub struct Error {
+pub struct WriteReportError {
     pub(super) path: PathBuf,
     pub(super) source: io::Error,
 }
 
-/// Writes a page that was made, atomically.
-pub(super) fn write_page(page: io::Result<String>, path: &Path) -> Result<(), Error> {
+/// Writes a rendered page atomically.
+pub(super) fn write_page(page: io::Result<String>, path: &Path) -> Result<(), WriteReportError> {
     page.and_then(|page| write_atomically(path, page.as_bytes()))
-        .map_err(|source| Error { path: path.to_owned(), source })
+        .map_err(|source| WriteReportError { path: path.to_owned(), source })
 }

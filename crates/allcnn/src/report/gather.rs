@@ -1,4 +1,4 @@
-//! Everything that `report.html` shows of a finished training, gathered.
+//! Collects the data of a finished training for `report.html`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,52 +6,50 @@ use std::sync::atomic::AtomicBool;
 
 use allcnn_device::Device;
 
-use super::contents::{Filters, Gallery, MAX_MISTAKES, Mistake, Report};
-use super::error::Error;
+use super::contents::{Filters, Gallery, MAX_MISTAKES, MisclassifiedPicture, Report};
+use super::error::WriteReportError;
 use super::run_page::page;
 use crate::data::{DataSet, Ignored, Images};
 use crate::input::Samples;
-use crate::net::Network;
 use crate::observer::{Event, Observer};
 use crate::parameters::Tensor;
-use crate::recipe::Recipe;
 use crate::run::{Checkpoint, CheckpointError, DataRecord, Health, Manifest, RunError, RunFolder};
-use crate::score::{ScoreError, Scores, Views, score_checkpoint};
+use crate::score::{Calibration, ScoreError, Scorer, Scores, Views};
 use crate::split::Split;
-use crate::visualise::ExplainedSamples;
+use crate::visualise::{ExplainedSamples, VisualiseError};
 
-/// A report that could not be made.
+/// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The run.
+    /// The run folder cannot be read or written.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// Its weights.
+    /// A checkpoint cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// Test images that cannot be scored.
+    /// The test images cannot be scored.
     #[error(transparent)]
     Score(#[from] ScoreError),
-    /// An image that cannot be shown.
+    /// A test image cannot be read.
     #[error(transparent)]
     Data(#[from] crate::data::Error),
-    /// Explanations.
+    /// The images cannot be explained.
     #[error(transparent)]
-    Explain(#[from] crate::visualise::Error),
-    /// The page.
+    Explain(#[from] VisualiseError),
+    /// The page cannot be rendered.
     #[error(transparent)]
-    Page(#[from] Error),
+    Page(#[from] WriteReportError),
 }
 
-/// Of more classes than this, only the first ones get an example.
-const MOST_EXAMPLES: usize = 100;
+/// The maximum number of classes with an example.
+const MAX_EXAMPLES: usize = 100;
 
-/// Writes `report.html` about the best checkpoint of a run and says where it is.
+/// Writes `report.html` for the best checkpoint of a run and returns its path.
 ///
-/// `scores` are what it says about the test images, where that is known; else it is shown them.
+/// `scores` are that checkpoint's predictions for the test images; if `None`, they are computed.
 ///
 /// # Errors
-/// A damaged checkpoint, a failure of the device, a report that cannot be written.
+/// A damaged checkpoint; a device failure; a report that cannot be written.
 pub fn write_report<D: Device>(
     device: &D,
     run: &RunFolder,
@@ -67,7 +65,7 @@ pub fn write_report<D: Device>(
         None if !test.is_empty() => {
             let (batch, never) = (manifest.recipe.batch, AtomicBool::new(false));
             let mut tell = |done| observer.observe(Event::Evaluating { done, total: test.len() });
-            score_checkpoint(device, &best, test, batch, Views::ONE, &never, &mut tell)?
+            Scorer::new(device, &best, batch.min(test.len()))?.score(test, Views::ONE, &never, &mut tell)?
         }
         known => known,
     };
@@ -77,7 +75,7 @@ pub fn write_report<D: Device>(
         evaluated: evaluated(&best, &manifest.data),
         chosen: last.progress.best_epoch(),
         program: manifest.program.clone(),
-        settings: settings(manifest),
+        settings: manifest.settings(),
         history: last.progress.history.clone(),
         parameters: best.values.iter().map(|tensor| tensor.values.len() as u64).sum(),
         advice: Health::of(&last.progress.history, best.classes.len())
@@ -94,6 +92,12 @@ pub fn write_report<D: Device>(
     if let Some(scores) = scores {
         let evaluation = scores.evaluation(&best.classes);
         report.confusion = evaluation.confusion;
+        report.class_scores = evaluation.classes;
+        report.calibration = Some(Calibration::of(&scores));
+        report.calibrated = run.temperature(&best)?.and_then(|stored| {
+            let scores = scores.at_temperature(stored.temperature)?;
+            Some((stored.temperature, Calibration::of(&scores)))
+        });
         report.top5_error_pct = (best.classes.len() > 5).then_some(evaluation.top5_error_pct);
         let mut explained = ExplainedSamples::new(device, &best, test)?;
         report.mistakes = mistakes(&scores, &data.test, &mut explained)?;
@@ -103,7 +107,7 @@ pub fn write_report<D: Device>(
     Ok(run.report())
 }
 
-/// Which checkpoint was measured, what chose it, and on which images it was measured.
+/// Names the evaluated checkpoint, the images that selected it, and the test images.
 fn evaluated(best: &Checkpoint, data: &DataRecord) -> String {
     let (epoch, test) = (best.progress.history.len(), data.test_images);
     match data.selected_on() {
@@ -118,54 +122,12 @@ fn evaluated(best: &Checkpoint, data: &DataRecord) -> String {
     }
 }
 
-/// Training images a second over all epochs.
+/// The mean training speed over all epochs, in images per second.
 fn images_per_s(last: &Checkpoint) -> f64 {
     let speeds = last.progress.history.iter().map(|row| row.images_per_s);
     let speeds: Vec<f64> = speeds.filter(|&speed| speed > 0.0).collect();
-    let seconds: f64 = speeds.iter().map(|speed| 1.0 / speed).sum(); // for an image of each epoch
+    let seconds: f64 = speeds.iter().map(|speed| 1.0 / speed).sum(); // for one image of each epoch
     if seconds > 0.0 { speeds.len() as f64 / seconds } else { 0.0 }
-}
-
-/// What a reader needs to repeat the run, in the words of `run.toml`.
-fn settings(manifest: &Manifest) -> Vec<(String, String)> {
-    let data = &manifest.data;
-    let mut settings = vec![
-        ("model".to_string(), manifest.model.clone()),
-        ("data".into(), data.source.clone()),
-        ("training images".into(), data.train_images.to_string()),
-        ("test images".into(), data.test_images.to_string()),
-        ("steps".into(), manifest.total_steps.to_string()),
-        ("device".into(), manifest.session.device.clone()),
-    ];
-    if data.validation_images > 0 {
-        settings.insert(3, ("validation images".into(), data.validation_images.to_string()));
-    }
-    if let Ok(network) = Network::from_toml(&manifest.network) {
-        settings.push(("dropout".into(), manifest.recipe.dropout_words(&manifest.model, &network)));
-    }
-    let recipe = Recipe { dropout: None, table1_dropout: None, ..manifest.recipe.clone() };
-    let recipe = toml::Table::try_from(&recipe).unwrap_or_default();
-    settings.extend(recipe.iter().map(|(name, value)| {
-        let text = value.as_str().map_or_else(|| plain(value), str::to_string);
-        let name = if name == "name" { "recipe".to_owned() } else { name.replace('_', " ") };
-        (name, text)
-    }));
-    settings
-}
-
-/// A TOML value for people: numbers that were f32 without the digits that f64 adds.
-fn plain(value: &toml::Value) -> String {
-    match value {
-        toml::Value::Float(number) => (*number as f32).to_string(),
-        toml::Value::Table(table) => table
-            .iter()
-            .map(|(name, value)| {
-                format!("{name} {}", value.as_str().map_or_else(|| plain(value), Into::into))
-            })
-            .collect::<Vec<_>>()
-            .join(", "),
-        other => other.to_string(),
-    }
 }
 
 fn filters(tensor: &Tensor) -> Option<Filters> {
@@ -173,17 +135,17 @@ fn filters(tensor: &Tensor) -> Option<Filters> {
     Some(Filters { weights: tensor.values.clone(), count, channels, height, width })
 }
 
-/// The wrong answers that the network was surest of.
+/// The misclassified images with the highest predicted probability, with explanations.
 fn mistakes<D: Device>(
     scores: &Scores,
     images: &Images,
     explained: &mut ExplainedSamples<'_, D>,
-) -> Result<Vec<Mistake>, ReportError> {
+) -> Result<Vec<MisclassifiedPicture>, ReportError> {
     let worst = scores.worst_mistakes(MAX_MISTAKES);
     let wanted: Vec<_> = worst.iter().map(|mistake| (mistake.image, mistake.predicted as usize)).collect();
     let explanations = explained.pictures(&wanted)?;
     let each = worst.into_iter().zip(explanations).map(|(mistake, explanation)| {
-        Ok(Mistake {
+        Ok(MisclassifiedPicture {
             picture: images.picture(mistake.image)?,
             name: images.names[mistake.image].clone(),
             truth: mistake.label as usize,
@@ -195,7 +157,7 @@ fn mistakes<D: Device>(
     each.collect()
 }
 
-/// Of each class the image that the network was surest of, and right.
+/// The correctly classified image of each class with the highest probability, with explanations.
 fn examples<D: Device>(
     scores: &Scores,
     images: &Images,
@@ -210,7 +172,7 @@ fn examples<D: Device>(
         }
     }
     let wanted: Vec<(usize, usize)> =
-        best.into_iter().map(|(class, image)| (image, class)).take(MOST_EXAMPLES).collect();
+        best.into_iter().map(|(class, image)| (image, class)).take(MAX_EXAMPLES).collect();
     if wanted.is_empty() {
         return Ok(None);
     }

@@ -1,10 +1,10 @@
-//! The frame of a page and its sections; numbers as text.
+//! The frame of a page, its sections, and the formatting of numbers.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-/// A whole page: its title, the line below, the body, and the program's name in the foot. It has no script and refers to
-/// nothing outside itself.
-pub fn page(title: &str, below: &str, body: &Markup, program: &str) -> String {
+/// A complete page: title, the line `below` it, body, and the program's name as footer. It has no scripts and no external
+/// references.
+pub(crate) fn page(title: &str, below: &str, body: &Markup, program: &str) -> String {
     let policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
     let page = html! {
         (DOCTYPE)
@@ -25,12 +25,12 @@ pub fn page(title: &str, below: &str, body: &Markup, program: &str) -> String {
             }
         }
     };
-    // Names of files and classes may hold control characters, which HTML does not allow.
+    // Names of files and classes may contain control characters, which HTML forbids.
     page.into_string().replace(|letter: char| letter.is_control() && letter != '\n', "\u{fffd}")
 }
 
-/// A section with heading and note, or nothing where there is nothing to show.
-pub fn section(empty: bool, title: &str, note: &str, body: &Markup) -> Markup {
+/// A section with heading and note; nothing if `empty`.
+pub(crate) fn section(empty: bool, title: &str, note: &str, body: &Markup) -> Markup {
     html! {
         @if !empty {
             section { h2 { (title) } p.note { (note) } (body) }
@@ -38,11 +38,11 @@ pub fn section(empty: bool, title: &str, note: &str, body: &Markup) -> Markup {
     }
 }
 
-/// A figure with its name and the lines below it.
-pub type Card = (&'static str, String, Vec<String>);
+/// A key figure: its name, its value and the detail lines below.
+pub(crate) type Card = (&'static str, String, Vec<String>);
 
-/// Figures beside each other, where a page begins.
-pub fn cards(cards: &[Card]) -> Markup {
+/// The key figures at the top of a page, side by side.
+pub(crate) fn cards(cards: &[Card]) -> Markup {
     html! {
         dl.figures {
             @for (name, value, details) in cards {
@@ -56,13 +56,13 @@ pub fn cards(cards: &[Card]) -> Markup {
     }
 }
 
-/// `12.34 %`, or a dash for what is no number.
-pub fn percent(value: f64) -> String {
+/// Formats a percentage: `12.34 %`; a dash if it is not finite.
+pub(crate) fn percent(value: f64) -> String {
     if value.is_finite() { format!("{value:.2} %") } else { "–".to_owned() }
 }
 
-/// A whole number with commas: `1,369,738`.
-pub fn thousands(value: f64) -> String {
+/// Formats a whole number with thousands separators: `1,369,738`; a dash if it is not finite.
+pub(crate) fn thousands(value: f64) -> String {
     if !value.is_finite() {
         return "–".to_owned();
     }
@@ -81,8 +81,8 @@ pub fn thousands(value: f64) -> String {
     grouped
 }
 
-/// A duration as a person says it: `48.2 s`, `3 min 05 s`, `2 h 07 min`.
-pub fn duration(seconds: f64) -> String {
+/// Formats a duration: `48.2 s`, `3 min 05 s`, `2 h 07 min`.
+pub(crate) fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
         0..60 => format!("{seconds:.1} s"),

@@ -1,8 +1,9 @@
-//! `report.html`: the result of a run as one page that needs nothing else, to read, keep or send.
+//! Results as self-contained HTML pages, such as a run's `report.html`.
 //!
-//! The page has no script and refers to nothing outside itself; pictures are PNG in `data:` addresses. It reads
-//! finished results and knows nothing of how they were made.
+//! A page has no scripts and no external references; its pictures are PNG files in `data:` URLs. The pages show finished
+//! results; only `gather` computes what is missing for a run's page.
 
+mod class_table;
 mod confusion;
 mod contents;
 pub(crate) mod curves;
@@ -12,13 +13,14 @@ mod gather;
 pub(crate) mod html;
 mod near;
 mod pictures;
+mod reliability;
 mod run_page;
 mod suspects;
 #[cfg(test)]
 mod tests;
 
-pub use contents::{Filters, Gallery, MAX_MISTAKES, Mistake, Report};
-pub use error::Error;
+pub use contents::{Filters, Gallery, MAX_MISTAKES, MisclassifiedPicture, Report};
+pub use error::WriteReportError;
 pub use gather::{ReportError, write_report};
 pub use near::write_near;
 pub use run_page::write;

@@ -1,36 +1,37 @@
-//! The page of images that are nearly the same.
+//! The page of near-duplicate images.
 
 use std::io;
 use std::path::Path;
 
 use maud::{Markup, html};
 
-use super::error::{Error, write_page};
+use super::error::{WriteReportError, write_page};
 use super::html::{self, thousands};
 use super::pictures;
 use crate::data::DataSet;
 use crate::data::near::{Compared, Near, NearGroup, NearImage};
 use crate::run::PROGRAM;
 
-/// Groups on a page.
-const MOST_GROUPS: usize = 200;
-/// Pictures of one group on a page.
-const MOST_PICTURES: usize = 24;
-/// The longest side of a picture, in pixels.
+/// The maximum number of groups on a page.
+const MAX_GROUPS: usize = 200;
+/// The maximum number of pictures per group.
+const MAX_PICTURES: usize = 24;
+/// The longer side of a picture, in pixels.
 const SIDE: usize = 128;
-/// More pictures than this take the page's whole width.
+/// The largest number of pictures in a group that does not take the full width of the page.
 const BESIDE: usize = 4;
 
-/// Writes the page of what was found in `set` to `path`, atomically: at most 200 groups, at most 24 pictures of each.
+/// Writes the page of the near-duplicates found in `set` to `path`, atomically: at most 200 groups with at most 24
+/// pictures each.
 ///
 /// # Errors
-/// A file that cannot be written; a picture on disk that cannot be read any more.
-pub fn write_near(near: &Near, set: &DataSet, path: &Path) -> Result<(), Error> {
+/// A file that cannot be written; an image on disk that can no longer be read.
+pub fn write_near(near: &Near, set: &DataSet, path: &Path) -> Result<(), WriteReportError> {
     write_page(render(near, set), path)
 }
 
 fn render(near: &Near, set: &DataSet) -> io::Result<String> {
-    let shown = near.groups.len().min(MOST_GROUPS);
+    let shown = near.groups.len().min(MAX_GROUPS);
     let (across, within) = near.groups[..shown].split_at(near.groups_across_splits.min(shown));
     let body = html! {
         (figures(near))
@@ -44,7 +45,7 @@ fn render(near: &Near, set: &DataSet) -> io::Result<String> {
     Ok(html::page("Nearly the same", &below, &body, PROGRAM))
 }
 
-/// What was compared and from where on images are near.
+/// Describes what was compared and the similarity threshold.
 fn compared(near: &Near) -> String {
     let what = match near.compared {
         Compared::Pictures => "the pictures compared",
@@ -81,7 +82,7 @@ fn figures(near: &Near) -> Markup {
     html::cards(&cards)
 }
 
-/// A section of those of its `total` groups that are shown.
+/// A section that shows `groups` of `total` groups.
 fn section(title: &str, groups: &[NearGroup], total: usize, set: &DataSet) -> io::Result<Markup> {
     let note = match total - groups.len() {
         0 => String::new(),
@@ -99,9 +100,9 @@ fn section(title: &str, groups: &[NearGroup], total: usize, set: &DataSet) -> io
     Ok(html::section(total == 0, title, &note, &cards))
 }
 
-/// The pictures of a group beside each other.
+/// A card with the pictures of a group side by side.
 fn group(group: &NearGroup, set: &DataSet) -> io::Result<Markup> {
-    let more = group.images.len().saturating_sub(MOST_PICTURES);
+    let more = group.images.len().saturating_sub(MAX_PICTURES);
     Ok(html! {
         div.card.group.wide[group.images.len() > BESIDE] {
             div.said {
@@ -109,7 +110,7 @@ fn group(group: &NearGroup, set: &DataSet) -> io::Result<Markup> {
                 @if group.labels_differ { b { "different classes" } }
             }
             div.tiles {
-                @for image in group.some(MOST_PICTURES) { (tile(image, set)?) }
+                @for image in group.some(MAX_PICTURES) { (tile(image, set)?) }
             }
             @if more > 0 {
                 div.said { "and " (thousands(more as f64)) " more; --json lists all" }
@@ -119,7 +120,7 @@ fn group(group: &NearGroup, set: &DataSet) -> io::Result<Markup> {
 }
 
 fn tile(image: &NearImage, set: &DataSet) -> io::Result<Markup> {
-    let (images, index) = image.place.of(set);
+    let (images, index) = image.location.of(set);
     let picture = images.thumbnail(index, SIDE).map_err(io::Error::other)?;
     let caption = html! {
         div { (image.split) ", " (image.class) }
@@ -131,18 +132,18 @@ fn tile(image: &NearImage, set: &DataSet) -> io::Result<Markup> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::near::{Group, Place};
+    use crate::data::near::{Group, Location};
     use crate::data::shapes;
 
     #[test]
     fn what_is_shown_is_limited_and_what_there_is_is_told() {
         let mut set = shapes::draw(0, 50, 50);
         set.classes[0] = "<script>".into();
-        let places = Place::all(&set);
+        let locations = Location::all(&set);
         let pair = |first: usize| Group { members: vec![first, first + 500], similarity: 0.98 };
         let mut groups: Vec<Group> = (0..250).map(pair).collect();
         groups.push(Group { members: (400..430).collect(), similarity: 0.99 });
-        let near = Near::of(&set, Compared::Pictures, 0.97, &places, groups);
+        let near = Near::of(&set, Compared::Pictures, 0.97, &locations, groups);
         assert_eq!((near.groups_across_splits, near.groups_within_split), (250, 1));
         assert_eq!(near.test_images_near_train, 250);
         let page = render(&near, &set).unwrap();
@@ -155,15 +156,15 @@ mod tests {
                 && !page.contains("https:")
         );
         let group = |members: Vec<usize>| vec![Group { members, similarity: 1.0 }];
-        let near = Near::of(&set, Compared::Pictures, 0.97, &places, group((400..430).collect()));
+        let near = Near::of(&set, Compared::Pictures, 0.97, &locations, group((400..430).collect()));
         let page = render(&near, &set).unwrap();
         assert!(page.contains("and 6 more; --json lists all") && page.matches("<img").count() == 24);
-        // Of a large group across splits, every split is shown.
+        // A large group that spans splits shows images of every split.
         let members = (400..430).chain(500..502).collect();
-        let near = Near::of(&set, Compared::Pictures, 0.97, &places, group(members));
+        let near = Near::of(&set, Compared::Pictures, 0.97, &locations, group(members));
         let page = render(&near, &set).unwrap();
         assert!(page.contains("and 8 more") && page.matches("<div>test, ").count() == 2);
-        let none = Near::of(&set, Compared::Pictures, 0.97, &places, vec![]);
+        let none = Near::of(&set, Compared::Pictures, 0.97, &locations, vec![]);
         assert!(render(&none, &set).unwrap().contains("No two images are nearly the same."));
     }
 }

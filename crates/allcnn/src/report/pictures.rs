@@ -1,4 +1,4 @@
-//! Pictures in the page: mistakes, filters, and galleries.
+//! The pictures of a page: misclassified images, filters and galleries.
 
 use std::io;
 
@@ -7,15 +7,15 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 use png::{BitDepth, ColorType, Encoder};
 
-use super::contents::{Filters, Gallery, MAX_MISTAKES, Mistake};
+use super::contents::{Filters, Gallery, MAX_MISTAKES, MisclassifiedPicture};
 use super::html::section;
 use crate::data::decode::Picture;
 
-/// Pictures at least this wide are not shown in blocks.
+/// The smallest width that is scaled smoothly; narrower pictures are scaled with visible pixels.
 const SMOOTH: usize = 96;
 
-/// 8-bit pixels as a PNG in a `data:` address.
-pub fn png(pixels: &[u8], height: usize, width: usize, color: ColorType) -> io::Result<String> {
+/// Encodes 8-bit pixels as a PNG in a `data:` URL.
+pub(super) fn png(pixels: &[u8], height: usize, width: usize, color: ColorType) -> io::Result<String> {
     assert_eq!(pixels.len(), height * width * color.samples(), "pixels of a picture of {height}x{width}");
     let side = |length: usize| u32::try_from(length).map_err(io::Error::other);
     let mut file = Vec::new();
@@ -32,7 +32,7 @@ fn rgb_png(picture: &Picture) -> io::Result<String> {
     png(&picture.pixels, picture.height, picture.width, ColorType::Rgb)
 }
 
-/// Pictures beside each other over a caption; `title` is said when the mouse is over them.
+/// A card with pictures side by side above a caption; `title` is their tooltip.
 pub(super) fn figure(pictures: &[&Picture], title: &str, caption: &Markup) -> io::Result<Markup> {
     let smooth = pictures.iter().any(|picture| picture.width >= SMOOTH);
     Ok(html! {
@@ -45,7 +45,7 @@ pub(super) fn figure(pictures: &[&Picture], title: &str, caption: &Markup) -> io
     })
 }
 
-/// A picture over its caption, in a card that is there already.
+/// A picture above its caption, for use inside a card.
 pub(super) fn tile(picture: &Picture, title: &str, caption: &Markup) -> io::Result<Markup> {
     let class = (picture.width >= SMOOTH).then_some("smooth");
     Ok(html! {
@@ -56,7 +56,7 @@ pub(super) fn tile(picture: &Picture, title: &str, caption: &Markup) -> io::Resu
     })
 }
 
-/// Figures in as many columns as fit; wider ones where pictures stand beside each other.
+/// A grid of figures, with wider columns if a figure has several pictures.
 pub(super) fn figures(most_together: usize, figures: &[Markup]) -> Markup {
     html! {
         div.gallery.pairs[most_together > 1] {
@@ -65,9 +65,9 @@ pub(super) fn figures(most_together: usize, figures: &[Markup]) -> Markup {
     }
 }
 
-/// The most confident mistakes.
-pub fn mistakes(classes: &[String], mistakes: &[Mistake]) -> io::Result<Markup> {
-    let mut worst: Vec<&Mistake> = mistakes.iter().collect();
+/// The section of the misclassified images with the highest predicted probability.
+pub(super) fn mistakes(classes: &[String], mistakes: &[MisclassifiedPicture]) -> io::Result<Markup> {
+    let mut worst: Vec<&MisclassifiedPicture> = mistakes.iter().collect();
     worst.sort_by(|a, b| b.probability.total_cmp(&a.probability).then_with(|| a.name.cmp(&b.name)));
     let shown = worst.iter().take(MAX_MISTAKES).map(|mistake| {
         let caption = html! {
@@ -90,8 +90,8 @@ pub fn mistakes(classes: &[String], mistakes: &[Mistake]) -> io::Result<Markup> 
     Ok(section(mistakes.is_empty(), "Worst mistakes", &note, &body))
 }
 
-/// The first layer's filters.
-pub fn filters(filters: &Filters) -> io::Result<Markup> {
+/// The section of the first layer's filters.
+pub(super) fn filters(filters: &Filters) -> io::Result<Markup> {
     let &Filters { ref weights, count, channels, height, width } = filters;
     assert_eq!(weights.len(), count * channels * height * width, "weights of the first layer");
     let images = html! {
@@ -114,7 +114,7 @@ fn largest_weight(filter: &[f32]) -> f32 {
     filter.iter().fold(0.0, |largest, weight| largest.max(weight.abs()))
 }
 
-/// The pixels of one filter `[channels, height, width]`: 0 is grey, the largest weight either way black or white.
+/// The pixels of a filter `[channels, height, width]`: zero is grey, the largest absolute weight black or white.
 fn filter_pixels(filter: &[f32], channels: usize) -> Vec<u8> {
     let area = filter.len() / channels;
     let largest = largest_weight(filter).max(f32::MIN_POSITIVE);
@@ -129,8 +129,8 @@ fn filter_pixels(filter: &[f32], channels: usize) -> Vec<u8> {
     (0..area).flat_map(pixel).collect()
 }
 
-/// A section of pictures with captions.
-pub fn gallery(gallery: &Gallery) -> io::Result<Markup> {
+/// The section of a gallery.
+pub(super) fn gallery(gallery: &Gallery) -> io::Result<Markup> {
     let shown = gallery.pictures.iter().map(|(pictures, caption)| {
         figure(&pictures.iter().collect::<Vec<_>>(), caption, &html! { (caption) })
     });

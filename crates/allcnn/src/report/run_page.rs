@@ -1,4 +1,4 @@
-//! The page of a run.
+//! The page of a run, `report.html`.
 
 use std::io;
 use std::path::Path;
@@ -6,32 +6,33 @@ use std::path::Path;
 use maud::{Markup, html};
 
 use super::contents::Report;
-use super::error::{Error, write_page};
+use super::error::{WriteReportError, write_page};
 use super::html::{self, Card, duration, percent, section, thousands};
-use super::{confusion, curves, pictures};
+use super::{class_table, confusion, curves, pictures, reliability};
 use crate::data::Ignored;
 use crate::run::EpochRow;
+use crate::score::wilson95_pct;
 
-/// A loss from which on only its first digits are shown.
+/// The smallest loss that is shown in scientific notation.
 const LONG_NUMBER: f64 = 1e4;
-/// Skipped files named on a page.
+/// The maximum number of skipped files listed on a page.
 const MAX_SKIPPED: usize = 100;
 
-/// Writes the page to `path`, atomically. Panics when the parts do not fit together: a confusion of another number of
-/// classes, pictures or weights of another length than their size says.
+/// Writes the page to `path`, atomically. Panics if the parts are inconsistent: a confusion matrix with another number of
+/// classes, or pictures or weights whose length does not match their size.
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn write(report: &Report, path: &Path) -> Result<(), Error> {
+pub fn write(report: &Report, path: &Path) -> Result<(), WriteReportError> {
     write_page(render(report), path)
 }
 
-/// The page for `path`. Panics as [`write`].
-pub(super) fn page(report: &Report, path: &Path) -> Result<String, Error> {
-    render(report).map_err(|source| Error { path: path.to_owned(), source })
+/// Renders the page that will be written to `path`. Panics like [`write`].
+pub(super) fn page(report: &Report, path: &Path) -> Result<String, WriteReportError> {
+    render(report).map_err(|source| WriteReportError { path: path.to_owned(), source })
 }
 
-/// The page.
+/// Renders the page. Panics like [`write`].
 pub(super) fn render(report: &Report) -> io::Result<String> {
     let (counted, classes) = (report.confusion.classes(), report.classes.len());
     assert!(counted == 0 || counted == classes, "the confusion is not of {classes} classes but of {counted}");
@@ -44,6 +45,8 @@ pub(super) fn render(report: &Report) -> io::Result<String> {
         (curves::section(&report.history, report.chosen))
         (settings(&report.settings))
         (confusion::section(&report.classes, &report.confusion, &report.evaluated)?)
+        (class_table::section(&report.class_scores))
+        (reliability::section(report.calibration.as_ref(), report.calibrated.as_ref()))
         (pictures::mistakes(&report.classes, &report.mistakes)?)
         @if let Some(filters) = &report.filters { (pictures::filters(filters)?) }
         @for gallery in &report.galleries { (pictures::gallery(gallery)?) }
@@ -53,7 +56,7 @@ pub(super) fn render(report: &Report) -> io::Result<String> {
     Ok(html::page(&title, &report.evaluated, &body, &report.program))
 }
 
-/// A text in which no flag of the command line is broken over lines.
+/// A text whose command line flags are not broken across lines.
 fn flags_kept(advice: &str) -> Markup {
     html! {
         @for (index, word) in advice.split(' ').enumerate() {
@@ -63,7 +66,7 @@ fn flags_kept(advice: &str) -> Markup {
     }
 }
 
-/// The figures that a reader looks for first.
+/// The key figures.
 fn figures(report: &Report) -> Markup {
     let mut cards = errors(report);
     if let Some(last) = report.history.last() {
@@ -84,8 +87,8 @@ fn figures(report: &Report) -> Markup {
     html::cards(&cards)
 }
 
-/// The errors. Test images that choose the best epoch flatter it, so the last epoch's comes first there; test images that
-/// chose nothing were measured once, at the end.
+/// The errors. If the test images selected the best epoch, its error is biased, so the last epoch's error comes first.
+/// If validation images did, the test images were evaluated once, at the end.
 fn errors(report: &Report) -> Vec<Card> {
     let finite = |error: Option<f64>| error.filter(|error| error.is_finite());
     let chosen = report.history.iter().find(|row| Some(row.epoch) == report.chosen);
@@ -94,24 +97,30 @@ fn errors(report: &Report) -> Vec<Card> {
         let classes = report.classes.len() as f64;
         format!("guessing: {}", percent(100.0 * (1.0 - 1.0 / classes)))
     });
-    let lines = |parts: [Option<String>; 3]| parts.into_iter().flatten().collect();
+    let images = report.confusion.pairs().map(|(_, _, images)| images).sum();
+    let interval = |error: f64| {
+        let wrong = (error / 100.0 * images as f64).round() as u64;
+        wilson95_pct(wrong, images).map(|[low, high]| format!("95 % interval {low:.1} to {high:.1} %"))
+    };
+    let lines = |parts: [Option<String>; 4]| parts.into_iter().flatten().collect();
     let choosing = |row: &EpochRow| Some(format!("epoch {}, chosen on these images", row.epoch));
     if let Some((row, validation)) = chosen.and_then(|row| Some((row, finite(row.validation_error_pct)?))) {
-        let test = report.confusion.error_pct().map_or("not tested".to_owned(), percent);
+        let tested = report.confusion.error_pct();
+        let test = tested.map_or("not tested".to_owned(), percent);
         let once = Some(format!("epoch {}, measured once", row.epoch));
         return vec![
-            ("Test error", test, lines([once, top5, chance])),
-            ("Validation error", percent(validation), lines([choosing(row), None, None])),
+            ("Test error", test, lines([tested.and_then(interval), once, top5, chance])),
+            ("Validation error", percent(validation), lines([choosing(row), None, None, None])),
         ];
     }
     let last = report.history.last().and_then(|row| Some((row, finite(row.test_error_pct)?)));
     let Some((last, error)) = last else {
-        return vec![("Test error", "not tested".to_owned(), lines([chance, None, None]))];
+        return vec![("Test error", "not tested".to_owned(), lines([chance, None, None, None]))];
     };
     let after = Some(format!("after the last epoch ({})", last.epoch));
-    let mut cards = vec![("Test error", percent(error), lines([after, chance, None]))];
+    let mut cards = vec![("Test error", percent(error), lines([interval(error), after, chance, None]))];
     if let Some((row, best)) = chosen.and_then(|row| Some((row, finite(row.test_error_pct)?))) {
-        cards.push(("Best epoch", percent(best), lines([choosing(row), top5, None])));
+        cards.push(("Best epoch", percent(best), lines([choosing(row), top5, None, None])));
     }
     cards
 }
@@ -125,7 +134,7 @@ fn settings(settings: &[(String, String)]) -> Markup {
     section(settings.is_empty(), "Settings", "", &list)
 }
 
-/// What was decided while the data was read, and which files were left out for what reason.
+/// The section on how the data was interpreted and which files were ignored.
 fn data_notes(notes: &[String], ignored: &[Ignored]) -> Markup {
     let list = html! {
         ul.card.notes {

@@ -1,21 +1,21 @@
-//! The page of images whose labels a network doubts.
+//! The page of images whose labels are probably wrong.
 
 use std::io;
 use std::path::Path;
 
 use maud::{Markup, html};
 
-use super::error::{Error, write_page};
+use super::error::{WriteReportError, write_page};
 use super::html::{self, thousands};
 use super::pictures::{figure, figures};
 use crate::run::PROGRAM;
 use crate::suspects::{Suspect, SuspectPicture, Suspects};
 
-/// Writes the page of the suspects that `run` found to `path`, atomically. Panics unless there is a picture of each.
+/// Writes the page of the suspects found with `run` to `path`, atomically. Panics unless every suspect has a picture.
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn write_suspects(suspects: &Suspects, run: &str, path: &Path) -> Result<(), Error> {
+pub fn write_suspects(suspects: &Suspects, run: &str, path: &Path) -> Result<(), WriteReportError> {
     write_page(render(suspects, run), path)
 }
 

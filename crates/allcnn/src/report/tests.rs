@@ -6,8 +6,9 @@ use crate::confusion::Confusion;
 use crate::data::Ignored;
 use crate::data::decode::Picture;
 use crate::run::EpochRow;
+use crate::score::{Calibration, Scores};
 
-/// A report with every part, for `classes` classes.
+/// A report with all sections, for `classes` classes.
 fn full(classes: usize) -> Report {
     let row = |epoch: u32| EpochRow {
         epoch,
@@ -24,7 +25,7 @@ fn full(classes: usize) -> Report {
         row[class] = 90;
         row[(class + 1) % classes] = 10;
     }
-    let mistake = |name: &str, probability| Mistake {
+    let mistake = |name: &str, probability| MisclassifiedPicture {
         picture: picture.clone(),
         name: name.to_owned(),
         truth: 0,
@@ -32,6 +33,14 @@ fn full(classes: usize) -> Report {
         probability,
         explanation: (name == "sure.png").then(|| picture.clone()),
     };
+    // A hundred images of each class, ten of them taken for the next one.
+    let labels: Vec<u32> = (0..classes as u32).flat_map(|class| [class; 100]).collect();
+    let mut probabilities = vec![0.0; labels.len() * classes];
+    for (image, row) in probabilities.chunks_exact_mut(classes).enumerate() {
+        row[(image / 100 + usize::from(image % 100 < 10)) % classes] = 0.775;
+    }
+    let names: Vec<String> = (0..classes).map(|class| format!("class{class}")).collect();
+    let measured = Scores::new(classes, labels, &probabilities).evaluation(&names);
     Report {
         model: "all-cnn-c".into(),
         data: "shapes".into(),
@@ -46,6 +55,9 @@ fn full(classes: usize) -> Report {
         classes: (0..classes).map(|class| format!("class{class}")).collect(),
         confusion: Confusion::from_rows(&confusion),
         top5_error_pct: None,
+        class_scores: measured.classes,
+        calibration: Some(Calibration { expected_calibration_error: 0.125, bins: measured.calibration }),
+        calibrated: None,
         mistakes: vec![mistake("doubtful.png", 0.51), mistake("sure.png", 0.98)],
         filters: Some(Filters { weights: vec![0.5; 2 * 3 * 9], count: 2, channels: 3, height: 3, width: 3 }),
         galleries: vec![Gallery {
@@ -70,7 +82,7 @@ const HEADINGS: [&str; 7] = [
     "Files left out",
 ];
 
-/// Every opened element is closed, in order.
+/// Asserts that all elements are closed, in order.
 fn assert_well_formed(page: &str) {
     const VOID: [&str; 3] = ["meta", "img", "!DOCTYPE"];
     let mut open: Vec<&str> = Vec::new();
@@ -202,7 +214,8 @@ fn validation_images_have_the_curves_and_the_test_images_one_figure() {
     }
     let page = render(&report).unwrap();
     for part in [
-        "<dt>Test error</dt><dd>10.00 %</dd><dd class=\"detail\">epoch 5, measured once</dd>\
+        "<dt>Test error</dt><dd>10.00 %</dd><dd class=\"detail\">95 % interval 7.1 to 13.9 %</dd>\
+         <dd class=\"detail\">epoch 5, measured once</dd>\
          <dd class=\"detail\">guessing: 66.67 %</dd>",
         "<dt>Validation error</dt><dd>18.20 %</dd><dd class=\"detail\">epoch 5, chosen on these images</dd>",
         "</i>validation</span>",
@@ -214,6 +227,14 @@ fn validation_images_have_the_curves_and_the_test_images_one_figure() {
     assert!(!page.contains("</i>test</span>") && !page.contains("Best epoch"));
     report.confusion = Confusion::default();
     assert!(render(&report).unwrap().contains("<dt>Test error</dt><dd>not tested</dd>"));
+}
+
+#[test]
+fn of_many_classes_without_test_images_there_is_no_confusion() {
+    let mut report = full(40);
+    assert!(render(&report).unwrap().contains("Confusion"));
+    report.confusion = Confusion::default();
+    assert!(!render(&report).unwrap().contains("Confusion"));
 }
 
 #[test]
@@ -254,4 +275,20 @@ fn a_page_that_cannot_be_written_names_the_file() {
     assert!(std::fs::read_to_string(&path).unwrap().starts_with("<!DOCTYPE html>"));
     let said = write(&full(3), &folder.path().join("none/report.html")).unwrap_err().to_string();
     assert!(said.contains("none/report.html") && said.contains("folder"), "{said}");
+}
+
+#[test]
+fn classes_and_probabilities_are_measured() {
+    let page = render(&full(10)).unwrap();
+    for part in [
+        "<td data-name=\"95 % interval\">5.5 to 17.4 %</td><td data-name=\"Precision\">0.900</td>",
+        "The mean distance, the expected calibration error, is 12.50 %.",
+        "1,000 of 1,000 images: probability 77.50 %, correct 90.00 %",
+        "95 % interval 6.1 to 9.4 %", // 7.58 % of 1,000 images after the last epoch
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let many = render(&full(40)).unwrap();
+    assert!(many.contains("The 30 classes with the highest errors, of 40."));
+    assert!(!render(&Report::default()).unwrap().contains("Probabilities"));
 }

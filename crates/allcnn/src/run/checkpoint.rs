@@ -1,8 +1,9 @@
-//! Checkpoints: safetensors files with the weights in PyTorch's naming and layout, the momentum velocities, and as
-//! metadata the network, the classes and the training's progress.
+//! Checkpoints: safetensors files with the weights in PyTorch's naming and layout, the momentum velocities, the averaged
+//! weights, and as metadata the network, the classes and the training's progress.
 //!
-//! Tensors: `conv1.weight` `[out, in, height, width]`, `conv1.bias` `[out]`, ..., and `velocity.conv1.weight`,
-//! ...; all f32. Metadata: `format` = `allcnn-checkpoint`, `version`, `network` (TOML), `classes` (JSON list of
+//! Tensors: `conv1.weight` `[out, in, height, width]`, `conv1.bias` `[out]`, ..., and `velocity.conv1.weight`, ...;
+//! where weights are averaged, `average.conv1.weight`, ... too, and the best checkpoint has the averages alone, under the
+//! weights' own names; all f32. Metadata: `format` = `allcnn-checkpoint`, `version`, `network` (TOML), `classes` (JSON list of
 //! names), `input` (JSON `[height, width, channels]`), `progress` (JSON of [`Progress`], without the times of
 //! completed epochs, so that equal trainings write equal files).
 
@@ -10,6 +11,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use allcnn_device::Device;
+use half::f16;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 
@@ -18,7 +20,7 @@ use crate::atomic_file::write_atomically;
 use crate::data::open_file;
 use crate::files::safetensors_file;
 use crate::net::Network;
-use crate::parameters::{self, Kind, Parameters, Tensor};
+use crate::parameters::{Kind, Parameters, ParametersError, Tensor};
 use crate::text::shown::PathText;
 
 /// The value of `format` in the metadata.
@@ -27,6 +29,9 @@ const FORMAT: &str = "allcnn-checkpoint";
 const VERSION: &str = "1";
 /// The name prefix of velocities.
 const VELOCITY: &str = "velocity.";
+
+/// The name prefix of averaged weights.
+const AVERAGE: &str = "average.";
 
 /// A network with its trained values and the training's progress.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +44,9 @@ pub struct Checkpoint {
     pub values: Vec<Tensor>,
     /// The momentum velocities, named like the values. Empty if not needed for resuming.
     pub velocities: Vec<Tensor>,
+    /// The averaged weights, named like the values, to be used in their place. Empty if the training averages none, or if
+    /// the values are the averages.
+    pub averages: Vec<Tensor>,
     /// The progress of the training.
     pub progress: Progress,
 }
@@ -101,7 +109,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Tensors that do not match the checkpoint's network; too little memory.
-    pub fn parameters<D: Device>(&self, device: &D) -> Result<Parameters<D>, parameters::Error> {
+    pub fn parameters<D: Device>(&self, device: &D) -> Result<Parameters<D>, ParametersError> {
         let mut parameters = Parameters::zeros(device, &self.network)?;
         parameters.load(device, Kind::Value, &self.values)?;
         Ok(parameters)
@@ -125,12 +133,22 @@ impl Checkpoint {
         Self::from_bytes(&read_file(path)?, path)
     }
 
-    /// Reads a checkpoint without its velocities, which only resuming needs, in half the time.
+    /// Reads a checkpoint as it is used, without what only resuming needs, in half the time: its values are the averaged
+    /// weights, if it has any.
     ///
     /// # Errors
     /// As [`Checkpoint::read`].
     pub fn read_values(path: &Path) -> Result<Self, CheckpointError> {
-        Self::parse(&read_file(path)?, path, false)
+        Ok(Self::parse(&read_file(path)?, path, false)?.for_use())
+    }
+
+    /// The checkpoint as it is evaluated and used: with the averaged weights in place of those of the last step, if it
+    /// has any. It cannot be resumed from.
+    pub(crate) fn for_use(self) -> Self {
+        if self.averages.is_empty() {
+            return self;
+        }
+        Self { values: self.averages, velocities: vec![], averages: vec![], ..self }
     }
 
     /// Serializes the checkpoint.
@@ -150,8 +168,10 @@ impl Checkpoint {
         ]);
         let values = self.values.iter().map(|tensor| (tensor.name.clone(), tensor));
         let velocities = self.velocities.iter().map(|tensor| (format!("{VELOCITY}{}", tensor.name), tensor));
+        let averages = self.averages.iter().map(|tensor| (format!("{AVERAGE}{}", tensor.name), tensor));
         let stored: Vec<(String, &Tensor, Vec<u8>)> = values
             .chain(velocities)
+            .chain(averages)
             .map(|(name, tensor)| {
                 (name, tensor, tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect())
             })
@@ -192,18 +212,21 @@ impl Checkpoint {
         if !progress.is_sound() {
             return Err(damaged("its progress holds impossible numbers".into()));
         }
-        let (mut values, mut velocities) = (Vec::new(), Vec::new());
+        let (mut values, mut velocities, mut averages) = (Vec::new(), Vec::new(), Vec::new());
         let wanted = |name: &&&str| with_velocities || !name.starts_with(VELOCITY);
         for name in tensors.names().iter().filter(wanted) {
             let tensor = read_tensor(&tensors, name).map_err(damaged)?;
-            match name.strip_prefix(VELOCITY) {
-                Some(of) => velocities.push(Tensor { name: of.into(), ..tensor }),
-                None => values.push(tensor),
-            }
+            let (name, of_kind) = match (name.strip_prefix(VELOCITY), name.strip_prefix(AVERAGE)) {
+                (Some(of), _) => (of, &mut velocities),
+                (_, Some(of)) => (of, &mut averages),
+                _ => (*name, &mut values),
+            };
+            of_kind.push(Tensor { name: name.into(), ..tensor });
         }
-        values.sort_by(|a, b| a.name.cmp(&b.name));
-        velocities.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { network, classes, values, velocities, progress })
+        for tensors in [&mut values, &mut velocities, &mut averages] {
+            tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        Ok(Self { network, classes, values, velocities, averages, progress })
     }
 }
 
@@ -216,14 +239,21 @@ fn read_file(path: &Path) -> Result<Vec<u8>, CheckpointError> {
     })
 }
 
-/// Reads a tensor of f32 values.
+/// Reads a tensor of f32 or f16 values.
 fn read_tensor(tensors: &SafeTensors<'_>, name: &str) -> Result<Tensor, String> {
     let view = tensors.tensor(name).map_err(|error| error.to_string())?;
-    if view.dtype() != Dtype::F32 {
-        return Err(format!("tensor {name} is of type {:?}, expected F32", view.dtype()));
-    }
-    let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    let values = view.data().chunks_exact(4).map(number).collect();
+    let values = match view.dtype() {
+        Dtype::F32 => {
+            let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+            view.data().chunks_exact(4).map(number).collect()
+        }
+        // As the run that comes along is kept.
+        Dtype::F16 => {
+            let number = |bytes: &[u8]| f16::from_le_bytes([bytes[0], bytes[1]]).to_f32();
+            view.data().chunks_exact(2).map(number).collect()
+        }
+        other => return Err(format!("tensor {name} is of type {other:?}, expected F32 or F16")),
+    };
     let tensor = Tensor { name: name.into(), shape: view.shape().to_vec(), values };
     match tensor.absurd() {
         Some(value) => Err(format!("tensor {name} holds {value:?}, which no training leaves")),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{DataSet, Ignored, Labels, Reading};
+use crate::data::{DataSet, Fold, Ignored, Labels, Reading};
 use crate::split::Split;
 
 /// Where the images of a run come from.
@@ -20,6 +20,9 @@ pub struct DataRecord {
     /// The holdout for testing, as given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdout: Option<String>,
+    /// What was taken out of the training images for validation, as given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<String>,
     /// The label set used of CIFAR-100.
     #[serde(default, skip_serializing_if = "Labels::are_fine")]
     pub labels: Labels,
@@ -30,11 +33,14 @@ pub struct DataRecord {
     pub fingerprint: String,
     /// Training images.
     pub train_images: usize,
-    /// Validation images, where the data has such a split.
+    /// Validation images.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub validation_images: usize,
     /// Test images.
     pub test_images: usize,
+    /// The fold of the training images that is held out for testing, in a cross-validation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<Fold>,
     /// How to read the data where its format leaves that open.
     #[serde(default, skip_serializing_if = "Reading::is_default")]
     pub reading: Reading,

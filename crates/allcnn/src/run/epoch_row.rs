@@ -1,5 +1,6 @@
 //! The metrics of an epoch and the file `metrics.csv`.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::text::csv_text;
@@ -86,8 +87,8 @@ pub(crate) struct EpochTime {
     pub seconds: f64,
 }
 
-/// Parses the times from a `metrics.csv`; damaged lines are skipped.
-pub(crate) fn times(text: &str) -> Vec<EpochTime> {
+/// Parses the rows of a `metrics.csv`, as [`EpochRow`]s or with some of their fields; damaged lines are skipped.
+pub(crate) fn parse<Row: DeserializeOwned>(text: &str) -> Vec<Row> {
     // No field is quoted, so a stray quotation mark damages only its own line.
     let mut reader = csv::ReaderBuilder::new().quoting(false).flexible(true).from_reader(text.as_bytes());
     reader.deserialize().flatten().collect()

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use super::CheckpointError;
 use crate::files::claim::Holder;
+use crate::net::NetError;
+use crate::preprocess::PreprocessError;
 use crate::text::shown::{PathText, first_of};
 
 /// What is wrong with a run folder.
@@ -13,6 +15,11 @@ pub enum RunError {
     /// The folder already contains a run.
     #[error("{path} already holds a run: give another --out, or continue it with --resume {path}", path = .0.shown())]
     Occupied(PathBuf),
+    /// The run that comes along is neither written nor resumed.
+    #[error(
+        "`demo` is the network that comes along with the program, and stays as it is: `train --from demo` begins with its weights; ./demo is a folder of that name"
+    )]
+    ComesAlong,
     /// Another process owns the folder.
     #[error(
         "{path} is being written by {holder}\n{advice}, or give another folder",
@@ -31,7 +38,7 @@ pub enum RunError {
     )]
     TakenOver(PathBuf),
     /// The folder contains no run.
-    #[error("{path} is no run folder: it has no run.toml\nexpected a folder that `allcnn train` made", path = .0.shown())]
+    #[error("{path} is no run folder: it has no run.toml\nexpected a folder that `allcnn train` made, such as runs/NAME", path = .0.shown())]
     NotARun(PathBuf),
     /// `run.toml` cannot be parsed.
     #[error("cannot understand {path}: {problem}", path = .path.shown())]
@@ -83,6 +90,18 @@ pub enum RunError {
         /// The cause.
         source: io::Error,
     },
+    /// The checkpoint has no temperature.
+    #[error(
+        "the probabilities of {path} cannot be calibrated: {why}\n\
+         a temperature is fitted on validation images at the end of a training: train with a split val/ of the data, or with \
+         --validation 10%", path = .path.shown()
+    )]
+    NotCalibrated {
+        /// The folder.
+        path: PathBuf,
+        /// What is missing.
+        why: String,
+    },
     /// Imported weights cannot be trained further.
     #[error(
         "the weights of this run were imported from {0}: there is no training to go on with\n\
@@ -94,10 +113,10 @@ pub enum RunError {
     Checkpoint(#[from] CheckpointError),
     /// The network.
     #[error(transparent)]
-    Network(#[from] crate::net::Error),
+    Network(#[from] NetError),
     /// The preprocessing.
     #[error(transparent)]
-    Preprocess(#[from] crate::preprocess::Error),
+    Preprocess(#[from] PreprocessError),
     /// The data.
     #[error(transparent)]
     Data(#[from] crate::data::Error),

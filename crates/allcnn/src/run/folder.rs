@@ -6,15 +6,19 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::checkpoint::{Checkpoint, CheckpointError};
-use super::epoch_row::{EpochRow, csv};
+use super::demo;
+use super::epoch_row::{self, EpochRow, csv};
 use super::error::RunError;
 use super::manifest::Manifest;
-use super::owner::{Fault, Owner};
+use super::owner::{self, Fault, Owner};
 use crate::data::open_file;
 use crate::net::Network;
-use crate::preprocess::Preprocessor;
+use crate::preprocess::{PreprocessError, Preprocessor};
 use crate::text::date;
 use crate::text::shown::PathText;
+
+/// The file that makes a folder a run.
+const MANIFEST: &str = "run.toml";
 
 /// A run folder.
 ///
@@ -24,6 +28,8 @@ use crate::text::shown::PathText;
 pub struct RunFolder {
     path: PathBuf,
     owner: Option<Arc<Owner>>,
+    /// Whether it is the run that comes along.
+    comes_along: bool,
 }
 
 impl RunFolder {
@@ -34,6 +40,9 @@ impl RunFolder {
     /// [`RunError::Held`] if another process owns it, [`RunError::Occupied`] if it contains a run,
     /// [`RunError::Io`] if it cannot be created or written.
     pub fn create(path: &Path) -> Result<Self, RunError> {
+        if is_demo(path) {
+            return Err(RunError::ComesAlong);
+        }
         let run = Self::owned(path)?;
         let occupied = [run.manifest_path(), run.last(), run.best()].iter().any(|file| file.exists());
         if occupied { Err(RunError::Occupied(run.path)) } else { Ok(run) }
@@ -55,20 +64,33 @@ impl RunFolder {
                 _ => format!("{name}-{number}"),
             });
             match Owner::of_new(&path) {
-                Ok(Some(owner)) => return Ok(Self { path, owner: Some(Arc::new(owner)) }),
+                Ok(Some(owner)) => {
+                    return Ok(Self { path, owner: Some(Arc::new(owner)), comes_along: false });
+                }
                 Ok(None) => number += 1,
                 Err(fault) => return Err(not_owned(&path, fault)),
             }
         }
     }
 
-    /// Opens an existing run for reading.
+    /// Opens an existing run for reading. The word `demo` means the run that comes along with the program; `./demo` is a path.
     ///
     /// # Errors
-    /// [`RunError::NotARun`].
+    /// [`RunError::NotARun`]; [`RunError::Io`] if the run that comes along cannot be unpacked into the cache.
     pub fn open(path: &Path) -> Result<Self, RunError> {
-        let run = Self { path: path.into(), owner: None };
+        if is_demo(path) {
+            let unpacked = demo::folder();
+            let path =
+                unpacked.map_err(|source| RunError::Io { action: "unpack", path: path.into(), source })?;
+            return Ok(Self { path, owner: None, comes_along: true });
+        }
+        let run = Self { path: path.into(), owner: None, comes_along: false };
         if run.is_begun() { Ok(run) } else { Err(RunError::NotARun(run.path)) }
+    }
+
+    /// Whether a run is there, or the one that comes along is meant.
+    pub fn is_run(path: &Path) -> bool {
+        is_demo(path) || path.join(MANIFEST).is_file()
     }
 
     /// Opens an existing run as its owner, to resume it.
@@ -76,6 +98,9 @@ impl RunFolder {
     /// # Errors
     /// [`RunError::NotARun`], [`RunError::Held`], [`RunError::Io`].
     pub fn go_on(path: &Path) -> Result<Self, RunError> {
+        if is_demo(path) {
+            return Err(RunError::ComesAlong);
+        }
         Self::open(path)?;
         let run = Self::owned(path)?;
         if run.is_begun() { Ok(run) } else { Err(RunError::NotARun(run.path)) }
@@ -89,7 +114,7 @@ impl RunFolder {
     /// Owns a folder, whatever it contains.
     pub(crate) fn owned(path: &Path) -> Result<Self, RunError> {
         let owner = Owner::of(path).map_err(|fault| not_owned(path, fault))?;
-        Ok(Self { path: path.into(), owner: Some(Arc::new(owner)) })
+        Ok(Self { path: path.into(), owner: Some(Arc::new(owner)), comes_along: false })
     }
 
     /// Whether it contains a run that was started, so that it can be read and resumed.
@@ -100,6 +125,11 @@ impl RunFolder {
     /// The folder's path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What a person calls it: its path, or `demo`.
+    pub fn called(&self) -> &Path {
+        if self.comes_along { Path::new(demo::NAME) } else { &self.path }
     }
 
     /// The path of the newest checkpoint.
@@ -138,8 +168,19 @@ impl RunFolder {
         self.path.join("report.html")
     }
 
+    /// Whether a living process trains the run, or writes into its folder.
+    pub fn is_held(&self) -> bool {
+        owner::is_held(&self.path)
+    }
+
+    /// The metrics of the epochs so far, with the digits of `metrics.csv`; empty before the first. Also while it is trained.
+    pub fn history(&self) -> Vec<EpochRow> {
+        let text = open_file::read_text(&self.metrics(), open_file::TEXT);
+        text.map_or_else(|_| vec![], |text| epoch_row::parse(&text))
+    }
+
     fn manifest_path(&self) -> PathBuf {
-        self.path.join("run.toml")
+        self.path.join(MANIFEST)
     }
 
     /// Writes `metrics.csv`.
@@ -156,8 +197,8 @@ impl RunFolder {
     /// [`RunError::Io`].
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), RunError> {
         let path = self.manifest_path();
-        let text = toml::to_string(manifest)
-            .map_err(|error| RunError::Manifest { path: path.clone(), problem: error.to_string() })?;
+        let text =
+            manifest.to_toml().map_err(|problem| RunError::Manifest { path: path.clone(), problem })?;
         self.write(&path, text.as_bytes())
     }
 
@@ -226,7 +267,12 @@ impl RunFolder {
         if !path.exists() {
             return Err(self.no_weights());
         }
-        Ok(self.timed(Checkpoint::read_values(&path)?))
+        self.read_values(&path)
+    }
+
+    /// Reads a checkpoint of the run as it is used: the averaged weights, if it has any; without velocities.
+    pub(crate) fn read_values(&self, path: &Path) -> Result<Checkpoint, CheckpointError> {
+        Ok(self.timed(Checkpoint::read_values(path)?))
     }
 
     /// The error for a run without checkpoints, with the reason.
@@ -272,9 +318,13 @@ impl RunFolder {
     ///
     /// # Errors
     /// The file is missing or damaged.
-    pub fn read_preprocessing(&self) -> Result<Preprocessor, crate::preprocess::Error> {
+    pub fn read_preprocessing(&self) -> Result<Preprocessor, PreprocessError> {
         Preprocessor::load(&self.preprocessing())
     }
+}
+
+fn is_demo(path: &Path) -> bool {
+    path.as_os_str() == demo::NAME
 }
 
 /// Converts the failure to own a folder.

@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::epoch_row::EpochRow;
+use crate::net::Init;
 use crate::recipe::Recipe;
 
 /// A training with fewer steps than this may just be too short.
@@ -55,7 +56,8 @@ impl Health {
             Self::Stuck => "stuck: the loss is that of guessing",
             Self::Dead => "dead: every image gets the same answer, and no gradient reaches the weights",
         };
-        Some(format!("{state}. {}", remedy(recipe.learning_rate, steps)))
+        let init = if recipe.init == Init::Data { "" } else { ", or with --init data" };
+        Some(format!("{state}. {}{init}", remedy(recipe.learning_rate, steps)))
     }
 }
 
@@ -63,7 +65,8 @@ impl Health {
 pub(crate) fn remedy(learning_rate: f64, steps: u64) -> String {
     let lower = format!("begin again with --lr {}", lowered(learning_rate));
     if steps < FEW_STEPS {
-        return format!("{steps} steps are few: give more --epochs, or {lower}");
+        let are = if steps == 1 { "step is" } else { "steps are" };
+        return format!("{steps} {are} few: give more --epochs, or {lower}");
     }
     format!("Check the labels, and {lower}")
 }
@@ -117,6 +120,9 @@ mod tests {
             few.contains("10 steps are few") && few.contains("--epochs") && few.contains("--lr 0.05"),
             "{few}"
         );
+        assert!(!few.contains("--init"), "it is the recipe's: {few}");
+        let drawn = Recipe { init: Init::He, ..recipe.clone() };
+        assert_eq!(Health::Stuck.advice(&drawn, 10), Some(few + ", or with --init data"));
         let many = Health::Dead.advice(&recipe, 5000).unwrap();
         assert!(
             many.starts_with("dead") && many.contains("--lr 0.05") && !many.contains("--epochs"),

@@ -18,7 +18,7 @@ impl RunFolder {
         let Geometry { height, width, .. } = preprocessor.geometry();
         let heavy = self.manifest()?.recipe.augment == Augment::Heavy;
         if !heavy || height > input.height || width > input.width {
-            preprocessor.expect(input)?;
+            preprocessor.check_geometry(input)?;
         }
         Ok(InputTransform::new(preprocessor, input))
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data_record::DataRecord;
 use super::lengthening::Lengthening;
+use super::transfer_record::TransferRecord;
 use crate::data::Framing;
 use crate::net::Network;
 use crate::recipe::Recipe;
@@ -35,6 +36,9 @@ pub struct Manifest {
     /// Decisions made during the import.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub import_notes: Vec<String>,
+    /// The weights that the training began with, if not all were drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<TransferRecord>,
     /// Height and width of the network's input, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<[usize; 2]>,
@@ -70,6 +74,14 @@ impl Manifest {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let manifest: Self = toml_text::parse(text)?;
         manifest.fault().map_or(Ok(manifest), Err)
+    }
+
+    /// The text of `run.toml`.
+    ///
+    /// # Errors
+    /// A number that TOML cannot hold, described in a sentence.
+    pub fn to_toml(&self) -> Result<String, String> {
+        toml::to_string(self).map_err(|error| error.to_string())
     }
 
     /// Describes what is wrong with the settings of a stored run, if anything, as a file may contain anything.
@@ -112,12 +124,13 @@ impl Manifest {
 #[cfg(test)]
 impl Manifest {
     /// A run for tests.
-    pub(super) fn example() -> Self {
+    pub(crate) fn example() -> Self {
         Self {
             program: PROGRAM.into(),
             model: "all-cnn-c".into(),
             imported: None,
             import_notes: vec![],
+            from: None,
             input: None,
             framing: None,
             total_steps: 400,
@@ -127,12 +140,14 @@ impl Manifest {
                 absolute: None,
                 relative: None,
                 holdout: None,
+                validation: None,
                 labels: crate::data::Labels::Fine,
                 limit: Some(500),
                 fingerprint: "ab12".into(),
                 train_images: 450,
                 validation_images: 0,
                 test_images: 50,
+                fold: None,
                 reading: crate::data::Reading::default(),
                 notes: vec![],
                 ignored: vec![],

@@ -1,8 +1,9 @@
 //! The run folder: the files that a training writes and that `eval`, `predict` and the other commands read.
 
 mod checkpoint;
-mod data_place;
+mod data_location;
 mod data_record;
+mod demo;
 pub(crate) mod epoch_row;
 mod error;
 mod folder;
@@ -14,10 +15,13 @@ mod manifest;
 mod owner;
 mod progress;
 mod request;
+mod settings;
+pub(crate) mod temperature;
+mod transfer_record;
 mod which_checkpoint;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use data_place::{DataPlaceError, GivenData, Opened, open_data};
+pub use data_location::{DataLocationError, GivenData, Opened, open_data};
 pub use data_record::DataRecord;
 pub use epoch_row::{EpochRow, csv};
 pub use error::RunError;
@@ -26,6 +30,8 @@ pub use health::Health;
 pub use lengthening::Lengthening;
 pub use manifest::{Manifest, PROGRAM, Session};
 pub use progress::{Progress, Tested};
-pub use request::TrainRequest;
 pub(crate) use request::epochs_of;
+pub use request::{Length, TrainRequest};
+pub use temperature::Temperature;
+pub use transfer_record::TransferRecord;
 pub use which_checkpoint::WhichCheckpoint;

@@ -46,6 +46,11 @@ impl From<io::Error> for Fault {
     }
 }
 
+/// Whether a living process owns a folder; not if that cannot be told.
+pub(super) fn is_held(folder: &Path) -> bool {
+    Claims::new(folder.join(CLAIMS)).is_held(OWNER).unwrap_or(false)
+}
+
 /// This process as the owner of a run folder, until dropped. If it wrote nothing, the folder is then restored.
 #[derive(Debug)]
 pub(crate) struct Owner {
@@ -58,14 +63,14 @@ pub(crate) struct Owner {
 
 impl Owner {
     /// Owns a folder, creating it if needed.
-    pub fn of(folder: &Path) -> Result<Self, Fault> {
+    pub(super) fn of(folder: &Path) -> Result<Self, Fault> {
         let made = missing(folder);
         fs::create_dir_all(folder).inspect_err(|_| remove(&made))?;
         Self::claim(folder, made)
     }
 
     /// Creates and owns a folder; returns `None` if it exists.
-    pub fn of_new(folder: &Path) -> Result<Option<Self>, Fault> {
+    pub(super) fn of_new(folder: &Path) -> Result<Option<Self>, Fault> {
         let made = missing(folder);
         if let Some(parent) = folder.parent() {
             fs::create_dir_all(parent)?;
@@ -90,7 +95,7 @@ impl Owner {
     }
 
     /// Writes a file of the folder atomically.
-    pub fn write(&self, path: &Path, contents: &[u8]) -> Result<(), Fault> {
+    pub(super) fn write(&self, path: &Path, contents: &[u8]) -> Result<(), Fault> {
         let file = self.prepare(path, contents)?;
         self.check()?;
         self.publish(file)
@@ -150,9 +155,9 @@ mod tests {
 
     #[test]
     fn an_owner_stopped_anywhere_in_a_write_overwrites_nothing_once_it_lost_the_folder() {
-        let place = tempfile::tempdir().unwrap();
+        let parent = tempfile::tempdir().unwrap();
         for stopped_after in 0..4 {
-            let folder = place.path().join(stopped_after.to_string());
+            let folder = parent.path().join(stopped_after.to_string());
             let file = folder.join("last.safetensors");
             let first = Owner::of(&folder).unwrap();
             first.write(&file, b"first").unwrap();
@@ -188,8 +193,8 @@ mod tests {
 
     #[test]
     fn a_second_owner_is_refused_until_the_first_is_gone() {
-        let place = tempfile::tempdir().unwrap();
-        let folder = place.path().join("a/b");
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("a/b");
         let first = Owner::of(&folder).unwrap();
         let Err(Fault::Held(holder)) = Owner::of(&folder) else { panic!("two owners") };
         assert!(holder.to_string().contains(&std::process::id().to_string()));
@@ -201,30 +206,30 @@ mod tests {
 
     #[test]
     fn an_owner_that_wrote_nothing_leaves_nothing() {
-        let place = tempfile::tempdir().unwrap();
-        let folder = place.path().join("a/b");
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("a/b");
         drop(Owner::of(&folder).unwrap());
-        assert!(!place.path().join("a").exists());
+        assert!(!parent.path().join("a").exists());
         fs::create_dir_all(&folder).unwrap();
         drop(Owner::of(&folder).unwrap());
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "what was there stays");
         assert!(Owner::of_new(&folder).unwrap().is_none());
-        drop(Owner::of_new(&place.path().join("c/d")).unwrap().unwrap());
-        assert!(!place.path().join("c").exists());
+        drop(Owner::of_new(&parent.path().join("c/d")).unwrap().unwrap());
+        assert!(!parent.path().join("c").exists());
     }
 
     #[test]
     fn what_a_killed_owner_left_is_swept() {
-        let place = tempfile::tempdir().unwrap();
-        let first = Owner::of(place.path()).unwrap();
-        std::mem::forget(first.prepare(&place.path().join("x"), b"half").unwrap());
+        let parent = tempfile::tempdir().unwrap();
+        let first = Owner::of(parent.path()).unwrap();
+        std::mem::forget(first.prepare(&parent.path().join("x"), b"half").unwrap());
         let left = || {
-            let names = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name());
+            let names = fs::read_dir(parent.path()).unwrap().map(|entry| entry.unwrap().file_name());
             names.filter(|name| name.to_string_lossy().starts_with(".writing-")).count()
         };
         assert_eq!(left(), 1);
         drop(first);
-        let _second = Owner::of(place.path()).unwrap();
+        let _second = Owner::of(parent.path()).unwrap();
         assert_eq!(left(), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::epoch_row::{self, EpochRow};
+use super::epoch_row::{self, EpochRow, EpochTime};
 
 /// The test metrics of the checkpoint that the validation images selected.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ pub struct Progress {
     /// validation images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tested: Option<Tested>,
+    /// Whether the training ended before its time, since the error was not getting lower.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped_early: bool,
     /// The rows of completed epochs.
     pub history: Vec<EpochRow>,
 }
@@ -80,7 +83,7 @@ impl Progress {
 
     /// Fills in missing times of completed epochs from the text of a `metrics.csv`.
     pub(crate) fn take_times(&mut self, csv: &str) {
-        let rows = self.history.iter_mut().zip(epoch_row::times(csv));
+        let rows = self.history.iter_mut().zip(epoch_row::parse::<EpochTime>(csv));
         for (row, of) in rows.filter(|(row, of)| row.seconds == 0.0 && row.epoch == of.epoch) {
             (row.images_per_s, row.seconds) = (of.images_per_s, of.seconds);
         }

@@ -41,7 +41,7 @@ impl WhichCheckpoint {
     pub fn read(self, run: &RunFolder) -> Result<Checkpoint, RunError> {
         Ok(match self {
             WhichCheckpoint::Best => run.read_best()?,
-            WhichCheckpoint::Last => run.read(&run.last())?,
+            WhichCheckpoint::Last => run.read_values(&run.last())?,
         })
     }
 }

@@ -1,5 +1,8 @@
 //! Errors of scoring images.
 
+use crate::parameters::ParametersError;
+use crate::preprocess::PreprocessError;
+
 /// Why images cannot be scored.
 #[derive(Debug, thiserror::Error)]
 pub enum ScoreError {
@@ -11,10 +14,10 @@ pub enum ScoreError {
     Absurd(f32),
     /// Loading the parameters failed.
     #[error(transparent)]
-    Parameters(#[from] crate::parameters::Error),
+    Parameters(#[from] ParametersError),
     /// Applying the preprocessing failed.
     #[error(transparent)]
-    Preprocess(#[from] crate::preprocess::Error),
+    Preprocess(#[from] PreprocessError),
     /// An image cannot be read.
     #[error(transparent)]
     Data(#[from] crate::data::Error),

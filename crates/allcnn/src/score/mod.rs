@@ -1,11 +1,23 @@
 //! Scores of a network on a set of images: error, loss, confusion matrix, worst mistakes.
 
+mod calibration;
+mod class_scores;
+mod comparison;
 mod error;
+mod evaluation;
+mod interval;
 mod scores;
-mod show;
+mod scoring;
 mod softmax;
+mod temperature;
 
+pub use calibration::{Calibration, CalibrationBin};
+pub use class_scores::ClassScores;
+pub use comparison::Comparison;
 pub use error::ScoreError;
-pub use scores::{ClassError, Evaluation, Mistake, Scores};
-pub use show::{TestSet, Views, score, score_checkpoint};
-pub(crate) use softmax::{expect_finite, probabilities, ranked};
+pub use evaluation::Evaluation;
+pub use interval::wilson95_pct;
+pub use scores::{Misclassified, Scores};
+pub use scoring::{Scorer, TestSet, Views, score};
+pub(crate) use softmax::{expect_finite, probabilities, probabilities_at, ranked};
+pub use temperature::{NoTemperature, fit_temperature};

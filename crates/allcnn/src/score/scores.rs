@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use crate::confusion::Confusion;
+use super::softmax::add_softmax_at;
 
 /// The predictions of a network on a set of images.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores {
     /// The number of classes.
     pub classes: usize,
@@ -14,12 +14,12 @@ pub struct Scores {
     /// The cross-entropy loss of each image.
     pub losses: Vec<f32>,
     answers: Vec<Answer>,
-    /// `[images, classes]`; empty if larger than [`MOST_KEPT`].
+    /// `[images, classes]`; empty if larger than [`MAX_KEPT`].
     probabilities: Vec<f32>,
 }
 
 /// The most probabilities to keep: 256 MiB.
-const MOST_KEPT: usize = 1 << 26;
+const MAX_KEPT: usize = 1 << 26;
 
 /// The prediction for one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,7 +51,7 @@ impl Answer {
 
 /// A misclassified image.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Mistake {
+pub struct Misclassified {
     /// Its index in the set.
     pub image: usize,
     /// Its true class.
@@ -74,35 +74,76 @@ impl Scores {
         assert_eq!(labels.len() * classes, probabilities.len(), "a probability of each class for each image");
         let mut scores = Self::none(classes, labels);
         let sums: Vec<f64> = probabilities.iter().copied().map(f64::from).collect();
-        let places: Vec<u32> = (0..scores.labels.len() as u32).collect();
-        scores.take(&places, &sums, 1.0);
+        let indices: Vec<u32> = (0..scores.labels.len() as u32).collect();
+        scores.take(&indices, &sums, 1.0);
         scores
     }
 
-    /// Stores the predictions for the images at indices `places`, given their probabilities summed over `views`
+    /// Stores the predictions for the images at indices `indices`, given their probabilities summed over `views`
     /// views.
-    pub(super) fn take(&mut self, places: &[u32], sums: &[f64], views: f64) {
-        for (row, &place) in sums.chunks_exact(self.classes).zip(places) {
-            let own = row[self.labels[place as usize] as usize] / views;
+    pub(super) fn take(&mut self, indices: &[u32], sums: &[f64], views: f64) {
+        for (row, &index) in sums.chunks_exact(self.classes).zip(indices) {
+            let own = row[self.labels[index as usize] as usize] / views;
             // If the probability underflowed: the loss of the smallest positive f64, not infinity.
             let loss = if own.is_nan() { f64::NAN } else { -own.max(f64::MIN_POSITIVE).ln() };
             self.losses.push(loss as f32);
             let row: Vec<f32> = row.iter().map(|sum| (sum / views) as f32).collect();
-            self.answers.push(Answer::of(&row, self.labels[place as usize]));
-            if self.labels.len().saturating_mul(self.classes) <= MOST_KEPT {
+            self.answers.push(Answer::of(&row, self.labels[index as usize]));
+            if self.labels.len().saturating_mul(self.classes) <= MAX_KEPT {
                 self.probabilities.extend(row);
             }
         }
     }
 
-    /// Returns the scores of the images at indices `places` only. Panics if an index is out of range.
-    pub fn select(&self, places: &[usize]) -> Scores {
-        let probabilities = places.iter().filter_map(|&image| self.of(image)).flatten().copied().collect();
+    /// Returns the scores of the mean probabilities of several networks for the same images, or `None` if a network's
+    /// probabilities were too many to keep. Panics if the networks have other labels or classes.
+    pub fn mean(all: &[Scores]) -> Option<Scores> {
+        let (first, others) = all.split_first()?;
+        let mut scores = Self::none(first.classes, first.labels.clone());
+        for image in 0..first.labels.len() {
+            let mut sums: Vec<f64> = first.of(image)?.iter().copied().map(f64::from).collect();
+            for other in others {
+                assert_eq!((other.classes, &other.labels), (first.classes, &first.labels), "the same images");
+                sums.iter_mut().zip(other.of(image)?).for_each(|(sum, &value)| *sum += f64::from(value));
+            }
+            scores.take(&[image as u32], &sums, all.len() as f64);
+        }
+        Some(scores)
+    }
+
+    /// Returns the scores at a temperature: probabilities in proportion to p^(1 / temperature), which is softmax(logits /
+    /// temperature) where p = softmax(logits). The predictions stay. `None` if the probabilities were too many to keep.
+    pub fn at_temperature(&self, temperature: f64) -> Option<Scores> {
+        let mut scores = Self::none(self.classes, self.labels.clone());
+        let mut row = vec![0.0; self.classes];
+        for (image, before) in self.answers.iter().enumerate() {
+            row.fill(0.0);
+            add_softmax_at(&self.log_probabilities(image)?, temperature, &mut row);
+            scores.take(&[image as u32], &row, 1.0);
+            // Probabilities that differ in the last bit may have become equal.
+            let probability = row[before.predicted as usize] as f32;
+            let own = row[self.labels[image] as usize] as f32;
+            scores.answers[image] = Answer { probability, own, ..*before };
+        }
+        Some(scores)
+    }
+
+    /// The logarithms of an image's probabilities, or `None` if there were too many to keep.
+    pub(super) fn log_probabilities(&self, image: usize) -> Option<Vec<f32>> {
+        const SMALLEST: f32 = 1e-45; // what is smaller was rounded to zero
+        let mut logs: Vec<f32> = self.of(image)?.iter().map(|p| p.max(SMALLEST).ln()).collect();
+        logs[self.labels[image] as usize] = -self.losses[image]; // which keeps more digits
+        Some(logs)
+    }
+
+    /// Returns the scores of the images at indices `indices` only. Panics if an index is out of range.
+    pub fn select(&self, indices: &[usize]) -> Scores {
+        let probabilities = indices.iter().filter_map(|&image| self.of(image)).flatten().copied().collect();
         Scores {
             classes: self.classes,
-            labels: places.iter().map(|&image| self.labels[image]).collect(),
-            losses: places.iter().map(|&image| self.losses[image]).collect(),
-            answers: places.iter().map(|&image| self.answers[image]).collect(),
+            labels: indices.iter().map(|&image| self.labels[image]).collect(),
+            losses: indices.iter().map(|&image| self.losses[image]).collect(),
+            answers: indices.iter().map(|&image| self.answers[image]).collect(),
             probabilities,
         }
     }
@@ -144,12 +185,12 @@ impl Scores {
     }
 
     /// The misclassified images with the highest predicted probabilities, in decreasing order.
-    pub fn worst_mistakes(&self, most: usize) -> Vec<Mistake> {
-        let mut mistakes: Vec<Mistake> = (0..self.labels.len())
+    pub fn worst_mistakes(&self, most: usize) -> Vec<Misclassified> {
+        let mut mistakes: Vec<Misclassified> = (0..self.labels.len())
             .map(|image| {
                 let predicted = self.predicted(image);
                 let probability = self.probability(image);
-                Mistake { image, label: self.labels[image], predicted, probability }
+                Misclassified { image, label: self.labels[image], predicted, probability }
             })
             .filter(|mistake| mistake.label != mistake.predicted)
             .collect();
@@ -157,69 +198,6 @@ impl Scores {
         mistakes.truncate(most);
         mistakes
     }
-
-    /// Computes all metrics, with these class names.
-    pub fn evaluation(&self, names: &[String]) -> Evaluation {
-        let mut confusion = Confusion::new(self.classes);
-        for (image, &label) in self.labels.iter().enumerate() {
-            confusion.count(label, self.predicted(image), 1);
-        }
-        let classes = names.iter().zip(confusion.by_class()).map(|(name, (images, wrong))| {
-            let error = percent(wrong as f64, images as f64);
-            ClassError { name: name.clone(), images, error_pct: (images > 0).then_some(error) }
-        });
-        Evaluation {
-            images: self.labels.len(),
-            top1_error_pct: self.error_pct(1),
-            top5_error_pct: self.error_pct(5),
-            loss: self.loss(),
-            classes: classes.collect(),
-            confusion,
-        }
-    }
-}
-
-/// The metrics of an evaluation, as `allcnn eval --json` prints them.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Evaluation {
-    /// The number of images.
-    pub images: usize,
-    /// The top-1 error in percent.
-    pub top1_error_pct: f64,
-    /// The top-5 error in percent.
-    pub top5_error_pct: f64,
-    /// The mean cross-entropy.
-    pub loss: f64,
-    /// The error of each class.
-    pub classes: Vec<ClassError>,
-    /// The confusion matrix: `confusion`, rows of true classes, or null above 1,000 classes; then
-    /// `confusion_sparse` lists the pairs that occur: `[true, predicted, images]`.
-    #[serde(flatten, serialize_with = "confusion_fields")]
-    pub confusion: Confusion,
-}
-
-/// Serializes a confusion matrix as the fields of `allcnn eval --json`.
-fn confusion_fields<S: serde::Serializer>(confusion: &Confusion, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Fields {
-        confusion: Option<Vec<Vec<u64>>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        confusion_sparse: Option<Vec<(usize, usize, u64)>>,
-    }
-    let rows = confusion.rows();
-    let confusion_sparse = rows.is_none().then(|| confusion.pairs().collect());
-    Fields { confusion: rows, confusion_sparse }.serialize(serializer)
-}
-
-/// The error of one class.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ClassError {
-    /// The class.
-    pub name: String,
-    /// The number of its images.
-    pub images: u64,
-    /// Its error in percent; absent without images.
-    pub error_pct: Option<f64>,
 }
 
 /// `part` of `whole` in percent; 0 if `whole` is 0.
@@ -228,10 +206,10 @@ fn percent(part: f64, whole: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn scores() -> Scores {
+    pub(in super::super) fn scores() -> Scores {
         let mut scores = Scores::none(3, vec![0, 1, 2, 1]);
         let sums = [0.5, 0.3, 0.2, 0.7, 0.1, 0.2, 0.2, 0.2, 0.6, 0.4, 0.4, 0.2];
         scores.take(&[0, 1, 2, 3], &sums.map(|p| 2.0 * p), 2.0);
@@ -239,32 +217,38 @@ mod tests {
     }
 
     #[test]
-    fn errors_loss_and_confusion_are_counted_by_hand() {
-        let names: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
-        let evaluation = scores().evaluation(&names);
-        let rows = vec![vec![1, 0, 0], vec![2, 0, 0], vec![0, 0, 1]];
-        assert_eq!(evaluation.confusion.rows(), Some(rows));
-        assert_eq!((evaluation.images, evaluation.top1_error_pct, evaluation.top5_error_pct), (4, 50.0, 0.0));
-        let errors: Vec<_> = evaluation.classes.iter().map(|class| class.error_pct).collect();
-        assert_eq!(errors, [Some(0.0), Some(100.0), Some(0.0)]);
-        let expected = -(0.5f64.ln() + 0.1f64.ln() + 0.6f64.ln() + 0.4f64.ln()) / 4.0;
-        assert!((evaluation.loss - expected).abs() < 1e-6);
-        assert_eq!(scores().error_pct(2), 25.0);
+    fn several_networks_predict_by_their_mean_probability() {
+        let one = Scores::new(2, vec![0, 1], &[0.875, 0.125, 0.625, 0.375]);
+        let other = Scores::new(2, vec![0, 1], &[0.375, 0.625, 0.125, 0.875]);
+        let mean = Scores::mean(&[one.clone(), other]).unwrap();
+        assert_eq!(
+            (mean.of(0).unwrap(), mean.predicted(0), mean.predicted(1)),
+            ([0.625, 0.375].as_slice(), 0, 1)
+        );
+        assert_eq!(Scores::mean(std::slice::from_ref(&one)), Some(one));
     }
 
     #[test]
-    fn of_very_many_classes_no_square_is_made() {
-        let classes = 65_536;
-        let mut scores = Scores::none(classes, vec![7; 2000]); // 524 MiB of probabilities
-        let mut row = vec![0.0; classes];
-        (row[65_535], row[7]) = (0.75, 0.25);
-        (0..2000).for_each(|place| scores.take(&[place], &row, 1.0));
-        assert_eq!((scores.of(0), scores.predicted(0), scores.own_probability(0)), (None, 65_535, 0.25));
-        assert_eq!((scores.error_pct(1), scores.error_pct(2)), (100.0, 0.0));
-        let names: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
-        let json = serde_json::to_value(scores.evaluation(&names)).unwrap();
-        assert_eq!(json["confusion"], serde_json::Value::Null);
-        assert_eq!(json["confusion_sparse"], serde_json::json!([[7, 65_535, 2000]]));
+    fn a_temperature_changes_probabilities_and_no_prediction() {
+        let before = scores();
+        let after = before.at_temperature(2.0).unwrap();
+        let row: Vec<f64> = [0.7f64, 0.1, 0.2].map(f64::sqrt).to_vec();
+        let sum: f64 = row.iter().sum();
+        for (got, expected) in after.of(1).unwrap().iter().zip(&row) {
+            assert!((f64::from(*got) - expected / sum).abs() < 1e-6, "{after:?}");
+        }
+        assert!((f64::from(after.losses[1]) + (row[1] / sum).ln()).abs() < 1e-6);
+        for image in 0..4 {
+            assert_eq!(after.predicted(image), before.predicted(image));
+            assert!(
+                (before.at_temperature(1.0).unwrap().probability(image) - before.probability(image)).abs()
+                    < 1e-6
+            );
+        }
+        assert_eq!(after.error_pct(2), before.error_pct(2));
+        // What becomes equal keeps its order.
+        let close = Scores::new(2, vec![0], &[0.499_999_97, 0.500_000_06]);
+        assert_eq!(close.at_temperature(100.0).unwrap().predicted(0), 1);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::data;
+use crate::net::NetError;
 use crate::recipe::RecipeError;
 use crate::run::RunError;
 use crate::text::shown::{PathText, first_of};
@@ -11,7 +12,7 @@ use crate::train::TrainError;
 
 /// Why a sweep cannot start or continue.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum SweepError {
     /// An inconsistent plan.
     #[error("{0}")]
     Choice(String),
@@ -20,7 +21,7 @@ pub enum Error {
     Plan(#[from] RecipeError),
     /// An invalid network.
     #[error(transparent)]
-    Network(#[from] crate::net::Error),
+    Network(#[from] NetError),
     /// The folder contains another plan.
     #[error(
         "{path} holds another plan: {changes}\nleave these settings out to work on that plan, or give another --out",
@@ -83,7 +84,7 @@ pub enum Error {
     },
 }
 
-impl Error {
+impl SweepError {
     /// For `map_err`: the error of an I/O operation `action` on `path`.
     pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

@@ -17,11 +17,11 @@ mod table;
 mod text;
 mod worker;
 
-pub use error::Error;
+pub use error::SweepError;
 pub use folder::Sweep;
 pub use plan::{Experiment, Plan};
 pub use published::{Benchmark, Entry, Literature, PaperTable, Published};
-pub use record::{Fate, Record};
+pub use record::{Record, TrialOutcome};
 pub use status::{Running, Status};
 pub use table::{Rate, Row, Table, Trial};
-pub use worker::{Ended, Notice, Terms};
+pub use worker::{SweepEvent, SweepOutcome, WorkOptions};

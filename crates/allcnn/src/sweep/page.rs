@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::published::Literature;
-use super::record::Fate;
+use super::record::TrialOutcome;
 use super::table::{Row, Table};
 use super::text;
 use crate::report::curves::{Series, chart};
@@ -104,7 +104,7 @@ fn curves(table: &Table) -> Markup {
                 if several || trial.records.len() > 1 {
                     name += &format!(", seed {}", record.seed);
                 }
-                if record.fate != Fate::Finished {
+                if record.fate != TrialOutcome::Finished {
                     name += &format!(", {}", record.fate.word());
                 }
                 Some((name, *class, errors))

@@ -4,17 +4,17 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::Error;
+use super::error::SweepError;
 use super::published::{Benchmark, Entry, PaperTable};
 use crate::data::Reading;
 use crate::net::Network;
 use crate::recipe::Recipe;
-use crate::run::TrainRequest;
+use crate::run::{Length, TrainRequest};
 
 /// The seed increment per repeated attempt, more than any number of seeds in use.
 const RESEED_STRIDE: u64 = 1_000_000;
 /// The most trainings of a table; the paper's largest has 48.
-const MOST_EXPERIMENTS: u64 = 10_000;
+const MAX_EXPERIMENTS: u64 = 10_000;
 
 /// The settings of a sweep. They and the images determine everything in the table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -125,24 +125,24 @@ impl Plan {
     /// The experiments in execution order: all networks at all rates with the first seed, then with the next.
     ///
     /// # Errors
-    /// [`Error::Plan`] for an unknown network or settings out of range, [`Error::Choice`] for an unknown
+    /// [`SweepError::Plan`] for an unknown network or settings out of range, [`SweepError::Choice`] for an unknown
     /// augmentation, a recipe with `iterations`, or two experiments with one name.
-    pub fn experiments(&self) -> Result<Vec<Experiment>, Error> {
+    pub fn experiments(&self) -> Result<Vec<Experiment>, SweepError> {
         if self.recipe.iterations.is_some() {
             let counts = format!("the recipe {} counts iterations, a table counts epochs", self.recipe.name);
-            return Err(Error::Choice(format!("{counts}\ngive --epochs, or another --recipe")));
+            return Err(SweepError::Choice(format!("{counts}\ngive --epochs, or another --recipe")));
         }
         let [models, rates] = [self.models.len(), self.learning_rates.len()].map(|len| len as u64);
         let trainings = models.saturating_mul(rates).saturating_mul(self.seeds);
-        if trainings > MOST_EXPERIMENTS {
-            return Err(Error::Choice(format!(
+        if trainings > MAX_EXPERIMENTS {
+            return Err(SweepError::Choice(format!(
                 "{models} networks at {rates} learning rates with {} seeds make {trainings} trainings; expected at most \
-                 {MOST_EXPERIMENTS}\ngive fewer seeds, learning rates or networks",
+                 {MAX_EXPERIMENTS}\ngive fewer seeds, learning rates or networks",
                 self.seeds
             )));
         }
         if trainings == 0 {
-            return Err(Error::Choice(format!(
+            return Err(SweepError::Choice(format!(
                 "{models} networks at {rates} learning rates with {} seeds make no training; expected at least one of each",
                 self.seeds
             )));
@@ -160,7 +160,7 @@ impl Plan {
         }
         let mut seen = BTreeSet::new();
         match experiments.iter().find(|experiment| !seen.insert(&experiment.name)) {
-            Some(twice) => Err(Error::Choice(format!(
+            Some(twice) => Err(SweepError::Choice(format!(
                 "the experiment {} is there twice: name each network and learning rate once",
                 twice.name
             ))),
@@ -168,9 +168,12 @@ impl Plan {
         }
     }
 
-    fn request(&self, entry: &Entry, learning_rate: f64) -> Result<TrainRequest, Error> {
+    fn request(&self, entry: &Entry, learning_rate: f64) -> Result<TrainRequest, SweepError> {
         let augment = entry.augment.parse().map_err(|error: crate::augment::UnknownAugment| {
-            Error::Choice(format!("{} cannot be trained: {error}\nleave it out with --models", entry.name))
+            SweepError::Choice(format!(
+                "{} cannot be trained: {error}\nleave it out with --models",
+                entry.name
+            ))
         })?;
         // Plans of version 0.1.0 set dropout rates for all networks but the large one.
         let is_old = self.recipe.table1_dropout.is_none();
@@ -178,16 +181,12 @@ impl Plan {
         let recipe = Recipe { learning_rate, augment, dropout, ..self.recipe.clone() }.checked()?;
         let holdout = self.holdout.as_deref().map(str::parse).transpose()?;
         Ok(TrainRequest {
-            model: entry.model.clone(),
-            input: None,
-            data: self.data_of(entry).into(),
             holdout,
             reading: self.reading.clone(),
-            labels: crate::data::Labels::Fine,
             limit: self.limit,
             recipe,
-            fit_time_limit: false,
-            time_limit: None,
+            length: Length::OfRecipe,
+            ..TrainRequest::new(&entry.model, self.data_of(entry))
         })
     }
 

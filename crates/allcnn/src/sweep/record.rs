@@ -8,7 +8,7 @@ use crate::split::Split;
 /// The outcome of a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Fate {
+pub enum TrialOutcome {
     /// Completed, and the network learned.
     Finished,
     /// Completed, but the loss is still that of guessing ([`Health::Stuck`]).
@@ -22,7 +22,7 @@ pub enum Fate {
     },
 }
 
-impl Fate {
+impl TrialOutcome {
     /// The outcome of a training that was completed or aborted.
     pub(super) fn of(history: &[EpochRow], classes: usize) -> Self {
         match Health::of(history, classes) {
@@ -48,7 +48,7 @@ impl Fate {
 #[serde(deny_unknown_fields)]
 pub struct Record {
     /// The outcome.
-    pub fate: Fate,
+    pub fate: TrialOutcome,
     /// The seed used.
     pub seed: u64,
     /// Seconds of training.
@@ -64,7 +64,7 @@ impl Record {
     /// The test error in percent if the network learned: that of the best epoch if validation images selected it,
     /// else that of the last epoch.
     pub fn error_pct(&self) -> Option<f64> {
-        self.test_error_pct().filter(|_| self.fate == Fate::Finished)
+        self.test_error_pct().filter(|_| self.fate == TrialOutcome::Finished)
     }
 
     /// Like [`Record::error_pct`], but whatever the outcome.

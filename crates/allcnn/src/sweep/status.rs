@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::error::Error;
+use super::error::SweepError;
 use super::folder::{Sweep, due};
 use crate::data::open_file;
 use crate::net::Network;
 use crate::run::RunFolder;
-use crate::run::epoch_row;
+use crate::run::epoch_row::{self, EpochTime};
 
 /// An experiment in progress.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +44,7 @@ impl Sweep {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn status(&self) -> Result<Status, Error> {
+    pub fn status(&self) -> Result<Status, SweepError> {
         let (claims, epochs) = (self.claims(), self.plan().recipe.epochs);
         let mut status =
             Status { ended: 0, total: self.experiments().len(), running: Vec::new(), left: None };
@@ -63,7 +63,7 @@ impl Sweep {
             };
             let is_held = claims
                 .is_held(&experiment.name)
-                .map_err(Error::io("read", claims.path(&experiment.name, 1)))?;
+                .map_err(SweepError::io("read", claims.path(&experiment.name, 1)))?;
             let run = RunFolder::open(&self.run_folder(experiment, again)).ok();
             let (done, spent) = run.as_ref().and_then(so_far).unwrap_or((0, 0.0));
             seconds += spent;
@@ -84,5 +84,5 @@ impl Sweep {
 /// Epochs done and seconds spent of a run.
 fn so_far(run: &RunFolder) -> Option<(u32, f64)> {
     let text = open_file::read_text(&run.metrics(), open_file::TEXT).ok()?;
-    epoch_row::times(&text).last().map(|last| (last.epoch, last.seconds))
+    epoch_row::parse::<EpochTime>(&text).last().map(|last| (last.epoch, last.seconds))
 }

@@ -2,7 +2,7 @@
 
 use super::plan::{Experiment, Plan};
 use super::published::Entry;
-use super::record::{Fate, Record};
+use super::record::{Record, TrialOutcome};
 use crate::data::counted;
 use crate::net::Network;
 use crate::split::Split;
@@ -91,7 +91,8 @@ impl Rate {
 
     /// Counts the trainings by kind of failure.
     pub fn failures(&self) -> Vec<(&'static str, usize)> {
-        let fates: Vec<Fate> = self.trials.iter().filter_map(|trial| Some(trial.last()?.fate)).collect();
+        let fates: Vec<TrialOutcome> =
+            self.trials.iter().filter_map(|trial| Some(trial.last()?.fate)).collect();
         let count = |(word, _)| (word, fates.iter().filter(|fate| fate.word() == word).count());
         BAD_FATES.map(count).into_iter().filter(|(_, count)| *count > 0).collect()
     }
@@ -222,7 +223,7 @@ pub(super) mod tests {
     use crate::run::{EpochRow, Tested};
 
     /// A record of two epochs that ends with this error.
-    pub fn record(fate: Fate, error: f64) -> Record {
+    pub(crate) fn record(fate: TrialOutcome, error: f64) -> Record {
         let row = |epoch, error| EpochRow {
             epoch,
             learning_rate: 0.05,
@@ -245,18 +246,20 @@ pub(super) mod tests {
     }
 
     /// Two networks, two rates, two seeds, partly done.
-    pub fn table() -> Table {
+    pub(crate) fn table() -> Table {
         let mut plan = Plan::paper(PaperTable::Table3);
         plan.models = vec!["model-c".into(), "all-cnn-c".into()];
         plan.learning_rates = vec![0.1, 0.05];
         plan.seeds = 2;
         let experiments = plan.experiments().unwrap();
         let records = experiments.iter().map(|experiment| match experiment.name.as_str() {
-            "model-c-lr0.1-seed0" => vec![record(Fate::Diverged { step: 7 }, 80.0)],
-            "model-c-lr0.1-seed1" => vec![record(Fate::Dead, 90.0), record(Fate::Finished, 11.0)],
-            "model-c-lr0.05-seed0" => vec![record(Fate::Finished, 9.5)],
-            "model-c-lr0.05-seed1" => vec![record(Fate::Finished, 10.5)],
-            "all-cnn-c-lr0.1-seed0" => vec![record(Fate::Stuck, 90.0)],
+            "model-c-lr0.1-seed0" => vec![record(TrialOutcome::Diverged { step: 7 }, 80.0)],
+            "model-c-lr0.1-seed1" => {
+                vec![record(TrialOutcome::Dead, 90.0), record(TrialOutcome::Finished, 11.0)]
+            }
+            "model-c-lr0.05-seed0" => vec![record(TrialOutcome::Finished, 9.5)],
+            "model-c-lr0.05-seed1" => vec![record(TrialOutcome::Finished, 10.5)],
+            "all-cnn-c-lr0.1-seed0" => vec![record(TrialOutcome::Stuck, 90.0)],
             _ => vec![],
         });
         let records = records.collect();
@@ -264,11 +267,11 @@ pub(super) mod tests {
     }
 
     /// Like [`table`], but with validation images: rate 0.05 has lower validation errors but higher test errors.
-    pub fn validated() -> Table {
+    pub(crate) fn validated() -> Table {
         let mut table = table();
         for (rate, [validation, test]) in table.rows[0].rates.iter_mut().zip([[12.0, 9.0], [11.0, 10.0]]) {
             for record in rate.trials.iter_mut().flat_map(|trial| trial.records.iter_mut()) {
-                *record = self::record(Fate::Finished, 0.0);
+                *record = self::record(TrialOutcome::Finished, 0.0);
                 record.tested = Some(Tested { loss: 1.0, error_pct: test });
                 for row in &mut record.history {
                     (row.test_loss, row.test_error_pct) = (None, None);
@@ -289,10 +292,10 @@ pub(super) mod tests {
         };
         let seed =
             |trials: Vec<Trial>| Rate { learning_rate: 0.1, trials }.typical().map(|(_, record)| record.seed);
-        let (stuck, good) = (Fate::Stuck, Fate::Finished);
+        let (stuck, good) = (TrialOutcome::Stuck, TrialOutcome::Finished);
         assert_eq!(seed(vec![trial(0, stuck, 90.0), trial(1, good, 12.0), trial(2, good, 10.0)]), Some(2));
         assert_eq!(seed([(0, 9.0), (1, 7.0), (2, 8.0)].map(|(at, is)| trial(at, good, is)).into()), Some(2));
-        assert_eq!(seed(vec![trial(0, stuck, 90.0), trial(1, Fate::Dead, 90.0)]), Some(0));
+        assert_eq!(seed(vec![trial(0, stuck, 90.0), trial(1, TrialOutcome::Dead, 90.0)]), Some(0));
         assert_eq!(seed(vec![]), None);
     }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use allcnn_device::Device;
 
-use super::error::Error;
+use super::error::SweepError;
 use super::folder::{Sweep, due, write_record};
 use super::plan::Experiment;
-use super::record::{Fate, Record};
+use super::record::{Record, TrialOutcome};
 use crate::files::claim::Claim;
 use crate::net::Network;
 use crate::observer::Event;
@@ -22,7 +22,7 @@ const POLL: Duration = Duration::from_millis(500);
 
 /// The options of a worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Terms {
+pub struct WorkOptions {
     /// How often to repeat, with another seed, an experiment whose network did not learn.
     pub reseed: usize,
     /// Whether to wait for experiments held by other processes, and take over those of processes that die.
@@ -31,7 +31,7 @@ pub struct Terms {
 
 /// The events of a worker.
 #[derive(Debug)]
-pub enum Notice<'a> {
+pub enum SweepEvent<'a> {
     /// An experiment starts or resumes.
     Begins {
         /// The run's name.
@@ -54,7 +54,7 @@ pub enum Notice<'a> {
 
 /// Why a worker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum SweepOutcome {
     /// All experiments are done.
     AllDone,
     /// Other processes hold all remaining experiments.
@@ -85,23 +85,23 @@ impl Sweep {
     /// Works on the sweep until it is done or `stop` is set, updating the result files.
     ///
     /// # Errors
-    /// [`Error::Training`] if an experiment fails (a divergence is not a failure but a result),
-    /// [`Error::TakenOver`], [`Error::Io`].
+    /// [`SweepError::Training`] if an experiment fails (a divergence is not a failure but a result),
+    /// [`SweepError::TakenOver`], [`SweepError::Io`].
     pub fn work<D: Device>(
         &self,
         device: &D,
-        terms: Terms,
+        terms: WorkOptions,
         stop: &AtomicBool,
-        notify: &mut dyn FnMut(Notice<'_>),
-    ) -> Result<Ended, Error> {
+        notify: &mut dyn FnMut(SweepEvent<'_>),
+    ) -> Result<SweepOutcome, SweepError> {
         let mut waits = false;
         while !stop.load(Ordering::Relaxed) {
             match self.look(terms)? {
                 Found::Nothing => {
                     self.write_results()?;
-                    return Ok(Ended::AllDone);
+                    return Ok(SweepOutcome::AllDone);
                 }
-                Found::Others if !terms.wait => return Ok(Ended::OthersAtWork),
+                Found::Others if !terms.wait => return Ok(SweepOutcome::OthersAtWork),
                 Found::Others => wait(&mut waits, notify),
                 Found::Work(experiment, again, claim) => {
                     match self.carry_out(device, experiment, again, [stop, claim.lost()], notify)? {
@@ -109,29 +109,29 @@ impl Sweep {
                             claim.withdraw();
                             drop(claim);
                             if !terms.wait {
-                                return Ok(Ended::OthersAtWork);
+                                return Ok(SweepOutcome::OthersAtWork);
                             }
                             wait(&mut waits, notify);
                         }
                         Carried::Interrupted if claim.is_lost().is_ok_and(|lost| lost) => {
-                            return Err(Error::TakenOver(experiment.run_name(again)));
+                            return Err(SweepError::TakenOver(experiment.run_name(again)));
                         }
-                        Carried::Interrupted => return Ok(Ended::Interrupted),
+                        Carried::Interrupted => return Ok(SweepOutcome::Interrupted),
                         Carried::Out(record) => {
                             waits = false;
                             drop(claim);
                             self.write_results()?;
-                            notify(Notice::Ended { name: &experiment.run_name(again), record: &record });
+                            notify(SweepEvent::Ended { name: &experiment.run_name(again), record: &record });
                         }
                     }
                 }
             }
         }
-        Ok(Ended::Interrupted)
+        Ok(SweepOutcome::Interrupted)
     }
 
     /// Claims the first experiment that is due and free.
-    fn look(&self, terms: Terms) -> Result<Found<'_>, Error> {
+    fn look(&self, terms: WorkOptions) -> Result<Found<'_>, SweepError> {
         let claims = self.claims();
         let mut found = Found::Nothing;
         for experiment in self.experiments() {
@@ -139,7 +139,7 @@ impl Sweep {
                 continue;
             }
             let name = &experiment.name;
-            let claim = claims.acquire(name).map_err(Error::io("claim", claims.path(name, 1)))?.ok();
+            let claim = claims.acquire(name).map_err(SweepError::io("claim", claims.path(name, 1)))?.ok();
             // Another process may have finished it between the check and the claim.
             match (claim, due(&self.records(experiment)?, terms.reseed)) {
                 (Some(claim), Some(again)) => return Ok(Found::Work(experiment, again, claim)),
@@ -157,35 +157,35 @@ impl Sweep {
         experiment: &Experiment,
         again: usize,
         stops: [&AtomicBool; 2],
-        notify: &mut dyn FnMut(Notice<'_>),
-    ) -> Result<Carried, Error> {
+        notify: &mut dyn FnMut(SweepEvent<'_>),
+    ) -> Result<Carried, SweepError> {
         let (name, folder) = (experiment.run_name(again), self.run_folder(experiment, again));
         let wrong = |source| match source {
-            TrainError::Run(RunError::TakenOver(_)) => Error::TakenOver(name.clone()),
-            source => Error::Training { name: name.clone(), source },
+            TrainError::Run(RunError::TakenOver(_)) => SweepError::TakenOver(name.clone()),
+            source => SweepError::Training { name: name.clone(), source },
         };
         let run = match RunFolder::owned(&folder) {
             Err(RunError::Held { .. }) => return Ok(Carried::Held),
             owned => owned.map_err(|error| wrong(error.into()))?,
         };
         let request = experiment.request(again);
-        notify(Notice::Begins { name: &name, resumed: run.is_begun() });
+        notify(SweepEvent::Begins { name: &name, resumed: run.is_begun() });
         let trained = train_to_end(device, &run, &request, stops, notify).map_err(wrong)?;
         let Some((fate, checkpoint)) = trained else { return Ok(Carried::Interrupted) };
         let progress = checkpoint.map(|checkpoint| checkpoint.progress).unwrap_or_default();
         let Progress { seconds, history, tested, .. } = progress;
         let record = Record { fate, seed: request.recipe.seed, seconds, history, tested };
         match write_record(&run, &record) {
-            Err(Error::Run(RunError::TakenOver(_))) => Err(Error::TakenOver(name)),
+            Err(SweepError::Run(RunError::TakenOver(_))) => Err(SweepError::TakenOver(name)),
             written => written.map(|()| Carried::Out(record)),
         }
     }
 }
 
 /// Waits briefly, and sends a notice the first time.
-fn wait(waits: &mut bool, notify: &mut dyn FnMut(Notice<'_>)) {
+fn wait(waits: &mut bool, notify: &mut dyn FnMut(SweepEvent<'_>)) {
     if !*waits {
-        notify(Notice::Waits);
+        notify(SweepEvent::Waits);
     }
     *waits = true;
     std::thread::sleep(POLL);
@@ -197,10 +197,10 @@ fn train_to_end<D: Device>(
     run: &RunFolder,
     request: &TrainRequest,
     stops: [&AtomicBool; 2],
-    notify: &mut dyn FnMut(Notice<'_>),
-) -> Result<Option<(Fate, Option<Checkpoint>)>, TrainError> {
+    notify: &mut dyn FnMut(SweepEvent<'_>),
+) -> Result<Option<(TrialOutcome, Option<Checkpoint>)>, TrainError> {
     if let Some(checkpoint) = given_up(run)? {
-        return Ok(Some((Fate::Dead, Some(checkpoint))));
+        return Ok(Some((TrialOutcome::Dead, Some(checkpoint))));
     }
     let (halt, is_dead) = (AtomicBool::new(false), Cell::new(false));
     let mut classes = 0;
@@ -214,7 +214,7 @@ fn train_to_end<D: Device>(
         }
         let stopped = stops.iter().any(|stop| stop.load(Ordering::Relaxed));
         halt.store(stopped || is_dead.get(), Ordering::Relaxed);
-        notify(Notice::Training(event));
+        notify(SweepEvent::Training(event));
     };
     let trained = if run.is_begun() {
         train::resume_in(device, run.clone(), request, &halt, &mut observer)
@@ -223,13 +223,13 @@ fn train_to_end<D: Device>(
     };
     let last = || run.read_last().map_err(TrainError::from);
     match trained {
-        Err(TrainError::Diverged { step, .. }) => Ok(Some((Fate::Diverged { step }, last()?))),
+        Err(TrainError::Diverged { step, .. }) => Ok(Some((TrialOutcome::Diverged { step }, last()?))),
         Err(error) => Err(error),
         Ok(trained) if trained.outcome.end == End::Finished => {
             let classes = Network::from_toml(&trained.manifest.network)?.classes();
-            Ok(Some((Fate::of(&trained.outcome.progress.history, classes), last()?)))
+            Ok(Some((TrialOutcome::of(&trained.outcome.progress.history, classes), last()?)))
         }
-        Ok(_) if is_dead.get() => Ok(Some((Fate::Dead, last()?))),
+        Ok(_) if is_dead.get() => Ok(Some((TrialOutcome::Dead, last()?))),
         Ok(_) => Ok(None),
     }
 }

@@ -10,7 +10,7 @@ pub(crate) fn compact(seconds: u64) -> String {
 }
 
 /// Formats a Unix time as `YYYY-MM-DD HH:MM`.
-pub(crate) fn readable(seconds: u64) -> String {
+pub fn readable(seconds: u64) -> String {
     utc(seconds).strftime("%Y-%m-%d %H:%M").to_string()
 }
 

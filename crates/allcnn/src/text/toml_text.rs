@@ -13,9 +13,9 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     })
 }
 
-/// The number of newlines before byte `place`.
-fn count_lines(text: &str, place: usize) -> usize {
-    text.bytes().take(place).filter(|&byte| byte == b'\n').count()
+/// The number of newlines before byte `position`.
+fn count_lines(text: &str, position: usize) -> usize {
+    text.bytes().take(position).filter(|&byte| byte == b'\n').count()
 }
 
 #[cfg(test)]

@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
+use crate::net::NetError;
+use crate::parameters::ParametersError;
+use crate::preprocess::PreprocessError;
 use crate::recipe::RecipeError;
-use crate::run::{CheckpointError, DataPlaceError, RunError};
+use crate::run::{CheckpointError, DataLocationError, RunError};
 use crate::score::ScoreError;
 use crate::text::shown::PathText;
+use crate::transfer::TransferError;
 
 /// Why a training cannot start or continue.
 #[derive(Debug, thiserror::Error)]
@@ -44,10 +48,10 @@ pub enum TrainError {
     Report(#[from] crate::report::ReportError),
     /// The network.
     #[error(transparent)]
-    Network(#[from] crate::net::Error),
+    Network(#[from] NetError),
     /// The parameters.
     #[error(transparent)]
-    Parameters(#[from] crate::parameters::Error),
+    Parameters(#[from] ParametersError),
     /// The device.
     #[error(transparent)]
     Device(#[from] allcnn_device::Error),
@@ -56,10 +60,13 @@ pub enum TrainError {
     Data(#[from] crate::data::Error),
     /// The run's data cannot be found or opened.
     #[error(transparent)]
-    Place(#[from] DataPlaceError),
+    Location(#[from] DataLocationError),
+    /// The weights to begin with.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     /// The preprocessing.
     #[error(transparent)]
-    Preprocess(#[from] crate::preprocess::Error),
+    Preprocess(#[from] PreprocessError),
 }
 
 through!(TrainError, RunError: CheckpointError);

@@ -17,22 +17,25 @@ const LATENESS: Duration = Duration::from_millis(200);
 pub(super) struct Figures {
     /// The number of images.
     pub(super) images: u64,
-    /// The sum of the images' losses.
+    /// The sum of the images' losses, each times the weight of its image.
     pub(super) loss_sum: f64,
+    /// The sum of the weights.
+    pub(super) weight: f64,
     /// The number of misclassified images.
     pub(super) wrong: u64,
 }
 
 impl Figures {
-    /// The mean loss.
+    /// The weighted mean loss.
     pub(super) fn loss(&self) -> f64 {
-        self.loss_sum / self.images.max(1) as f64
+        if self.weight > 0.0 { self.loss_sum / self.weight } else { self.loss_sum }
     }
 
-    /// Computes the figures of the images with these labels from losses `[rows]` and logits `[rows, classes]`.
-    fn of(labels: &[u32], losses: &[f32], logits: &[f32], classes: usize) -> Self {
+    /// Computes the figures of the images with these labels and this sum of weights from losses `[rows]` and logits
+    /// `[rows, classes]`.
+    fn of(labels: &[u32], weight: f64, losses: &[f32], logits: &[f32], classes: usize) -> Self {
         let loss_sum = losses[..labels.len()].iter().map(|&loss| f64::from(loss)).sum();
-        Self { images: labels.len() as u64, loss_sum, wrong: wrong(logits, labels, classes) }
+        Self { images: labels.len() as u64, loss_sum, weight, wrong: wrong(logits, labels, classes) }
     }
 }
 
@@ -46,6 +49,8 @@ pub(super) struct Unread<D: Device> {
     /// For each step, the end of its labels in `labels`.
     ends: Vec<usize>,
     labels: Vec<u32>,
+    /// For each step, the sum of its images' weights.
+    weights: Vec<f64>,
     /// The most steps to accumulate, and the time the first was queued.
     most: usize,
     since: Instant,
@@ -66,19 +71,21 @@ impl<D: Device> Unread<D> {
             classes,
             ends: Vec::with_capacity(slots),
             labels: Vec::with_capacity(slots * rows),
+            weights: Vec::with_capacity(slots),
             most: 1,
             since: Instant::now(),
         })
     }
 
-    /// Appends the step queued last, on images with these labels.
-    pub(super) fn note(&mut self, plan: &Plan<'_, D>, labels: &[u32]) {
+    /// Appends the step queued last, on images with these labels and this sum of weights.
+    pub(super) fn note(&mut self, plan: &Plan<'_, D>, labels: &[u32], weight: f64) {
         if self.ends.is_empty() {
             self.since = Instant::now();
         }
         let at = self.ends.len() * self.slot();
         plan.log(&mut self.log, at);
         self.labels.extend(labels);
+        self.weights.push(weight);
         self.ends.push(self.labels.len());
     }
 
@@ -111,13 +118,14 @@ impl<D: Device> Unread<D> {
     pub(super) fn step(&self, step: usize) -> Figures {
         let begin = step.checked_sub(1).map_or(0, |before| self.ends[before]);
         let (losses, logits) = self.values[step * self.slot()..][..self.slot()].split_at(self.rows);
-        Figures::of(&self.labels[begin..self.ends[step]], losses, logits, self.classes)
+        Figures::of(&self.labels[begin..self.ends[step]], self.weights[step], losses, logits, self.classes)
     }
 
     /// Discards the steps.
     pub(super) fn clear(&mut self) {
         self.ends.clear();
         self.labels.clear();
+        self.weights.clear();
     }
 
     /// Values per slot.
@@ -143,9 +151,10 @@ mod tests {
     #[test]
     fn absent_images_do_not_count_and_the_first_of_equal_logits_is_the_answer() {
         let (losses, logits) = ([0.5, 0.25, 9.0], [1.0, 1.0, 1.0, 1.0, 3.0, 2.0]);
-        let figures = Figures::of(&[0, 1], &losses, &logits, 2);
-        assert_eq!(figures, Figures { images: 2, loss_sum: 0.75, wrong: 1 });
+        let figures = Figures::of(&[0, 1], 2.0, &losses, &logits, 2);
+        assert_eq!(figures, Figures { images: 2, loss_sum: 0.75, weight: 2.0, wrong: 1 });
         assert_eq!(figures.loss(), 0.375);
-        assert_eq!(Figures::of(&[], &losses, &logits, 2).loss(), 0.0);
+        assert_eq!(Figures::of(&[0, 1], 0.5, &losses, &logits, 2).loss(), 1.5);
+        assert_eq!(Figures::of(&[], 0.0, &losses, &logits, 2).loss(), 0.0);
     }
 }

@@ -11,13 +11,13 @@ use super::error::TrainError;
 use crate::input::Samples;
 use crate::observer::{Event, Observer};
 use crate::run::{Progress, RunFolder, Tested};
-use crate::score::{Scores, Views, score_checkpoint};
+use crate::score::{Scorer, Scores, Views};
 
 /// Evaluates the best checkpoint of a run on its test images and stores the result, also in the run's last
 /// checkpoint. Returns `None` if stopped; resuming the run repeats the test.
 ///
 /// # Errors
-/// As [`score_checkpoint`]; a checkpoint that cannot be read or written.
+/// As [`Scorer::score`]; a checkpoint that cannot be read or written.
 pub(super) fn measure<D: Device>(
     device: &D,
     run: &RunFolder,
@@ -29,7 +29,8 @@ pub(super) fn measure<D: Device>(
 ) -> Result<Option<Scores>, TrainError> {
     let best = run.read_best()?;
     let mut tell = |done| observer.observe(Event::Evaluating { done, total: test.len() });
-    let scores = score_checkpoint(device, &best, test, batch, Views::ONE, stop, &mut tell)?;
+    let scores =
+        Scorer::new(device, &best, batch.min(test.len()))?.score(test, Views::ONE, stop, &mut tell)?;
     let Some(scores) = scores else { return Ok(None) };
     progress.tested = Some(Tested { loss: scores.loss(), error_pct: scores.error_pct(1) });
     let mut last = run.read(&run.last())?;

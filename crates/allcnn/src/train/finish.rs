@@ -1,9 +1,10 @@
-//! What follows the last step of a training: final test, report, release of the folder.
+//! What follows the last step of a training: temperature, final test, report, release of the folder.
 
 use std::sync::atomic::AtomicBool;
 
 use allcnn_device::Device;
 
+use super::calibrate::calibrate;
 use super::error::TrainError;
 use super::final_test;
 use super::finished::Finished;
@@ -28,11 +29,14 @@ pub(super) fn finish<D: Device>(
         measure_and_report(device, &mut finished, data, splits, (stop, stopwatch), observer)?;
     }
     finished.outcome.times.add(&stopwatch.times());
+    for samples in splits.all() {
+        finished.outcome.times.add_beside(samples.read_times());
+    }
     observer.observe(Event::Times(&finished.outcome.times));
     Ok(finished.given_back())
 }
 
-/// Tests once if validation images selected the best checkpoint, then writes the report.
+/// Fits the temperature and tests once if validation images selected the best checkpoint, then writes the report.
 fn measure_and_report<D: Device>(
     device: &D,
     finished: &mut Finished,
@@ -41,8 +45,22 @@ fn measure_and_report<D: Device>(
     (stop, stopwatch): (&AtomicBool, &mut Stopwatch),
     observer: &mut dyn Observer,
 ) -> Result<(), TrainError> {
-    let Finished { run, manifest, outcome, report } = finished;
+    let Finished { run, manifest, outcome, temperature, report, .. } = finished;
     let (progress, test) = (&mut outcome.progress, &splits.test);
+    let is_last_best = progress.best_epoch() == progress.history.last().map(|row| row.epoch);
+    let mut scores_of_best = outcome.scores.take().filter(|_| is_last_best);
+    if let Some(validation) = &splits.validation {
+        stopwatch.begin(Phase::Evaluation);
+        let known = (validation, scores_of_best.take());
+        let batch = manifest.recipe.batch;
+        let Some(fitted) = calibrate(device, run, batch, known, stop, observer)? else {
+            outcome.end = End::Interrupted;
+            stopwatch.end();
+            return Ok(());
+        };
+        *temperature = fitted;
+        stopwatch.end();
+    }
     let scores = if manifest.data.selected_on() == Some(Split::Validation) && !test.is_empty() {
         if progress.tested.is_some() && run.report().exists() {
             *report = Some(run.report());
@@ -59,8 +77,7 @@ fn measure_and_report<D: Device>(
         known_images::complete(run, &splits.train, splits.validation.iter().chain([test]))?;
         Some(scores)
     } else {
-        let last = progress.history.last().map(|row| row.epoch);
-        outcome.scores.take().filter(|_| progress.best_epoch() == last)
+        scores_of_best
     };
     stopwatch.begin(Phase::Report);
     match write_report(device, run, manifest, scores, data, test, observer) {

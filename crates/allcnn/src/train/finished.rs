@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::limits::Outcome;
-use crate::run::{Manifest, RunFolder};
+use crate::data::{DataSet, Ignored, Skipped};
+use crate::run::{Manifest, RunFolder, Temperature};
 
 /// The result of a training, complete or interrupted.
 #[derive(Clone, Debug)]
@@ -14,11 +15,23 @@ pub struct Finished {
     pub manifest: Manifest,
     /// How it ended.
     pub outcome: Outcome,
+    /// Images of the data that could not be read or have no class.
+    pub skipped: Vec<Skipped>,
+    /// Other files that were ignored, by reason.
+    pub ignored: Vec<Ignored>,
+    /// The temperature of its probabilities, if the training is complete and has validation images.
+    pub temperature: Option<Temperature>,
     /// The report, if the training is complete and the report could be written.
     pub report: Option<PathBuf>,
 }
 
 impl Finished {
+    /// A training on `data` that ended, yet without report.
+    pub(super) fn new(run: RunFolder, manifest: Manifest, outcome: Outcome, data: &DataSet) -> Self {
+        let (skipped, ignored) = (data.skipped.clone(), data.ignored.clone());
+        Self { run, manifest, outcome, skipped, ignored, temperature: None, report: None }
+    }
+
     /// Releases ownership of the run folder.
     pub(super) fn given_back(self) -> Self {
         Self { run: self.run.given_back(), ..self }

@@ -1,14 +1,21 @@
 //! Training: steps, the loop around them, and the way from a request to a finished run folder.
 
+mod average;
+mod balance;
 mod batch;
+mod beginning;
+mod calibrate;
 mod clock;
 mod error;
 mod figures;
 mod final_test;
 mod finish;
 mod finished;
+mod frozen_features;
 mod lengthen;
 mod limits;
+mod mixup;
+mod order;
 mod pace;
 mod prepare;
 mod session;
@@ -24,6 +31,5 @@ pub use finished::Finished;
 pub use lengthen::lengthen;
 pub use limits::{End, Limits, Outcome};
 pub use session::{resume, resume_in, start, start_in, train};
-pub use stepper::Stepper;
 pub use task::Task;
 pub use trainer::Trainer;

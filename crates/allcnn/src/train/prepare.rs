@@ -1,12 +1,13 @@
 //! Preparation of a training: data, fitted preprocessing, preprocessed splits.
 
+use super::beginning::Beginning;
 use super::error::TrainError;
 use super::task::Task;
-use crate::augment::{Augment, LEAST_ROOM};
-use crate::data::{self, DataSet, Images};
+use crate::augment::{Augment, MIN_ROOM};
+use crate::data::{self, DataSet, Images, Note};
 use crate::input::Samples;
 use crate::net::Network;
-use crate::observer::{Event, Observer, Phase, Stopwatch, note_to_training, tell_left_out};
+use crate::observer::{Event, Observer, Phase, Stopwatch, larger_input, report_left_out};
 use crate::preprocess::{Cache, Geometry, Preprocessor};
 use crate::recipe::Recipe;
 use crate::run::{Manifest, RunFolder, TrainRequest};
@@ -25,15 +26,15 @@ pub(super) fn find(
     observer: &mut dyn Observer,
 ) -> Result<DataSet, TrainError> {
     let given = Some(request.data.as_str()).filter(|given| *given != manifest.data.source);
-    let (place, mut data) = manifest.data.find(run.path(), given, &mut |place| {
-        load(&TrainRequest { data: place.into(), ..request.clone() }, network, stopwatch, observer)
+    let (location, mut data) = manifest.data.find(run.path(), given, &mut |location| {
+        load(&TrainRequest { data: location.into(), ..request.clone() }, network, stopwatch, observer)
     })?;
     if manifest.data.validation_images == 0 && !data.validation.is_empty() {
         data.validation = Images::default();
         observer
             .observe(Event::Warning("the validation images are not used: this run was begun without them"));
     }
-    if manifest.data.note_new_place(&place, given.is_some(), run.path()) {
+    if manifest.data.record_new_location(&location, given.is_some(), run.path()) {
         run.write_manifest(manifest)?;
     }
     Ok(data)
@@ -63,15 +64,22 @@ impl<'a> Splits<'a> {
         })
     }
 
+    /// The splits that there are.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Samples<'a>> {
+        [&self.train].into_iter().chain(&self.validation).chain([&self.test])
+    }
+
     /// The training task on these splits.
     pub(super) fn task<'b>(
         &'b self,
         network: &'b Network,
         classes: &'b [String],
         recipe: &'b Recipe,
+        beginning: &'b Beginning,
     ) -> Task<'b> {
         let Self { train, validation, test } = self;
-        Task { network, classes, recipe, train, validation: validation.as_ref(), test }
+        let (begun, frozen) = (beginning.tensors(), beginning.frozen);
+        Task { network, classes, recipe, train, validation: validation.as_ref(), test, begun, frozen }
     }
 }
 
@@ -94,10 +102,12 @@ pub(super) fn load(
     let options = data::Options {
         size: (augment != Augment::Heavy).then_some((input.height, input.width)),
         holdout: request.holdout,
+        validation: request.validation(),
+        fold: request.fold.clone(),
         reading: request.reading.clone(),
         labels: request.labels,
         limit: request.limit,
-        framing: augment.framing(),
+        framing: request.framing.unwrap_or_else(|| augment.framing()),
         on_disk: augment == Augment::CropFlip,
         ..data::Options::default()
     };
@@ -114,16 +124,23 @@ pub(super) fn load(
             escaped(&data.name)
         )));
     }
-    for note in &data.notes {
-        let text = note_to_training(note, network);
-        observer.observe(if note.is_warning() { Event::Warning(&text) } else { Event::Note(&text) });
+    // Patience alone asks for validation images, wherever they are from.
+    let is_unasked = |note: &&Note| **note == Note::OwnValidation && request.validation.is_none();
+    for note in data.notes.iter().filter(|note| !is_unasked(note)) {
+        let text = note.to_string();
+        observer.observe(match larger_input(note, network) {
+            Some(larger) => Event::Shrunk { note: &text, larger },
+            None if note.is_warning() => Event::Warning(&text),
+            None => Event::Note(&text),
+        });
     }
-    tell_left_out(&data, observer);
+    report_left_out(&data, observer);
     let (height, width) = (data.train.height, data.train.width);
-    if augment == Augment::Heavy && (input.height < LEAST_ROOM * height || input.width < LEAST_ROOM * width) {
+    if augment == Augment::Heavy && (input.height < MIN_ROOM * height || input.width < MIN_ROOM * width) {
         return Err(TrainError::Mismatch(format!(
-            "heavy augmentation moves the images ({height}x{width}) on a canvas of at least {LEAST_ROOM} times their \
-             sides, the network {} takes {}x{}\ngive --model large-all-cnn, another --input or --augment flip-shift",
+            "heavy augmentation moves the images ({height}x{width}) on a canvas of at least {MIN_ROOM} times their \
+             sides, the network {} takes {}x{}\ngive --model large-all-cnn, another --input or --augment flip-shift; in a sweep \
+             leave the network out with --models",
             network.name(),
             input.height,
             input.width
@@ -132,13 +149,28 @@ pub(super) fn load(
     Ok(data)
 }
 
-/// Fits the preprocessing on the training images, or reads it from the cache.
+/// The preprocessing: that of the weights to begin with, or fitted on the training images, or read from the cache.
 pub(super) fn fit(
-    recipe: &Recipe,
+    request: &TrainRequest,
+    beginning: &mut Beginning,
     data: &DataSet,
     observer: &mut dyn Observer,
 ) -> Result<Preprocessor, TrainError> {
     let geometry = Geometry { height: data.train.height, width: data.train.width, channels: 3 };
+    let recipe = &request.recipe;
+    if let Some(preprocessor) = beginning.take_preprocessor(recipe.preprocess, geometry) {
+        observer.observe(Event::Note(&format!(
+            "preprocessing {}, as it was fitted for these weights",
+            recipe.preprocess
+        )));
+        return Ok(preprocessor);
+    }
+    if request.from.is_some() {
+        observer.observe(Event::Note(&format!(
+            "preprocessing {}, fitted anew on these images",
+            recipe.preprocess
+        )));
+    }
     observer.observe(Event::Fitting(recipe.preprocess));
     let pixels = &data.train.sample(FITTED_FILES)?;
     let Ok(folder) = data::data_folder() else {

@@ -6,16 +6,21 @@ use std::time::{Duration, Instant};
 
 use allcnn_device::{Device, SingleProcess};
 
+use super::beginning::Beginning;
 use super::error::TrainError;
 use super::finish::finish;
 use super::finished::Finished;
 use super::limits::{Limits, Outcome};
 use super::prepare::{Splits, find, fit, load};
 use super::trainer::Trainer;
+use crate::data::Kind;
 use crate::net::Network;
-use crate::observer::{Cost, Event, Observer, Phase, Stopwatch, tell_algorithms};
-use crate::run::{Manifest, RunError, RunFolder, TrainRequest, epochs_of, known_images};
+use crate::observer::{Cost, Event, Observer, Phase, Stopwatch, report_algorithms};
+use crate::run::{Length, Manifest, RunError, RunFolder, TrainRequest, epochs_of, known_images};
+use crate::tensorboard::Curves;
 
+/// How long the first steps are timed to tell how long a training will take.
+const SHORT_REHEARSAL: Duration = Duration::from_secs(1);
 /// The fraction of a time limit used in planning; the rest is slack.
 const PLANNED_SHARE: f64 = 0.95;
 /// The fraction of a time limit within which a training that slowed down must finish.
@@ -64,21 +69,25 @@ pub fn start_in<D: Device>(
     let began = Instant::now();
     let mut stopwatch = Stopwatch::default();
     let recipe = request.recipe.clone().checked()?;
-    let sketch = Network::open(&request.model, 2, request.input)?; // for the input size only; the classes come with the data
+    let sketch = request.network(2)?; // for the input size only; the classes come with the data
     let data = load(request, &sketch, &mut stopwatch, observer)?;
-    let network = Network::open(&request.model, data.classes.len(), request.input)?;
-    let network = recipe.with_dropout(&request.model, &network)?;
+    let network = recipe.with_dropout(&request.model, &request.network(data.classes.len())?)?;
+    let mut beginning = Beginning::open(request, &network, &data.classes)?;
+    beginning.tell(&network, &data, observer);
     observer.observe(Event::Note(&format!("dropout {}", recipe.dropout_words(&request.model, &network))));
     stopwatch.begin(Phase::Fitting);
-    let preprocessor = fit(&recipe, &data, observer)?;
-    stopwatch.end();
+    let preprocessor = fit(request, &mut beginning, &data, observer)?;
     let splits = Splits::of(&data, &preprocessor, &network)?;
+    stopwatch.begin(Phase::Preparing);
     let mut manifest = request.manifest(&network, &data, device.description());
-    manifest.data.note_place(&request.data, run.path());
-    let mut trainer = Trainer::new(device, &SingleProcess, splits.task(&network, &data.classes, &recipe))?;
+    manifest.from = beginning.record(request.freeze.as_ref());
+    manifest.data.record_location(&request.data, run.path());
+    let task = splits.task(&network, &data.classes, &recipe, &beginning);
+    let mut trainer = Trainer::new(device, &SingleProcess, task)?;
+    stopwatch.end();
     let mut limits = Limits::until(stop);
     match request.time_limit {
-        Some(limit) if request.fit_time_limit => {
+        Some(limit) if request.length == Length::FitTimeLimit => {
             let cost = trainer.rehearse(limit.mul_f64(REHEARSAL_SHARE))?;
             plan_length(&mut trainer, &mut manifest, cost, limit, began.elapsed());
             observer.observe(Event::Planned { cost, total_steps: manifest.total_steps });
@@ -86,14 +95,22 @@ pub fn start_in<D: Device>(
         }
         limit => limits.deadline = limit.and_then(|limit| began.checked_add(limit)),
     }
+    if request.length == Length::FitImages && fit_images(&mut trainer, &mut manifest, data.kind) {
+        let cost = trainer.rehearse(SHORT_REHEARSAL)?;
+        observer.observe(Event::LengthFitted {
+            cost,
+            total_steps: manifest.total_steps,
+            epoch_steps: manifest.epoch_steps,
+        });
+    }
     run.write_preprocessing(&preprocessor)?;
     known_images::begin(&run, &data)?;
     run.write_manifest(&manifest)?; // from now on the run can be resumed
-    let outcome = carry_out(trainer, &run, &mut manifest, &limits, observer)?;
+    let outcome = carry_out(trainer, &run, &mut manifest, request.tensorboard, &limits, observer)?;
     if set_length(&mut manifest, outcome.progress.total_steps) {
         run.write_manifest(&manifest)?;
     }
-    let finished = Finished { run, manifest, outcome, report: None };
+    let finished = Finished::new(run, manifest, outcome, &data);
     finish(device, finished, &data, &splits, (stop, &mut stopwatch), observer)
 }
 
@@ -101,7 +118,7 @@ pub fn start_in<D: Device>(
 /// only the time limit may differ.
 ///
 /// # Errors
-/// [`RunError::Changed`], [`DataPlaceError::NotFound`](crate::run::DataPlaceError::NotFound), a damaged checkpoint, and as [`start`].
+/// [`RunError::Changed`], [`DataLocationError::NotFound`](crate::run::DataLocationError::NotFound), a damaged checkpoint, and as [`start`].
 pub fn resume<D: Device>(
     device: &D,
     folder: &Path,
@@ -135,9 +152,13 @@ pub fn resume_in<D: Device>(
     }
     let data = find(&run, &mut manifest, request, &network, &mut stopwatch, observer)?;
     known_images::resume(&run, &data, checkpoint.is_some())?;
+    stopwatch.begin(Phase::Fitting);
     let preprocessor = run.read_preprocessing()?;
     let splits = Splits::of(&data, &preprocessor, &network)?;
-    let mut trainer = Trainer::new(device, &SingleProcess, splits.task(&network, &data.classes, &recipe))?;
+    stopwatch.begin(Phase::Preparing);
+    let beginning = Beginning::again(&manifest, request, &network, &data.classes, checkpoint.is_some())?;
+    let task = splits.task(&network, &data.classes, &recipe, &beginning);
+    let mut trainer = Trainer::new(device, &SingleProcess, task)?;
     trainer.set_total_steps(manifest.total_steps);
     if let Some(checkpoint) = checkpoint {
         run.expect_own(&manifest, &checkpoint)?;
@@ -145,10 +166,11 @@ pub fn resume_in<D: Device>(
         run.write_metrics(&checkpoint.progress.history)?;
     }
     trainer.lengthen(&manifest.lengthened, manifest.total_steps);
+    stopwatch.end();
     let mut limits = Limits::until(stop);
     limits.deadline = request.time_limit.and_then(|limit| began.checked_add(limit));
-    let outcome = carry_out(trainer, &run, &mut manifest, &limits, observer)?;
-    let finished = Finished { run, manifest, outcome, report: None };
+    let outcome = carry_out(trainer, &run, &mut manifest, request.tensorboard, &limits, observer)?;
+    let finished = Finished::new(run, manifest, outcome, &data);
     finish(device, finished, &data, &splits, (stop, &mut stopwatch), observer)
 }
 
@@ -157,19 +179,23 @@ fn carry_out<D: Device>(
     mut trainer: Trainer<'_, D>,
     run: &RunFolder,
     manifest: &mut Manifest,
+    tensorboard: bool,
     limits: &Limits<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    tell_algorithms(&trainer.algorithms(), observer);
+    report_algorithms(&trainer.algorithms(), observer);
     let (recipe, steps) = (&manifest.recipe, manifest.total_steps);
     let highest = recipe.schedule.highest(steps.max(1));
     if highest < 1.0 && manifest.lengthened.is_empty() {
         observer.observe(Event::Note(&format!(
-            "{steps} steps are few: the learning rate rises to {:.3} of {}, as gently as in a longer training",
-            highest * recipe.learning_rate, recipe.learning_rate
+            "{steps} {} few: the learning rate rises to {} of {}, as gently as in a longer training",
+            if steps == 1 { "step is" } else { "steps are" },
+            two_digits(highest * recipe.learning_rate),
+            recipe.learning_rate
         )));
     }
-    let outcome = trainer.run(run, limits, observer);
+    let mut curves = Curves::begin(run, trainer.progress(), tensorboard, observer);
+    let outcome = trainer.run(run, limits, &mut curves);
     let diverged = match &outcome {
         Err(TrainError::Diverged { step, .. }) => Some(*step),
         _ => None,
@@ -179,6 +205,12 @@ fn carry_out<D: Device>(
         run.write_manifest(manifest)?;
     }
     outcome
+}
+
+/// A positive number with two significant digits.
+fn two_digits(number: f64) -> String {
+    let digits = (1.0 - number.log10().floor()).clamp(0.0, 9.0) as usize;
+    format!("{number:.digits$}")
 }
 
 /// Sets the training's length to what fits into the rest of the time limit, and records it.
@@ -193,6 +225,19 @@ fn plan_length<D: Device>(
     let left = limit.mul_f64(PLANNED_SHARE).saturating_sub(spent + cost.test);
     set_length(manifest, cost.steps_within(left, manifest.epoch_steps));
     trainer.set_total_steps(manifest.total_steps);
+}
+
+/// Sets the training's length to what the number of images asks for, if the recipe leaves that open; returns whether it does.
+/// The embedded pictures are learned in the recipe's own number of epochs.
+fn fit_images<D: Device>(trainer: &mut Trainer<'_, D>, manifest: &mut Manifest, kind: Kind) -> bool {
+    let recipe = &manifest.recipe;
+    if !recipe.has_default_length() || kind == Kind::Shapes {
+        return false;
+    }
+    let epochs = recipe.epochs_for(manifest.data.train_images);
+    set_length(manifest, u64::from(epochs) * manifest.epoch_steps);
+    trainer.set_total_steps(manifest.total_steps);
+    true
 }
 
 /// Records a new length of the training; returns false if it is unchanged.

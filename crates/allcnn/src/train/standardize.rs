@@ -8,7 +8,7 @@
 use allcnn_device::{Activation, Device};
 
 use super::error::TrainError;
-use crate::augment::Look;
+use crate::augment::SeededAugment;
 use crate::input::Samples;
 use crate::net::{LayerKind, Network};
 use crate::parameters::{Kind, Parameters, Tensor};
@@ -19,10 +19,10 @@ const SAME: f64 = 1e-3;
 
 /// The most activations to hold, over all layers: for large networks fewer images are used, which still have many
 /// positions each.
-const MOST_VALUES: usize = 1 << 26;
+const MAX_VALUES: usize = 1 << 26;
 
-/// Standardizes every channel of every convolution to mean 0 and standard deviation 1 over the images at indices
-/// `places`, or over as many of them as fit.
+/// Standardizes every channel of every convolution but those in `kept` to mean 0 and standard deviation 1 over the images
+/// at indices `indices`, or over as many of them as fit.
 ///
 /// # Errors
 /// An image that cannot be read; too little memory.
@@ -31,23 +31,27 @@ pub(super) fn standardize<D: Device>(
     network: &Network,
     parameters: &mut Parameters<D>,
     samples: &Samples<'_>,
-    places: &[u32],
+    indices: &[u32],
+    kept: &[&str],
 ) -> Result<(), TrainError> {
     let values: usize = network.operations(1).iter().map(|operation| operation.output().len()).sum();
-    let rows = places.len().min(MOST_VALUES.div_ceil(values.max(1)));
-    let places = &places[..rows];
+    let rows = indices.len().min(MAX_VALUES.div_ceil(values.max(1)));
+    let indices = &indices[..rows];
     let mut images = vec![0.0; rows * samples.geometry().len()];
-    samples.fill(places, Look::PLAIN, &mut images)?;
+    samples.fill(indices, SeededAugment::NONE, &mut images)?;
     let targets = vec![0.0; rows * network.classes()];
     let operations = network.operations(rows);
-    for (place, (layer, operation)) in network.layers().iter().zip(&operations).enumerate() {
+    for (index, (layer, operation)) in network.layers().iter().zip(&operations).enumerate() {
         let LayerKind::Conv(conv) = layer.kind() else { continue };
-        let bare = with_identity(network, place)?;
+        if kept.contains(&layer.name()) {
+            continue;
+        }
+        let bare = with_identity(network, index)?;
         let mut plan = Plan::new(device, &bare, rows, PlanPurpose::Explanation)?;
         plan.upload(&images, &targets)?;
         plan.forward(parameters, Mode::Evaluate);
         let mut outputs = vec![0.0; operation.output().len()];
-        plan.output(place, &mut outputs)?;
+        plan.output(index, &mut outputs)?;
         let moments = moments(&outputs, conv.channels);
         let mut tensors = parameters.tensors(device, Kind::Value)?;
         rescale(&mut tensors, layer.name(), &moments);
@@ -56,10 +60,10 @@ pub(super) fn standardize<D: Device>(
     Ok(())
 }
 
-/// The network with the activation of layer `place`, a convolution, removed.
-fn with_identity(network: &Network, place: usize) -> Result<Network, TrainError> {
+/// The network with the activation of layer `index`, a convolution, removed.
+fn with_identity(network: &Network, index: usize) -> Result<Network, TrainError> {
     let mut layers: Vec<LayerKind> = network.layers().iter().map(|layer| *layer.kind()).collect();
-    if let LayerKind::Conv(conv) = &mut layers[place] {
+    if let LayerKind::Conv(conv) = &mut layers[index] {
         conv.activation = Activation::Identity;
     }
     Ok(Network::new(network.name(), network.input(), network.classes(), network.input_dropout(), layers)?)
@@ -69,8 +73,8 @@ fn with_identity(network: &Network, place: usize) -> Result<Network, TrainError>
 fn moments(outputs: &[f32], channels: usize) -> Vec<(f64, f64)> {
     let count = (outputs.len() / channels) as f64;
     let mut sums = vec![(0.0, 0.0); channels];
-    for place in outputs.chunks_exact(channels) {
-        for ((sum, squares), &value) in sums.iter_mut().zip(place) {
+    for index in outputs.chunks_exact(channels) {
+        for ((sum, squares), &value) in sums.iter_mut().zip(index) {
             *sum += f64::from(value);
             *squares += f64::from(value).powi(2);
         }
@@ -135,21 +139,21 @@ mod tests {
         let preprocessor = Preprocessor::fit(Method::MeanStd, &images.pixels, geometry).unwrap();
         let samples = Samples::new(&images, &preprocessor).unwrap();
         let mut parameters = Parameters::initialize(&Reference, &network, Init::Data, 5).unwrap();
-        let places: Vec<u32> = (0..8).collect();
-        standardize(&Reference, &network, &mut parameters, &samples, &places).unwrap();
+        let indices: Vec<u32> = (0..8).collect();
+        standardize(&Reference, &network, &mut parameters, &samples, &indices, &[]).unwrap();
 
         let mut inputs = vec![0.0; 8 * geometry.len()];
-        samples.fill(&places, Look::PLAIN, &mut inputs).unwrap();
-        for (place, operation) in network.operations(8).iter().enumerate() {
-            let LayerKind::Conv(conv) = network.layers()[place].kind() else { continue };
-            let bare = with_identity(&network, place).unwrap();
+        samples.fill(&indices, SeededAugment::NONE, &mut inputs).unwrap();
+        for (index, operation) in network.operations(8).iter().enumerate() {
+            let LayerKind::Conv(conv) = network.layers()[index].kind() else { continue };
+            let bare = with_identity(&network, index).unwrap();
             let mut plan = Plan::new(&Reference, &bare, 8, PlanPurpose::Explanation).unwrap();
             plan.upload(&inputs, &[0.0; 16]).unwrap();
             plan.forward(&parameters, Mode::Evaluate);
             let mut outputs = vec![0.0; operation.output().len()];
-            plan.output(place, &mut outputs).unwrap();
+            plan.output(index, &mut outputs).unwrap();
             for (mean, deviation) in moments(&outputs, conv.channels) {
-                assert!(mean.abs() < 1e-4 && (deviation - 1.0).abs() < 1e-4, "{place}: {mean} {deviation}");
+                assert!(mean.abs() < 1e-4 && (deviation - 1.0).abs() < 1e-4, "{index}: {mean} {deviation}");
             }
         }
     }

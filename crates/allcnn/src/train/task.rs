@@ -3,6 +3,7 @@
 use super::error::TrainError;
 use crate::input::Samples;
 use crate::net::Network;
+use crate::parameters::Tensor;
 use crate::preprocess::Geometry;
 use crate::recipe::Recipe;
 use crate::split::Split;
@@ -22,6 +23,10 @@ pub struct Task<'a> {
     pub validation: Option<&'a Samples<'a>>,
     /// The test images; may be empty.
     pub test: &'a Samples<'a>,
+    /// Weights and biases to begin with, of whole layers; the other layers are initialized as the recipe says.
+    pub begun: &'a [Tensor],
+    /// The number of layers, from the first on, that keep the weights they begin with.
+    pub frozen: usize,
 }
 
 impl<'a> Task<'a> {

@@ -22,10 +22,12 @@ pub struct Trainer<'a, D: Device> {
 }
 
 impl<'a, D: Device> Trainer<'a, D> {
-    /// Prepares a new training like [`Stepper::new`].
+    /// Plans the network and initializes its weights.
+    ///
+    /// With several processes each takes its share of every batch, and the figures cover that share.
     ///
     /// # Errors
-    /// As [`Stepper::new`].
+    /// [`TrainError::Mismatch`] if network, classes and images do not match; device failures.
     pub fn new(device: &'a D, collective: &'a dyn Collective<D>, task: Task<'a>) -> Result<Self, TrainError> {
         let stepper = Stepper::new(device, collective, task)?;
         let (total_steps, epoch_steps) = task.recipe.steps(task.train.len());
@@ -56,7 +58,15 @@ impl<'a, D: Device> Trainer<'a, D> {
                 checkpoint.progress.epoch_steps, self.progress.epoch_steps
             )));
         }
-        self.stepper.load(&checkpoint.values, &checkpoint.velocities)?;
+        if checkpoint.averages.is_empty() != (task.recipe.ema == 0.0) {
+            return Err(TrainError::Mismatch(format!(
+                "the checkpoint holds {} averaged weights, the run's settings have ema {}\n\
+                 restore the run's own run.toml, or begin a new run",
+                if checkpoint.averages.is_empty() { "no" } else { "the" },
+                task.recipe.ema
+            )));
+        }
+        self.stepper.load(&checkpoint.values, &checkpoint.velocities, &checkpoint.averages)?;
         self.progress = checkpoint.progress.clone();
         Ok(())
     }
@@ -71,7 +81,7 @@ impl<'a, D: Device> Trainer<'a, D> {
         &self.progress
     }
 
-    /// The weights.
+    /// The weights of the last step, not their average.
     pub fn parameters(&self) -> &Parameters<D> {
         self.stepper.parameters()
     }

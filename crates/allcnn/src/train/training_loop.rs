@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use allcnn_device::Device;
 
+use super::balance;
 use super::clock::Clock;
 use super::error::TrainError;
 use super::figures::Figures;
@@ -51,7 +52,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
 
     /// Trains to the end or to a limit.
     pub(super) fn train(mut self) -> Result<Outcome, TrainError> {
-        self.tell_start();
+        self.report_start()?;
         let end = loop {
             if self.progress.epoch_is_full() && !self.finish_epoch()? {
                 break self.limits.is_over().unwrap_or(End::Interrupted);
@@ -77,8 +78,19 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         Ok(Outcome { end, progress: self.progress.clone(), scores: self.scores, times: stopwatch.times() })
     }
 
-    fn tell_start(&mut self) {
+    fn report_start(&mut self) -> Result<(), TrainError> {
         let task = self.stepper.task();
+        if self.progress.step == 0
+            && let Some(warning) = balance::warning(task.train.labels(), task.classes, task.recipe.balance)
+        {
+            self.observer.observe(Event::Warning(&warning));
+        }
+        if self.stepper.mixing_costs_views()? {
+            self.observer.observe(Event::Note(
+                "mixup mixes images on the host: batches are made there and copied to the device, which otherwise keeps the \
+                 images and makes them itself",
+            ));
+        }
         self.observer.observe(Event::Started {
             step: self.progress.step,
             total_steps: self.progress.total_steps,
@@ -88,6 +100,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
             test_images: task.test.len(),
             classes: task.classes,
         });
+        Ok(())
     }
 
     /// Queues one step and reads the figures that are due.
@@ -179,6 +192,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         self.write_times();
         let before = self.progress.clone();
         self.begin_epoch_after(&row, best);
+        self.end_without_progress();
         self.stepper.stopwatch().begin(Phase::Saving);
         if let Err(error) = self.save(best) {
             *self.progress = before; // keeps the epoch: the caller may free space and retry
@@ -223,6 +237,20 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         progress.history.push(row.clone());
     }
 
+    /// Ends the training here if the recipe's patience is over.
+    fn end_without_progress(&mut self) {
+        let recipe = self.stepper.task().recipe;
+        let (Some(patience), Some(best_epoch)) = (recipe.patience, self.progress.best_epoch()) else {
+            return;
+        };
+        let epoch = self.progress.history.len() as u32;
+        if epoch - best_epoch >= patience && self.progress.step < self.progress.total_steps {
+            self.progress.total_steps = self.progress.step;
+            self.progress.stopped_early = true;
+            self.observer.observe(Event::StoppedEarly { epoch, best_epoch });
+        }
+    }
+
     /// Reduces the number of steps to what fits into the time limit at the last epoch's speed.
     fn keep_in_time(&mut self) {
         let step = self.progress.step;
@@ -258,16 +286,18 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
             classes: task.classes.to_vec(),
             values: self.stepper.tensors(Kind::Value)?,
             velocities: self.stepper.tensors(Kind::Velocity)?,
+            averages: self.stepper.averages()?,
             progress: self.progress.clone(),
         };
         // A step's loss is from before its update, so check the result of the last update as well.
-        let mut tensors = checkpoint.values.iter().chain(&checkpoint.velocities);
+        let mut tensors = checkpoint.values.iter().chain(&checkpoint.velocities).chain(&checkpoint.averages);
         if let Some(value) = tensors.find_map(Tensor::absurd) {
             return Err(self.diverged(f64::from(value)));
         }
         known_images::update(self.run, task.train, task.validation.into_iter().chain([task.test]))?;
         if best {
-            self.run.write_checkpoint(&self.run.best(), &checkpoint)?;
+            let averaged = (!checkpoint.averages.is_empty()).then(|| checkpoint.clone().for_use());
+            self.run.write_checkpoint(&self.run.best(), averaged.as_ref().unwrap_or(&checkpoint))?;
         }
         self.run.write_metrics(&self.progress.history)?;
         Ok(self.run.write_checkpoint(&self.run.last(), &checkpoint)?)

@@ -3,13 +3,16 @@
 use std::ops::Range;
 
 use crate::evaluate::EvaluateError;
+use crate::net::NetError;
+use crate::parameters::ParametersError;
+use crate::preprocess::PreprocessError;
 use crate::run::{CheckpointError, RunError};
 use crate::score::ScoreError;
 use crate::text::shown::first_of;
 
 /// A request that the network cannot satisfy, or a run that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum VisualiseError {
     /// The network has no layer of this name.
     #[error("the network {network} has no layer \"{given}\"; expected {}", first_of(.known))]
     UnknownLayer {
@@ -68,9 +71,28 @@ pub enum Error {
         /// The layers with filters.
         known: Vec<String>,
     },
+    /// The network has no maps of classes, or the unit is no class.
+    #[error(
+        "a class activation map belongs to a class, in a network that ends in a convolution of one channel a class and a mean \
+         over height and width; {network} with layer {layer} has none\nexpected another --method, or no --layer"
+    )]
+    NoClassMaps {
+        /// The network.
+        network: String,
+        /// The layer of the unit.
+        layer: String,
+    },
+    /// Only the maps of classes are scored.
+    #[error(
+        "--score follows the probability of a class, and the units of {layer} are none\nleave --layer out, or --score"
+    )]
+    NoScore {
+        /// The layer of the unit.
+        layer: String,
+    },
     /// A position outside the layer.
     #[error("{layer} has no row {row}, column {column}; expected a row from 0 to {} and a column from 0 to {}", .height - 1, .width - 1)]
-    NoSuchPlace {
+    NoSuchPosition {
         /// The layer.
         layer: String,
         /// The row.
@@ -124,7 +146,7 @@ pub enum Error {
     Score(#[from] ScoreError),
     /// The network truncated at a layer is invalid.
     #[error(transparent)]
-    Network(#[from] crate::net::Error),
+    Network(#[from] NetError),
     /// A sheet cannot be written.
     #[error(transparent)]
     Page(#[from] super::render::PageError),
@@ -133,7 +155,7 @@ pub enum Error {
     Device(#[from] allcnn_device::Error),
 }
 
-impl Error {
+impl VisualiseError {
     /// Whether the request names something that the network does not have.
     pub fn is_usage(&self) -> bool {
         match self {
@@ -144,5 +166,5 @@ impl Error {
     }
 }
 
-through!(Error, RunError: CheckpointError);
-through!(Error, ScoreError: crate::data::Error, crate::parameters::Error, crate::preprocess::Error);
+through!(VisualiseError, RunError: CheckpointError);
+through!(VisualiseError, ScoreError: crate::data::Error, ParametersError, PreprocessError);

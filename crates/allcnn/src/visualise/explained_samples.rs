@@ -2,12 +2,12 @@
 
 use allcnn_device::Device;
 
-use super::error::Error;
+use super::error::VisualiseError;
 use super::explainer::Explainer;
 use super::method::Method;
 use super::render::Shading;
 use super::target::{Target, Unit};
-use crate::augment::Look;
+use crate::augment::SeededAugment;
 use crate::data::decode::Picture;
 use crate::input::Samples;
 use crate::parameters::Parameters;
@@ -25,19 +25,23 @@ impl<'a, D: Device> ExplainedSamples<'a, D> {
     ///
     /// # Errors
     /// Too little memory.
-    pub fn new(device: &'a D, checkpoint: &Checkpoint, samples: &'a Samples<'a>) -> Result<Self, Error> {
+    pub fn new(
+        device: &'a D,
+        checkpoint: &Checkpoint,
+        samples: &'a Samples<'a>,
+    ) -> Result<Self, VisualiseError> {
         let parameters = checkpoint.parameters(device)?;
         let explainer = Explainer::new(device, &checkpoint.network, samples.len())?;
         Ok(Self { explainer, parameters, samples })
     }
 
     /// Returns a picture of the evidence for each (image, class).
-    pub fn pictures(&mut self, wanted: &[(usize, usize)]) -> Result<Vec<Picture>, Error> {
+    pub fn pictures(&mut self, wanted: &[(usize, usize)]) -> Result<Vec<Picture>, VisualiseError> {
         let geometry = self.samples.geometry();
-        let places: Vec<u32> = wanted.iter().map(|&(image, _)| image as u32).collect();
+        let indices: Vec<u32> = wanted.iter().map(|&(image, _)| image as u32).collect();
         let mut images = vec![0.0; wanted.len() * geometry.len()];
-        self.samples.fill(&places, Look::PLAIN, &mut images)?;
-        let pairs = wanted.iter().enumerate().map(|(place, &(_, class))| (place, Unit::Channel(class)));
+        self.samples.fill(&indices, SeededAugment::NONE, &mut images)?;
+        let pairs = wanted.iter().enumerate().map(|(index, &(_, class))| (index, Unit::Channel(class)));
         let pairs: Vec<(usize, Unit)> = pairs.collect();
         let target = Target::of_classes(self.explainer.network(), vec![])?;
         let methods = [Method::Guided];

@@ -1,15 +1,15 @@
 //! Batched backward passes from units to the input image.
 
-use allcnn_device::Device;
+use allcnn_device::{Algorithm, Device};
 
-use super::{Error, Found, Method, Target, Unit};
+use super::{Found, Method, Target, Unit, VisualiseError};
 use crate::net::{Network, Operation};
 use crate::parameters::Parameters;
 use crate::plan::{Mode, Plan, PlanPurpose};
 use crate::score::{expect_finite, probabilities};
 
 /// The largest batch; larger ones are not faster.
-const LARGEST_BATCH: usize = 64;
+const MAX_BATCH: usize = 64;
 /// The approximate memory limit of a batch.
 const BATCH_BYTES: usize = 512 << 20;
 
@@ -39,8 +39,8 @@ impl<'d, D: Device> Explainer<'d, D> {
     /// Prepares `network` for `pairs` pairs of image and unit; the batch is that number if it is not too large.
     ///
     /// # Errors
-    /// [`Error::Device`] if there is too little memory.
-    pub fn new(device: &'d D, network: &Network, pairs: usize) -> Result<Self, Error> {
+    /// [`VisualiseError::Device`] if there is too little memory.
+    pub fn new(device: &'d D, network: &Network, pairs: usize) -> Result<Self, VisualiseError> {
         let batch = batch(network, pairs);
         let classes = network.classes();
         Ok(Self {
@@ -56,6 +56,11 @@ impl<'d, D: Device> Explainer<'d, D> {
         self.plan.network()
     }
 
+    /// The algorithms of each convolution: forward, backward-data, backward-weights.
+    pub fn algorithms(&self) -> Vec<(&str, [Algorithm; 3])> {
+        self.plan.algorithms()
+    }
+
     /// The batch size: pairs of image and unit per pass.
     pub fn batch(&self) -> usize {
         self.plan.batch()
@@ -66,14 +71,14 @@ impl<'d, D: Device> Explainer<'d, D> {
     /// length of `images` is not a multiple of the input size.
     ///
     /// # Errors
-    /// [`Error::Device`] if the device failed.
+    /// [`VisualiseError::Device`] if the device failed.
     pub fn explain(
         &mut self,
         parameters: &Parameters<D>,
         images: &[f32],
         target: &Target,
         methods: &[Method],
-    ) -> Result<Vec<Explanation>, Error> {
+    ) -> Result<Vec<Explanation>, VisualiseError> {
         let length = self.network().input().shape(1).len();
         let pairs = (0..images.len() / length)
             .flat_map(|image| target.units().iter().map(move |&unit| (image, unit)));
@@ -84,7 +89,7 @@ impl<'d, D: Device> Explainer<'d, D> {
     /// Like [`Explainer::explain`], but for these pairs of image index and unit of the target's layer.
     ///
     /// # Errors
-    /// [`Error::Device`] if the device failed.
+    /// [`VisualiseError::Device`] if the device failed.
     pub fn explain_pairs(
         &mut self,
         parameters: &Parameters<D>,
@@ -92,7 +97,7 @@ impl<'d, D: Device> Explainer<'d, D> {
         target: &Target,
         pairs: &[(usize, Unit)],
         methods: &[Method],
-    ) -> Result<Vec<Explanation>, Error> {
+    ) -> Result<Vec<Explanation>, VisualiseError> {
         let length = self.network().input().shape(1).len();
         assert!(
             images.len().is_multiple_of(length),
@@ -120,6 +125,27 @@ impl<'d, D: Device> Explainer<'d, D> {
         Ok(explanations)
     }
 
+    /// The output of a layer for one image, `[height, width, channels]`.
+    ///
+    /// # Errors
+    /// [`VisualiseError::Device`] if the device failed.
+    pub fn output(
+        &mut self,
+        parameters: &Parameters<D>,
+        image: &[f32],
+        layer: usize,
+    ) -> Result<Vec<f32>, VisualiseError> {
+        self.plan.fix_weights(parameters)?;
+        self.images[..image.len()].copy_from_slice(image);
+        self.plan.upload(&self.images, &self.targets)?;
+        self.plan.forward(parameters, Mode::Evaluate);
+        let len = self.plan.network().operations(1)[layer].output().len();
+        let mut outputs = vec![0.0; self.plan.batch() * len];
+        self.plan.output(layer, &mut outputs)?;
+        outputs.truncate(len);
+        Ok(outputs)
+    }
+
     /// Locates the unit of each pair in the outputs of the forward pass, appends its explanation without maps, and
     /// returns the batch's signal at the target layer.
     fn begin(
@@ -127,7 +153,7 @@ impl<'d, D: Device> Explainer<'d, D> {
         target: &Target,
         pairs: &[(usize, Unit)],
         explanations: &mut Vec<Explanation>,
-    ) -> Result<Vec<f32>, Error> {
+    ) -> Result<Vec<f32>, VisualiseError> {
         self.plan.logits(&mut self.logits)?;
         expect_finite(&self.logits[..pairs.len() * self.plan.network().classes()])?;
         let length = target.shape().len();
@@ -151,7 +177,7 @@ pub(super) fn batch(network: &Network, pairs: usize) -> usize {
     // The output of each layer, and about as much for signals and workspace.
     let values: usize = network.operations(1).iter().map(Operation::output).map(|shape| shape.len()).sum();
     let fitting = BATCH_BYTES / (2 * size_of::<f32>() * values);
-    pairs.clamp(1, fitting.clamp(1, LARGEST_BATCH))
+    pairs.clamp(1, fitting.clamp(1, MAX_BATCH))
 }
 
 #[cfg(test)]
@@ -161,7 +187,7 @@ mod tests {
     #[test]
     fn a_batch_is_no_larger_than_needed_and_fits_the_memory() {
         let batch = |name: &str, pairs| batch(&Network::named(name, 10).unwrap(), pairs);
-        assert_eq!([0, 1, 3, 1000].map(|pairs| batch("all-cnn-c", pairs)), [1, 1, 3, LARGEST_BATCH]);
+        assert_eq!([0, 1, 3, 1000].map(|pairs| batch("all-cnn-c", pairs)), [1, 1, 3, MAX_BATCH]);
         assert!((2..20).contains(&batch("large-all-cnn", 1000)), "{}", batch("large-all-cnn", 1000));
     }
 }

@@ -7,21 +7,22 @@ use serde::Serialize;
 
 use super::render::Sheet;
 use super::{
-    Drawing, Error, ExplainedFilter, Explainer, FilterChoice, Labels, Method, Patch, draw_without_image,
-    drawing_rows, drawing_sheet, explain_patches, patch_rows, patch_tile_side, strongest_patches,
+    Drawing, ExplainedFilter, Explainer, FilterChoice, Labels, Method, Patch, VisualiseError,
+    draw_without_image, drawing_rows, drawing_sheet, explain_patches, patch_rows, patch_tile_side,
+    strongest_patches,
 };
 use crate::augment::Augment;
 use crate::data::{self, DataSet, Identities, Images, Skipped};
 use crate::evaluate::{self, EvaluateError};
 use crate::input::InputTransform;
 use crate::net::{Network, Rectangle};
-use crate::observer::tell_left_out;
+use crate::observer::report_left_out;
 use crate::observer::{Event, Observer};
 use crate::parameters::Parameters;
 use crate::preprocess::Geometry;
 use crate::run::Checkpoint;
 use crate::run::WhichCheckpoint;
-use crate::run::{DataPlaceError, GivenData, Opened};
+use crate::run::{DataLocationError, GivenData, Opened};
 use crate::run::{Manifest, RunFolder};
 use crate::split::Split;
 use crate::text::shown::PathText;
@@ -53,7 +54,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
     ///
     /// # Errors
     /// A run without weights, or a damaged one; device failures.
-    pub fn new(device: &'d D, run: &RunFolder, which: WhichCheckpoint) -> Result<Self, Error> {
+    pub fn new(device: &'d D, run: &RunFolder, which: WhichCheckpoint) -> Result<Self, VisualiseError> {
         let (manifest, checkpoint) = which.trained(run)?;
         let parameters = checkpoint.parameters(device)?;
         let transform = run.input_transform(&checkpoint.network)?;
@@ -82,19 +83,19 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         data: Option<GivenData<'_>>,
         split: Option<Split>,
         observer: &mut dyn Observer,
-    ) -> Result<Scanned, Error> {
+    ) -> Result<Scanned, VisualiseError> {
         let run = (&self.run, &self.manifest);
-        let opened = evaluate::open_and_tell_notes(data, run, self.transform.pictures(), true, observer);
+        let opened = evaluate::open_and_report_notes(data, run, self.transform.pictures(), true, observer);
         let mut opened = match (opened, data) {
-            (Err(DataPlaceError::Data(data::Error::NoClasses(_))), Some(data)) => {
-                return self.open_loose(Path::new(data.place), observer);
+            (Err(DataLocationError::Data(data::Error::NoClasses(_))), Some(data)) => {
+                return self.open_loose(Path::new(data.location), observer);
             }
             (opened, _) => opened.map_err(EvaluateError::from)?,
         };
         if let (None, Some(data)) = (split, data.filter(|_| are_loose(&opened))) {
-            return self.open_loose(Path::new(data.place), observer);
+            return self.open_loose(Path::new(data.location), observer);
         }
-        tell_left_out(&opened.data, observer);
+        report_left_out(&opened.data, observer);
         let split = match split {
             None if opened.data.train.is_empty() => Split::Test,
             None => Split::Train,
@@ -104,27 +105,27 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         let images = split.take(&mut opened.data).map_err(EvaluateError::from)?;
         let DataSet { name, classes, .. } = opened.data;
         if !opened.own {
-            self.tell_trained(&images, observer)?;
+            self.report_trained_on(&images, observer)?;
         }
         Ok(Scanned { name, classes, images })
     }
 
     /// Opens images without classes.
-    fn open_loose(&self, path: &Path, observer: &mut dyn Observer) -> Result<Scanned, Error> {
+    fn open_loose(&self, path: &Path, observer: &mut dyn Observer) -> Result<Scanned, VisualiseError> {
         let Geometry { height, width, .. } = self.transform.pictures();
         let framing = self.manifest.framing();
         let options = data::Options { size: Some((height, width)), framing, ..data::Options::default() };
         let mut progress = |progress| observer.observe(Event::Loading(progress));
         let data = data::open_loose(path, &options, &mut progress).map_err(EvaluateError::from)?;
-        tell_left_out(&data, observer);
+        report_left_out(&data, observer);
         let images = data.train;
-        self.tell_trained(&images, observer)?;
+        self.report_trained_on(&images, observer)?;
         let name = path.file_name().map_or_else(|| path.text(), |name| Path::new(name).text());
         Ok(Scanned { name, classes: vec![], images })
     }
 
     /// Reports how many of these images the network was trained on, if it can be told for images in memory.
-    fn tell_trained(&self, images: &Images, observer: &mut dyn Observer) -> Result<(), Error> {
+    fn report_trained_on(&self, images: &Images, observer: &mut dyn Observer) -> Result<(), VisualiseError> {
         if self.manifest.recipe.augment == Augment::CropFlip {
             return Ok(()); // such a run identifies images by their files, not their pixels
         }
@@ -142,7 +143,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
     }
 
     /// Finds the `most` patches with the strongest activation of each filter, and explains them by each method.
-    /// `done` is called with the number of images scanned.
+    /// `observer` is told the algorithms, and the number of images scanned.
     ///
     /// # Errors
     /// Device failures.
@@ -152,10 +153,10 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         scanned: &Scanned,
         most: usize,
         methods: &[Method],
-        done: &mut dyn FnMut(usize),
-    ) -> Result<Vec<ExplainedFilter>, Error> {
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<ExplainedFilter>, VisualiseError> {
         let data = (&scanned.images, &self.transform);
-        let found = strongest_patches(self.device, choice, &self.parameters, data, most, done)?;
+        let found = strongest_patches(self.device, choice, &self.parameters, data, most, observer)?;
         let mut explainer = Explainer::new(self.device, choice.network(), most)?;
         let explained = found.into_iter().map(|found| {
             let maps = explain_patches(&mut explainer, choice, &self.parameters, data, &found, methods)?;
@@ -164,12 +165,16 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
         explained.collect()
     }
 
-    /// Visualizes each filter without an image.
+    /// Visualizes each filter without an image. `observer` is told the algorithms.
     ///
     /// # Errors
-    /// [`Error::NeedsImage`]; device failures.
-    pub fn drawings(&self, choice: &FilterChoice) -> Result<Vec<Drawing>, Error> {
-        draw_without_image(self.device, choice, &self.parameters)
+    /// [`VisualiseError::NeedsImage`]; device failures.
+    pub fn drawings(
+        &self,
+        choice: &FilterChoice,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Drawing>, VisualiseError> {
+        draw_without_image(self.device, choice, &self.parameters, observer)
     }
 
     /// The sheet of patches (Figure 3).
@@ -238,7 +243,7 @@ impl<'d, D: Device> FeatureExplorer<'d, D> {
     }
 
     fn source(&self, choice: &FilterChoice) -> FilterSource {
-        let (layer, run) = (choice.name().to_owned(), self.run.path().text());
+        let (layer, run) = (choice.name().to_owned(), self.run.called().text());
         FilterSource { layer, run, checkpoint: self.which, picture: None }
     }
 

@@ -135,21 +135,32 @@ fn strip(
     let ((height, width), gap) = (choice.patch_size(), gap(choice));
     let (strip_height, strip_width) = strip_size(choice, most, methods);
     let mut strip = filled(strip_height, strip_width, 255);
-    for (place, (patch, maps)) in filter.found.patches.iter().zip(&filter.maps).enumerate() {
-        let Patch { unit, seen, .. } = patch;
-        let (rows, columns) = (seen.rows.len(), seen.columns.len());
-        let Picture { width: line, pixels, .. } = transform.show(images.image(patch.image));
-        let pixels = cropped(&pixels, line, seen);
-        let shown = Picture { height: rows, width: columns, pixels };
-        let map = |map: &Vec<f32>| Shading::Signed.paint(&cropped(map, line, seen), rows, columns);
-        let (beyond, left) = choice.offset(unit.row, unit.column, seen);
-        for (row, picture) in std::iter::once(shown).chain(maps.iter().map(map)).enumerate() {
-            let (top, start) = (row * (height + gap), place * (width + gap));
+    let pictures = patch_pictures((images, transform), filter);
+    for (index, (patch, pictures)) in filter.found.patches.iter().zip(&pictures).enumerate() {
+        let (beyond, left) = choice.offset(patch.unit.row, patch.unit.column, &patch.seen);
+        for (row, picture) in pictures.iter().enumerate() {
+            let (top, start) = (row * (height + gap), index * (width + gap));
             put(&mut strip, &filled(height, width, BEYOND), top, start);
-            put(&mut strip, &picture, top + beyond, start + left);
+            put(&mut strip, picture, top + beyond, start + left);
         }
     }
     strip
+}
+
+/// The pictures of each patch of a filter: what the unit sees of the image, then of each map.
+pub fn patch_pictures(
+    (images, transform): (&Images, &InputTransform),
+    filter: &ExplainedFilter,
+) -> Vec<Vec<Picture>> {
+    let each = filter.found.patches.iter().zip(&filter.maps);
+    let pictures = each.map(|(Patch { image, seen, .. }, maps)| {
+        let (height, width) = (seen.rows.len(), seen.columns.len());
+        let Picture { width: line, pixels, .. } = transform.show(images.image(*image));
+        let shown = Picture { height, width, pixels: cropped(&pixels, line, seen) };
+        let map = |map: &Vec<f32>| Shading::Signed.paint(&cropped(map, line, seen), height, width);
+        std::iter::once(shown).chain(maps.iter().map(map)).collect()
+    });
+    pictures.collect()
 }
 
 /// Height and width of a strip, including the gap to the next filter.
@@ -206,7 +217,7 @@ mod tests {
         let mut images = Images::new(32, 32);
         for image in 0..3u8 {
             let pixels: Vec<u8> = (0..32 * 32)
-                .flat_map(|place| [image * 32 + (place / 32) as u8, (place % 32) as u8, 7])
+                .flat_map(|index| [image * 32 + (index / 32) as u8, (index % 32) as u8, 7])
                 .collect();
             images.push(&pixels, u32::from(image % 2), format!("{image}"));
         }

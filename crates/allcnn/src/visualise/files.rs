@@ -3,17 +3,19 @@
 use std::path::PathBuf;
 
 use allcnn_device::Device;
-use rayon::prelude::*;
 use serde::Serialize;
 
-use super::render::Pages;
-use super::{Error, Explainer, Explanation, Method, Place, Target, Unit, randomized};
+use super::attribution::{Attribution, AttributionSettings, Attributor, MapScore, score_map};
+use super::coloring::Coloring;
+use super::render::{Pages, Shading};
+use super::{Explainer, Explanation, Method, Position, Target, Unit, VisualiseError, randomized};
 use crate::data::Framing;
 use crate::data::decode::Picture;
 use crate::input::InputTransform;
 use crate::net::Network;
+use crate::observer::{Event, Observer, Phase, Stopwatch, Times, report_algorithms};
 use crate::parameters::Parameters;
-use crate::predict::picture;
+use crate::predict::pictures;
 use crate::run::Checkpoint;
 use crate::run::WhichCheckpoint;
 use crate::run::{Manifest, RunFolder};
@@ -30,9 +32,15 @@ pub struct ExplainRequest {
     /// A class whose unit replaces `units`; the layer must have a unit per class.
     pub class: Option<String>,
     /// The position of the units in the layer.
-    pub place: Place,
-    /// The backward methods.
-    pub methods: Vec<Method>,
+    pub position: Position,
+    /// The ways to explain.
+    pub methods: Vec<Attribution>,
+    /// The numbers that some of them need.
+    pub settings: AttributionSettings,
+    /// Whether to score the maps ([`score_map`](super::score_map)); the units must be classes.
+    pub score: bool,
+    /// How the maps are displayed.
+    pub coloring: Coloring,
     /// Whether to show also the network with pooling instead of strides ([`Network::with_switches`]).
     pub switches: bool,
     /// Re-initialize the weights from this layer up.
@@ -50,8 +58,11 @@ impl Default for ExplainRequest {
             layer: None,
             units: vec![Unit::STRONGEST],
             class: None,
-            place: Place::Maximum,
-            methods: vec![Method::Guided],
+            position: Position::Maximum,
+            methods: vec![Method::Guided.into()],
+            settings: AttributionSettings::default(),
+            score: false,
+            coloring: Coloring::Map(Shading::Signed),
             switches: false,
             randomize_from: None,
             seed: 0,
@@ -68,8 +79,8 @@ pub enum Entry {
     Explained {
         /// The file.
         file: String,
-        /// The backward method.
-        method: Method,
+        /// The way to explain.
+        method: Attribution,
         /// The layer in which the signal started.
         layer: String,
         /// The unit's channel.
@@ -92,6 +103,9 @@ pub enum Entry {
         checkpoint: WhichCheckpoint,
         /// The layer from which up weights were re-initialized, if so.
         randomized_from: Option<String>,
+        /// How good the map is, if that was asked for.
+        #[serde(flatten, skip_serializing_if = "Option::is_none")]
+        score: Option<MapScore>,
         /// The picture file that shows the map, if one was written.
         #[serde(skip_serializing_if = "Option::is_none")]
         picture: Option<String>,
@@ -118,6 +132,8 @@ pub struct View {
     pub switches: bool,
     /// The unit's class, or else the predicted class.
     pub class: usize,
+    /// The scores of each map, if they were asked for.
+    pub scores: Vec<MapScore>,
 }
 
 /// A file with its explanations.
@@ -133,23 +149,52 @@ pub struct Explained {
 
 /// The network itself, or its variant with switches.
 struct NetworkVariant<'d, D: Device> {
-    explainer: Explainer<'d, D>,
+    attributor: Attributor<'d, D>,
     target: Target,
     switches: bool,
+}
+
+impl<D: Device> NetworkVariant<'_, D> {
+    /// The scores of all maps of these explanations, beside the maps of `random` weights.
+    fn scores(
+        &mut self,
+        (parameters, random): (&Parameters<D>, &Parameters<D>),
+        images: &[f32],
+        explanations: &[Explanation],
+        ways: &[Attribution],
+    ) -> Result<Vec<Vec<MapScore>>, VisualiseError> {
+        let Self { attributor, target, .. } = self;
+        let pairs: Vec<_> =
+            explanations.iter().map(|explanation| (explanation.image, explanation.unit.into())).collect();
+        let others = attributor.explain_pairs(random, images, target, &pairs, ways)?;
+        let explainer = attributor.explainer_mut();
+        let len = explainer.network().input().shape(1).len();
+        let mut scores = Vec::new();
+        for (explanation, other) in explanations.iter().zip(&others) {
+            let subject = (&images[explanation.image * len..][..len], explanation.unit.channel);
+            let maps = explanation.maps.iter().zip(&other.maps);
+            let each = maps.map(|(map, random)| score_map(explainer, parameters, subject, map, random));
+            scores.push(each.collect::<Result<_, _>>()?);
+        }
+        Ok(scores)
+    }
 }
 
 /// A trained network that explains image files.
 pub struct FileExplainer<'d, D: Device> {
     variants: Vec<NetworkVariant<'d, D>>,
     parameters: Parameters<D>,
+    /// Random weights, where maps are scored.
+    random: Option<Parameters<D>>,
     transform: InputTransform,
     framing: Framing,
     classes: Vec<String>,
     of_classes: bool,
-    methods: Vec<Method>,
+    methods: Vec<Attribution>,
     randomized_from: Option<String>,
     run: String,
     checkpoint: WhichCheckpoint,
+    stopwatch: Stopwatch,
 }
 
 impl<'d, D: Device> FileExplainer<'d, D> {
@@ -162,49 +207,76 @@ impl<'d, D: Device> FileExplainer<'d, D> {
         run: &RunFolder,
         request: &ExplainRequest,
         files: usize,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, VisualiseError> {
+        let mut stopwatch = Stopwatch::default();
+        stopwatch.begin(Phase::Preparing);
         let (manifest, checkpoint) = request.checkpoint.trained(run)?;
         let network = &checkpoint.network;
         let transform = run.input_transform(network)?;
         let target = target(&checkpoint, request)?;
-        let pairs = files * target.units().len();
+        let many = request.score || request.methods.iter().any(|way| way.makes_many());
+        let pairs = if many { usize::MAX } else { files * target.units().len() };
         let mut variants = vec![];
         if request.switches {
-            let (pooled, places) = network.with_switches()?;
-            let explainer = Explainer::new(device, &pooled, pairs)?;
-            variants.push(NetworkVariant { explainer, target: target.moved(&places), switches: true });
+            let (pooled, layers) = network.with_switches()?;
+            let attributor = Attributor::new(Explainer::new(device, &pooled, pairs)?, request.settings);
+            variants.push(NetworkVariant { attributor, target: target.moved(&layers), switches: true });
         }
         let parameters = parameters(device, &checkpoint, &manifest, request)?;
         let of_classes = target.is_of_classes(network);
-        variants.insert(
-            0,
-            NetworkVariant { explainer: Explainer::new(device, network, pairs)?, target, switches: false },
-        );
+        if request.score && !of_classes {
+            return Err(VisualiseError::NoScore { layer: target.name().into() });
+        }
+        let random =
+            ExplainRequest { randomize_from: request.score.then(|| first_conv(network)), ..request.clone() };
+        let random =
+            request.score.then(|| self::parameters(device, &checkpoint, &manifest, &random)).transpose()?;
+        let attributor = Attributor::new(Explainer::new(device, network, pairs)?, request.settings);
+        variants.insert(0, NetworkVariant { attributor, target, switches: false });
         let (classes, methods) = (checkpoint.classes, request.methods.clone());
         let randomized_from = request.randomize_from.clone();
+        stopwatch.end();
         Ok(Self {
             variants,
             parameters,
+            random,
             transform,
             framing: manifest.framing(),
             classes,
             of_classes,
             methods,
             randomized_from,
-            run: run.path().text(),
+            run: run.called().text(),
             checkpoint: request.checkpoint.at_hand(run),
+            stopwatch,
         })
+    }
+
+    /// Reports to `observer` how images are resized and which algorithms are used.
+    pub fn report_algorithms(&self, observer: &mut dyn Observer) {
+        observer.observe(Event::Detail(&format!("pictures: {}", self.framing)));
+        for NetworkVariant { attributor, switches, .. } in &self.variants {
+            if *switches {
+                observer.observe(Event::Detail("with switches, where pooling stands for strides:"));
+            }
+            report_algorithms(&attributor.explainer().algorithms(), observer);
+        }
+    }
+
+    /// The time spent until now, by phase.
+    pub fn times(&self) -> Times {
+        self.stopwatch.times()
     }
 
     /// The best number of files per call.
     pub fn batch(&self) -> usize {
-        let NetworkVariant { explainer, target, .. } = &self.variants[0];
-        explainer.batch().div_ceil(target.units().len().max(1))
+        let NetworkVariant { attributor, target, .. } = &self.variants[0];
+        attributor.explainer().batch().div_ceil(target.units().len().max(1))
     }
 
     /// The network as trained.
     pub fn network(&self) -> &Network {
-        self.variants[0].explainer.network()
+        self.variants[0].attributor.explainer().network()
     }
 
     /// The layer from which up weights are re-initialized.
@@ -213,7 +285,7 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     }
 
     /// The methods, in order.
-    pub fn methods(&self) -> &[Method] {
+    pub fn methods(&self) -> &[Attribution] {
         &self.methods
     }
 
@@ -228,7 +300,7 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     }
 
     /// Whether that layer has more than one position.
-    pub fn has_places(&self) -> bool {
+    pub fn has_positions(&self) -> bool {
         let shape = self.variants[0].target.shape();
         shape.height * shape.width > 1
     }
@@ -242,15 +314,13 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     ///
     /// # Errors
     /// A device failure.
-    pub fn explain(&mut self, files: &[PathBuf]) -> Result<Vec<Result<Explained, Unread>>, Error> {
-        let read = |path: &PathBuf| {
-            let file = path.text();
-            match picture(path, self.transform.pictures(), self.framing) {
-                Ok(pixels) => Ok((file, pixels)),
-                Err(error) => Err(Unread { file, error }),
-            }
+    pub fn explain(&mut self, files: &[PathBuf]) -> Result<Vec<Result<Explained, Unread>>, VisualiseError> {
+        let read = pictures(files, self.transform.pictures(), self.framing, &mut self.stopwatch);
+        let named = |(path, read): (&PathBuf, Result<Vec<u8>, String>)| match read {
+            Ok(pixels) => Ok((path.text(), pixels)),
+            Err(error) => Err(Unread { file: path.text(), error }),
         };
-        let read: Vec<Result<(String, Vec<u8>), Unread>> = files.par_iter().map(read).collect();
+        let read: Vec<Result<(String, Vec<u8>), Unread>> = files.iter().zip(read).map(named).collect();
         let readable = read.iter().flatten().cloned().collect();
         let mut explained = self.explain_pictures(readable)?.into_iter();
         let answer = |read| match read {
@@ -265,11 +335,16 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     ///
     /// # Errors
     /// A device failure.
-    pub fn explain_pictures(&mut self, pictures: Vec<(String, Vec<u8>)>) -> Result<Vec<Explained>, Error> {
+    pub fn explain_pictures(
+        &mut self,
+        pictures: Vec<(String, Vec<u8>)>,
+    ) -> Result<Vec<Explained>, VisualiseError> {
+        self.stopwatch.begin(Phase::Explaining);
         let pixels: Vec<u8> = pictures.iter().flat_map(|(_, pixels)| pixels).copied().collect();
         let mut images = vec![0.0; pictures.len() * self.transform.input().len()];
         self.transform.apply(&pixels, &mut images);
         let mut views = self.views(&images)?.into_iter();
+        self.stopwatch.end();
         let units = self.variants[0].target.units().len();
         let transform = &self.transform;
         let explained = pictures.into_iter().map(|(file, pixels)| Explained {
@@ -281,22 +356,30 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     }
 
     /// The views of each pair of image and unit, in order.
-    fn views(&mut self, images: &[f32]) -> Result<Vec<Vec<View>>, Error> {
-        let Self { variants, parameters, methods, of_classes, .. } = self;
+    fn views(&mut self, images: &[f32]) -> Result<Vec<Vec<View>>, VisualiseError> {
+        let Self { variants, parameters, random, methods, of_classes, .. } = self;
         let mut views: Vec<Vec<View>> = Vec::new();
-        for NetworkVariant { explainer, target, switches } in variants {
-            let explanations = if *switches {
+        for variant in variants {
+            let NetworkVariant { attributor, target, switches } = variant;
+            let switches = *switches;
+            let pairs: Vec<_> = if switches {
                 let same = views.iter().map(|views| &views[0].explanation);
-                let pairs: Vec<_> = same.map(|one| (one.image, Unit::Channel(one.unit.channel))).collect();
-                explainer.explain_pairs(parameters, images, target, &pairs, methods)?
+                same.map(|one| (one.image, Unit::Channel(one.unit.channel))).collect()
             } else {
-                explainer.explain(parameters, images, target, methods)?
+                let count = images.len() / attributor.explainer().network().input().shape(1).len();
+                (0..count).flat_map(|image| target.units().iter().map(move |&unit| (image, unit))).collect()
             };
+            let explanations = attributor.explain_pairs(parameters, images, target, &pairs, methods)?;
+            let mut scores = match random {
+                Some(random) => variant.scores((parameters, random), images, &explanations, methods)?,
+                None => vec![vec![]; explanations.len()],
+            }
+            .into_iter();
             views.resize_with(explanations.len(), Vec::new);
             for (views, explanation) in views.iter_mut().zip(explanations) {
                 let said = || ranked(&explanation.probabilities, 1)[0];
                 let class = if *of_classes { explanation.unit.channel } else { said() };
-                views.push(View { explanation, switches: *switches, class });
+                views.push(View { explanation, switches, class, scores: scores.next().unwrap_or_default() });
             }
         }
         Ok(views)
@@ -325,11 +408,11 @@ impl<'d, D: Device> FileExplainer<'d, D> {
     /// The entries of a file's maps, in the order unit, view, method; `pictures` are the pages that show its
     /// units.
     fn entries(&self, explained: &Explained, pictures: &[String]) -> Vec<Entry> {
-        let entry = |place: usize, view: &View, method| {
+        let entry = |index: usize, view: &View, way: usize| {
             let unit = view.explanation.unit;
             Entry::Explained {
                 file: explained.file.clone(),
-                method,
+                method: self.methods[way],
                 layer: self.layer().to_owned(),
                 unit: unit.channel,
                 row: unit.row,
@@ -341,18 +424,25 @@ impl<'d, D: Device> FileExplainer<'d, D> {
                 run: self.run.clone(),
                 checkpoint: self.checkpoint,
                 randomized_from: self.randomized_from.clone(),
-                picture: pictures.get(place).cloned(),
+                score: view.scores.get(way).copied(),
+                picture: pictures.get(index).cloned(),
             }
         };
         let units = explained.units.iter().enumerate();
-        let views = units.flat_map(|(place, views)| views.iter().map(move |view| (place, view)));
+        let views = units.flat_map(|(index, views)| views.iter().map(move |view| (index, view)));
         views
-            .flat_map(|(place, view)| self.methods.iter().map(move |&method| entry(place, view, method)))
+            .flat_map(|(index, view)| (0..self.methods.len()).map(move |way| entry(index, view, way)))
             .collect()
     }
 }
 
-fn target(checkpoint: &Checkpoint, request: &ExplainRequest) -> Result<Target, Error> {
+/// The name of the first layer with weights.
+fn first_conv(network: &Network) -> String {
+    let first = network.layers().iter().find(|layer| layer.kind().is_conv());
+    first.map_or_else(String::new, |layer| layer.name().into())
+}
+
+fn target(checkpoint: &Checkpoint, request: &ExplainRequest) -> Result<Target, VisualiseError> {
     let (network, units) = (&checkpoint.network, request.units.clone());
     let target = match &request.layer {
         Some(layer) => Target::new(network, layer, units)?,
@@ -362,7 +452,7 @@ fn target(checkpoint: &Checkpoint, request: &ExplainRequest) -> Result<Target, E
         Some(class) => target.of_class(network, &checkpoint.classes, class)?,
         None => target,
     };
-    target.at(request.place)
+    target.at(request.position)
 }
 
 fn parameters<D: Device>(
@@ -370,7 +460,7 @@ fn parameters<D: Device>(
     checkpoint: &Checkpoint,
     manifest: &Manifest,
     request: &ExplainRequest,
-) -> Result<Parameters<D>, Error> {
+) -> Result<Parameters<D>, VisualiseError> {
     let parameters = checkpoint.parameters(device)?;
     let Some(from) = &request.randomize_from else { return Ok(parameters) };
     // Trained weights resemble their initialization, so another seed is needed.

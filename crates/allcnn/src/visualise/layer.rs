@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use allcnn_device::{Grid, PoolKind, Windows};
 
-use super::Error;
+use super::VisualiseError;
 use crate::net::{LayerKind, Network, Pool, ReceptiveField, Rectangle};
 
 /// Filters of a layer: output channels.
@@ -20,23 +20,35 @@ impl FilterChoice {
     /// Selects `filters` of the layer called `layer`, by default all.
     ///
     /// # Errors
-    /// [`Error::UnknownLayer`], [`Error::NoFilters`], [`Error::NoSuchFilters`].
-    pub fn new(network: &Network, layer: &str, filters: Option<Range<usize>>) -> Result<Self, Error> {
-        let Some(place) = network.layer_index(layer) else {
+    /// [`VisualiseError::UnknownLayer`], [`VisualiseError::NoFilters`], [`VisualiseError::NoSuchFilters`].
+    pub fn new(
+        network: &Network,
+        layer: &str,
+        filters: Option<Range<usize>>,
+    ) -> Result<Self, VisualiseError> {
+        let Some(index) = network.layer_index(layer) else {
             let known = network.layers().iter().map(|layer| layer.name().to_owned()).collect();
             return Err(match layer {
-                "softmax" => Error::NoFilters { known },
-                _ => Error::UnknownLayer { given: layer.into(), network: network.name().into(), known },
+                "softmax" => VisualiseError::NoFilters { known },
+                _ => VisualiseError::UnknownLayer {
+                    given: layer.into(),
+                    network: network.name().into(),
+                    known,
+                },
             });
         };
-        let channels = network.operations(1)[place].output().channels;
+        let channels = network.operations(1)[index].output().channels;
         let filters = filters.unwrap_or(0..channels);
         if filters.is_empty() || filters.end > channels {
-            return Err(Error::NoSuchFilters { layer: layer.into(), given: filters, filters: channels });
+            return Err(VisualiseError::NoSuchFilters {
+                layer: layer.into(),
+                given: filters,
+                filters: channels,
+            });
         }
         let last_conv = network.layers().iter().rposition(|layer| layer.kind().is_conv());
-        let of_classes = last_conv.is_some_and(|last| place >= last) && channels == network.classes();
-        Ok(Self { network: cut_after(network, place), layer: place, filters, of_classes })
+        let of_classes = last_conv.is_some_and(|last| index >= last) && channels == network.classes();
+        Ok(Self { network: cut_after(network, index), layer: index, filters, of_classes })
     }
 
     /// The network up to this layer. Its parameters are the first ones of the full network.
@@ -91,7 +103,7 @@ impl FilterChoice {
     }
 
     /// The first layer on the way to the input whose backward pass depends on the input.
-    pub(super) fn layer_that_needs_an_image(&self) -> Option<&str> {
+    pub fn layer_that_needs_an_image(&self) -> Option<&str> {
         let mut below = self.network.layers()[..=self.layer].iter();
         let needs = |kind: &LayerKind| match kind {
             LayerKind::Pool(Pool { kind, windows: Windows::Grid(Grid { kernel, .. }), .. }) => match kind {
@@ -132,10 +144,10 @@ mod tests {
         let whole = Network::named("model-c", 10).unwrap();
         for layer in ["conv1", "pool1", "conv7", "global_pool"] {
             let cut = choice("model-c", layer);
-            let place = whole.layer_index(layer).unwrap();
-            assert_eq!(cut.network().layers()[..=place], whole.layers()[..=place]);
-            assert!(cut.network().layers().len() <= place + 2);
-            assert_eq!(cut.receptive_field(), whole.info().layers[place].receptive_field, "{layer}");
+            let index = whole.layer_index(layer).unwrap();
+            assert_eq!(cut.network().layers()[..=index], whole.layers()[..=index]);
+            assert!(cut.network().layers().len() <= index + 2);
+            assert_eq!(cut.receptive_field(), whole.info().layers[index].receptive_field, "{layer}");
         }
         assert_eq!(choice("caffenet", "conv8").filters(), 0..10);
         assert!(

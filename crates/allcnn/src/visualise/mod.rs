@@ -40,6 +40,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod attribution;
+mod coloring;
 mod error;
 mod explain_files;
 mod explained_samples;
@@ -56,19 +58,23 @@ pub mod render;
 mod target;
 mod unconditioned;
 
-pub use error::Error;
-pub use explain_files::explain_files;
+pub use attribution::{Attribution, AttributionSettings, Attributor, MapScore, score_map};
+pub use coloring::Coloring;
+pub use error::VisualiseError;
+pub use explain_files::{ExplainedFiles, explain_files};
 pub use explained_samples::ExplainedSamples;
 pub use explainer::{Explainer, Explanation};
 pub use feature_explorer::{
     DrawingEntry, FeatureExplorer, FilterEntry, FilterSource, PatchEntry, Scanned, Seen,
 };
-pub use feature_sheet::{ExplainedFilter, Labels, drawing_rows, drawing_sheet, patch_rows, patch_tile_side};
+pub use feature_sheet::{
+    ExplainedFilter, Labels, drawing_rows, drawing_sheet, patch_pictures, patch_rows, patch_tile_side,
+};
 pub use files::{Entry, ExplainRequest, Explained, FileExplainer, Unread, View};
 pub use layer::FilterChoice;
 pub use method::Method;
 pub use patches::{FilterPatches, Patch, explain_patches, strongest_patches};
-pub use plate::{Coloring, plate, what_is_shown};
+pub use plate::plate;
 pub use randomize::randomized;
-pub use target::{Found, Place, Target, Unit};
+pub use target::{Found, Position, Target, Unit};
 pub use unconditioned::{Drawing, draw_without_image};

@@ -9,10 +9,11 @@ use allcnn_device::{Device, Shape};
 use rayon::prelude::*;
 
 use super::explainer::batch;
-use super::{Error, Explainer, FilterChoice, Found, Method, Target, Unit};
+use super::{Explainer, FilterChoice, Found, Method, Target, Unit, VisualiseError};
 use crate::data::Images;
 use crate::input::InputTransform;
 use crate::net::Rectangle;
+use crate::observer::{Event, Observer, report_algorithms};
 use crate::parameters::Parameters;
 use crate::plan::{Mode, Plan, PlanPurpose};
 
@@ -37,23 +38,24 @@ pub struct FilterPatches {
 }
 
 /// Finds the `most` patches of `images` with the strongest activation of each filter. Images are processed batch
-/// by batch, and only these patches are kept. `done` is called with the number of images done.
+/// by batch, and only these patches are kept. `observer` is told the algorithms, and the number of images done.
 ///
 /// # Errors
-/// [`Error::Device`]. Panics if the images do not have the size that `transform` takes.
+/// [`VisualiseError::Device`]. Panics if the images do not have the size that `transform` takes.
 pub fn strongest_patches<D: Device>(
     device: &D,
     choice: &FilterChoice,
     parameters: &Parameters<D>,
     (images, transform): (&Images, &InputTransform),
     most: usize,
-    done: &mut dyn FnMut(usize),
-) -> Result<Vec<FilterPatches>, Error> {
+    observer: &mut dyn Observer,
+) -> Result<Vec<FilterPatches>, VisualiseError> {
     let network = choice.network();
     let batch = batch(network, images.len());
     let (length, input) = (images.image_len(), transform.input().len());
     let mut plan = Plan::new(device, network, batch, PlanPurpose::Explanation)?;
     plan.fix_weights(parameters)?;
+    report_algorithms(&plan.algorithms(), observer);
     let shape = network.operations(batch)[choice.layer()].output();
     let (mut inputs, mut outputs) = (vec![0.0; batch * input], vec![0.0; shape.len()]);
     let targets = vec![0.0; batch * network.classes()];
@@ -72,7 +74,7 @@ pub fn strongest_patches<D: Device>(
                 found.offer(image, peak);
             }
         }
-        done(end);
+        observer.observe(Event::Evaluating { done: end, total: images.len() });
     }
     let patch = |(image, unit): (usize, Found)| {
         let seen = network.input_rectangle(choice.layer(), unit.row, unit.column);
@@ -90,7 +92,7 @@ pub fn strongest_patches<D: Device>(
 /// Explains the unit of each patch by each method: maps `[height, width, channels]` of whole images.
 ///
 /// # Errors
-/// [`Error::Device`].
+/// [`VisualiseError::Device`].
 pub fn explain_patches<D: Device>(
     explainer: &mut Explainer<'_, D>,
     choice: &FilterChoice,
@@ -98,7 +100,7 @@ pub fn explain_patches<D: Device>(
     (images, transform): (&Images, &InputTransform),
     filter: &FilterPatches,
     methods: &[Method],
-) -> Result<Vec<Vec<Vec<f32>>>, Error> {
+) -> Result<Vec<Vec<Vec<f32>>>, VisualiseError> {
     let pixels: Vec<u8> =
         filter.patches.iter().flat_map(|patch| images.image(patch.image)).copied().collect();
     let mut inputs = vec![0.0; filter.patches.len() * transform.input().len()];
@@ -114,10 +116,10 @@ fn peaks(choice: &FilterChoice, shape: Shape, output: &[f32]) -> Vec<Found> {
     let filters = choice.filters();
     let none = |channel| Found { channel, row: 0, column: 0, activation: f32::NEG_INFINITY };
     let mut peaks: Vec<Found> = filters.clone().map(none).collect();
-    for (place, pixel) in output.chunks_exact(shape.channels).enumerate() {
+    for (index, pixel) in output.chunks_exact(shape.channels).enumerate() {
         for (peak, &activation) in peaks.iter_mut().zip(&pixel[filters.clone()]) {
             if activation > peak.activation {
-                let (row, column) = (place / shape.width, place % shape.width);
+                let (row, column) = (index / shape.width, index % shape.width);
                 *peak = Found { row, column, activation, ..*peak };
             }
         }
@@ -133,9 +135,9 @@ struct Strongest {
 
 impl Strongest {
     fn offer(&mut self, image: usize, unit: Found) {
-        let place = self.units.partition_point(|(_, kept)| kept.activation >= unit.activation);
-        if place < self.most && unit.activation > 0.0 && unit.activation.is_finite() {
-            self.units.insert(place, (image, unit));
+        let index = self.units.partition_point(|(_, kept)| kept.activation >= unit.activation);
+        if index < self.most && unit.activation > 0.0 && unit.activation.is_finite() {
+            self.units.insert(index, (image, unit));
             self.units.truncate(self.most);
         }
     }
@@ -185,8 +187,12 @@ mod tests {
         let mut done = Vec::new();
         let transform = InputTransform::new(preprocessor, geometry);
         let data = (&images, &transform);
-        let found =
-            strongest_patches(&Reference, &choice, &parameters, data, 7, &mut |images| done.push(images));
+        let mut observer = |event: Event<'_>| {
+            if let Event::Evaluating { done: images, .. } = event {
+                done.push(images);
+            }
+        };
+        let found = strongest_patches(&Reference, &choice, &parameters, data, 7, &mut observer);
         let found = found.unwrap();
         assert_eq!(done.last(), Some(&101));
 
@@ -199,7 +205,7 @@ mod tests {
         plan.output(0, &mut outputs).unwrap();
         for FilterPatches { filter, patches } in found {
             let mut all: Vec<(usize, usize, f32)> = (0..101 * 20)
-                .map(|place| (place / 20, place % 20, outputs[place * 5 + filter]))
+                .map(|index| (index / 20, index % 20, outputs[index * 5 + filter]))
                 .filter(|unit| unit.2 > 0.0)
                 .collect();
             all.sort_by(|a, b| b.2.total_cmp(&a.2)); // stable
@@ -240,7 +246,7 @@ mod tests {
         let data = (&images, &transform);
         for layer in ["conv1", "pool1"] {
             let choice = FilterChoice::new(&network, layer, None).unwrap();
-            let found = strongest_patches(&Reference, &choice, &parameters, data, 4, &mut |_| {}).unwrap();
+            let found = strongest_patches(&Reference, &choice, &parameters, data, 4, &mut ()).unwrap();
             let mut explainer = Explainer::new(&Reference, choice.network(), 4).unwrap();
             for filter in &found {
                 let maps =
@@ -248,13 +254,13 @@ mod tests {
                         .unwrap();
                 assert_eq!(maps.len(), filter.patches.len());
                 for (maps, patch) in maps.iter().zip(&filter.patches) {
-                    let inside = |place: &usize| {
-                        let (row, column) = (place / 3 / 8, place / 3 % 8);
+                    let inside = |index: &usize| {
+                        let (row, column) = (index / 3 / 8, index / 3 % 8);
                         patch.seen.rows.contains(&row) && patch.seen.columns.contains(&column)
                     };
                     let (inner, outer): (Vec<usize>, Vec<usize>) = (0..maps[0].len()).partition(inside);
-                    assert!(inner.iter().any(|&place| maps[0][place] != 0.0), "{layer} {patch:?}");
-                    assert!(outer.iter().all(|&place| maps[0][place] == 0.0), "{layer} {patch:?}");
+                    assert!(inner.iter().any(|&index| maps[0][index] != 0.0), "{layer} {patch:?}");
+                    assert!(outer.iter().all(|&index| maps[0][index] == 0.0), "{layer} {patch:?}");
                 }
             }
         }

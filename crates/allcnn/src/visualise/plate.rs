@@ -5,29 +5,11 @@ use std::path::Path;
 
 use allcnn_device::Device;
 
-use super::render::{Shading, Sheet, Tile, overlay};
-use super::{Explained, FileExplainer, Method, View};
+use super::coloring::Coloring;
+use super::render::{Sheet, Tile};
+use super::{Attribution, Explained, FileExplainer, View};
 use crate::data::decode::Picture;
 use crate::score::ranked;
-
-/// How maps are displayed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coloring {
-    /// As separate pictures.
-    Map(Shading),
-    /// As an overlay on the image.
-    Overlay,
-}
-
-impl Coloring {
-    /// Converts a map to a picture.
-    fn paint(self, map: &[f32], picture: &Picture) -> Picture {
-        match self {
-            Self::Map(shading) => shading.paint(map, picture.height, picture.width),
-            Self::Overlay => overlay(map, picture),
-        }
-    }
-}
 
 /// Lays out the sheet: a block for each unit of each image, first the image, then a column per method, without and
 /// (if requested) with switches.
@@ -44,7 +26,7 @@ pub fn plate<'a, D: Device>(
     for view in 0..views {
         let form =
             (views > 1).then_some(if view == 0 { "without pooling" } else { "with pooling + switches" });
-        let heading = |method: &Method| [Some(method.to_string()), form.map(str::to_owned)];
+        let heading = |method: &Attribution| [Some(method.to_string()), form.map(str::to_owned)];
         columns
             .extend(explainer.methods().iter().map(|method| heading(method).into_iter().flatten().collect()));
     }
@@ -62,7 +44,7 @@ pub fn plate<'a, D: Device>(
 }
 
 /// Describes in a sentence what the maps of these views show.
-pub fn what_is_shown<'a, D: Device>(
+pub(super) fn what_is_shown<'a, D: Device>(
     explainer: &FileExplainer<'_, D>,
     views: impl IntoIterator<Item = &'a View>,
 ) -> String {
@@ -105,15 +87,15 @@ fn tiles<'a, D: Device>(
     coloring: Coloring,
 ) -> impl Iterator<Item = Tile> + 'a {
     let unit = view.explanation.unit;
-    view.explanation.maps.iter().enumerate().map(move |(place, map)| {
+    view.explanation.maps.iter().enumerate().map(move |(index, map)| {
         let mut caption = vec![];
-        if place == 0 {
+        if index == 0 {
             if explainer.is_of_classes() {
                 caption.push(share(explainer, view.class, &view.explanation.probabilities));
             }
             caption.push(format!("{}, unit {}", explainer.layer(), unit.channel));
-            let has_places = explainer.has_places();
-            caption.push(if has_places {
+            let has_positions = explainer.has_positions();
+            caption.push(if has_positions {
                 format!("{:.4} at row {}, col {}", unit.activation, unit.row, unit.column)
             } else {
                 format!("activation {:.4}", unit.activation)

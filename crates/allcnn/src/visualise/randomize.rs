@@ -3,15 +3,15 @@
 
 use allcnn_device::Device;
 
-use super::Error;
+use super::VisualiseError;
 use crate::net::{Init, Network};
-use crate::parameters::{Kind, Parameters};
+use crate::parameters::{Kind, Parameters, ParametersError};
 
 /// Returns the parameters with those from layer `from` up re-initialized, as for a training with this seed; biases
 /// become zero. An explanation that hardly changes says little about what these layers have learned.
 ///
 /// # Errors
-/// [`Error::UnknownLayer`]; [`Error::NothingToRandomize`] if no layer from there up has weights.
+/// [`VisualiseError::UnknownLayer`]; [`VisualiseError::NothingToRandomize`] if no layer from there up has weights.
 pub fn randomized<D: Device>(
     device: &D,
     network: &Network,
@@ -19,13 +19,13 @@ pub fn randomized<D: Device>(
     from: &str,
     init: Init,
     seed: u64,
-) -> Result<Parameters<D>, Error> {
-    let place = super::Target::new(network, from, vec![])?.layer();
+) -> Result<Parameters<D>, VisualiseError> {
+    let index = super::Target::new(network, from, vec![])?.layer();
     let convolutions = || network.layers().iter().filter(|layer| layer.kind().is_conv());
-    let kept = network.layers()[..place].iter().filter(|layer| layer.kind().is_conv()).count();
+    let kept = network.layers()[..index].iter().filter(|layer| layer.kind().is_conv()).count();
     if kept == convolutions().count() {
         let last = convolutions().next_back().map_or_else(String::new, |layer| layer.name().into());
-        return Err(Error::NothingToRandomize { layer: from.into(), last });
+        return Err(VisualiseError::NothingToRandomize { layer: from.into(), last });
     }
     Ok(drawn(device, network, trained, kept, init, seed)?)
 }
@@ -38,7 +38,7 @@ fn drawn<D: Device>(
     kept: usize,
     init: Init,
     seed: u64,
-) -> Result<Parameters<D>, crate::parameters::Error> {
+) -> Result<Parameters<D>, ParametersError> {
     let mut parameters = Parameters::initialize(device, network, init, seed)?;
     let mut tensors = trained.tensors(device, Kind::Value)?;
     let fresh = parameters.tensors(device, Kind::Value)?;

@@ -3,7 +3,7 @@
 use allcnn_device::Shape;
 use unicode_normalization::UnicodeNormalization;
 
-use super::Error;
+use super::VisualiseError;
 use crate::net::{Network, nearest};
 
 /// A unit of a layer: one of its channels.
@@ -13,6 +13,21 @@ pub enum Unit {
     Channel(usize),
     /// The channel with this rank by activation in the image; 0 is the most active one.
     Ranked(usize),
+    /// This channel, at this place.
+    Place {
+        /// The channel.
+        channel: usize,
+        /// The row.
+        row: usize,
+        /// The column.
+        column: usize,
+    },
+}
+
+impl From<Found> for Unit {
+    fn from(Found { channel, row, column, .. }: Found) -> Self {
+        Self::Place { channel, row, column }
+    }
 }
 
 impl Unit {
@@ -22,7 +37,7 @@ impl Unit {
 
 /// A position in a channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Place {
+pub enum Position {
     /// The position of the channel's maximum in the image; the first of ties.
     #[default]
     Maximum,
@@ -56,7 +71,7 @@ pub struct Target {
     shape: Shape,
     name: String,
     units: Vec<Unit>,
-    place: Place,
+    position: Position,
 }
 
 impl Target {
@@ -65,13 +80,13 @@ impl Target {
     /// units beyond the number of channels are dropped.
     ///
     /// # Errors
-    /// [`Error::UnknownLayer`], [`Error::NoSuchUnit`].
-    pub fn new(network: &Network, layer: &str, units: Vec<Unit>) -> Result<Self, Error> {
+    /// [`VisualiseError::UnknownLayer`], [`VisualiseError::NoSuchUnit`].
+    pub fn new(network: &Network, layer: &str, units: Vec<Unit>) -> Result<Self, VisualiseError> {
         let softmax = layer == "softmax";
         let index = if softmax { Some(network.layers().len() - 1) } else { network.layer_index(layer) };
         let Some(index) = index else {
             let known = network.layers().iter().map(|layer| layer.name().to_owned());
-            return Err(Error::UnknownLayer {
+            return Err(VisualiseError::UnknownLayer {
                 given: layer.into(),
                 network: network.name().into(),
                 known: known.chain(["softmax".into()]).collect(),
@@ -79,12 +94,12 @@ impl Target {
         };
         let shape = network.operations(1)[index].output();
         let (name, channels) = (layer.to_owned(), shape.channels);
-        let mut target = Self { layer: index, softmax, shape, name, units, place: Place::Maximum };
+        let mut target = Self { layer: index, softmax, shape, name, units, position: Position::Maximum };
         for unit in &target.units {
             if let Unit::Channel(given) = *unit
                 && given >= channels
             {
-                return Err(Error::NoSuchUnit { layer: target.name, given, units: channels });
+                return Err(VisualiseError::NoSuchUnit { layer: target.name, given, units: channels });
             }
         }
         target.units.retain(|unit| !matches!(unit, Unit::Ranked(rank) if *rank >= channels));
@@ -94,28 +109,28 @@ impl Target {
     /// Units of the layer before the softmax, that is, logits of classes.
     ///
     /// # Errors
-    /// [`Error::NoSuchUnit`].
-    pub fn of_classes(network: &Network, units: Vec<Unit>) -> Result<Self, Error> {
+    /// [`VisualiseError::NoSuchUnit`].
+    pub fn of_classes(network: &Network, units: Vec<Unit>) -> Result<Self, VisualiseError> {
         Self::new(network, network.layers()[network.layers().len() - 1].name(), units)
     }
 
     /// Returns the target with the units at another position.
     ///
     /// # Errors
-    /// [`Error::NoSuchPlace`].
-    pub fn at(self, place: Place) -> Result<Self, Error> {
+    /// [`VisualiseError::NoSuchPosition`].
+    pub fn at(self, position: Position) -> Result<Self, VisualiseError> {
         let Shape { height, width, .. } = self.shape;
-        match place {
-            Place::At { row, column } if row >= height || column >= width => {
-                Err(Error::NoSuchPlace { layer: self.name, row, column, height, width })
+        match position {
+            Position::At { row, column } if row >= height || column >= width => {
+                Err(VisualiseError::NoSuchPosition { layer: self.name, row, column, height, width })
             }
-            place => Ok(Self { place, ..self }),
+            position => Ok(Self { position, ..self }),
         }
     }
 
-    /// Returns the target for another network, in which layer `places[i]` is the counterpart of layer i here.
-    pub(super) fn moved(&self, places: &[usize]) -> Self {
-        Self { layer: places[self.layer], ..self.clone() }
+    /// Returns the target for another network, in which layer `layers[i]` is the counterpart of layer i here.
+    pub(super) fn moved(&self, layers: &[usize]) -> Self {
+        Self { layer: layers[self.layer], ..self.clone() }
     }
 
     /// The layer's index in the network; for the softmax, that of the logits.
@@ -148,8 +163,13 @@ impl Target {
     /// Returns the target with the unit of the class called `given`, compared after Unicode normalization.
     ///
     /// # Errors
-    /// [`Error::NotOfClasses`], [`Error::UnknownClass`].
-    pub fn of_class(self, network: &Network, classes: &[String], given: &str) -> Result<Self, Error> {
+    /// [`VisualiseError::NotOfClasses`], [`VisualiseError::UnknownClass`].
+    pub fn of_class(
+        self,
+        network: &Network,
+        classes: &[String],
+        given: &str,
+    ) -> Result<Self, VisualiseError> {
         if !self.is_of_classes(network) {
             let names = network.layers().iter().map(|layer| layer.name()).chain(["softmax"]);
             let of_classes = |name: &&str| {
@@ -157,15 +177,24 @@ impl Target {
             };
             let others = names.filter(of_classes).map(str::to_owned).collect();
             let units = self.shape.channels;
-            return Err(Error::NotOfClasses { layer: self.name, given: given.into(), units, others });
+            return Err(VisualiseError::NotOfClasses {
+                layer: self.name,
+                given: given.into(),
+                units,
+                others,
+            });
         }
         let alike = |class: &String| class.nfc().eq(given.nfc());
-        let place = classes.iter().position(|class| class == given);
-        let Some(place) = place.or_else(|| classes.iter().position(alike)) else {
+        let index = classes.iter().position(|class| class == given);
+        let Some(index) = index.or_else(|| classes.iter().position(alike)) else {
             let nearest = nearest(given, classes);
-            return Err(Error::UnknownClass { given: given.into(), nearest, known: classes.to_vec() });
+            return Err(VisualiseError::UnknownClass {
+                given: given.into(),
+                nearest,
+                known: classes.to_vec(),
+            });
         };
-        Ok(Self { units: vec![Unit::Channel(place)], ..self })
+        Ok(Self { units: vec![Unit::Channel(index)], ..self })
     }
 
     /// Locates a unit in the layer's output for one image, `[height, width, channels]`.
@@ -173,19 +202,22 @@ impl Target {
         let output = if self.softmax { probabilities } else { output };
         let channels = self.shape.channels;
         let pixel = |row: usize, column: usize| (row * self.shape.width + column) * channels;
-        let here = |channel: usize| match self.place {
-            Place::At { row, column } => {
+        let here = |channel: usize| match self.position {
+            Position::At { row, column } => {
                 Found { channel, row, column, activation: output[pixel(row, column) + channel] }
             }
-            Place::Maximum => {
-                let places = output[channel..].iter().step_by(channels).enumerate();
-                let best = places.reduce(|best, next| if next.1 > best.1 { next } else { best });
-                let (place, &activation) = best.unwrap_or((0, &0.0));
-                Found { channel, row: place / self.shape.width, column: place % self.shape.width, activation }
+            Position::Maximum => {
+                let values = output[channel..].iter().step_by(channels).enumerate();
+                let best = values.reduce(|best, next| if next.1 > best.1 { next } else { best });
+                let (index, &activation) = best.unwrap_or((0, &0.0));
+                Found { channel, row: index / self.shape.width, column: index % self.shape.width, activation }
             }
         };
         match unit {
             Unit::Channel(channel) => here(channel),
+            Unit::Place { channel, row, column } => {
+                Found { channel, row, column, activation: output[pixel(row, column) + channel] }
+            }
             Unit::Ranked(rank) => {
                 let mut all: Vec<Found> = (0..channels).map(here).collect();
                 all.sort_by(|a, b| b.activation.total_cmp(&a.activation)); // stable
@@ -242,7 +274,7 @@ mod tests {
         assert_eq!(found(Unit::Ranked(1)), (2, 0, 0, 5.0));
         assert_eq!(found(Unit::Ranked(2)), (0, 0, 1, 2.0));
         assert_eq!(found(Unit::Channel(0)), (0, 0, 1, 2.0));
-        let corner = pool.at(Place::At { row: 1, column: 1 }).unwrap();
+        let corner = pool.at(Position::At { row: 1, column: 1 }).unwrap();
         assert_eq!(corner.find(Unit::STRONGEST, &POOLED, &[]).channel, 1);
         assert_eq!(corner.find(Unit::Channel(2), &POOLED, &[]).activation, 0.0);
     }
@@ -273,7 +305,7 @@ mod tests {
             said("pool1", Unit::Channel(3)),
             "pool1 has no unit 3; expected 0 to 2, or max for the most active one"
         );
-        let outside = target("pool1").at(Place::At { row: 1, column: 2 }).unwrap_err().to_string();
+        let outside = target("pool1").at(Position::At { row: 1, column: 2 }).unwrap_err().to_string();
         assert!(outside.contains("column 2") && outside.contains("a column from 0 to 1"), "{outside}");
         let many = (0..5).map(Unit::Ranked).collect();
         assert_eq!(Target::new(&network(), "global_pool", many).unwrap().units().len(), 2);

@@ -8,8 +8,9 @@
 use allcnn_device::{Device, ReluRule};
 
 use super::explainer::batch;
-use super::{Error, FilterChoice};
+use super::{FilterChoice, VisualiseError};
 use crate::net::Rectangle;
+use crate::observer::{Observer, report_algorithms};
 use crate::parameters::Parameters;
 use crate::plan::{Plan, PlanPurpose};
 
@@ -24,22 +25,24 @@ pub struct Drawing {
     pub seen: Rectangle,
 }
 
-/// Draws each filter without an image.
+/// Draws each filter without an image. `observer` is told the algorithms.
 ///
 /// # Errors
-/// [`Error::NeedsImage`] for a layer above a pooling; [`Error::Device`].
+/// [`VisualiseError::NeedsImage`] for a layer above a pooling; [`VisualiseError::Device`].
 pub fn draw_without_image<D: Device>(
     device: &D,
     choice: &FilterChoice,
     parameters: &Parameters<D>,
-) -> Result<Vec<Drawing>, Error> {
+    observer: &mut dyn Observer,
+) -> Result<Vec<Drawing>, VisualiseError> {
     if let Some(pool) = choice.layer_that_needs_an_image() {
         let (layer, pool) = (choice.name().to_owned(), pool.to_owned());
-        return Err(Error::NeedsImage { layer, pool });
+        return Err(VisualiseError::NeedsImage { layer, pool });
     }
     let network = choice.network();
     let batch = batch(network, choice.filters().len());
     let mut plan = Plan::new(device, network, batch, PlanPurpose::Explanation)?;
+    report_algorithms(&plan.algorithms(), observer);
     let shape = network.operations(batch)[choice.layer()].output();
     let length = network.input().shape(1).len();
     let mut maps = vec![0.0; batch * length];
@@ -50,8 +53,8 @@ pub fn draw_without_image<D: Device>(
     let filters: Vec<usize> = choice.filters().collect();
     for filters in filters.chunks(batch) {
         let mut signal = vec![0.0; shape.len()];
-        for (place, filter) in filters.iter().enumerate() {
-            signal[((place * shape.height + row) * shape.width + column) * shape.channels + filter] = 1.0;
+        for (index, filter) in filters.iter().enumerate() {
+            signal[((index * shape.height + row) * shape.width + column) * shape.channels + filter] = 1.0;
         }
         plan.explain(parameters, choice.layer(), &signal, ReluRule::Deconvnet, &mut maps)?;
         let each = filters.iter().zip(maps.chunks_exact(length));
@@ -78,12 +81,12 @@ mod tests {
         let parameters = Parameters::initialize(&Reference, &network, Init::He, 4).unwrap();
         let weights = &parameters.tensors(&Reference, Kind::Value).unwrap()[0].values; // [4, 3, 3, 3]
         let choice = FilterChoice::new(&network, "conv1", Some(1..4)).unwrap();
-        let drawings = draw_without_image(&Reference, &choice, &parameters).unwrap();
+        let drawings = draw_without_image(&Reference, &choice, &parameters, &mut ()).unwrap();
         assert_eq!(drawings.iter().map(|drawing| drawing.filter).collect::<Vec<_>>(), [1, 2, 3]);
         for Drawing { filter, map, seen } in drawings {
             assert_eq!(seen, Rectangle { rows: 2..5, columns: 2..5 });
-            for (place, value) in map.iter().enumerate() {
-                let (row, column, channel) = (place / 21, place / 3 % 7, place % 3);
+            for (index, value) in map.iter().enumerate() {
+                let (row, column, channel) = (index / 21, index / 3 % 7, index % 3);
                 let inside = seen.rows.contains(&row) && seen.columns.contains(&column);
                 let weight = || weights[((filter * 3 + channel) * 3 + row - 2) * 3 + column - 2];
                 assert_eq!(*value, if inside { weight() } else { 0.0 }, "{filter} {row} {column} {channel}");
@@ -105,7 +108,7 @@ mod tests {
         tensors[2].values = vec![-1.0, 2.0, 0.5, -7.0]; // conv2
         parameters.load(&Reference, Kind::Value, &tensors).unwrap();
         let choice = FilterChoice::new(&network, "conv2", None).unwrap();
-        let drawings = draw_without_image(&Reference, &choice, &parameters).unwrap();
+        let drawings = draw_without_image(&Reference, &choice, &parameters, &mut ()).unwrap();
         assert_eq!(drawings[0].map[4 * 3..][..3], [20.0, 40.0, 60.0]);
         assert_eq!(drawings[1].map[4 * 3..][..3], [0.5, 1.0, 1.5]);
     }
@@ -115,7 +118,7 @@ mod tests {
         let network = Network::named("model-a", 10).unwrap();
         let parameters = Parameters::zeros(&Reference, &network).unwrap();
         let choice = FilterChoice::new(&network, "conv2", None).unwrap();
-        let error = draw_without_image(&Reference, &choice, &parameters).unwrap_err().to_string();
+        let error = draw_without_image(&Reference, &choice, &parameters, &mut ()).unwrap_err().to_string();
         assert!(
             error.contains("conv2 lies above pool1") && error.contains("without --without-image"),
             "{error}"

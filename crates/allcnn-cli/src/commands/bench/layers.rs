@@ -4,8 +4,10 @@ use allcnn::net::Operation;
 use allcnn_device::{Activation, ConvShape, Device, Epilogue, Gate, ReluRule, StoredOutput};
 use serde::Serialize;
 
+use super::machine::Machine;
 use super::steps::Subject;
 use super::timing::median;
+use crate::device::MeasuresPeak;
 use crate::output::{Align, Table};
 
 /// The passes of a convolution, as [`Device::conv_algorithms`] orders them.
@@ -13,7 +15,7 @@ const PASSES: [&str; 3] = ["forward", "backward-data", "backward-weights"];
 
 /// A pass of a convolution and its speed.
 #[derive(Debug, Serialize)]
-pub struct LayerPass {
+pub(super) struct LayerPass {
     layer: String,
     /// The layer in words.
     kind: String,
@@ -28,14 +30,18 @@ pub struct LayerPass {
     peak_share: f64,
 }
 
-/// Every pass of every convolution.
-pub fn measure<D: Device>(subject: Subject<'_, D>, peak_gflops: f64) -> anyhow::Result<Vec<LayerPass>> {
+/// Every pass of every convolution, and the peak before, between and after them.
+pub(super) fn measure<D: MeasuresPeak>(
+    subject: Subject<'_, D>,
+    machine: &mut Machine,
+) -> anyhow::Result<Vec<LayerPass>> {
     let mut rows = Vec::new();
     let Subject { device, network, batch, repeat } = subject;
     for (layer, operation) in network.layers().iter().zip(network.operations(batch)) {
         let Operation::Conv(shape) = operation else { continue };
         let mut conv = device.conv(shape)?;
         let algorithms = device.conv_algorithms(&conv);
+        machine.measure_peak(device)?;
         let seconds = passes(device, &mut conv, shape, repeat)?;
         for ((pass, algorithm), seconds) in PASSES.into_iter().zip(algorithms).zip(seconds) {
             let gflops = |multiply_adds: usize| 2.0 * multiply_adds as f64 / seconds / 1e9;
@@ -48,15 +54,18 @@ pub fn measure<D: Device>(subject: Subject<'_, D>, peak_gflops: f64) -> anyhow::
                 ms: seconds * 1e3,
                 gflops: gflops(shape.multiply_adds()),
                 executed_gflops,
-                peak_share: executed_gflops / peak_gflops,
+                peak_share: 0.0,
             });
         }
     }
+    machine.measure_peak(device)?;
+    let peak_gflops = machine.peak_gflops();
+    rows.iter_mut().for_each(|row| row.peak_share = row.executed_gflops / peak_gflops);
     Ok(rows)
 }
 
 /// The passes as a table for people.
-pub fn table(rows: &[LayerPass]) -> Table {
+pub(super) fn table(rows: &[LayerPass]) -> Table {
     let mut table = Table::new(&[
         ("layer", Align::Left),
         ("what", Align::Left),

@@ -1,11 +1,13 @@
 //! `allcnn bench`: the speed of training, inference and explanation on this machine, as medians after a warm-up.
 
 mod layers;
+mod machine;
+mod prediction;
+mod scaling;
 mod steps;
 mod timing;
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use allcnn::data::open_file;
 use allcnn::plan::{Plan, PlanPurpose};
@@ -13,10 +15,14 @@ use allcnn_device::Device;
 use serde::Serialize;
 
 use self::layers::LayerPass;
+use self::machine::{Condition, Machine};
+use self::scaling::Scaling;
 use self::steps::Subject;
 use super::network_choice::choose;
 use crate::args::{BenchArgs, BenchWhat};
-use crate::device::{self, on_device};
+use crate::device::{self, MeasuresPeak, Opened, on_device};
+use crate::exit::Exit;
+use crate::failure::WrongUsage;
 use crate::output::{self, Align, Table};
 use crate::progress::Progress;
 
@@ -33,69 +39,81 @@ struct Document {
     explain_images_per_s: Option<f64>,
     /// Of training, or else inference, or else explanation, counting the operations of the plain convolutions.
     gflops: Option<f64>,
+    /// The best of several measurements.
     peak_gflops: f64,
     peak_memory_mb: Option<f64>,
+    machine: Condition,
     #[serde(skip_serializing_if = "Option::is_none")]
     layers: Option<Vec<LayerPass>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scaling: Option<Scaling>,
 }
 
 /// Measures and prints.
-pub fn run(arguments: &BenchArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &BenchArgs) -> anyhow::Result<Exit> {
     let network = choose(&arguments.model, None)?;
     let device = device::open_in(&arguments.common, arguments.precision)?;
-    let machine = Machine { threads: device.thread_count(), peak_gflops: device.measure_peak_gflops()? };
+    if arguments.scaling && matches!(device, Opened::Cuda(_)) {
+        let text = "--scaling predicts CPU threads: give --device cpu with it";
+        return Err(WrongUsage(text.to_owned()).into());
+    }
+    let threads = device.thread_count();
     on_device!(device, |device| {
         let (batch, repeat) = (arguments.batch, arguments.repeat);
-        bench(Subject { device: &device, network: &network, batch, repeat }, machine, arguments)
+        bench(Subject { device: &device, network: &network, batch, repeat }, threads, arguments)
     })
 }
 
-/// Describes the machine before anything is measured.
-#[derive(Clone, Copy)]
-struct Machine {
-    threads: usize,
-    peak_gflops: f64,
-}
-
-fn bench<D: Device>(
+fn bench<D: MeasuresPeak>(
     subject: Subject<'_, D>,
-    machine: Machine,
+    threads: usize,
     arguments: &BenchArgs,
-) -> anyhow::Result<ExitCode> {
-    let document = measure(subject, machine, arguments)?;
+) -> anyhow::Result<Exit> {
+    let document = measure(subject, Machine::watch(subject.device, threads)?, arguments)?;
+    if let Some(warning) = document.machine.warning() {
+        Progress::of(arguments.common.telling).note(&warning);
+    }
     if arguments.common.telling.json {
         output::json(&document)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::DONE);
     }
     output::text(&words(&document))?;
     if let Some(layers) = &document.layers {
         output::text(&format!("\n{}", layers::table(layers)))?;
     }
+    if let Some(scaling) = &document.scaling {
+        output::text(&format!("\n{}", scaling.words()))?;
+        if arguments.layers {
+            output::text(&format!("\n{}", scaling.operations_table()))?;
+        }
+    }
     if arguments.common.telling.verbose {
         output::text(&format!("\n{}", algorithms(subject)?))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::DONE)
 }
 
-fn measure<D: Device>(
+fn measure<D: MeasuresPeak>(
     subject: Subject<'_, D>,
-    machine: Machine,
+    mut machine: Machine,
     arguments: &BenchArgs,
 ) -> anyhow::Result<Document> {
     let progress = Progress::of(arguments.common.telling);
     let mut document = Document {
         model: subject.network.name().to_owned(),
         batch: subject.batch,
-        threads: machine.threads,
+        threads: machine.threads(),
         device: subject.device.description(),
         precision: arguments.precision.to_string(),
         train_images_per_s: None,
         infer_images_per_s: None,
         explain_images_per_s: None,
         gflops: None,
-        peak_gflops: machine.peak_gflops,
+        peak_gflops: 0.0,
         peak_memory_mb: None,
+        machine: machine.condition(),
         layers: None,
+        scaling: None,
     };
     for (what, name) in
         [(BenchWhat::Train, "training"), (BenchWhat::Infer, "inference"), (BenchWhat::Explain, "explanation")]
@@ -112,12 +130,21 @@ fn measure<D: Device>(
             BenchWhat::Explain => &mut document.explain_images_per_s,
         };
         *place = Some(images_per_s);
+        machine.measure_peak(subject.device)?;
     }
     document.peak_memory_mb = peak_memory_mb();
     if arguments.layers {
         progress.note("measuring the layers");
-        document.layers = Some(layers::measure(subject, document.peak_gflops)?);
+        document.layers = Some(layers::measure(subject, &mut machine)?);
     }
+    if arguments.scaling {
+        let Subject { network, batch, repeat, .. } = subject;
+        let (precision, bandwidth) = (arguments.precision, arguments.bandwidth.map(f64::from));
+        let question = scaling::Question { network, batch, precision, repeat, bandwidth };
+        document.scaling = Some(scaling::measure(question, progress)?);
+    }
+    document.peak_gflops = machine.peak_gflops();
+    document.machine = machine.condition();
     Ok(document)
 }
 
@@ -143,7 +170,7 @@ fn words(document: &Document) -> String {
     line("inference", document.infer_images_per_s, "images/s");
     line("explanation", document.explain_images_per_s, "images/s");
     line("arithmetic", document.gflops, "GFLOP/s, counted as plain convolutions");
-    line("peak", Some(document.peak_gflops), "GFLOP/s, measured on this machine");
+    line("peak", Some(document.peak_gflops), "GFLOP/s, measured on this machine, the best of several");
     line("memory", document.peak_memory_mb, "MiB at most");
     text
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use allcnn::net::{Init, LayerKind, Network};
 use allcnn::parameters::Parameters;
 use allcnn::plan::{Mode, Plan, PlanPurpose};
-use allcnn_device::{Device, ReluRule, Sgd};
+use allcnn_device::{Device, Error, ReluRule, Sgd};
 
 use super::timing::median;
 use crate::args::BenchWhat;
@@ -14,7 +14,7 @@ use crate::args::BenchWhat;
 const SGD: Sgd = Sgd { momentum: 0.9, weight_decay: 1e-3, nesterov: false, clip_norm: f32::INFINITY };
 
 /// A network to measure.
-pub struct Subject<'a, D> {
+pub(super) struct Subject<'a, D> {
     pub device: &'a D,
     pub network: &'a Network,
     pub batch: usize,
@@ -32,7 +32,7 @@ impl<D> Copy for Subject<'_, D> {}
 
 impl<D: Device> Subject<'_, D> {
     /// Median time per batch.
-    pub fn time(&self, what: BenchWhat) -> anyhow::Result<Duration> {
+    pub(super) fn time(&self, what: BenchWhat) -> anyhow::Result<Duration> {
         match what {
             BenchWhat::Train => self.train(),
             BenchWhat::Infer => self.infer(),
@@ -42,14 +42,22 @@ impl<D: Device> Subject<'_, D> {
 
     /// A whole step: upload, forward, loss, backward, update.
     fn train(&self) -> anyhow::Result<Duration> {
-        let Self { device, network, batch, repeat } = *self;
+        self.train_with(|step| median(self.repeat, step))
+    }
+
+    /// What `work` makes of a step of training, which it may do any number of times.
+    pub(super) fn train_with<T>(
+        &self,
+        work: impl FnOnce(&mut dyn FnMut() -> Result<(), Error>) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let Self { device, network, batch, .. } = *self;
         let mut plan = Plan::new(device, network, batch, PlanPurpose::Training)?;
         let mut parameters = Parameters::initialize(device, network, Init::He, 0)?;
         let mut step = device.new_step()?;
         let mut recording = D::Recording::default();
         let (images, targets) = self.data();
         let mut number = 0;
-        median(repeat, || {
+        work(&mut || {
             // Input dropout works in place, so each step needs its own upload.
             plan.upload(&images, &targets)?;
             device.set_step(&mut step, number, 1e-4);
@@ -114,7 +122,7 @@ impl<D: Device> Subject<'_, D> {
     ///
     /// Backward-data and backward-weights each cost as much as forward. Training needs no backward-data of the first
     /// convolution; an explanation needs all backward-data passes and no backward-weights.
-    pub fn flops(&self, what: BenchWhat) -> f64 {
+    pub(super) fn flops(&self, what: BenchWhat) -> f64 {
         let info = self.network.info();
         let first = self.network.layers().iter().position(|layer| matches!(layer.kind(), LayerKind::Conv(_)));
         let to_the_picture = first.map_or(0, |layer| info.layers[layer].multiply_adds);

@@ -1,14 +1,13 @@
 //! `allcnn data convert`: writes data as one archive of images.
 
-use std::process::ExitCode;
-
 use allcnn::data::{Images, Options, convert};
-use allcnn::observer::tell_left_out;
+use allcnn::observer::report_left_out;
 use allcnn::text::shown::PathText;
 use serde::Serialize;
 
 use super::opened::{images, open};
 use crate::args::DataConvertArgs;
+use crate::exit::Exit;
 use crate::output;
 use crate::progress::Progress;
 use crate::training_progress::LoadingProgress;
@@ -24,17 +23,18 @@ struct Converted {
 }
 
 /// Converts the data and prints what the archive holds.
-pub fn run(arguments: &DataConvertArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &DataConvertArgs) -> anyhow::Result<Exit> {
     let is_there = std::fs::symlink_metadata(&arguments.to).is_ok_and(|file| !file.is_dir());
     anyhow::ensure!(
         arguments.force || !is_there,
         "{} is there already\ngive another --to, or --force to replace it",
         arguments.to.shown()
     );
+    convert::check_name(&arguments.to)?;
     let reading = arguments.reading.reading();
     let set = open(&arguments.data, &Options { reading, ..Options::default() }, arguments.telling)?;
     let mut loading = LoadingProgress::new(Progress::of(arguments.telling));
-    tell_left_out(&set, &mut loading);
+    report_left_out(&set, &mut loading);
     convert::convert(&set, &arguments.to, &mut |at| loading.show(at))?;
     loading.end();
     let [train, validation, test] = [&set.train, &set.validation, &set.test].map(Images::len);
@@ -44,5 +44,5 @@ pub fn run(arguments: &DataConvertArgs) -> anyhow::Result<ExitCode> {
     } else {
         output::text(&format!("{}: {}\n", arguments.to.shown(), images(train, validation, test)))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::DONE)
 }

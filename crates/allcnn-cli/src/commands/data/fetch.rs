@@ -1,12 +1,11 @@
 //! `allcnn data fetch`: downloads an archive from its publisher.
 
-use std::process::ExitCode;
-
 use allcnn::data::{self, fetch};
 use allcnn::text::shown::PathText;
 use serde::Serialize;
 
 use crate::args::DataFetchArgs;
+use crate::exit::Exit;
 use crate::output;
 use crate::progress::Progress;
 use crate::training_progress::LoadingProgress;
@@ -22,7 +21,7 @@ struct Fetched {
 }
 
 /// Fetches the archive and prints its path.
-pub fn run(arguments: &DataFetchArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &DataFetchArgs) -> anyhow::Result<Exit> {
     let folder = match &arguments.to {
         Some(folder) => folder.clone(),
         None => data::data_folder()?,
@@ -37,5 +36,5 @@ pub fn run(arguments: &DataFetchArgs) -> anyhow::Result<ExitCode> {
     } else {
         output::text(&format!("{}\n", file.shown()))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::DONE)
 }

@@ -1,27 +1,26 @@
 //! `allcnn data info`: kind, classes, counts and sizes of data.
 
-use std::process::ExitCode;
-
 use allcnn::data::verify::Summary;
 use allcnn::data::{Ignored, Kind, Sizes};
 use allcnn::text::shown::escaped;
 
 use super::opened::{images, open, options};
 use crate::args::DataInfoArgs;
+use crate::exit::Exit;
 use crate::output::{self, Align, Table, counted};
 
 /// Findings of a kind that are listed at most.
-pub(super) const MOST_LISTED: usize = 50;
+pub(super) const MAX_LISTED: usize = 50;
 
 /// Opens the data and prints its summary.
-pub fn run(arguments: &DataInfoArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &DataInfoArgs) -> anyhow::Result<Exit> {
     let summary = Summary::of(&open(&arguments.data, &options(arguments), arguments.telling)?);
     if arguments.telling.json {
         output::json(&summary)?;
     } else {
         output::text(&words(&summary))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::DONE)
 }
 
 fn kind(kind: Kind) -> &'static str {
@@ -67,7 +66,7 @@ pub(super) fn words(summary: &Summary) -> String {
     text += &ignored(&summary.ignored);
     if !summary.skipped.is_empty() {
         text += &format!("{} left out:\n", counted(summary.skipped.len(), "image"));
-        for file in summary.skipped.iter().take(MOST_LISTED) {
+        for file in summary.skipped.iter().take(MAX_LISTED) {
             text += &format!("  {}: {}\n", escaped(&file.file), escaped(&file.reason));
         }
     }
@@ -88,8 +87,8 @@ fn own_sizes(sizes: &Sizes, summary: &Summary) -> String {
 /// A line per reason why files were left out; for unsupported kinds of pictures one per folder.
 fn ignored(ignored: &[Ignored]) -> String {
     let line = |one: &Ignored| format!("{}\n", escaped(&one.to_string()));
-    let mut text: String = ignored.iter().take(MOST_LISTED).map(line).collect();
-    if let Some(more) = ignored.len().checked_sub(MOST_LISTED).filter(|more| *more > 0) {
+    let mut text: String = ignored.iter().take(MAX_LISTED).map(line).collect();
+    if let Some(more) = ignored.len().checked_sub(MAX_LISTED).filter(|more| *more > 0) {
         text += &format!("... and {more} more such lines; --json has all\n");
     }
     text

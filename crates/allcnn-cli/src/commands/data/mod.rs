@@ -7,12 +7,11 @@ mod opened;
 mod suspects;
 mod verify;
 
-use std::process::ExitCode;
-
 use crate::args::DataCommand;
+use crate::exit::Exit;
 
 /// Runs a data command.
-pub fn run(command: &DataCommand) -> anyhow::Result<ExitCode> {
+pub(super) fn run(command: &DataCommand) -> anyhow::Result<Exit> {
     match command {
         DataCommand::Info(arguments) => info::run(arguments),
         DataCommand::Fetch(arguments) => fetch::run(arguments),

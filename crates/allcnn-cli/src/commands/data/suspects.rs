@@ -1,6 +1,5 @@
 //! `allcnn data suspects`: the images whose labels a run's network doubts most.
 
-use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use allcnn::report;
@@ -13,6 +12,7 @@ use serde::Serialize;
 use crate::args::DataSuspectsArgs;
 use crate::commands::picture;
 use crate::device::{self, on_device};
+use crate::exit::Exit;
 use crate::output::{self, Align, Table, thousands};
 use crate::progress::{Progress, Unit};
 use crate::training_progress::LoadingProgress;
@@ -26,7 +26,7 @@ struct Document<'a> {
 }
 
 /// Finds suspect labels and prints them.
-pub fn run(arguments: &DataSuspectsArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &DataSuspectsArgs) -> anyhow::Result<Exit> {
     if let Some(page) = &arguments.out {
         picture::check_name("--out", page, "html")?;
     }
@@ -51,14 +51,14 @@ pub fn run(arguments: &DataSuspectsArgs) -> anyhow::Result<ExitCode> {
         .context("the search was stopped")?;
     drop((task, loading));
     if let Some(page) = &arguments.out {
-        report::write_suspects(&found, &run.path().shown(), page)?;
+        report::write_suspects(&found, &run.called().shown(), page)?;
     }
     if arguments.common.telling.json {
-        output::json(&Document { run: run.path().text(), suspects: &found })?;
+        output::json(&Document { run: run.called().text(), suspects: &found })?;
     } else {
         output::text(&words(&found, &run))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::DONE)
 }
 
 /// What was examined, and the suspects, the most suspect first, as text.
@@ -67,7 +67,7 @@ fn words(found: &Suspects, run: &RunFolder) -> String {
     let splits = found.splits.iter().map(|counted| format!("{} {}", number(counted.images), counted.split));
     let mut text = format!(
         "{} on {} images of {}\n",
-        run.path().shown(),
+        run.called().shown(),
         splits.collect::<Vec<_>>().join(" and "),
         escaped(&found.data)
     );

@@ -1,22 +1,22 @@
 //! `allcnn data verify`: decodes every image, finds duplicates, and with `--near` near-duplicates.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use allcnn::data::near::{self, Compared, Near, NearGroup};
 use allcnn::data::verify::{Verification, verify};
 use allcnn::data::{self, DataSet, Error, Options};
+use allcnn::preprocess::Geometry;
 use allcnn::run::RunFolder;
 use allcnn::text::shown::escaped;
 use allcnn::{near_features, report};
 use serde::Serialize;
 
-use super::info::{MOST_LISTED, words};
+use super::info::{MAX_LISTED, words};
 use super::opened::{open, options};
 use crate::args::{Common, DataVerifyArgs};
 use crate::commands::picture;
 use crate::device::{self, on_device};
-use crate::failure::EXIT_FAILED;
+use crate::exit::Exit;
 use crate::output::{self, counted, thousands};
 use crate::progress::Progress;
 use crate::training_progress::LoadingProgress;
@@ -24,7 +24,7 @@ use crate::training_progress::LoadingProgress;
 /// Height and width at which pictures without classes are compared.
 const LOOSE: (usize, usize) = (96, 96);
 /// Images of a group that are listed at most.
-const MOST_OF_GROUP: usize = 10;
+const MAX_OF_GROUP: usize = 10;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -37,14 +37,21 @@ struct Document<'a> {
 
 /// Verifies the data and prints the findings. The exit code is that of failure if files cannot be read, images of one split
 /// are also in another, or duplicates have different classes; near-duplicates do not change it.
-pub fn run(arguments: &DataVerifyArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &DataVerifyArgs) -> anyhow::Result<Exit> {
     let look = &arguments.look;
     if let Some(page) = &arguments.out {
         picture::check_name("--out", page, "html")?;
     }
     let run = arguments.run.as_deref().map(RunFolder::open).transpose()?;
-    let set = open_any(arguments)?;
+    let mut set = open_any(arguments, options(look))?;
     let found = verify(&set);
+    let on_disk = set.train.are_on_disk() || set.test.are_on_disk();
+    if let Some(run) = run.as_ref().filter(|_| !on_disk) {
+        // Once more, in the size and the framing in which the run's network sees pictures.
+        let Geometry { height, width, .. } = run.read_preprocessing()?.geometry();
+        let framing = run.manifest()?.framing();
+        set = open_any(arguments, Options { size: Some((height, width)), framing, ..options(look) })?;
+    }
     let near = arguments.near.then(|| find_near(arguments, run.as_ref(), &set)).transpose()?;
     if let (Some(page), Some(near)) = (&arguments.out, &near) {
         report::write_near(near, &set, page)?;
@@ -55,13 +62,14 @@ pub fn run(arguments: &DataVerifyArgs) -> anyhow::Result<ExitCode> {
         let near = near.as_ref().map(near_words).unwrap_or_default();
         output::text(&format!("{}\n{}{near}", words(&found.summary), findings(&found)))?;
     }
-    Ok(if found.clean { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
+    Ok(if found.clean { Exit::DONE } else { Exit::FAILED })
 }
 
 /// Opens the data. For a comparison, pictures need no classes.
-fn open_any(arguments: &DataVerifyArgs) -> anyhow::Result<DataSet> {
+fn open_any(arguments: &DataVerifyArgs, wanted: Options) -> anyhow::Result<DataSet> {
     let look = &arguments.look;
-    let wanted = Options { max_bad_percent: 100.0, ..options(look) };
+    let again = wanted.size.is_some();
+    let wanted = Options { max_bad_percent: 100.0, ..wanted };
     let opened = open(&look.data, &wanted, look.telling);
     let without_classes = |error: &anyhow::Error| {
         arguments.near && matches!(error.downcast_ref::<Error>(), Some(Error::NoClasses(_)))
@@ -70,10 +78,12 @@ fn open_any(arguments: &DataVerifyArgs) -> anyhow::Result<DataSet> {
         Err(error) if without_classes(&error) => {
             let progress = Progress::of(look.telling);
             let mut loading = LoadingProgress::new(progress);
-            let wanted = Options { size: Some(LOOSE), ..wanted };
+            let wanted = Options { size: wanted.size.or(Some(LOOSE)), ..wanted };
             let set = data::open_loose(Path::new(&look.data), &wanted, &mut |at| loading.show(at))?;
             loading.end();
-            progress.note("note: there are no class folders; all pictures are compared, without classes");
+            if !again {
+                progress.note("note: there are no class folders; all pictures are compared, without classes");
+            }
             Ok(set)
         }
         opened => opened,
@@ -85,9 +95,9 @@ fn find_near(arguments: &DataVerifyArgs, run: Option<&RunFolder>, set: &DataSet)
     let mut loading = LoadingProgress::new(Progress::of(telling));
     let mut show = |at| loading.show(at);
     let Some(run) = run else {
-        return Ok(near::find(set, arguments.similarity.unwrap_or(near::LEAST_SIMILARITY), &mut show));
+        return Ok(near::find(set, arguments.similarity.unwrap_or(near::MIN_SIMILARITY), &mut show));
     };
-    let least = arguments.similarity.unwrap_or(near_features::LEAST_SIMILARITY);
+    let least = arguments.similarity.unwrap_or(near_features::MIN_SIMILARITY);
     let common = Common { device: arguments.device, threads: arguments.threads, telling };
     let device = device::open(&common)?;
     Ok(on_device!(device, |device| near_features::find(
@@ -112,7 +122,7 @@ fn findings(found: &Verification) -> String {
     line(found.test_images_in_validation, "test image", is, "among the validation images too");
     line(found.repeated_in_train, "training image", is, "there more than once");
     line(found.contradicting_labels, "image", ["equals", "equal"], "one of another class");
-    for (earlier, later) in found.equal.iter().take(MOST_LISTED) {
+    for (earlier, later) in found.equal.iter().take(MAX_LISTED) {
         text += &format!("  {} = {}\n", escaped(earlier), escaped(later));
     }
     text
@@ -154,8 +164,8 @@ fn near_words(near: &Near) -> String {
     ] {
         text += &count_line(count, thing, verbs, what);
     }
-    text.extend(near.groups.iter().take(MOST_LISTED).map(group_line));
-    if let Some(more) = near.groups.len().checked_sub(MOST_LISTED).filter(|more| *more > 0) {
+    text.extend(near.groups.iter().take(MAX_LISTED).map(group_line));
+    if let Some(more) = near.groups.len().checked_sub(MAX_LISTED).filter(|more| *more > 0) {
         text += &format!("... and {} more groups; --json has all\n", number(more));
     }
     text
@@ -166,8 +176,8 @@ fn group_line(group: &NearGroup) -> String {
     let image = |image: &near::NearImage| {
         format!("{} ({}, {})", escaped(&image.file), image.split, escaped(&image.class))
     };
-    let mut images: Vec<String> = group.some(MOST_OF_GROUP).into_iter().map(image).collect();
-    if let Some(more) = group.images.len().checked_sub(MOST_OF_GROUP).filter(|more| *more > 0) {
+    let mut images: Vec<String> = group.some(MAX_OF_GROUP).into_iter().map(image).collect();
+    if let Some(more) = group.images.len().checked_sub(MAX_OF_GROUP).filter(|more| *more > 0) {
         images.push(format!("{} more", thousands(more as u64)));
     }
     format!("  {:.3}  {}\n", group.similarity, images.join(" ~ "))

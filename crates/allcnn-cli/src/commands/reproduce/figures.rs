@@ -6,9 +6,10 @@ use allcnn::net::{LayerKind, Network};
 use allcnn::run::RunFolder;
 use allcnn::run::WhichCheckpoint;
 use allcnn::text::shown::{PathText, escaped};
-use allcnn::visualise::render::{Shading, Sheet};
+use allcnn::visualise::render::Sheet;
 use allcnn::visualise::{
-    Coloring, ExplainRequest, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, Unread, plate,
+    Attribution, ExplainRequest, Explained, FeatureExplorer, FileExplainer, FilterChoice, Method, Unread,
+    plate,
 };
 use allcnn_device::Device;
 use anyhow::{Context, anyhow};
@@ -20,6 +21,7 @@ use crate::device::{self, on_device};
 use crate::failure::WrongUsage;
 use crate::output;
 use crate::progress::Progress;
+use crate::training_progress::LoadingProgress;
 
 /// The layers of Figure 2.
 const DRAWN_LAYERS: [&str; 3] = ["conv1", "conv2", "conv3"];
@@ -29,16 +31,17 @@ const PATCH_LAYERS: [&str; 2] = ["conv6", "conv9"];
 const PATCH_FILTERS: usize = 12;
 
 /// Figure 2: filters visualized without an image.
-pub fn figure2(arguments: &FigureArgs) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn figure2(arguments: &FigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     on_device!(device::open(&arguments.common)?, |device| drawings(&device, arguments))
 }
 
 fn drawings(device: &impl Device, arguments: &FigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     let explorer = FeatureExplorer::new(device, &open(arguments)?, which(arguments))?;
+    let mut told = LoadingProgress::new(Progress::of(arguments.common.telling));
     let mut layers = Vec::new();
     for layer in present(explorer.network(), &DRAWN_LAYERS, arguments) {
         let choice = FilterChoice::new(explorer.network(), &layer, None)?;
-        match explorer.drawings(&choice) {
+        match explorer.drawings(&choice, &mut told) {
             Ok(drawings) => layers.push((choice, drawings)),
             // The layers below a pool are still shown.
             Err(error) if error.is_usage() && !layers.is_empty() => {
@@ -51,7 +54,7 @@ fn drawings(device: &impl Device, arguments: &FigureArgs) -> anyhow::Result<Vec<
 }
 
 /// Figure 3: the patches that activate filters most.
-pub fn figure3(arguments: &PatchFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn figure3(arguments: &PatchFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     on_device!(device::open(&arguments.figure.common)?, |device| patches(&device, arguments))
 }
 
@@ -70,16 +73,17 @@ fn patches(device: &impl Device, arguments: &PatchFigureArgs) -> anyhow::Result<
         )?);
     }
     let progress = Progress::of(figure.common.telling);
+    let mut told = LoadingProgress::new(progress);
     let scanned = features::open(
         &explorer,
         (arguments.data.as_deref(), &arguments.reading.reading()),
         arguments.split,
-        progress,
+        &mut told,
     )?;
     let mut written = Vec::new();
     for choice in choices {
         let wanted = (arguments.patches, methods.as_slice());
-        let filters = features::scan(&explorer, &choice, &scanned, wanted, progress)?;
+        let filters = features::scan(&explorer, &choice, &scanned, wanted, progress, &mut told)?;
         let sheet = explorer.patch_sheet(&choice, &scanned, &filters, wanted);
         written.extend(finish(figure, &format!("fig3-{}", choice.name()), sheet)?);
     }
@@ -87,17 +91,17 @@ fn patches(device: &impl Device, arguments: &PatchFigureArgs) -> anyhow::Result<
 }
 
 /// Figure 4: what activates the last convolution.
-pub fn figure4(arguments: &ImageFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn figure4(arguments: &ImageFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     images("fig4", arguments, last_convolution, true)
 }
 
 /// Figure 5: Figure 4 for the pre-softmax layer.
-pub fn figure5(arguments: &ImageFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn figure5(arguments: &ImageFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     images("fig5", arguments, last_layer, true)
 }
 
 /// Figure 6: Figure 4 for the last layer of a network with max pooling.
-pub fn figure6(arguments: &ImageFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn figure6(arguments: &ImageFigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     images("fig6", arguments, last_convolution, false)
 }
 
@@ -123,7 +127,7 @@ fn images(
     let request = ExplainRequest {
         checkpoint: which(figure),
         layer: Some(layer),
-        methods: Method::ALL.to_vec(),
+        methods: Attribution::PAPER.to_vec(),
         switches,
         ..ExplainRequest::default()
     };
@@ -145,7 +149,7 @@ fn image_sheet(
     } else {
         given_images(arguments, given, &mut explainer)?
     };
-    Ok(plate(&explainer, &explained, Coloring::Map(Shading::Signed)))
+    Ok(plate(&explainer, &explained, request.coloring))
 }
 
 /// The first of the given pictures.
@@ -176,12 +180,12 @@ fn own_images(
         &explorer,
         (arguments.data.as_deref(), &arguments.reading.reading()),
         Some(SplitChoice::Test),
-        progress,
+        &mut LoadingProgress::new(progress),
     )?;
     let (images, classes) = (&scanned.images, scanned.classes.len());
     let count = arguments.count.min(classes);
     let first =
-        |place: usize| images.labels.iter().position(|&label| label as usize == place * classes / count);
+        |index: usize| images.labels.iter().position(|&label| label as usize == index * classes / count);
     let chosen = (0..count).filter_map(first);
     Ok(chosen.map(|image| (images.names[image].clone(), images.image(image).to_vec())).collect())
 }
@@ -243,7 +247,7 @@ struct Document {
 }
 
 /// Prints where the pictures of a figure are.
-pub fn tell(arguments: &FigureArgs, pictures: &[PathBuf]) -> anyhow::Result<()> {
+pub(super) fn tell(arguments: &FigureArgs, pictures: &[PathBuf]) -> anyhow::Result<()> {
     if !arguments.common.telling.json {
         return output::text(&pictures.iter().map(|path| format!("{}\n", path.shown())).collect::<String>());
     }
@@ -259,6 +263,6 @@ fn finish(arguments: &FigureArgs, name: &str, sheet: Sheet) -> anyhow::Result<Ve
     let folder: &Path = &arguments.out;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.shown()))?;
     let path = folder.join(format!("{name}.png"));
-    let pages = sheet.write_pages(&path)?;
+    let pages = picture::write_sheet(sheet, &path, arguments.common.telling)?;
     Ok(pages.paths().map(Path::to_owned).collect())
 }

@@ -3,14 +3,13 @@
 mod figures;
 mod tables;
 
-use std::process::ExitCode;
-
 use allcnn::sweep::PaperTable;
 
 use crate::args::ReproduceCommand;
+use crate::exit::Exit;
 
 /// Makes one table or figure.
-pub fn run(command: &ReproduceCommand) -> anyhow::Result<ExitCode> {
+pub(super) fn run(command: &ReproduceCommand) -> anyhow::Result<Exit> {
     let pictures = match command {
         ReproduceCommand::Table3(arguments) => return tables::run(PaperTable::Table3, arguments),
         ReproduceCommand::Table4(arguments) => return tables::run(PaperTable::Table4, arguments),
@@ -23,5 +22,5 @@ pub fn run(command: &ReproduceCommand) -> anyhow::Result<ExitCode> {
     if let Some(figure) = command.figure() {
         figures::tell(figure, &pictures)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::DONE)
 }

@@ -1,13 +1,14 @@
 //! `allcnn reproduce table3` and `table4`: makes the plan from the flags, then works on the sweep as one of its processes.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use allcnn::observer::{Event, Observer};
 use allcnn::split::Split;
-use allcnn::sweep::{Ended, Error, Notice, PaperTable, Plan, Row, Status, Sweep, Table, Terms};
+use allcnn::sweep::{
+    PaperTable, Plan, Row, Status, Sweep, SweepError, SweepEvent, SweepOutcome, Table, WorkOptions,
+};
 use allcnn::text::shown::PathText;
 use allcnn_device::Device;
 use anyhow::Context;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use crate::args::TableArgs;
 use crate::commands::recipe_choice;
 use crate::device::{self, on_device};
+use crate::exit::Exit;
 use crate::interrupt;
 use crate::output;
 use crate::progress::{Progress, human_time};
@@ -32,8 +34,8 @@ struct Document {
     rows: Vec<RowDocument>,
 }
 
-/// The row of a network: the paper's error, and ours at the best learning rate, after the last epoch, or after the epoch
-/// that validation images selected.
+/// The row of a network: the paper's error, and ours at the best learning rate, after the last epoch, or after the
+/// epoch that validation images selected.
 #[derive(Debug, Serialize)]
 struct RowDocument {
     name: String,
@@ -45,18 +47,18 @@ struct RowDocument {
 }
 
 /// Works on the table, or prints its progress.
-pub fn run(table: PaperTable, arguments: &TableArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(table: PaperTable, arguments: &TableArgs) -> anyhow::Result<Exit> {
     let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from("sweeps").join(table.name()));
     let progress = Progress::of(arguments.common.telling);
     let found = Sweep::find(&folder)?;
     if arguments.status && found.is_none() {
-        return Err(Error::NoPlan(folder).into());
+        return Err(SweepError::NoPlan(folder).into());
     }
     let plan = plan(table, found.as_ref(), arguments)?;
     let mut loading = LoadingProgress::new(progress);
     let mut open = |plan| Sweep::open(&folder, plan, &mut |at| loading.show(at));
     let (sweep, ended) = if arguments.status {
-        (open(plan)?, Ended::OthersAtWork)
+        (open(plan)?, SweepOutcome::OthersAtWork)
     } else {
         // The device is opened first: it sets the number of threads that read the data.
         let device = device::open_in(&arguments.common, plan.recipe.precision)?;
@@ -71,10 +73,10 @@ pub fn run(table: PaperTable, arguments: &TableArgs) -> anyhow::Result<ExitCode>
     } else {
         output::text(&words(&sweep, &status)?)
     };
-    if ended == Ended::Interrupted {
+    if ended == SweepOutcome::Interrupted {
         progress.note("interrupted: everything is saved; the same command goes on");
     }
-    interrupt::exit_code(ended == Ended::Interrupted, shown)
+    interrupt::exit_code(ended == SweepOutcome::Interrupted, shown)
 }
 
 /// The plan of the folder, or the paper's, with the flags applied.
@@ -112,26 +114,26 @@ fn work(
     device: &impl Device,
     arguments: &TableArgs,
     progress: Progress,
-) -> anyhow::Result<Ended> {
+) -> anyhow::Result<SweepOutcome> {
     let stop = Arc::new(AtomicBool::new(false));
     // While data is loaded there is nothing to save, and loading may take long.
     let loading = Arc::new(AtomicBool::new(true));
     interrupt::listen_beside(&stop, &loading).context("cannot listen to Ctrl-C")?;
-    let terms = Terms { reseed: arguments.reseed.into(), wait: !arguments.no_wait };
-    let mut training = TrainingProgress::without_interrupt(progress);
+    let terms = WorkOptions { reseed: arguments.reseed.into(), wait: !arguments.no_wait };
+    let mut training = TrainingProgress::in_sweep(progress);
     let ended = sweep.work(device, terms, &stop, &mut |notice| match notice {
-        Notice::Begins { name, resumed } => {
+        SweepEvent::Begins { name, resumed } => {
             loading.store(true, Ordering::Relaxed);
-            training = TrainingProgress::without_interrupt(progress);
+            training = TrainingProgress::in_sweep(progress);
             progress.note(&format!("{name}{}", if resumed { ": goes on" } else { "" }));
         }
-        Notice::Training(event) => {
+        SweepEvent::Training(event) => {
             if matches!(event, Event::Started { .. }) {
                 loading.store(false, Ordering::Relaxed);
             }
             training.observe(event);
         }
-        Notice::Ended { name, record } => {
+        SweepEvent::Ended { name, record } => {
             let epoch = match record.selected_on() {
                 Some(Split::Validation) => "in the epoch that is best on the validation images",
                 _ => "after the last epoch",
@@ -141,7 +143,7 @@ fn work(
                 .map_or_else(String::new, |error| format!(", test error {error:.2} % {epoch}"));
             progress.note(&format!("{name}: {}{error}", record.fate.word()));
         }
-        Notice::Waits => {
+        SweepEvent::Waits => {
             loading.store(false, Ordering::Relaxed);
             progress.note("waiting for trainings that other processes are at");
         }

@@ -201,6 +201,7 @@ mod tests {
     use allcnn_device::Precision;
 
     use super::super::blocks::NOWHERE;
+    use super::super::testing::shapes;
     use super::*;
     use crate::simd::Portable;
     use crate::stored::Stored;
@@ -244,16 +245,7 @@ mod tests {
 
     #[test]
     fn every_destination_pixel_is_in_one_block_and_its_taps_see_their_source_pixels() {
-        for [batch, height, width, kernel, stride, padding] in [
-            [3, 7, 9, 3, 1, 1],
-            [2, 40, 37, 3, 2, 1],
-            [70, 3, 2, 2, 1, 0],
-            [2, 9, 5, 5, 3, 4],
-            [1, 6, 6, 1, 2, 0],
-            [2, 5, 8, 4, 1, 0],
-        ] {
-            let input = Shape { batch, height, width, channels: 40 };
-            let shape = ConvShape { input, out_channels: 70, kernel, stride, padding, groups: 1 };
+        for shape in shapes(40, 70) {
             for (direction, threads) in
                 [Direction::Forward, Direction::Backward].map(|to| [(to, 1), (to, 5)]).concat()
             {

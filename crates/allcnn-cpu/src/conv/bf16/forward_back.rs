@@ -28,10 +28,10 @@ use std::ops::Range;
 
 use allcnn_device::ConvShape;
 
+use super::super::blocks_out::BlocksOut;
 use super::super::pass::{DataPass, Declined, Direction};
 use super::blocks::{Block, NOWHERE};
 use super::data_plan::{DataPlan, PackedGrid};
-use super::output::Output;
 use super::right_side::PackSteps;
 use super::runs::Chunk;
 use super::terms;
@@ -116,7 +116,7 @@ impl DataPass for Bf16 {
         let (source, storage) = (source.stored(), destination.stored().storage());
         let is_streamed = destination.exceeds_caches();
         let words = SharedMut::new(destination.overwrite(storage));
-        let output = Output { finish, words, storage, is_streamed };
+        let output = BlocksOut { finish, words, storage, is_streamed };
         engine.threads().run_with_scratch(plan.units(), workspace, plan.worker_words(), |unit, own| {
             let (sums, packed) = own.split_at_mut(plan.sums_len());
             let (chunk, columns) = plan.unit(unit);
@@ -148,7 +148,7 @@ struct DataUnit<'a> {
     packed: &'a mut [f32],
     /// The sums of a block of channels at all positions.
     sums: &'a mut [[f32; BLOCK * BLOCK]],
-    output: Output<'a>,
+    output: BlocksOut<'a>,
 }
 
 /// Part `at` of `slabs` of the depth of the products for a block of columns.

@@ -21,7 +21,6 @@
 //! | `blocks` | which positions are computed together, and which pixels they are |
 //! | `right_side` | the weights of a data pass as right sides of its products |
 //! | `data_plan`, `forward_back` | forward and backward-data: the plan, the pass |
-//! | `output` | the sums' way through the end of a pass to the destination |
 //! | `weights_plan`, `weight_gradient` | backward-weights: the plan, the pass |
 //! | `copies` | the gradients that parts of the positions have summed, and their sum |
 //! | `peak` | products alone, for the machine's measured ceiling |
@@ -30,12 +29,13 @@ mod blocks;
 mod copies;
 mod data_plan;
 mod forward_back;
-mod output;
 mod peak;
 mod right_side;
 mod runs;
 mod source;
 mod terms;
+#[cfg(test)]
+mod testing;
 mod weight_gradient;
 mod weights_plan;
 

@@ -3,6 +3,7 @@
 //! ```text
 //! for part of all positions,
 //!     group of blocks of 32 output channels               a unit of work; each part sums into a copy of its own
+//!     (of source channels, and of taps)                   only where threads would have nothing to do otherwise
 //!     for chunk of the part
 //!         pack the source that the chunk sees             [plane][block of channels][half][term][pair][channel]
 //!         pack the gradients of the group                 [block of channels][step][term][half][channel][pair]
@@ -125,20 +126,26 @@ impl Kernel for SumUnit<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let GradientUnit { chunks, outs, .. } = self.unit.clone();
+        let GradientUnit { chunks, outs, sources, taps, .. } = self.unit.clone();
         let session = self.multiplier.session();
-        self.bias().fill(0.0);
+        let sums_bias = sources.start == 0 && taps.start == 0;
+        if sums_bias {
+            self.bias().fill(0.0);
+        }
         for at in chunks.clone() {
             let chunk = self.plan.chunk(at);
-            for plane in 0..self.plan.planes.len() {
+            // Taps of one plane follow one another.
+            for plane in self.plan.taps[taps.start].plane..=self.plan.taps[taps.end - 1].plane {
                 self.pack_source(simd, chunk, plane);
             }
             for out in outs.clone() {
                 self.pack_gradients(simd, chunk, out);
             }
-            self.add_bias(simd, chunk);
+            if sums_bias {
+                self.add_bias(simd, chunk);
+            }
             for out in outs.clone() {
-                for source in 0..self.plan.copy.source_blocks {
+                for source in sources.clone() {
                     for steps in self.plan.slabs() {
                         let adds = at > chunks.start || steps.start > 0;
                         self.add_taps(simd, &session, ChannelBlocks { out, source }, steps, adds);
@@ -161,7 +168,7 @@ impl SumUnit<'_> {
     fn bias(&mut self) -> &mut [f32] {
         let outs = &self.unit.outs;
         let bias = self.unit.part * self.plan.copy.len() + self.plan.copy.bias();
-        // SAFETY: no other unit has this part and this group of outputs, and `self` lends them out once.
+        // SAFETY: of the units with this part and this group of outputs only the first asks, and `self` lends them out once.
         unsafe { self.copies.slice(bias + outs.start * BLOCK..bias + outs.end * BLOCK) }
     }
 
@@ -182,7 +189,8 @@ impl SumUnit<'_> {
         let packed = &mut self.packed[words];
         for pair in 0..self.plan.pairs() {
             let pixels = [positions.next(simd, &mut window), positions.next(simd, &mut next_window)];
-            for (block, packed) in pieces_mut(packed, 2 * half).enumerate() {
+            let blocks = pieces_mut(packed, 2 * half).enumerate();
+            for (block, packed) in blocks.take(self.unit.sources.end).skip(self.unit.sources.start) {
                 let to = packed[pair * TILE..].as_mut_ptr();
                 // SAFETY: `next` returns the address of all channels of a pixel, of which pairs fill whole blocks; both halves
                 // have the pair in all terms.
@@ -280,7 +288,7 @@ impl SumUnit<'_> {
         let plan = self.plan;
         let gradients = self.packed[plan.gradients(out, steps.start)..].as_ptr();
         let copy = self.unit.part * plan.copy.len();
-        for tap in &plan.taps {
+        for tap in &plan.taps[self.unit.taps.clone()] {
             let right = plan.source_block(tap.plane, source) + (tap.pair + steps.start * TILE) * TILE;
             let right = &self.packed[right..][..plan.source_half() + steps.len() * TILE_PAIRS];
             let bytes = |words: usize| words * size_of::<f32>();
@@ -294,7 +302,7 @@ impl SumUnit<'_> {
                 right_step: TILE_BYTES,
                 terms: plan.terms,
             };
-            // SAFETY: no other unit has these output channels of the part's copy; the gradients have all steps of the chunk, and a
+            // SAFETY: no other unit has these blocks and taps of the part's copy; the gradients have all steps of the chunk, and a
             // plane as many pairs as the last tap sees of them.
             unsafe {
                 let first = copy + plan.copy.block(tap.tap, out, source);

@@ -39,6 +39,9 @@ pub(super) struct WeightsPlan {
     chunks: Chunks,
     pub parts: usize,
     groups: usize,
+    /// Groups of blocks of source channels, and of taps: more than one where there are more threads than units otherwise.
+    source_groups: usize,
+    tap_groups: usize,
     pub workers: usize,
     /// For each step in depth the bytes that the gradients lie further on.
     pub offsets: Vec<isize>,
@@ -65,8 +68,11 @@ pub(super) struct GradientUnit {
     pub part: usize,
     /// Chunks of the part.
     pub chunks: Range<usize>,
-    /// Blocks of output channels.
+    /// Blocks of output channels, and of source channels.
     pub outs: Range<usize>,
+    pub sources: Range<usize>,
+    /// Which of [`WeightsPlan::taps`].
+    pub taps: Range<usize>,
 }
 
 impl WeightsPlan {
@@ -92,6 +98,8 @@ impl WeightsPlan {
             chunks: Chunks::new(&layout, output.batch, output.height, positions),
             parts: 1,
             groups: 1,
+            source_groups: 1,
+            tap_groups: 1,
             workers: engine.threads().count(),
             offsets: Vec::new(),
         };
@@ -102,6 +110,9 @@ impl WeightsPlan {
             true => 1,
             false => (2 * plan.workers).div_ceil(plan.parts).min(out_blocks),
         };
+        // These repeat the packing of the gradients too.
+        plan.source_groups = plan.workers.div_ceil(plan.units()).min(source_blocks);
+        plan.tap_groups = plan.workers.div_ceil(plan.units()).min(plan.taps.len());
         let step_bytes = plan.gradient_step() * size_of::<f32>();
         plan.offsets = (0..plan.steps()).map(|step| (step * step_bytes) as isize).collect();
         Ok(plan)
@@ -109,15 +120,22 @@ impl WeightsPlan {
 
     /// Number of units of work.
     pub(super) fn units(&self) -> usize {
-        self.parts * self.groups
+        self.parts * self.groups * self.source_groups * self.tap_groups
     }
 
     /// Unit `at`.
     pub(super) fn unit(&self, at: usize) -> GradientUnit {
+        let (at, taps) =
+            (at / self.tap_groups, share(self.taps.len(), at % self.tap_groups, self.tap_groups));
+        let (at, source) = (at / self.source_groups, at % self.source_groups);
         let (part, group) = (at / self.groups, at % self.groups);
-        let chunk = |part: usize| self.chunks.count() * part / self.parts;
-        let out = |group: usize| self.copy.out_blocks * group / self.groups;
-        GradientUnit { part, chunks: chunk(part)..chunk(part + 1), outs: out(group)..out(group + 1) }
+        GradientUnit {
+            part,
+            chunks: share(self.chunks.count(), part, self.parts),
+            outs: share(self.copy.out_blocks, group, self.groups),
+            sources: share(self.copy.source_blocks, source, self.source_groups),
+            taps,
+        }
     }
 
     /// Chunk `at`.
@@ -190,6 +208,11 @@ impl WeightsPlan {
     }
 }
 
+/// Share `at` of `all` things that are cut into `shares`.
+fn share(all: usize, at: usize, shares: usize) -> Range<usize> {
+    all * at / shares..all * (at + 1) / shares
+}
+
 /// Finds for each tap its plane and pair, and the planes that there are. Taps of one plane follow one another, so that the
 /// part of it which they see stays in a first-level cache.
 fn planes(source: &SourceView, layout: &Layout, grids: &[Grid]) -> (Vec<PlaneTap>, Vec<Plane>) {
@@ -214,6 +237,7 @@ mod tests {
     use allcnn_device::Precision;
 
     use super::super::runs::Lines;
+    use super::super::testing::shapes;
     use super::*;
     use crate::simd::Portable;
     use crate::stored::Stored;
@@ -245,15 +269,9 @@ mod tests {
 
     #[test]
     fn every_gradient_meets_the_source_pixel_of_each_tap_once() {
-        for [batch, height, width, kernel, stride, padding] in [
-            [3, 7, 9, 3, 1, 1],
-            [2, 40, 37, 3, 2, 1],
-            [70, 3, 2, 2, 1, 0],
-            [2, 9, 5, 5, 3, 4],
-            [1, 6, 6, 1, 2, 0],
-        ] {
-            let input = Shape { batch, height, width, channels: 8 };
-            let shape = ConvShape { input, out_channels: 1, kernel, stride, padding, groups: 1 };
+        for shape in shapes(8, 1) {
+            let ConvShape { input, kernel, stride, padding, .. } = shape;
+            let Shape { height, width, .. } = input;
             let plan = plan(shape, 2);
             let numbers = |size: Shape| -> Vec<f32> {
                 (0..size.len()).map(|at| (at / size.channels + 1) as f32).collect()
@@ -297,18 +315,26 @@ mod tests {
     fn parts_depend_on_the_shape_alone_and_units_have_every_block_of_every_chunk_once() {
         let input = Shape { batch: 16, height: 24, width: 24, channels: 64 };
         let shape = ConvShape { input, out_channels: 128, kernel: 3, stride: 1, padding: 1, groups: 1 };
-        for threads in 1..8 {
+        for threads in (1..8).chain([64, 128, 1000]) {
             let plan = plan(shape, threads);
             assert_eq!(plan.parts, 4, "{threads} threads");
-            let units = (0..plan.units()).map(|at| plan.unit(at));
-            let mut all: Vec<_> = units
-                .flat_map(|unit| {
-                    unit.chunks.flat_map(move |chunk| unit.outs.clone().map(move |out| (chunk, out)))
-                })
-                .collect();
+            assert!(plan.units() >= threads.min(4 * 4 * 2 * 9), "{} units, {threads} threads", plan.units());
+            let mut all = Vec::new();
+            for GradientUnit { chunks, outs, sources, taps, .. } in (0..plan.units()).map(|at| plan.unit(at))
+            {
+                for (chunk, out) in chunks.flat_map(|chunk| outs.clone().map(move |out| (chunk, out))) {
+                    let taps = sources.clone().flat_map(|source| taps.clone().map(move |tap| (source, tap)));
+                    all.extend(taps.map(|(source, tap)| [chunk, out, source, tap]));
+                }
+            }
             all.sort_unstable();
-            let chunks = 0..plan.chunks.count();
-            assert_eq!(all, chunks.flat_map(|chunk| (0..4).map(move |out| (chunk, out))).collect::<Vec<_>>());
+            let mut expected = Vec::new();
+            for chunk in 0..plan.chunks.count() {
+                for (out, source) in (0..4).flat_map(|out| (0..2).map(move |source| (out, source))) {
+                    expected.extend((0..9).map(|tap| [chunk, out, source, tap]));
+                }
+            }
+            assert_eq!(all, expected, "{threads} threads");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Gradients of the weights back from the points: dw = Gt dU G.
 
+use super::point_sums::PointSums;
 use super::scheme::{Transforms, with_transforms};
 use super::transform::{Line, Sink, Spaced, WIDEST, rectangle};
-use super::weights_plan::WeightsPlan;
 use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
 use crate::threads::SharedMut;
@@ -13,13 +13,13 @@ const SUM_VALUES: usize = 16 << 10;
 
 /// Adds up the copies of dU in the first one, in their order, and transforms it to the gradients of the taps.
 pub(super) fn finish(
-    plan: &WeightsPlan,
+    plan: &PointSums,
     engine: &Engine,
     copies: &mut [f32],
     d_weights: &mut [f32],
     d_bias: &mut [f32],
 ) {
-    let copy_len = plan.copy_len();
+    let copy_len = plan.len();
     let (sums, others) = copies.split_at_mut(copy_len);
     let others = &*others;
     engine.threads().run_over(sums, SUM_VALUES, |chunk, sums| {
@@ -57,7 +57,7 @@ impl Kernel for AddUp<'_> {
 
 /// The gradients of some weights at the points: one panel and as many input channels as fill a vector or a block.
 struct Gradient<'a> {
-    plan: &'a WeightsPlan,
+    plan: &'a PointSums,
     sums: &'a [f32],
     panel: usize,
     /// Which input channels, in steps of a tile.
@@ -76,7 +76,7 @@ impl<T: Transforms> Kernel for Gradients<'_, T> {
         let Gradient { plan, sums, panel, rows, d_weights } = self.0;
         let (columns, stored) = (plan.panels.columns(panel), plan.panels.stored(panel));
         let (channels, step) = (plan.tiling.source.channels, plan.panels.tile().step());
-        let (points, point_len) = (T::WeightsTransposed::INPUTS, plan.u_point());
+        let (points, point_len) = (T::WeightsTransposed::INPUTS, plan.point_len());
         for i in rows * step..((rows + 1) * step).min(channels) {
             for vector in (0..stored).step_by(S::LANES) {
                 let from = plan.depth * plan.panels.stored_before(panel) + i * stored + vector;
@@ -125,13 +125,14 @@ impl<S: Simd> Sink<S> for Scattered<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Matrices, assert_close, each_scheme, values};
+    use super::super::weights_plan::WeightsPlan;
     use super::*;
 
     #[test]
     fn all_copies_are_added_up_and_every_gradient_is_transformed_back() {
         each_scheme(|engine, shape| {
-            let plan = WeightsPlan::new(shape, engine).unwrap();
-            let (copy_len, points, kernel) = (plan.copy_len(), plan.sizes.points, shape.kernel);
+            let plan = WeightsPlan::new(shape, engine).unwrap().sums();
+            let (copy_len, points, kernel) = (plan.len(), plan.tiling.scheme.sizes().points, shape.kernel);
             let mut copies = values(3 * copy_len, 1);
             let sum = |at: usize| (0..3).map(|copy| f64::from(copies[copy * copy_len + at])).sum::<f64>();
             let (matrix, mut expected) = (Matrices::of(shape).weights, vec![0.0; shape.weights_len()]);
@@ -142,7 +143,7 @@ mod tests {
                     plan.depth * plan.panels.stored_before(panel) + i * plan.panels.stored(panel) + o
                         - plan.panels.columns(panel).start;
                 for point in 0..points.pow(2) {
-                    let d_u = sum(point * plan.u_point() + of_point);
+                    let d_u = sum(point * plan.point_len() + of_point);
                     for tap in 0..kernel.pow(2) {
                         let factor =
                             matrix[point / points][tap / kernel] * matrix[point % points][tap % kernel];
@@ -156,10 +157,10 @@ mod tests {
                 (vec![f32::NAN; expected.len()], vec![f32::NAN; shape.out_channels]);
             finish(&plan, engine, &mut copies, &mut d_weights, &mut d_bias);
             for (at, (&value, expected)) in d_weights.iter().zip(expected).enumerate() {
-                assert_close(value, expected, format_args!("{} {shape:?} {at}", engine.isa()));
+                assert_close(engine, value, expected, format_args!("{shape:?} {at}"));
             }
             for (o, (&value, expected)) in d_bias.iter().zip(d_bias_expected).enumerate() {
-                assert_close(value, expected, format_args!("{} {shape:?} bias {o}", engine.isa()));
+                assert_close(engine, value, expected, format_args!("{shape:?} bias {o}"));
             }
         });
     }

@@ -22,9 +22,11 @@
 //! - The panels outside the channels: a panel of Z stays in the first-level cache while V and dU stream by.
 //! - Rows of points, not all of them: dU of all points would be far larger than the cache. The price is that the pixels
 //!   are read once for each group of rows, and that a row is computed directly, from the terms of its matrix.
+//! - Products of bf16 take the tiles in pairs: V and Z have a line for two tiles, whose values share words.
 
 use std::ops::Range;
 
+use super::products::Products;
 use super::scheme::{Sizes, Transforms, with_transforms};
 use super::tiling::Corner;
 use super::transform::{Array, Line, Row};
@@ -32,16 +34,18 @@ use super::weights_plan::{Layout, Unit, WeightsPlan};
 use crate::engine::Engine;
 use crate::products::bf16x6;
 use crate::products::block::BLOCK;
-use crate::products::f32::{accumulate_transposed, load, store, with_tile, zeros};
+use crate::products::f32::{Column, accumulate_transposed, load, store, with_tile, zeros};
+use crate::products::operand::{Operand, Pair, Single};
 use crate::simd::{Kernel, Simd, Tiles};
+use crate::stored::{self, Storage, Stored};
 use crate::threads::SharedMut;
 use crate::whole::pieces_mut;
 
 /// A piece of the work of a pass, on one thread.
 pub(super) struct Job<'a> {
     pub(super) plan: &'a WeightsPlan,
-    pub(super) input: &'a [f32],
-    pub(super) d_output: &'a [f32],
+    pub(super) input: Stored<'a>,
+    pub(super) d_output: Stored<'a>,
     /// Zeros, for pixels outside the image.
     pub(super) outside: &'a [f32],
     pub(super) unit: Unit,
@@ -87,14 +91,17 @@ struct Depth {
 
 impl Job<'_> {
     pub(super) fn compute(self, engine: &Engine) {
-        with_transforms!(self.plan.tiling.scheme, transforms => engine.isa().run(Compute(self, transforms)));
+        with_transforms!(self.plan.tiling.scheme, transforms => match self.plan.products {
+            Products::Bf16 => engine.isa().run_dots(Compute(self, transforms, Pair)),
+            _ => engine.isa().run(Compute(self, transforms, Single)),
+        });
     }
 }
 
-/// A job with its transforms.
-struct Compute<'a, T>(Job<'a>, T);
+/// A job with its transforms and what it multiplies.
+struct Compute<'a, T, O>(Job<'a>, T, O);
 
-impl<T: Transforms> Kernel for Compute<'_, T> {
+impl<T: Transforms, O: Operand> Kernel for Compute<'_, T, O> {
     type Output = ();
 
     #[inline(always)]
@@ -110,17 +117,24 @@ impl<T: Transforms> Kernel for Compute<'_, T> {
         ];
         let (rows, gradient_rows) = (&rows[..=last], &gradient_rows[..=last]);
         // SAFETY: plans choose products of terms only where the machine has tiles.
-        let session = job.plan.bf16x6.then(|| unsafe { Tiles::new() });
+        let session = (job.plan.products == Products::Terms).then(|| unsafe { Tiles::new() });
         for first in job.unit.tiles.clone().step_by(job.plan.chunk_tiles) {
             let tiles = job.plan.chunk_tiles.min(job.unit.tiles.end - first);
             let depth = Depth { tiles, starts: first == job.unit.tiles.start };
-            for at in 0..tiles {
-                let tile = job.plan.tiling.tile(first + at);
-                job.transform_input::<S, T::Input>(simd, rows, job.plan.tiling.source_corner(tile), at);
-                let corner = job.plan.tiling.destination_corner(tile);
-                job.transform_gradients::<S, T::OutputTransposed>(simd, gradient_rows, corner, at);
-                if job.unit.sums_bias {
-                    job.sum_bias::<S, T::OutputTransposed>(simd, corner, depth.starts && at == 0);
+            for at in (0..tiles).step_by(O::VALUES) {
+                let line = first + at..first + (at + O::VALUES).min(tiles);
+                job.transform_input::<S, O, T::Input>(simd, rows, line.clone(), at / O::VALUES);
+                let at = at / O::VALUES;
+                job.transform_gradients::<S, O, T::OutputTransposed>(simd, gradient_rows, line.clone(), at);
+                for tile in line.filter(|_| job.unit.sums_bias) {
+                    let corner = job.plan.tiling.destination_corner(job.plan.tiling.tile(tile));
+                    let starts = depth.starts && tile == first;
+                    match job.d_output.storage() {
+                        Storage::Pairs if O::VALUES > 1 => {
+                            job.sum_bias::<S, T::OutputTransposed, true>(simd, corner, starts)
+                        }
+                        _ => job.sum_bias::<S, T::OutputTransposed, false>(simd, corner, starts),
+                    }
                 }
             }
             for at in 0..rows.len() {
@@ -133,7 +147,7 @@ impl<T: Transforms> Kernel for Compute<'_, T> {
                     }
                     for panel in job.unit.panels.clone() {
                         let columns = job.plan.panels.columns(panel).len();
-                        with_tile!(S, columns, job.multiply(simd, point, panel, depth));
+                        with_tile!(S, columns, job.multiply(simd, O::default(), point, panel, depth));
                     }
                 }
             }
@@ -142,49 +156,55 @@ impl<T: Transforms> Kernel for Compute<'_, T> {
 }
 
 impl Job<'_> {
-    /// The rows of V of tile `at` of the chunk.
+    /// The rows of V of line `at` of the chunk, which is of these tiles.
     #[inline(always)]
-    fn transform_input<S: Simd, L: Line>(&mut self, simd: S, rows: &[Row], corner: Corner, at: usize) {
-        let ahead = self.plan.tiling.source_step * corner.size.channels;
-        let pixels = Pixels::<L>::of(rows, corner, self.input, self.outside, ahead);
-        let (tile, slot) = (at * self.plan.v_stride(), self.plan.v_slot());
+    fn transform_input<S: Simd, O: Operand, L: Line>(
+        &mut self,
+        simd: S,
+        rows: &[Row],
+        tiles: Range<usize>,
+        at: usize,
+    ) {
+        let tiling = &self.plan.tiling;
+        let ahead = O::VALUES * tiling.source_step * tiling.source.channels;
+        let corner = |tile| tiling.source_corner(tiling.tile(tile));
+        let pixels = Depths::<L>::of(rows, tiles, corner, self.input, self.outside, ahead);
+        let (line, slot) = (at * self.plan.v_stride(), self.plan.v_slot());
         for channel in self.unit.channels.clone().step_by(S::LANES) {
-            let count = S::LANES.min(corner.size.channels.saturating_sub(channel));
-            let to = tile + channel - self.unit.channels.start;
+            let count = S::LANES.min(tiling.source.channels.saturating_sub(channel));
+            let to = line + channel - self.unit.channels.start;
             let to = self.slots.v[to..][..(rows.len() * L::OUTPUTS - 1) * slot + S::LANES].as_mut_ptr();
-            for (at, row) in rows.iter().enumerate() {
-                // SAFETY: the row is one that the pixels were made for, and `count` stops at the last channel.
-                let line = L::apply(simd, unsafe { pixels.line(simd, row, channel, count) });
-                for (point, &value) in line.elements().iter().enumerate() {
-                    // SAFETY: the slice above holds a vector in the slot of each of the rows' points.
-                    unsafe { simd.store(value, to.add((at * L::OUTPUTS + point) * slot)) };
-                }
-            }
+            // SAFETY: `count` stops at the last channel, and the slice above holds a vector in the slot of each of the
+            // rows' points.
+            unsafe { pixels.transform::<S, O>(simd, rows, channel, count, to, slot) };
         }
     }
 
-    /// The rows of Z of tile `at` of the chunk.
+    /// The rows of Z of line `at` of the chunk, which is of these tiles.
     #[inline(always)]
-    fn transform_gradients<S: Simd, L: Line>(&mut self, simd: S, rows: &[Row], corner: Corner, at: usize) {
-        let ahead = self.plan.tiling.step * corner.size.channels;
-        let pixels = Pixels::<L>::of(rows, corner, self.d_output, self.outside, ahead);
+    fn transform_gradients<S: Simd, O: Operand, L: Line>(
+        &mut self,
+        simd: S,
+        rows: &[Row],
+        tiles: Range<usize>,
+        at: usize,
+    ) {
+        let tiling = &self.plan.tiling;
+        let ahead = O::VALUES * tiling.step * tiling.destination.channels;
+        let corner = |tile| tiling.destination_corner(tiling.tile(tile));
+        let pixels = Depths::<L>::of(rows, tiles, corner, self.d_output, self.outside, ahead);
         let slot = self.plan.z_slot();
         for panel in self.unit.panels.clone() {
             let (columns, stored) = (self.plan.panels.columns(panel), self.plan.panels.stored(panel));
-            let tile = self.z_panel(panel) + at * stored;
+            let line = self.z_panel(panel) + at * stored;
             for vector in (0..stored).step_by(S::LANES) {
                 let first = columns.start + vector;
                 let count = S::LANES.min(columns.end.saturating_sub(first));
-                let to = &mut self.slots.z[tile + vector..];
+                let to = &mut self.slots.z[line + vector..];
                 let to = to[..(rows.len() * L::OUTPUTS - 1) * slot + S::LANES].as_mut_ptr();
-                for (at, row) in rows.iter().enumerate() {
-                    // SAFETY: the row is one that the pixels were made for, and `count` stops at the last channel.
-                    let line = L::apply(simd, unsafe { pixels.line(simd, row, first, count) });
-                    for (point, &value) in line.elements().iter().enumerate() {
-                        // SAFETY: the slice above holds a vector in the slot of each of the rows' points.
-                        unsafe { simd.store(value, to.add((at * L::OUTPUTS + point) * slot)) };
-                    }
-                }
+                // SAFETY: `count` stops at the last channel, and the slice above holds a vector in the slot of each of
+                // the rows' points.
+                unsafe { pixels.transform::<S, O>(simd, rows, first, count, to, slot) };
             }
         }
     }
@@ -193,12 +213,13 @@ impl Job<'_> {
     #[inline(always)]
     fn z_panel(&self, panel: usize) -> usize {
         let panels = &self.plan.panels;
-        self.plan.chunk_tiles * (panels.stored_before(panel) - panels.stored_before(self.unit.panels.start))
+        self.plan.lines(self.plan.chunk_tiles)
+            * (panels.stored_before(panel) - panels.stored_before(self.unit.panels.start))
     }
 
     /// Adds a tile's gradients to the sums for the bias, which the part's first tile starts.
     #[inline(always)]
-    fn sum_bias<S: Simd, L: Line>(&self, simd: S, corner: Corner, starts: bool) {
+    fn sum_bias<S: Simd, L: Line, const PAIRS: bool>(&self, simd: S, corner: Corner, starts: bool) {
         for panel in self.unit.panels.clone() {
             let columns = self.plan.panels.columns(panel);
             for first in columns.clone().step_by(S::LANES) {
@@ -212,7 +233,8 @@ impl Job<'_> {
                     corner.locate_row(y, self.d_output, pixels.elements_mut());
                     for pixel in pixels.elements() {
                         // SAFETY: a pixel holds all output channels, and `count` stops at the last.
-                        total = simd.add(total, unsafe { simd.load_first(pixel.add(first), count) });
+                        let value = unsafe { stored::channels::<S, PAIRS>(simd, *pixel, first, count) };
+                        total = simd.add(total, value);
                     }
                 }
                 // SAFETY: the range is a vector, and one job of a part sums the bias of these channels.
@@ -266,6 +288,7 @@ impl Job<'_> {
     fn multiply<S: Simd, const R: usize, const V: usize>(
         &self,
         simd: S,
+        operand: impl Operand,
         point: Point,
         panel: usize,
         Depth { tiles, starts }: Depth,
@@ -273,17 +296,100 @@ impl Job<'_> {
         let (v_slot, z_slot, width) = (self.plan.v_slot(), self.plan.z_slot(), V * S::LANES);
         let v = self.slots.v[point.v * v_slot..][..v_slot].as_ptr();
         let z = &self.slots.z[point.z * z_slot..][..z_slot];
-        let z = z[self.z_panel(panel)..][..tiles * width].as_ptr();
+        let lines = self.plan.lines(tiles);
+        let z = z[self.z_panel(panel)..][..lines * width].as_ptr();
         // SAFETY: no other job of the part has the same rows, channels and panels.
         let rows = unsafe { self.copy.slice(self.d_u(point, panel, width)) };
         for (first, rows) in pieces_mut(rows, R * width).enumerate() {
             let sums = if starts { zeros::<S, R, V>(simd) } else { load::<S, R, V>(simd, rows) };
-            let (column, stride) = (v.wrapping_add(first * R), self.plan.v_stride());
+            let column = Column { start: v.wrapping_add(first * R), step: self.plan.v_stride() };
             let ahead = rows.as_ptr().wrapping_add(R * width);
-            // SAFETY: the block's channels are multiples of R, so V holds R of them from `first` on for each tile; Z
-            // holds V vectors for each tile.
-            let sums = unsafe { accumulate_transposed(simd, column, stride, tiles, z, ahead, sums) };
+            // SAFETY: the block's channels are multiples of R, so V holds R of them from `first` on for each line; Z
+            // holds V vectors for each line.
+            let sums = unsafe { accumulate_transposed(simd, operand, column, lines, z, ahead, sums) };
             store(simd, &sums, rows);
+        }
+    }
+}
+
+/// The pixels of the tiles of a line: of one, or of two whose values are pairs.
+struct Depths<L: Line> {
+    first: Pixels<L>,
+    /// None where there is no tile left.
+    second: Option<Pixels<L>>,
+    storage: Storage,
+}
+
+impl<L: Line> Depths<L> {
+    #[inline(always)]
+    fn of(
+        rows: &[Row],
+        tiles: Range<usize>,
+        corner: impl Fn(usize) -> Corner,
+        values: Stored<'_>,
+        outside: &[f32],
+        ahead: usize,
+    ) -> Self {
+        let first = Pixels::of(rows, corner(tiles.start), values, outside, ahead);
+        let second = match tiles.len() {
+            2 => Some(Pixels::of(rows, corner(tiles.start + 1), values, outside, ahead)),
+            _ => None,
+        };
+        Self { first, second, storage: values.storage() }
+    }
+
+    /// Transforms `count` channels from `channel` on to the rows' points, `slot` words from one to the next.
+    ///
+    /// # Safety
+    /// The rows must be those that the pixels were made for, the channels readable in each pixel, and a vector writable
+    /// at each of the rows' points.
+    #[inline(always)]
+    unsafe fn transform<S: Simd, O: Operand>(
+        &self,
+        simd: S,
+        rows: &[Row],
+        channel: usize,
+        count: usize,
+        to: *mut f32,
+        slot: usize,
+    ) {
+        // SAFETY: the caller's promises are the same.
+        unsafe {
+            match self.storage {
+                Storage::Pairs if O::VALUES > 1 => {
+                    self.read::<S, O, true>(simd, rows, channel, count, to, slot)
+                }
+                _ => self.read::<S, O, false>(simd, rows, channel, count, to, slot),
+            }
+        }
+    }
+
+    /// [`Self::transform`] of values that are stored as pairs where `PAIRS`.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn read<S: Simd, O: Operand, const PAIRS: bool>(
+        &self,
+        simd: S,
+        rows: &[Row],
+        channel: usize,
+        count: usize,
+        to: *mut f32,
+        slot: usize,
+    ) {
+        for (at, row) in rows.iter().enumerate() {
+            // SAFETY: the caller promises the row and the channels.
+            let first = L::apply(simd, unsafe { self.first.line::<S, PAIRS>(simd, row, channel, count) });
+            let mut second = L::Outputs::filled(simd.splat(0.0));
+            if let (2, Some(pixels)) = (O::VALUES, &self.second) {
+                // SAFETY: as above.
+                second = L::apply(simd, unsafe { pixels.line::<S, PAIRS>(simd, row, channel, count) });
+            }
+            for (point, (&first, &second)) in first.elements().iter().zip(second.elements()).enumerate() {
+                // SAFETY: the caller promises a vector at each point.
+                unsafe { simd.store(O::join(simd, first, second), to.add((at * L::OUTPUTS + point) * slot)) };
+            }
         }
     }
 }
@@ -291,13 +397,13 @@ impl Job<'_> {
 /// The pixels of a tile that some rows of a transform take.
 struct Pixels<L: Line> {
     pixels: L::Inputs<L::Inputs<*const f32>>,
-    /// Values to the same pixel of the next tile.
+    /// Words to the same pixel of the next line.
     ahead: usize,
 }
 
 impl<L: Line> Pixels<L> {
     #[inline(always)]
-    fn of(rows: &[Row], corner: Corner, values: &[f32], outside: &[f32], ahead: usize) -> Self {
+    fn of(rows: &[Row], corner: Corner, values: Stored<'_>, outside: &[f32], ahead: usize) -> Self {
         let mut pixels = L::Inputs::filled(L::Inputs::filled(corner.outside(outside)));
         let mut seen = L::Inputs::filled(false);
         for &(y, _) in rows.iter().flat_map(Row::terms) {
@@ -305,7 +411,7 @@ impl<L: Line> Pixels<L> {
                 corner.locate_row(y, values, pixels.elements_mut()[y].elements_mut());
             }
         }
-        Self { pixels, ahead }
+        Self { pixels, ahead: values.storage().words(ahead) }
     }
 
     /// The columns' sums of pixels times a row's factors, for `count` channels from `channel` on.
@@ -313,15 +419,21 @@ impl<L: Line> Pixels<L> {
     /// # Safety
     /// They must be readable in each pixel, and the row among those that the pixels were made for.
     #[inline(always)]
-    unsafe fn line<S: Simd>(&self, simd: S, row: &Row, channel: usize, count: usize) -> L::Inputs<S::V> {
+    unsafe fn line<S: Simd, const PAIRS: bool>(
+        &self,
+        simd: S,
+        row: &Row,
+        channel: usize,
+        count: usize,
+    ) -> L::Inputs<S::V> {
         let mut line = L::Inputs::filled(simd.splat(0.0));
         for &(y, factor) in row.terms() {
             let factor = simd.splat(factor);
             let pixels = self.pixels.elements()[y].elements();
             for (sum, pixel) in line.elements_mut().iter_mut().zip(pixels) {
-                simd.prefetch(pixel.wrapping_add(channel + self.ahead));
+                simd.prefetch(pixel.wrapping_add(stored::word::<PAIRS>(channel) + self.ahead));
                 // SAFETY: the caller promises that these channels are readable in each pixel.
-                let value = unsafe { simd.load_first(pixel.add(channel), count) };
+                let value = unsafe { stored::channels::<S, PAIRS>(simd, *pixel, channel, count) };
                 *sum = simd.mul_add(factor, value, *sum);
             }
         }
@@ -330,12 +442,12 @@ impl<L: Line> Pixels<L> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::testing::{Matrices, assert_close, each_scheme, pixel, transformed, values};
     use super::*;
 
     /// The values of a tile's pixels in one channel, at a point.
-    fn at_point(
+    pub(in super::super) fn at_point(
         matrix: &[Vec<f64>],
         point: (usize, usize),
         corner: Corner,
@@ -360,8 +472,8 @@ mod tests {
                 let (before, mut scratch) = (copy.clone(), vec![0.0; layout.end]);
                 let job = Job {
                     plan: &plan,
-                    input: &input,
-                    d_output: &d_output,
+                    input: Stored::F32(&input),
+                    d_output: Stored::F32(&d_output),
                     outside: &vec![0.0; plan.outside()],
                     unit: plan.unit(unit),
                     slots: Slots::of(&mut scratch, layout),
@@ -393,8 +505,8 @@ mod tests {
                             };
                             let expected =
                                 if k < shape.input.channels { tiles.clone().map(product).sum() } else { 0.0 };
-                            let what = format_args!("{} {shape:?} {y} {x} {k} {o}", engine.isa());
-                            assert_close(copy[row + at], expected, what);
+                            let what = format_args!("{shape:?} {y} {x} {k} {o}");
+                            assert_close(engine, copy[row + at], expected, what);
                         }
                     }
                 }
@@ -403,7 +515,7 @@ mod tests {
                     for (o, &bias) in bias.iter().enumerate() {
                         let expected =
                             d_output.iter().skip(o).step_by(shape.out_channels).map(|&d| f64::from(d)).sum();
-                        assert_close(bias, expected, format_args!("{} {shape:?} bias {o}", engine.isa()));
+                        assert_close(engine, bias, expected, format_args!("{shape:?} bias {o}"));
                     }
                     changed += plan.panels.stored_all();
                 }

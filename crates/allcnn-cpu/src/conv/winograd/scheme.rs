@@ -1,16 +1,18 @@
 //! The convolutions that have transforms, and which these are.
 
-use allcnn_device::ConvShape;
+use allcnn_device::{ConvShape, Shape};
 
 use super::super::pass::Declined;
 use super::transform::Line;
-use super::{stride1, stride2};
+use super::{small, stride1, stride2};
 
 /// A convolution that has transforms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     TwoByTwo,
     ThreeByThree,
+    /// 3x3 on small tiles.
+    Small,
     FiveByFive,
     /// 3x3 with stride 2.
     Strided,
@@ -57,6 +59,17 @@ impl<const R: usize, const M: usize> Transforms for Stride1<R, M> {
     type OutputTransposed = stride1::OutputTransposed<M>;
 }
 
+/// 3x3 on small tiles.
+#[derive(Clone, Copy)]
+pub(super) struct Small;
+
+impl Transforms for Small {
+    type Weights = small::Weights;
+    type WeightsTransposed = small::WeightsTransposed;
+    type Input = stride2::OuterInput;
+    type OutputTransposed = small::OutputTransposed;
+}
+
 /// Stride 2.
 #[derive(Clone, Copy)]
 pub(super) struct Stride2;
@@ -71,7 +84,7 @@ impl Transforms for Stride2 {
 /// An expression for the transforms of a scheme, compiled for those of each.
 macro_rules! with_transforms {
     ($scheme:expr, $transforms:ident => $body:expr) => {{
-        use $crate::conv::winograd::scheme::{Scheme, Stride1, Stride2};
+        use $crate::conv::winograd::scheme::{Scheme, Small, Stride1, Stride2};
         match $scheme {
             Scheme::TwoByTwo => {
                 let $transforms = Stride1::<2, 5>;
@@ -79,6 +92,10 @@ macro_rules! with_transforms {
             }
             Scheme::ThreeByThree => {
                 let $transforms = Stride1::<3, 4>;
+                $body
+            }
+            Scheme::Small => {
+                let $transforms = Small;
                 $body
             }
             Scheme::FiveByFive => {
@@ -95,9 +112,15 @@ macro_rules! with_transforms {
 pub(super) use with_transforms;
 
 impl Scheme {
-    pub(super) fn of(shape: &ConvShape) -> Result<Self, Declined> {
+    /// The scheme of a convolution whose tiles lie over `destination`.
+    pub(super) fn of(shape: &ConvShape, destination: Shape) -> Result<Self, Declined> {
+        let products = |scheme: Self| {
+            let side = scheme.sizes().outputs;
+            scheme.products() * destination.height.div_ceil(side) * destination.width.div_ceil(side)
+        };
         match (shape.kernel, shape.stride, shape.groups) {
             (2, 1, 1) => Ok(Self::TwoByTwo),
+            (3, 1, 1) if products(Self::Small) < products(Self::ThreeByThree) => Ok(Self::Small),
             (3, 1, 1) => Ok(Self::ThreeByThree),
             (5, 1, 1) => Ok(Self::FiveByFive),
             (3, 2, 1) => Ok(Self::Strided),

@@ -21,13 +21,13 @@ pub(super) const SUMS: usize = 5;
 pub(super) const FINITE: usize = 4;
 /// Side of a tile of outputs.
 pub(super) const OUTPUTS: usize = 4;
-const A: f32 = 0.5;
-const B: f32 = 1.25;
-const AA: f32 = A * A;
-const BB: f32 = B * B;
+pub(super) const A: f32 = 0.5;
+pub(super) const B: f32 = 1.25;
+pub(super) const AA: f32 = A * A;
+pub(super) const BB: f32 = B * B;
 /// 1 / N of +-a and of +-b.
-const BY_N_A: f32 = 1.0 / (2.0 * A * (AA - BB));
-const BY_N_B: f32 = 1.0 / (2.0 * B * (BB - AA));
+pub(super) const BY_N_A: f32 = 1.0 / (2.0 * A * (AA - BB));
+pub(super) const BY_N_B: f32 = 1.0 / (2.0 * B * (BB - AA));
 
 /// Bt d: nine pixels to the five points of the even ones and the four of the odd ones.
 #[derive(Clone, Copy)]
@@ -167,7 +167,7 @@ fn powers<S: Simd>(s: S, [a, minus_a, b, minus_b]: [S::V; 4]) -> [S::V; 4] {
 
 /// x * X + y * Y
 #[inline(always)]
-fn pair<S: Simd>(s: S, [x, y]: [S::V; 2], factors: [f32; 2]) -> S::V {
+pub(super) fn pair<S: Simd>(s: S, [x, y]: [S::V; 2], factors: [f32; 2]) -> S::V {
     s.mul_add(s.splat(factors[0]), x, s.mul(s.splat(factors[1]), y))
 }
 

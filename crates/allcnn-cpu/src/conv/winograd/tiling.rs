@@ -1,18 +1,17 @@
 //! How tiles lie over the source and the destination of a pass, and whether they pay.
 
+use std::ops::Range;
+
 use allcnn_device::{ConvShape, Shape};
 
 use super::super::pass::{Declined, Direction};
 use super::scheme::Scheme;
 use crate::engine::{Choice, Engine};
 use crate::isa::Isa;
-use crate::products::block::BLOCK;
-use crate::products::f32::TileShape;
+use crate::stored::Stored;
 
 /// Below this, the transforms cost more than the products save.
 const FEWEST_CHANNELS: usize = 16;
-/// With fewer channels, AMX tiles stay half empty or their packing costs more than they save.
-const FEWEST_CHANNELS_OF_TERMS: usize = 64;
 /// The cost of transforming a weight, writing and reading it at a point, in products: an estimate from counts of
 /// instructions and cache traffic.
 const WEIGHTS_COST: usize = 16;
@@ -37,11 +36,16 @@ impl Tiling {
     /// The tiles of a pass over a convolution that has transforms, or why there are none.
     pub(super) fn new(shape: &ConvShape, direction: Direction, engine: &Engine) -> Result<Self, Declined> {
         let ConvShape { input, kernel, stride, padding, .. } = *shape;
-        let scheme = Scheme::of(shape)?;
+        let output = shape.output();
+        let scheme = match Scheme::of(shape, if direction == Direction::Forward { output } else { input })? {
+            // Small tiles have not been measured where products are done by matrix tiles.
+            Scheme::Small if engine.isa() == Isa::Amx => Scheme::ThreeByThree,
+            scheme => scheme,
+        };
         if padding >= kernel {
             return Err("padding as wide as the kernel");
         }
-        let (output, step) = (shape.output(), scheme.sizes().outputs);
+        let step = scheme.sizes().outputs;
         let tiling = match (direction, scheme) {
             (Direction::Forward, _) => {
                 Self { scheme, source: input, destination: output, padding, source_step: step * stride, step }
@@ -71,17 +75,10 @@ impl Tiling {
         if 3 * tiled > 2 * plain {
             return Err("the tiles stick out of the image too far");
         }
-        if plain - tiled < self.scheme.products() * WEIGHTS_COST {
+        if plain - tiled < WEIGHTS_COST * self.scheme.products() {
             return Err("too few tiles to pay for transforming the weights");
         }
         Ok(self)
-    }
-
-    /// Whether products are done by `bf16x6`.
-    pub(super) fn uses_bf16x6(&self, engine: &Engine) -> bool {
-        let channels = self.source.channels.min(self.destination.channels);
-        let is_large = self.count() >= 2 * BLOCK && channels >= FEWEST_CHANNELS_OF_TERMS;
-        engine.isa() == Isa::Amx && (is_large || engine.choice() != Choice::Fastest)
     }
 
     /// Tiles side by side.
@@ -114,6 +111,24 @@ impl Tiling {
         row / self.down() * self.destination.height + row % self.down() * self.step
     }
 
+    /// Where the source rows of some tiles lie, each tile's own: those that it shares with the next one are left out.
+    pub(super) fn source_pixels(&self, tiles: &Range<usize>) -> Range<usize> {
+        self.pixels(tiles, self.source, self.source_step)
+    }
+
+    /// Where the destination rows of some tiles lie.
+    pub(super) fn destination_pixels(&self, tiles: &Range<usize>) -> Range<usize> {
+        self.pixels(tiles, self.destination, self.step)
+    }
+
+    fn pixels(&self, tiles: &Range<usize>, size: Shape, step: usize) -> Range<usize> {
+        let start = |tile: usize| {
+            let Tile { image, row, .. } = self.tile(tile);
+            (image * size.height + (row * step).min(size.height)) * size.width
+        };
+        start(tiles.start)..start(tiles.end)
+    }
+
     pub(super) fn tile(&self, at: usize) -> Tile {
         let (row, column) = (at / self.across(), at % self.across());
         Tile { image: row / self.down(), row: row % self.down(), column }
@@ -131,11 +146,6 @@ impl Tiling {
         let (row, column) = (tile.row * self.step, tile.column * self.step);
         Corner { size: self.destination, image: tile.image, row, column, step: 1 }
     }
-}
-
-/// The tile that products consist of: a register tile, or a block of matrix tiles.
-pub(super) fn product_tile(engine: &Engine, bf16x6: bool) -> TileShape {
-    if bf16x6 { TileShape::square(BLOCK) } else { TileShape::of(engine.isa()) }
 }
 
 /// A tile: its image, and its index in the rows and columns of tiles.
@@ -179,15 +189,16 @@ impl Corner {
 
     /// Overwrites where the pixels of row `y` of a tile start, of those that are inside the image.
     #[inline(always)]
-    pub(super) fn locate_row(&self, y: usize, values: &[f32], pixels: &mut [*const f32]) {
+    pub(super) fn locate_row(&self, y: usize, values: Stored<'_>, pixels: &mut [*const f32]) {
         let Shape { height, width, channels, .. } = self.size;
+        let (words, values) = (values.storage().words(channels), values.words());
         let row = self.row.wrapping_add(y * self.step);
         if row < height {
             let row = (self.image * height + row) * width;
             for (x, pixel) in pixels.iter_mut().enumerate() {
                 let column = self.column.wrapping_add(x * self.step);
                 if column < width {
-                    *pixel = values[(row + column) * channels..][..channels].as_ptr();
+                    *pixel = values[(row + column) * words..][..words].as_ptr();
                 }
             }
         }

@@ -4,30 +4,33 @@ use std::ops::Range;
 
 use super::super::pass::Direction;
 use super::data_plan::DataPlan;
+use super::products::Products;
 use super::scheme::{Transforms, with_transforms};
 use super::transform::{Line, Source, Spaced, WIDEST, rectangle};
 use crate::engine::Engine;
 use crate::products::bf16x6;
 use crate::products::block::{BLOCK, TILE};
+use crate::products::operand::{Operand, Pair};
 use crate::simd::{Kernel, Simd};
 use crate::threads::SharedMut;
 
-/// Source channels of a chunk.
+/// Source channels of a chunk: whole pairs.
 const DEPTH: usize = 16;
 
 /// Transforms all weights, as [`DataPlan::weights_len`] says.
 pub(super) fn transform(plan: &DataPlan, engine: &Engine, weights: &[f32], transformed: &mut [f32]) {
     let channels = plan.tiling.source.channels;
-    let step = if plan.bf16x6 { BLOCK } else { DEPTH };
+    let step = if plan.products == Products::Terms { BLOCK } else { DEPTH };
     let pieces = channels.div_ceil(step);
     let transformed = SharedMut::new(transformed);
     engine.threads().run(plan.panels.count() * pieces, |chunk| {
         let first = chunk % pieces * step;
         let depth = first..(first + step).min(channels);
         let weights = Weights { plan, weights, depth, panel: chunk / pieces, transformed };
-        with_transforms!(plan.tiling.scheme, transforms => match plan.bf16x6 {
-            true => engine.isa().run(PackedPoints(weights, transforms)),
-            false => engine.isa().run(Points(weights, transforms)),
+        with_transforms!(plan.tiling.scheme, transforms => match plan.products {
+            Products::F32 => engine.isa().run(Points(weights, transforms)),
+            Products::Bf16 => engine.isa().run_dots(PairedPoints(weights, transforms)),
+            Products::Terms => engine.isa().run(PackedPoints(weights, transforms)),
         });
     });
 }
@@ -63,6 +66,49 @@ impl<T: Transforms> Kernel for Points<'_, T> {
                 // SAFETY: the range holds a vector at each point; no other (panel, k, vector) has the same ones.
                 let mut points = unsafe { Spaced::new(to, point_len, side) };
                 rectangle::<S, T::Weights, T::Weights>(simd, &mut taps, &mut points);
+            }
+        }
+    }
+}
+
+/// Their transform to pairs of neighboring source channels, [point][panel][pair of source channels][stored column].
+struct PairedPoints<'a, T>(Weights<'a>, T);
+
+impl<T: Transforms> Kernel for PairedPoints<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Weights { plan, panel, ref depth, transformed, .. } = self.0;
+        let (side, point_len) = (T::Weights::OUTPUTS, plan.point_len());
+        let (columns, stored) = (plan.panels.columns(panel), plan.panels.stored(panel));
+        let first_row = plan.depth() * plan.panels.stored_before(panel);
+        let mut squares = [const { Square([0.0; 81 * WIDEST]) }; 2];
+        for pair in depth.clone().step_by(Pair::VALUES) {
+            for vector in (0..stored).step_by(S::LANES) {
+                let first = columns.start + vector;
+                let count = S::LANES.min(columns.end - first);
+                for (k, square) in (pair..).zip(&mut squares) {
+                    if k >= depth.end {
+                        square.0.fill(0.0);
+                        continue;
+                    }
+                    let mut taps = Taps { weights: &self.0, side: T::Weights::INPUTS, first, count, k };
+                    // SAFETY: a square has room for 9 x 9 vectors, more than any scheme has points.
+                    let mut points = unsafe { Spaced::new(square.0.as_mut_ptr(), WIDEST, side) };
+                    rectangle::<S, T::Weights, T::Weights>(simd, &mut taps, &mut points);
+                }
+                let to = first_row + pair / Pair::VALUES * stored + vector;
+                let to = transformed.pointer(to..to + (side * side - 1) * point_len + S::LANES);
+                for point in 0..side * side {
+                    // SAFETY: both squares hold a vector at each point, and so does the range; no other (panel, pair,
+                    // vector) has the same ones.
+                    unsafe {
+                        let low = simd.load(squares[0].0.as_ptr().add(point * WIDEST));
+                        let high = simd.load(squares[1].0.as_ptr().add(point * WIDEST));
+                        simd.store(simd.pair(low, high), to.add(point * point_len));
+                    }
+                }
             }
         }
     }
@@ -170,7 +216,7 @@ mod tests {
     fn at(plan: &DataPlan, transformed: &[f32], point: usize, k: usize, column: usize) -> f32 {
         let of_point = &transformed[point * plan.point_len()..][..plan.point_len()];
         let channels = plan.tiling.source.channels;
-        if plan.bf16x6 {
+        if plan.products == Products::Terms {
             // Its three terms, in the low halves of pairs for the first 16 channels of a step.
             let row = bf16x6::right_row(channels.div_ceil(BLOCK), column, k / BLOCK, k % TILE);
             let shift = if k % BLOCK < TILE { 16 } else { 0 };
@@ -179,8 +225,14 @@ mod tests {
             return (0..3).map(|term| f32::from_bits(pair(term) << shift & 0xffff_0000)).sum();
         }
         let panel = column / plan.panels.tile().columns;
-        let row = channels * plan.panels.stored_before(panel) + k * plan.panels.stored(panel);
-        of_point[row + column - plan.panels.columns(panel).start]
+        let row = plan.depth() * plan.panels.stored_before(panel);
+        let word = |at: usize| {
+            of_point[row + at * plan.panels.stored(panel) + column - plan.panels.columns(panel).start]
+        };
+        match plan.products {
+            Products::Bf16 => f32::from_bits(word(k / 2).to_bits() << (16 - k % 2 * 16) & 0xffff_0000),
+            _ => word(k),
+        }
     }
 
     #[test]
@@ -206,8 +258,8 @@ mod tests {
                     for point in 0..plan.sizes.points.pow(2) {
                         let row_and_column = (point / plan.sizes.points, point % plan.sizes.points);
                         let expected = transformed(&matrix, row_and_column, tap);
-                        let what = format_args!("{} {shape:?} {direction:?} {point} {o} {i}", engine.isa());
-                        assert_close(at(&plan, &to, point, k, column), expected, what);
+                        let what = format_args!("{shape:?} {direction:?} {point} {o} {i}");
+                        assert_close(engine, at(&plan, &to, point, k, column), expected, what);
                     }
                 }
             }

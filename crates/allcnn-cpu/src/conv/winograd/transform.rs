@@ -3,9 +3,8 @@
 use std::mem::MaybeUninit;
 
 use crate::simd::Simd;
+pub(super) use crate::simd::WIDEST;
 
-/// Lanes of the widest vector of any instruction set.
-pub(super) const WIDEST: usize = 16;
 /// Values of the longest line.
 const LONGEST: usize = 9;
 

@@ -3,8 +3,10 @@
 use allcnn_device::ConvShape;
 
 use super::super::pass::{Declined, WeightsPass};
+use super::batches::WinogradBatches;
 use super::from_points;
 use super::job::{Job, Slots};
+use super::products::Products;
 use super::weights_plan::WeightsPlan;
 use crate::buffer::Buffer;
 use crate::engine::Engine;
@@ -24,13 +26,16 @@ impl WinogradWeights {
         engine: &Engine,
     ) -> Result<Box<dyn WeightsPass>, Declined> {
         let plan = WeightsPlan::new(&shape, engine)?;
+        if plan.products == Products::F32 {
+            return WinogradBatches::choose(&shape, engine);
+        }
         Ok(Box::new(Self { plan, workers: engine.threads().count() }))
     }
 }
 
 impl WeightsPass for WinogradWeights {
     fn name(&self) -> &'static str {
-        "winograd"
+        self.plan.products.name()
     }
 
     fn multiply_adds(&self) -> usize {
@@ -40,6 +45,10 @@ impl WeightsPass for WinogradWeights {
     fn workspace_len(&self) -> usize {
         let plan = &self.plan;
         plan.parts * plan.copy_len() + self.workers * plan.layout().end + plan.outside()
+    }
+
+    fn takes_pairs(&self) -> bool {
+        self.plan.products == Products::Bf16
     }
 
     fn compute(
@@ -52,6 +61,7 @@ impl WeightsPass for WinogradWeights {
         workspace: &mut [f32],
     ) {
         let plan = &self.plan;
+        let (input, d_output) = (input.stored(), d_output.stored());
         let (copies, rest) = workspace.split_at_mut(plan.parts * plan.copy_len());
         let (outside, scratch) = rest.split_at_mut(plan.outside());
         outside.fill(0.0);
@@ -62,6 +72,6 @@ impl WeightsPass for WinogradWeights {
             let copy = shared.part(unit.part * copy_len..(unit.part + 1) * copy_len);
             Job { plan, input, d_output, outside, unit, slots, copy }.compute(engine);
         });
-        from_points::finish(plan, engine, copies, d_weights, d_bias);
+        from_points::finish(&plan.sums(), engine, copies, d_weights, d_bias);
     }
 }

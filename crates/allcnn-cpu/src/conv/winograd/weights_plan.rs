@@ -4,15 +4,18 @@
 //! the part of dU that a job adds to stays in the second-level cache: a job takes a group of rows of points, a block of
 //! input and output channels, and a part of the tiles, and transforms its own tiles to these rows. That reads the pixels
 //! anew for each group and costs a few operations more than all rows together; in exchange no transformed value
-//! leaves the core. How the work is cut depends on the shape alone, and the parts' sums are added in their order.
+//! leaves the core. The parts and chunks of the tiles depend on the shape alone, and the parts' sums are added in their
+//! order; only the blocks of channels become smaller where there are more threads than jobs.
 
 use std::ops::Range;
 
 use allcnn_device::ConvShape;
 
 use super::super::pass::{Declined, Direction};
+use super::point_sums::PointSums;
+use super::products::Products;
 use super::scheme::{Scheme, Sizes};
-use super::tiling::{SLOT_PADDING, Tiling, product_tile};
+use super::tiling::{SLOT_PADDING, Tiling};
 use super::transform::WIDEST;
 use crate::engine::Engine;
 use crate::products::bf16x6;
@@ -23,6 +26,8 @@ use crate::products::f32::Panels;
 const GROUPS: &[&[usize]] = &[&[1, 2], &[3, 4], &[0, 5]];
 /// Those of stride 2.
 const STRIDED_GROUPS: &[&[usize]] = &[&[0, 1], &[2, 3], &[5, 6], &[7, 8], &[4]];
+/// Those of small tiles.
+const SMALL_GROUPS: &[&[usize]] = &[&[0, 1], &[2, 3], &[4]];
 /// Most rows of a group.
 const GROUP: usize = 2;
 /// Values of dU that a job adds to: 864 KiB.
@@ -31,17 +36,21 @@ const JOB_VALUES: usize = 6 * 192 * 192;
 const CHUNK_VALUES: usize = 144 << 10;
 /// Those for products of terms: 1 MiB. These are so fast that reading and writing dU takes more tiles to pay.
 const CHUNK_OF_TERMS: usize = 256 << 10;
+/// Those for products of bf16, which take half the room: 576 KiB.
+const CHUNK_OF_PAIRS: usize = 2 * CHUNK_VALUES;
 /// Tiles of a chunk: enough to pay for reading and writing dU, few enough for the first-level cache.
 const CHUNK_TILES: Range<usize> = 16..128;
 /// Enough jobs to keep many threads busy.
 const MOST_JOBS: usize = 24;
 /// Fewest tiles of a part, for which its copy of dU is worth it.
 const PART_TILES: usize = 128;
+/// Multiply-adds in whose time a value is transformed, as measured.
+const TRANSFORM_COST: usize = 28;
 /// All copies together: 16 MiB.
 const COPY_VALUES: usize = 4 << 20;
 
 /// A backward-weights pass, planned for one shape.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct WeightsPlan {
     /// Tiles from the input to the output.
     pub(super) tiling: Tiling,
@@ -52,8 +61,7 @@ pub(super) struct WeightsPlan {
     pub(super) depth: usize,
     block: Block,
     pub(super) chunk_tiles: usize,
-    /// Whether products are those of terms on matrix tiles.
-    pub(super) bf16x6: bool,
+    pub(super) products: Products,
     /// Parts of the tiles, each with a copy of dU of its own.
     pub(super) parts: usize,
 }
@@ -94,27 +102,51 @@ impl WeightsPlan {
     pub(super) fn new(shape: &ConvShape, engine: &Engine) -> Result<Self, Declined> {
         let tiling = Tiling::new(shape, Direction::Forward, engine)?;
         let sizes = tiling.scheme.sizes();
-        let bf16x6 = tiling.uses_bf16x6(engine);
-        let tile = product_tile(engine, bf16x6);
+        let products = Products::new(&tiling, engine);
+        let tile = products.tile(engine);
         let panels = Panels::new(shape.out_channels, tile);
         let depth = tile.filled(shape.input.channels);
         let block = Block::new(depth, &panels, sizes);
         tile.check_filled(depth, "input channels");
         tile.check_filled(block.depth, "input channels of a block");
-        let mut plan = Self { tiling, sizes, panels, depth, block, chunk_tiles: 0, bf16x6, parts: 1 };
+        let mut plan = Self { tiling, sizes, panels, depth, block, chunk_tiles: 0, products, parts: 1 };
         let of_a_tile = GROUP * (sizes.points * plan.v_stride() + sizes.sums * plan.block_columns());
-        plan.chunk_tiles = match bf16x6 {
-            true => (CHUNK_OF_TERMS / of_a_tile).clamp(BLOCK, CHUNK_TILES.end) / BLOCK * BLOCK,
-            false => (CHUNK_VALUES / of_a_tile).clamp(CHUNK_TILES.start, CHUNK_TILES.end) / 8 * 8,
+        plan.chunk_tiles = match products {
+            Products::Terms => (CHUNK_OF_TERMS / of_a_tile).clamp(BLOCK, CHUNK_TILES.end) / BLOCK * BLOCK,
+            Products::F32 => (CHUNK_VALUES / of_a_tile).clamp(CHUNK_TILES.start, CHUNK_TILES.end) / 8 * 8,
+            Products::Bf16 => (CHUNK_OF_PAIRS / of_a_tile).clamp(CHUNK_TILES.start, CHUNK_TILES.end) / 8 * 8,
         };
         let fitting = (tiling.count() / PART_TILES).min(COPY_VALUES / plan.copy_len());
         plan.parts = fitting.min(MOST_JOBS / plan.jobs()).max(1);
+        plan.block = plan.block_for(engine.threads().count());
         Ok(plan)
+    }
+
+    /// The block of at most the channels of this one with which many threads end first, although the tiles are transformed
+    /// anew for each block. Every sum stays what it is, since tiles and parts do.
+    fn block_for(&self, workers: usize) -> Block {
+        let tile = self.panels.tile();
+        let cost = |block: Block| {
+            let columns = self.panels.stored_before(block.panels.min(self.panels.count()));
+            let transforms = self.sizes.points * block.depth + self.sizes.sums * columns;
+            let job = self.sizes.points * block.depth * columns + TRANSFORM_COST * transforms;
+            let units = Self { block, ..self.clone() }.units();
+            (units.div_ceil(workers) * job, units)
+        };
+        let depths = (1..=self.depth / tile.step()).map(|blocks| tile.filled(self.depth.div_ceil(blocks)));
+        let blocks = depths
+            .filter(|&depth| depth <= self.block.depth)
+            .flat_map(|depth| (1..=self.block.panels).map(move |panels| Block { depth, panels }));
+        blocks.min_by_key(|&block| cost(block)).unwrap_or(self.block)
     }
 
     /// The groups of rows of points.
     fn groups(&self) -> &'static [&'static [usize]] {
-        if self.tiling.scheme == Scheme::Strided { STRIDED_GROUPS } else { GROUPS }
+        match self.tiling.scheme {
+            Scheme::Strided => STRIDED_GROUPS,
+            Scheme::Small => SMALL_GROUPS,
+            _ => GROUPS,
+        }
     }
 
     /// Blocks of input channels.
@@ -160,43 +192,56 @@ impl WeightsPlan {
         self.panels.stored_before(self.block.panels.min(self.panels.count()))
     }
 
-    /// Values between the tiles of a point of V: an odd number of cache lines, so that they use all cache sets.
+    /// Lines of a product's sides, over the depth that `tiles` are: one a tile or pair of tiles.
+    pub(super) fn lines(&self, tiles: usize) -> usize {
+        self.products.words(tiles)
+    }
+
+    /// Words between the lines of a point of V: an odd number of cache lines, so that they use all cache sets.
     pub(super) fn v_stride(&self) -> usize {
         (self.block.depth.div_ceil(WIDEST) | 1) * WIDEST
     }
 
-    /// Values of one point of a chunk's V, [tile][channel].
+    /// Words of one point of a chunk's V, [line][channel].
     pub(super) fn v_slot(&self) -> usize {
-        self.chunk_tiles * self.v_stride() + SLOT_PADDING
+        self.lines(self.chunk_tiles) * self.v_stride() + SLOT_PADDING
     }
 
-    /// Values of one point of a chunk's Z, [panel][tile][stored column].
+    /// Words of one point of a chunk's Z, [panel][line][stored column].
     pub(super) fn z_slot(&self) -> usize {
-        self.chunk_tiles * self.block_columns() + SLOT_PADDING
+        self.lines(self.chunk_tiles) * self.block_columns() + SLOT_PADDING
     }
 
     /// Where a worker's values lie.
     pub(super) fn layout(&self) -> Layout {
         let z = GROUP * self.sizes.points * self.v_slot();
         let left = z + GROUP * self.sizes.sums * self.z_slot();
-        let packed = |lines: usize| if self.bf16x6 { bf16x6::packed_len(lines, self.chunk_tiles) } else { 0 };
+        let packed = |lines: usize| match self.products {
+            Products::Terms => bf16x6::packed_len(lines, self.chunk_tiles),
+            _ => 0,
+        };
         let right = left + packed(self.block.depth);
         Layout { z, left, right, end: right + packed(self.block_columns()) }
     }
 
-    /// Values of one point of dU, [panel][input channel][stored column].
+    /// Where the sums lie in a part's copy.
+    pub(super) fn sums(&self) -> PointSums {
+        PointSums { tiling: self.tiling, panels: self.panels, depth: self.depth }
+    }
+
+    /// Values of one point of dU.
     pub(super) fn u_point(&self) -> usize {
-        self.depth * self.panels.stored_all()
+        self.sums().point_len()
     }
 
     /// Values of a part's copy of dU, the bias after the points.
     pub(super) fn copy_len(&self) -> usize {
-        self.bias_start() + self.panels.stored_all()
+        self.sums().len()
     }
 
     /// Where the sums for the bias begin in a copy.
     pub(super) fn bias_start(&self) -> usize {
-        self.tiling.scheme.products() * self.u_point()
+        self.sums().bias_start()
     }
 
     /// Values of a row of zeros.

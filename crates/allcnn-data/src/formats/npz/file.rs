@@ -30,7 +30,7 @@ pub(super) struct Array {
     pub title: String,
     pub head: Head,
     /// Its index in the file.
-    place: usize,
+    index: usize,
 }
 
 impl Array {
@@ -55,16 +55,16 @@ impl ArrayFile {
         };
         let archive = ZipArchive::new(reader).map_err(|error| damaged(&name, &error.into()))?;
         let mut file = Self { name, arrays: vec![], others: vec![], archive };
-        for place in 0..file.archive.len() {
-            file.look(place, source.entries[entry].size)?;
+        for index in 0..file.archive.len() {
+            file.look(index, source.entries[entry].size)?;
         }
         file.arrays.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(file)
     }
 
     /// Reads the head of a member of a file of `size` bytes.
-    fn look(&mut self, place: usize, size: u64) -> Result<(), Error> {
-        let mut member = self.archive.by_index(place).map_err(|error| damaged(&self.name, &error.into()))?;
+    fn look(&mut self, index: usize, size: u64) -> Result<(), Error> {
+        let mut member = self.archive.by_index(index).map_err(|error| damaged(&self.name, &error.into()))?;
         let member_name = clean(member.name());
         let title = format!("{}/{}", self.name, member_name.trim_end_matches(".npy"));
         if !member_name.ends_with(".npy") {
@@ -86,7 +86,7 @@ impl ArrayFile {
             )));
         }
         let name = member_name.trim_end_matches(".npy").to_string();
-        self.arrays.push(Array { name, title, head, place });
+        self.arrays.push(Array { name, title, head, index });
         Ok(())
     }
 
@@ -97,7 +97,7 @@ impl ArrayFile {
         values: impl FnOnce(&mut Inflation<&mut dyn Read>) -> io::Result<T>,
     ) -> Result<T, Error> {
         let wrong = |error: io::Error| damaged(&array.title, &error);
-        let mut member = self.archive.by_index(array.place).map_err(|error| wrong(error.into()))?;
+        let mut member = self.archive.by_index(array.index).map_err(|error| wrong(error.into()))?;
         let packed = member.compressed_size();
         let mut reader = Inflation::of_size(&mut member as &mut dyn Read, packed);
         io::copy(&mut (&mut reader).take(array.head.len), &mut io::sink()).map_err(wrong)?;

@@ -48,19 +48,19 @@ pub(super) fn read(head: &Head, count: usize, reader: &mut impl Read) -> io::Res
     let (kind, size) = (head.values.kind, head.values.size);
     let mut value = vec![0; size];
     if matches!(kind, 'U' | 'S') {
-        let (mut names, mut places, mut labels) = (Vec::new(), HashMap::new(), Vec::new());
+        let (mut names, mut indices, mut labels) = (Vec::new(), HashMap::new(), Vec::new());
         labels.try_reserve_exact(count)?;
         for _ in 0..count {
             reader.read_exact(&mut value)?;
-            let place = match places.get(&value) {
-                Some(&place) => place,
+            let index = match indices.get(&value) {
+                Some(&index) => index,
                 None => {
                     names.push(name(&value, kind, head.values.big_endian));
-                    places.insert(value.clone(), names.len() as u32 - 1);
+                    indices.insert(value.clone(), names.len() as u32 - 1);
                     names.len() as u32 - 1
                 }
             };
-            labels.push(place);
+            labels.push(index);
         }
         return Ok(Labels::Names(names, labels));
     }

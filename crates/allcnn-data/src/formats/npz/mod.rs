@@ -117,12 +117,12 @@ impl Set {
     /// The sets with images, and the arrays that are not used.
     fn find(files: &[ArrayFile]) -> (Vec<Set>, Vec<String>) {
         let (mut sets, mut unused) = (Vec::new(), Vec::new());
-        for (place, file) in files.iter().enumerate() {
+        for (index, file) in files.iter().enumerate() {
             let mut by_split: BTreeMap<Option<SplitName>, Set> = BTreeMap::new();
             for (array, Array { name, title, .. }) in file.arrays.iter().enumerate() {
                 let (split, role) = roles::of_array(name);
                 let name = split.map_or(file.name.clone(), |split| format!("{}/{}", file.name, split.flag()));
-                let set = || Set { file: place, name, images: vec![], labels: vec![] };
+                let set = || Set { file: index, name, images: vec![], labels: vec![] };
                 match role {
                     Some(Role::Images) => by_split.entry(split).or_insert_with(set).images.push(array),
                     Some(Role::Labels) => by_split.entry(split).or_insert_with(set).labels.push(array),
@@ -222,7 +222,7 @@ fn class_names(files: &mut [ArrayFile]) -> Result<Option<(String, Vec<String>)>,
             file.arrays.iter().filter(|array| roles::of_array(&array.name).1 == Some(Role::ClassNames));
         for array in lists.cloned().collect::<Vec<_>>() {
             let count = labels::count(&array.head).map_err(|what| array.wrong(what))?;
-            let Labels::Names(names, places) =
+            let Labels::Names(names, indices) =
                 file.read(&array, |reader| labels::read(&array.head, count, reader))?
             else {
                 return Err(array.wrong(format!(
@@ -230,7 +230,7 @@ fn class_names(files: &mut [ArrayFile]) -> Result<Option<(String, Vec<String>)>,
                     array.head.values.name()
                 )));
             };
-            let names: Vec<String> = places.iter().map(|&place| names[place as usize].clone()).collect();
+            let names: Vec<String> = indices.iter().map(|&index| names[index as usize].clone()).collect();
             match &listed {
                 Some((one, others)) if *others != names => {
                     let what = format!("{} and {}", others.join(", "), names.join(", "));
@@ -265,10 +265,10 @@ impl<'p> Gathered<'p> {
         let own = parts.first().map_or((1, 1), |(_, part)| (part.layout.height, part.layout.width));
         let (height, width) = options.size.unwrap_or(own);
         let mut splits = [0; 3].map(|_| Images::new(height, width));
-        for (place, split) in SplitName::ALL.iter().enumerate() {
+        for (index, split) in SplitName::ALL.iter().enumerate() {
             let of = parts.iter().filter(|(other, part)| other == split && part.labels.is_some());
             let images = of.map(|(_, part)| part.layout.images).fold(0, usize::saturating_add);
-            splits[place].pixels = Images::reserve(images, height, width)?;
+            splits[index].pixels = Images::reserve(images, height, width)?;
         }
         let total = parts.iter().map(|(_, part)| part.layout.images).fold(0, usize::saturating_add);
         let (labels, unlabeled) = Default::default();
@@ -320,7 +320,7 @@ struct AllLabels {
     /// The array with the highest number, which image has it, and the number.
     highest: Option<(String, usize, i64)>,
     names: Vec<String>,
-    places: HashMap<String, u32>,
+    indices: HashMap<String, u32>,
     /// The first array.
     first: Option<String>,
 }
@@ -359,14 +359,14 @@ impl AllLabels {
                         "its values are names, those of '{first}' are numbers: save both alike"
                     )));
                 }
-                let mut place = |name: String| {
-                    *self.places.entry(name).or_insert_with_key(|name| {
+                let mut index = |name: String| {
+                    *self.indices.entry(name).or_insert_with_key(|name| {
                         self.names.push(name.clone());
                         self.names.len() as u32 - 1
                     })
                 };
-                let places: Vec<u32> = names.into_iter().map(&mut place).collect();
-                Ok(labels.into_iter().map(|label| places[label as usize]).collect())
+                let indices: Vec<u32> = names.into_iter().map(&mut index).collect();
+                Ok(labels.into_iter().map(|label| indices[label as usize]).collect())
             }
         }
     }
@@ -391,11 +391,11 @@ impl AllLabels {
         }
         let sorted = || self.names.iter().cloned().collect::<BTreeSet<String>>().into_iter().collect();
         let classes: Vec<String> = listed.as_ref().map_or_else(sorted, |(_, names)| names.clone());
-        let places: HashMap<&str, u32> =
-            classes.iter().zip(0..).map(|(class, place)| (class.as_str(), place)).collect();
+        let indices: HashMap<&str, u32> =
+            classes.iter().zip(0..).map(|(class, index)| (class.as_str(), index)).collect();
         let mut numbers = Vec::new();
         for name in &self.names {
-            numbers.push(*places.get(name.as_str()).ok_or_else(|| Error::Arrays {
+            numbers.push(*indices.get(name.as_str()).ok_or_else(|| Error::Arrays {
                 file: listed.as_ref().map(|(file, _)| file.clone()).unwrap_or_default(),
                 what: format!("class '{name}', which images have, is not in it"),
             })?);

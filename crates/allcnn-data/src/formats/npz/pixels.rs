@@ -148,10 +148,10 @@ impl Layout {
                 false => (at % height, at / height % width, at / (height * width)),
             };
             reader.read_exact(&mut row)?;
-            let place = (y * width + x) * 3 + channel;
+            let offset = (y * width + x) * 3 + channel;
             let copies = if channels == 1 { 3 } else { 1 };
             for (picture, &value) in pixels.chunks_exact_mut(height * width * 3).zip(&row) {
-                picture[place..place + copies].fill(value);
+                picture[offset..offset + copies].fill(value);
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::ops::Range;
 use zip::{CompressionMethod, ZipArchive};
 
 /// The largest accepted pickle; a larger one lists more tensors than any network has.
-const LARGEST_PICKLE: usize = 4 << 20;
+const MAX_PICKLE: usize = 4 << 20;
 
 /// The parts needed of an archive.
 pub(super) struct Archive<'a> {
@@ -26,12 +26,12 @@ struct Zip<'a> {
 
 impl<'a> Archive<'a> {
     /// Finds the records and checks that they are intact.
-    pub fn open(bytes: &'a [u8]) -> Result<Self, String> {
+    pub(super) fn open(bytes: &'a [u8]) -> Result<Self, String> {
         let archive = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
         let mut zip = Zip { bytes, archive, taken: vec![] };
         let root = zip.root()?;
-        if let Some(place) = zip.archive.index_for_name(&format!("{root}byteorder"))
-            && zip.record(place)? != b"little"
+        if let Some(index) = zip.archive.index_for_name(&format!("{root}byteorder"))
+            && zip.record(index)? != b"little"
         {
             return Err(
                 "its values are in the byte order of another kind of machine; load it in PyTorch here, and \
@@ -39,17 +39,17 @@ impl<'a> Archive<'a> {
                     .into(),
             );
         }
-        let place = zip.archive.index_for_name(&format!("{root}data.pkl")).unwrap_or_default();
-        let pickle = zip.record(place)?;
-        if pickle.len() > LARGEST_PICKLE {
-            return Err(format!("its pickle is larger than {} MiB", LARGEST_PICKLE >> 20));
+        let index = zip.archive.index_for_name(&format!("{root}data.pkl")).unwrap_or_default();
+        let pickle = zip.record(index)?;
+        if pickle.len() > MAX_PICKLE {
+            return Err(format!("its pickle is larger than {} MiB", MAX_PICKLE >> 20));
         }
         let storages = format!("{root}data/");
         let mut records = HashMap::new();
-        for place in 0..zip.archive.len() {
-            let name = zip.archive.name_for_index(place).and_then(|name| name.strip_prefix(&storages));
+        for index in 0..zip.archive.len() {
+            let name = zip.archive.name_for_index(index).and_then(|name| name.strip_prefix(&storages));
             if let Some(name) = name.map(ToOwned::to_owned) {
-                records.insert(name, zip.record(place)?);
+                records.insert(name, zip.record(index)?);
             }
         }
         zip.refuse_overlaps()?;
@@ -62,7 +62,7 @@ impl<'a> Zip<'a> {
     fn root(&self) -> Result<String, String> {
         let names = self.archive.file_names().filter_map(|name| name.strip_suffix("data.pkl"));
         let roots: Vec<&str> =
-            names.filter(|root| root.find('/').is_some_and(|place| place + 1 == root.len())).collect();
+            names.filter(|root| root.find('/').is_some_and(|end| end + 1 == root.len())).collect();
         match roots.as_slice() {
             [root] => Ok((*root).to_owned()),
             [] => Err("it is a zip archive, but not one of PyTorch: it has no data.pkl".into()),
@@ -70,9 +70,9 @@ impl<'a> Zip<'a> {
         }
     }
 
-    /// Returns the bytes of record number `place`, after verifying the checksum.
-    fn record(&mut self, place: usize) -> Result<&'a [u8], String> {
-        let record = self.archive.by_index_raw(place).map_err(damaged)?;
+    /// Returns the bytes of record number `index`, after verifying the checksum.
+    fn record(&mut self, index: usize) -> Result<&'a [u8], String> {
+        let record = self.archive.by_index_raw(index).map_err(damaged)?;
         let name = record.name().escape_debug().to_string();
         if record.encrypted() || record.compression() != CompressionMethod::Stored {
             return Err(format!(
@@ -90,7 +90,7 @@ impl<'a> Zip<'a> {
         let (bytes, range) =
             lies.ok_or_else(|| format!("its record {name} reaches beyond the file's end"))?;
         self.taken.push(range);
-        let mut record = self.archive.by_index(place).map_err(damaged)?;
+        let mut record = self.archive.by_index(index).map_err(damaged)?;
         io::copy(&mut record, &mut io::sink()).map_err(|error| {
             format!(
                 "its record {name} is damaged ({error}), or was saved without a checksum \
@@ -146,10 +146,10 @@ mod tests {
     /// the local header.
     fn with_field(mut bytes: Vec<u8>, record: usize, offset: usize, value: u16) -> Vec<u8> {
         for (signature, offset) in [(b"PK\x01\x02", offset + 2), (b"PK\x03\x04", offset)] {
-            let mut places = memchr::memmem::find_iter(&bytes, signature);
-            let place = places.nth(record).unwrap() + offset;
-            drop(places);
-            bytes[place..place + 2].copy_from_slice(&value.to_le_bytes());
+            let mut positions = memchr::memmem::find_iter(&bytes, signature);
+            let position = positions.nth(record).unwrap() + offset;
+            drop(positions);
+            bytes[position..position + 2].copy_from_slice(&value.to_le_bytes());
         }
         bytes
     }
@@ -189,7 +189,7 @@ mod tests {
         assert!(refused(&with_field(two.clone(), 1, 6, 1)).contains("a/data/0 is compressed or encrypted"));
         let long = with_field(with_field(two.clone(), 1, 18, 60_000), 1, 22, 60_000);
         assert!(refused(&long).contains("beyond the file's end"), "{}", refused(&long));
-        let huge = vec![b'N'; LARGEST_PICKLE + 1];
+        let huge = vec![b'N'; MAX_PICKLE + 1];
         assert!(refused(&stored(&[("a/data.pkl", &huge)])).contains("larger than 4 MiB"));
     }
 

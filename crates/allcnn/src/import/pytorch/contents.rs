@@ -118,7 +118,7 @@ impl Finder<'_, '_> {
         if depth > DEEPEST || !self.seen.insert(id) {
             return Ok(());
         }
-        let place = self.found.len();
+        let index = self.found.len();
         let mut tensors = vec![];
         for &(key, value) in items {
             let Some(key) = text(self.pickle, key) else { continue };
@@ -136,7 +136,7 @@ impl Finder<'_, '_> {
             }
         }
         if tensors.iter().any(|(name, _)| name.ends_with(".weight")) {
-            self.found.insert(place, Dictionary { path: path.into(), tensors });
+            self.found.insert(index, Dictionary { path: path.into(), tensors });
         }
         Ok(())
     }
@@ -278,10 +278,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_changed_byte_makes_no_panic(place in 0usize..1000, byte: u8) {
+        fn a_changed_byte_makes_no_panic(position in 0usize..1000, byte: u8) {
             let mut value = dict(&[("net", weight()), ("other", tensor_of("Half", 8, 1, &[1, 2], &[1, 3]))]);
             let end = value.len();
-            value[place % end] = byte;
+            value[position % end] = byte;
             let _ = read(value);
         }
     }

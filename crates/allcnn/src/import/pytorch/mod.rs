@@ -43,7 +43,7 @@ fn read_archive<'a>(
 
 /// Parses any bytes as the pickle of an archive with a few storages, for fuzzing. Returns whether it contains
 /// layers.
-pub fn fuzz_pickle(pickle: &[u8]) -> bool {
+pub(crate) fn fuzz_pickle(pickle: &[u8]) -> bool {
     const STORAGE: [u8; 1024] = [1; 1024];
     let records = (0..16).map(|name: u32| (name.to_string(), &STORAGE[..]));
     let archive = Archive { pickle, records: records.collect() };

@@ -11,20 +11,20 @@ use toml::de::{DeValue, ValueDeserializer};
 use crate::net::layer::{Conv, LayerKind, Lrn, Pool};
 
 /// What is wrong with a layer's text.
-pub(super) enum Mistake {
+pub(super) enum LayerProblem {
     /// An unknown key or a value of the wrong type, with its position in the text.
     Text(toml::de::Error),
     /// Keys or values that do not form a valid layer.
     Layer(String),
 }
 
-impl From<toml::de::Error> for Mistake {
+impl From<toml::de::Error> for LayerProblem {
     fn from(error: toml::de::Error) -> Self {
         Self::Text(error)
     }
 }
 
-impl From<String> for Mistake {
+impl From<String> for LayerProblem {
     fn from(problem: String) -> Self {
         Self::Layer(problem)
     }
@@ -38,7 +38,7 @@ struct Kind {
     word: &'static str,
     /// The other keys that it may have.
     settings: &'static [&'static str],
-    read: fn(ValueDeserializer<'_>, usize) -> Result<LayerKind, Mistake>,
+    read: fn(ValueDeserializer<'_>, usize) -> Result<LayerKind, LayerProblem>,
 }
 
 const KINDS: [Kind; 5] = [
@@ -68,7 +68,7 @@ const FRACTIONAL_POOL: Kind = Kind {
 };
 
 /// Parses a layer of a network with `classes` classes.
-pub(super) fn read(layer: Spanned<DeValue<'_>>, classes: usize) -> Result<LayerKind, Mistake> {
+pub(super) fn read(layer: Spanned<DeValue<'_>>, classes: usize) -> Result<LayerKind, LayerProblem> {
     let Some(table) = layer.get_ref().as_table() else {
         let found = layer.get_ref().type_str();
         return Err(
@@ -105,7 +105,7 @@ trait LayerText: DeserializeOwned {
     fn layer(self, classes: usize) -> Result<LayerKind, String>;
 }
 
-fn read_as<T: LayerText>(text: ValueDeserializer<'_>, classes: usize) -> Result<LayerKind, Mistake> {
+fn read_as<T: LayerText>(text: ValueDeserializer<'_>, classes: usize) -> Result<LayerKind, LayerProblem> {
     Ok(T::deserialize(text)?.layer(classes)?)
 }
 

@@ -7,10 +7,10 @@ use serde::de::IgnoredAny;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::layer::{self, Mistake};
-use crate::net::error::Error;
+use super::layer::{self, LayerProblem};
+use crate::net::error::NetError;
 use crate::net::layer::LayerKind;
-use crate::net::network::{Input, MOST_LAYERS, Network, names_of, too_many};
+use crate::net::network::{Input, MAX_LAYERS, Network, names_of, too_many};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,9 +67,9 @@ impl Network {
     /// One `[[layers]]` section per layer is equivalent.
     ///
     /// # Errors
-    /// [`Error::Text`] or [`Error::Layer`] with the line, or [`Error::Network`] if the network as a whole is
+    /// [`NetError::Text`] or [`NetError::Layer`] with the line, or [`NetError::Network`] if the network as a whole is
     /// invalid.
-    pub fn from_toml(text: &str) -> Result<Self, Error> {
+    pub fn from_toml(text: &str) -> Result<Self, NetError> {
         Self::read(text, None)
     }
 
@@ -77,39 +77,41 @@ impl Network {
     ///
     /// # Errors
     /// As [`Network::from_toml`].
-    pub fn from_toml_for(text: &str, classes: usize) -> Result<Self, Error> {
+    pub fn from_toml_for(text: &str, classes: usize) -> Result<Self, NetError> {
         Self::read(text, Some(classes))
     }
 
-    fn read(text: &str, classes: Option<usize>) -> Result<Self, Error> {
+    fn read(text: &str, classes: Option<usize>) -> Result<Self, NetError> {
         let (NetworkText { name, input: [height, width, channels], classes: own, input_dropout, .. }, layers) =
             parse(text).map_err(|error| text_error(text, &error))?;
         let Some(classes) = classes.or(own) else {
-            return Err(Error::Network {
+            return Err(NetError::Network {
                 name,
                 problem: "it does not say how many; expected classes = N".into(),
             });
         };
-        if layers.len() > MOST_LAYERS {
-            return Err(Error::Network { name, problem: too_many(layers.len()) });
+        if layers.len() > MAX_LAYERS {
+            return Err(NetError::Network { name, problem: too_many(layers.len()) });
         }
         let lines = lines_of(text, layers.iter().map(|layer| layer.span().start));
         let mut kinds: Vec<LayerKind> = Vec::with_capacity(layers.len());
         for (index, layer) in layers.into_iter().enumerate() {
             let kind = layer::read(layer, classes).map_err(|mistake| match mistake {
-                Mistake::Text(error) => text_error(text, &error),
-                Mistake::Layer(problem) => {
-                    Error::Layer { name: format!("number {}", index + 1), line: Some(lines[index]), problem }
-                }
+                LayerProblem::Text(error) => text_error(text, &error),
+                LayerProblem::Layer(problem) => NetError::Layer {
+                    name: format!("number {}", index + 1),
+                    line: Some(lines[index]),
+                    problem,
+                },
             })?;
             kinds.push(kind);
         }
         let names = names_of(&kinds);
         Self::new(name, Input { height, width, channels }, classes, input_dropout, kinds).map_err(|error| {
             match error {
-                Error::Layer { name, problem, .. } => {
+                NetError::Layer { name, problem, .. } => {
                     let line = names.iter().position(|known| *known == name).map(|index| lines[index]);
-                    Error::Layer { name, line, problem }
+                    NetError::Layer { name, line, problem }
                 }
                 other => other,
             }
@@ -127,9 +129,9 @@ fn parse(text: &str) -> Result<(NetworkText, DeArray<'_>), toml::de::Error> {
     Ok((NetworkText::deserialize(toml::Deserializer::from(document))?, layers))
 }
 
-fn text_error(text: &str, error: &toml::de::Error) -> Error {
+fn text_error(text: &str, error: &toml::de::Error) -> NetError {
     let start = error.span().map_or(0, |span| span.start);
-    Error::Text {
+    NetError::Text {
         line: 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count(),
         problem: error.message().trim().replace('\n', " "),
     }

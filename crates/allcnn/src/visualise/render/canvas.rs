@@ -5,30 +5,30 @@ use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_wid
 use crate::data::decode::Picture;
 
 /// An RGB color.
-pub type Rgb = [u8; 3];
+pub(super) type Rgb = [u8; 3];
 
 /// A size and weight of the font.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Font {
+pub(super) struct Font {
     weight: FontWeight,
     size: RasterHeight,
 }
 
 impl Font {
     /// For headings.
-    pub const TITLE: Self = Self { weight: FontWeight::Bold, size: RasterHeight::Size20 };
+    pub(super) const TITLE: Self = Self { weight: FontWeight::Bold, size: RasterHeight::Size20 };
     /// For emphasis in captions.
-    pub const STRONG: Self = Self { weight: FontWeight::Bold, size: RasterHeight::Size16 };
+    pub(super) const STRONG: Self = Self { weight: FontWeight::Bold, size: RasterHeight::Size16 };
     /// For captions.
-    pub const PLAIN: Self = Self { weight: FontWeight::Regular, size: RasterHeight::Size16 };
+    pub(super) const PLAIN: Self = Self { weight: FontWeight::Regular, size: RasterHeight::Size16 };
 
     /// The height of a line.
-    pub fn line(self) -> usize {
+    pub(super) fn line(self) -> usize {
         self.size.val()
     }
 
     /// The width of `text`.
-    pub fn width(self, text: &str) -> usize {
+    pub(super) fn width(self, text: &str) -> usize {
         text.chars().count() * self.advance()
     }
 
@@ -37,7 +37,7 @@ impl Font {
     }
 
     /// Shortens `text` to `width` pixels if it is longer, by omitting its middle.
-    pub fn clipped(self, text: &str, width: usize) -> String {
+    pub(super) fn clipped(self, text: &str, width: usize) -> String {
         const GAP: &str = "..";
         let (most, letters) = (width / self.advance(), text.chars().collect::<Vec<_>>());
         if letters.len() <= most {
@@ -56,7 +56,7 @@ impl Font {
 }
 
 /// An RGB image, initially white.
-pub struct Canvas {
+pub(super) struct Canvas {
     height: usize,
     width: usize,
     pixels: Vec<u8>,
@@ -64,17 +64,17 @@ pub struct Canvas {
 
 impl Canvas {
     /// A white canvas.
-    pub fn new(height: usize, width: usize) -> Self {
+    pub(super) fn new(height: usize, width: usize) -> Self {
         Self { height, width, pixels: vec![255; height * width * 3] }
     }
 
     /// The pixels, `[height, width, 3]`.
-    pub fn pixels(&self) -> &[u8] {
+    pub(super) fn pixels(&self) -> &[u8] {
         &self.pixels
     }
 
     /// Draws a picture with its top left corner at (`top`, `left`), each pixel enlarged to `factor` x `factor`.
-    pub fn picture(&mut self, picture: &Picture, factor: usize, top: usize, left: usize) {
+    pub(super) fn picture(&mut self, picture: &Picture, factor: usize, top: usize, left: usize) {
         for (row, pixels) in picture.pixels.chunks_exact(3 * picture.width).enumerate() {
             let enlarged: Vec<u8> = pixels
                 .chunks_exact(3)
@@ -90,13 +90,13 @@ impl Canvas {
 
     /// Draws a line of text with its top left corner at (`top`, `left`), clipped to the canvas. Characters missing
     /// in the font become a replacement character.
-    pub fn text(&mut self, text: &str, font: Font, color: Rgb, top: usize, left: usize) {
+    pub(super) fn text(&mut self, text: &str, font: Font, color: Rgb, top: usize, left: usize) {
         let glyphs = text.chars().filter_map(|letter| {
             let known = get_raster(letter, font.weight, font.size);
             known.or_else(|| get_raster('\u{fffd}', font.weight, font.size))
         });
-        for (place, glyph) in glyphs.enumerate() {
-            let left = left + place * font.advance();
+        for (index, glyph) in glyphs.enumerate() {
+            let left = left + index * font.advance();
             for (row, line) in glyph.rows().enumerate() {
                 for (column, &ink) in line.iter().enumerate() {
                     self.blend(top + row, left + column, color, ink);
@@ -137,8 +137,8 @@ mod tests {
         let mut canvas = Canvas::new(40, 100);
         canvas.text("Aé猫", Font::PLAIN, [0; 3], 10, 20);
         let dark = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| {
-            let places = rows.flat_map(|row| columns.clone().map(move |column| row * 100 + column));
-            places.filter(|place| canvas.pixels()[place * 3] < 128).count()
+            let pixels = rows.flat_map(|row| columns.clone().map(move |column| row * 100 + column));
+            pixels.filter(|index| canvas.pixels()[index * 3] < 128).count()
         };
         let width = Font::PLAIN.width("A");
         for letter in 0..3 {

@@ -75,9 +75,9 @@ fn magnitudes(map: &[f32]) -> Vec<f32> {
 fn heat_color(heat: f32) -> [f32; 3] {
     const COLORS: [[f32; 3]; 4] =
         [[255.0, 237.0, 120.0], [253.0, 160.0, 50.0], [227.0, 50.0, 30.0], [120.0, 0.0, 38.0]];
-    let place = heat.clamp(0.0, 1.0) * (COLORS.len() - 1) as f32;
-    let below = (place as usize).min(COLORS.len() - 2);
-    let share = place - below as f32;
+    let position = heat.clamp(0.0, 1.0) * (COLORS.len() - 1) as f32;
+    let below = (position as usize).min(COLORS.len() - 2);
+    let share = position - below as f32;
     std::array::from_fn(|channel| {
         COLORS[below][channel] + share * (COLORS[below + 1][channel] - COLORS[below][channel])
     })

@@ -82,12 +82,20 @@ impl Sheet {
     /// # Errors
     /// I/O errors of `out`; an empty sheet, or one with more pixels than PNG allows.
     pub fn write_png(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.write_page(out, 1)
+    }
+
+    /// Writes the sheet as a PNG file; one that is a further page has a [mark](page_mark).
+    pub(super) fn write_page(&self, out: &mut dyn Write, page: usize) -> io::Result<()> {
         let layout = Layout::new(self);
         let side = |length: usize| u32::try_from(length).map_err(io::Error::other);
         let mut encoder = Encoder::new(out, side(layout.width)?, side(layout.height(self))?);
         encoder.set_color(ColorType::Rgb);
         encoder.set_depth(BitDepth::Eight);
         encoder.set_compression(Compression::Fast);
+        if page > 1 {
+            encoder.add_text_chunk(MARK.into(), page_mark(page))?;
+        }
         let mut writer = encoder.write_header()?;
         let mut stream = writer.stream_writer()?;
         stream.write_all(layout.head(self).pixels())?;
@@ -134,8 +142,8 @@ impl Sheet {
             }
         }
         let count = pages.len();
-        let page = |(place, rows)| {
-            let number = if count > 1 { format!(", page {} of {count}", place + 1) } else { String::new() };
+        let page = |(index, rows)| {
+            let number = if count > 1 { format!(", page {} of {count}", index + 1) } else { String::new() };
             Self { title: format!("{}{number}", self.title), rows, ..self.clone() }
         };
         pages.into_iter().enumerate().map(page).collect()
@@ -145,6 +153,14 @@ impl Sheet {
     fn factor(&self, picture: &Picture) -> usize {
         self.tile_side.div_ceil(picture.height.max(picture.width).max(1)).max(1)
     }
+}
+
+/// The keyword of the text chunk by which a further page is recognised.
+pub(super) const MARK: &str = "Software";
+
+/// The text of that chunk, with the page's number.
+pub(super) fn page_mark(page: usize) -> String {
+    format!("allcnn, page {page}")
 }
 
 /// The horizontal layout of the columns.
@@ -163,9 +179,9 @@ impl Layout {
                 let tiles = sheet.rows.iter().filter_map(|row| row.tiles.get(column));
                 let width =
                     tiles.map(|tile| sheet.factor(&tile.picture) * tile.picture.width).max().unwrap_or(0);
-                let place = (left, width);
+                let column = (left, width);
                 left += width + GAP;
-                place
+                column
             })
             .collect();
         let tiles = left - GAP.min(left - MARGIN) + MARGIN;
@@ -242,9 +258,9 @@ impl Layout {
 
 /// Draws lines of text, the first in bold.
 fn lines(canvas: &mut Canvas, lines: &[String], top: usize, left: usize, width: usize) {
-    for (place, line) in lines.iter().enumerate() {
-        let (font, color) = if place == 0 { (Font::STRONG, INK) } else { (Font::PLAIN, MUTED) };
-        let top = top + place * (font.line() + LEADING);
+    for (index, line) in lines.iter().enumerate() {
+        let (font, color) = if index == 0 { (Font::STRONG, INK) } else { (Font::PLAIN, MUTED) };
+        let top = top + index * (font.line() + LEADING);
         canvas.text(&font.clipped(line, width), font, color, top, left);
     }
 }

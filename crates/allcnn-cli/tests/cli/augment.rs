@@ -1,0 +1,61 @@
+//! Augmentation that changes where images lie: heavy on a canvas, and many looks at each test image.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{TINY_NETWORK, allcnn, assert_same_weights, picture, workspace};
+
+const SHORT: &[&str] = &["--limit", "100", "--epochs", "1"];
+
+/// Trains a network with an input of 64x64 on images of 32x32.
+fn train_heavily(folder: &Path, out: &str, more: &[&str]) {
+    fs::write(folder.join("canvas.toml"), TINY_NETWORK.replace("[32, 32, 3]", "[64, 64, 3]")).unwrap();
+    let heavy = ["train", "--model", "canvas.toml", "--batch", "32", "--augment", "heavy", "--out", out];
+    allcnn(folder, &[heavy.as_slice(), SHORT, more].concat()).done();
+}
+
+#[test]
+fn a_network_with_room_trains_heavily_and_its_run_works() {
+    let folder = workspace();
+    train_heavily(folder.path(), "one", &["--threads", "1"]);
+    train_heavily(folder.path(), "two", &["--threads", "2"]);
+    assert_same_weights(&folder.path().join("one"), &folder.path().join("two"));
+    let eval =
+        |views: &str| allcnn(folder.path(), &["eval", "one", "--views", views, "--json"]).done().json();
+    let (once, often) = (eval("1"), eval("4"));
+    assert_eq!(once["images"], often["images"]);
+    assert_ne!(once["loss"], often["loss"], "the other looks are varied");
+    assert_eq!(often, eval("4"), "and the same each time");
+    assert!(folder.path().join("one/report.html").exists());
+    picture([200, 30, 10], 0).save(folder.path().join("red.png")).unwrap();
+    let maps = ["explain", "one", "red.png", "--out", "maps.png", "--npy", "maps.npy"];
+    allcnn(folder.path(), &maps).done();
+    let values = fs::read(folder.path().join("maps.npy")).unwrap();
+    assert!(String::from_utf8_lossy(&values[..128]).contains("64, 64, 3"), "maps of the whole canvas");
+    allcnn(folder.path(), &["features", "one", "--layer", "conv1", "--out", "conv1.png"]).done();
+    assert!(folder.path().join("conv1.png").exists());
+    let seen = allcnn(folder.path(), &["predict", "one", "red.png", "--json"]).done().json();
+    assert!(seen[0]["predictions"][0]["probability"].as_f64().unwrap() > 0.0, "{seen}");
+}
+
+#[test]
+fn many_looks_need_no_heavy_training() {
+    let folder = workspace();
+    for (augment, out) in [("flip-shift", "moved"), ("none", "plain")] {
+        let train = ["train", "--model", "tiny.toml", "--batch", "32", "--augment", augment, "--out", out];
+        allcnn(folder.path(), &[train.as_slice(), SHORT].concat()).done();
+        let loss = |views: &str| {
+            let eval = allcnn(folder.path(), &["eval", out, "--views", views, "--json"]).done().json();
+            eval["loss"].as_f64().unwrap()
+        };
+        assert_ne!(loss("1"), loss("3"), "{augment}");
+    }
+    allcnn(folder.path(), &["eval", "moved", "--views", "0"]).fails(2, &["'0' for '--views", "from 1 to"]);
+}
+
+#[test]
+fn heavy_augmentation_needs_room() {
+    let folder = workspace();
+    allcnn(folder.path(), &["train", "--model", "tiny.toml", "--augment", "heavy"])
+        .fails(1, &["(32x32)", "2 times", "tiny takes 32x32", "--model large-all-cnn"]);
+}

@@ -1,0 +1,13 @@
+//! What is computed, against PyTorch, Captum, finite differences and the paper's tables.
+#![allow(clippy::unwrap_used)] // in helpers too
+
+mod attributions;
+mod explanations;
+mod fractional;
+mod golden;
+mod golden_networks;
+mod gradients;
+mod networks;
+mod parameters;
+mod preprocess;
+mod receptive_fields;
