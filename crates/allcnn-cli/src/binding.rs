@@ -37,7 +37,7 @@ pub fn train(flags: &[OsString], stop: &AtomicBool) -> Result<Finished, Failure>
     let Some(Command::Train(arguments)) = cli.command else {
         return Err(mistake("no flags of `allcnn train`".into()));
     };
-    let mut observer = TrainingProgress::without_interrupt(Progress::of(arguments.common.telling));
+    let mut observer = TrainingProgress::without_interrupt(Progress::of(arguments.common.output));
     commands::train(&arguments, stop, &mut observer).map_err(|error| Failure {
         message: failure::message(&error),
         is_mistake: !matches!(

@@ -49,7 +49,7 @@ pub(crate) fn open_in(common: &Common, precision: Precision) -> anyhow::Result<O
         DeviceChoice::Cuda(number) => cuda(number).map_err(without_cuda),
     }?;
     let description = on_device!(&opened, |device| device.description());
-    Progress::of(common.telling).detail(&format!("computes on {description}"));
+    Progress::of(common.output).detail(&format!("computes on {description}"));
     Ok(opened)
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::args::Telling;
+use crate::args::OutputFlags;
 use crate::streams;
 
 /// Minimum time between two plain lines of one task.
@@ -31,13 +31,13 @@ enum Style {
 
 impl Progress {
     /// The style for the flags of a command and the kind of standard error.
-    pub(crate) fn of(telling: Telling) -> Self {
-        let style = match (telling.quiet, std::io::stderr().is_terminal()) {
+    pub(crate) fn of(output: OutputFlags) -> Self {
+        let style = match (output.quiet, std::io::stderr().is_terminal()) {
             (true, _) => Style::Silent,
             (false, true) => Style::Bar,
             (false, false) => Style::Lines,
         };
-        Self { style, verbose: telling.verbose }
+        Self { style, verbose: output.verbose }
     }
 
     /// Whether `--verbose` was given.

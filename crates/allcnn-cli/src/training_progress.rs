@@ -239,7 +239,7 @@ impl Observer for LoadingProgress {
                 self.end();
                 self.progress.note(&format!("note: {text}"));
             }
-            Event::Times(times) => self.tell_times(times),
+            Event::Times(times) => self.report_times(times),
             Event::LeftOut(ignored) => {
                 self.end();
                 self.progress.note(&escaped(&ignored.to_string()));
@@ -265,7 +265,7 @@ impl LoadingProgress {
     }
 
     /// With `--verbose` prints where the time went: that of the stopwatch and `others`.
-    pub(crate) fn tell_times(&mut self, others: &Times) {
+    pub(crate) fn report_times(&mut self, others: &Times) {
         self.end();
         self.stopwatch.end();
         let mut times = self.stopwatch.times();

@@ -30,9 +30,14 @@ import { fill, h } from "./dom.js";
  * @typedef {[true: number, predicted: number, count: number]} Pair
  * @typedef {{images: number, split: "test" | "validation", error_pct: number, interval95: [number, number] | null, classes: ClassScore[],
  *   confusion: number[][] | null, confusion_sparse: Pair[] | null}} Mistakes
- * @typedef {{image: string, true: string, predicted: string, probability: number, label_probability: number, picture: string,
- *   seen: string, map: string}} Answered
+ * @typedef {{image: string, true: string, predicted: string, probability: number, label_probability?: number, picture: string,
+ *   seen: string, map?: string}} Answered
  * @typedef {{all: number, pictures: Answered[]}} Cell
+ * @typedef {Answered & {epoch: number}} LatestMistake
+ * @typedef {{image: string, split: string, class: string, picture: string, seen: string}} NearPicture
+ * @typedef {{similarity: number, labels_differ: boolean, more: number, pictures: NearPicture[]}} NearGroup
+ * @typedef {{images: number, left_out: number, test_images_near_train: number, validation_images_near_train: number,
+ *   groups_across_splits: number, groups_within_split: number, groups_with_different_labels: number, groups: NearGroup[]}} Near
  */
 
 /** What the server answers when it cannot do what was asked, in its words. */

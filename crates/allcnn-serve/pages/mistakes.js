@@ -1,13 +1,13 @@
 /** What a run says of images that it has not seen: which classes it confuses, and the pictures of a confusion. */
 
-import { address, go, link } from "./address.js";
+import { address, go } from "./address.js";
+import { answered } from "./answer.js";
 import { ask, during, latest, of } from "./api.js";
 import { confusion } from "./confusion.js";
 import { fill, h } from "./dom.js";
-import { introduce } from "./picture.js";
+import { findNear } from "./near.js";
 import { heads, orderOf, sorted } from "./sorting.js";
-import { image } from "./stage.js";
-import { errorOf, percent } from "./words.js";
+import { errorOf } from "./words.js";
 
 /** @typedef {import("./api.js").ClassScore} ClassScore */
 /** @typedef {import("./api.js").Mistakes} Mistakes */
@@ -35,8 +35,18 @@ function cellOf() {
   return label === null || predicted === null ? null : /** @type {import("./confusion.js").Names} */ ([label, predicted]);
 }
 
-/** Whether the address asks for doubtful labels instead of mistakes. */
-const isDoubtful = () => cellOf() === null && address().query.has("doubtful");
+/** What is looked at instead of mistakes, by its name in the address. */
+const OTHERS = /** @type {const} */ ({ doubtful: "Doubtful labels", near: "Nearly the same" });
+
+/**
+ * What the address asks for instead of mistakes.
+ * @returns {keyof typeof OTHERS | null}
+ */
+function otherOf() {
+  const { query } = address();
+  if (cellOf() !== null) return null;
+  return query.has("doubtful") ? "doubtful" : query.has("near") ? "near" : null;
+}
 
 /**
  * The table of classes, in the order that the address names.
@@ -69,41 +79,52 @@ export function openMistakes(body, context) {
   let shown = "";
   let ordered = "";
 
-  /**
-   * A picture beside what in it speaks for the answer; it opens in Try, where a wrong answer is compared with the right one.
-   * @param {import("./api.js").Answered} one
-   */
-  function tile(one) {
-    introduce(one.picture, one.image);
-    const wrong = one.true !== one.predicted;
-    const said = wrong ? `${one.true} taken for ${one.predicted}` : one.true;
-    const href = link(["run", run.name, "try"], { picture: one.picture, class: one.predicted, with: wrong ? one.true : null });
-    return h("figure", { class: "card patch" },
-      h("a", { class: "together", href, "aria-label": `Try ${one.image}: ${said}` }, image(one.seen, ""), image(one.map, "")),
-      h("figcaption", {}, h("span", {}, one.predicted), h("b", {}, percent(one.probability)), wrong && h("small", {}, `is ${one.true} (${percent(one.label_probability)})`), h("small", {}, one.image)));
-  }
-
-  /** Shows the pictures of the cell that the address names, or the surest mistakes of all, or the most doubtful labels. */
+  /** Shows the pictures of the cell that the address names, or the surest mistakes of all, or what is looked at instead. */
   function look() {
     const cell = cellOf();
-    const doubtful = isDoubtful();
+    const other = otherOf();
     const signal = nextPictures();
+    const title = other ? OTHERS[other] : cell === null ? "The surest mistakes" : cell[0] === cell[1] ? `${cell[0]}, answered rightly` : `${cell[0]} taken for ${cell[1]}`;
+    const whole = Object.entries(OTHERS).map(([id, name]) => h("button", { type: "button", id, onclick: () => go({ [id]: "1" }) }, name));
+    const back = h("button", { type: "button", id: "all", onclick: () => go({ true: null, predicted: null, doubtful: null, near: null }) }, "All mistakes");
+    const place = h("div", {});
+    fill(pictures, h("div", { class: "row between" }, h("h2", {}, title), cell || other ? back : h("div", { class: "row" }, ...whole)), place);
+    if (other === "near") showNear(place, signal);
+    else showAnswers(place, signal, { true: cell && cell[0], predicted: cell && cell[1], doubtful: other && "true" });
+  }
+
+  /**
+   * Shows images of the data that are nearly the same.
+   * @param {HTMLElement} place
+   * @param {AbortSignal} signal
+   */
+  function showNear(place, signal) {
+    fill(place, h("p", { class: "note", role: "status" }, "Comparing all images of the data with each other …"));
+    during(place, signal, async () => {
+      const { said, groups } = await findNear(run.name, signal);
+      fill(place, h("p", { class: "note", role: "status" }, ...said), ...groups);
+    });
+  }
+
+  /**
+   * Shows images with their answers, some at a time.
+   * @param {HTMLElement} place
+   * @param {AbortSignal} signal
+   * @param {Record<"true" | "predicted" | "doubtful", string | null>} which
+   */
+  function showAnswers(place, signal, which) {
     const gallery = h("div", { class: "gallery" });
     const count = h("p", { class: "note", role: "status" });
     const foot = h("div", { class: "foot" });
-    const title = doubtful ? "Doubtful labels" : cell === null ? "The surest mistakes" : cell[0] === cell[1] ? `${cell[0]}, answered rightly` : `${cell[0]} taken for ${cell[1]}`;
-    fill(pictures, h("div", { class: "row between" }, h("h2", {}, title),
-      cell || doubtful ? h("button", { type: "button", id: "all", onclick: () => go({ true: null, predicted: null, doubtful: null }) }, "All mistakes")
-        : h("button", { type: "button", id: "doubtful", onclick: () => go({ doubtful: "1" }) }, "Doubtful labels")), count, gallery, foot);
+    fill(place, count, gallery, foot);
 
     /** Asks for those that follow. */
     const more = () => during(foot, signal, async () => {
       const offset = gallery.children.length;
       fill(foot, h("p", { class: "note" }, "Looking for them …"));
-      const query = { true: cell && cell[0], predicted: cell && cell[1], doubtful: doubtful ? "true" : null, offset, count: COUNT };
-      const { all, pictures } = /** @type {import("./api.js").Cell} */ (await ask(of(run.name, "mistakes/pictures", query), signal));
-      gallery.append(...pictures.map(tile));
-      const order = doubtful ? "pictures, the one first whose label the network finds least probable: among the first are wrong labels" : "pictures, the surest answer first";
+      const { all, pictures } = /** @type {import("./api.js").Cell} */ (await ask(of(run.name, "mistakes/pictures", { ...which, offset, count: COUNT }), signal));
+      gallery.append(...pictures.map((one) => answered(run.name, one)));
+      const order = which.doubtful ? "pictures, the one first whose label the network finds least probable: among the first are wrong labels" : "pictures, the surest answer first";
       fill(count, all === 0 ? "There are no such pictures." : `${all} ${all === 1 ? "picture" : order}; `,
         all > 0 && "each beside what in it speaks for the answer that was given. A click opens it in Try.");
       fill(foot, gallery.children.length < all && h("button", { type: "button", onclick: more }, `More (${gallery.children.length} of ${all})`));
@@ -119,7 +140,7 @@ export function openMistakes(body, context) {
     const order = JSON.stringify(orderOf(COLUMNS, "error"));
     if (order !== ordered) fill(classes, scores(told.classes));
     ordered = order;
-    const key = JSON.stringify([cellOf(), isDoubtful()]);
+    const key = JSON.stringify([cellOf(), otherOf()]);
     if (key === shown) return;
     shown = key;
     confused?.set(cellOf());
@@ -130,7 +151,7 @@ export function openMistakes(body, context) {
   during(page, signal, async () => {
     told = /** @type {Mistakes} */ (await ask(of(run.name, "mistakes"), signal));
     const { images, split, error_pct, interval95 } = told;
-    confused = confusion(run.classes, told, ([label, predicted]) => go({ true: label, predicted, doubtful: null }));
+    confused = confusion(run.classes, told, ([label, predicted]) => go({ true: label, predicted, doubtful: null, near: null }));
     const interval = interval95 ? ` (95 %: ${interval95[0].toFixed(1)} to ${interval95[1].toFixed(1)})` : "";
     fill(page, h("p", { class: "total" }, h("b", {}, errorOf(error_pct)), ` of ${images} ${split} images are answered wrongly${interval}.`),
       h("div", { class: `mistakes${confused.wide ? " wide" : ""}` },

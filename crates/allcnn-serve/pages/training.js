@@ -3,6 +3,7 @@
 import { of } from "./api.js";
 import { chart, points } from "./chart.js";
 import { fill, h } from "./dom.js";
+import { openLatestMistakes } from "./latest_mistakes.js";
 import { duration, errorOf, figure, intervalOf, settingsOf, stateOf } from "./words.js";
 
 /** @typedef {import("./api.js").Row} Row */
@@ -37,8 +38,13 @@ export function openTraining(body, context) {
   const loss = chart("Loss", "");
   const warnings = h("div", {});
   const said = h("p", { class: "note", role: "status" });
+  const wrong = h("section", { "aria-label": "The surest mistakes" });
   fill(body, figures, said, warnings, h("h2", { class: "heard" }, "Curves"),
-    h("div", { class: "charts" }, error.root, loss.root), h("h2", {}, "Settings"), settingsOf(run));
+    h("div", { class: "charts" }, error.root, loss.root), wrong, h("h2", {}, "Settings"), settingsOf(run));
+
+  const mistakes = openLatestMistakes(wrong, run.name);
+  /** Shows what has come of the run since. */
+  const renew = () => context.renew().then(draw, () => {}).then(mistakes.renew);
 
   /** Shows what is known. */
   function draw() {
@@ -69,13 +75,13 @@ export function openTraining(body, context) {
       rows.push(row);
       standing.epoch = Math.max(standing.epoch, row.epoch);
       draw();
-      context.renew().then(draw, () => {});
+      renew();
     });
     events.addEventListener("state", (event) => {
       standing = JSON.parse(event.data);
       if (standing.state !== "training") {
         events?.close();
-        context.renew().then(draw, () => {});
+        renew();
       }
       draw();
     });
@@ -83,12 +89,14 @@ export function openTraining(body, context) {
     events.addEventListener("open", () => void (said.textContent = ""));
   }
   draw();
+  mistakes.renew();
   return {
     follow: () => {},
     close: () => {
       events?.close();
       error.close();
       loss.close();
+      mistakes.close();
     },
   };
 }

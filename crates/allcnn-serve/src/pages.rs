@@ -14,7 +14,7 @@ macro_rules! files {
 }
 
 /// The files under `/pages/`.
-const FILES: &[(&str, &[u8])] = files!("address.js" "api.js" "app.js" "card.js" "chart.js" "compare.js" "confusion.js" "dom.js" "icon.svg" "index.html" "markdown.js" "methods.js" "mistakes.js" "picture.js" "run.js" "runs.js" "samples.js" "sorting.js" "stage.js" "style.css" "training.js" "try.js" "unit.js" "units.js" "words.js");
+const FILES: &[(&str, &[u8])] = files!("address.js" "answer.js" "api.js" "app.js" "card.js" "chart.js" "compare.js" "confusion.js" "dom.js" "icon.svg" "index.html" "latest_mistakes.js" "markdown.js" "methods.js" "mistakes.js" "near.js" "picture.js" "run.js" "runs.js" "samples.js" "sorting.js" "stage.js" "style.css" "training.js" "try.js" "unit.js" "units.js" "words.js");
 
 /// The page that a browser opens, and what it loads.
 pub(crate) fn routes() -> Router {

@@ -13,7 +13,7 @@ pub(super) const TEMPLATE: &str =
 
 /// What a command prints, and in which format.
 #[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct Telling {
+pub(crate) struct OutputFlags {
     /// Print one JSON document and nothing else on standard output
     #[arg(long)]
     pub json: bool,
@@ -36,7 +36,7 @@ pub(crate) struct Common {
     pub threads: Option<usize>,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub telling: Telling,
+    pub output: OutputFlags,
 }
 
 /// A split of the data.

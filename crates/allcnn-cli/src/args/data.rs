@@ -7,7 +7,7 @@ use allcnn::data::Holdout;
 use allcnn::data::fetch::FetchTarget;
 use clap::{Args, Subcommand};
 
-use super::common::{CheckpointChoice, Common, TEMPLATE, Telling};
+use super::common::{CheckpointChoice, Common, OutputFlags, TEMPLATE};
 use super::reading::ReadingArgs;
 use crate::values::{DeviceChoice, count, similarity};
 
@@ -137,7 +137,7 @@ pub(crate) struct DataInfoArgs {
     pub on_disk: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub telling: Telling,
+    pub output: OutputFlags,
 }
 
 /// `allcnn data fetch`.
@@ -151,7 +151,7 @@ pub(crate) struct DataFetchArgs {
     pub to: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub telling: Telling,
+    pub output: OutputFlags,
 }
 
 /// `allcnn data convert`.
@@ -170,5 +170,5 @@ pub(crate) struct DataConvertArgs {
     pub force: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub telling: Telling,
+    pub output: OutputFlags,
 }

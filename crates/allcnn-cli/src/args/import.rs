@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::common::Telling;
+use super::common::OutputFlags;
 use allcnn::data::Framing;
 use allcnn::import::Scaling;
 use clap::Args;
@@ -39,5 +39,5 @@ pub(crate) struct ImportArgs {
     pub out: PathBuf,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub telling: Telling,
+    pub output: OutputFlags,
 }

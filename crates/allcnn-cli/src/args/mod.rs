@@ -22,7 +22,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use bench::{BenchArgs, BenchWhat};
 use common::TEMPLATE;
-pub(crate) use common::{Common, SplitChoice, Telling};
+pub(crate) use common::{Common, OutputFlags, SplitChoice};
 pub(crate) use data::{
     DataCommand, DataConvertArgs, DataFetchArgs, DataInfoArgs, DataSuspectsArgs, DataVerifyArgs,
 };

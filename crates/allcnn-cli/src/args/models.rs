@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::common::Telling;
+use super::common::OutputFlags;
 use crate::values::count;
 
 /// `allcnn models`.
@@ -15,5 +15,5 @@ pub(crate) struct ModelsArgs {
     pub classes: Option<usize>,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub telling: Telling,
+    pub output: OutputFlags,
 }

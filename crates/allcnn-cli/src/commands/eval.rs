@@ -75,7 +75,7 @@ pub(super) fn run(arguments: &EvalArgs) -> anyhow::Result<Exit> {
         views: arguments.views,
         batch: 0,
     };
-    let progress = Progress::of(arguments.common.telling);
+    let progress = Progress::of(arguments.common.output);
     let mut loading = LoadingProgress::new(progress);
     loading.stopwatch().begin(Phase::Preparing);
     let mut task = None;
@@ -94,11 +94,11 @@ pub(super) fn run(arguments: &EvalArgs) -> anyhow::Result<Exit> {
     })?
     .context("the evaluation was stopped")?;
     drop(task);
-    loading.tell_times(&Times::default());
+    loading.report_times(&Times::default());
     if let Some(path) = &arguments.csv {
         write_evaluation(path, &evaluated).with_context(|| format!("cannot write {}", path.shown()))?;
     }
-    if arguments.common.telling.json {
+    if arguments.common.output.json {
         let manifest = run.manifest()?;
         let (checkpoint, epoch) = weights(&evaluated, &wanted, &manifest);
         let Evaluated { evaluation, trained_on, split, skipped, ignored, .. } = &evaluated;

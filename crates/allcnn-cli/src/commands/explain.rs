@@ -34,8 +34,8 @@ pub(super) fn run(arguments: &ExplainArgs) -> anyhow::Result<Exit> {
     let request = request(arguments)?;
     let run = RunFolder::open(&arguments.run)?;
     let device = device::open(&arguments.common)?;
-    let files = picture::given(&arguments.images, arguments.common.telling)?;
-    let mut progress = LoadingProgress::new(Progress::of(arguments.common.telling));
+    let files = picture::given(&arguments.images, arguments.common.output)?;
+    let mut progress = LoadingProgress::new(Progress::of(arguments.common.output));
     let shown = on_device!(device, |device| {
         explain_files(&device, &run, &request, &files, &arguments.out, &mut progress)
     })?;
@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &ExplainArgs) -> anyhow::Result<Exit> {
     {
         write_maps(path, &shown).with_context(|| format!("cannot write {}", path.shown()))?;
     }
-    if arguments.common.telling.json {
+    if arguments.common.output.json {
         output::json(&shown.entries)?;
     } else {
         show(arguments, &shown)?;

@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &ExportArgs) -> anyhow::Result<Exit> {
         bytes: written.bytes,
         check: written.agreement,
     };
-    if arguments.common.telling.json {
+    if arguments.common.output.json {
         output::json(&document)?;
     } else {
         let check = document.check.as_ref().map_or(String::new(), checked);

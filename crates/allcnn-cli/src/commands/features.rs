@@ -23,37 +23,37 @@ use crate::training_progress::LoadingProgress;
 pub(super) fn run(arguments: &FeaturesArgs) -> anyhow::Result<Exit> {
     picture::check_out("--out", &arguments.out, "png")?;
     let run = RunFolder::open(&arguments.run)?;
-    let mut told = LoadingProgress::new(Progress::of(arguments.common.telling));
+    let mut loading = LoadingProgress::new(Progress::of(arguments.common.output));
     on_device!(device::open(&arguments.common)?, |device| {
-        told.stopwatch().begin(Phase::Preparing);
+        loading.stopwatch().begin(Phase::Preparing);
         let explorer = FeatureExplorer::new(&device, &run, arguments.checkpoint.into())?;
-        explore(arguments, &explorer, &mut told)
+        explore(arguments, &explorer, &mut loading)
     })
 }
 
 fn explore<D: Device>(
     arguments: &FeaturesArgs,
     explorer: &FeatureExplorer<'_, D>,
-    told: &mut LoadingProgress,
+    loading: &mut LoadingProgress,
 ) -> anyhow::Result<Exit> {
     let choice = FilterChoice::new(explorer.network(), &arguments.layer, arguments.filters.clone())?;
     if arguments.without_image {
-        return draw(arguments, explorer, choice, told);
+        return draw(arguments, explorer, choice, loading);
     }
     let data = (arguments.data.as_deref(), &arguments.reading.reading());
-    let scanned = open(explorer, data, arguments.split, told)?;
+    let scanned = open(explorer, data, arguments.split, loading)?;
     let methods = picture::methods(arguments.method);
-    let progress = Progress::of(arguments.common.telling);
-    let filters = scan(explorer, &choice, &scanned, (arguments.patches, &methods), progress, told)?;
-    told.stopwatch().begin(Phase::Drawing);
+    let progress = Progress::of(arguments.common.output);
+    let filters = scan(explorer, &choice, &scanned, (arguments.patches, &methods), progress, loading)?;
+    loading.stopwatch().begin(Phase::Drawing);
     let sheet = explorer.patch_sheet(&choice, &scanned, &filters, (arguments.patches, &methods));
-    let pages = picture::write_sheet(sheet, &arguments.out, arguments.common.telling)?;
-    told.tell_times(&Times::default());
+    let pages = picture::write_sheet(sheet, &arguments.out, arguments.common.output)?;
+    loading.report_times(&Times::default());
     let mut entries = explorer.patch_entries(&choice, &scanned, &filters);
     for (tile, entry) in entries.iter_mut().enumerate() {
         entry.source.picture = Some(pages.of_tile(tile));
     }
-    if arguments.common.telling.json {
+    if arguments.common.output.json {
         output::json(&entries)?;
     } else {
         output::text(&format!("{}\n{}", table(&entries), pages.words()))?;
@@ -66,11 +66,11 @@ pub(super) fn open<D: Device>(
     explorer: &FeatureExplorer<'_, D>,
     (data, reading): (Option<&str>, &Reading),
     split: Option<SplitChoice>,
-    told: &mut LoadingProgress,
+    loading: &mut LoadingProgress,
 ) -> anyhow::Result<Scanned> {
     let data = data.map(|location| GivenData { location, reading });
-    let opened = explorer.open(data, split.map(Split::from), told);
-    told.end();
+    let opened = explorer.open(data, split.map(Split::from), loading);
+    loading.end();
     Ok(opened?)
 }
 
@@ -81,18 +81,18 @@ pub(super) fn scan<D: Device>(
     scanned: &Scanned,
     (most, methods): (usize, &[Method]),
     progress: Progress,
-    told: &mut LoadingProgress,
+    loading: &mut LoadingProgress,
 ) -> anyhow::Result<Vec<ExplainedFilter>> {
-    told.stopwatch().begin(Phase::Evaluation);
+    loading.stopwatch().begin(Phase::Evaluation);
     let mut task = progress.task("scanning", scanned.images.len() as u64, Unit::Things);
     let mut observer = |event: Event<'_>| match event {
         Event::Evaluating { done, total } => {
             task.set(done as u64, String::new);
             if done == total {
-                told.stopwatch().begin(Phase::Explaining);
+                loading.stopwatch().begin(Phase::Explaining);
             }
         }
-        event => told.observe(event),
+        event => loading.observe(event),
     };
     Ok(explorer.patches(choice, scanned, most, methods, &mut observer)?)
 }
@@ -101,19 +101,19 @@ fn draw<D: Device>(
     arguments: &FeaturesArgs,
     explorer: &FeatureExplorer<'_, D>,
     choice: FilterChoice,
-    told: &mut LoadingProgress,
+    loading: &mut LoadingProgress,
 ) -> anyhow::Result<Exit> {
-    told.stopwatch().begin(Phase::Explaining);
-    let drawings = explorer.drawings(&choice, told)?;
+    loading.stopwatch().begin(Phase::Explaining);
+    let drawings = explorer.drawings(&choice, loading)?;
     let mut entries = explorer.drawing_entries(&choice, &drawings);
-    told.stopwatch().begin(Phase::Drawing);
+    loading.stopwatch().begin(Phase::Drawing);
     let sheet = explorer.drawing_sheet(&[(choice, drawings)]);
-    let pages = picture::write_sheet(sheet, &arguments.out, arguments.common.telling)?;
-    told.tell_times(&Times::default());
+    let pages = picture::write_sheet(sheet, &arguments.out, arguments.common.output)?;
+    loading.report_times(&Times::default());
     for (tile, entry) in entries.iter_mut().enumerate() {
         entry.source.picture = Some(pages.of_tile(tile));
     }
-    if arguments.common.telling.json {
+    if arguments.common.output.json {
         output::json(&entries)?;
     } else {
         output::text(&format!("{}{}", drawn(&entries), pages.words()))?;

@@ -39,7 +39,7 @@ pub(super) fn are_wanted(arguments: &TrainArgs) -> bool {
 
 /// Starts or resumes a cross-validation.
 pub(super) fn run(arguments: &TrainArgs) -> anyhow::Result<Exit> {
-    let progress = Progress::of(arguments.common.telling);
+    let progress = Progress::of(arguments.common.output);
     let mut validation = prepared(arguments)?;
     let device = device::open_in(&arguments.common, validation.request().recipe.precision)?;
     let FoldsOutcome { results, files } = on_device!(device, |device| train(&validation, &device, progress))?;
@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &TrainArgs) -> anyhow::Result<Exit> {
             validation.path().shown()
         ));
     }
-    let shown = if arguments.common.telling.json {
+    let shown = if arguments.common.output.json {
         output::json(&Document { out: validation.path().text(), results: &results })
     } else {
         let files = files.iter().map(|file| format!("results     {}\n", file.shown()));

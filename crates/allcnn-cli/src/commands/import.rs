@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &ImportArgs) -> anyhow::Result<Exit> {
     for note in &document.notes {
         streams::message(&format!("note: {}", escaped(&note.text)));
     }
-    if arguments.telling.json {
+    if arguments.output.json {
         output::json(&document)?;
     } else {
         let Document { run, model, form, classes, parameters, preprocess, framing, .. } = document;

@@ -14,7 +14,7 @@ pub(super) fn run(arguments: &ModelsArgs) -> anyhow::Result<Exit> {
         .iter()
         .map(|name| Ok(choose(name, arguments.classes)?.info()))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    match (arguments.telling.json, infos.as_slice()) {
+    match (arguments.output.json, infos.as_slice()) {
         (true, _) => output::json(&infos)?,
         (false, [info]) if arguments.name.is_some() => output::text(&layers(info))?,
         (false, _) => output::text(&overview(&infos))?,

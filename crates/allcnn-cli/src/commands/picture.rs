@@ -9,15 +9,15 @@ use allcnn::visualise::Method;
 use allcnn::visualise::render::{Pages, Sheet};
 use anyhow::{Context, bail};
 
-use crate::args::{MethodChoice, Telling};
+use crate::args::{MethodChoice, OutputFlags};
 use crate::failure::WrongUsage;
 use crate::output::counted;
 use crate::progress::Progress;
 
 /// The given pictures and those in the given folders, at least one; reports what was left out of the folders.
-pub(super) fn given(paths: &[PathBuf], telling: Telling) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn given(paths: &[PathBuf], output: OutputFlags) -> anyhow::Result<Vec<PathBuf>> {
     let Pictures { files, ignored } = pictures(paths)?;
-    let progress = Progress::of(telling);
+    let progress = Progress::of(output);
     for ignored in Ignored::by_reason(&ignored) {
         progress.note(&escaped(&ignored.to_string()));
     }
@@ -50,10 +50,10 @@ pub(super) fn check_name(flag: &str, path: &Path, kind: &str) -> Result<(), Wron
 }
 
 /// Writes a sheet, and reports pages of an earlier one that were removed.
-pub(super) fn write_sheet(sheet: Sheet, path: &Path, telling: Telling) -> anyhow::Result<Pages> {
+pub(super) fn write_sheet(sheet: Sheet, path: &Path, output: OutputFlags) -> anyhow::Result<Pages> {
     let pages = sheet.write_pages(path)?;
     if let Some(note) = pages.removed_words() {
-        Progress::of(telling).note(&format!("note: {note}"));
+        Progress::of(output).note(&format!("note: {note}"));
     }
     Ok(pages)
 }

@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &PredictArgs) -> anyhow::Result<Exit> {
     }
     let (runs, images) = runs_and_images(arguments)?;
     let device = device::open(&arguments.common)?;
-    let files = picture::given(images, arguments.common.telling)?;
+    let files = picture::given(images, arguments.common.output)?;
     let mut predictions = on_device!(device, |device| {
         let (checkpoint, batch) = (arguments.checkpoint.into(), BATCH.min(files.len()));
         let networks = Ensemble::new(&device, &runs, checkpoint, arguments.calibrated, batch)?;
@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &PredictArgs) -> anyhow::Result<Exit> {
     if let Some(path) = &arguments.csv {
         write_predictions(path, &predictions).with_context(|| format!("cannot write {}", path.shown()))?;
     }
-    if arguments.common.telling.json {
+    if arguments.common.output.json {
         output::json(&predictions)?;
     } else {
         show(&predictions)?;
@@ -72,9 +72,9 @@ fn predict<D: Device>(
     mut networks: Ensemble<'_, D>,
     files: &[PathBuf],
 ) -> anyhow::Result<Vec<Prediction>> {
-    let progress = Progress::of(arguments.common.telling);
-    let mut told = LoadingProgress::new(progress);
-    networks.report_algorithms(&mut told);
+    let progress = Progress::of(arguments.common.output);
+    let mut loading = LoadingProgress::new(progress);
+    networks.report_algorithms(&mut loading);
     let mut task = progress.task("looking", files.len() as u64, Unit::Things);
     let mut predictions = Vec::with_capacity(files.len());
     for files in files.chunks(BATCH) {
@@ -82,7 +82,7 @@ fn predict<D: Device>(
         task.set(predictions.len() as u64, String::new);
     }
     drop(task);
-    told.tell_times(&networks.times());
+    loading.report_times(&networks.times());
     Ok(predictions)
 }
 

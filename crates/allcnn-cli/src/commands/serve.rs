@@ -13,7 +13,7 @@ use allcnn_cpu::{Cpu, CpuOptions};
 use allcnn_serve::{Address, Explored, ServeError, ServeOptions, address_of_training, serve};
 use serde_json::json;
 
-use crate::args::{ServeArgs, Telling};
+use crate::args::{OutputFlags, ServeArgs};
 use crate::device::{self, on_device};
 use crate::exit::Exit;
 use crate::failure::WrongUsage;
@@ -33,10 +33,10 @@ pub(super) fn run(arguments: &ServeArgs) -> anyhow::Result<Exit> {
     let device = device::open(&arguments.common)?;
     let stop = Arc::new(AtomicBool::new(false));
     interrupt::listen(&stop)?;
-    let mut told = Ok(());
+    let mut printed = Ok(());
     let served = on_device!(device, |device| serve(&device, explored, &options, &stop, |address| {
-        told = tell(arguments, address);
-        if told.is_err() {
+        printed = print(arguments, address);
+        if printed.is_err() {
             stop.store(true, Ordering::Relaxed);
         } else if !arguments.no_open {
             open_in_browser(&address.to_string());
@@ -46,11 +46,11 @@ pub(super) fn run(arguments: &ServeArgs) -> anyhow::Result<Exit> {
         ServeError::Token { .. } => WrongUsage(error.to_string()).into(),
         error => anyhow::Error::from(error),
     })?;
-    told.map(|()| Exit::DONE)
+    printed.map(|()| Exit::DONE)
 }
 
 /// Does `work`, a training into `run`, while an explorer of one thread answers on this machine. It ends with the work.
-pub(super) fn beside<T>(run: &RunFolder, telling: Telling, work: impl FnOnce() -> T) -> anyhow::Result<T> {
+pub(super) fn beside<T>(run: &RunFolder, output: OutputFlags, work: impl FnOnce() -> T) -> anyhow::Result<T> {
     let options = CpuOptions { threads: Some(1), ..CpuOptions::default() };
     let (device, stop) = (Cpu::new(options)?, AtomicBool::new(false));
     let begun = |address: &Address| {
@@ -59,7 +59,7 @@ pub(super) fn beside<T>(run: &RunFolder, telling: Telling, work: impl FnOnce() -
             thread::sleep(LOOK);
         }
         let page = format!("{address}{}", address_of_training(run));
-        Progress::of(telling).note(&format!("explorer    {page}"));
+        Progress::of(output).note(&format!("explorer    {page}"));
         open_in_browser(&page);
     };
     let answer = |options: &ServeOptions| serve(&device, Explored::Run(run.clone()), options, &stop, begun);
@@ -105,8 +105,8 @@ fn explored(path: &Path) -> anyhow::Result<Explored> {
 }
 
 /// Prints where it answers.
-fn tell(arguments: &ServeArgs, address: &Address) -> anyhow::Result<()> {
-    if arguments.common.telling.json {
+fn print(arguments: &ServeArgs, address: &Address) -> anyhow::Result<()> {
+    if arguments.common.output.json {
         return output::json(&json!({ "address": address.to_string(), "token": address.token }));
     }
     let mut text = format!("explorer  {address}\n");

@@ -60,7 +60,7 @@ struct Document<'a> {
 /// Starts or resumes a training.
 pub(super) fn run(arguments: &TrainArgs) -> anyhow::Result<Exit> {
     let stop = Arc::new(AtomicBool::new(false));
-    let mut observer = TrainingProgress::new(Progress::of(arguments.common.telling), Arc::clone(&stop));
+    let mut observer = TrainingProgress::new(Progress::of(arguments.common.output), Arc::clone(&stop));
     let finished = train(arguments, &stop, &mut observer)?;
     drop(observer);
     show(&finished, arguments)
@@ -115,7 +115,7 @@ fn explored(
     if !arguments.serve {
         return Ok(train(run)?);
     }
-    Ok(serve::beside(&run.clone(), arguments.common.telling, || train(run))??)
+    Ok(serve::beside(&run.clone(), arguments.common.output, || train(run))??)
 }
 
 /// Lengthens the run if more epochs are given, and prints what that means.
@@ -137,7 +137,7 @@ fn lengthen(run: &RunFolder, arguments: &TrainArgs) -> anyhow::Result<()> {
     } else {
         "what was left of the learning rate's schedule is stretched over the steps that are left"
     };
-    Progress::of(arguments.common.telling).note(&format!(
+    Progress::of(arguments.common.output).note(&format!(
         "note: made longer after step {} of {}, to {epochs} epochs: {schedule}, at most {}. \
          It is another training than one that was begun with {epochs} epochs",
         thousands(longer.from_step),
@@ -222,7 +222,7 @@ fn set<T>(setting: &mut T, given: Option<T>) {
 /// Prints how the training ended.
 fn show(finished: &Finished, arguments: &TrainArgs) -> anyhow::Result<Exit> {
     let document = document(finished)?;
-    let progress = Progress::of(arguments.common.telling);
+    let progress = Progress::of(arguments.common.output);
     let ended = match finished.outcome.end {
         End::Finished => None,
         End::Interrupted => Some("interrupted"),
@@ -236,7 +236,7 @@ fn show(finished: &Finished, arguments: &TrainArgs) -> anyhow::Result<Exit> {
             finished.run.path().shown()
         ));
     }
-    let shown = if arguments.common.telling.json {
+    let shown = if arguments.common.output.json {
         output::json(&document)
     } else {
         output::text(&words(&document, finished))

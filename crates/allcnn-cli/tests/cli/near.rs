@@ -42,7 +42,7 @@ fn copy(number: u32, side: u32) -> RgbImage {
 
 /// A data set of two classes with splits and three planted near copies: of training/cats/1 in test/cats, of training/cats/2
 /// in test/dogs, and of training/dogs/13 beside it.
-fn data(folder: &Path) {
+pub(crate) fn data(folder: &Path) {
     for (split, class, numbers) in [
         ("train", "cats", 0..10),
         ("train", "dogs", 10..20),

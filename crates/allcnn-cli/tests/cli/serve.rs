@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::explorer::Explorer;
+use crate::near;
 use crate::support::{
     allcnn, command, image_folder, picture, start, train_arguments, wait_for_checkpoint, workspace,
 };
@@ -228,6 +229,59 @@ fn a_training_is_told_epoch_by_epoch_and_its_newest_weights_answer() {
         &["predict", "runs/live", "red.png", "--top", "10", "--json", "--threads", "1"],
     );
     assert_eq!(asked["predictions"], printed.done().json()[0]["predictions"]);
+}
+
+#[test]
+fn the_surest_mistakes_of_the_newest_epoch_are_shown_and_noted_in_a_file() {
+    let folder = with_run();
+    let explorer = Explorer::start(folder.path(), &[]);
+    let noted = fs::read_to_string(folder.path().join("runs/one/mistakes.csv")).unwrap();
+    assert!(noted.starts_with("epoch,image,true,predicted,probability\n2,"), "{noted}");
+    let latest = explorer.json("GET /api/runs/one/mistakes/latest", b"");
+    let latest = latest["pictures"].as_array().unwrap();
+    assert!(!latest.is_empty() && latest.len() == (noted.lines().count() - 1).min(24), "{noted}");
+    let first = &latest[0];
+    let (image, label) = (first["image"].as_str().unwrap(), first["true"].as_str().unwrap());
+    assert!(noted.lines().nth(1).unwrap().starts_with(&format!("2,{image},{label},")), "{noted}");
+    assert_eq!(pixels(&first["seen"]).dimensions(), (32, 32));
+    // The last epoch's, as `eval` finds them in that checkpoint.
+    let csv = ["eval", "runs/one", "--checkpoint", "last", "--csv", "all.csv", "--threads", "1", "--quiet"];
+    allcnn(folder.path(), &csv).done();
+    let evaluated = fs::read_to_string(folder.path().join("all.csv")).unwrap();
+    let wrong = evaluated.lines().filter(|line| line.starts_with(image) && line.contains(label)).count();
+    assert_eq!(wrong, 1, "{image} in {evaluated}");
+    // With a run of before there was such a file.
+    fs::remove_file(folder.path().join("runs/one/mistakes.csv")).unwrap();
+    let none = explorer.json("GET /api/runs/one/mistakes/latest", b"");
+    assert_eq!(none["pictures"], serde_json::json!([]));
+}
+
+#[test]
+fn images_that_are_nearly_the_same_are_shown_in_groups() {
+    let folder = workspace();
+    near::data(folder.path());
+    let run = ["--data", "pets", "--epochs", "1", "--threads", "1"];
+    allcnn(folder.path(), &train_arguments("runs/pets", &run)).done();
+    let explorer = Explorer::start(folder.path(), &[]);
+    let near = explorer.json("GET /api/runs/pets/near", b"");
+    for (figure, expected) in [
+        ("images", 31),
+        ("test_images_near_train", 2),
+        ("groups_across_splits", 2),
+        ("groups_within_split", 1),
+        ("groups_with_different_labels", 1),
+    ] {
+        assert_eq!(near[figure], expected, "{figure}");
+    }
+    let groups = near["groups"].as_array().unwrap();
+    let first = &groups[0];
+    assert_eq!((groups.len(), &first["labels_differ"], &first["more"]), (3, &true.into(), &0.into()));
+    let splits: Vec<&Value> = first["pictures"].as_array().unwrap().iter().map(|one| &one["split"]).collect();
+    assert_eq!(splits, ["train", "test"]);
+    let picture = first["pictures"][1]["picture"].as_str().unwrap();
+    let answer = explorer.json(&format!("POST /api/runs/pets/predict?picture={picture}"), b"");
+    assert_eq!(answer["seen"], first["pictures"][1]["seen"], "it is kept for Try");
+    explorer.ask("GET /api/runs/none/near", b"").refuses(404, &["no run"]);
 }
 
 #[test]

@@ -12,7 +12,8 @@ use tokio::time::timeout;
 use super::explorer::{BODY, Explorer};
 use super::problem::Problem;
 use super::{
-    activations, card, drawing, events, explain, export, mistakes, patches, predict, run_list, samples,
+    activations, card, drawing, events, explain, export, latest_mistakes, mistakes, near, patches, predict,
+    run_list, samples,
 };
 use crate::pages;
 
@@ -31,7 +32,9 @@ pub(crate) fn routes(explorer: Explorer) -> Router {
         .route("/drawing", get(drawing::answer))
         .route("/samples", get(samples::answer))
         .route("/mistakes", get(mistakes::answer))
+        .route("/mistakes/latest", get(latest_mistakes::answer))
         .route("/mistakes/pictures", get(mistakes::pictures))
+        .route("/near", get(near::answer))
         .route("/card", get(card::answer))
         .route("/export/onnx", get(export::onnx))
         .route("/export/safetensors", get(export::safetensors))

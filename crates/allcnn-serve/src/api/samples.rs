@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::explorer::Explorer;
 use super::problem::Problem;
 use super::rendering::data_url;
-use crate::engine::Samples;
+use crate::engine::HoldOut;
+
+/// The most samples.
+const MOST: usize = 24;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,12 +44,12 @@ pub(super) async fn answer(
 ) -> Result<Json<Answer>, Problem> {
     let Query(Asked { count }) = asked?;
     let run = explorer.open(name).await?;
-    let found = explorer.ask(Samples { run: run.clone() }).await?;
-    let shown = found.iter().take(count).map(|sample| Shown {
-        image: sample.image.clone(),
-        class: sample.class.clone(),
+    let held_out = explorer.ask(HoldOut { run: run.clone() }).await?;
+    let shown = held_out.samples(count.min(MOST)).into_iter().map(|sample| Shown {
         picture: explorer.shelf.put(&sample.picture),
         seen: data_url(&run.transform.show(&sample.picture.pixels)),
+        image: sample.image,
+        class: sample.class,
     });
     Ok(Json(Answer { samples: shown.collect() }))
 }

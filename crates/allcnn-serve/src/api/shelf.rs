@@ -9,7 +9,7 @@ use allcnn::data::decode::Picture;
 use super::rendering::png;
 
 /// The most pictures that are kept, and their bytes.
-const PICTURES: usize = 64;
+const PICTURES: usize = 512;
 const BYTES: usize = 256 << 20;
 
 /// A picture file that was sent.

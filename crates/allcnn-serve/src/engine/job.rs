@@ -8,9 +8,10 @@ use allcnn::visualise::{Attribution, Explanation, Unit};
 use allcnn_device::Shape;
 use tokio::sync::oneshot;
 
+use super::alike::Alike;
 use super::error::EngineError;
+use super::held_out::HeldOut;
 use super::judged::Judged;
-use super::sampled::Sample;
 use crate::runs::OpenRun;
 
 /// What the device can be asked.
@@ -100,8 +101,13 @@ pub(crate) struct Drawing {
     pub unit: usize,
 }
 
-/// Held-out images of a run's data.
-pub(crate) struct Samples {
+/// The images of the run's data that it is not trained on.
+pub(crate) struct HoldOut {
+    pub run: Arc<OpenRun>,
+}
+
+/// The images of the run's data that are nearly the same.
+pub(crate) struct Compare {
     pub run: Arc<OpenRun>,
 }
 
@@ -122,7 +128,8 @@ pub(crate) enum Job {
     Activations(Asked<Activations>),
     Patches(Asked<Patches>),
     Drawing(Asked<Drawing>),
-    Samples(Asked<Samples>),
+    HoldOut(Asked<HoldOut>),
+    Compare(Asked<Compare>),
     Judge(Asked<Judge>),
     Onnx(Asked<Onnx>),
 }
@@ -143,7 +150,8 @@ question!(Explain -> Vec<View>);
 question!(Activations -> ActivationsOf);
 question!(Patches -> PatchesOf);
 question!(Drawing -> allcnn::visualise::Drawing);
-question!(Samples -> Arc<Vec<Sample>>);
+question!(HoldOut -> Arc<HeldOut>);
+question!(Compare -> Arc<Alike>);
 question!(Judge -> Arc<Judged>);
 question!(Onnx -> Vec<u8>);
 
@@ -155,7 +163,8 @@ impl Job {
             Job::Activations(asked) => asked.answer.is_closed(),
             Job::Patches(asked) => asked.answer.is_closed(),
             Job::Drawing(asked) => asked.answer.is_closed(),
-            Job::Samples(asked) => asked.answer.is_closed(),
+            Job::HoldOut(asked) => asked.answer.is_closed(),
+            Job::Compare(asked) => asked.answer.is_closed(),
             Job::Judge(asked) => asked.answer.is_closed(),
             Job::Onnx(asked) => asked.answer.is_closed(),
         }

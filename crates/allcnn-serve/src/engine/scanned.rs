@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use allcnn::run::WhichCheckpoint;
+use allcnn::data::DataSet;
 use allcnn::visualise::{
-    ExplainedFilter, Explainer, FeatureExplorer, FilterChoice, FilterPatches, Method, Scanned,
-    VisualiseError, explain_patches, patch_pictures, strongest_patches,
+    ExplainedFilter, Explainer, FilterChoice, FilterPatches, Method, Scanned, VisualiseError,
+    explain_patches, patch_pictures, strongest_patches,
 };
 use allcnn_device::Device;
 
 use super::error::EngineError;
 use super::job::{FoundPatch, PatchesOf};
-use super::limit::expect_images_within;
+use super::own_data;
 use crate::runs::OpenRun;
 
 /// The most bytes of a run's images that are read for that.
@@ -32,10 +32,10 @@ pub(super) struct Scan {
 }
 
 /// Reads the images of a run's data that are looked at: all, or some from all over.
-pub(super) fn read_images<D: Device>(device: &D, run: &OpenRun) -> Result<Scanned, EngineError> {
-    expect_images_within(run, READ)?;
-    let explorer = FeatureExplorer::new(device, &run.folder, WhichCheckpoint::Best)?;
-    let mut scanned = explorer.open(None, None, &mut ())?;
+pub(super) fn read_images(run: &OpenRun) -> Result<Scanned, EngineError> {
+    let DataSet { name, classes, train, test, .. } = own_data::read(run, READ)?;
+    let images = if train.is_empty() { test } else { train };
+    let mut scanned = Scanned { name, classes, images };
     let most = IMAGES.min(BYTES / scanned.images.image_len().max(1)).max(1);
     if scanned.images.len() > most {
         // Classes often lie one after the other.

@@ -8,16 +8,17 @@ use allcnn::run::WhichCheckpoint;
 use allcnn::visualise::Scanned;
 use allcnn_device::Device;
 
+use super::alike::Alike;
 use super::error::EngineError;
 use super::export_file::in_a_file;
+use super::held_out::HeldOut;
 use super::job::{
-    Activations, ActivationsOf, Asked, Drawing, Explain, Job, Judge, Onnx, Patches, PatchesOf, Samples,
-    Weights,
+    Activations, ActivationsOf, Asked, Compare, Drawing, Explain, HoldOut, Job, Judge, Onnx, Patches,
+    PatchesOf, Weights,
 };
 use super::judged::Judged;
 use super::loaded::Loaded;
 use super::queue::Queue;
-use super::sampled::{Sample, Sampled};
 use super::scanned::{Scan, read_images};
 use crate::recent::Recent;
 use crate::runs::OpenRun;
@@ -26,7 +27,7 @@ use crate::runs::OpenRun;
 const NETWORKS: usize = 3;
 /// Layers whose patches are kept.
 const SCANS: usize = 64;
-/// Runs whose images, answers for held-out images and samples are kept.
+/// Runs whose images, what was found in them, and answers for them are kept.
 const RUNS: usize = 2;
 
 /// The owner of the device.
@@ -35,7 +36,8 @@ pub(crate) struct Engine<'d, D: Device> {
     networks: Recent<Loaded<'d, D>, NETWORKS>,
     data: Recent<(Arc<OpenRun>, Arc<Scanned>), RUNS>,
     scans: Recent<Scan, SCANS>,
-    samples: Recent<Sampled, RUNS>,
+    held_out: Recent<Arc<HeldOut>, RUNS>,
+    alike: Recent<Arc<Alike>, RUNS>,
     judged: Recent<Arc<Judged>, RUNS>,
     stop: &'d AtomicBool,
 }
@@ -44,7 +46,8 @@ impl<'d, D: Device> Engine<'d, D> {
     /// An engine that ends once `stop` is set.
     pub(crate) fn new(device: &'d D, stop: &'d AtomicBool) -> Self {
         let (networks, data, scans) = (Recent::default(), Recent::default(), Recent::default());
-        Self { device, networks, data, scans, samples: Recent::default(), judged: Recent::default(), stop }
+        let (held_out, alike, judged) = (Recent::default(), Recent::default(), Recent::default());
+        Self { device, networks, data, scans, held_out, alike, judged, stop }
     }
 
     /// Answers what is asked.
@@ -62,7 +65,8 @@ impl<'d, D: Device> Engine<'d, D> {
                 Job::Activations(asked) => asked.answer_with(|question| self.activations(question)),
                 Job::Patches(asked) => asked.answer_with(|question| self.patches(question)),
                 Job::Drawing(asked) => asked.answer_with(|question| self.drawing(question)),
-                Job::Samples(asked) => asked.answer_with(|question| self.samples(question)),
+                Job::HoldOut(asked) => asked.answer_with(|question| self.hold_out(question)),
+                Job::Compare(asked) => asked.answer_with(|question| self.compare(question)),
                 Job::Judge(asked) => asked.answer_with(|question| self.judge(question)),
                 Job::Onnx(asked) => asked.answer_with(|question| self.onnx(question)),
             }
@@ -101,7 +105,7 @@ impl<'d, D: Device> Engine<'d, D> {
         let scan = self.scans.find_or_make(
             |scan| scan.is_of(run, layer),
             || {
-                let read = || Ok::<_, EngineError>((Arc::clone(run), Arc::new(read_images(device, run)?)));
+                let read = || Ok::<_, EngineError>((Arc::clone(run), Arc::new(read_images(run)?)));
                 let (_, images) = data.find_or_make(|(known, _)| Arc::ptr_eq(known, run), read)?;
                 Scan::new(device, run, layer, Arc::clone(images))
             },
@@ -115,11 +119,14 @@ impl<'d, D: Device> Engine<'d, D> {
         self.network(&trained)?.drawing(layer, *unit)
     }
 
-    fn samples(&mut self, question: &Samples) -> Result<Arc<Vec<Sample>>, EngineError> {
-        let (device, run) = (self.device, &question.run);
-        let sampled =
-            self.samples.find_or_make(|sampled| sampled.is_of(run), || Sampled::new(device, run))?;
-        Ok(Arc::clone(&sampled.samples))
+    fn hold_out(&mut self, HoldOut { run }: &HoldOut) -> Result<Arc<HeldOut>, EngineError> {
+        let read = || HeldOut::read(run).map(Arc::new);
+        Ok(Arc::clone(self.held_out.find_or_make(|held_out| held_out.is_of(run), read)?))
+    }
+
+    fn compare(&mut self, Compare { run }: &Compare) -> Result<Arc<Alike>, EngineError> {
+        let find = || Alike::find(run).map(Arc::new);
+        Ok(Arc::clone(self.alike.find_or_make(|alike| Arc::ptr_eq(&alike.run, run), find)?))
     }
 
     fn judge(&mut self, question: &Judge) -> Result<Arc<Judged>, EngineError> {

@@ -216,6 +216,11 @@ test("a training is watched live", async () => {
       const first = await epoch();
       await until("more epochs", async () => (await epoch()) >= first + 2);
       assert.ok((await page.locator(".chart").first().locator("path.curve").count()) >= 1);
+      const mistakes = page.getByRole("heading", { name: /surest mistakes after epoch/ });
+      const noted = async () => Number.parseInt((await mistakes.innerText()).replace(/\D+/, ""), 10);
+      const before = await noted();
+      await until("the mistakes of a later epoch", async () => (await noted()) > before);
+      assert.ok((await page.locator(".patch img").count()) >= 1);
       await training.stop();
       await until("the end of it", async () => !/training/.test(await page.locator(".summary .state").innerText()));
     });

@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, test } from "node:test";
 import { until } from "./program.mjs";
-import { MARKUP, setUp } from "./setup.mjs";
+import { MARKUP, SCREENSHOTS, setUp } from "./setup.mjs";
 import { inWindow, shownMap, tabTo } from "./window.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
@@ -129,6 +130,24 @@ test("doubtful labels begin with the least probable one", async () => {
     assert.deepEqual(shares, [...shares].sort((one, other) => one - other));
     await page.getByRole("button", { name: "All mistakes" }).click();
     await page.getByRole("heading", { name: "The surest mistakes" }).waitFor();
+  });
+});
+
+test("images that are nearly the same are shown in groups, and open in Try", async () => {
+  const { groups } = await (await fetch(`${base}api/runs/${await nameOf("markup")}/near`)).json();
+  assert.ok(groups.length > 0);
+  await inWindow(browser, async (page) => {
+    await page.goto(await at("mistakes", "markup"));
+    await pictures(page);
+    await page.getByRole("button", { name: "Nearly the same" }).click();
+    await page.locator(".alike").first().waitFor();
+    assert.match(page.url(), /near=1/);
+    assert.equal(await page.locator(".alike").count(), groups.length);
+    assert.match(await page.locator(".alike").first().innerText(), /similarity [01]\.\d{3}/);
+    await page.screenshot({ path: join(SCREENSHOTS, "near.png"), fullPage: true });
+    await page.locator(".alike a").first().click();
+    await shownMap(page);
+    assert.match(page.url(), /try\?picture=/);
   });
 });
 

@@ -10,6 +10,7 @@ use super::demo;
 use super::epoch_row::{self, EpochRow, csv};
 use super::error::RunError;
 use super::manifest::Manifest;
+use super::mistakes::{self, Mistake};
 use super::owner::{self, Fault, Owner};
 use crate::data::open_file;
 use crate::net::Network;
@@ -179,6 +180,16 @@ impl RunFolder {
         text.map_or_else(|_| vec![], |text| epoch_row::parse(&text))
     }
 
+    fn mistakes_path(&self) -> PathBuf {
+        self.path.join("mistakes.csv")
+    }
+
+    /// The surest mistakes on held-out images after the last epoch; empty before the first. Also while it is trained.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let text = open_file::read_text(&self.mistakes_path(), open_file::TEXT);
+        text.map_or_else(|_| vec![], |text| mistakes::parse(&text))
+    }
+
     fn manifest_path(&self) -> PathBuf {
         self.path.join(MANIFEST)
     }
@@ -189,6 +200,14 @@ impl RunFolder {
     /// [`RunError::Io`], [`RunError::TakenOver`].
     pub fn write_metrics(&self, rows: &[EpochRow]) -> Result<(), RunError> {
         self.write(&self.metrics(), csv(rows).as_bytes())
+    }
+
+    /// Writes `mistakes.csv`.
+    ///
+    /// # Errors
+    /// As [`RunFolder::write_metrics`].
+    pub(crate) fn write_mistakes(&self, mistakes: &[Mistake]) -> Result<(), RunError> {
+        self.write(&self.mistakes_path(), mistakes::csv(mistakes).as_bytes())
     }
 
     /// Writes `run.toml`.

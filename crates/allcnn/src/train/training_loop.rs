@@ -15,9 +15,12 @@ use super::watch::Watch;
 use crate::input::Samples;
 use crate::observer::{Event, Observer, Phase};
 use crate::parameters::{Kind, Tensor};
-use crate::run::{Checkpoint, EpochRow, Progress, RunFolder, known_images};
+use crate::run::{Checkpoint, EpochRow, Mistake, Progress, RunFolder, known_images};
 use crate::score::Scores;
 use crate::split::Split;
+
+/// The mistakes that are noted after each epoch.
+const MISTAKES: usize = 24;
 
 /// A running training.
 pub(super) struct TrainingLoop<'l, 'a, D: Device> {
@@ -181,6 +184,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
             let mut tell = |done| self.observer.observe(Event::Evaluating { done, total });
             let Some(scores) = self.stepper.score(self.limits.stop, &mut tell)? else { return Ok(false) };
             scored = Some((split, scores.loss(), scores.error_pct(1)));
+            self.run.write_mistakes(&self.worst_mistakes(&scores, images))?;
             self.scores = Some(scores);
         }
         let row = self.epoch_row(scored);
@@ -202,6 +206,19 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         self.observer.observe(Event::Epoch { row: &row, best });
         self.observer.observe(Event::Saved { step: self.progress.step });
         Ok(true)
+    }
+
+    /// The surest of the mistakes on the images that were scored.
+    fn worst_mistakes(&self, scores: &Scores, samples: &Samples<'_>) -> Vec<Mistake> {
+        let class = |label: u32| self.stepper.task().classes[label as usize].clone();
+        let worst = scores.worst_mistakes(MISTAKES).into_iter().map(|mistake| Mistake {
+            epoch: self.progress.epoch(),
+            image: samples.images().names[mistake.image].clone(),
+            r#true: class(mistake.label),
+            predicted: class(mistake.predicted),
+            probability: mistake.probability,
+        });
+        worst.collect()
     }
 
     /// The row of a completed epoch, with the loss and the error in percent on a split.

@@ -71,9 +71,9 @@ fn bench<D: MeasuresPeak>(
 ) -> anyhow::Result<Exit> {
     let document = measure(subject, Machine::watch(subject.device, threads)?, arguments)?;
     if let Some(warning) = document.machine.warning() {
-        Progress::of(arguments.common.telling).note(&warning);
+        Progress::of(arguments.common.output).note(&warning);
     }
-    if arguments.common.telling.json {
+    if arguments.common.output.json {
         output::json(&document)?;
         return Ok(Exit::DONE);
     }
@@ -87,7 +87,7 @@ fn bench<D: MeasuresPeak>(
             output::text(&format!("\n{}", scaling.operations_table()))?;
         }
     }
-    if arguments.common.telling.verbose {
+    if arguments.common.output.verbose {
         output::text(&format!("\n{}", algorithms(subject)?))?;
     }
     Ok(Exit::DONE)
@@ -98,7 +98,7 @@ fn measure<D: MeasuresPeak>(
     mut machine: Machine,
     arguments: &BenchArgs,
 ) -> anyhow::Result<Document> {
-    let progress = Progress::of(arguments.common.telling);
+    let progress = Progress::of(arguments.common.output);
     let mut document = Document {
         model: subject.network.name().to_owned(),
         batch: subject.batch,

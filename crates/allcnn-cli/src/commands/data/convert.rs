@@ -32,13 +32,13 @@ pub(super) fn run(arguments: &DataConvertArgs) -> anyhow::Result<Exit> {
     );
     convert::check_name(&arguments.to)?;
     let reading = arguments.reading.reading();
-    let set = open(&arguments.data, &Options { reading, ..Options::default() }, arguments.telling)?;
-    let mut loading = LoadingProgress::new(Progress::of(arguments.telling));
+    let set = open(&arguments.data, &Options { reading, ..Options::default() }, arguments.output)?;
+    let mut loading = LoadingProgress::new(Progress::of(arguments.output));
     report_left_out(&set, &mut loading);
     convert::convert(&set, &arguments.to, &mut |at| loading.show(at))?;
     loading.end();
     let [train, validation, test] = [&set.train, &set.validation, &set.test].map(Images::len);
-    if arguments.telling.json {
+    if arguments.output.json {
         let (file, unreadable) = (arguments.to.text(), set.skipped.len());
         output::json(&Converted { file, train, validation, test, unreadable })?;
     } else {

@@ -27,11 +27,11 @@ pub(super) fn run(arguments: &DataFetchArgs) -> anyhow::Result<Exit> {
         None => data::data_folder()?,
     };
     let url = std::env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty());
-    let mut loading = LoadingProgress::new(Progress::of(arguments.telling));
+    let mut loading = LoadingProgress::new(Progress::of(arguments.output));
     let file = fetch::fetch(arguments.name, &folder, url.as_deref(), &mut |at| loading.show(at))?;
     loading.end();
     let bytes = std::fs::metadata(&file)?.len();
-    if arguments.telling.json {
+    if arguments.output.json {
         output::json(&Fetched { file: file.text(), bytes })?;
     } else {
         output::text(&format!("{}\n", file.shown()))?;

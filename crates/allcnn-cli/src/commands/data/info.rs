@@ -14,8 +14,8 @@ pub(super) const MAX_LISTED: usize = 50;
 
 /// Opens the data and prints its summary.
 pub(super) fn run(arguments: &DataInfoArgs) -> anyhow::Result<Exit> {
-    let summary = Summary::of(&open(&arguments.data, &options(arguments), arguments.telling)?);
-    if arguments.telling.json {
+    let summary = Summary::of(&open(&arguments.data, &options(arguments), arguments.output)?);
+    if arguments.output.json {
         output::json(&summary)?;
     } else {
         output::text(&words(&summary))?;

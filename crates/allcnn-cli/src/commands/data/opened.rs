@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use allcnn::data::{self, DataSet, Framing, Options};
 
-use crate::args::{DataInfoArgs, Telling};
+use crate::args::{DataInfoArgs, OutputFlags};
 use crate::output::counted;
 use crate::progress::Progress;
 use crate::training_progress::LoadingProgress;
@@ -13,8 +13,8 @@ use crate::training_progress::LoadingProgress;
 const PHOTOGRAPH: (usize, usize) = (224, 224);
 
 /// Opens data with a progress bar.
-pub(super) fn open(data: &OsStr, options: &Options, telling: Telling) -> anyhow::Result<DataSet> {
-    let mut loading = LoadingProgress::new(Progress::of(telling));
+pub(super) fn open(data: &OsStr, options: &Options, output: OutputFlags) -> anyhow::Result<DataSet> {
+    let mut loading = LoadingProgress::new(Progress::of(output));
     Ok(data::open(data, options, &mut |at| loading.show(at))?)
 }
 

@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &DataSuspectsArgs) -> anyhow::Result<Exit> {
         top: arguments.top,
         pictures: arguments.out.is_some(),
     };
-    let progress = Progress::of(arguments.common.telling);
+    let progress = Progress::of(arguments.common.output);
     let mut loading = LoadingProgress::new(progress);
     let mut task = None;
     let mut done = |done: usize, total: usize| {
@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &DataSuspectsArgs) -> anyhow::Result<Exit> {
     if let Some(page) = &arguments.out {
         report::write_suspects(&found, &run.called().shown(), page)?;
     }
-    if arguments.common.telling.json {
+    if arguments.common.output.json {
         output::json(&Document { run: run.called().text(), suspects: &found })?;
     } else {
         output::text(&words(&found, &run))?;

@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &DataVerifyArgs) -> anyhow::Result<Exit> {
     if let (Some(page), Some(near)) = (&arguments.out, &near) {
         report::write_near(near, &set, page)?;
     }
-    if look.telling.json {
+    if look.output.json {
         output::json(&Document { found: &found, near: near.as_ref() })?;
     } else {
         let near = near.as_ref().map(near_words).unwrap_or_default();
@@ -70,13 +70,13 @@ fn open_any(arguments: &DataVerifyArgs, wanted: Options) -> anyhow::Result<DataS
     let look = &arguments.look;
     let again = wanted.size.is_some();
     let wanted = Options { max_bad_percent: 100.0, ..wanted };
-    let opened = open(&look.data, &wanted, look.telling);
+    let opened = open(&look.data, &wanted, look.output);
     let without_classes = |error: &anyhow::Error| {
         arguments.near && matches!(error.downcast_ref::<Error>(), Some(Error::NoClasses(_)))
     };
     match opened {
         Err(error) if without_classes(&error) => {
-            let progress = Progress::of(look.telling);
+            let progress = Progress::of(look.output);
             let mut loading = LoadingProgress::new(progress);
             let wanted = Options { size: wanted.size.or(Some(LOOSE)), ..wanted };
             let set = data::open_loose(Path::new(&look.data), &wanted, &mut |at| loading.show(at))?;
@@ -91,14 +91,14 @@ fn open_any(arguments: &DataVerifyArgs, wanted: Options) -> anyhow::Result<DataS
 }
 
 fn find_near(arguments: &DataVerifyArgs, run: Option<&RunFolder>, set: &DataSet) -> anyhow::Result<Near> {
-    let telling = arguments.look.telling;
-    let mut loading = LoadingProgress::new(Progress::of(telling));
+    let output = arguments.look.output;
+    let mut loading = LoadingProgress::new(Progress::of(output));
     let mut show = |at| loading.show(at);
     let Some(run) = run else {
         return Ok(near::find(set, arguments.similarity.unwrap_or(near::MIN_SIMILARITY), &mut show));
     };
     let least = arguments.similarity.unwrap_or(near_features::MIN_SIMILARITY);
-    let common = Common { device: arguments.device, threads: arguments.threads, telling };
+    let common = Common { device: arguments.device, threads: arguments.threads, output };
     let device = device::open(&common)?;
     Ok(on_device!(device, |device| near_features::find(
         &device,

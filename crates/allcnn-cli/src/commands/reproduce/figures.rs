@@ -37,11 +37,11 @@ pub(super) fn figure2(arguments: &FigureArgs) -> anyhow::Result<Vec<PathBuf>> {
 
 fn drawings(device: &impl Device, arguments: &FigureArgs) -> anyhow::Result<Vec<PathBuf>> {
     let explorer = FeatureExplorer::new(device, &open(arguments)?, which(arguments))?;
-    let mut told = LoadingProgress::new(Progress::of(arguments.common.telling));
+    let mut loading = LoadingProgress::new(Progress::of(arguments.common.output));
     let mut layers = Vec::new();
     for layer in present(explorer.network(), &DRAWN_LAYERS, arguments) {
         let choice = FilterChoice::new(explorer.network(), &layer, None)?;
-        match explorer.drawings(&choice, &mut told) {
+        match explorer.drawings(&choice, &mut loading) {
             Ok(drawings) => layers.push((choice, drawings)),
             // The layers below a pool are still shown.
             Err(error) if error.is_usage() && !layers.is_empty() => {
@@ -72,18 +72,18 @@ fn patches(device: &impl Device, arguments: &PatchFigureArgs) -> anyhow::Result<
             Some(filters.start..filters.end.min(all.end)),
         )?);
     }
-    let progress = Progress::of(figure.common.telling);
-    let mut told = LoadingProgress::new(progress);
+    let progress = Progress::of(figure.common.output);
+    let mut loading = LoadingProgress::new(progress);
     let scanned = features::open(
         &explorer,
         (arguments.data.as_deref(), &arguments.reading.reading()),
         arguments.split,
-        &mut told,
+        &mut loading,
     )?;
     let mut written = Vec::new();
     for choice in choices {
         let wanted = (arguments.patches, methods.as_slice());
-        let filters = features::scan(&explorer, &choice, &scanned, wanted, progress, &mut told)?;
+        let filters = features::scan(&explorer, &choice, &scanned, wanted, progress, &mut loading)?;
         let sheet = explorer.patch_sheet(&choice, &scanned, &filters, wanted);
         written.extend(finish(figure, &format!("fig3-{}", choice.name()), sheet)?);
     }
@@ -158,7 +158,7 @@ fn given_images(
     given: &[PathBuf],
     explainer: &mut FileExplainer<'_, impl Device>,
 ) -> anyhow::Result<Vec<Explained>> {
-    let files = picture::given(given, arguments.figure.common.telling)?;
+    let files = picture::given(given, arguments.figure.common.output)?;
     let files: Vec<PathBuf> = files.into_iter().take(arguments.count).collect();
     let answers = explainer.explain(&files)?.into_iter();
     answers
@@ -175,7 +175,7 @@ fn own_images(
     device: &impl Device,
 ) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let explorer = FeatureExplorer::new(device, run, which(&arguments.figure))?;
-    let progress = Progress::of(arguments.figure.common.telling);
+    let progress = Progress::of(arguments.figure.common.output);
     let scanned = features::open(
         &explorer,
         (arguments.data.as_deref(), &arguments.reading.reading()),
@@ -216,7 +216,7 @@ fn last_layer(network: &Network) -> String {
 }
 
 fn note(arguments: &FigureArgs, text: &str) {
-    Progress::of(arguments.common.telling).note(&format!("note: {text}"));
+    Progress::of(arguments.common.output).note(&format!("note: {text}"));
 }
 
 /// The run folder of a figure.
@@ -247,8 +247,8 @@ struct Document {
 }
 
 /// Prints where the pictures of a figure are.
-pub(super) fn tell(arguments: &FigureArgs, pictures: &[PathBuf]) -> anyhow::Result<()> {
-    if !arguments.common.telling.json {
+pub(super) fn print(arguments: &FigureArgs, pictures: &[PathBuf]) -> anyhow::Result<()> {
+    if !arguments.common.output.json {
         return output::text(&pictures.iter().map(|path| format!("{}\n", path.shown())).collect::<String>());
     }
     output::json(&Document {
@@ -263,6 +263,6 @@ fn finish(arguments: &FigureArgs, name: &str, sheet: Sheet) -> anyhow::Result<Ve
     let folder: &Path = &arguments.out;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.shown()))?;
     let path = folder.join(format!("{name}.png"));
-    let pages = picture::write_sheet(sheet, &path, arguments.common.telling)?;
+    let pages = picture::write_sheet(sheet, &path, arguments.common.output)?;
     Ok(pages.paths().map(Path::to_owned).collect())
 }

@@ -20,7 +20,7 @@ pub(super) fn run(command: &ReproduceCommand) -> anyhow::Result<Exit> {
         ReproduceCommand::Fig6(arguments) => figures::figure6(arguments),
     }?;
     if let Some(figure) = command.figure() {
-        figures::tell(figure, &pictures)?;
+        figures::print(figure, &pictures)?;
     }
     Ok(Exit::DONE)
 }

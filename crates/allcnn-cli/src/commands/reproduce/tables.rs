@@ -49,7 +49,7 @@ struct RowDocument {
 /// Works on the table, or prints its progress.
 pub(super) fn run(table: PaperTable, arguments: &TableArgs) -> anyhow::Result<Exit> {
     let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from("sweeps").join(table.name()));
-    let progress = Progress::of(arguments.common.telling);
+    let progress = Progress::of(arguments.common.output);
     let found = Sweep::find(&folder)?;
     if arguments.status && found.is_none() {
         return Err(SweepError::NoPlan(folder).into());
@@ -68,7 +68,7 @@ pub(super) fn run(table: PaperTable, arguments: &TableArgs) -> anyhow::Result<Ex
         (sweep, ended)
     };
     let status = sweep.status()?;
-    let shown = if arguments.common.telling.json {
+    let shown = if arguments.common.output.json {
         output::json(&document(&sweep, &status)?)
     } else {
         output::text(&words(&sweep, &status)?)
