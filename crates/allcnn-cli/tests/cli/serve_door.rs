@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
@@ -193,9 +194,59 @@ fn large_and_false_pictures_are_refused() {
     bomb.extend([8, 2, 0, 0, 0, 0, 0, 0, 0]);
     explorer.ask("POST /api/runs/one/predict", &bomb).refuses(415, &["cannot be read"]);
     assert_eq!(explorer.ask("GET /api/runs", b"").status, 200);
-    let head = "x".repeat(1 << 20);
+    let head = "x".repeat(128 << 10);
     let answer = explorer.send("GET /api/runs", &[&explorer.host(), &format!("X-Large: {head}")], b"");
     assert!([0, 400, 431].contains(&answer.status), "{answer:?}");
+}
+
+/// A client that says it has a picture and does not send it.
+fn without_body(explorer: &Explorer) -> TcpStream {
+    let mut stream = explorer.connect();
+    let head =
+        format!("POST /api/runs/one/predict HTTP/1.1\r\n{}\r\nContent-Length: 9\r\n\r\n", explorer.host());
+    stream.write_all(head.as_bytes()).unwrap();
+    stream
+}
+
+#[test]
+fn there_are_only_so_many_connections_and_listeners() {
+    let folder = with_run();
+    let explorer = Explorer::start(folder.path(), &[]);
+    let send = |request: &str| {
+        let mut stream = explorer.connect();
+        stream.write_all(format!("{request} HTTP/1.1\r\n{}\r\n\r\n", explorer.host()).as_bytes()).unwrap();
+        stream
+    };
+    let status = |stream: &mut TcpStream| {
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).map(|()| String::from_utf8_lossy(&head[9..]).into_owned())
+    };
+    let mut listeners: Vec<TcpStream> = (0..65).map(|_| send("GET /api/runs/one/events")).collect();
+    let told: Vec<String> = listeners.iter_mut().map(|stream| status(stream).unwrap()).collect();
+    assert_eq!(told.iter().filter(|status| *status == "503").count(), 1, "{told:?}");
+    drop(listeners);
+
+    let mut uploads = vec![];
+    let refused = (0..80).any(|_| {
+        let mut stream = without_body(&explorer);
+        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let refused = status(&mut stream).is_ok_and(|status| status == "503");
+        uploads.push(stream);
+        refused
+    });
+    assert!(refused && uploads.len() == 65, "{}", uploads.len());
+    drop(uploads);
+
+    let mut others: Vec<TcpStream> = (0..511).map(|_| explorer.connect()).collect();
+    // Once one has been answered all before it are in; it stays open, too.
+    others.push(send("GET /healthz"));
+    assert_eq!(status(others.last_mut().unwrap()).unwrap(), "200");
+    let mut one_more = send("GET /healthz");
+    one_more.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    assert!(status(&mut one_more).is_err(), "it has to wait");
+    drop(others);
+    one_more.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    assert_eq!(status(&mut one_more).unwrap(), "200");
 }
 
 #[test]
@@ -203,6 +254,7 @@ fn slow_clients_and_many_do_not_stop_others() {
     let folder = with_run();
     let explorer = Explorer::start(folder.path(), &[]);
     let red = fs::read(folder.path().join("red.png")).unwrap();
+    let mut without_body = without_body(&explorer);
     let slow: Vec<_> = (0..100)
         .map(|index| {
             let mut stream = explorer.connect();
@@ -240,4 +292,9 @@ fn slow_clients_and_many_do_not_stop_others() {
     first.set_read_timeout(Some(Duration::from_secs(90))).unwrap();
     let _ = first.read(&mut [0; 64]).unwrap();
     assert!(Answer::read(first).body.is_empty());
+    // So is one whose body never comes.
+    without_body.set_read_timeout(Some(Duration::from_secs(90))).unwrap();
+    let mut status = [0; 12];
+    without_body.read_exact(&mut status).unwrap();
+    assert!(!status.ends_with(b"200"), "{status:?}");
 }

@@ -14,7 +14,7 @@ use crate::runs::{Listing, OpenRun};
 pub(super) const BODY: usize = 32 << 20;
 /// Pictures that arrive at a time, and how long one may take.
 const UPLOADS: usize = 64;
-pub(super) const UPLOAD: Duration = Duration::from_secs(60);
+pub(super) const UPLOAD: Duration = Duration::from_secs(30);
 /// The most pages that listen to a training.
 const LISTENERS: usize = 64;
 
