@@ -65,7 +65,10 @@ fn a_run_without_weights_says_why() {
     let diverged = allcnn(folder.path(), &train_arguments("run", &diverges));
     diverged.fails(1, &["diverged", "--lr"]);
     fs::write(folder.path().join("a.png"), "").unwrap();
-    for command in [&["predict", "run", "a.png"][..], &["eval", "run"], &["explain", "run", "a.png"]] {
+    let eval_last = ["eval", "run", "--checkpoint", "last"];
+    for command in
+        [&["predict", "run", "a.png"][..], &["eval", "run"], &eval_last, &["explain", "run", "a.png"]]
+    {
         allcnn(folder.path(), command).fails(1, &["run holds no weights", "diverged in step", "--lr"]);
     }
 }

@@ -282,19 +282,21 @@ impl RunFolder {
     /// # Errors
     /// [`CheckpointError`].
     pub fn read_best(&self) -> Result<Checkpoint, CheckpointError> {
-        let path = if self.best().exists() { self.best() } else { self.last() };
-        if !path.exists() {
-            return Err(self.no_weights());
-        }
-        self.read_values(&path)
+        self.read_values(&if self.best().exists() { self.best() } else { self.last() })
     }
 
     /// Reads a checkpoint of the run as it is used: the averaged weights, if it has any; without velocities.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NoWeights`] with the reason if it is not there; a damaged file.
     pub(crate) fn read_values(&self, path: &Path) -> Result<Checkpoint, CheckpointError> {
+        if !path.exists() {
+            return Err(self.no_weights());
+        }
         Ok(self.timed(Checkpoint::read_values(path)?))
     }
 
-    /// The error for a run without checkpoints, with the reason.
+    /// The error for a run without a checkpoint, with the reason.
     fn no_weights(&self) -> CheckpointError {
         let why = match self.manifest() {
             Ok(Manifest { diverged: Some(step), .. }) => format!(
