@@ -160,7 +160,7 @@ pub fn find<D: Device>(
         )));
     }
     let scores_of_new = scores.select(&new);
-    let order: Vec<usize> = ranked(&scores_of_new, search.top).into_iter().map(|index| new[index]).collect();
+    let order: Vec<usize> = scores_of_new.doubtful(search.top).into_iter().map(|index| new[index]).collect();
     let classes = &checkpoint.classes;
     let suspect = |&image: &usize| {
         let (label, predicted) = (scores.labels[image] as usize, scores.predicted(image) as usize);
@@ -258,18 +258,6 @@ fn held_out(
     Ok(HeldOut { data, images, splits, known, skipped, ignored })
 }
 
-/// Ranks images by the probability of their label, lowest first; ties go to the higher probability of another
-/// class.
-fn ranked(scores: &Scores, top: usize) -> Vec<usize> {
-    let (label, predicted) = (|image| scores.own_probability(image), |image| scores.probability(image));
-    let mut order: Vec<usize> = (0..scores.labels.len()).collect();
-    order.sort_by(|&a, &b| {
-        label(a).total_cmp(&label(b)).then(predicted(b).total_cmp(&predicted(a))).then(a.cmp(&b))
-    });
-    order.truncate(top);
-    order
-}
-
 /// The off-diagonal count of the confident joint (equations 1 and 2 of the paper). An image counts for the most
 /// probable of the classes whose probability is at least its mean over the images labelled with that class, if
 /// that class is not the label.
@@ -307,12 +295,6 @@ mod tests {
 
     fn labelled(labels: Vec<u32>) -> Scores {
         Scores::new(2, labels, &[0.9, 0.1, 0.2, 0.8, 0.6, 0.4, 0.1, 0.9, 0.9, 0.1])
-    }
-
-    #[test]
-    fn the_least_probable_label_comes_first() {
-        assert_eq!(ranked(&scores(), 3), [4, 1, 2]);
-        assert_eq!(ranked(&scores(), 10), [4, 1, 2, 0, 3]);
     }
 
     #[test]

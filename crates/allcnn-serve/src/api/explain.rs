@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use allcnn::score::ranked;
 use allcnn::visualise::render::{Shading, overlay};
 use allcnn::visualise::{Attribution, Position, Target, Unit};
 use axum::Json;
@@ -184,8 +185,8 @@ fn shown(
         Map::Overlay => overlay(&strong, seen),
     };
     let probabilities = &explanation.probabilities;
-    let best = (0..probabilities.len()).rev().max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
-    let class = if of_classes { unit.channel } else { best.unwrap_or_default() };
+    let best = || ranked(probabilities, 1).first().copied().unwrap_or_default();
+    let class = if of_classes { unit.channel } else { best() };
     let field = network.input_rectangle(target.layer(), unit.row, unit.column);
     Shown {
         method: way.word(),

@@ -113,7 +113,7 @@ pub(super) async fn pictures(
     let Query(asked) = asked?;
     let judged = judged(&explorer, name).await?;
     let cell = cell(&asked, &judged.run.checkpoint.classes)?;
-    let images = if asked.doubtful { judged.doubtful() } else { judged.images_of(cell) };
+    let images = if asked.doubtful { judged.scores.doubtful(usize::MAX) } else { judged.images_of(cell) };
     let wanted = images.iter().skip(asked.offset).take(asked.count.min(PICTURES));
     let pictures = try_join_all(wanted.map(|&image| shown(&explorer, &judged, image))).await?;
     Ok(Json(Pictures { all: images.len(), pictures }))

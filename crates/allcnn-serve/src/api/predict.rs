@@ -55,15 +55,7 @@ pub(super) async fn answer(
     let views = explorer.ask(question).await?;
     let probabilities =
         views.into_iter().next().map(|view| view.explanation.probabilities).unwrap_or_default();
-    let mut guesses: Vec<Guess> = run
-        .checkpoint
-        .classes
-        .iter()
-        .zip(probabilities)
-        .map(|(class, probability)| Guess { class: class.clone(), probability })
-        .collect();
-    guesses.sort_by(|one, other| other.probability.total_cmp(&one.probability)); // stable, as everywhere
-    guesses.truncate(asked.top.max(1));
+    let guesses = Guess::best(&run.checkpoint.classes, &probabilities, asked.top.max(1));
     let prediction = Prediction::Seen { file: "picture".into(), predictions: guesses, unsure: false };
     Ok(Json(Answer { prediction, picture: id, seen: data_url(&run.transform.show(&pixels)) }))
 }

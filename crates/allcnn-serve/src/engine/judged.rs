@@ -52,12 +52,4 @@ impl Judged {
         images.sort_by(|&one, &other| scores.probability(other).total_cmp(&scores.probability(one))); // stable
         images
     }
-
-    /// All images, the one whose label is least probable first: among the first are the labels that are wrong.
-    pub(crate) fn doubtful(&self) -> Vec<usize> {
-        let scores = &self.scores;
-        let mut images: Vec<usize> = (0..scores.labels.len()).collect();
-        images.sort_by(|&one, &other| scores.own_probability(one).total_cmp(&scores.own_probability(other))); // stable
-        images
-    }
 }

@@ -57,6 +57,14 @@ pub struct Guess {
     pub probability: f32,
 }
 
+impl Guess {
+    /// The `top` most probable of the classes, the most probable first, ties in the order of the classes.
+    pub fn best(classes: &[String], probabilities: &[f32], top: usize) -> Vec<Guess> {
+        let guess = |class: usize| Guess { class: classes[class].clone(), probability: probabilities[class] };
+        ranked(probabilities, top).into_iter().map(guess).collect()
+    }
+}
+
 /// The prediction for one file, as `allcnn predict --json` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -212,10 +220,7 @@ impl<'d, D: Device> Predictor<'d, D> {
     }
 
     fn guesses(&self, probabilities: &[f32], top: usize) -> Vec<Guess> {
-        let best = ranked(probabilities, top).into_iter();
-        let guess =
-            |class: usize| Guess { class: self.classes[class].clone(), probability: probabilities[class] };
-        best.map(guess).collect()
+        Guess::best(&self.classes, probabilities, top)
     }
 }
 

@@ -19,5 +19,6 @@ pub use evaluation::Evaluation;
 pub use interval::wilson95_pct;
 pub use scores::{Misclassified, Scores};
 pub use scoring::{Scorer, TestSet, Views, score};
-pub(crate) use softmax::{expect_finite, probabilities, probabilities_at, ranked};
+pub use softmax::ranked;
+pub(crate) use softmax::{expect_finite, probabilities, probabilities_at};
 pub use temperature::{NoTemperature, fit_temperature};

@@ -184,6 +184,18 @@ impl Scores {
         percent(wrong as f64, self.labels.len() as f64)
     }
 
+    /// The `top` images whose labels are least probable, the least probable first; ties go to the higher probability of
+    /// another class. Among the first are those whose labels are wrong.
+    pub fn doubtful(&self, top: usize) -> Vec<usize> {
+        let (label, predicted) = (|image| self.own_probability(image), |image| self.probability(image));
+        let mut images: Vec<usize> = (0..self.labels.len()).collect();
+        images.sort_by(|&a, &b| {
+            label(a).total_cmp(&label(b)).then(predicted(b).total_cmp(&predicted(a))).then(a.cmp(&b))
+        });
+        images.truncate(top);
+        images
+    }
+
     /// The misclassified images with the highest predicted probabilities, in decreasing order.
     pub fn worst_mistakes(&self, most: usize) -> Vec<Misclassified> {
         let mut mistakes: Vec<Misclassified> = (0..self.labels.len())
@@ -249,6 +261,14 @@ pub(super) mod tests {
         // What becomes equal keeps its order.
         let close = Scores::new(2, vec![0], &[0.499_999_97, 0.500_000_06]);
         assert_eq!(close.at_temperature(100.0).unwrap().predicted(0), 1);
+    }
+
+    #[test]
+    fn the_least_probable_label_comes_first() {
+        let probabilities = [0.9, 0.1, 0.2, 0.8, 0.6, 0.4, 0.1, 0.9, 0.9, 0.1];
+        let scores = Scores::new(2, vec![0, 0, 0, 1, 1], &probabilities);
+        assert_eq!(scores.doubtful(3), [4, 1, 2]);
+        assert_eq!(scores.doubtful(10), [4, 1, 2, 0, 3]);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(crate) fn expect_finite(logits: &[f32]) -> Result<(), ScoreError> {
 }
 
 /// The indices of the `top` largest values, in decreasing order, ties by index.
-pub(crate) fn ranked(values: &[f32], top: usize) -> Vec<usize> {
+pub fn ranked(values: &[f32], top: usize) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..values.len()).collect();
     indices.sort_by(|&a, &b| values[b].total_cmp(&values[a])); // stable
     indices.truncate(top);
