@@ -58,6 +58,8 @@ pub(crate) enum Reason {
     Hidden,
     /// A system or a program put it there.
     LeftBehind,
+    /// A training of this program wrote it: beside its settings, `run.toml`.
+    OfARun,
     /// A picture or a film of a kind that cannot be read.
     Foreign(Foreign),
     /// An archive within the data.
@@ -88,6 +90,7 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Reason::Hidden => "hidden",
             Reason::LeftBehind => "left behind by a system or a program",
+            Reason::OfARun => "of a run of allcnn, not data",
             Reason::Foreign(kind) => return kind.fmt(f),
             Reason::Archive => "an archive within the data: unpack it",
             Reason::NotAPicture => "not a picture",

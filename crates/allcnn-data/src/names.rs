@@ -41,6 +41,25 @@ pub(crate) fn hidden(part: &str) -> Option<Reason> {
     LEFT_BEHIND.contains(&lower.as_str()).then_some(Reason::LeftBehind)
 }
 
+/// The file that makes a folder a run of this program, and what else a training writes there. Its tables name images.
+const OF_A_RUN: [&str; 10] = [
+    "run.toml",
+    "best.safetensors",
+    "calibration.toml",
+    "heldout.txt",
+    "last.safetensors",
+    "metrics.csv",
+    "mistakes.csv",
+    "preprocess.safetensors",
+    "report.html",
+    "trained.bin",
+];
+
+/// Which of the files of a folder, by their names, a training of this program wrote: none unless its settings are among them.
+pub(crate) fn of_a_run<'n>(files: impl Iterator<Item = &'n OsStr> + Clone) -> &'static [&'static str] {
+    if files.clone().any(|file| file == OF_A_RUN[0]) { &OF_A_RUN } else { &[] }
+}
+
 /// No system opens a file by a longer path. Those of archives could be of any length, and folders in them of any depth.
 pub(crate) const LONGEST_PATH: usize = 4096;
 
@@ -98,6 +117,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn files_of_a_run_are_known_beside_its_settings() {
+        let of = |files: &[&str]| of_a_run(files.iter().map(OsStr::new)).contains(&"metrics.csv");
+        assert!(of(&["metrics.csv", "run.toml"]) && !of(&["metrics.csv", "train.toml"]) && !of(&[]));
+    }
 
     #[test]
     fn what_is_hidden_or_left_behind_is_known() {

@@ -64,6 +64,30 @@ fn info_and_verify_count_what_they_leave_out() {
 }
 
 #[test]
+fn what_a_training_wrote_is_no_data() {
+    let folder = workspace();
+    image_folder(folder.path(), 20);
+    // Its table of mistakes has the columns of a table of labels, and names the images.
+    let run = ["--data", "pictures", "--epochs", "1", "--limit", "20"];
+    let trained = allcnn(folder.path(), &train_arguments("pictures/run", &run)).done();
+    allcnn(folder.path(), &["data", "info", "pictures/run"]).fails(1, &["of a run of allcnn, not data"]);
+    let told = allcnn(folder.path(), &["data", "info", "pictures", "--json"]).done().json();
+    assert_eq!(
+        (&told["kind"], told["ignored"].as_array().unwrap().len()),
+        (&"image-folder".into(), 1),
+        "{told}"
+    );
+    assert_eq!(told["ignored"][0]["reason"], "of a run of allcnn, not data");
+    let again = allcnn(folder.path(), &train_arguments("run", &run)).done();
+    let last = |outcome: &crate::support::Outcome| outcome.stdout.lines().next().unwrap().to_owned();
+    assert_eq!(last(&trained), last(&again));
+    // Without its settings a folder is none of ours, whatever is in it.
+    fs::remove_file(folder.path().join("pictures/run/run.toml")).unwrap();
+    let told = allcnn(folder.path(), &["data", "info", "pictures", "--json"]).json();
+    assert!(!told.to_string().contains("of a run of allcnn"), "{told}");
+}
+
+#[test]
 fn a_training_tells_what_it_leaves_out_and_predict_leaves_out_the_same() {
     let folder = workspace();
     mixed(folder.path());

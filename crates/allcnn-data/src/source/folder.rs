@@ -4,7 +4,7 @@ use super::file_id::{FileId, has_hard_links};
 use crate::error::Error;
 use crate::file_kind::TELLING;
 use crate::ignored::{Counts, Reason};
-use crate::names::{hidden, readable};
+use crate::names::{hidden, of_a_run, readable};
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -79,6 +79,8 @@ impl Walk {
         if items.iter().all(|(file_name, _)| hidden(&readable(file_name)).is_some()) {
             self.empty.push(directory.name.to_string());
         }
+        let files = items.iter().filter(|(_, kind)| kind.is_file());
+        let of_a_run = of_a_run(files.map(|(file_name, _)| file_name.as_os_str()));
         for (file_name, kind) in items {
             let part = readable(&file_name);
             let name = if directory.name.is_empty() {
@@ -88,6 +90,9 @@ impl Walk {
             };
             let (path, spelt) = (directory.path.join(&file_name), directory.spelt && *file_name == *part);
             match hidden(&part) {
+                None if kind.is_file() && of_a_run.contains(&&*part) => {
+                    self.ignored.add(Reason::OfARun, &name)
+                }
                 Some(reason) => self.hidden.push((reason, name, path)),
                 None => self.add(Item { path, name, spelt, above: directory.above }, kind)?,
             }
