@@ -10,7 +10,7 @@ use crate::confusion::Confusion;
 
 /// The largest number of classes for which the matrix is shown as a table.
 const TABLE: usize = 30;
-/// The rows of the lists that replace a larger matrix.
+/// The pairs that are listed in the place of a larger matrix.
 const LISTED: usize = 15;
 
 /// The section of the confusion matrix; empty without test images. `evaluated` names the checkpoint and the images.
@@ -26,11 +26,9 @@ pub(super) fn section(classes: &[String], confusion: &Confusion, evaluated: &str
         );
         return Ok(make_section(false, "Confusion", &note, &table(classes, rows)));
     }
-    let by_class = confusion.by_class();
     let body = html! {
         div.columns {
-            (pairs(classes, confusion, &by_class))
-            (hardest(classes, &by_class))
+            (pairs(classes, confusion))
             @if let Some(rows) = &rows { (heat_map(rows)?) }
         }
     };
@@ -103,37 +101,25 @@ fn cell(kind: &str, shade: f64, count: u64, title: &str) -> Markup {
     }
 }
 
-/// A list of the most frequently confused pairs of classes.
-fn pairs(classes: &[String], confusion: &Confusion, by_class: &[(u64, u64)]) -> Markup {
+/// The pairs of classes that are confused most.
+fn pairs(classes: &[String], confusion: &Confusion) -> Markup {
+    let by_class = confusion.by_class();
     let mut pairs: Vec<_> = confusion.pairs().filter(|(truth, said, _)| truth != said).collect();
     pairs.sort_by_key(|&(truth, said, count)| (std::cmp::Reverse(count), truth, said));
-    let rows = pairs.iter().take(LISTED).map(|&(truth, said, count)| {
-        let of = format!("{} of {}", thousands(count as f64), thousands(by_class[truth].0 as f64));
-        [classes[truth].clone(), classes[said].clone(), of]
-    });
-    list("Most confused", ["True class", "Taken for", "Images"], rows)
-}
-
-/// A list of the classes with the highest error.
-fn hardest(classes: &[String], by_class: &[(u64, u64)]) -> Markup {
-    let seen = by_class.iter().enumerate().filter(|(_, (images, _))| *images > 0);
-    let mut errors: Vec<_> = seen.map(|(class, &counted)| (class_error(counted), class)).collect();
-    errors.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let rows = errors
-        .iter()
-        .take(LISTED)
-        .map(|&(error, class)| [classes[class].clone(), thousands(by_class[class].0 as f64), percent(error)]);
-    list("Hardest classes", ["Class", "Images", "Error"], rows)
-}
-
-/// A card with a table of three columns.
-fn list(title: &str, heads: [&str; 3], rows: impl Iterator<Item = [String; 3]>) -> Markup {
     html! {
         div.card {
-            h3 { (title) }
+            h3 { "Most confused" }
             table.list {
-                thead { tr { @for head in heads { th { (head) } } } }
-                tbody { @for row in rows { tr { @for cell in row { td { (cell) } } } } }
+                thead { tr { th { "True class" } th { "Taken for" } th { "Images" } } }
+                tbody {
+                    @for &(truth, said, count) in pairs.iter().take(LISTED) {
+                        tr {
+                            td { (classes[truth]) }
+                            td { (classes[said]) }
+                            td { (thousands(count as f64)) " of " (thousands(by_class[truth].0 as f64)) }
+                        }
+                    }
+                }
             }
         }
     }
