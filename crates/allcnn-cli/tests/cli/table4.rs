@@ -56,12 +56,12 @@ fn they_are_listed_with_their_parameters() {
         .iter()
         .map(|entry| (entry["name"].as_str().unwrap(), entry["parameters"].as_u64().unwrap()))
         .collect();
-    let [.., nin, maxout, fractional, large] = listed[..] else { panic!("{listed:?}") };
+    let [.., nin, maxout, fractional, large, sparse] = listed[..] else { panic!("{listed:?}") };
     assert_eq!(
         [nin, maxout, fractional],
         [("nin", 966_986), ("maxout", 16_247_830), ("fractional", 2_072_586)]
     );
-    assert_eq!(large.0, "large-fractional");
+    assert_eq!((large.0, sparse), ("large-fractional", ("spatially-sparse", 54_922_890)));
     let layers = allcnn(folder.path(), &["models", "maxout"]).done().stdout;
     assert!(layers.contains("maxout4") && layers.contains("max of 5 channels"), "{layers}");
 }

@@ -4,7 +4,7 @@
 
 use allcnn_device::{Activation, Fractional, PoolKind, RegionSequence, Windows};
 
-use super::build::{LARGE_SLOPE, convs};
+use super::build::{convs, large_chain, leaky};
 use super::layer::{Conv, LayerKind, Pool};
 
 /// Network in Network for CIFAR-10 (Lin et al. 2014), as in its Caffe definition: the second pooling is an
@@ -55,6 +55,12 @@ pub(super) fn large_fractional(classes: usize) -> Vec<LayerKind> {
     fractional_chain(160, 12, cbrt_2, 0, classes)
 }
 
+/// The spatially sparse network with which Graham won the CIFAR-10 competition of 2014: the Large All-CNN with 2x2
+/// max-pooling in the place of its convolutions with stride 2.
+pub(super) fn spatially_sparse(classes: usize) -> Vec<LayerKind> {
+    large_chain(|_| Pool::max(2, 2).into(), classes)
+}
+
 /// `levels` times a 2x2 convolution, each `width` channels wider, and a pseudorandom overlapping fractional
 /// max-pooling; then a 2x2 and a 1x1 convolution. Dropout increases linearly from 0 after the first level to 0.5
 /// after the last convolution.
@@ -65,8 +71,7 @@ fn fractional_chain(
     padding: usize,
     classes: usize,
 ) -> Vec<LayerKind> {
-    let activation = Activation::LeakyRelu { slope: LARGE_SLOPE };
-    let leaky = |kernel, number: usize| Conv { activation, ..Conv::valid(kernel, number * width) };
+    let leaky = |kernel, number: usize| leaky(kernel, number * width);
     let dropout = |number: usize| 0.5 * (number - 1) as f32 / (levels + 1) as f32;
     let sequence = RegionSequence::Pseudorandom;
     let windows = Windows::Fractional(Fractional { alpha, sequence, overlapping: true });

@@ -1,8 +1,6 @@
 //! All networks of the paper, as tables; those it compares with are in `table4`.
 
-use allcnn_device::Activation;
-
-use super::build::{LARGE_SLOPE, convs};
+use super::build::{convs, large_chain, leaky};
 use super::derive::Variant;
 use super::error::NetError;
 use super::layer::{Conv, LayerKind, Lrn, Pool};
@@ -73,7 +71,7 @@ struct Named {
 }
 
 /// The paper's own, then those it compares with (Table 4).
-const NAMED: [Named; 8] = [
+const NAMED: [Named; 9] = [
     Named { name: "large-all-cnn", side: 126, input_dropout: 0.0, layers: large },
     Named { name: "imagenet-all-cnn-b", side: 224, input_dropout: 0.0, layers: imagenet },
     Named { name: "caffenet", side: 227, input_dropout: 0.0, layers: caffenet },
@@ -82,6 +80,7 @@ const NAMED: [Named; 8] = [
     Named { name: "maxout", side: 32, input_dropout: 0.2, layers: table4::maxout },
     Named { name: "fractional", side: 32, input_dropout: 0.0, layers: table4::fractional },
     Named { name: "large-fractional", side: 94, input_dropout: 0.0, layers: table4::large_fractional },
+    Named { name: "spatially-sparse", side: 126, input_dropout: 0.0, layers: table4::spatially_sparse },
 ];
 
 impl Network {
@@ -108,20 +107,9 @@ impl Network {
     }
 }
 
-/// Table 5: all 2x2, unpadded, leaky; the last 1x1 convolution outputs the logits.
+/// Table 5: each block of the large chain ends in a convolution with stride 2.
 fn large(classes: usize) -> Vec<LayerKind> {
-    let leaky = |kernel, channels| Conv {
-        activation: Activation::LeakyRelu { slope: LARGE_SLOPE },
-        ..Conv::valid(kernel, channels)
-    };
-    let blocks = [(320, 0.0), (640, 0.1), (960, 0.2), (1280, 0.3), (1600, 0.4)];
-    let mut layers: Vec<LayerKind> = Vec::new();
-    for (channels, dropout) in blocks {
-        let dense = leaky(2, channels).dropout(dropout);
-        layers.extend(convs([dense, dense, leaky(2, channels).stride(2)]));
-    }
-    layers.extend(convs([leaky(2, 1920).dropout(0.5), leaky(1, 1920).dropout(0.5), Conv::logits(classes)]));
-    layers
+    large_chain(|channels| leaky(2, channels).stride(2).into(), classes)
 }
 
 /// Table 6: model B scaled up, every pool replaced by a convolution.

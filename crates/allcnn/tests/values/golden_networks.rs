@@ -64,6 +64,7 @@ fn the_fixtures_networks_are_the_tables_of_the_program() {
         ("large-narrow", "large-all-cnn", 16),
         ("caffenet-narrow", "caffenet", 8),
         ("large-fractional-narrow", "large-fractional", 16),
+        ("spatially-sparse-narrow", "spatially-sparse", 16),
     ] {
         let kinds = |network: &Network| network.layers().iter().map(|l| *l.kind()).collect::<Vec<_>>();
         let mut full = kinds(&Network::named(name, 10).unwrap());

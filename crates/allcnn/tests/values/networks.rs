@@ -80,6 +80,20 @@ fn table_4s_networks_have_their_authors_sizes() {
 }
 
 #[test]
+fn the_spatially_sparse_network_is_the_pooled_twin_of_the_large_all_cnn() {
+    let sparse = info("spatially-sparse", 10);
+    assert_eq!(sparse.parameters, 54_922_890);
+    assert_eq!(sizes(&sparse), [126, 125, 124, 62, 61, 60, 30, 29, 28, 14, 13, 12, 6, 5, 4, 2, 1]);
+    let kinds = |name| {
+        let network = Network::named(name, 10).unwrap();
+        network.layers().iter().map(|layer| *layer.kind()).collect::<Vec<_>>()
+    };
+    let pairs = kinds("spatially-sparse").into_iter().zip(kinds("large-all-cnn"));
+    let different: Vec<usize> = pairs.enumerate().filter(|(_, (a, b))| a != b).map(|(at, _)| at).collect();
+    assert_eq!(different, [2, 5, 8, 11, 14]);
+}
+
+#[test]
 fn maxout_and_fractional_layers_have_names_and_words() {
     let info = info("maxout", 10);
     let layers: Vec<String> = info.layers.iter().map(|l| format!("{} {}", l.name, l.description)).collect();
@@ -403,10 +417,9 @@ fn unknown_models_get_the_nearest_name() {
     assert!(message("All_CNN_C").contains("did you mean \"all-cnn-c\"?"));
     assert!(message("allcnn-c").contains("did you mean \"all-cnn-c\"?"));
     assert!(!message("resnet50").contains("did you mean"));
-    assert!(
-        message("resnet50")
-            .contains("caffenet, alexnet, nin, maxout, fractional, large-fractional, or a file NAME.toml")
-    );
+    assert!(message("resnet50").contains(
+        "caffenet, alexnet, nin, maxout, fractional, large-fractional, spatially-sparse, or a file NAME.toml"
+    ));
     assert!(matches!(Network::named("all-cnn-c", 0), Err(NetError::Network { .. })));
 }
 
