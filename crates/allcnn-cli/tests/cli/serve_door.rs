@@ -229,12 +229,12 @@ fn there_are_only_so_many_connections_and_listeners() {
     let mut uploads = vec![];
     let refused = (0..80).any(|_| {
         let mut stream = without_body(&explorer);
-        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
         let refused = status(&mut stream).is_ok_and(|status| status == "503");
         uploads.push(stream);
         refused
     });
-    assert!(refused && uploads.len() == 65, "{}", uploads.len());
+    assert!(refused && uploads.len() > 64, "{}", uploads.len()); // a slow machine tells later
     drop(uploads);
 
     let mut others: Vec<TcpStream> = (0..511).map(|_| explorer.connect()).collect();
