@@ -21,7 +21,7 @@ function said(near) {
   const also = [[near.test_images_near_train, "test image"], [near.validation_images_near_train, "validation image"]];
   return [
     `${counted(near.images, "image")} were compared with each other: ${counted(across, "group")} across splits, ${near.groups_within_split} within one, ${near.groups_with_different_labels} with different labels.`,
-    ...also.map(([count, thing]) => count && ` ${counted(Number(count), String(thing))} ${count === 1 ? "is" : "are"} nearly the same as training images: what the network says of them is no test.`),
+    ...also.map(([count, thing]) => Number(count) > 0 && ` ${counted(Number(count), String(thing))} ${count === 1 ? "is" : "are"} nearly the same as training images: what the network says of them is no test.`),
     near.left_out > 0 && ` ${counted(near.left_out, "image")} cannot be read and ${near.left_out === 1 ? "is" : "are"} left out.`,
     near.groups.length < across + near.groups_within_split && ` The first ${near.groups.length} groups are shown; allcnn data verify --near lists all.`,
   ];

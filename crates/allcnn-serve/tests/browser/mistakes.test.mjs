@@ -143,6 +143,8 @@ test("images that are nearly the same are shown in groups, and open in Try", asy
     await page.locator(".alike").first().waitFor();
     await until("its address", () => /near=1/.test(page.url()));
     assert.equal(await page.locator(".alike").count(), groups.length);
+    const said = page.getByRole("region", { name: "Pictures" }).getByRole("status");
+    assert.match(await said.innerText(), /^\d+ images were compared with each other.*[a-z]\.$/);
     assert.match(await page.locator(".alike").first().innerText(), /similarity [01]\.\d{3}/);
     await page.screenshot({ path: join(SCREENSHOTS, "near.png"), fullPage: true });
     await page.locator(".alike a").first().click();
