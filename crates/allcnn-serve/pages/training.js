@@ -48,7 +48,7 @@ export function openTraining(body, context) {
 
   /** Shows what is known. */
   function draw() {
-    const last = rows[rows.length - 1];
+    const [before, last] = [rows[rows.length - 2], rows[rows.length - 1]];
     const { state, epoch, epochs, eta_seconds } = standing;
     const bar = h("progress", { max: epochs, value: epoch, "aria-label": "epochs done" });
     const tile = (/** @type {string} */ name, /** @type {import("./dom.js").Child} */ value, /** @type {import("./dom.js").Child} */ detail) =>
@@ -56,7 +56,7 @@ export function openTraining(body, context) {
     fill(figures,
       tile("Epoch", h("span", { id: "epoch" }, `${epoch} of ${epochs}`), bar),
       tile("Error", errorOf(context.run.error_pct), intervalOf(context.run)),
-      tile("Images a second", figure(last?.images_per_second, 4), last && `${duration(last.seconds)} an epoch`),
+      tile("Images a second", figure(last?.images_per_second, 4), last && `${duration(last.seconds - (before?.seconds ?? 0))} an epoch`),
       tile("Learning rate", figure(last?.learning_rate), null),
       state === "training" ? tile("Time left", eta_seconds === null ? "–" : duration(eta_seconds), null) : tile("State", stateOf(state), null));
     error.draw(curves(rows, "error_pct"));

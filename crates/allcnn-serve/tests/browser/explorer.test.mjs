@@ -229,6 +229,15 @@ test("a training is watched live", async () => {
   }
 });
 
+test("the time of an epoch is its own, not that of all before it", async () => {
+  const { metrics: [first, second] } = await (await fetch(`${base}api/runs/${await nameOf("shapes")}`)).json();
+  await inWindow(browser, async (page) => {
+    await page.goto(await at("training", "shapes"));
+    const said = await page.locator(".figures").getByText(/an epoch$/).innerText();
+    assert.ok(Math.abs(Number.parseFloat(said) - (second.seconds - first.seconds)) <= 1, `${said}: ${first.seconds}, ${second.seconds}`);
+  });
+});
+
 test("everything can be reached without a mouse", async () => {
   await inWindow(browser, async (page) => {
     await page.goto(`${base}#/runs`);
