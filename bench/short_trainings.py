@@ -1,21 +1,36 @@
 #!/usr/bin/env python3
-"""Test errors of short trainings on the embedded data: the recipe quick beside the same with He's first weights and a plain rise.
+"""Test errors of short trainings on the embedded data: the recipe quick, and with --before the same with He's first weights and a
+plain rise.
 
-usage: bench/short_trainings.py PROGRAM [STEPS,...] [SEEDS]     default: 16,64,256 and 4 seeds
+example: bench/short_trainings.py target/release/allcnn short --steps 16,64,256
 
-Other networks than All-CNN-C have half of the seeds, and only the recipe. Two trainings at a time, one thread each: the number
-of threads changes no bit. Prints a table in Markdown; `!` marks what the training itself calls stuck or dead.
+Two trainings at a time, one thread each: the number of threads changes no bit. The first seeds of all networks come first. Finished
+trainings are kept in the folder's results.json: stopped at any time, the same command goes on where it was, and more steps or
+seeds are added to the table, which is printed in Markdown at the end. `!` marks what the training itself calls stuck or dead.
 """
 
+import argparse
 import concurrent.futures
 import json
+import os
 import pathlib
 import subprocess
-import sys
 import tempfile
+import threading
 
 BEFORE = 'init = "he"\n[schedule]\nkind = "one-cycle"\nwarm_up = 0.15\ndecay = "linear"\n'
 NETWORKS = ["all-cnn-c", "all-cnn-a", "model-c", "strided-cnn-c"]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program", type=pathlib.Path, help="the program allcnn")
+    parser.add_argument("out", type=pathlib.Path, help="folder for results.json")
+    parser.add_argument("--steps", default="16,64,256", help="[default: 16,64,256]")
+    parser.add_argument("--seeds", type=int, default=4, help="[default: 4]")
+    parser.add_argument("--networks", default=",".join(NETWORKS), help=f"[default: {','.join(NETWORKS)}]")
+    parser.add_argument("--before", action="store_true", help="All-CNN-C with He's first weights as well")
+    return parser.parse_args()
 
 
 def two_classes(program, folder):
@@ -31,40 +46,79 @@ def two_classes(program, folder):
     return str(folder / "two")
 
 
-def train(program, folder, network, steps, seed, recipe, data):
+class Results:
+    """The finished trainings by name, in a file that is whole at any time."""
+
+    def __init__(self, path):
+        self.path, self.lock = path, threading.Lock()
+        self.errors = json.loads(path.read_text()) if path.exists() else {}
+
+    def add(self, name, error):
+        with self.lock:
+            self.errors[name] = error
+            unfinished = self.path.with_suffix(".tmp")
+            unfinished.write_text(json.dumps(self.errors, indent=1) + "\n")
+            os.replace(unfinished, self.path)
+            print(name, error, flush=True)
+
+    def of(self, network, classes, steps, recipe):
+        """The errors of the seeds, in their order."""
+        start = f"{network} {classes} {steps} {recipe} "
+        found = {int(name[len(start) :]): error for name, error in self.errors.items() if name.startswith(start)}
+        return ", ".join(found[seed] for seed in sorted(found))
+
+
+def train(program, out, network, steps, seed, recipe, data):
     """The test error after the last epoch, in percent; an exclamation mark where the training says that it did not learn."""
-    out = folder / f"{network}-{steps}-{seed}-{pathlib.Path(recipe).stem}-{pathlib.Path(data).name}"
     command = [program, "train", "--model", network, "--data", data, "--recipe", recipe, "--iterations", str(steps)]
     command += ["--seed", str(seed), "--threads", "1", "--out", out, "--json", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
+        if "has diverged" not in done.stderr:
+            raise RuntimeError(f"{' '.join(map(str, command))} ended with code {done.returncode}: {done.stderr}")
         return "diverged"
     result = json.loads(done.stdout)
     return f"{result['test_error_pct']:.1f}" + ("" if result["health"] == "learns" else "!")
 
 
+def table(results):
+    """All trainings of the folder, a row for each network, number of classes and number of steps."""
+    rows = sorted({tuple(name.split()[:3]) for name in results.errors}, key=lambda row: (int(row[2]), -int(row[1]), NETWORKS.index(row[0])))
+    print("| network | classes | steps | before | `quick` |\n|---|---|---|---|---|")
+    for network, classes, steps in rows:
+        before, quick = (results.of(network, classes, steps, recipe) for recipe in ["before", "quick"])
+        print(f"| {network} | {classes} | {steps} | {before} | {quick} |", flush=True)
+
+
 def main():
-    program = str(pathlib.Path(sys.argv[1]).resolve())
-    steps = [int(number) for number in (sys.argv[2] if len(sys.argv) > 2 else "16,64,256").split(",")]
-    seeds = range(int(sys.argv[3]) if len(sys.argv) > 3 else 4)
+    given = arguments()
+    program = str(given.program.resolve())
+    given.out.mkdir(parents=True, exist_ok=True)
+    results = Results(given.out / "results.json")
     with tempfile.TemporaryDirectory() as name, concurrent.futures.ThreadPoolExecutor(2) as pool:
         folder = pathlib.Path(name)
         before = folder / "before.toml"
         before.write_text(BEFORE)
-        two = two_classes(program, folder)
-        print("| network | classes | steps | before | `quick` |\n|---|---|---|---|---|", flush=True)
-        for data, classes in [("shapes", 10), (two, 2)]:
-            for network in NETWORKS:
-                main_network = network == NETWORKS[0]
-                for count in steps:
-                    def errors(recipe):
-                        few = seeds if main_network else seeds[: len(seeds) // 2]
-                        one = lambda seed: train(program, folder, network, count, seed, str(recipe), data)
-                        return ", ".join(pool.map(one, few))
+        data = {10: "shapes", 2: two_classes(program, folder)}
+        recipes = {"quick": "quick", "before": str(before)}
 
-                    compared = [errors(before)] if main_network and classes == 10 else [""]
-                    shown = " | ".join([*compared, errors("quick")])
-                    print(f"| {network} | {classes} | {count} | {shown} |", flush=True)
+        def one(network, classes, steps, recipe, seed):
+            name = f"{network} {classes} {steps} {recipe} {seed}"
+            if name not in results.errors:
+                out = folder / name.replace(" ", "-")
+                results.add(name, train(program, out, network, steps, seed, recipes[recipe], data[classes]))
+
+        trainings = []
+        for steps in [int(number) for number in given.steps.split(",")]:
+            for seed in range(given.seeds):
+                for classes in data:
+                    for network in given.networks.split(","):
+                        compared = given.before and network == NETWORKS[0] and classes == 10
+                        for recipe in ["quick", "before"] if compared else ["quick"]:
+                            trainings.append(pool.submit(one, network, classes, steps, recipe, seed))
+        for training in trainings:
+            training.result()
+    table(results)
 
 
 if __name__ == "__main__":

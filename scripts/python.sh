@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the Python module and tests it: in an environment with numpy alone, then with scikit-learn, joblib and mypy's stubtest,
-# with `torch` as argument beside PyTorch as well.
+# Builds the Python module and tests it: in an environment with numpy alone, the examples of docs/PYTHON.md as well, then with
+# scikit-learn, joblib and mypy's stubtest, with `torch` as argument beside PyTorch, too.
 # Says so and ends where Python or its packages cannot be had.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,11 +20,13 @@ echo "python: $(basename "$work"/wheels/*.whl), $(stat -c %s "$work"/wheels/*.wh
 
 python3 -m venv "$work/numpy"
 timeout 300 "$work/numpy/bin/pip" install --quiet "$work"/wheels/*.whl || skip "numpy cannot be had"
-"$work/numpy/bin/python" -m unittest discover -s crates/allcnn-python/tests -p 'test_module.py'
+for part in module docs; do
+    "$work/numpy/bin/python" -m unittest discover -s crates/allcnn-python/tests -p "test_$part.py"
+done
 
 timeout 600 "$work/numpy/bin/pip" install --quiet scikit-learn joblib mypy || skip "scikit-learn, joblib or mypy cannot be had"
 "$work/numpy/bin/python" -m unittest discover -s crates/allcnn-python/tests -p 'test_sklearn.py'
-"$work/numpy/bin/python" -m mypy.stubtest allcnn
+"$work/numpy/bin/python" -m mypy.stubtest allcnn._allcnn # the module with a stub; _torch can be imported beside PyTorch alone
 
 if [ "${1:-}" = torch ]; then
     timeout 1500 "$work/numpy/bin/pip" install --quiet torch --index-url https://download.pytorch.org/whl/cpu ||

@@ -20,18 +20,19 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target/release-build}"
 rustup target add x86_64-unknown-linux-gnu x86_64-unknown-linux-musl aarch64-unknown-linux-gnu
 # No path of this machine is in what leaves it.
 export RUSTFLAGS="--remap-path-prefix=$PWD=allcnn --remap-path-prefix=$HOME/.cargo/registry/src=crates"
+RUSTFLAGS+=" --remap-path-prefix=$(rustc --print sysroot)=rust"
 
 for target in x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu; do
-    maturin build --release --locked --zig --target "$target" --compatibility manylinux2014 \
+    maturin build --profile dist --locked --zig --target "$target" --compatibility manylinux2014 \
         --manifest-path crates/allcnn-python/Cargo.toml --out "$out"
 done
 
 static=x86_64-unknown-linux-musl
-cargo zigbuild --release --locked --target "$static" -p allcnn-cli
+cargo zigbuild --profile dist --locked --target "$static" -p allcnn-cli
 name="allcnn-$version-$static"
 mkdir -p "$work/$name/completions" "$work/$name/man"
-program="$CARGO_TARGET_DIR/$static/release/allcnn"
-install -s "$program" "$work/$name/allcnn"
+program="$CARGO_TARGET_DIR/$static/dist/allcnn"
+install "$program" "$work/$name/allcnn"
 for shell in bash zsh fish elvish powershell; do
     "$program" completions "$shell" >"$work/$name/completions/allcnn.$shell"
 done
@@ -41,8 +42,8 @@ tar -C "$work" --sort=name --owner=0 --group=0 --mtime=@0 -czf "$out/$name.tar.g
 
 command -v cargo-cyclonedx >/dev/null || cargo install cargo-cyclonedx --locked --quiet
 cargo cyclonedx --manifest-path crates/allcnn-cli/Cargo.toml --format json --override-filename sbom
-mv crates/allcnn-cli/sbom.json "$out/allcnn-$version.cdx.json"
-find crates -name sbom.json -delete
+sed "s|$PWD|/allcnn|g" crates/allcnn-cli/sbom.json >"$out/allcnn-$version.cdx.json" # it names our crates by their folders
+find crates tools -name sbom.json -delete
 
 # The part of the changelog that is this version's.
 awk -v version="$version" '/^## \[/ { mine = index($0, "[" version "]") } mine' CHANGELOG.md >"$out/CHANGELOG-$version.md"

@@ -165,11 +165,8 @@ def short_trainings_table(docs, program, folder):
     """docs/TRAINING.md: test errors of short trainings of the embedded data, beside those of He's weights and a plain rise."""
     before = folder / "before.toml"
     before.write_text(short_trainings.BEFORE)
-    two = short_trainings.two_classes(program, folder)
     recipes = {"before": str(before), "quick": "quick"}
     wanted = [("all-cnn-c", steps, recipe, "shapes", 4) for steps in (16, 64, 128) for recipe in recipes]
-    wanted += [(network, 64, "quick", "shapes", 2) for network in short_trainings.NETWORKS[1:]]
-    wanted += [(network, 64, "quick", two, 4 if network == "all-cnn-c" else 2) for network in short_trainings.NETWORKS]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         train = lambda network, steps, recipe, data, seed: short_trainings.train(program, folder, network, steps, seed, recipes[recipe], data)
         results = {row[:4]: list(pool.map(lambda seed: train(*row[:4], seed), range(row[4]))) for row in wanted}
@@ -177,11 +174,6 @@ def short_trainings_table(docs, program, folder):
     for steps in (16, 64, 128):
         values = [joined("all-cnn-c", steps, recipe, "shapes") for recipe in recipes]
         docs.put("docs/TRAINING.md", rf"\n\| {steps} \| ([^|\n]*) \| ([^|\n]*) \|\n", *values)
-    others = [value for network in short_trainings.NETWORKS[1:] for value in results[network, 64, "quick", "shapes"]]
-    pattern = r"of All-CNN-A ended at ([\d.!]+) and ([\d.!]+), of Model C at ([\d.!]+) and ([\d.!]+), of Strided-CNN-C at ([\d.!]+) and ([\d.!]+) with"
-    docs.put("docs/TRAINING.md", pattern, *others)
-    errors = [float(error.rstrip("!")) for row, found in results.items() if row[3] == two for error in found]
-    docs.put("docs/TRAINING.md", r"\(guessing: 50\) all ended at (\d+) to (\d+)\.", int(min(errors)), round(max(errors)))
     if not docs.check:
         docs.put("docs/TRAINING.md", r"makes such a table \(([^,]*), 2 cores; other", processor())
 

@@ -6,6 +6,7 @@ use allcnn_device::{Device, Error, Precision};
 use anyhow::Context;
 
 use crate::args::Common;
+use crate::processes;
 use crate::progress::Progress;
 use crate::values::DeviceChoice;
 
@@ -35,7 +36,11 @@ pub(crate) fn open(common: &Common) -> anyhow::Result<Opened> {
 /// Opens the device with `precision` for the products of convolutions.
 pub(crate) fn open_in(common: &Common, precision: Precision) -> anyhow::Result<Opened> {
     let cpu = || {
-        let options = CpuOptions { threads: common.threads, precision, ..CpuOptions::default() };
+        let options = CpuOptions {
+            threads: common.threads.or_else(processes::threads),
+            precision,
+            ..CpuOptions::default()
+        };
         Cpu::new(options).map(Opened::Cpu).context("cannot open the CPU device")
     };
     let cuda = |number| {

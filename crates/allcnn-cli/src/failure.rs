@@ -89,7 +89,7 @@ pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
 
 /// A recipe that is neither a known name nor a file.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown recipe \"{0}\"; expected quick, paper, imagenet or a file NAME.toml")]
+#[error("unknown recipe \"{0}\"; expected quick, paper, imagenet, graham or a file NAME.toml")]
 pub(crate) struct UnknownRecipe(pub String);
 
 /// Flags that are valid on their own, but not together.

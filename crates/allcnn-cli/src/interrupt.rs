@@ -1,4 +1,5 @@
-//! Ctrl-C, SIGTERM and SIGHUP: the first signal requests an orderly end, the second one ends the program at once.
+//! Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 (which Slurm sends some time before the end, if asked to): the first signal requests an
+//! orderly end, the second one ends the program at once.
 
 use std::io;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use crate::exit::Exit;
 use crate::failure;
 use crate::streams;
 
-/// Installs handlers: the first signal (Ctrl-C, SIGTERM, SIGHUP of the terminal) sets `stop`, a second one ends the program.
+/// Installs handlers: the first signal (Ctrl-C, SIGTERM, SIGUSR1, SIGHUP of the terminal) sets `stop`, a second one ends the program.
 pub(crate) fn listen(stop: &Arc<AtomicBool>) -> io::Result<()> {
     platform::listen(Arc::clone(stop), Arc::default())
 }
@@ -44,7 +45,7 @@ mod platform {
     use std::time::{Duration, Instant};
 
     use allcnn::data::open_file;
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
     use signal_hook::iterator::Signals;
     use signal_hook::low_level;
 
@@ -55,7 +56,7 @@ mod platform {
     const ONE_WISH: Duration = Duration::from_millis(500);
 
     pub(super) fn listen(stop: Arc<AtomicBool>, at_rest: Arc<AtomicBool>) -> io::Result<()> {
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
         if hangup_ends() {
             signals.add_signal(SIGHUP)?;
         }

@@ -16,6 +16,7 @@ mod failure;
 mod interrupt;
 mod npy;
 mod output;
+mod processes;
 mod progress;
 mod streams;
 mod time_table;
@@ -44,6 +45,7 @@ pub fn run(arguments: &[OsString]) -> Exit {
     failure::keep_panics();
     let command = match Cli::read(arguments) {
         Ok(cli) => cli.command,
+        Err(_) if !processes::speaks() => return Exit::USAGE,
         Err(error) => return failure::report_usage(&error, arguments),
     };
     match catch_unwind(AssertUnwindSafe(|| carry_out(command))) {

@@ -71,6 +71,12 @@ pub(crate) fn folds(text: &str) -> Result<usize, String> {
     })
 }
 
+/// A number of shards.
+pub(crate) fn shards(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number: &usize| number.is_power_of_two());
+    number.ok_or_else(|| "expected a power of two: 1, 2, 4, 8, ...".to_owned())
+}
+
 /// A finite positive number.
 pub(crate) fn positive(text: &str) -> Result<f32, String> {
     real(text).filter(|&number| number > 0.0).ok_or_else(|| "expected a number above 0".to_owned())

@@ -1,8 +1,8 @@
 //! The device: each operation of the contract handed to its kernel.
 
 use allcnn_device::{
-    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LrnShape, Parameter, PoolKind, PoolShape,
-    Precision, RegionDraw, Regions, Sgd, Shape, StoredOutput,
+    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LearnedNorm, LrnShape, LwtaShape, Parameter,
+    PoolKind, PoolShape, Precision, RegionDraw, Regions, Sampling, Sgd, Shape, StoredOutput,
 };
 
 use crate::bandwidth;
@@ -12,7 +12,7 @@ use crate::engine::{CpuOptions, Engine};
 use crate::isa::Isa;
 use crate::ops::epilogue::{Finish, PassBack};
 use crate::ops::mask::Mask;
-use crate::ops::{CHUNK, assert_len, head, lrn, pool, sgd};
+use crate::ops::{CHUNK, assert_len, head, learned_norm, lrn, lwta, pool, sgd};
 use crate::peak;
 use crate::rehearsal::Rehearsed;
 use crate::stored::{Copy, Storage};
@@ -37,6 +37,8 @@ pub struct Pool {
     shape: PoolShape,
     regions: Regions,
     switches: Vec<u32>,
+    /// Whether the last forward pass drew its values.
+    drawn: bool,
 }
 
 impl Cpu {
@@ -91,6 +93,31 @@ impl Cpu {
     }
 }
 
+impl Pool {
+    /// The pooling with its parameters.
+    fn norms<'a>(&'a self, norm: LearnedNorm<'a, Buffer>) -> learned_norm::Norms<'a> {
+        assert_eq!(self.shape.kind, PoolKind::LearnedNorm, "the kind of a pooling with parameters");
+        assert_len(norm.center.len(), self.shape.input.channels, "center");
+        assert_len(norm.rho.len(), self.shape.input.channels, "rho");
+        learned_norm::Norms { shape: self.shape, regions: &self.regions, center: norm.center, rho: norm.rho }
+    }
+}
+
+impl Cpu {
+    /// Of each group of `values` the one whose input won, row by row.
+    fn keep_winners(&self, shape: LwtaShape, input: &Buffer, values: &Buffer, kept: &mut Buffer) {
+        let LwtaShape { input: Shape { width, channels, .. }, size } = shape;
+        for (buffer, name) in [(input, "input"), (values, "values"), (&*kept, "what is kept")] {
+            assert_len(buffer.len(), shape.input.len(), name);
+        }
+        let row = width * channels;
+        self.engine.threads().run_over(kept.overwrite(Storage::F32), row, |at, kept| {
+            let [input, values] = [input, values].map(|values| &values[at * row..][..row]);
+            self.engine.isa().run(lwta::KeepWinners { size, input, values, kept });
+        });
+    }
+}
+
 impl Device for Cpu {
     type Buffer = Buffer;
     type Conv = Conv;
@@ -99,6 +126,9 @@ impl Device for Cpu {
     type Images = std::convert::Infallible;
     type Recording = ();
 
+    fn arithmetic(&self) -> String {
+        format!("CPU ({})", self.isa())
+    }
     fn description(&self) -> String {
         let (isa, threads) = (self.isa(), self.thread_count());
         let products = match self.engine.precision() {
@@ -129,6 +159,13 @@ impl Device for Cpu {
     }
     fn copy(&self, from: &Buffer, to: &mut Buffer, at: usize) {
         to[at..][..from.len()].copy_from_slice(from);
+    }
+    fn add(&self, from: &Buffer, to: &mut Buffer) {
+        assert_len(to.len(), from.len(), "what is added to");
+        let _timed = self.engine.operation("sums", [&*to, &*to, from]);
+        self.engine.threads().run_over(to, CHUNK, |chunk, to| {
+            self.engine.isa().run(sgd::Add { from: &from[chunk * CHUNK..][..to.len()], to });
+        });
     }
     fn synchronize(&self) -> Result<(), Error> {
         Ok(())
@@ -205,21 +242,31 @@ impl Device for Cpu {
 
     fn pool(&self, shape: PoolShape) -> Result<Pool, Error> {
         let shape = shape.checked()?;
-        let switches = if shape.kind == PoolKind::Max { shape.output().len() } else { 0 };
-        Ok(Pool { shape, regions: shape.regions(), switches: vec![0; switches] })
+        let has_switches = shape.kind == PoolKind::Max || shape.kind.draws();
+        let switches = vec![0; if has_switches { shape.output().len() } else { 0 }];
+        Ok(Pool { shape, regions: shape.regions(), switches, drawn: false })
     }
     fn pool_draw(&self, pool: &mut Pool, draw: RegionDraw, step: &Step) {
         pool.regions.draw(&pool.shape, draw, step.number);
     }
-    fn pool_forward(&self, pool: &mut Pool, input: &Buffer, output: &mut Buffer) {
+    fn pool_forward(
+        &self,
+        pool: &mut Pool,
+        input: &Buffer,
+        sampling: Option<(Sampling, &Step)>,
+        output: &mut Buffer,
+    ) {
         let _timed = self.engine.operation("pool", [input, output]);
-        let Pool { shape, ref regions, ref mut switches } = *pool;
+        let Pool { shape, ref regions, ref mut switches, ref mut drawn } = *pool;
+        let sampling = sampling.filter(|_| shape.kind.draws());
+        let numbers = sampling.map(|(sampling, step)| sampling.stream(step.number));
+        *drawn = numbers.is_some();
         assert_len(input.len(), shape.input.len(), "input");
         assert_len(output.len(), shape.output().len(), "output");
         let row_len = shape.output().width * shape.output().channels;
         let rows = (output.overwrite(Storage::F32), row_len);
         self.engine.threads().run_zipped(rows, (switches, row_len), |row, output, switches| {
-            self.engine.isa().run(pool::ForwardRow { shape, regions, row, input, output, switches });
+            self.engine.isa().run(pool::ForwardRow { shape, regions, row, input, output, numbers, switches });
         });
     }
     fn pool_backward(
@@ -247,8 +294,76 @@ impl Device for Cpu {
                 output: &output[outputs.clone()],
                 d_output: &d_output[outputs.clone()],
                 switches: if pool.switches.is_empty() { &[] } else { &pool.switches[outputs] },
+                drawn: pool.drawn,
                 d_input,
             });
+        });
+    }
+
+    fn learned_norm_forward(
+        &self,
+        pool: &mut Pool,
+        input: &Buffer,
+        norm: LearnedNorm<'_, Buffer>,
+        output: &mut Buffer,
+    ) {
+        let _timed = self.engine.operation("learned norm", [input, output]);
+        let (shape, norms) = (pool.shape, pool.norms(norm));
+        assert_len(input.len(), shape.input.len(), "input");
+        assert_len(output.len(), shape.output().len(), "output");
+        let row_len = shape.output().width * shape.output().channels;
+        self.engine.threads().run_over(output.overwrite(Storage::F32), row_len, |row, output| {
+            self.engine.isa().run(learned_norm::ForwardRow { norms, row, input, output });
+        });
+    }
+    fn learned_norm_backward(
+        &self,
+        pool: &Pool,
+        input: &Buffer,
+        norm: LearnedNorm<'_, Buffer>,
+        output: &Buffer,
+        d_output: &Buffer,
+        d_input: &mut Buffer,
+    ) {
+        let _timed = self.engine.operation("learned norm back", [input, d_output, d_input]);
+        let (shape, norms) = (pool.shape, pool.norms(norm));
+        let (above, below) = (shape.output().len(), shape.input.len());
+        assert_len(input.len(), below, "input");
+        assert_len(output.len(), above, "output");
+        assert_len(d_output.len(), above, "d_output");
+        assert_len(d_input.len(), below, "d_input");
+        let (above, below) = (above / shape.input.batch, below / shape.input.batch);
+        self.engine.threads().run_over(d_input.overwrite(Storage::F32), below, |image, d_input| {
+            let [output, d_output] = [output, d_output].map(|values| &values[image * above..][..above]);
+            let input = &input[image * below..][..below];
+            self.engine.isa().run(learned_norm::BackwardImage { norms, input, output, d_output, d_input });
+        });
+    }
+    fn learned_norm_gradients(
+        &self,
+        pool: &Pool,
+        input: &Buffer,
+        norm: LearnedNorm<'_, Buffer>,
+        output: &Buffer,
+        d_output: &Buffer,
+        d_center: &mut Buffer,
+        d_rho: &mut Buffer,
+    ) {
+        let _timed = self.engine.operation("learned norm gradients", [input, output, d_output]);
+        let (shape, norms) = (pool.shape, pool.norms(norm));
+        assert_len(input.len(), shape.input.len(), "input");
+        assert_len(output.len(), shape.output().len(), "output");
+        assert_len(d_output.len(), shape.output().len(), "d_output");
+        assert_len(d_center.len(), shape.input.channels, "d_center");
+        assert_len(d_rho.len(), shape.input.channels, "d_rho");
+        let chunks =
+            [d_center, d_rho].map(|gradient| (gradient.overwrite(Storage::F32), learned_norm::BLOCK));
+        let [centers, rhos] = chunks;
+        self.engine.threads().run_zipped(centers, rhos, |chunk, d_center, d_rho| {
+            let first = chunk * learned_norm::BLOCK;
+            let gradients =
+                learned_norm::Gradients { norms, first, input, output, d_output, d_center, d_rho };
+            self.engine.isa().run(gradients);
         });
     }
 
@@ -286,6 +401,15 @@ impl Device for Cpu {
         self.engine.threads().run_over(d_input.overwrite(Storage::F32), row, |at, d_input| {
             lrn::backward(&shape, &input[at * row..][..row], &d_output[at * row..][..row], d_input);
         });
+    }
+
+    fn lwta_forward(&self, shape: LwtaShape, input: &Buffer, output: &mut Buffer) {
+        let _timed = self.engine.operation("winners", [input, output]);
+        self.keep_winners(shape, input, input, output);
+    }
+    fn lwta_backward(&self, shape: LwtaShape, input: &Buffer, d_output: &Buffer, d_input: &mut Buffer) {
+        let _timed = self.engine.operation("winners back", [input, d_output, d_input]);
+        self.keep_winners(shape, input, d_output, d_input);
     }
 
     fn global_average_forward(&self, shape: Shape, input: &Buffer, output: &mut Buffer) {
@@ -329,23 +453,52 @@ impl Device for Cpu {
     }
 
     fn sgd(&self, sgd: Sgd, step: &Step, parameters: &mut [Parameter<Buffer>]) {
-        let operands = parameters
-            .iter()
-            .flat_map(|Parameter { value, gradient, velocity }| [value, value, velocity, velocity, gradient]);
+        let operands = parameters.iter().flat_map(|Parameter { value, gradient, velocity, .. }| {
+            [value, value, velocity, velocity, gradient]
+        });
         let _timed = self.engine.operation("optimizer", operands);
         // The norm costs a pass over the gradients: only where it can matter.
         let clips = sgd.clip_norm.is_finite();
         let scale =
             if clips { sgd.gradient_scale(sgd::sum_of_squares(&self.engine, parameters)) } else { 1.0 };
-        for Parameter { value, gradient, velocity } in parameters {
+        for Parameter { value, gradient, velocity, factors } in parameters {
+            let sgd = Sgd { weight_decay: sgd.weight_decay * factors.decay, ..sgd };
+            let learning_rate = step.learning_rate * factors.rate;
             assert_len(gradient.len(), value.len(), "gradient");
             assert_len(velocity.len(), value.len(), "velocity");
             let chunks = ((&mut **value, CHUNK), (&mut **velocity, CHUNK));
             self.engine.threads().run_zipped(chunks.0, chunks.1, |chunk, value, velocity| {
                 let gradient = &gradient[chunk * CHUNK..][..value.len()];
-                let learning_rate = step.learning_rate;
                 self.engine.isa().run(sgd::Step { sgd, learning_rate, scale, value, gradient, velocity });
             });
         }
+    }
+
+    fn shorten_rows(&self, rows: usize, longest: f32, value: &mut Buffer) {
+        assert_eq!(value.len() % rows, 0, "values of {rows} rows");
+        let _timed = self.engine.operation("optimizer", [&*value, &*value]);
+        let len = (value.len() / rows).max(1);
+        self.engine
+            .threads()
+            .run_over(value, len, |_, row| self.engine.isa().run(sgd::Shorten { longest, row }));
+    }
+
+    fn draw_to_means(
+        &self,
+        strength: f32,
+        groups: &Buffer,
+        means: &mut Buffer,
+        value: &Buffer,
+        gradient: &mut Buffer,
+    ) {
+        let len = value.len() / groups.len();
+        assert_len(gradient.len(), value.len(), "gradient");
+        let _timed = self.engine.operation("optimizer", [value, value, &*gradient, &*gradient]);
+        let (isa, threads) = (self.engine.isa(), self.engine.threads());
+        threads.run_over(means, len, |group, mean| isa.run(sgd::GroupMean { group, groups, value, mean }));
+        threads.run_over(gradient, len, |row, gradient| {
+            let mean = &means[groups[row] as usize * len..][..len];
+            isa.run(sgd::DrawTo { strength, mean, row: &value[row * len..][..len], gradient });
+        });
     }
 }

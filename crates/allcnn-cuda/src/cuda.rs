@@ -3,8 +3,8 @@
 use std::env;
 
 use allcnn_device::{
-    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, ImageSet, LrnShape, Parameter, PoolShape,
-    Precision, RegionDraw, Sgd, Shape, StoredOutput, View,
+    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, ImageSet, LearnedNorm, LrnShape, LwtaShape,
+    Parameter, PoolShape, Precision, RegionDraw, Sampling, Sgd, Shape, StoredOutput, View,
 };
 
 use crate::cache::Cache;
@@ -101,6 +101,22 @@ macro_rules! launch {
     };
 }
 
+impl Cuda {
+    /// Of each group of `values` the one whose input won; in the storage format of `values`.
+    fn keep_winners(&self, shape: LwtaShape, input: &Buffer, values: &Buffer, kept: &mut Buffer) {
+        let (len, size) = (shape.input.len(), shape.size);
+        assert_len(input, len, "input");
+        assert_len(values, len, "values");
+        assert_len(kept, len, "what is kept");
+        let groups = len / size;
+        self.engine.enqueue(|queue| {
+            let [from, sent] = [input, values].map(|buffer| queue.read(buffer));
+            let to = queue.write(kept, values.storage.get());
+            launch!(queue, Kernel::KeepWinners, groups, from, sent, to, size as u32, groups as u64)
+        });
+    }
+}
+
 impl Device for Cuda {
     type Buffer = Buffer;
     type Conv = Conv;
@@ -111,6 +127,9 @@ impl Device for Cuda {
 
     fn description(&self) -> String {
         format!("CUDA ({})", self.name)
+    }
+    fn arithmetic(&self) -> String {
+        format!("{}, products in {}", self.description(), self.engine.numbers.products())
     }
 
     fn alloc(&self, len: usize) -> Result<Buffer, Error> {
@@ -157,6 +176,14 @@ impl Device for Cuda {
             let (from, mut to) = (queue.read(from), queue.read(to));
             to.address += (at * to.storage().bytes()) as u64;
             launch!(queue, Kernel::Repack, len, from, to, 1u64, 1u64, len as u32, len as u32)
+        });
+    }
+    fn add(&self, from: &Buffer, to: &mut Buffer) {
+        let len = from.len();
+        assert_eq!(len, to.len(), "values to add, and those they are added to");
+        self.engine.enqueue(|queue| {
+            let (from, to) = (queue.read(from), queue.read(to));
+            launch!(queue, Kernel::Add, len.div_ceil(4), from, to, len as u64)
         });
     }
     fn steps_between_reads(&self) -> usize {
@@ -240,8 +267,14 @@ impl Device for Cuda {
     fn pool_draw(&self, pool: &mut Pool, draw: RegionDraw, step: &Step) {
         self.engine.enqueue(|queue| pool.draw(&self.engine, queue, draw, step));
     }
-    fn pool_forward(&self, pool: &mut Pool, input: &Buffer, output: &mut Buffer) {
-        self.engine.enqueue(|queue| pool.forward(queue, input, output));
+    fn pool_forward(
+        &self,
+        pool: &mut Pool,
+        input: &Buffer,
+        sampling: Option<(Sampling, &Step)>,
+        output: &mut Buffer,
+    ) {
+        self.engine.enqueue(|queue| pool.forward(queue, input, sampling, output));
     }
     fn pool_backward(
         &self,
@@ -252,6 +285,40 @@ impl Device for Cuda {
         d_input: &mut Buffer,
     ) {
         self.engine.enqueue(|queue| pool.backward(queue, input, output, d_output, d_input));
+    }
+
+    fn learned_norm_forward(
+        &self,
+        pool: &mut Pool,
+        input: &Buffer,
+        norm: LearnedNorm<'_, Buffer>,
+        output: &mut Buffer,
+    ) {
+        self.engine.enqueue(|queue| pool.norm_forward(queue, input, norm, output));
+    }
+    fn learned_norm_backward(
+        &self,
+        pool: &Pool,
+        input: &Buffer,
+        norm: LearnedNorm<'_, Buffer>,
+        output: &Buffer,
+        d_output: &Buffer,
+        d_input: &mut Buffer,
+    ) {
+        self.engine.enqueue(|queue| pool.norm_backward(queue, input, norm, [output, d_output], d_input));
+    }
+    fn learned_norm_gradients(
+        &self,
+        pool: &Pool,
+        input: &Buffer,
+        norm: LearnedNorm<'_, Buffer>,
+        output: &Buffer,
+        d_output: &Buffer,
+        d_center: &mut Buffer,
+        d_rho: &mut Buffer,
+    ) {
+        self.engine
+            .enqueue(|queue| pool.norm_gradients(queue, input, norm, [output, d_output], [d_center, d_rho]));
     }
 
     fn activation_backward(&self, below: StoredOutput<'_, Buffer>, signal: &mut Buffer) {
@@ -287,6 +354,13 @@ impl Device for Cuda {
             let to = queue.write(d_input, d_output.storage.get());
             launch!(queue, Kernel::LrnBackward, len, lrn_arguments(shape), input, signal, to, len as u64)
         });
+    }
+
+    fn lwta_forward(&self, shape: LwtaShape, input: &Buffer, output: &mut Buffer) {
+        self.keep_winners(shape, input, input, output);
+    }
+    fn lwta_backward(&self, shape: LwtaShape, input: &Buffer, d_output: &Buffer, d_input: &mut Buffer) {
+        self.keep_winners(shape, input, d_output, d_input);
     }
 
     fn global_average_forward(&self, shape: Shape, input: &Buffer, output: &mut Buffer) {
@@ -349,6 +423,39 @@ impl Device for Cuda {
 
     fn sgd(&self, sgd: Sgd, step: &Step, parameters: &mut [Parameter<Buffer>]) {
         self.engine.enqueue(|queue| sgd::step(queue, sgd, step, parameters));
+    }
+    fn shorten_rows(&self, rows: usize, longest: f32, value: &mut Buffer) {
+        self.engine.enqueue(|queue| sgd::shorten_rows(queue, rows, longest, value));
+    }
+    fn draw_to_means(
+        &self,
+        strength: f32,
+        groups: &Buffer,
+        means: &mut Buffer,
+        value: &Buffer,
+        gradient: &mut Buffer,
+    ) {
+        let (rows, values) = (groups.len(), value.len());
+        assert_eq!(values % rows, 0, "values of {rows} rows");
+        assert_eq!(values, gradient.len(), "values, and their gradients");
+        let (len, all) = ((values / rows) as u64, means.len() as u64);
+        self.engine.enqueue(|queue| {
+            let [value, groups] = [value, groups].map(|buffer| queue.read(buffer).address);
+            let (means, gradient) = (queue.write(means, Storage::F32).address, queue.read(gradient));
+            launch!(queue, Kernel::GroupMeans, all as usize, value, groups, rows as u32, means, len, all)?;
+            launch!(
+                queue,
+                Kernel::DrawToMeans,
+                values,
+                value,
+                groups,
+                means,
+                gradient,
+                strength,
+                len,
+                values as u64
+            )
+        });
     }
 }
 

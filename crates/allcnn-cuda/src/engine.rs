@@ -50,6 +50,15 @@ impl Numbers {
         }
     }
 
+    /// The format of the factors of products.
+    pub(crate) fn products(self) -> &'static str {
+        match (self.storage, self.arithmetic) {
+            (Storage::Bf16, _) => "bf16",
+            (Storage::F32, Arithmetic::TensorCores) => "TF32",
+            (Storage::F32, Arithmetic::Strict) => "f32",
+        }
+    }
+
     /// What the channels of a convolution without groups are padded to: 16 bytes, as tensor cores want them.
     pub(crate) fn channel_multiple(self) -> usize {
         match self.arithmetic {

@@ -12,7 +12,7 @@ const MAX_PARAMETERS: usize = 48;
 const CHUNK: usize = 4096;
 
 /// Words of `struct Parameter` of sgd.cu.
-const PARAMETER_WORDS: usize = 6;
+const PARAMETER_WORDS: usize = 7;
 
 /// The parameters of a launch, and its number of blocks.
 struct Launch {
@@ -44,6 +44,21 @@ pub(crate) fn step(
     Ok(())
 }
 
+/// Shortens each of the rows of a parameter's value to a norm.
+pub(crate) fn shorten_rows(
+    queue: &mut Queue,
+    rows: usize,
+    longest: f32,
+    value: &mut Buffer,
+) -> Result<(), Error> {
+    assert_eq!(value.len() % rows, 0, "values of {rows} rows");
+    let len = (value.len() / rows) as u64;
+    let (address, copy) = (queue.write(value, Storage::F32).address, queue.write_copy(value));
+    let grid = Grid { blocks: [rows as u32, 1], threads: [THREADS, 1] };
+    // SAFETY: value and copy have `rows` times `len` values.
+    unsafe { queue.launch(Kernel::ShortenRows, grid, &[&address, &copy, &len, &longest]) }
+}
+
 /// The address of the factor that shortens the gradients of all parameters to a norm.
 fn gradient_scale(queue: &mut Queue, clip_norm: f32, launches: &[Launch]) -> Result<u64, Error> {
     let blocks: u32 = launches.iter().map(|launch| launch.blocks).sum();
@@ -66,14 +81,16 @@ impl Launch {
     fn new(queue: &mut Queue, parameters: &mut [Parameter<Buffer>]) -> Self {
         let mut launch = Self { table: [0; PARAMETER_WORDS * MAX_PARAMETERS], blocks: 0 };
         let rows = launch.table.as_chunks_mut::<PARAMETER_WORDS>().0;
-        for (row, Parameter { value, gradient, velocity }) in rows.iter_mut().zip(parameters) {
+        for (row, Parameter { value, gradient, velocity, factors }) in rows.iter_mut().zip(parameters) {
             assert_len(gradient, value.len(), "gradient");
             assert_len(velocity, value.len(), "velocity");
             // Parameters and velocities are f32 always.
             let [value_address, velocity] =
                 [&mut *value, velocity].map(|buffer| queue.write(buffer, Storage::F32).address);
             let Values { address, is_bf16 } = queue.read(gradient);
-            *row = [value_address, address, is_bf16, velocity, queue.write_copy(value), value.len() as u64];
+            let factors = u64::from(factors.rate.to_bits()) | u64::from(factors.decay.to_bits()) << 32;
+            let (copy, len) = (queue.write_copy(value), value.len() as u64);
+            *row = [value_address, address, is_bf16, velocity, copy, len, factors];
             launch.blocks += value.len().div_ceil(CHUNK) as u32;
         }
         launch

@@ -222,7 +222,7 @@ fn losses_of<D: Device>(device: &D, network: &Network, recorded: bool) -> (Vec<f
         plan.upload(&images, &targets).unwrap();
         device.set_step(&mut step, number, 0.2 / (1.0 + 0.1 * number as f32));
         let mut work = || {
-            let mode = Mode::Train { step: &step, seed: 9 };
+            let mode = Mode::Train { step: &step, seed: 9, shard: 0 };
             plan.forward(&parameters, mode);
             plan.loss(1.0 / batch as f32);
             plan.backward(&mut parameters, mode);
@@ -241,14 +241,21 @@ fn losses_of<D: Device>(device: &D, network: &Network, recorded: bool) -> (Vec<f
     (losses, recording)
 }
 
-/// Regions change with the step whether or not a step was to be recorded; with maxout alone steps are recorded.
+/// Regions change with the step whether or not a step was to be recorded; with other poolings steps are recorded, and what these draw
+/// changes with the step too.
 #[test]
 fn drawn_regions_follow_the_step_and_are_not_recorded() {
     let test = "drawn_regions_follow_the_step_and_are_not_recorded";
     let Some(device) = cuda(test, STRICT) else { return };
     let cpu = Cpu::new(CpuOptions::default()).unwrap();
-    for (window, plain) in [(r#"{ pool = "max", fractional = 1.4142135 }"#, true), ("{ maxout = 2 }", false)]
-    {
+    for (window, plain) in [
+        (r#"{ pool = "max", fractional = 1.4142135 }"#, true),
+        ("{ maxout = 2 }", false),
+        ("{ lwta = 2 }", false),
+        ("{ probout = 2, lambda = 2.0 }", false),
+        (r#"{ pool = "stochastic", kernel = 3, stride = 2 }"#, false),
+        (r#"{ pool = "learned-norm", kernel = 3, stride = 2, dropout = 0.2 }"#, false),
+    ] {
         let network = pooled_by(window);
         let (asked, recording) = losses_of(&device, &network, true);
         assert_eq!(asked, losses_of(&device, &network, false).0, "{window}: replayed against plain");

@@ -65,6 +65,7 @@ pub use dataset::{DataSet, Images, Kind, Skipped, cut_photo, read_photo};
 pub use error::Error;
 pub use fetch::data_folder;
 pub use fold::Fold;
+pub use formats::cifar::coarse_class;
 pub use formats::pickle::{self, PickleError};
 pub use formats::shapes;
 pub use framing::Framing;

@@ -1,6 +1,7 @@
 //! A picture in memory, and how it gets another size: scaled and cropped, or a part cut out of it.
-use fast_image_resize::images::Image as ResizeImage;
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 /// The longest side that is decoded.
 pub const MAX_SIDE: u32 = 16_384;
@@ -103,17 +104,20 @@ fn resample(
     let Picture { height: rows, width: columns, pixels } = picture;
     let top = (rows as f64 - part_height) * f64::from(crop.down);
     let left = (columns as f64 - part_width) * f64::from(crop.right);
-    let source = ResizeImage::from_vec_u8(columns as u32, rows as u32, pixels, PixelType::U8x3)
+    let source =
+        TypedImageRef::<U8x3>::from_buffer(columns as u32, rows as u32, &pixels).map_err(|e| wrong(&e))?;
+    let mut resampled = vec![0; height * width * 3];
+    let mut target = TypedImage::<U8x3>::from_buffer(width as u32, height as u32, &mut resampled)
         .map_err(|e| wrong(&e))?;
-    let mut target = ResizeImage::new(width as u32, height as u32, PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(
         left,
         top,
         part_width,
         part_height,
     );
-    Resizer::new().resize(&source, &mut target, &options).map_err(|e| wrong(&e))?;
-    Ok(Picture { height, width, pixels: target.into_vec() })
+    // Typed: the other kinds of pixels would be compiled in too, some megabytes.
+    Resizer::new().resize_typed(&source, &mut target, &options).map_err(|e| wrong(&e))?;
+    Ok(Picture { height, width, pixels: resampled })
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The closed set of operations that a device offers.
 
 use crate::{
-    Activation, ConvShape, Dropout, Error, Gate, ImageSet, LrnShape, PoolShape, RegionDraw, Shape, View,
+    Activation, ConvShape, Dropout, Error, Gate, ImageSet, LearnedNorm, LrnShape, LwtaShape, PoolShape,
+    RegionDraw, Sampling, Shape, View,
 };
 
 /// What follows a convolution's sum: bias, activation and, in training, dropout, in this order.
@@ -41,12 +42,29 @@ pub struct Parameter<B> {
     pub gradient: B,
     /// The velocity v of the momentum.
     pub velocity: B,
+    /// Its own share of learning rate and weight decay.
+    pub factors: Factors,
+}
+
+/// What learning rate and weight decay are multiplied with for one parameter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Factors {
+    /// On the learning rate.
+    pub rate: f32,
+    /// On the weight decay.
+    pub decay: f32,
+}
+
+impl Default for Factors {
+    fn default() -> Self {
+        Self { rate: 1.0, decay: 1.0 }
+    }
 }
 
 /// Stochastic gradient descent with momentum, as Caffe and PyTorch do it; the learning rate comes with the step.
 ///
 /// d = c g + weight_decay * w; v = momentum * v + d; w -= learning_rate * (v, or d + momentum * v with Nesterov),
-/// with c = min(1, clip_norm / |g|), |g| being the L2 norm over the gradients of all parameters (Pascanu et al. 2013).
+/// with learning_rate and weight_decay times the parameter's [`Factors`], and c = min(1, clip_norm / |g|), |g| being the L2 norm over the gradients of all parameters (Pascanu et al. 2013).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sgd {
     /// Share of the velocity that stays.
@@ -89,6 +107,11 @@ pub trait Device: Sync {
 
     /// The name of the device for people, such as `CUDA (NVIDIA H100)`.
     fn description(&self) -> String;
+    /// What the bits of results depend on beside operations and precision: the instruction set, the kind of GPU. Devices that
+    /// train together have the same.
+    fn arithmetic(&self) -> String {
+        self.description()
+    }
 
     /// A buffer of `len` zeros.
     ///
@@ -107,6 +130,8 @@ pub trait Device: Sync {
     fn download(&self, buffer: &Self::Buffer, values: &mut [f32]) -> Result<(), Error>;
     /// Copies all values of `from` into `to`, from index `at` on; the rest of `to` is unchanged.
     fn copy(&self, from: &Self::Buffer, to: &mut Self::Buffer, at: usize);
+    /// to += from, value by value, for buffers of the same length: one f32 addition each.
+    fn add(&self, from: &Self::Buffer, to: &mut Self::Buffer);
     /// How many steps' results should at most accumulate on the device, by [`Device::copy`], before the host reads them:
     /// more than 1 where reading makes the device wait.
     fn steps_between_reads(&self) -> usize {
@@ -217,10 +242,18 @@ pub trait Device: Sync {
     /// Draws the regions of a fractional pooling for the step's number ([`crate::Regions::draw`]), for all passes until the
     /// next draw; replayed work draws anew at each step. Does nothing to other poolings.
     fn pool_draw(&self, pool: &mut Self::Pool, draw: RegionDraw, step: &Self::Step);
-    /// Pools each window; a maximum stores its switch in `pool`.
-    fn pool_forward(&self, pool: &mut Self::Pool, input: &Self::Buffer, output: &mut Self::Buffer);
-    /// Overwrites d_input: a maximum's signal g goes to its switch; a mean's in equal shares to its values; that of a
-    /// norm s to each x as g sign(x) |x|^(p-1) / s^(p-1).
+    /// Pools each window, but by no learned norm; a maximum stores its switch in `pool`. With `sampling`, which comes with a training step, a kind that
+    /// [draws](crate::PoolKind::draws) does so and stores its choice as a switch; other kinds ignore it.
+    fn pool_forward(
+        &self,
+        pool: &mut Self::Pool,
+        input: &Self::Buffer,
+        sampling: Option<(Sampling, &Self::Step)>,
+        output: &mut Self::Buffer,
+    );
+    /// Overwrites d_input, as the last forward pass was: a maximum's signal g, or that of a drawn value, goes to its switch;
+    /// a mean's in equal shares to its values; that of a norm s to each x as g sign(x) |x|^(p-1) / s^(p-1); that of a stochastic
+    /// pooling y in testing to each x of at least 0 as g (2 x - y) / (sum of those x); that of a probabilistic maxout y in testing to each z as g p (1 + lambda (z - y)).
     fn pool_backward(
         &self,
         pool: &Self::Pool,
@@ -228,6 +261,39 @@ pub trait Device: Sync {
         output: &Self::Buffer,
         d_output: &Self::Buffer,
         d_input: &mut Self::Buffer,
+    );
+
+    /// Pools each window by its learned norm y, for a pooling of that kind ([`crate::PoolKind::LearnedNorm`]).
+    fn learned_norm_forward(
+        &self,
+        pool: &mut Self::Pool,
+        input: &Self::Buffer,
+        norm: LearnedNorm<'_, Self::Buffer>,
+        output: &mut Self::Buffer,
+    );
+    /// Overwrites d_input: a signal g goes to each of the n values of its window as g sign(x - c) (|x - c| / y)^(p - 1) / n; none
+    /// where y is 0.
+    fn learned_norm_backward(
+        &self,
+        pool: &Self::Pool,
+        input: &Self::Buffer,
+        norm: LearnedNorm<'_, Self::Buffer>,
+        output: &Self::Buffer,
+        d_output: &Self::Buffer,
+        d_input: &mut Self::Buffer,
+    );
+    /// Overwrites d_center and d_rho, sums over the windows of a channel: the center gets minus what their values get; rho gets
+    /// g dp/drho y / p (mean of r^p ln r), with r = |x - c| / y.
+    #[allow(clippy::too_many_arguments)]
+    fn learned_norm_gradients(
+        &self,
+        pool: &Self::Pool,
+        input: &Self::Buffer,
+        norm: LearnedNorm<'_, Self::Buffer>,
+        output: &Self::Buffer,
+        d_output: &Self::Buffer,
+        d_center: &mut Self::Buffer,
+        d_rho: &mut Self::Buffer,
     );
 
     /// Passes a signal back through an activation and its dropout, in place.
@@ -241,6 +307,17 @@ pub trait Device: Sync {
     fn lrn_backward(
         &self,
         shape: LrnShape,
+        input: &Self::Buffer,
+        d_output: &Self::Buffer,
+        d_input: &mut Self::Buffer,
+    );
+
+    /// Local winner-take-all, see [`LwtaShape`].
+    fn lwta_forward(&self, shape: LwtaShape, input: &Self::Buffer, output: &mut Self::Buffer);
+    /// Overwrites d_input: a group's winner, found in the input again, gets its signal, the others 0.
+    fn lwta_backward(
+        &self,
+        shape: LwtaShape,
         input: &Self::Buffer,
         d_output: &Self::Buffer,
         d_input: &mut Self::Buffer,
@@ -266,4 +343,18 @@ pub trait Device: Sync {
 
     /// One step of [`Sgd`] for all parameters of a network together, at the step's learning rate.
     fn sgd(&self, sgd: Sgd, step: &Self::Step, parameters: &mut [Parameter<Self::Buffer>]);
+    /// Shortens each of the `rows` of a parameter's value, such as the filters of a convolution, to an L2 norm of at most
+    /// `longest`: w *= min(1, longest / |w|).
+    fn shorten_rows(&self, rows: usize, longest: f32, value: &mut Self::Buffer);
+    /// gradient += strength * (value - m), with m the mean of the rows of value in the same group, shrunk to 0 as by one more
+    /// row of zeros: the sum of n rows over n + 1 (Srivastava and Salakhutdinov 2013). `groups` has the number of the group of
+    /// each row, `means` `[groups, row]` is overwritten.
+    fn draw_to_means(
+        &self,
+        strength: f32,
+        groups: &Self::Buffer,
+        means: &mut Self::Buffer,
+        value: &Self::Buffer,
+        gradient: &mut Self::Buffer,
+    );
 }

@@ -24,4 +24,7 @@ pub enum Error {
     /// The device, its driver or its libraries failed or are missing.
     #[error("{0}")]
     Unavailable(String),
+    /// One of the processes that train together.
+    #[error("{0}")]
+    Process(String),
 }

@@ -16,6 +16,26 @@ pub enum PoolKind {
         /// The order of the norm.
         p: f32,
     },
+    /// In training one value of each window, drawn in proportion to the values (Zeiler and Fergus 2013; [`crate::Sampling`]); in
+    /// testing the mean that is to be expected, sum x^2 / sum x. A negative value counts as 0, and a window of zeros gives 0.
+    Stochastic,
+    /// (mean of |x - c|^p)^(1/p) over the values inside the input, with a center c and an order p for each channel that are trained
+    /// (Gulcehre et al. 2014; [`crate::learned_norm`]).
+    LearnedNorm,
+    /// Probabilistic maxout, over channels (Springenberg and Riedmiller 2013): in training one value z of each window, drawn with
+    /// the probabilities p = softmax(lambda z) ([`crate::Sampling`], with the weights exp(lambda (z - largest z)) of [`crate::Sampling::exponential`]); in
+    /// testing the mean that is to be expected, sum p z.
+    Probabilistic {
+        /// How sure the largest value is to be drawn; above 0.
+        lambda: f32,
+    },
+}
+
+impl PoolKind {
+    /// Whether a value of each window is drawn in training.
+    pub fn draws(self) -> bool {
+        matches!(self, Self::Stochastic | Self::Probabilistic { .. })
+    }
 }
 
 /// The windows of a pooling.
@@ -91,6 +111,21 @@ impl PoolShape {
         {
             return refuse(format!("p = {p}"), "a finite p of at least 1 (use max pooling for the limit)");
         }
+        if let PoolKind::Probabilistic { lambda } = self.kind
+            && !(lambda > 0.0 && lambda.is_finite())
+        {
+            return refuse(
+                format!("lambda = {lambda}"),
+                "a finite lambda above 0 (use maxout for the limit)",
+            );
+        }
+        let over_channels = matches!(self.windows, Windows::Channels { .. });
+        if matches!(self.kind, PoolKind::Probabilistic { .. }) && !over_channels {
+            return refuse(
+                format!("{:?} over {:?}", self.kind, self.windows),
+                "windows of neighboring channels",
+            );
+        }
         match self.windows {
             _ if self.input.is_empty() => refuse(format!("{self:?}"), "every size to be at least 1"),
             Windows::Grid(Grid { kernel, stride, padding, .. }) => {
@@ -107,14 +142,24 @@ impl PoolShape {
             }
             Windows::Fractional(fractional) => fractional.checked_on(height, width).map(|()| self),
             Windows::Channels { pieces } if pieces == 0 || !channels.is_multiple_of(pieces) => refuse(
-                format!("maxout over {pieces} of {channels} channels"),
+                format!("{} over {pieces} of {channels} channels", self.channel_word()),
                 "pieces that divide the channels",
             ),
-            Windows::Channels { .. } if self.kind != PoolKind::Max => {
-                refuse(format!("{:?} over channels", self.kind), "their maximum (maxout)")
+            Windows::Channels { .. }
+                if !matches!(self.kind, PoolKind::Max | PoolKind::Probabilistic { .. }) =>
+            {
+                refuse(
+                    format!("{:?} over channels", self.kind),
+                    "their maximum (maxout), or a drawn one (probout)",
+                )
             }
             Windows::Channels { .. } => Ok(self),
         }
+    }
+
+    /// What a pooling over channels is called.
+    fn channel_word(&self) -> &'static str {
+        if self.kind.draws() { "probout" } else { "maxout" }
     }
 
     /// The output.
@@ -218,6 +263,20 @@ mod tests {
                 refused.contains(&format!("maxout over {pieces} of 4 channels; expected pieces that divide"))
             );
         }
+        for lambda in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+            let kind = PoolKind::Probabilistic { lambda };
+            let refused = message(PoolShape { kind, ..pool(8, Windows::Channels { pieces: 2 }) });
+            assert!(refused.contains(&format!("lambda = {lambda}; expected a finite lambda above 0")));
+        }
+        let kind = PoolKind::Probabilistic { lambda: 1.0 };
+        assert!(
+            message(PoolShape { kind, ..pool(8, square) })
+                .contains("expected windows of neighboring channels")
+        );
+        assert!(
+            message(PoolShape { kind, ..pool(8, Windows::Channels { pieces: 3 }) })
+                .contains("probout over 3 of 4")
+        );
         let mean = PoolShape { kind: PoolKind::Average, ..pool(8, Windows::Channels { pieces: 2 }) };
         assert!(message(mean).contains("Average over channels"));
     }

@@ -24,6 +24,8 @@ pub enum Purpose {
     Mixup = 8,
     /// Noise added to pictures: major = 0, minor = copy.
     Noise = 9,
+    /// Which value of each window a pooling takes: major = training step, minor = layer.
+    Choice = 10,
 }
 
 /// One stream of random numbers that can be read at any index.
@@ -60,7 +62,12 @@ impl Stream {
 
     /// Reads the stream from its start, one number after the other.
     pub fn sequence(&self) -> Sequence {
-        Sequence { stream: *self, index: 0, block: [0; 4] }
+        self.sequence_from(0)
+    }
+
+    /// Reads the stream from number `index` on.
+    pub fn sequence_from(&self, index: u64) -> Sequence {
+        Sequence { stream: *self, index, block: self.block((index / 4) as u32) }
     }
 }
 
@@ -164,6 +171,7 @@ mod tests {
         let mut sequence = stream.sequence();
         for index in 0..11 {
             assert_eq!(sequence.next_u32(), stream.at(index));
+            assert_eq!(stream.sequence_from(index).next_u32(), stream.at(index));
         }
     }
 

@@ -146,6 +146,34 @@ impl LrnShape {
     }
 }
 
+/// Local winner-take-all (Srivastava et al. 2013): of each `size` neighboring channels of a pixel the largest value stays as it
+/// is, the first of equals; the others become 0. There is no other activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LwtaShape {
+    /// The input and the output.
+    pub input: Shape,
+    /// Channels that compete; divides the input's.
+    pub size: usize,
+}
+
+impl LwtaShape {
+    /// Checks that groups of `size` fill the channels.
+    ///
+    /// # Errors
+    /// [`Error::InvalidShape`] otherwise.
+    pub fn checked(self) -> Result<Self, Error> {
+        let Self { input, size } = self;
+        if input.is_empty() || size == 0 || !input.channels.is_multiple_of(size) {
+            return Err(Error::InvalidShape {
+                what: "local winner-take-all",
+                given: format!("groups of {size} of {} channels", input.channels),
+                expected: "a size of at least 1 that divides the channels",
+            });
+        }
+        Ok(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

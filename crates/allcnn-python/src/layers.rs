@@ -16,12 +16,18 @@ fn layer(layer: &Layer) -> Result<Value, String> {
             "padding": conv.padding, "groups": conv.groups, "activation": activation(conv.activation),
         }),
         LayerKind::Pool(pool) => match (pool.windows, pool.kind) {
+            (Windows::Channels { pieces }, PoolKind::Probabilistic { lambda }) => {
+                json!({"kind": "probout", "pieces": pieces, "lambda": lambda})
+            }
             (Windows::Channels { pieces }, _) => json!({"kind": "maxout", "pieces": pieces}),
             (Windows::Grid(grid), kind) => {
                 let (of, p) = match kind {
                     PoolKind::Max => ("max", None),
                     PoolKind::Average => ("average", None),
                     PoolKind::PNorm { p } => ("p-norm", Some(p)),
+                    PoolKind::Stochastic => ("stochastic", None),
+                    PoolKind::LearnedNorm => ("learned-norm", None),
+                    PoolKind::Probabilistic { .. } => unreachable!("its windows are channels"),
                 };
                 json!({
                     "kind": "pool", "of": of, "p": p, "kernel": grid.kernel, "stride": grid.stride,
@@ -38,6 +44,7 @@ fn layer(layer: &Layer) -> Result<Value, String> {
         LayerKind::Lrn(lrn) => {
             json!({"kind": "lrn", "size": lrn.size, "alpha": lrn.alpha, "beta": lrn.beta, "k": lrn.k})
         }
+        LayerKind::Lwta(lwta) => json!({"kind": "lwta", "size": lwta.size}),
         LayerKind::GlobalAverage => json!({"kind": "global_average"}),
     };
     value["name"] = layer.name().into();

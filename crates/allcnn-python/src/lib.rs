@@ -3,6 +3,7 @@
 #![allow(missing_docs)] // the documentation is in the type stubs
 
 mod command;
+mod devices;
 mod error;
 mod layers;
 mod run;

@@ -6,37 +6,41 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use allcnn::data::{Framing, Picture, open_file};
 use allcnn::export::{ExplanationTarget, OnnxOptions, Trained, write_onnx};
 use allcnn::import::plain_tensors;
-use allcnn::input::InputTransform;
-use allcnn::parameters::{Parameters, Tensor};
+use allcnn::parameters::Tensor;
 use allcnn::predict::Predictor;
-use allcnn::run::{Checkpoint, Manifest, RunFolder, WhichCheckpoint};
+use allcnn::run::{RunFolder, WhichCheckpoint};
 use allcnn::visualise::{Explainer, Method, Target, Unit};
-use allcnn_cpu::{Cpu, CpuOptions};
+use allcnn_cpu::Cpu;
 use numpy::ndarray::{Array2, Array4, ArrayView3};
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray4, PyArrayMethods, PyReadonlyArray4};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::json;
 
+use crate::devices::OwnDevice;
 use crate::error::{failure, mistake};
 use crate::layers;
 
-/// Images of one pass.
+/// The most pictures that are answered before another thread of Python has its turn.
 const BATCH: usize = 32;
 
 /// A trained network of a run folder.
 #[pyclass(frozen, module = "allcnn._allcnn")]
 pub(crate) struct Run {
-    device: &'static Cpu,
     folder: RunFolder,
-    manifest: Manifest,
-    checkpoint: Checkpoint,
-    transform: InputTransform,
+    trained: Trained,
     framing: Framing,
-    predictor: Mutex<Predictor<'static, Cpu>>,
-    /// The method of the preprocessing, and its file.
-    preprocess: String,
+    ready: Mutex<Ready>,
+    /// The file of the preprocessing.
     preprocessing: Vec<u8>,
+    device: OwnDevice,
+}
+
+/// The network on its device, with the plans for batches of each size that were asked for.
+struct Ready {
+    predictor: Predictor<'static, Cpu>,
+    /// It explains with the predictor's weights.
+    explainer: Explainer<'static, Cpu>,
 }
 
 #[pymethods]
@@ -51,31 +55,31 @@ impl Run {
     /// The names of the classes, in the order of the network's outputs.
     #[getter]
     fn classes(&self) -> Vec<String> {
-        self.checkpoint.classes.clone()
+        self.trained.checkpoint.classes.clone()
     }
 
     /// The network's name.
     #[getter]
     fn model(&self) -> &str {
-        self.checkpoint.network.name()
+        self.trained.checkpoint.network.name()
     }
 
     /// Height and width of the pictures that the network takes.
     #[getter]
     fn picture_size(&self) -> (usize, usize) {
-        let geometry = self.transform.pictures();
+        let geometry = self.trained.transform.pictures();
         (geometry.height, geometry.width)
     }
 
     /// The settings: the text of `run.toml`.
     fn settings(&self) -> PyResult<String> {
-        self.manifest.to_toml().map_err(failure)
+        self.trained.manifest.to_toml().map_err(failure)
     }
 
     /// The metrics of each epoch as JSON.
     fn history(&self) -> PyResult<String> {
         let last = self.folder.read_last().map_err(mistake)?;
-        let progress = last.map_or_else(|| self.checkpoint.progress.clone(), |last| last.progress);
+        let progress = last.map_or_else(|| self.trained.checkpoint.progress.clone(), |last| last.progress);
         serde_json::to_string(&progress.history).map_err(failure)
     }
 
@@ -131,10 +135,12 @@ impl Run {
 
     /// Preprocessing, canvas and layers as JSON.
     fn description(&self) -> PyResult<String> {
-        let layers = layers::described(&self.checkpoint.network).map_err(mistake)?;
-        let (pictures, input) = (self.transform.pictures(), self.transform.input());
+        let layers = layers::described(&self.trained.checkpoint.network).map_err(mistake)?;
+        let transform = &self.trained.transform;
+        let (pictures, input) = (transform.pictures(), transform.input());
         let canvas = (pictures != input).then_some([input.height, input.width]);
-        Ok(json!({"preprocess": self.preprocess, "canvas": canvas, "layers": layers}).to_string())
+        let preprocess = transform.preprocessor().method().to_string();
+        Ok(json!({"preprocess": preprocess, "canvas": canvas, "layers": layers}).to_string())
     }
 
     /// The fitted numbers of the preprocessing, by name.
@@ -160,15 +166,12 @@ impl Run {
             other => return Err(mistake(format!("target is {other:?}, expected top or input"))),
         };
         let options = OnnxOptions { explain, target, raw };
-        py.detach(|| {
-            let trained = Trained::open(&self.folder, WhichCheckpoint::Best).map_err(mistake)?;
-            write_onnx(self.device, &trained, &options, &path).map(drop).map_err(mistake)
-        })
+        py.detach(|| write_onnx(self.device.get(), &self.trained, &options, &path).map(drop).map_err(mistake))
     }
 
     /// The weights and biases in PyTorch's names and layout.
     fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        dict_of(py, &self.checkpoint.values)
+        dict_of(py, &self.trained.checkpoint.values)
     }
 }
 
@@ -199,30 +202,19 @@ fn picture(pixels: ArrayView3<'_, u8>) -> Picture {
 impl Run {
     fn open(path: &Path, threads: Option<usize>) -> PyResult<Self> {
         let folder = RunFolder::open(path).map_err(mistake)?;
-        let (manifest, checkpoint) = WhichCheckpoint::Best.trained(&folder).map_err(mistake)?;
-        let device = Cpu::new(CpuOptions { threads, ..CpuOptions::default() }).map_err(failure)?;
-        let device = Box::leak(Box::new(device)); // the predictor borrows it, and Python decides how long it lives
-        let transform = folder.input_transform(&checkpoint.network).map_err(mistake)?;
-        let predictor = Predictor::new(device, &folder, checkpoint.clone(), BATCH).map_err(mistake)?;
-        let framing = manifest.framing();
-        let preprocess = folder.read_preprocessing().map_err(mistake)?.method().to_string();
+        let trained = Trained::open(&folder, WhichCheckpoint::Best).map_err(mistake)?;
+        let device = OwnDevice::new(threads)?;
+        let predictor = Predictor::on_demand(device.get(), &folder, trained.checkpoint.clone(), BATCH)
+            .map_err(mistake)?;
+        let explainer = Explainer::on_demand(device.get(), &trained.checkpoint.network);
+        let framing = trained.manifest.framing();
         let preprocessing = open_file::read(&folder.preprocessing(), open_file::WEIGHTS).map_err(failure)?;
-        let predictor = Mutex::new(predictor);
-        Ok(Self {
-            device,
-            folder,
-            manifest,
-            checkpoint,
-            transform,
-            framing,
-            predictor,
-            preprocess,
-            preprocessing,
-        })
+        let ready = Mutex::new(Ready { predictor, explainer });
+        Ok(Self { folder, trained, framing, ready, preprocessing, device })
     }
 
-    fn predictor(&self) -> MutexGuard<'_, Predictor<'static, Cpu>> {
-        self.predictor.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ready(&self) -> MutexGuard<'_, Ready> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Pictures as the network takes them.
@@ -245,12 +237,13 @@ impl Run {
     }
 
     fn probabilities(&self, pictures: Vec<Vec<u8>>) -> PyResult<Array2<f32>> {
-        let mut rows = Vec::with_capacity(pictures.len() * self.checkpoint.classes.len());
+        let mut rows = Vec::with_capacity(pictures.len() * self.trained.checkpoint.classes.len());
         for batch in pictures.chunks(BATCH) {
             let batch: Vec<&[u8]> = batch.iter().map(Vec::as_slice).collect();
-            self.predictor().probabilities(&batch).map_err(failure)?.iter().for_each(|row| rows.extend(row));
+            let answers = self.ready().predictor.probabilities(&batch).map_err(failure)?;
+            answers.iter().for_each(|row| rows.extend(row));
         }
-        Array2::from_shape_vec((pictures.len(), self.checkpoint.classes.len()), rows).map_err(failure)
+        Array2::from_shape_vec((pictures.len(), self.trained.checkpoint.classes.len()), rows).map_err(failure)
     }
 
     /// The map of one unit in each picture: that of `units`, or else the most probable class, or the strongest unit.
@@ -262,7 +255,7 @@ impl Run {
         layer: Option<&str>,
     ) -> PyResult<Array4<f32>> {
         let method = method_named(method)?;
-        let network = &self.checkpoint.network;
+        let network = &self.trained.checkpoint.network;
         let units = match units {
             Some(units) if units.len() == pictures.len() => units.into_iter().map(Unit::Channel).collect(),
             Some(units) => {
@@ -279,15 +272,19 @@ impl Run {
             None => Target::of_classes(network, units.clone()),
         };
         let target = target.map_err(mistake)?;
-        let geometry = self.transform.input();
-        let mut images = vec![0.0; pictures.len() * geometry.len()];
-        self.transform.apply(&pictures.concat(), &mut images);
-        let parameters: Parameters<Cpu> = self.checkpoint.parameters(self.device).map_err(failure)?;
-        let mut explainer = Explainer::new(self.device, network, pictures.len()).map_err(failure)?;
-        let pairs: Vec<(usize, Unit)> = units.into_iter().enumerate().collect();
-        let explained =
-            explainer.explain_pairs(&parameters, &images, &target, &pairs, &[method]).map_err(failure)?;
-        let maps = explained.into_iter().flat_map(|explanation| explanation.maps).flatten().collect();
+        let geometry = self.trained.transform.input();
+        let mut maps = Vec::with_capacity(pictures.len() * geometry.len());
+        let most = self.ready().explainer.batch();
+        for (pictures, units) in pictures.chunks(most).zip(units.chunks(most)) {
+            let mut images = vec![0.0; pictures.len() * geometry.len()];
+            self.trained.transform.apply(&pictures.concat(), &mut images);
+            let pairs: Vec<(usize, Unit)> = units.iter().copied().enumerate().collect();
+            let Ready { predictor, explainer } = &mut *self.ready();
+            let explained =
+                explainer.explain_pairs(predictor.parameters(), &images, &target, &pairs, &[method]);
+            let explained = explained.map_err(failure)?;
+            explained.into_iter().flat_map(|explanation| explanation.maps).for_each(|map| maps.extend(map));
+        }
         Array4::from_shape_vec((pictures.len(), geometry.height, geometry.width, geometry.channels), maps)
             .map_err(failure)
     }

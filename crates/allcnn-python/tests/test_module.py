@@ -108,6 +108,7 @@ class Training(Case):
     def test_ctrl_c_saves_and_raises(self):
         X, y = pictures(12)
         clf = allcnn.Classifier(**{**self.settings, "epochs": 100_000}, out=self.path("run"))
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
 
         def interrupt():
             while not os.path.exists(self.path("run/last.safetensors")):
@@ -186,6 +187,56 @@ class Refusals(Case):
         self.refused("--holdout", allcnn.train, holdout="x")
         self.refused("nothing", allcnn.train, data=self.path("nothing"), out=self.path("out"))
         self.assertFalse(os.path.exists(self.path("out/run.toml")))
+
+
+class ReadyNetwork(Case):
+    def setUp(self):
+        super().setUp()
+        self.X, y = pictures(24)
+        self.run_ = allcnn.Classifier(**self.settings, out=self.path("run")).fit(self.X, y).run_
+
+    def questions(self):
+        """What can be asked of a network, of one picture to all: a function and its arguments."""
+        for count in (1, 2, 3, 7, 40, 72):
+            yield "predict_proba", self.X[-count:], {}
+            for method in ("guided", "backprop", "deconvnet"):
+                yield "explain", self.X[-count:], {"method": method}
+            yield "explain", self.X[-count:], {"target": "red"}
+            yield "explain", self.X[-count:], {"layer": "conv2"}
+
+    def test_an_answer_does_not_depend_on_what_else_is_asked_before_and_meanwhile(self):
+        questions = list(self.questions())
+        expected = [getattr(allcnn.load(self.run_.path, threads=1), name)(X, **how) for name, X, how in questions]
+        different = []
+
+        def ask(run, seed):
+            for at in np.random.default_rng(seed).permutation(2 * len(questions)) % len(questions):
+                name, X, how = questions[at]
+                if not np.array_equal(getattr(run, name)(X, **how), expected[at]):
+                    different.append((name, len(X), how))
+
+        again = pickle.loads(pickle.dumps(self.run_))
+        threads = [threading.Thread(target=ask, args=(run, seed)) for seed, run in enumerate([self.run_] * 4 + [again])]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(different, [])
+
+    def test_pictures_one_at_a_time_are_answered_as_together(self):
+        for ask in (self.run_.predict_proba, self.run_.explain):
+            alone = np.concatenate([ask(x[None]) for x in self.X])
+            np.testing.assert_allclose(alone, ask(self.X), rtol=1e-4, atol=1e-6)
+
+    def test_networks_that_are_closed_leave_no_threads_behind(self):
+        def count():
+            return len(os.listdir("/proc/self/task"))
+
+        allcnn.load(self.run_.path, threads=3).predict(self.X)
+        before = count()
+        for _ in range(5):
+            allcnn.load(self.run_.path, threads=3).predict(self.X)
+        self.assertEqual(count(), before)
 
 
 class Command(Case):

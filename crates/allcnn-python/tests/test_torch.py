@@ -14,6 +14,9 @@ LAYERS = {
         { conv = "classes", kernel = 1 }, { global_average = true }""",
     "pools": """{ conv = 8, kernel = 3 }, { pool = "max", kernel = 3, stride = 2 }, { lrn = 3 }, { conv = 8, kernel = 3 },
         { pool = "average", kernel = 3, stride = 2 }, { maxout = 2 }, { conv = "classes", kernel = 1 }, { global_average = true }""",
+    "kinds": """{ conv = 8, kernel = 3, activation = "identity" }, { lwta = 2 }, { probout = 2, lambda = 2.0 }, { conv = 8, kernel = 3 },
+        { pool = "stochastic", kernel = 3, stride = 2 }, { pool = "learned-norm", kernel = 2, stride = 2 }, { conv = "classes", kernel = 1 },
+        { global_average = true }""",
     "norms": """{ conv = 8, kernel = 3 }, { pool = "norm:2", kernel = 3, stride = 2 }, { conv = 8, kernel = 3, groups = 2 },
         { conv = "classes", kernel = 1 }, { global_average = true }""",
 }

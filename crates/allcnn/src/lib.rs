@@ -43,6 +43,7 @@ pub mod net;
 pub mod observer;
 pub mod parameters;
 pub mod plan;
+pub mod plans;
 pub mod predict;
 pub mod prelude;
 pub mod preprocess;

@@ -1,12 +1,16 @@
 //! The trained quantities of a network, on a device.
 //!
-//! A convolution has `convN.weight` and `convN.bias`. Outside the device they have PyTorch's layout
-//! (`[out, in / groups, height, width]` and `[out]`); on it, the device's own.
+//! A convolution has `convN.weight` and `convN.bias`, a learned-norm pooling `poolN.center` and `poolN.rho`. Outside the device they
+//! have PyTorch's layout (`[out, in / groups, height, width]` and `[out]`); on it, the device's own.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use allcnn_device::learned_norm::RHO_OF_2;
 use allcnn_device::random::{Purpose, Stream};
-use allcnn_device::{Activation, ConvShape, Device, Parameter};
+use allcnn_device::{Activation, Device, Factors, Parameter, Sgd};
 
-use crate::net::{Init, LayerKind, Network, Operation};
+use crate::net::{Init, Layer, LayerKind, Network, Operation};
+use crate::recipe::LayerRules;
 use crate::text::shown::first_of;
 
 /// Tensors that do not fit the network, or a device failure.
@@ -103,17 +107,28 @@ pub struct Parameters<D: Device> {
     names: Vec<String>,
     shapes: Vec<Vec<usize>>,
     list: Vec<Parameter<D::Buffer>>,
+    /// The largest norm of a row of each.
+    longest: Vec<f32>,
+    version: u64,
 }
 
 impl<D: Device> Parameters<D> {
-    /// Initializes the weights, each layer from its own random stream; biases, gradients and velocities are zero.
+    /// Initializes the weights, each layer from its own random stream; learned norms have the order 2; biases, centers, gradients
+    /// and velocities are zero.
     /// A seed gives the same weights on every device.
     ///
     /// # Errors
     /// [`ParametersError::Device`] when the device has too little memory.
     pub fn initialize(device: &D, network: &Network, init: Init, seed: u64) -> Result<Self, ParametersError> {
         let mut parameters = Self::zeros(device, network)?;
-        for (number, (layer, conv)) in convolutions(network).into_iter().enumerate() {
+        let with_parameters = network.layers().iter().zip(network.operations(1)).enumerate();
+        let with_parameters = with_parameters.filter(|(_, (layer, _))| layer.kind().has_parameters());
+        for (number, (layer, (_, operation))) in with_parameters.enumerate() {
+            let Operation::Conv(conv) = operation else {
+                let rho = vec![RHO_OF_2; operation.input().channels];
+                parameters.upload(device, Kind::Value, 2 * number + 1, &rho)?;
+                continue;
+            };
             let inputs = conv.kernel * conv.kernel * conv.group_in_channels();
             let mut numbers = Stream::new(seed, Purpose::Initialization, 0, layer as u32).sequence();
             let mut weights = vec![0.0; conv.weights_len()];
@@ -133,8 +148,8 @@ impl<D: Device> Parameters<D> {
     /// [`ParametersError::Device`] when the device has too little memory.
     pub fn zeros(device: &D, network: &Network) -> Result<Self, ParametersError> {
         let (mut names, mut shapes, mut list) = (Vec::new(), Vec::new(), Vec::new());
-        for (layer, [weight, bias]) in layer_shapes(network) {
-            for (part, shape) in [("weight", weight), ("bias", bias)] {
+        for (layer, parts) in layer_shapes(network) {
+            for (part, shape) in parts {
                 let len = shape.iter().product();
                 names.push(format!("{layer}.{part}"));
                 shapes.push(shape);
@@ -142,20 +157,47 @@ impl<D: Device> Parameters<D> {
                     value: device.alloc(len)?,
                     gradient: device.alloc(len)?,
                     velocity: device.alloc(len)?,
+                    factors: Factors::default(),
                 });
             }
         }
-        Ok(Self { names, shapes, list })
+        let longest = vec![f32::INFINITY; list.len()];
+        Ok(Self { names, shapes, list, longest, version: next_version() })
     }
 
-    /// The parameter names, weight before bias, from the first layer to the last.
+    /// Has [`Parameters::descend`] follow a recipe's rules for single layers.
+    pub fn follow(&mut self, rules: &LayerRules) {
+        let each = self.names.iter().zip(&mut self.list).zip(&mut self.longest);
+        for ((name, parameter), longest) in each {
+            let (layer, part) = name.rsplit_once('.').expect("layer and part");
+            let rule = rules.of(layer);
+            parameter.factors = rule.factors()[usize::from(part == "bias")];
+            *longest = rule.max_norm.filter(|_| part == "weight").unwrap_or(f32::INFINITY);
+        }
+    }
+
+    /// One step of the optimizer for all parameters but the first `frozen` ones.
+    pub fn descend(&mut self, device: &D, sgd: Sgd, step: &D::Step, frozen: usize) {
+        device.sgd(sgd, step, &mut self.list_mut()[frozen..]);
+        let each = self.list.iter_mut().zip(&self.shapes).zip(&self.longest).skip(frozen);
+        for ((parameter, shape), &longest) in each.filter(|(_, longest)| longest.is_finite()) {
+            device.shorten_rows(shape[0], longest, &mut parameter.value);
+        }
+    }
+
+    /// The parameter names, weight before bias and center before rho, from the first layer to the last.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
     /// The number of trainable values.
     pub fn count(&self) -> usize {
-        self.shapes.iter().map(|shape| shape.iter().product::<usize>()).sum()
+        self.lens().iter().sum()
+    }
+
+    /// The number of values of each, in the order of [`Parameters::names`].
+    pub(crate) fn lens(&self) -> Vec<usize> {
+        self.shapes.iter().map(|shape| shape.iter().product()).collect()
     }
 
     /// The parameters on the device, in the order of [`Parameters::names`].
@@ -165,7 +207,14 @@ impl<D: Device> Parameters<D> {
 
     /// Like [`Parameters::list`], but mutable, for the optimizer.
     pub fn list_mut(&mut self) -> &mut [Parameter<D::Buffer>] {
+        self.version = next_version();
         &mut self.list
+    }
+
+    /// A number that no other parameters of this process have, and that these had with no other values: what was computed from the
+    /// values stays true as long as it does.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
     }
 
     /// Copies all values, gradients or velocities to the host.
@@ -225,8 +274,15 @@ impl<D: Device> Parameters<D> {
         values: &[f32],
     ) -> Result<(), ParametersError> {
         let stored = to_device(&self.shapes[index], values);
+        self.version = next_version();
         Ok(device.upload(&stored, kind.of_mut(&mut self.list[index]))?)
     }
+}
+
+/// A number that was not given before.
+fn next_version() -> u64 {
+    static GIVEN: AtomicU64 = AtomicU64::new(0);
+    GIVEN.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Finds the tensor of this name and checks its shape.
@@ -243,24 +299,24 @@ fn find<'a>(tensors: &'a [Tensor], name: &str, expected: &[usize]) -> Result<&'a
     Ok(tensor)
 }
 
-/// The layers with weights, and the shapes of weight and bias in PyTorch's layout.
-pub(crate) fn layer_shapes(network: &Network) -> Vec<(String, [Vec<usize>; 2])> {
-    let of = |(layer, conv): (usize, ConvShape)| {
-        let weight = vec![conv.out_channels, conv.group_in_channels(), conv.kernel, conv.kernel];
-        (network.layers()[layer].name().to_owned(), [weight, vec![conv.out_channels]])
-    };
-    convolutions(network).into_iter().map(of).collect()
-}
+/// The name of a layer with parameters, and the names and shapes of these in PyTorch's layout.
+pub(crate) type LayerShapes = (String, [(&'static str, Vec<usize>); 2]);
 
-/// The convolutions of a network with their layer indices.
-fn convolutions(network: &Network) -> Vec<(usize, ConvShape)> {
-    let operations = network.operations(1).into_iter().enumerate();
-    operations
-        .filter_map(|(layer, operation)| match operation {
-            Operation::Conv(conv) => Some((layer, conv)),
-            _ => None,
-        })
-        .collect()
+/// The layers with parameters.
+pub(crate) fn layer_shapes(network: &Network) -> Vec<LayerShapes> {
+    let layers = network.layers().iter().zip(network.operations(1));
+    let layers = layers.filter(|(layer, _)| layer.kind().has_parameters());
+    let of = |(layer, operation): (&Layer, Operation)| {
+        let parts = match operation {
+            Operation::Conv(conv) => {
+                let weight = vec![conv.out_channels, conv.group_in_channels(), conv.kernel, conv.kernel];
+                [("weight", weight), ("bias", vec![conv.out_channels])]
+            }
+            _ => ["center", "rho"].map(|part| (part, vec![operation.input().channels])),
+        };
+        (layer.name().to_owned(), parts)
+    };
+    layers.map(of).collect()
 }
 
 /// Permutes `[out, in, height, width]` to `[out, height, width, in]`; a bias is unchanged.

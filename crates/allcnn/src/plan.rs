@@ -32,7 +32,7 @@
 //! for number in 0..3 {
 //!     device.set_step(&mut step, number, 0.05);
 //!     plan.upload(&[0.5; 2 * 6 * 6 * 3], &[1.0, 0.0, 1.0, 0.0])?;
-//!     let mode = Mode::Train { step: &step, seed: 0 };
+//!     let mode = Mode::Train { step: &step, seed: 0, shard: 0 };
 //!     plan.forward(&parameters, mode);
 //!     plan.loss(1.0 / 2.0);
 //!     plan.backward(&mut parameters, mode);
@@ -48,8 +48,8 @@
 use std::ops::Range;
 
 use allcnn_device::{
-    Activation, Algorithm, Device, Dropout, Epilogue, Error, Gate, LrnShape, PoolKind, RegionDraw, ReluRule,
-    Shape, StoredOutput, View,
+    Activation, Algorithm, Device, Dropout, Epilogue, Error, Gate, LearnedNorm, LrnShape, LwtaShape,
+    Parameter, PoolKind, RegionDraw, ReluRule, Sampling, Shape, StoredOutput, View,
 };
 
 use crate::net::{LayerKind, Network, Operation, evaluation_draw};
@@ -68,14 +68,17 @@ pub enum PlanPurpose {
 
 /// Training or evaluation mode of a pass (compare `train()` and `eval()` in PyTorch).
 pub enum Mode<'s, D: Device> {
-    /// With dropout and random fractional pooling regions, drawn from the step number and the seed.
+    /// With dropout, random fractional pooling regions, and values that poolings draw, all from the step number and the seed. The
+    /// regions are those of all shards of a batch.
     Train {
         /// The step.
         step: &'s D::Step,
         /// The seed of the training.
         seed: u64,
+        /// Which part of the step's batch this is, from 0: each has masks and drawn values of its own.
+        shard: u16,
     },
-    /// Without dropout, and with fixed fractional pooling regions ([`Plan::set_view`]).
+    /// Without dropout, with fixed fractional pooling regions ([`Plan::set_view`]), and with the expectation of what poolings draw.
     Evaluate,
 }
 
@@ -91,17 +94,28 @@ impl<'s, D: Device> Mode<'s, D> {
     /// The dropout of the layer that writes `slot`, and the step that seeds its mask; `None` without dropout.
     fn dropout(self, rate: f32, slot: usize) -> Option<(Dropout, &'s D::Step)> {
         match self {
-            Self::Train { step, seed } if rate > 0.0 => {
-                Some((Dropout { rate, seed, layer: slot as u32 }, step))
+            Self::Train { step, seed, shard } if rate > 0.0 => {
+                let layer = u32::from(shard) << 16 | slot as u32;
+                Some((Dropout { rate, seed, layer }, step))
             }
             _ => None,
+        }
+    }
+
+    /// What a pooling that writes `slot` draws its values from, and the step; `None` where it computes their expectation.
+    fn sampling(self, slot: usize) -> Option<(Sampling, &'s D::Step)> {
+        match self {
+            Self::Train { step, seed, shard } => {
+                Some((Sampling { seed, layer: u32::from(shard) << 16 | slot as u32 }, step))
+            }
+            Self::Evaluate => None,
         }
     }
 
     /// The random draw for the fractional pooling that writes `slot`; outside training the step is `view`.
     fn regions(self, slot: usize, view: &'s D::Step) -> (RegionDraw, &'s D::Step) {
         match self {
-            Self::Train { step, seed } => (RegionDraw { seed, layer: slot as u32 }, step),
+            Self::Train { step, seed, .. } => (RegionDraw { seed, layer: slot as u32 }, step),
             Self::Evaluate => (evaluation_draw(slot), view),
         }
     }
@@ -115,12 +129,15 @@ enum Prepared<D: Device> {
         activation: Activation,
         weight: usize,
     },
-    /// `norms` stores a p-norm's output before dropout, by which the backward pass divides.
+    /// `norms` stores a norm's output before dropout, by which the backward pass divides; `learned` is the index of the center
+    /// of a learned norm in the parameters; its rho follows.
     Pool {
         pool: D::Pool,
         norms: Option<D::Buffer>,
+        learned: Option<usize>,
     },
     Lrn(LrnShape),
+    Lwta(LwtaShape),
     GlobalAverage(Shape),
 }
 
@@ -181,6 +198,8 @@ pub struct Plan<'d, D: Device> {
     signals: Buffers<D>,
     targets: D::Buffer,
     losses: D::Buffer,
+    /// The version of the parameters whose weights are transformed.
+    fixed: Option<u64>,
     /// The step for passes outside training; its number is the view's.
     view: D::Step,
 }
@@ -224,7 +243,7 @@ impl<'d, D: Device> Plan<'d, D> {
         let layers = network.layers().iter().zip(&operations).map(|(layer, operation)| {
             let prepared =
                 prepare(device, layer.kind(), operation, weight, purpose == PlanPurpose::Training)?;
-            weight += 2 * usize::from(layer.kind().is_conv());
+            weight += 2 * usize::from(layer.kind().has_parameters());
             Ok(prepared)
         });
         let first_signal = match purpose {
@@ -249,23 +268,30 @@ impl<'d, D: Device> Plan<'d, D> {
             signals: Buffers::new(device, &lens, first_signal, true)?,
             targets: device.alloc(batch * network.classes())?,
             losses: device.alloc(batch)?,
+            fixed: None,
             view: device.new_step()?,
         })
     }
 
-    /// Lets the device transform the weights once for all later passes; call it again when the weights change.
-    /// Panics for a training plan, whose weights change every step.
+    /// Lets the device transform the weights once for all later passes; call it again when the weights change. It does nothing for
+    /// parameters that are fixed already. Panics for a training plan, whose weights change every step.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub fn fix_weights(&mut self, parameters: &Parameters<D>) -> Result<(), Error> {
         assert_ne!(self.purpose, PlanPurpose::Training, "the purpose of a plan whose weights stay");
+        let version = Some(parameters.version());
+        if self.fixed == version {
+            return Ok(());
+        }
+        self.fixed = None; // until all are
         let backward = self.purpose == PlanPurpose::Explanation;
         for layer in &mut self.layers {
             if let Prepared::Conv { conv, weight, .. } = layer {
                 self.device.conv_fix_weights(conv, &parameters.list()[*weight].value, backward)?;
             }
         }
+        self.fixed = version;
         Ok(())
     }
 
@@ -364,19 +390,23 @@ impl<'d, D: Device> Plan<'d, D> {
                     let (weights, bias) = (&list[*weight].value, &list[*weight + 1].value);
                     self.device.conv_forward(conv, input, weights, bias, epilogue, step, output);
                 }
-                Prepared::Pool { pool, norms } => {
+                Prepared::Pool { pool, norms, learned } => {
                     let (draw, step) = mode.regions(layer + 1, &self.view);
                     self.device.pool_draw(pool, draw, step);
-                    self.device.pool_forward(pool, input, output);
-                    if let Some((dropout, step)) = dropout {
-                        self.device.dropout(dropout, step, output);
-                    }
-                    if let Some(norms) = norms {
-                        self.device.pool_forward(pool, input, norms);
+                    for output in std::iter::once(output).chain(norms) {
+                        match learned.map(|center| learned_norm(parameters.list(), center)) {
+                            Some(norm) => self.device.learned_norm_forward(pool, input, norm, output),
+                            None => self.device.pool_forward(pool, input, mode.sampling(layer + 1), output),
+                        }
                     }
                 }
                 Prepared::Lrn(shape) => self.device.lrn_forward(*shape, input, output),
+                Prepared::Lwta(shape) => self.device.lwta_forward(*shape, input, output),
                 Prepared::GlobalAverage(shape) => self.device.global_average_forward(*shape, input, output),
+            }
+            // A convolution's is part of its epilogue.
+            if let (Some((dropout, step)), false) = (dropout, self.is_conv(layer)) {
+                self.device.dropout(dropout, step, self.outputs.at_mut(layer + 1));
             }
         }
     }
@@ -479,14 +509,16 @@ impl<'d, D: Device> Plan<'d, D> {
         self.undrop(slot, mode);
     }
 
-    /// Applies the dropout backward pass of the pooling that writes `slot` to the signal there.
+    fn is_conv(&self, layer: usize) -> bool {
+        matches!(self.layers[layer], Prepared::Conv { .. })
+    }
+
+    /// Applies the dropout backward pass of the layer that writes `slot` to the signal there; a convolution's is part of its
+    /// gate.
     fn undrop(&mut self, slot: usize, mode: Mode<'_, D>) {
-        let Some(LayerKind::Pool(pool)) =
-            slot.checked_sub(1).map(|layer| self.network.layers()[layer].kind())
-        else {
-            return;
-        };
-        let Some((dropout, step)) = mode.dropout(pool.dropout, slot) else { return };
+        let Some(layer) = slot.checked_sub(1).filter(|&layer| !self.is_conv(layer)) else { return };
+        let rate = self.network.layers()[layer].kind().dropout();
+        let Some((dropout, step)) = mode.dropout(rate, slot) else { return };
         self.device.dropout(dropout, step, self.signals.at_mut(slot));
     }
 
@@ -502,23 +534,57 @@ impl<'d, D: Device> Plan<'d, D> {
                 self.device.conv_backward_data(conv, signal, weights, below, d_input);
                 return self.undrop(layer, mode);
             }
-            Prepared::Pool { pool, norms } => {
+            Prepared::Pool { pool, norms, learned } => {
                 let output = norms.as_ref().unwrap_or(output);
-                self.device.pool_backward(pool, input, output, signal, d_input);
+                match learned.map(|center| learned_norm(parameters.list(), center)) {
+                    Some(norm) => {
+                        self.device.learned_norm_backward(pool, input, norm, output, signal, d_input);
+                    }
+                    None => self.device.pool_backward(pool, input, output, signal, d_input),
+                }
             }
             Prepared::Lrn(shape) => self.device.lrn_backward(*shape, input, signal, d_input),
+            Prepared::Lwta(shape) => self.device.lwta_backward(*shape, input, signal, d_input),
             Prepared::GlobalAverage(shape) => self.device.global_average_backward(*shape, signal, d_input),
         }
         self.enter(layer, mode, rule);
     }
 
-    /// Computes the weight and bias gradients of a layer from the signal at its output.
+    /// Computes the gradients of a layer's parameters from the signal at its output.
     fn gradients(&mut self, layer: usize, parameters: &mut Parameters<D>) {
-        let Prepared::Conv { conv, weight, .. } = &mut self.layers[layer] else { return };
-        let [weights, bias] = &mut parameters.list_mut()[*weight..][..2] else { return };
-        let (input, signal) = (self.outputs.at(layer), self.signals.at(layer + 1));
-        self.device.conv_backward_weights(conv, input, signal, &mut weights.gradient, &mut bias.gradient);
+        let first = match self.layers[layer] {
+            Prepared::Conv { weight, .. } => weight,
+            Prepared::Pool { learned: Some(center), .. } => center,
+            _ => return,
+        };
+        let [one, other] = &mut parameters.list_mut()[first..][..2] else { return };
+        let (input, output) = (self.outputs.at(layer), self.outputs.at(layer + 1));
+        let (signal, gradients) = (self.signals.at(layer + 1), (&mut one.gradient, &mut other.gradient));
+        match &mut self.layers[layer] {
+            Prepared::Conv { conv, .. } => {
+                self.device.conv_backward_weights(conv, input, signal, gradients.0, gradients.1);
+            }
+            Prepared::Pool { pool, norms, .. } => {
+                let norm = LearnedNorm { center: &one.value, rho: &other.value };
+                let output = norms.as_ref().unwrap_or(output);
+                self.device.learned_norm_gradients(
+                    pool,
+                    input,
+                    norm,
+                    output,
+                    signal,
+                    gradients.0,
+                    gradients.1,
+                );
+            }
+            Prepared::Lrn(_) | Prepared::Lwta(_) | Prepared::GlobalAverage(_) => {}
+        }
     }
+}
+
+/// The parameters of a learned norm, whose center has this index.
+fn learned_norm<B>(list: &[Parameter<B>], center: usize) -> LearnedNorm<'_, B> {
+    LearnedNorm { center: &list[center].value, rho: &list[center + 1].value }
 }
 
 /// Tells the device which convolutions are consecutive. Not for explanations, whose signals start at any layer.
@@ -544,13 +610,15 @@ fn prepare<D: Device>(
             Prepared::Conv { conv: device.conv(shape)?, activation: conv.activation, weight }
         }
         (Operation::Pool(shape), kind) => {
-            let is_norm = matches!(shape.kind, PoolKind::PNorm { .. });
+            let is_norm = matches!(shape.kind, PoolKind::PNorm { .. } | PoolKind::LearnedNorm);
+            let learned = (shape.kind == PoolKind::LearnedNorm).then_some(weight);
             let norms = (kind.dropout() > 0.0 && is_norm && trained)
                 .then(|| device.alloc(shape.output().len()))
                 .transpose()?;
-            Prepared::Pool { pool: device.pool(shape)?, norms }
+            Prepared::Pool { pool: device.pool(shape)?, norms, learned }
         }
         (Operation::Lrn(shape), _) => Prepared::Lrn(shape),
+        (Operation::Lwta(shape), _) => Prepared::Lwta(shape),
         (Operation::GlobalAverage(shape), _) => Prepared::GlobalAverage(shape),
         (Operation::Conv(shape), kind) => unreachable!("{shape:?} belongs to {kind}"),
     })

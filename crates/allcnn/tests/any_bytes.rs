@@ -125,7 +125,14 @@ fn record(fate: TrialOutcome) -> Vec<u8> {
         validation_loss: None,
         validation_error_pct: (epoch > 1).then_some(61.0),
     };
-    let record = Record { fate, seed: 3, seconds: 25.0, history: vec![row(1), row(2)], tested: None };
+    let record = Record {
+        fate,
+        seed: 3,
+        seconds: 25.0,
+        history: vec![row(1), row(2)],
+        tested: None,
+        test_images: Some(9),
+    };
     serde_json::to_vec(&record).unwrap()
 }
 
@@ -134,6 +141,22 @@ fn of_fold() -> String {
     let run = String::from_utf8(fixture("run-0.1.0/run.toml")).unwrap();
     format!("{run}\n[data.fold]\nnumber = 2\nof = 5\ngroup_by = \"patient\"\n")
 }
+
+/// The layers that no named network has.
+const KINDS: &str = r#"
+name = "kinds"
+input = [8, 8, 3]
+classes = 2
+layers = [
+  { conv = 4, kernel = 3 },
+  { lwta = 2, dropout = 0.25 },
+  { probout = 2, lambda = 3.0 },
+  { pool = "stochastic", kernel = 2 },
+  { pool = "learned-norm", kernel = 2 },
+  { conv = "classes", kernel = 1 },
+  { global_average = true },
+]
+"#;
 
 fn seeds() -> Vec<Seeds> {
     let networks = [
@@ -194,7 +217,7 @@ fn seeds() -> Vec<Seeds> {
             ]),
         ),
         ("class-names", texts(["ant\nbée\n", "\u{feff}\"ant\"\r\n 'bee' \t\r\n\r\n"])),
-        ("network", [texts([SMALL]), texts(networks)].concat()),
+        ("network", [texts([SMALL, KINDS]), texts(networks)].concat()),
         ("plan", texts(plans.iter().chain([&few]).map(|plan| toml::to_string(plan).unwrap()))),
         ("preprocess", [fitted.to_vec(), fitted.iter().map(|file| head(file)).collect()].concat()),
         ("pytorch", torch.clone()),
@@ -203,7 +226,7 @@ fn seeds() -> Vec<Seeds> {
             "recipe",
             [
                 texts(
-                    ["quick", "paper", "imagenet"]
+                    ["quick", "paper", "imagenet", "graham"]
                         .map(|name| Recipe::named(name).unwrap().to_toml().unwrap()),
                 ),
                 texts(["base = \"paper\"\nepochs = 2\nlearning_rate = 1e-3\n"]),

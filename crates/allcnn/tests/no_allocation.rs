@@ -44,7 +44,11 @@ layers = [
     { conv = 32, kernel = 3, stride = 2 },
     { pool = "max", kernel = 3, stride = 2, dropout = 0.5 },
     { pool = "max", fractional = 1.5, sequence = "random" },
+    { pool = "stochastic", kernel = 2, stride = 1 },
+    { pool = "learned-norm", kernel = 2, stride = 1, dropout = 0.5 },
     { maxout = 2 },
+    { lwta = 2, dropout = 0.5 },
+    { probout = 2 },
     { conv = "classes", kernel = 1 },
     { global_average = true },
 ]
@@ -74,7 +78,7 @@ fn a_step_takes_no_memory() {
         let before = TAKEN.load(Ordering::Relaxed);
         plan.upload(&images, &targets).unwrap();
         device.set_step(&mut step, number, 0.01);
-        let mode = Mode::Train { step: &step, seed: 0 };
+        let mode = Mode::Train { step: &step, seed: 0, shard: 0 };
         plan.forward(&parameters, mode);
         plan.loss(0.25);
         plan.backward(&mut parameters, mode);

@@ -29,7 +29,7 @@ fn train(device: &Cpu, batch: usize, steps: u64) -> (Vec<u32>, Vec<Rehearsed>) {
         device.take_rehearsed();
         plan.upload(&images, &targets).unwrap();
         device.set_step(&mut step, number, 0.01);
-        let mode = Mode::Train { step: &step, seed: 0 };
+        let mode = Mode::Train { step: &step, seed: 0, shard: 0 };
         plan.forward(&parameters, mode);
         plan.loss(1.0 / batch as f32);
         plan.backward(&mut parameters, mode);

@@ -39,6 +39,14 @@ pub(crate) struct Common {
     pub output: OutputFlags,
 }
 
+impl Common {
+    /// The same flags, but silent.
+    pub(crate) fn quiet(&self) -> Self {
+        let output = OutputFlags { json: false, quiet: true, verbose: false };
+        Self { device: self.device, threads: self.threads, output }
+    }
+}
+
 /// A split of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SplitChoice {

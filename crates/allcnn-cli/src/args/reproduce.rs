@@ -40,6 +40,16 @@ pub(crate) enum ReproduceCommand {
         after_help = SHARED
     )]
     Table4(TableArgs),
+    /// Which parts are necessary: base C with its pooling or its activation replaced by each kind, one table
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn reproduce ablation --data images.tar.gz --holdout 500 --limit 10000 --epochs 12 --seeds 3 --recipe quick
+  allcnn reproduce ablation --models model-c,model-c-stochastic,all-cnn-c
+      only these rows",
+        after_help = SHARED
+    )]
+    Ablation(TableArgs),
     /// Figure 2: the filters of conv1 to conv3, visualized without an image
     #[command(
         help_template = TEMPLATE,
@@ -98,7 +108,7 @@ impl ReproduceCommand {
     /// The flags of a figure; none for a table.
     pub(crate) fn figure(&self) -> Option<&FigureArgs> {
         match self {
-            Self::Table3(_) | Self::Table4(_) => None,
+            Self::Table3(_) | Self::Table4(_) | Self::Ablation(_) => None,
             Self::Fig2(arguments) => Some(arguments),
             Self::Fig3(arguments) => Some(&arguments.figure),
             Self::Fig4(arguments) | Self::Fig5(arguments) | Self::Fig6(arguments) => Some(&arguments.figure),
@@ -108,7 +118,9 @@ impl ReproduceCommand {
     /// The flags of every command with a device.
     pub(crate) fn common(&self) -> &Common {
         match self {
-            Self::Table3(arguments) | Self::Table4(arguments) => &arguments.common,
+            Self::Table3(arguments) | Self::Table4(arguments) | Self::Ablation(arguments) => {
+                &arguments.common
+            }
             Self::Fig2(arguments) => &arguments.common,
             Self::Fig3(arguments) => &arguments.figure.common,
             Self::Fig4(arguments) | Self::Fig5(arguments) | Self::Fig6(arguments) => &arguments.figure.common,
@@ -130,10 +142,10 @@ pub(crate) struct TableArgs {
     /// The folder of the sweep, created if missing [default: sweeps/TABLE]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Rows of the table, or other networks: names or TOML files [default: the paper's]
+    /// Rows of the table, or other networks: names or TOML files [default: all rows]
     #[arg(long, value_name = "NAME|FILE,...", value_delimiter = ',')]
     pub models: Option<Vec<String>>,
-    /// Learning rates to train each network at [default: 0.25,0.1,0.05,0.01; 0.05 in Table 4]
+    /// Learning rates to train each network at [default: 0.25,0.1,0.05,0.01; 0.05 in Table 4 and ablation]
     #[arg(long, visible_aliases = ["lr", "learning-rate"], value_name = "X,...", value_delimiter = ',', value_parser = learning_rate, allow_negative_numbers = true)]
     pub learning_rates: Option<Vec<f64>>,
     /// Trainings per network and learning rate, with the seeds 0 to N-1 [default: 1]

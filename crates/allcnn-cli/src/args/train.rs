@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use super::common::Common;
 use super::reading::ReadingArgs;
 use crate::values::{
-    count, duration, folds, image_size, learning_rate, mixup, non_negative, share, some_of_each_class,
+    count, duration, folds, image_size, learning_rate, mixup, non_negative, shards, share, some_of_each_class,
 };
 
 /// `allcnn train`.
@@ -36,7 +36,7 @@ pub(crate) struct TrainArgs {
     /// shapes, cifar10, cifar100, a folder, a tar (.gz, .zst, .xz, .bz2) or zip of images, or parquet, .npz or .csv files [default: shapes]
     #[arg(long)]
     pub data: Option<String>,
-    /// quick, paper, imagenet, or a TOML file of settings [default: quick]
+    /// quick, paper, imagenet, graham, or a TOML file of settings [default: quick]
     #[arg(long, value_name = "NAME|FILE")]
     pub recipe: Option<PathBuf>,
     /// Passes over the training images [default: the recipe's; of quick 12, more for fewer than 45,000 images]
@@ -48,6 +48,10 @@ pub(crate) struct TrainArgs {
     /// Images per step [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = count::<usize>(65_536), allow_negative_numbers = true)]
     pub batch: Option<usize>,
+    /// Parts of a batch that are computed one after the other, with less memory, and added in a fixed order: a power of two
+    /// [default: the recipe's, 1]
+    #[arg(long, value_name = "N", value_parser = shards, allow_negative_numbers = true)]
+    pub shards: Option<usize>,
     /// Peak learning rate [default: the recipe's]
     #[arg(long, visible_alias = "learning-rate", value_name = "X", value_parser = learning_rate, allow_negative_numbers = true)]
     pub lr: Option<f64>,
@@ -139,7 +143,7 @@ pub(crate) struct TrainArgs {
     /// than before: train longer, at --lr if given)
     // A list of flags rather than a group: of a group, clap's error would name all members instead of the one given.
     #[arg(long, value_name = "DIR", conflicts_with_all = [
-        "model", "from", "freeze", "input", "recipe", "iterations", "batch", "weight_decay", "momentum", "dropout", "init", "preprocess",
+        "model", "from", "freeze", "input", "recipe", "iterations", "batch", "shards", "weight_decay", "momentum", "dropout", "init", "preprocess",
         "augment", "label_smoothing", "mixup", "ema", "balance", "holdout", "folds", "group_by", "validation", "patience", "reading", "labels", "limit",
         "precision", "seed", "out",
     ])]

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use allcnn::augment::Augment;
 use allcnn::data::{Ignored, Skipped};
@@ -12,8 +13,9 @@ use allcnn::run::RunFolder;
 use allcnn::run::{EpochRow, Health, Length, Temperature, TrainRequest};
 use allcnn::split::Split;
 use allcnn::text::shown::PathText;
-use allcnn::train::{self as session, End, Finished, Outcome, TrainError};
+use allcnn::train::{self as session, End, Finished, Following, Outcome, TrainError};
 use allcnn::transfer::Source;
+use allcnn_device::{Collective, SingleProcess};
 use anyhow::Context;
 use serde::Serialize;
 
@@ -26,6 +28,7 @@ use crate::exit::Exit;
 use crate::failure::WrongUsage;
 use crate::interrupt;
 use crate::output::{self, thousands};
+use crate::processes::Processes;
 use crate::progress::{Progress, human_time};
 use crate::training_progress::TrainingProgress;
 
@@ -53,21 +56,53 @@ struct Document<'a> {
     stopped_early: bool,
     /// Whether it learned.
     health: Health,
+    /// Classes that it answers to no image, though evaluated images show them.
+    never_predicted: &'a [String],
     skipped: &'a [Skipped],
     ignored: &'a [Ignored],
 }
 
 /// Starts or resumes a training.
 pub(super) fn run(arguments: &TrainArgs) -> anyhow::Result<Exit> {
+    let processes = Processes::join()?;
     let stop = Arc::new(AtomicBool::new(false));
-    let mut observer = TrainingProgress::new(Progress::of(arguments.common.output), Arc::clone(&stop));
-    let finished = train(arguments, &stop, &mut observer)?;
-    drop(observer);
-    show(&finished, arguments)
+    if processes.follows() {
+        interrupt::listen(&stop)?; // what a signal means is decided by the one that leads
+        return processes.together(|collective| follow(arguments, collective));
+    }
+    processes.together(|collective| {
+        let mut observer = TrainingProgress::new(Progress::of(arguments.common.output), Arc::clone(&stop));
+        let finished = train_among(collective, arguments, &stop, &mut observer)?;
+        drop(observer);
+        show(&finished, arguments)
+    })
+}
+
+/// Does this process's share of a training that another one leads.
+fn follow(arguments: &TrainArgs, collective: &dyn Collective) -> anyhow::Result<Exit> {
+    let following = Following::wait(collective)?;
+    let device = device::open_in(&arguments.common.quiet(), following.precision())?;
+    let begun = on_device!(device, |device| following.follow(&device))?;
+    if begun {
+        return Ok(Exit::DONE);
+    }
+    // The first process says why and ends all. One that left before could have the launcher end it unheard.
+    std::thread::sleep(Duration::from_secs(30));
+    Ok(Exit::FAILED)
 }
 
 /// Starts or resumes a training and runs it until it ends or `stop` is set.
 pub(crate) fn train(
+    arguments: &TrainArgs,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> anyhow::Result<Finished> {
+    train_among(&SingleProcess, arguments, stop, observer)
+}
+
+/// The same as the first of several processes.
+fn train_among(
+    collective: &dyn Collective,
     arguments: &TrainArgs,
     stop: &AtomicBool,
     observer: &mut dyn Observer,
@@ -85,7 +120,9 @@ pub(crate) fn train(
             }
             let device = device::open_in(&arguments.common, request.recipe.precision)?;
             explored(arguments, run, |run| {
-                on_device!(device, |device| session::resume_in(&device, run, &request, stop, observer))
+                on_device!(device, |device| session::resume_among(
+                    &device, collective, run, &request, stop, observer
+                ))
             })?
         }
         None => {
@@ -100,7 +137,9 @@ pub(crate) fn train(
             };
             let device = device::open_in(&arguments.common, request.recipe.precision)?;
             explored(arguments, run, |run| {
-                on_device!(device, |device| session::start_in(&device, &request, run, stop, observer))
+                on_device!(device, |device| session::start_among(
+                    &device, collective, &request, run, stop, observer
+                ))
             })?
         }
     })
@@ -167,6 +206,7 @@ pub(super) fn request(arguments: &TrainArgs) -> anyhow::Result<TrainRequest> {
         recipe.iterations = arguments.iterations;
     }
     set(&mut recipe.batch, arguments.batch);
+    set(&mut recipe.shards, arguments.shards);
     set(&mut recipe.learning_rate, arguments.lr);
     set(&mut recipe.weight_decay, arguments.weight_decay);
     set(&mut recipe.momentum, arguments.momentum);
@@ -181,6 +221,8 @@ pub(super) fn request(arguments: &TrainArgs) -> anyhow::Result<TrainRequest> {
     set(&mut recipe.precision, arguments.precision);
     set(&mut recipe.seed, arguments.seed);
     recipe.patience = arguments.patience.or(recipe.patience);
+    // A file was checked when it was read: what is wrong now is wrong by the flags.
+    let recipe = recipe.checked().map_err(|fault| WrongUsage(fault.to_string()))?;
     let (model, network) = match &arguments.model {
         Some(model) => (model.clone(), None),
         None => (begun.model.clone(), begun.network.clone()),
@@ -261,28 +303,24 @@ fn document(finished: &Finished) -> anyhow::Result<Document<'_>> {
         selected_on,
         validation_error_pct: progress.best_validation_error_pct,
         temperature: finished.temperature.map(|fitted| fitted.temperature),
-        images_per_s: median_speed(history),
+        images_per_s: EpochRow::median_images_per_s(history),
         seconds: progress.seconds,
         from: finished.manifest.from.as_ref().map(|from| from.source.as_str()),
         stopped_early: progress.stopped_early,
         health: Health::of(history, network.classes()),
+        never_predicted: &finished.never_predicted,
         skipped: &finished.skipped,
         ignored: &finished.ignored,
     })
-}
-
-/// The median of the epochs' training speeds.
-fn median_speed(history: &[EpochRow]) -> Option<f64> {
-    let mut speeds: Vec<f64> = history.iter().map(|row| row.images_per_s).collect();
-    speeds.sort_by(f64::total_cmp);
-    speeds.get(speeds.len() / 2).copied()
 }
 
 fn words(document: &Document<'_>, finished: &Finished) -> String {
     let mut text = errors(document, finished);
     text += &finished.temperature.as_ref().map_or_else(String::new, temperature);
     let Outcome { progress, .. } = &finished.outcome;
-    if let Some(advice) = document.health.advice(&finished.manifest.recipe, progress.total_steps) {
+    let never_predicted: Vec<&str> = document.never_predicted.iter().map(String::as_str).collect();
+    let (recipe, steps) = (&finished.manifest.recipe, progress.total_steps);
+    if let Some(advice) = document.health.advice(recipe, steps, &never_predicted) {
         text += &format!("health      {advice}\n");
     }
     let speed = document.images_per_s.map_or_else(String::new, |speed| format!(", {speed:.0} images/s"));

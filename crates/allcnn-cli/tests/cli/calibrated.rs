@@ -85,9 +85,16 @@ fn probabilities_are_calibrated_on_the_validation_images() {
         }
         assert_eq!(plain["confusion"], calibrated["confusion"], "no prediction changes");
         let [before, after] = ["before", "after"].map(|side| number(scaling, &format!("/{side}/loss")));
-        assert!(after < before, "{split}: {before} {after}");
-        let error = |side| number(scaling, &format!("/{side}/expected_calibration_error"));
-        assert!(error("after") < 0.5 * error("before"), "{split}: {scaling}");
+        assert!(after < 0.7 * before, "{split}: {before} {after}");
+        // Over so few images the expected error is one of chance; the mean probability has to come near the accuracy.
+        let gap = |side: &str| {
+            let bins = scaling[side]["calibration"].as_array().unwrap();
+            let gap = |bin: &serde_json::Value| {
+                number(bin, "/images") * (number(bin, "/mean_probability") - number(bin, "/accuracy"))
+            };
+            bins.iter().map(gap).sum::<f64>().abs()
+        };
+        assert!(gap("after") < 0.5 * gap("before"), "{split}: {scaling}");
     }
     let words = allcnn(folder.path(), &["eval", "run"]).done().stdout;
     assert!(words.contains("; with it (--calibrated) the calibration is 0."), "{words}");

@@ -9,8 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-/// Every layer kind that the page computes.
-const NETWORK: &str = r#"
+/// Convolutions and the poolings of the paper's tables.
+const POOLINGS: &str = r#"
 name = "tiny"
 input = [32, 32, 3]
 layers = [
@@ -27,10 +27,32 @@ layers = [
 ]
 "#;
 
+/// Those that compete, draw in training, or learn, behind others.
+const KINDS: &str = r#"
+name = "tiny"
+input = [32, 32, 3]
+layers = [
+  { conv = 24, kernel = 5, stride = 2 },
+  { pool = "max", kernel = 3, stride = 2, padding = 1, ceil = true },
+  { lrn = 3, alpha = 0.8, beta = 0.75, k = 1 },
+  { conv = 24, kernel = 4, stride = 1, padding = 1, activation = "leaky:0.3" },
+  { maxout = 2 },
+  { pool = "average", kernel = 3, stride = 2, padding = 1 },
+  { conv = 12, kernel = 3 },
+  { pool = "stochastic", kernel = 2 },
+  { pool = "norm:2.5", kernel = 2, stride = 1, padding = 1 },
+  { lwta = 3 },
+  { probout = 2, lambda = 2.0 },
+  { pool = "learned-norm", kernel = 2, padding = 1 },
+  { conv = "classes", kernel = 1, activation = "identity" },
+  { global_average = true },
+]
+"#;
+
 /// A run of the network with this preprocessing, and a picture.
-fn place(preprocessing: &str) -> tempfile::TempDir {
+fn place(network: &str, preprocessing: &str) -> tempfile::TempDir {
     let folder = workspace();
-    fs::write(folder.path().join("tiny.toml"), NETWORK).unwrap();
+    fs::write(folder.path().join("tiny.toml"), network).unwrap();
     let more = ["--limit", "200", "--epochs", "1", "--preprocess", preprocessing];
     allcnn(folder.path(), &train_arguments("run", &more)).done();
     picture([200, 40, 90], 5).save(folder.path().join("x.png")).unwrap();
@@ -67,8 +89,14 @@ fn numbers(page: &str, attribute: &str) -> Vec<f64> {
 #[test]
 fn the_page_says_what_the_program_says() {
     let Some(browser) = browser() else { return };
-    for preprocessing in ["mean-std", "gcn-zca"] {
-        let folder = place(preprocessing);
+    // The page's weights are rounded to f16, by which the winner of a group can be another one: that changes a map by more.
+    for (network, preprocessing, allowed) in [
+        (POOLINGS, "mean-std", 1e-2),
+        (POOLINGS, "gcn-zca", 1e-2),
+        (KINDS, "mean-std", 1e-2),
+        (KINDS, "gcn-zca", 5e-2),
+    ] {
+        let folder = place(network, preprocessing);
         allcnn(folder.path(), &["export", "run", "--html", "page.html"]).done();
         let page = looked_at(browser, folder.path());
         let own = allcnn(folder.path(), &["predict", "run", "x.png", "--top", "10", "--json"]).done().json();
@@ -99,7 +127,7 @@ fn the_page_says_what_the_program_says() {
         let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
         let difference = norm(&mut map.iter().zip(&own).map(|(a, b)| a - b));
         let size = norm(&mut own.iter().copied());
-        assert!(size > 0.0 && difference < 1e-2 * size, "{preprocessing}: {difference} of {size}");
+        assert!(size > 0.0 && difference < allowed * size, "{preprocessing}: {difference} of {size}");
     }
 }
 

@@ -9,7 +9,7 @@ use crate::support::{
 };
 use rustix::process::Signal;
 
-const TRAIN: &[&str] = &[
+pub(crate) const TRAIN: &[&str] = &[
     "train",
     "--model",
     "tiny.toml",
@@ -25,7 +25,7 @@ const TRAIN: &[&str] = &[
 
 /// Six classes of photographs of different sizes and colors: 4 for training, 2 for validation, the latter in one
 /// folder with a list of labels.
-fn imagenet(folder: &Path) {
+pub(crate) fn imagenet(folder: &Path) {
     let root = folder.join("imagenet");
     fs::create_dir_all(root.join("val")).unwrap();
     let (mut labels, mut names) = (String::new(), String::new());

@@ -25,8 +25,12 @@ mod imagenet;
 mod import;
 mod import_people;
 mod isa;
+#[cfg(not(feature = "mpi"))]
+mod launched;
 mod listing;
 mod models;
+#[cfg(feature = "mpi")]
+mod mpi;
 mod names;
 mod near;
 mod no_files;

@@ -1,4 +1,4 @@
-//! `allcnn reproduce table3` and `table4`: sweeps that are shared, killed and resumed; bad input.
+//! `allcnn reproduce table3`, `table4` and `ablation`: sweeps that are shared, killed and resumed; bad input.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -170,6 +170,25 @@ fn table_4_has_its_data_its_augmentation_and_the_literature() {
         let run = folder.path().join(format!("sweep/runs/all-cnn-c-{run}-lr0.05-seed0/run.toml"));
         let run = fs::read_to_string(run).unwrap();
         assert!(run.contains(&format!("{data}\"")) && run.contains("augment = \"flip-shift\""), "{run}");
+    }
+}
+
+#[test]
+fn the_ablation_has_what_each_network_costs_and_all_its_networks_by_name() {
+    let folder = sweep_workspace();
+    let mut arguments = sweep("shapes", "parts", &["--limit", "1500", "--epochs", "8"]);
+    (arguments[1], arguments[7]) = ("ablation", "quick");
+    let told = allcnn(folder.path(), &arguments).done();
+    let row =
+        told.stdout.lines().find(|line| line.starts_with("| tiny")).unwrap_or_else(|| panic!("{told:?}"));
+    let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+    let error: f64 = cells[3].parse().unwrap();
+    let (low, high) = cells[4].split_once(" to ").unwrap();
+    assert!(low.parse::<f64>().unwrap() < error && error < high.parse().unwrap(), "{row}");
+    assert!(cells[5..8].iter().all(|cell| cell.replace(',', "").parse::<f64>().unwrap() > 0.0), "{row}");
+    let listed = allcnn(folder.path(), &["models"]).done().stdout;
+    for name in ["model-c-average", "model-c-learned-norm", "model-c-probout", "model-c-winner"] {
+        assert!(listed.contains(name), "{name}: {listed}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{allcnn, train_arguments, workspace};
+use crate::support::{allcnn, picture, train_arguments, workspace};
 use serde_json::Value;
 
 /// All-CNN-C with a quarter of its channels: as deep, and as slow to begin to learn.
@@ -55,6 +55,29 @@ fn a_training_that_ends_dead_says_so_in_words_json_and_report() {
     let json =
         allcnn(folder.path(), &train_arguments("json", &[&hopeless[..], &["--json"]].concat())).done().json();
     assert!(json["health"] == "stuck" || json["health"] == "dead", "{json}");
+}
+
+#[test]
+fn a_class_that_is_never_predicted_is_named() {
+    let folder = workspace();
+    // Both classes show the same pictures, one of them more often.
+    for (split, class, step) in
+        [("train", "common", 1), ("train", "rare", 5), ("test", "common", 3), ("test", "rare", 5)]
+    {
+        let class = folder.path().join("twins").join(split).join(class);
+        fs::create_dir_all(&class).unwrap();
+        for number in (0..60).step_by(step) {
+            picture([90, 40, 200], number).save(class.join(format!("{number}.png"))).unwrap();
+        }
+    }
+    let twins = ["--data", "twins", "--augment", "none", "--epochs", "4"];
+    let told = allcnn(folder.path(), &train_arguments("words", &twins)).done();
+    assert!(told.stdout.contains("health      blind to a class: no image is taken for rare. "), "{told:?}");
+    let report = fs::read_to_string(folder.path().join("words/report.html")).unwrap();
+    assert!(report.contains("This training is blind to a class"), "the report says so too");
+    let json =
+        allcnn(folder.path(), &train_arguments("json", &[&twins[..], &["--json"]].concat())).done().json();
+    assert_eq!((&json["health"], &json["never_predicted"][0]), (&"learns".into(), &"rare".into()), "{json}");
 }
 
 #[test]
@@ -138,4 +161,23 @@ fn every_command_takes_the_same_flags_for_what_it_tells() {
     let converted =
         allcnn(folder.path(), &["data", "convert", "shapes", "--to", "s.tar", "--json"]).done().json();
     assert_eq!((&converted["train"], &converted["unreadable"]), (&Value::from(5000), &Value::from(0)));
+}
+
+#[test]
+fn rules_for_layers_and_groups_that_do_not_exist_are_refused() {
+    let folder = workspace();
+    for (recipe, expected) in [
+        ("[layers.conv9]\nrate = 0.1\n", &["[layers.conv9]", "tiny does not have", "conv1, "][..]),
+        (
+            "[tree_prior]\nstrength = 0.1\ngroups = { round = [\"circle\", \"sphere\"] }\n",
+            &["'sphere' of group 'round' is no class", "expected arrow, bars"],
+        ),
+        ("[tree_prior]\nstrength = 0.1\ngroups = \"coarse\"\n", &["'arrow' is no class of CIFAR-100"]),
+    ] {
+        fs::write(folder.path().join("bad.toml"), recipe).unwrap();
+        let refused =
+            allcnn(folder.path(), &train_arguments("run", &["--recipe", "bad.toml", "--limit", "64"]));
+        refused.fails(1, expected);
+        assert!(!folder.path().join("run/last.safetensors").exists());
+    }
 }

@@ -36,7 +36,7 @@ const SWEEP: &[&str] = &[
 ];
 
 /// The signals that end a program unless it listens.
-const ENDING: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
+const ENDING: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::USR1];
 
 #[test]
 fn every_signal_to_end_saves_a_training() {

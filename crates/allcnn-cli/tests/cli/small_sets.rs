@@ -82,7 +82,13 @@ fn settings_are_recorded_shown_and_kept_by_a_resumed_run() {
     }
     let plain = read("plain/run.toml");
     assert!(["mixup =", "ema =", "balance ="].iter().all(|name| !plain.contains(name)), "{plain}");
-    for flag in [["--mixup", "0.4"], ["--ema", "0.9"], ["--balance", "loss"], ["--label-smoothing", "0.1"]] {
+    for flag in [
+        ["--shards", "2"],
+        ["--mixup", "0.4"],
+        ["--ema", "0.9"],
+        ["--balance", "loss"],
+        ["--label-smoothing", "0.1"],
+    ] {
         let resumed = ["train", "--resume", "all", flag[0], flag[1]];
         allcnn(folder.path(), &resumed).fails(2, &["--resume", flag[0], "cannot be used"]);
     }
@@ -94,6 +100,8 @@ fn wrong_values_are_named_with_what_is_expected() {
     for (flag, value, expected) in [
         ("--mixup", "-1", "expected a number from 0 (none) to 100"),
         ("--mixup", "much", "expected a number from 0 (none) to 100"),
+        ("--shards", "3", "expected a power of two: 1, 2, 4, 8, ..."),
+        ("--shards", "0", "expected a power of two"),
         ("--ema", "1", "expected a number of at least 0 and below 1"),
         ("--label-smoothing", "-0.1", "expected a number of at least 0 and below 1"),
         ("--balance", "even", "unknown balance `even`: expected none, loss or sampling"),
@@ -104,12 +112,19 @@ fn wrong_values_are_named_with_what_is_expected() {
     }
     for (text, expected) in [
         ("mixup = -1.0", "mixup is -1, expected 0 to 100"),
+        ("shards = 6", "shards is 6, expected a power of two"),
+        (
+            "batch = 4\nshards = 8",
+            "shards is 8, expected a power of two (1, 2, 4, ...) up to the batch of 4 images",
+        ),
         ("ema = 1.5", "ema is 1.5, expected 0 to below 1"),
         ("balance = \"even\"", "unknown balance `even`"),
     ] {
         fs::write(folder.path().join("own.toml"), text).unwrap();
         allcnn(folder.path(), &["train", "--recipe", "own.toml"]).fails(1, &["own.toml", expected]);
     }
+    allcnn(folder.path(), &["train", "--batch", "4", "--shards", "8"])
+        .fails(2, &["shards is 8", "batch of 4 images"]);
     assert!(!folder.path().join("runs").exists(), "nothing was begun");
 }
 

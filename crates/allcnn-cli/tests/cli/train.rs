@@ -25,6 +25,7 @@ fn training_leaves_a_run_that_eval_and_predict_use() {
             "ignored",
             "images_per_s",
             "model",
+            "never_predicted",
             "run",
             "seconds",
             "selected_on",

@@ -3,11 +3,16 @@
 
 pub(crate) mod epilogue;
 pub(crate) mod head;
+pub(crate) mod learned_norm;
 pub(crate) mod lrn;
+pub(crate) mod lwta;
 pub(crate) mod mask;
 pub(crate) mod maxout;
 pub(crate) mod pool;
+pub(crate) mod power;
+pub(crate) mod probout;
 pub(crate) mod sgd;
+pub(crate) mod stochastic;
 
 /// Values that one chunk of an elementwise operation takes: some 64 KiB, well inside a second-level cache.
 pub(crate) const CHUNK: usize = 4 * 1024;

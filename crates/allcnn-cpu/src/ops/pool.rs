@@ -1,9 +1,13 @@
 //! Pooling, one output row (forward) or one image (backward) a chunk.
 
-use allcnn_device::{PoolKind, PoolShape, Regions};
+use allcnn_device::random::Stream;
+use allcnn_device::{PoolKind, PoolShape, Regions, Windows};
 
-use super::maxout;
+use super::probout::Probout;
+use super::{maxout, stochastic};
 use crate::simd::{Kernel, Simd};
+
+const WITHOUT_PARAMETERS: &str = "a learned norm's passes take its parameters";
 
 /// One output row forward.
 pub(crate) struct ForwardRow<'a> {
@@ -13,7 +17,9 @@ pub(crate) struct ForwardRow<'a> {
     pub row: usize,
     pub input: &'a [f32],
     pub output: &'a mut [f32],
-    /// The index of the maximum among its window's taps; empty for other kinds.
+    /// What values are drawn from, in training; for kinds that draw.
+    pub numbers: Option<Stream>,
+    /// The index of the maximum, or of the drawn value, among its window's taps; empty for other kinds.
     pub switches: &'a mut [u32],
 }
 
@@ -23,9 +29,20 @@ impl Kernel for ForwardRow<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let (size, out, pieces) = (self.shape.input, self.shape.output(), self.shape.pieces());
-        if pieces > 1 {
+        let first = (self.row * self.output.len()) as u64;
+        let mut numbers = self.numbers.map(|stream| stream.sequence_from(first));
+        if let Windows::Channels { .. } = self.shape.windows {
             let len = self.output.len() * pieces;
-            return maxout::forward(pieces, &self.input[self.row * len..][..len], self.output, self.switches);
+            let row = &self.input[self.row * len..][..len];
+            return match (self.shape.kind, &mut numbers) {
+                (PoolKind::Probabilistic { lambda }, Some(numbers)) => {
+                    Probout { pieces, lambda }.drawn(row, numbers, self.output, self.switches)
+                }
+                (PoolKind::Probabilistic { lambda }, None) => {
+                    Probout { pieces, lambda }.expected(row, self.output)
+                }
+                _ => maxout::forward(pieces, row, self.output, self.switches),
+            };
         }
         let image = &self.input[self.row / out.height * (size.len() / size.batch)..];
         let channels = size.channels;
@@ -52,6 +69,15 @@ impl Kernel for ForwardRow<'_> {
                         *value = p_norm(taps.clone().map(|pixel| image[pixel * channels + channel]), p);
                     }
                 }
+                PoolKind::Stochastic => match &mut numbers {
+                    Some(numbers) => {
+                        let switches = &mut self.switches[x * channels..][..channels];
+                        stochastic::drawn(taps, image, numbers, output, switches);
+                    }
+                    None => stochastic::expected(taps, image, output),
+                },
+                PoolKind::LearnedNorm => panic!("{WITHOUT_PARAMETERS}"),
+                PoolKind::Probabilistic { .. } => unreachable!("it is over channels"),
             }
         }
     }
@@ -65,6 +91,8 @@ pub(crate) struct BackwardImage<'a> {
     pub output: &'a [f32],
     pub d_output: &'a [f32],
     pub switches: &'a [u32],
+    /// Whether the values were drawn.
+    pub drawn: bool,
     pub d_input: &'a mut [f32],
 }
 
@@ -74,8 +102,13 @@ impl Kernel for BackwardImage<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let (size, out, pieces) = (self.shape.input, self.shape.output(), self.shape.pieces());
-        if pieces > 1 {
-            return maxout::backward(pieces, self.d_output, self.switches, self.d_input);
+        if let Windows::Channels { .. } = self.shape.windows {
+            return match self.shape.kind {
+                PoolKind::Probabilistic { lambda } if !self.drawn => {
+                    Probout { pieces, lambda }.expected_back(self.input, self.d_output, self.d_input)
+                }
+                _ => maxout::backward(pieces, self.d_output, self.switches, self.d_input),
+            };
         }
         let channels = size.channels;
         self.d_input.fill(0.0);
@@ -84,17 +117,24 @@ impl Kernel for BackwardImage<'_> {
                 let from = (y * out.width + x) * channels;
                 let signal = &self.d_output[from..][..channels];
                 let taps = taps(self.regions, size.width, y, x);
+                if self.shape.kind == PoolKind::Stochastic && !self.drawn {
+                    let output = &self.output[from..][..channels];
+                    stochastic::expected_back(taps, self.input, output, signal, self.d_input);
+                    continue;
+                }
                 let share = 1.0 / taps.clone().count() as f32;
                 for (tap, pixel) in taps.enumerate() {
                     let target = &mut self.d_input[pixel * channels..][..channels];
                     match self.shape.kind {
-                        PoolKind::Max => {
+                        PoolKind::Max | PoolKind::Stochastic => {
                             let switches = &self.switches[from..][..channels];
                             for ((d, &g), &switch) in target.iter_mut().zip(signal).zip(switches) {
                                 *d += if switch == tap as u32 { g } else { 0.0 };
                             }
                         }
                         PoolKind::Average => add(share, signal, target),
+                        PoolKind::LearnedNorm => panic!("{WITHOUT_PARAMETERS}"),
+                        PoolKind::Probabilistic { .. } => unreachable!("it is over channels"),
                         PoolKind::PNorm { p } => {
                             let values = &self.input[pixel * channels..][..channels];
                             let norms = &self.output[from..][..channels];
@@ -112,7 +152,12 @@ impl Kernel for BackwardImage<'_> {
 
 /// The pixels of a window, in row-major order.
 #[inline(always)]
-fn taps(regions: &Regions, width: usize, y: usize, x: usize) -> impl Iterator<Item = usize> + Clone {
+pub(super) fn taps(
+    regions: &Regions,
+    width: usize,
+    y: usize,
+    x: usize,
+) -> impl Iterator<Item = usize> + Clone {
     let (rows, columns) = (regions.rows[y].clone(), regions.columns[x].clone());
     rows.flat_map(move |row| columns.clone().map(move |column| row * width + column))
 }
@@ -182,7 +227,7 @@ mod tests {
         let [mut image, mut largest, mut signal, mut back] = buffers;
         cpu.upload(&values, &mut image).unwrap();
         cpu.upload(&[5.0], &mut signal).unwrap();
-        cpu.pool_forward(&mut pool, &image, &mut largest);
+        cpu.pool_forward(&mut pool, &image, None, &mut largest);
         cpu.pool_backward(&pool, &image, &largest, &signal, &mut back);
         assert_eq!((largest[0], back[input.len() - 1], back.iter().sum::<f32>()), (3.0, 5.0, 5.0));
     }

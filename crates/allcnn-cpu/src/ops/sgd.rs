@@ -1,10 +1,25 @@
-//! The optimizer's step.
+//! Sums of gradients, and the optimizer's step.
 
 use allcnn_device::{Parameter, Sgd};
 
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::simd::{Kernel, Simd};
+use crate::whole::pieces;
+
+/// Adds values to others.
+pub(crate) struct Add<'a> {
+    pub from: &'a [f32],
+    pub to: &'a mut [f32],
+}
+
+impl Kernel for Add<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        self.to.iter_mut().zip(self.from).for_each(|(to, from)| *to += from);
+    }
+}
 
 /// One step for a range of a parameter.
 pub(crate) struct Step<'a> {
@@ -28,6 +43,66 @@ impl Kernel for Step<'_> {
             let d = self.scale * g + weight_decay * *w;
             *v = momentum * *v + d;
             *w -= self.learning_rate * (d * on_gradient + *v * on_velocity);
+        }
+    }
+}
+
+/// Shortens a row to a norm.
+pub(crate) struct Shorten<'a> {
+    pub longest: f32,
+    pub row: &'a mut [f32],
+}
+
+impl Kernel for Shorten<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let norm = Squares(self.row).run(simd).sqrt();
+        let factor = f64::from(self.longest) / norm;
+        if factor < 1.0 {
+            self.row.iter_mut().for_each(|value| *value *= factor as f32);
+        }
+    }
+}
+
+/// The mean of the rows of a group, and of one more row of zeros.
+pub(crate) struct GroupMean<'a> {
+    pub group: usize,
+    pub groups: &'a [f32],
+    pub value: &'a [f32],
+    pub mean: &'a mut [f32],
+}
+
+impl Kernel for GroupMean<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let (mut members, len) = (0, self.mean.len());
+        self.mean.fill(0.0);
+        for (row, &group) in pieces(self.value, len).zip(self.groups) {
+            if group as usize == self.group {
+                members += 1;
+                self.mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+            }
+        }
+        self.mean.iter_mut().for_each(|sum| *sum /= (members + 1) as f32);
+    }
+}
+
+/// Draws a row to a mean.
+pub(crate) struct DrawTo<'a> {
+    pub strength: f32,
+    pub mean: &'a [f32],
+    pub row: &'a [f32],
+    pub gradient: &'a mut [f32],
+}
+
+impl Kernel for DrawTo<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        for ((g, w), m) in self.gradient.iter_mut().zip(self.row).zip(self.mean) {
+            *g += self.strength * (w - m);
         }
     }
 }

@@ -4,15 +4,18 @@
 #[allow(dead_code)] // it uses a part
 mod support;
 
+#[path = "../../../allcnn/tests/train/processes.rs"]
+mod processes;
+
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use allcnn::augment::{Augment, SeededAugment};
 use allcnn::input::Samples;
 use allcnn::observer::Event;
 use allcnn::preprocess::{Geometry, Method, Preprocessor};
 use allcnn::recipe::Recipe;
-use allcnn::run::{Checkpoint, EpochRow};
+use allcnn::run::EpochRow;
 use allcnn::train::{End, TrainError};
 use allcnn_cpu::{Cpu, CpuOptions};
 use allcnn_device::{Device, ImageSet, ImageValues, Shape};
@@ -32,6 +35,23 @@ fn train<D: Device>(device: &D, data: &Data, folder: &Path) -> Told {
     };
     data.train_on(device, &network(), &recipe(), folder, None, Pace::default(), told).unwrap();
     (steps, epochs)
+}
+
+/// Trains to the end, stopped at each of `stops` and resumed.
+fn train_in_pieces<D: Device>(device: &D, data: &Data, recipe: &Recipe, folder: &Path, stops: &[u64]) {
+    let mut checkpoint = None;
+    for &stop in stops.iter().chain([&u64::MAX]) {
+        let stops = |event: Event<'_>, flag: &AtomicBool| {
+            if matches!(event, Event::Step { step, .. } if step == stop) {
+                flag.store(true, Ordering::Relaxed);
+            }
+        };
+        let outcome = data
+            .train_on(device, &network(), recipe, folder, checkpoint.as_ref(), Pace::default(), stops)
+            .unwrap();
+        assert_eq!(outcome.end == End::Finished, stop == u64::MAX, "{outcome:?}");
+        checkpoint = Some(last(folder));
+    }
 }
 
 #[test]
@@ -64,19 +84,7 @@ fn interrupted_between_two_reads_it_ends_with_the_same_bits() {
     let (data, folder) = (Data::new(36, 9), tempfile::tempdir().unwrap());
     let [whole, cut] = ["whole", "cut"].map(|name| folder.path().join(name));
     train(&device, &data, &whole);
-    let mut checkpoint = None;
-    for stop in [2, 8, u64::MAX] {
-        let stops = |event: Event<'_>, flag: &std::sync::atomic::AtomicBool| {
-            if matches!(event, Event::Step { step, .. } if step == stop) {
-                flag.store(true, Ordering::Relaxed);
-            }
-        };
-        let outcome = data
-            .train_on(&device, &network(), &recipe(), &cut, checkpoint.as_ref(), Pace::default(), stops)
-            .unwrap();
-        assert_eq!(outcome.end == End::Finished, stop == u64::MAX, "{outcome:?}");
-        checkpoint = Some(Checkpoint::read(&cut.join("last.safetensors")).unwrap());
-    }
+    train_in_pieces(&device, &data, &recipe(), &cut, &[2, 8]);
     assert!(last(&cut) == last(&whole), "an interrupted training and one that was not");
 }
 
@@ -90,14 +98,7 @@ fn averaged_weights_survive_an_interruption_and_are_those_of_the_cpu() {
     let [whole, cut, cpu] = ["whole", "cut", "cpu"].map(|name| folder.path().join(name));
     let quiet = |_: Event<'_>, _: &_| ();
     data.train_on(&device, &network(), &recipe, &whole, None, Pace::default(), quiet).unwrap();
-    let stops = |event: Event<'_>, flag: &std::sync::atomic::AtomicBool| {
-        if matches!(event, Event::Step { step: 8, .. }) {
-            flag.store(true, Ordering::Relaxed);
-        }
-    };
-    data.train_on(&device, &network(), &recipe, &cut, None, Pace::default(), stops).unwrap();
-    let checkpoint = last(&cut);
-    data.train_on(&device, &network(), &recipe, &cut, Some(&checkpoint), Pace::default(), quiet).unwrap();
+    train_in_pieces(&device, &data, &recipe, &cut, &[8]);
     assert!(last(&cut) == last(&whole), "an interrupted training and one that was not");
     assert!(best(&cut) == best(&whole));
     let host = Cpu::new(CpuOptions::default()).unwrap();
@@ -106,6 +107,43 @@ fn averaged_weights_survive_an_interruption_and_are_those_of_the_cpu() {
         let furthest = ours.values.iter().zip(&theirs.values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(furthest < 2e-3, "{}: {furthest}", ours.name);
     }
+}
+
+/// Every shard has a recording of its own; the last one ends the step.
+#[test]
+fn shards_are_added_as_on_the_cpu() {
+    let Some(device) = cuda("shards_are_added_as_on_the_cpu", STRICT) else { return };
+    let (data, folder) = (Data::new(36, 9), tempfile::tempdir().unwrap());
+    let recipe = Recipe { shards: 4, ..recipe() };
+    let [gpu, cut, cpu] = ["gpu", "cut", "cpu"].map(|name| folder.path().join(name));
+    let quiet = |_: Event<'_>, _: &_| ();
+    data.train_on(&device, &network(), &recipe, &gpu, None, Pace::default(), quiet).unwrap();
+    train_in_pieces(&device, &data, &recipe, &cut, &[8]);
+    assert!(last(&cut) == last(&gpu), "an interrupted training and one that was not");
+    let host = Cpu::new(CpuOptions::default()).unwrap();
+    data.train_on(&host, &network(), &recipe, &cpu, None, Pace::default(), quiet).unwrap();
+    for (ours, theirs) in last(&gpu).values.iter().zip(&last(&cpu).values) {
+        let furthest = ours.values.iter().zip(&theirs.values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(furthest < 2e-3, "{}: {furthest}", ours.name);
+    }
+}
+
+/// With several processes a recorded step ends before the exchange of gradients, and another one follows it.
+#[test]
+fn processes_exchange_gradients_between_two_recordings() {
+    let name = "processes_exchange_gradients_between_two_recordings";
+    if cuda(name, STRICT).is_none() {
+        return;
+    }
+    let (data, folder) = (Data::new(36, 9), tempfile::tempdir().unwrap());
+    let recipe = Recipe { shards: 4, ema: 0.9, ..recipe() };
+    let train = |processes: usize| {
+        let run = folder.path().join(processes.to_string());
+        let device = || cuda(name, STRICT).expect("a device, as before");
+        processes::trained_by(processes, device, &data, &recipe, &run, None, u64::MAX)
+    };
+    let alone = train(1);
+    assert!(train(2) == alone && train(4) == alone);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The cases: small shapes at every edge of every algorithm, and layers of the networks at a small batch.
 
-use crate::{ConvShape, Fractional, Grid, LrnShape, PoolKind, PoolShape, RegionSequence, Shape, Windows};
+use crate::{
+    ConvShape, Fractional, Grid, LrnShape, LwtaShape, PoolKind, PoolShape, RegionSequence, Shape, Windows,
+};
 
 /// A named shape.
 #[derive(Clone, Debug)]
@@ -122,8 +124,8 @@ pub fn neighbors() -> Vec<Case<[ConvShape; 2]>> {
     cases
 }
 
-/// Poolings: maximum, mean and norms over windows in a grid (floor and ceil, overlapping or not) and over fractional
-/// ones; maxout.
+/// Poolings: maximum, mean, norms and stochastic pooling over windows in a grid (floor and ceil, overlapping or not) and over fractional
+/// ones; maxout and probout.
 pub fn poolings() -> Vec<Case<PoolShape>> {
     let kinds = [
         PoolKind::Max,
@@ -132,6 +134,7 @@ pub fn poolings() -> Vec<Case<PoolShape>> {
         PoolKind::PNorm { p: 2.0 },
         PoolKind::PNorm { p: 3.5 },
         PoolKind::PNorm { p: 40.0 },
+        PoolKind::Stochastic,
     ];
     let grid = |kernel, stride, padding, ceil| Windows::Grid(Grid { kernel, stride, padding, ceil });
     let fractional =
@@ -162,12 +165,48 @@ pub fn poolings() -> Vec<Case<PoolShape>> {
         [(size(2, 5, 7, 64), 2), (size(1, 1, 1, 35), 5), (size(3, 4, 3, 6), 6), (size(2, 3, 5, 7), 1)]
     {
         add(input, Windows::Channels { pieces }, PoolKind::Max);
+        for lambda in [0.7, 5.0] {
+            add(input, Windows::Channels { pieces }, PoolKind::Probabilistic { lambda });
+        }
     }
     cases
+}
+
+/// Learned-norm poolings: windows that overlap or do not, with a border, and fractional ones.
+pub fn learned_norms() -> Vec<Case<PoolShape>> {
+    let grid = |kernel, stride, padding| Windows::Grid(Grid { kernel, stride, padding, ceil: true });
+    let fractional = Windows::Fractional(Fractional {
+        alpha: 1.414,
+        sequence: RegionSequence::Pseudorandom,
+        overlapping: true,
+    });
+    let windows = [
+        (size(2, 9, 8, 7), grid(3, 2, 0)),
+        (size(1, 6, 7, 33), grid(3, 2, 1)),
+        (size(3, 4, 4, 16), grid(2, 2, 0)),
+        (size(1, 2, 2, 1), grid(2, 1, 0)),
+        (size(2, 11, 9, 5), fractional),
+    ];
+    let case = |(input, windows)| {
+        let shape = PoolShape { input, windows, kind: PoolKind::LearnedNorm };
+        Case { name: format!("pool {shape:?}"), shape }
+    };
+    windows.map(case).into()
 }
 
 /// Local response normalizations.
 pub fn normalizations() -> Vec<LrnShape> {
     let lrn = |input, size| LrnShape { input, size, alpha: 0.1, beta: 0.75, k: 1.0 };
     vec![lrn(size(2, 3, 4, 16), 5), lrn(size(1, 1, 1, 3), 5), lrn(size(2, 2, 2, 1), 1)]
+}
+
+/// Local winner-take-alls.
+pub fn competitions() -> Vec<LwtaShape> {
+    let lwta = |input, size| LwtaShape { input, size };
+    vec![
+        lwta(size(2, 5, 7, 64), 2),
+        lwta(size(1, 1, 1, 35), 5),
+        lwta(size(3, 4, 3, 6), 6),
+        lwta(size(2, 3, 5, 7), 1),
+    ]
 }

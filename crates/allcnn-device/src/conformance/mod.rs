@@ -9,6 +9,7 @@
 mod arena;
 pub mod cases;
 mod conv;
+mod learned_norm;
 mod linked;
 mod other;
 mod report;
@@ -83,14 +84,22 @@ fn results<D: Device>(device: &D, most_multiply_adds: usize) -> Results {
     for case in cases::poolings() {
         other::pool(&arena, &case, &mut results);
     }
+    for case in cases::learned_norms() {
+        learned_norm::compare(&arena, &case, &mut results);
+    }
     for shape in cases::normalizations() {
         other::lrn(&arena, shape, &mut results);
     }
+    for shape in cases::competitions() {
+        other::lwta(&arena, shape, &mut results);
+    }
     other::copies(&arena, &mut results);
+    other::sums(&arena, &mut results);
     other::gathering(&arena, &mut results);
     other::activations(&arena, &mut results);
     other::dropout(&arena, &mut results);
     other::head(&arena, &mut results);
     other::sgd(&arena, &mut results);
+    other::draw_to_means(&arena, &mut results);
     results
 }

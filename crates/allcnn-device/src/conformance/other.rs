@@ -3,17 +3,17 @@
 use super::arena::{Arena, Results, dot, moved, numbers};
 use super::cases::Case;
 use crate::{
-    Activation, Device, Dropout, Gate, ImageSet, ImageValues, LrnShape, Parameter, PoolKind, PoolShape,
-    Reference, RegionDraw, ReluRule, Sgd, Shape, StoredOutput, View, Windows,
+    Activation, Device, Dropout, Factors, Gate, ImageSet, ImageValues, LrnShape, LwtaShape, Parameter,
+    PoolKind, PoolShape, Reference, RegionDraw, ReluRule, Sampling, Sgd, Shape, StoredOutput, View, Windows,
 };
 
-const TOLERANCE: f64 = 1e-5;
+pub(super) const TOLERANCE: f64 = 1e-5;
 /// Central differences of smooth functions in f32.
 const DIFFERENCES: f64 = 2e-3;
 const H: f32 = 1e-2;
 
 /// Compares <d_output, (f(x + h v) - f(x - h v)) / 2h> with <d_input, v>.
-fn differences(
+pub(super) fn differences(
     name: String,
     f: impl Fn(&[f32]) -> Vec<f32>,
     x: &[f32],
@@ -32,6 +32,35 @@ pub(super) fn pool<D: Device>(device: &Arena<'_, D>, case: &Case<PoolShape>, res
     if let Windows::Fractional(_) = case.shape.windows {
         pool_at(device, case, Some(u64::from(u32::MAX) + 9), results);
     }
+    if case.shape.kind.draws() {
+        for step in [None, Some(7), Some(u64::from(u32::MAX) + 9)] {
+            drawn_pool(device, case, step, results);
+        }
+    }
+}
+
+/// A pooling that draws, at a step or in testing, of values of which some are negative or 0. What is drawn is part of the
+/// contract: no tolerance.
+fn drawn_pool<D: Device>(
+    arena: &Arena<'_, D>,
+    case: &Case<PoolShape>,
+    step: Option<u64>,
+    results: &mut Results,
+) {
+    let shape = case.shape;
+    let name = |what| match step {
+        None => format!("{} of some zeros: {what}", case.name),
+        Some(step) => format!("{} of some zeros, drawn at step {step}: {what}", case.name),
+    };
+    let some = |x: f32| if x.abs() < 0.6 { 0.0 } else { x };
+    let input: Vec<f32> = numbers(shape.input.len(), 1).into_iter().map(some).collect();
+    let d_output = numbers(shape.output().len(), 2);
+    let mut pool = arena.device.pool(shape).expect("a conformance case is a valid shape");
+    let number = step.map(|number| arena.step(number, 0.0));
+    let sampling = number.as_ref().map(|step| (Sampling { seed: 3 << 33, layer: 2 }, step));
+    let (output, d_input) = both_passes(arena, &mut pool, shape, sampling, &input, &d_output);
+    results.push(name("forward"), output, if step.is_some() { 0.0 } else { TOLERANCE });
+    results.push(name("backward"), d_input, TOLERANCE);
 }
 
 /// The pooling with its first regions, or with those that are drawn at a step.
@@ -55,12 +84,20 @@ fn pool_at<D: Device>(
     results.push(name("backward"), d_input, TOLERANCE);
 }
 
-/// Values for a pooling. For a maximum they keep their order but are further apart than finite differences move them, so
-/// that each window's maximum stays the same value.
+/// Values for a pooling.
 fn spread(values: &[f32], kind: PoolKind) -> Vec<f32> {
-    if kind != PoolKind::Max {
-        return values.iter().map(|x| (x * 100.0).round() / 3.0 + 0.1).collect();
+    let far = values.iter().map(|x| (x * 100.0).round() / 3.0 + 0.1);
+    match kind {
+        PoolKind::Max => apart(values),
+        PoolKind::Stochastic => far.map(f32::abs).collect(),
+        PoolKind::Probabilistic { .. } => values.to_vec(),
+        _ => far.collect(),
     }
+}
+
+/// Values in the same order, but further apart than finite differences move them, so that each window's maximum stays the
+/// same value.
+fn apart(values: &[f32]) -> Vec<f32> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut spread = vec![0.0; values.len()];
@@ -81,10 +118,21 @@ fn pooled<D: Device>(
     if let Some(number) = step {
         arena.device.pool_draw(&mut pool, RegionDraw { seed: 3, layer: 2 }, &arena.step(number, 0.0));
     }
+    both_passes(arena, &mut pool, shape, None, x, d_output)
+}
+
+fn both_passes<D: Device>(
+    arena: &Arena<'_, D>,
+    pool: &mut D::Pool,
+    shape: PoolShape,
+    sampling: Option<(Sampling, &D::Step)>,
+    x: &[f32],
+    d_output: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
     let (mut output, mut d_input) = (arena.output(shape.output().len()), arena.output(shape.input.len()));
     let [input, d_output] = [x, d_output].map(|values| arena.put(values));
-    arena.device.pool_forward(&mut pool, &input, &mut output);
-    arena.device.pool_backward(&pool, &input, &output, &d_output, &mut d_input);
+    arena.device.pool_forward(pool, &input, sampling, &mut output);
+    arena.device.pool_backward(pool, &input, &output, &d_output, &mut d_input);
     (arena.get(&output, shape.output().len()), arena.get(&d_input, shape.input.len()))
 }
 
@@ -111,11 +159,48 @@ fn lrn_both<D: Device>(
     (arena.get(&output, x.len()), arena.get(&d_input, x.len()))
 }
 
+pub(super) fn lwta<D: Device>(device: &Arena<'_, D>, shape: LwtaShape, results: &mut Results) {
+    let (input, d_output) = (apart(&numbers(shape.input.len(), 1)), numbers(shape.input.len(), 2));
+    let (output, d_input) = lwta_both(device, shape, &input, &d_output);
+    results.push(format!("{shape:?}: forward"), output, 0.0);
+    let f = |x: &[f32]| lwta_both(device, shape, x, &d_output).0;
+    differences(format!("{shape:?}: differences"), f, &input, &d_output, &d_input, results);
+    results.push(format!("{shape:?}: backward"), d_input, 0.0);
+    // Groups of equal values, whose first one wins: zeros, whose winner can only be told by the signal.
+    let zeros = vec![0.0; shape.input.len()];
+    let (_, d_input) = lwta_both(device, shape, &zeros, &d_output);
+    results.push(format!("{shape:?}: backward through equal values"), d_input, 0.0);
+}
+
+fn lwta_both<D: Device>(
+    arena: &Arena<'_, D>,
+    shape: LwtaShape,
+    x: &[f32],
+    d_output: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    let shape = shape.checked().expect("a conformance case is a valid shape");
+    let [mut output, mut d_input] = [arena.output(x.len()), arena.output(x.len())];
+    let [input, d_output] = [x, d_output].map(|values| arena.put(values));
+    arena.device.lwta_forward(shape, &input, &mut output);
+    arena.device.lwta_backward(shape, &input, &d_output, &mut d_input);
+    (arena.get(&output, x.len()), arena.get(&d_input, x.len()))
+}
+
 pub(super) fn copies<D: Device>(arena: &Arena<'_, D>, results: &mut Results) {
     for (len, to_len, at) in [(5, 5, 0), (7, 20, 9), (1000, 3001, 2001)] {
         let (from, mut to) = (arena.put(&numbers(len, 1)), arena.put(&numbers(to_len, 2)));
         arena.device.copy(&from, &mut to, at);
         results.push(format!("{len} of {to_len} values copied to index {at}"), arena.get(&to, to_len), 0.0);
+    }
+}
+
+pub(super) fn sums<D: Device>(arena: &Arena<'_, D>, results: &mut Results) {
+    for len in [1, 7, 40_003] {
+        let (from, mut to) = (arena.put(&numbers(len, 1)), arena.put(&numbers(len, 2)));
+        arena.device.add(&from, &mut to);
+        arena.device.add(&from, &mut to);
+        // The order of additions is part of the contract: no tolerance.
+        results.push(format!("{len} values added twice"), arena.get(&to, len), 0.0);
     }
 }
 
@@ -247,15 +332,34 @@ pub(super) fn sgd<D: Device>(device: &Arena<'_, D>, results: &mut Results) {
         let sgd = Sgd { momentum: 0.9, weight_decay: 1e-3, nesterov, clip_norm };
         results.push(format!("{sgd:?}"), stepped(device, sgd), TOLERANCE);
     }
+    for (rows, longest) in [(1, 3.0), (3, 0.5), (7, 2.5), (300, 1e9)] {
+        let mut value = device.put(&numbers(rows * 70, 1));
+        device.device.shorten_rows(rows, longest, &mut value);
+        results.push(format!("{rows} rows of at most {longest}"), device.get(&value, rows * 70), TOLERANCE);
+    }
+}
+
+/// The gradient of the prior that draws rows to the means of their groups.
+pub(super) fn draw_to_means<D: Device>(arena: &Arena<'_, D>, results: &mut Results) {
+    for (groups, len) in [(vec![0.0], 5), (vec![0.0, 1.0, 0.0, 2.0, 1.0, 0.0], 37), (vec![0.0; 12], 300)] {
+        let (rows, count) = (groups.len(), groups.iter().fold(0.0f32, |a, &b| a.max(b)) as usize + 1);
+        let mut gradient = arena.put(&numbers(rows * len, 2));
+        let mut means = arena.put(&vec![f32::NAN; count * len]);
+        let (groups, value) = (arena.put(&groups), arena.put(&numbers(rows * len, 1)));
+        arena.device.draw_to_means(0.3, &groups, &mut means, &value, &mut gradient);
+        results.push(format!("{rows} rows in {count} groups"), arena.get(&gradient, rows * len), TOLERANCE);
+    }
 }
 
 /// Values and velocities of two parameters after three steps.
 fn stepped<D: Device>(arena: &Arena<'_, D>, sgd: Sgd) -> Vec<f32> {
-    let lens = [20_001, 3];
-    let mut parameters = lens.map(|len| Parameter {
+    let parts = [(20_001, Factors::default()), (3, Factors { rate: 0.5, decay: 0.0 })];
+    let lens = parts.map(|(len, _)| len);
+    let mut parameters = parts.map(|(len, factors)| Parameter {
         value: arena.put(&numbers(len, 1)),
         gradient: arena.put(&numbers(len, 2)),
         velocity: arena.put(&numbers(len, 3)),
+        factors,
     });
     for number in 0..3 {
         arena.device.sgd(sgd, &arena.step(number, 0.1), &mut parameters);

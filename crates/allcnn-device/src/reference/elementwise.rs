@@ -42,10 +42,11 @@ pub(super) fn lrn_backward(shape: &LrnShape, input: &[f32], d_output: &[f32], d_
 }
 
 pub(super) fn sgd(sgd: Sgd, learning_rate: f32, scale: f32, parameter: &mut Parameter<Vec<f32>>) {
-    let Parameter { value, gradient, velocity } = parameter;
+    let Parameter { value, gradient, velocity, factors } = parameter;
+    let (rate, decay) = (learning_rate * factors.rate, sgd.weight_decay * factors.decay);
     for ((w, &g), v) in value.iter_mut().zip(gradient.iter()).zip(velocity) {
-        let d = scale * g + sgd.weight_decay * *w;
+        let d = scale * g + decay * *w;
         *v = sgd.momentum * *v + d;
-        *w -= learning_rate * if sgd.nesterov { d + sgd.momentum * *v } else { *v };
+        *w -= rate * if sgd.nesterov { d + sgd.momentum * *v } else { *v };
     }
 }

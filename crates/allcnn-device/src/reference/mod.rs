@@ -5,12 +5,14 @@ mod conv;
 mod elementwise;
 mod head;
 mod images;
+mod learned_norm;
 mod length;
+mod lwta;
 mod pool;
 
 use crate::{
-    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, ImageSet, LrnShape, Parameter, PoolShape,
-    RegionDraw, Sgd, Shape, StoredOutput, View,
+    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, ImageSet, LearnedNorm, LrnShape, LwtaShape,
+    Parameter, PoolShape, RegionDraw, Sampling, Sgd, Shape, StoredOutput, View,
 };
 use length::assert_len;
 use pool::Pool;
@@ -51,6 +53,10 @@ impl Device for Reference {
     }
     fn copy(&self, from: &Vec<f32>, to: &mut Vec<f32>, at: usize) {
         to[at..][..from.len()].copy_from_slice(from);
+    }
+    fn add(&self, from: &Vec<f32>, to: &mut Vec<f32>) {
+        assert_eq!(from.len(), to.len(), "values to add, and those they are added to");
+        to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
     }
     fn synchronize(&self) -> Result<(), Error> {
         Ok(())
@@ -131,8 +137,14 @@ impl Device for Reference {
     fn pool_draw(&self, pool: &mut Pool, draw: RegionDraw, step: &Step) {
         pool.draw(draw, step.number);
     }
-    fn pool_forward(&self, pool: &mut Pool, input: &Vec<f32>, output: &mut Vec<f32>) {
-        pool.forward(input, output);
+    fn pool_forward(
+        &self,
+        pool: &mut Pool,
+        input: &Vec<f32>,
+        sampling: Option<(Sampling, &Step)>,
+        output: &mut Vec<f32>,
+    ) {
+        pool.forward(input, sampling.map(|(sampling, step)| sampling.stream(step.number)), output);
     }
     fn pool_backward(
         &self,
@@ -143,6 +155,39 @@ impl Device for Reference {
         d_input: &mut Vec<f32>,
     ) {
         pool.backward(input, output, d_output, d_input);
+    }
+
+    fn learned_norm_forward(
+        &self,
+        pool: &mut Pool,
+        input: &Vec<f32>,
+        norm: LearnedNorm<'_, Vec<f32>>,
+        output: &mut Vec<f32>,
+    ) {
+        learned_norm::forward(pool, input, norm, output);
+    }
+    fn learned_norm_backward(
+        &self,
+        pool: &Pool,
+        input: &Vec<f32>,
+        norm: LearnedNorm<'_, Vec<f32>>,
+        output: &Vec<f32>,
+        d_output: &Vec<f32>,
+        d_input: &mut Vec<f32>,
+    ) {
+        learned_norm::backward(pool, input, norm, output, d_output, d_input);
+    }
+    fn learned_norm_gradients(
+        &self,
+        pool: &Pool,
+        input: &Vec<f32>,
+        norm: LearnedNorm<'_, Vec<f32>>,
+        output: &Vec<f32>,
+        d_output: &Vec<f32>,
+        d_center: &mut Vec<f32>,
+        d_rho: &mut Vec<f32>,
+    ) {
+        learned_norm::gradients(pool, input, norm, output, d_output, [d_center, d_rho]);
     }
 
     fn activation_backward(&self, below: StoredOutput<'_, Vec<f32>>, signal: &mut Vec<f32>) {
@@ -163,6 +208,13 @@ impl Device for Reference {
     }
     fn lrn_backward(&self, shape: LrnShape, input: &Vec<f32>, d_output: &Vec<f32>, d_input: &mut Vec<f32>) {
         elementwise::lrn_backward(&shape, input, d_output, d_input);
+    }
+
+    fn lwta_forward(&self, shape: LwtaShape, input: &Vec<f32>, output: &mut Vec<f32>) {
+        lwta::forward(&shape, input, output);
+    }
+    fn lwta_backward(&self, shape: LwtaShape, input: &Vec<f32>, d_output: &Vec<f32>, d_input: &mut Vec<f32>) {
+        lwta::backward(&shape, input, d_output, d_input);
     }
 
     fn global_average_forward(&self, shape: Shape, input: &Vec<f32>, output: &mut Vec<f32>) {
@@ -188,6 +240,40 @@ impl Device for Reference {
         let scale = sgd.gradient_scale(gradients.map(|&g| f64::from(g).powi(2)).sum());
         for parameter in parameters {
             elementwise::sgd(sgd, step.learning_rate, scale, parameter);
+        }
+    }
+    fn shorten_rows(&self, rows: usize, longest: f32, value: &mut Vec<f32>) {
+        assert_eq!(value.len() % rows, 0, "values of {rows} rows");
+        let len = (value.len() / rows).max(1);
+        for row in value.chunks_exact_mut(len) {
+            let norm = row.iter().map(|&w| f64::from(w).powi(2)).sum::<f64>().sqrt();
+            if norm > f64::from(longest) {
+                row.iter_mut().for_each(|w| *w *= (f64::from(longest) / norm) as f32);
+            }
+        }
+    }
+    fn draw_to_means(
+        &self,
+        strength: f32,
+        groups: &Vec<f32>,
+        means: &mut Vec<f32>,
+        value: &Vec<f32>,
+        gradient: &mut Vec<f32>,
+    ) {
+        let len = value.len() / groups.len();
+        for (group, mean) in means.chunks_exact_mut(len).enumerate() {
+            let members = || value.chunks_exact(len).zip(groups).filter(|&(_, &of)| of as usize == group);
+            for (place, mean) in mean.iter_mut().enumerate() {
+                let sum: f64 = members().map(|(row, _)| f64::from(row[place])).sum();
+                *mean = (sum / (members().count() + 1) as f64) as f32;
+            }
+        }
+        let rows = gradient.chunks_exact_mut(len).zip(value.chunks_exact(len)).zip(groups);
+        for ((gradient, row), &group) in rows {
+            let mean = &means[group as usize * len..][..len];
+            for ((g, &w), &m) in gradient.iter_mut().zip(row).zip(mean) {
+                *g += strength * (w - m);
+            }
         }
     }
 }

@@ -29,7 +29,7 @@ class Classifier:
     model : str
         A network's name (``allcnn models`` lists them) or a TOML file.
     recipe : str
-        ``"quick"``, ``"paper"``, ``"imagenet"`` or a TOML file.
+        ``"quick"``, ``"paper"``, ``"imagenet"``, ``"graham"`` or a TOML file.
     epochs : int or None
         Passes over the pictures; None: as many as their number asks for.
     seed : int
@@ -38,7 +38,8 @@ class Classifier:
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     threads : int or None
         CPU threads; None: all cores. The result does not depend on it.
-    batch, lr, weight_decay, momentum, dropout, init, preprocess, augment, precision, patience, time_limit, from_, freeze
+    batch, lr, weight_decay, momentum, dropout, init, preprocess, augment, label_smoothing, mixup, ema, balance, precision, patience,
+    time_limit, from_, freeze
         The flags of the same name (``from_``: ``--from``).
     out : path or None
         The run folder to create; None: a temporary one, which goes with the classifier.
@@ -74,6 +75,10 @@ class Classifier:
         init=None,
         preprocess=None,
         augment=None,
+        label_smoothing=None,
+        mixup=None,
+        ema=None,
+        balance=None,
         precision=None,
         patience=None,
         time_limit=None,

@@ -67,6 +67,31 @@ class PNorm(nn.Module):
         return F.avg_pool2d(x.abs() ** self.p, divisor_override=1, **self.window) ** (1 / self.p)
 
 
+class Stochastic(nn.Module):
+    """Stochastic pooling in testing: (sum x^2) / (sum x) over each window of values of at least 0."""
+
+    def __init__(self, **window):
+        super().__init__()
+        self.window = window
+
+    def forward(self, x):
+        squares, totals = (F.avg_pool2d(values, divisor_override=1, **self.window) for values in (x * x, x))
+        return squares / torch.where(totals > 0, totals, torch.ones_like(totals))
+
+
+class LearnedNorm(nn.Module):
+    """(mean of |x - c|^p)^(1/p) over each window, p = 1 + ln(1 + e^rho), with a center c and a rho for each channel."""
+
+    def __init__(self, channels, **window):
+        super().__init__()
+        self.center, self.rho = nn.Parameter(torch.zeros(channels)), nn.Parameter(torch.zeros(channels))
+        self.window = window
+
+    def forward(self, x):
+        center, order = self.center.view(1, -1, 1, 1), 1 + F.softplus(self.rho).view(1, -1, 1, 1)
+        return F.avg_pool2d((x - center).abs() ** order, count_include_pad=False, **self.window) ** (1 / order)
+
+
 class Maxout(nn.Module):
     """The maximum over groups of neighbouring channels."""
 
@@ -76,6 +101,31 @@ class Maxout(nn.Module):
 
     def forward(self, x):
         return x.unflatten(1, (-1, self.pieces)).amax(dim=2)
+
+
+class Probout(nn.Module):
+    """Probabilistic maxout in testing: the sum of p z with p = softmax(lambda z) over groups of neighbouring channels."""
+
+    def __init__(self, pieces, rate):
+        super().__init__()
+        self.pieces, self.rate = pieces, rate
+
+    def forward(self, x):
+        groups = x.unflatten(1, (-1, self.pieces))
+        return (torch.softmax(self.rate * groups, dim=2) * groups).sum(dim=2)
+
+
+class Lwta(nn.Module):
+    """Of each group of neighbouring channels the largest, the first of equals; the others become 0."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.size = size
+
+    def forward(self, x):
+        groups = x.unflatten(1, (-1, self.size))
+        won = torch.zeros_like(groups).scatter(2, groups.argmax(dim=2, keepdim=True), 1)
+        return (groups * won).flatten(1, 2)
 
 
 class Logits(nn.Module):
@@ -113,10 +163,14 @@ def _preprocessing(method, fitted):
     return {"mean-std": MeanStd, "gcn-zca": GcnZca, "none": Unit}[method](**fitted)
 
 
-def _pool(_, layer):
+def _pool(channels, layer):
     window = {"kernel_size": layer["kernel"], "stride": layer["stride"], "padding": layer["padding"], "ceil_mode": layer["ceil"]}
     if layer["of"] == "max":
         return nn.MaxPool2d(**window)
+    if layer["of"] == "learned-norm":
+        return LearnedNorm(channels, **window)
+    if layer["of"] == "stochastic":
+        return Stochastic(**window)
     return nn.AvgPool2d(count_include_pad=False, **window) if layer["of"] == "average" else PNorm(layer["p"], **window)
 
 
@@ -126,6 +180,8 @@ _LAYERS = {
     ),
     "pool": _pool,
     "maxout": lambda _, layer: Maxout(layer["pieces"]),
+    "probout": lambda _, layer: Probout(layer["pieces"], layer["lambda"]),
+    "lwta": lambda _, layer: Lwta(layer["size"]),
     "lrn": lambda _, layer: nn.LocalResponseNorm(layer["size"], layer["alpha"], layer["beta"], layer["k"]),
     "global_average": lambda *_: nn.AdaptiveAvgPool2d(1),
 }

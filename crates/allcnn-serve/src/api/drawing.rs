@@ -27,12 +27,10 @@ pub(super) async fn answer(
 ) -> Result<Json<Answer>, Problem> {
     let Query(Asked { layer, unit }) = asked?;
     let run = explorer.open(name).await?;
-    FilterChoice::new(&run.checkpoint.network, &layer, Some(unit..unit.saturating_add(1)))?;
-    let width = run.checkpoint.network.input().width;
+    FilterChoice::new(&run.trained.checkpoint.network, &layer, Some(unit..unit.saturating_add(1)))?;
+    let width = run.trained.checkpoint.network.input().width;
     let drawn = explorer.ask(Drawing { run, layer: layer.clone(), unit }).await?;
-    let (rows, columns) = (drawn.seen.rows, drawn.seen.columns);
-    let row = |row: usize| &drawn.map[3 * (row * width + columns.start)..3 * (row * width + columns.end)];
-    let map: Vec<f32> = rows.clone().flat_map(row).copied().collect();
-    let drawing = data_url(&Shading::Signed.paint(&map, rows.len(), columns.len()));
+    let map = drawn.seen.cut(&drawn.map, width);
+    let drawing = data_url(&Shading::Signed.paint(&map, drawn.seen.rows.len(), drawn.seen.columns.len()));
     Ok(Json(Answer { layer, unit, drawing }))
 }

@@ -107,8 +107,8 @@ pub(super) async fn answer(
     };
     let views = explorer.ask(question).await?;
     let milliseconds = begun.elapsed().as_secs_f64() * 1e3;
-    let seen = run.transform.show(&pixels);
-    let of_classes = target.is_of_classes(&run.checkpoint.network);
+    let seen = run.trained.transform.show(&pixels);
+    let of_classes = target.is_of_classes(&run.trained.checkpoint.network);
     let shown = views.iter().flat_map(|view| {
         let (each, run, target, seen, asked) =
             (ways.iter().zip(&view.explanation.maps), &run, &target, &seen, &asked);
@@ -133,7 +133,7 @@ impl Asked {
 
     /// The layer and its units, checked.
     fn target(&self, run: &OpenRun) -> Result<Target, Problem> {
-        let network = &run.checkpoint.network;
+        let network = &run.trained.checkpoint.network;
         let top = self.top.unwrap_or(1).clamp(1, UNITS);
         let units = match self.unit {
             Some(unit) => vec![Unit::Channel(unit)],
@@ -144,7 +144,7 @@ impl Asked {
             None => Target::of_classes(network, units)?,
         };
         let target = match &self.class {
-            Some(class) => target.of_class(network, &run.checkpoint.classes, class)?,
+            Some(class) => target.of_class(network, &run.trained.checkpoint.classes, class)?,
             None => target,
         };
         match (self.row, self.column, target.units()) {
@@ -174,7 +174,7 @@ fn shown(
     of_classes: bool,
     asked: &Asked,
 ) -> Shown {
-    let (network, classes) = (&run.checkpoint.network, &run.checkpoint.classes);
+    let (network, classes) = (&run.trained.checkpoint.network, &run.trained.checkpoint.classes);
     let (input, unit) = (network.input(), explanation.unit);
     let strong = above(map, asked.threshold.clamp(0.0, 1.0));
     let paint = |shading: Shading| shading.paint(&strong, input.height, input.width);

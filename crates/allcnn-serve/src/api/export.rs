@@ -1,7 +1,6 @@
 //! `GET /api/runs/NAME/export/...`: the run as a file for other programs.
 
 use allcnn::export::{OnnxOptions, Trained, write_html, write_safetensors};
-use allcnn::run::WhichCheckpoint;
 use allcnn::visualise::Method;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -11,7 +10,7 @@ use serde::Deserialize;
 
 use super::explorer::{Explorer, blocking};
 use super::problem::Problem;
-use crate::engine::{EngineError, Onnx, in_a_file};
+use crate::engine::{Onnx, in_a_file};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,8 +63,7 @@ async fn written(
 ) -> Result<Response, Problem> {
     let run = explorer.open(name).await?;
     blocking(move || {
-        let trained = Trained::open(&run.folder, WhichCheckpoint::Best).map_err(EngineError::from)?;
-        let file = in_a_file(&format!("model.{ending}"), |path| write(&trained, path))?;
+        let file = in_a_file(&format!("model.{ending}"), |path| write(&run.trained, path))?;
         Ok(attachment(&run.name, ending, file))
     })
     .await

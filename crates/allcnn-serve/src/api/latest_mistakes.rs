@@ -29,7 +29,7 @@ pub(super) async fn answer(
 ) -> Result<Json<Answer>, Problem> {
     let run = explorer.open(name).await?;
     let mistakes = run.folder.mistakes();
-    let Some(split) = run.manifest.data.selected_on().filter(|_| !mistakes.is_empty()) else {
+    let Some(split) = run.trained.manifest.data.selected_on().filter(|_| !mistakes.is_empty()) else {
         return Ok(Json(Answer { pictures: vec![] }));
     };
     let held_out = explorer.ask(HoldOut { run: run.clone() }).await?;
@@ -37,7 +37,11 @@ pub(super) async fn answer(
         let shown = mistakes.into_iter().filter_map(|mistake| {
             let sample = held_out.named(split, &mistake.image)?;
             let picture = explorer.shelf.put(&sample.picture);
-            Some(Shown { mistake, picture, seen: data_url(&run.transform.show(&sample.picture.pixels)) })
+            Some(Shown {
+                mistake,
+                picture,
+                seen: data_url(&run.trained.transform.show(&sample.picture.pixels)),
+            })
         });
         Ok(Json(Answer { pictures: shown.collect() }))
     })

@@ -112,7 +112,7 @@ pub(super) async fn pictures(
 ) -> Result<Json<Pictures>, Problem> {
     let Query(asked) = asked?;
     let judged = judged(&explorer, name).await?;
-    let cell = cell(&asked, &judged.run.checkpoint.classes)?;
+    let cell = cell(&asked, &judged.run.trained.checkpoint.classes)?;
     let images = if asked.doubtful { judged.scores.doubtful(usize::MAX) } else { judged.images_of(cell) };
     let wanted = images.iter().skip(asked.offset).take(asked.count.min(PICTURES));
     let pictures = try_join_all(wanted.map(|&image| shown(&explorer, &judged, image))).await?;
@@ -143,7 +143,7 @@ fn cell(asked: &Asked, classes: &[String]) -> Result<Option<(u32, u32)>, Problem
 /// An image with the map of what speaks for its predicted class.
 async fn shown(explorer: &Explorer, judged: &Judged, image: usize) -> Result<Shown, Problem> {
     let Judged { run, scores, images, .. } = judged;
-    let (network, classes) = (&run.checkpoint.network, &run.checkpoint.classes);
+    let (network, classes) = (&run.trained.checkpoint.network, &run.trained.checkpoint.classes);
     let predicted = scores.predicted(image) as usize;
     let picture = picture(images, image)?;
     let question = Explain {
@@ -166,7 +166,7 @@ async fn shown(explorer: &Explorer, judged: &Judged, image: usize) -> Result<Sho
         probability: scores.probability(image),
         label_probability: scores.own_probability(image),
         picture: explorer.shelf.put(&picture),
-        seen: data_url(&run.transform.show(&picture.pixels)),
+        seen: data_url(&run.trained.transform.show(&picture.pixels)),
         map: map.unwrap_or_default(),
     })
 }

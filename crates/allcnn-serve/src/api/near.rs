@@ -68,7 +68,7 @@ fn shown(explorer: &Explorer, run: &OpenRun, group: &AlikeGroup) -> Group {
         split: image.split,
         class: image.class.clone(),
         picture: explorer.shelf.put(&image.picture),
-        seen: data_url(&run.transform.show(&image.picture.pixels)),
+        seen: data_url(&run.trained.transform.show(&image.picture.pixels)),
     };
     let pictures = group.images.iter().map(picture).collect();
     Group { similarity: group.similarity, labels_differ: group.labels_differ, more: group.more, pictures }

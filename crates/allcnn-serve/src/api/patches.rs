@@ -43,7 +43,7 @@ pub(super) async fn answer(
 ) -> Result<Json<Answer>, Problem> {
     let Query(Asked { layer, unit }) = asked?;
     let run = explorer.open(name).await?;
-    FilterChoice::new(&run.checkpoint.network, &layer, Some(unit..unit.saturating_add(1)))?;
+    FilterChoice::new(&run.trained.checkpoint.network, &layer, Some(unit..unit.saturating_add(1)))?;
     let found = explorer.ask(Patches { run, layer: layer.clone(), unit }).await?;
     let shown = |FoundPatch { image, class, activation, pictures }: FoundPatch| {
         let mut urls = pictures.iter().map(data_url);

@@ -43,7 +43,7 @@ pub(super) async fn answer(
     let Query(asked) = asked?;
     let run = explorer.open(name).await?;
     let Seen { id, pixels } = Seen::of(request, asked.picture.as_deref(), &run, &explorer).await?;
-    let classes = Target::of_classes(&run.checkpoint.network, vec![])?;
+    let classes = Target::of_classes(&run.trained.checkpoint.network, vec![])?;
     let question = Explain {
         weights: Weights { run: run.clone(), random_from: asked.random_from },
         picture: pixels.clone(),
@@ -55,7 +55,7 @@ pub(super) async fn answer(
     let views = explorer.ask(question).await?;
     let probabilities =
         views.into_iter().next().map(|view| view.explanation.probabilities).unwrap_or_default();
-    let guesses = Guess::best(&run.checkpoint.classes, &probabilities, asked.top.max(1));
+    let guesses = Guess::best(&run.trained.checkpoint.classes, &probabilities, asked.top.max(1));
     let prediction = Prediction::Seen { file: "picture".into(), predictions: guesses, unsure: false };
-    Ok(Json(Answer { prediction, picture: id, seen: data_url(&run.transform.show(&pixels)) }))
+    Ok(Json(Answer { prediction, picture: id, seen: data_url(&run.trained.transform.show(&pixels)) }))
 }

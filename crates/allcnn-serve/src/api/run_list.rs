@@ -34,7 +34,7 @@ pub(super) async fn one(
         let run = explorer.listing.folder(&name).ok_or_else(|| Problem::no_run(&name))?;
         // A run that has just begun has no weights, and so no names of classes.
         let opened = explorer.listing.open(&name).ok().flatten();
-        let classes = opened.map(|run| run.checkpoint.classes.clone()).unwrap_or_default();
+        let classes = opened.map(|run| run.trained.checkpoint.classes.clone()).unwrap_or_default();
         Details::of(name, &run, classes).map(Json).map_err(Problem::of_run)
     })
     .await

@@ -47,7 +47,7 @@ pub(super) async fn answer(
     let held_out = explorer.ask(HoldOut { run: run.clone() }).await?;
     let shown = held_out.samples(count.min(MOST)).into_iter().map(|sample| Shown {
         picture: explorer.shelf.put(&sample.picture),
-        seen: data_url(&run.transform.show(&sample.picture.pixels)),
+        seen: data_url(&run.trained.transform.show(&sample.picture.pixels)),
         image: sample.image,
         class: sample.class,
     });

@@ -30,12 +30,12 @@ impl HeldOut {
     pub(super) fn read(run: &OpenRun) -> Result<Self, EngineError> {
         let mut data = own_data::read(run, READ)?;
         data.train = Images::default();
-        Ok(Self { run: run.name.clone(), fingerprint: run.manifest.data.fingerprint.clone(), data })
+        Ok(Self { run: run.name.clone(), fingerprint: run.trained.manifest.data.fingerprint.clone(), data })
     }
 
     /// Whether they are those of a run, at whichever checkpoint.
     pub(super) fn is_of(&self, run: &OpenRun) -> bool {
-        self.run == run.name && self.fingerprint == run.manifest.data.fingerprint
+        self.run == run.name && self.fingerprint == run.trained.manifest.data.fingerprint
     }
 
     /// At most `most` to begin with: the first image of each class, then the second of each, and so on.

@@ -1,7 +1,8 @@
-//! A network on the device, prepared for small and large passes.
+//! A network on the device.
 
 use std::sync::Arc;
 
+use allcnn::export::Trained;
 use allcnn::net::Network;
 use allcnn::parameters::Parameters;
 use allcnn::visualise::{
@@ -12,37 +13,37 @@ use allcnn_device::Device;
 
 use super::error::EngineError;
 use super::job::{Activations, ActivationsOf, Explain, View, Weights};
-use super::queue::TOGETHER;
 use crate::runs::OpenRun;
-
-/// Pairs of picture and unit per pass: one alone, what waits together, and as many as memory allows for the ways that make many
-/// pictures out of one.
-const PASSES: [usize; 3] = [1, TOGETHER, usize::MAX];
 
 /// A network on the device.
 pub(super) struct Loaded<'d, D: Device> {
+    device: &'d D,
     weights: Weights,
     parameters: Parameters<D>,
-    own: Prepared<'d, D>,
+    own: Attributor<'d, D>,
     /// The variant with pooling + switches, and the counterpart of each layer in it.
-    switches: Option<(Prepared<'d, D>, Vec<usize>)>,
+    switches: Option<(Attributor<'d, D>, Vec<usize>)>,
 }
 
 impl<'d, D: Device> Loaded<'d, D> {
     pub(super) fn new(device: &'d D, weights: &Weights) -> Result<Self, EngineError> {
-        let OpenRun { checkpoint, manifest, .. } = &*weights.run;
+        let Trained { checkpoint, manifest, .. } = &weights.run.trained;
         let mut parameters = checkpoint.parameters(device).map_err(VisualiseError::from)?;
         if let Some(layer) = &weights.random_from {
             // Trained weights resemble those that they began with, so these are others.
             let (init, seed) = (manifest.recipe.init, manifest.recipe.seed.wrapping_add(1));
             parameters = randomized(device, &checkpoint.network, &parameters, layer, init, seed)?;
         }
-        let own = Prepared::new(device, checkpoint.network.clone());
-        Ok(Self { weights: weights.clone(), parameters, own, switches: None })
+        let own = attributor(device, &checkpoint.network);
+        Ok(Self { device, weights: weights.clone(), parameters, own, switches: None })
     }
 
     pub(super) fn run(&self) -> &Arc<OpenRun> {
         &self.weights.run
+    }
+
+    fn network(&self) -> &Network {
+        &self.weights.run.trained.checkpoint.network
     }
 
     pub(super) fn is(&self, weights: &Weights) -> bool {
@@ -52,7 +53,7 @@ impl<'d, D: Device> Loaded<'d, D> {
     /// Answers questions that differ in picture and units only, in order.
     pub(super) fn explain(&mut self, questions: &[&Explain]) -> Result<Vec<Vec<View>>, EngineError> {
         let Explain { layer, ways, switches, .. } = questions[0];
-        let transform = &self.weights.run.transform;
+        let transform = &self.weights.run.trained.transform;
         let len = transform.input().len();
         let mut images = vec![0.0; questions.len() * len];
         for (question, image) in questions.iter().zip(images.chunks_exact_mut(len)) {
@@ -62,14 +63,8 @@ impl<'d, D: Device> Loaded<'d, D> {
         let pairs: Vec<(usize, Unit)> = each
             .flat_map(|(image, question)| question.units.iter().map(move |&unit| (image, unit)))
             .collect();
-        let target = Target::new(&self.own.network, layer, vec![])?;
-        let explanations = self.own.attributor(pairs.len(), ways)?.explain_pairs(
-            &self.parameters,
-            &images,
-            &target,
-            &pairs,
-            ways,
-        )?;
+        let target = Target::new(self.network(), layer, vec![])?;
+        let explanations = self.own.explain_pairs(&self.parameters, &images, &target, &pairs, ways)?;
         let mut answers: Vec<Vec<View>> = questions.iter().map(|_| vec![]).collect();
         for explanation in explanations {
             answers[explanation.image].push(View { explanation, switches: false });
@@ -91,8 +86,9 @@ impl<'d, D: Device> Loaded<'d, D> {
         let (pooled, layers) = match &mut self.switches {
             Some(variant) => variant,
             none => {
-                let (pooled, layers) = self.own.network.with_switches().map_err(VisualiseError::from)?;
-                none.insert((Prepared::new(self.own.device, pooled), layers))
+                let network = &self.weights.run.trained.checkpoint.network;
+                let (pooled, layers) = network.with_switches().map_err(VisualiseError::from)?;
+                none.insert((attributor(self.device, &pooled), layers))
             }
         };
         let found = answers.iter().flatten().map(|view| &view.explanation);
@@ -100,11 +96,10 @@ impl<'d, D: Device> Loaded<'d, D> {
             found.map(|one| (one.image, Unit::Channel(one.unit.channel))).collect();
         let layer = match target.name() {
             "softmax" => "softmax",
-            _ => pooled.network.layers()[layers[target.layer()]].name(),
+            _ => pooled.explainer().network().layers()[layers[target.layer()]].name(),
         };
-        let target = Target::new(&pooled.network, layer, vec![])?;
-        let attributor = pooled.attributor(pairs.len(), ways)?;
-        for explanation in attributor.explain_pairs(&self.parameters, images, &target, &pairs, ways)? {
+        let target = Target::new(pooled.explainer().network(), layer, vec![])?;
+        for explanation in pooled.explain_pairs(&self.parameters, images, &target, &pairs, ways)? {
             answers[explanation.image].push(View { explanation, switches: true });
         }
         Ok(())
@@ -112,48 +107,22 @@ impl<'d, D: Device> Loaded<'d, D> {
 
     /// What a unit draws without an image.
     pub(super) fn drawing(&self, layer: &str, unit: usize) -> Result<Drawing, EngineError> {
-        let choice = FilterChoice::new(&self.own.network, layer, Some(unit..unit + 1))?;
-        let mut drawings = draw_without_image(self.own.device, &choice, &self.parameters, &mut ())?;
+        let choice = FilterChoice::new(self.network(), layer, Some(unit..unit + 1))?;
+        let mut drawings = draw_without_image(self.device, &choice, &self.parameters, &mut ())?;
         Ok(drawings.swap_remove(0))
     }
 
     pub(super) fn activations(&mut self, question: &Activations) -> Result<ActivationsOf, EngineError> {
-        let target = Target::new(&self.own.network, &question.layer, vec![])?;
-        let transform = &self.weights.run.transform;
+        let target = Target::new(self.network(), &question.layer, vec![])?;
+        let transform = &self.weights.run.trained.transform;
         let mut image = vec![0.0; transform.input().len()];
         transform.apply(&question.picture, &mut image);
-        let explainer = self.own.attributor(1, &[])?.explainer_mut();
-        let values = explainer.output(&self.parameters, &image, target.layer())?;
+        let values = self.own.explainer_mut().output(&self.parameters, &image, target.layer())?;
         Ok(ActivationsOf { shape: target.shape(), values })
     }
 }
 
-/// A network with plans for passes of several sizes, each made when it is first needed.
-struct Prepared<'d, D: Device> {
-    device: &'d D,
-    network: Network,
-    passes: [Option<Attributor<'d, D>>; PASSES.len()],
-}
-
-impl<'d, D: Device> Prepared<'d, D> {
-    fn new(device: &'d D, network: Network) -> Self {
-        Self { device, network, passes: [const { None }; PASSES.len()] }
-    }
-
-    /// What explains `pairs` pairs by these ways.
-    fn attributor(
-        &mut self,
-        pairs: usize,
-        ways: &[Attribution],
-    ) -> Result<&mut Attributor<'d, D>, EngineError> {
-        let many = ways.iter().any(|way| way.makes_many());
-        let size = PASSES.iter().position(|&size| !many && pairs <= size).unwrap_or(PASSES.len() - 1);
-        match &mut self.passes[size] {
-            Some(pass) => Ok(pass),
-            none => {
-                let explainer = Explainer::new(self.device, &self.network, PASSES[size])?;
-                Ok(none.insert(Attributor::new(explainer, AttributionSettings::default())))
-            }
-        }
-    }
+/// What explains questions of any size.
+fn attributor<'d, D: Device>(device: &'d D, network: &Network) -> Attributor<'d, D> {
+    Attributor::new(Explainer::on_demand(device, network), AttributionSettings::default())
 }

@@ -11,7 +11,7 @@ use super::job::{Asked, Job, Question};
 /// The most questions that wait.
 const MOST: usize = 256;
 /// The most pairs of picture and unit that are computed together.
-pub(super) const TOGETHER: usize = 8;
+const TOGETHER: usize = 8;
 /// How often it is looked whether to stop.
 const LOOK: Duration = Duration::from_millis(100);
 

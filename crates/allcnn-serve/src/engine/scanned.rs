@@ -54,9 +54,9 @@ impl Scan {
         layer: &str,
         scanned: Arc<Scanned>,
     ) -> Result<Self, EngineError> {
-        let choice = FilterChoice::new(&run.checkpoint.network, layer, None)?;
-        let parameters = run.checkpoint.parameters(device).map_err(VisualiseError::from)?;
-        let data = (&scanned.images, &run.transform);
+        let choice = FilterChoice::new(&run.trained.checkpoint.network, layer, None)?;
+        let parameters = run.trained.checkpoint.parameters(device).map_err(VisualiseError::from)?;
+        let data = (&scanned.images, &run.trained.transform);
         let found = strongest_patches(device, &choice, &parameters, data, PATCHES, &mut ())?;
         Ok(Self { run: Arc::clone(run), choice, scanned, found })
     }
@@ -68,8 +68,8 @@ impl Scan {
     /// The patches of a unit, with what in them activates it.
     pub(super) fn patches<D: Device>(&self, device: &D, unit: usize) -> Result<PatchesOf, EngineError> {
         let found = self.found[unit].clone();
-        let parameters = self.run.checkpoint.parameters(device).map_err(VisualiseError::from)?;
-        let data = (&self.scanned.images, &self.run.transform);
+        let parameters = self.run.trained.checkpoint.parameters(device).map_err(VisualiseError::from)?;
+        let data = (&self.scanned.images, &self.run.trained.transform);
         let mut explainer = Explainer::new(device, self.choice.network(), PATCHES)?;
         let maps =
             explain_patches(&mut explainer, &self.choice, &parameters, data, &found, &[Method::Guided])?;

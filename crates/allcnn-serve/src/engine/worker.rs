@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use allcnn::export::{Trained, write_onnx};
-use allcnn::run::WhichCheckpoint;
+use allcnn::export::write_onnx;
 use allcnn::visualise::Scanned;
 use allcnn_device::Device;
 
@@ -136,8 +135,8 @@ impl<'d, D: Device> Engine<'d, D> {
     }
 
     fn onnx(&mut self, question: &Onnx) -> Result<Vec<u8>, EngineError> {
-        let trained = Trained::open(&question.run.folder, WhichCheckpoint::Best)?;
-        in_a_file("model.onnx", |path| write_onnx(self.device, &trained, &question.options, path).map(drop))
+        let Onnx { run, options } = question;
+        in_a_file("model.onnx", |path| write_onnx(self.device, &run.trained, options, path).map(drop))
     }
 
     /// The network with these weights, on the device.

@@ -86,7 +86,7 @@ impl Details {
         let history = run.history();
         let health = Health::of(&history, network.classes());
         let trained = !manifest.recipe.is_none();
-        let advice = health.advice(&manifest.recipe, manifest.total_steps).filter(|_| trained);
+        let advice = health.advice(&manifest.recipe, manifest.total_steps, &[]).filter(|_| trained);
         Ok(Self {
             summary: Summary::new(name, run, &manifest, &network, &history),
             classes,

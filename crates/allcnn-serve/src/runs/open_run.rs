@@ -4,32 +4,29 @@ use std::time::SystemTime;
 
 use allcnn::data::Framing;
 use allcnn::data::decode::Picture;
-use allcnn::input::InputTransform;
+use allcnn::export::Trained;
 use allcnn::preprocess::Geometry;
-use allcnn::run::{Checkpoint, Manifest, RunError, RunFolder, WhichCheckpoint};
+use allcnn::run::{RunError, RunFolder, WhichCheckpoint};
 
 /// A run with the weights of its best checkpoint.
 pub(crate) struct OpenRun {
     /// Its name in the listing.
     pub name: String,
     pub folder: RunFolder,
-    pub manifest: Manifest,
-    pub checkpoint: Checkpoint,
-    pub transform: InputTransform,
+    pub trained: Trained,
     framing: Framing,
 }
 
 impl OpenRun {
     pub(super) fn read(name: String, folder: RunFolder) -> Result<Self, RunError> {
-        let (manifest, checkpoint) = WhichCheckpoint::Best.trained(&folder)?;
-        let transform = folder.input_transform(&checkpoint.network)?;
-        let framing = manifest.framing();
-        Ok(Self { name, folder, manifest, checkpoint, transform, framing })
+        let trained = Trained::open(&folder, WhichCheckpoint::Best)?;
+        let framing = trained.manifest.framing();
+        Ok(Self { name, folder, trained, framing })
     }
 
     /// Decodes an image file as the network sees it; the error says why that cannot be done.
     pub(crate) fn decode(&self, file: &[u8]) -> Result<Picture, String> {
-        let Geometry { height, width, .. } = self.transform.pictures();
+        let Geometry { height, width, .. } = self.trained.transform.pictures();
         self.framing
             .decode(file, height, width)
             .and_then(|picture| self.framing.apply(picture, height, width))

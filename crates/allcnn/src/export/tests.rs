@@ -28,6 +28,19 @@ const CHAIN: &str = "
   { global_average = true },
 ";
 
+/// What competes, what is drawn in training, and what learns its norm.
+const KINDS: &str = "
+  { conv = 8, kernel = 3 },
+  { lwta = 2, dropout = 0.5 },
+  { probout = 2, lambda = 2.5, dropout = 0.5 },
+  { conv = 6, kernel = 3 },
+  { lwta = 3 },
+  { pool = \"stochastic\", kernel = 3, stride = 2, padding = 1 },
+  { pool = \"learned-norm\", kernel = 3, stride = 2, padding = 1, dropout = 0.5 },
+  { conv = \"classes\", kernel = 1 },
+  { global_average = true },
+";
+
 /// Every pooling, with borders and last windows that are cut off, and normalization.
 const POOLS: &str = "
   { conv = 8, kernel = 3 },
@@ -77,7 +90,7 @@ fn checked(trained: &Trained, options: &OnnxOptions, batch: usize) -> Result<Agr
 
 #[test]
 fn every_layer_and_method_agrees_at_batch_5() {
-    for layers in [CHAIN, POOLS] {
+    for layers in [CHAIN, POOLS, KINDS] {
         let trained = trained(layers, Preprocessing::MeanStd, 0);
         for method in Method::ALL {
             for target in [ExplanationTarget::Top, ExplanationTarget::Input] {
@@ -114,14 +127,23 @@ fn changed(attribute: &AttributeProto) -> AttributeProto {
     changed
 }
 
-/// Attributes that make no difference: no two logits are equal; a new shape follows.
-const HARMLESS: [(&str, &str); 2] = [("back/class", "select_last_index"), ("maxout1/largest", "keepdims")];
+/// Attributes that make no difference: no two logits are equal; what a zero of lwta2 sends that won against zeros does not
+/// show (that of lwta1 does); a new shape follows.
+const HARMLESS: [(&str, &str); 5] = [
+    ("back/class", "select_last_index"),
+    ("lwta2/winner", "select_last_index"),
+    ("maxout1/largest", "keepdims"),
+    ("pool1/means", "keepdims"),
+    ("probout1/means", "keepdims"),
+];
 
 #[test]
 fn a_changed_attribute_is_noticed() {
     let mut kinds = BTreeSet::new();
     let mut unnoticed = BTreeSet::new();
-    for (layers, preprocessing) in [(CHAIN, Preprocessing::GcnZca), (POOLS, Preprocessing::MeanStd)] {
+    for (layers, preprocessing) in
+        [(CHAIN, Preprocessing::GcnZca), (POOLS, Preprocessing::MeanStd), (KINDS, Preprocessing::MeanStd)]
+    {
         let trained = trained(layers, preprocessing, 3);
         // Deconvnet lets a signal through where an activation is zero, so that it matters which of equal values wins.
         let explain = Some(Method::Deconvnet);

@@ -3,7 +3,7 @@
 use super::error::ExportError;
 use crate::input::InputTransform;
 use crate::parameters::Tensor;
-use crate::run::{Checkpoint, Manifest, RunFolder, WhichCheckpoint};
+use crate::run::{Checkpoint, Manifest, RunError, RunFolder, WhichCheckpoint};
 
 /// The trained network of a run, with all that it takes to use it.
 pub struct Trained {
@@ -22,19 +22,20 @@ impl Trained {
     ///
     /// # Errors
     /// A run without weights, or a damaged one.
-    pub fn open(run: &RunFolder, which: WhichCheckpoint) -> Result<Self, ExportError> {
+    pub fn open(run: &RunFolder, which: WhichCheckpoint) -> Result<Self, RunError> {
         let (manifest, checkpoint) = which.trained(run)?;
         let transform = run.input_transform(&checkpoint.network)?;
         Ok(Self { which: which.at_hand(run), manifest, checkpoint, transform })
     }
 
-    /// The weights and the bias of a layer.
+    /// The weights and the bias of a convolution, or center and rho of a learned norm.
     pub(super) fn tensors_of(&self, layer: &str) -> Option<[&Tensor; 2]> {
         let find = |part: &str| {
             let name = format!("{layer}.{part}");
             self.checkpoint.values.iter().find(|tensor| tensor.name == name)
         };
-        Some([find("weight")?, find("bias")?])
+        let both = |parts: [&str; 2]| Some([find(parts[0])?, find(parts[1])?]);
+        both(["weight", "bias"]).or_else(|| both(["center", "rho"]))
     }
 
     /// The names of the classes as a JSON list.

@@ -10,7 +10,7 @@ use super::search::{Found, ways};
 use super::slot::{Slot, differs, slots};
 use super::weights::Weights;
 use crate::net::Network;
-use crate::parameters::Tensor;
+use crate::parameters::{Tensor, layer_shapes};
 
 /// Weights with the names and shapes of a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +36,7 @@ impl Weights {
     /// [`ImportError::OtherNetwork`] with the first difference, [`ImportError::Ambiguous`],
     /// [`ImportError::NotFinite`].
     pub fn fit(self, network: &Network) -> Result<Fitted, ImportError> {
-        let Self { naming, chains, classes: class_names, mut notes, .. } = self;
+        let Self { naming, chains, norms, classes: class_names, mut notes, .. } = self;
         let slots = slots(network);
         let other = |problem| ImportError::OtherNetwork { network: network.name().into(), problem };
         expect_count(naming, &chains, &slots).map_err(other)?;
@@ -47,9 +47,10 @@ impl Weights {
         let classes = layers.last().map_or(0, Layer::outputs);
         let mut tensors = Vec::new();
         for (layer, slot) in layers.into_iter().zip(&slots) {
-            expect_finite(&layer)?;
+            expect_finite(std::iter::once(&layer.weight).chain(&layer.bias))?;
             tensors.extend(slot.take(layer).map_err(other)?);
         }
+        tensors.extend(fit_norms(norms, network)?);
         let class_names = class_names.filter(|names| names.len() == classes);
         Ok(Fitted { tensors, classes, class_names, notes })
     }
@@ -68,9 +69,34 @@ impl Fitted {
     }
 }
 
+/// The centers and rhos that the network's learned norms take, which have the names that they have there.
+fn fit_norms(given: Vec<Tensor>, network: &Network) -> Result<Vec<Tensor>, ImportError> {
+    let other = |problem| ImportError::OtherNetwork { network: network.name().into(), problem };
+    let layers = layer_shapes(network).into_iter().flat_map(|(layer, parts)| {
+        parts.map(|(part, shape)| (part, format!("{layer}.{part}"), shape)).into_iter()
+    });
+    let expected: Vec<_> = layers.filter(|(part, ..)| ["center", "rho"].contains(part)).collect();
+    for (_, name, shape) in &expected {
+        match given.iter().find(|tensor| tensor.name == *name) {
+            None => return Err(other(format!("it has no {name}, which a learned norm takes"))),
+            Some(tensor) if tensor.shape != *shape => {
+                return Err(other(format!(
+                    "its {name} has the shape {:?}, expected {shape:?}",
+                    tensor.shape
+                )));
+            }
+            Some(tensor) => expect_finite([tensor])?,
+        }
+    }
+    match given.iter().find(|tensor| expected.iter().all(|(_, name, _)| tensor.name != *name)) {
+        Some(tensor) => Err(other(format!("its {} belongs to no learned norm here", tensor.name))),
+        None => Ok(given),
+    }
+}
+
 /// Rejects values that no training can produce, naming the tensor in the file.
-fn expect_finite(layer: &Layer) -> Result<(), ImportError> {
-    for tensor in std::iter::once(&layer.weight).chain(&layer.bias) {
+fn expect_finite<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<(), ImportError> {
+    for tensor in tensors {
         if let Some(value) = tensor.absurd() {
             return Err(ImportError::NotFinite { tensor: tensor.name.clone(), value });
         }

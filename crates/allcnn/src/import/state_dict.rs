@@ -10,25 +10,29 @@ use crate::parameters::Tensor;
 const EXPECTED: &str = "expected conv1.weight, conv1.bias, ..., or 0.weight, ... of an nn.Sequential, \
                         or features.0.weight, ..., classifier.1.weight, ... as torchvision's AlexNet has them";
 
-/// Returns the layers by name. The tensors may have at most `most` values in total: tensors may share storage, so
-/// the file's size does not limit that.
+/// Returns the layers by name, and the centers and rhos of learned norms. The tensors may have at most `most` values in total:
+/// tensors may share storage, so the file's size does not limit that.
 pub(super) fn layers(
     tensors: Vec<Stored<'_>>,
     most: usize,
     notes: &mut Vec<Note>,
-) -> Result<Vec<Layer>, String> {
+) -> Result<(Vec<Layer>, Vec<Tensor>), String> {
     let tensors = without_leftovers(tensors, notes)?;
     if tensors.is_empty() {
         return Err(format!("it holds no weights; {EXPECTED}"));
     }
-    let mut total = 0usize;
+    let (mut total, mut norms) = (0usize, vec![]);
     let mut parts: BTreeMap<String, [Option<Tensor>; 2]> = BTreeMap::new();
     for stored in &tensors {
-        let (layer, part) = split(&stored.name)?;
         total = total.saturating_add(stored.len()?);
         if total > most {
             return Err("its tensors have more values than the file has bytes".into());
         }
+        if stored.name.ends_with(".center") || stored.name.ends_with(".rho") {
+            norms.push(stored.values()?);
+            continue;
+        }
+        let (layer, part) = split(&stored.name)?;
         let twice = parts.entry(layer.into()).or_default()[part].replace(stored.values()?);
         if twice.is_some() {
             return Err(format!("it has two tensors {}", stored.name));
@@ -40,13 +44,17 @@ pub(super) fn layers(
         notes
             .push(Note::new(NoteKind::Prefix, format!("dropped {prefix} from the names: all begin with it")));
     }
-    parts
+    for norm in &mut norms {
+        norm.name = norm.name.strip_prefix(&prefix).unwrap_or(&norm.name).to_owned();
+    }
+    let layers = parts
         .into_iter()
         .map(|(name, [weight, bias])| {
             let lacks = || format!("it has no {name}.weight; expected a weight for each layer");
             Ok(Layer { name: name[prefix.len()..].into(), weight: weight.ok_or_else(lacks)?, bias })
         })
-        .collect()
+        .collect::<Result<_, String>>()?;
+    Ok((layers, norms))
 }
 
 /// Splits a tensor's name into the layer and 0 for the weight or 1 for the bias.
@@ -113,7 +121,7 @@ mod tests {
         let stored =
             |(name, element): &(&str, Element)| Stored::row_major(name, element.clone(), &[2], &VALUES[..]);
         let mut notes = Vec::new();
-        let layers = layers(tensors.iter().map(stored).collect(), 100, &mut notes)?;
+        let (layers, _) = layers(tensors.iter().map(stored).collect(), 100, &mut notes)?;
         Ok((
             layers.into_iter().map(|layer| layer.name).collect(),
             notes.into_iter().map(|note| note.text).collect(),

@@ -4,6 +4,7 @@ use ::safetensors::tensor::{Dtype, TensorView};
 use proptest::prelude::*;
 
 use super::*;
+use crate::net::Network;
 
 /// A file with a weight `[2, 3]` and a bias `[2]` per layer.
 fn file(layers: &[&str]) -> Vec<u8> {
@@ -36,6 +37,46 @@ fn the_content_tells_the_kind() {
     assert_eq!((weights.container(), weights.naming()), (Container::Safetensors, Naming::Sequential));
     assert!(Weights::from_bytes(b"\x80\x02\x8a\x0al\xfc\x9c").unwrap_err().contains("before version 1.6"));
     assert!(Weights::from_bytes(b"").unwrap_err().contains("neither"));
+}
+
+/// Centers and rhos are the network's, by their names; what a network lacks or has no use for is named.
+#[test]
+fn learned_norms_take_what_has_their_names() {
+    let network = Network::from_toml(
+        "name = \"n\"\ninput = [4, 4, 3]\nclasses = 2\nlayers = [{ conv = 2, kernel = 1 }, { pool = \"learned-norm\", kernel = 2 }, \
+         { conv = 2, kernel = 1 }, { global_average = true }]",
+    )
+    .unwrap();
+    let plain = Network::from_toml(&network.to_toml().replace("learned-norm", "max")).unwrap();
+    let fitted = |network: &Network, norms: &[(&str, f32)]| {
+        let (weights, bias) = ([0u8; 24], [0u8; 8]);
+        let norms: Vec<(String, [u8; 8])> = norms
+            .iter()
+            .map(|&(name, value)| {
+                (name.into(), [value; 2].map(f32::to_le_bytes).concat().try_into().unwrap())
+            })
+            .collect();
+        let view = |shape: &[usize], bytes| TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap();
+        let mut tensors = vec![
+            ("conv1.weight".to_owned(), view(&[2, 3, 1, 1], &weights)),
+            ("conv1.bias".to_owned(), view(&[2], &bias)),
+            ("conv2.weight".to_owned(), view(&[2, 2, 1, 1], &weights[..16])),
+            ("conv2.bias".to_owned(), view(&[2], &bias)),
+        ];
+        tensors.extend(norms.iter().map(|(name, bytes)| (name.clone(), view(&[2], bytes))));
+        let file = ::safetensors::serialize(tensors, None).unwrap();
+        Weights::from_bytes(&file).unwrap().fit(network)
+    };
+    let both = [("pool1.center", 0.5), ("pool1.rho", 1.5)];
+    let tensors = fitted(&network, &both).unwrap().tensors;
+    let center = tensors.iter().find(|tensor| tensor.name == "pool1.center").unwrap();
+    assert_eq!((tensors.len(), &center.values[..]), (6, &[0.5, 0.5][..]));
+    let refused = |network, norms: &[(&str, f32)]| fitted(network, norms).unwrap_err().to_string();
+    assert!(refused(&network, &both[..1]).contains("it has no pool1.rho, which a learned norm takes"));
+    let useless = refused(&plain, &both);
+    assert!(useless.contains("belongs to no learned norm here"), "{useless}");
+    let broken = refused(&network, &[both[0], ("pool1.rho", f32::NAN)]);
+    assert!(broken.contains("pool1.rho holds NaN"), "{broken}");
 }
 
 proptest! {

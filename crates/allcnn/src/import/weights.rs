@@ -10,6 +10,7 @@ use super::note::{self, Note, NoteKind};
 use super::order::{Chain, arrange, as_given};
 use super::{caffe, pytorch, safetensors, state_dict};
 use crate::data::open_file;
+use crate::parameters::Tensor;
 
 /// Weights read from a file, before fitting to a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub struct Weights {
     pub(super) container: Container,
     pub(super) naming: Naming,
     pub(super) chains: Vec<Chain>,
+    /// The centers and rhos of learned norms.
+    pub(super) norms: Vec<Tensor>,
     /// The class names, if the file has them.
     pub(super) classes: Option<Vec<String>>,
     pub(super) notes: Vec<Note>,
@@ -39,7 +42,7 @@ impl Weights {
     /// As [`Weights::read`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let (mut notes, mut classes) = (Vec::new(), None);
-        let (container, layers) = match bytes {
+        let (container, (layers, norms)) = match bytes {
             [b'P', b'K', 3, 4, ..] => {
                 let (container, tensors) = pytorch::read(bytes, &mut notes)?;
                 (container, state_dict::layers(tensors, bytes.len(), &mut notes)?)
@@ -51,14 +54,14 @@ impl Weights {
                 classes = safetensors::classes(bytes);
                 (Container::Safetensors, state_dict::layers(tensors, bytes.len(), &mut notes)?)
             }
-            _ => (Container::Caffe, caffe::read(bytes)?),
+            _ => (Container::Caffe, (caffe::read(bytes)?, vec![])),
         };
         notes.extend(without_bias(&layers));
         let (naming, chains) = match container {
             Container::Caffe => (Naming::Caffe, vec![as_given(layers)]),
             _ => arrange(layers)?,
         };
-        Ok(Self { container, naming, chains, classes, notes })
+        Ok(Self { container, naming, chains, norms, classes, notes })
     }
 
     /// The file format.

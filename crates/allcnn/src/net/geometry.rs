@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use allcnn_device::{PoolShape, RegionDraw, Regions, Windows};
+use allcnn_device::{PoolKind, PoolShape, RegionDraw, Regions, Windows};
 use serde::Serialize;
 
-use super::layer::{LayerKind, Operation};
+use super::layer::{LayerKind, Operation, Pool};
 use super::network::Network;
 use super::text::activation_word;
 
@@ -14,7 +14,7 @@ use super::text::activation_word;
 pub struct ModelInfo {
     /// The network's name.
     pub name: String,
-    /// Number of weights and biases.
+    /// Number of trained values.
     pub parameters: usize,
     /// Multiply-adds of a forward pass of one image (padding counted).
     pub multiply_adds: usize,
@@ -31,14 +31,14 @@ pub struct ModelInfo {
 pub struct LayerInfo {
     /// The layer's name.
     pub name: String,
-    /// `conv`, `pool`, `maxout`, `lrn`, `global_average` or `softmax`.
+    /// `conv`, `pool`, `maxout`, `probout`, `lrn`, `lwta`, `global_average` or `softmax`.
     pub kind: &'static str,
     /// The layer in the notation of the paper's tables, such as `3x3-96/2`.
     #[serde(skip)]
     pub description: String,
     /// Height, width and channels of the output.
     pub output: [usize; 3],
-    /// Number of weights and biases.
+    /// Number of trained values.
     pub parameters: usize,
     /// Multiply-adds for one image.
     #[serde(skip)]
@@ -99,7 +99,7 @@ fn step(operation: &Operation) -> (f64, usize) {
             Windows::Fractional(fractional) => (fractional.mean_increment(pool.input.height), 0),
             Windows::Channels { .. } => (1.0, 0),
         },
-        Operation::Lrn(_) | Operation::GlobalAverage(_) => (1.0, 0),
+        Operation::Lrn(_) | Operation::Lwta(_) | Operation::GlobalAverage(_) => (1.0, 0),
     }
 }
 
@@ -113,7 +113,7 @@ fn extent(operation: &Operation, units: usize, size: usize) -> usize {
             Windows::Fractional(fractional) => fractional.extent(units, size),
             Windows::Channels { .. } => units,
         },
-        Operation::Lrn(_) => units,
+        Operation::Lrn(_) | Operation::Lwta(_) => units,
         Operation::GlobalAverage(_) => size,
     }
 }
@@ -125,6 +125,14 @@ pub struct Rectangle {
     pub rows: Range<usize>,
     /// The columns.
     pub columns: Range<usize>,
+}
+
+impl Rectangle {
+    /// Cuts this part out of a picture or map `[height, width, 3]`.
+    pub fn cut<T: Copy>(&self, values: &[T], width: usize) -> Vec<T> {
+        let row = |row| &values[3 * (row * width + self.columns.start)..3 * (row * width + self.columns.end)];
+        self.rows.clone().flat_map(row).copied().collect()
+    }
 }
 
 impl Network {
@@ -194,7 +202,7 @@ impl Network {
                     rows = hull(&regions.rows[rows]);
                     columns = hull(&regions.columns[columns]);
                 }
-                Operation::Lrn(_) => {}
+                Operation::Lrn(_) | Operation::Lwta(_) => {}
                 Operation::GlobalAverage(input) => (rows, columns) = (0..input.height, 0..input.width),
             }
         }
@@ -237,6 +245,7 @@ fn seen(output: Range<usize>, kernel: usize, stride: usize, padding: usize, size
 fn cost(operation: &Operation) -> (usize, usize) {
     match operation {
         Operation::Conv(conv) => (conv.weights_len() + conv.out_channels, conv.multiply_adds()),
+        Operation::Pool(pool) if pool.kind == PoolKind::LearnedNorm => (2 * pool.input.channels, 0),
         _ => (0, 0),
     }
 }
@@ -245,5 +254,11 @@ impl LayerKind {
     /// Whether the layer has weights.
     pub fn is_conv(&self) -> bool {
         matches!(self, Self::Conv(_))
+    }
+
+    /// Whether the layer has parameters, of which it then has two: a convolution's weights and bias, a learned norm's center and
+    /// rho.
+    pub fn has_parameters(&self) -> bool {
+        self.is_conv() || matches!(self, Self::Pool(Pool { kind: PoolKind::LearnedNorm, .. }))
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use allcnn_device::{Activation, ConvShape, Fractional, Grid, LrnShape, PoolKind, PoolShape, Shape, Windows};
+use allcnn_device::{
+    Activation, ConvShape, Fractional, Grid, LrnShape, LwtaShape, PoolKind, PoolShape, Shape, Windows,
+};
 
 /// The largest allowed size (of kernels, strides, channels, ...) in a network.
 pub(super) const MAX_SIZE: usize = 1 << 16;
@@ -55,7 +57,7 @@ impl Conv {
 /// 2013) with its dropout.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pool {
-    /// Maximum, mean or p-norm.
+    /// Maximum, mean, p-norm, a drawn value or a learned norm.
     pub kind: PoolKind,
     /// The windows that it reduces.
     pub windows: Windows,
@@ -73,6 +75,11 @@ impl Pool {
     /// The maximum over groups of `pieces` consecutive channels.
     pub fn maxout(pieces: usize) -> Self {
         Self { kind: PoolKind::Max, windows: Windows::Channels { pieces }, dropout: 0.0 }
+    }
+
+    /// Probabilistic maxout over groups of `pieces` consecutive channels.
+    pub fn probout(pieces: usize, lambda: f32) -> Self {
+        Self { kind: PoolKind::Probabilistic { lambda }, ..Self::maxout(pieces) }
     }
 
     /// Returns the layer with another dropout rate.
@@ -100,6 +107,21 @@ pub struct Lrn {
     pub k: f32,
 }
 
+/// Local winner-take-all (Srivastava et al. 2013) with its dropout: of each group of neighboring channels the largest stays.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lwta {
+    /// Channels in a group.
+    pub size: usize,
+    /// Dropout rate after it; 0 for none.
+    pub dropout: f32,
+}
+
+impl From<Lwta> for LayerKind {
+    fn from(lwta: Lwta) -> Self {
+        Self::Lwta(lwta)
+    }
+}
+
 /// The kinds of layers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LayerKind {
@@ -109,6 +131,8 @@ pub enum LayerKind {
     Pool(Pool),
     /// Local response normalization.
     Lrn(Lrn),
+    /// Local winner-take-all, dropout.
+    Lwta(Lwta),
     /// Mean over height and width.
     GlobalAverage,
 }
@@ -128,6 +152,8 @@ pub enum Operation {
     Pool(PoolShape),
     /// Local response normalization.
     Lrn(LrnShape),
+    /// Local winner-take-all.
+    Lwta(LwtaShape),
     /// The mean over height and width of this input.
     GlobalAverage(Shape),
 }
@@ -139,6 +165,7 @@ impl Operation {
             Self::Conv(conv) => conv.input,
             Self::Pool(pool) => pool.input,
             Self::Lrn(lrn) => lrn.input,
+            Self::Lwta(lwta) => lwta.input,
             Self::GlobalAverage(input) => *input,
         }
     }
@@ -149,19 +176,22 @@ impl Operation {
             Self::Conv(conv) => conv.output(),
             Self::Pool(pool) => pool.output(),
             Self::Lrn(lrn) => lrn.input,
+            Self::Lwta(lwta) => lwta.input,
             Self::GlobalAverage(input) => Shape { height: 1, width: 1, ..*input },
         }
     }
 }
 
 impl LayerKind {
-    /// The layer's kind in listings: `conv`, `pool`, `maxout`, `lrn` or `global_average`.
+    /// The layer's kind in listings: `conv`, `pool`, `maxout`, `probout`, `lrn`, `lwta` or `global_average`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Conv(_) => "conv",
+            Self::Pool(Pool { kind: PoolKind::Probabilistic { .. }, .. }) => "probout",
             Self::Pool(Pool { windows: Windows::Channels { .. }, .. }) => "maxout",
             Self::Pool(_) => "pool",
             Self::Lrn(_) => "lrn",
+            Self::Lwta(_) => "lwta",
             Self::GlobalAverage => "global_average",
         }
     }
@@ -176,6 +206,7 @@ impl LayerKind {
         match self {
             Self::Conv(conv) => conv.dropout,
             Self::Pool(pool) => pool.dropout,
+            Self::Lwta(lwta) => lwta.dropout,
             Self::Lrn(_) | Self::GlobalAverage => 0.0,
         }
     }
@@ -184,8 +215,23 @@ impl LayerKind {
         match self {
             Self::Conv(conv) => conv.dropout = rate,
             Self::Pool(pool) => pool.dropout = rate,
+            Self::Lwta(lwta) => lwta.dropout = rate,
             Self::Lrn(_) | Self::GlobalAverage => {}
         }
+    }
+
+    /// Whether no output is negative, where no input is if `input` says so.
+    pub(super) fn is_non_negative(&self, input: bool) -> bool {
+        match self {
+            Self::Conv(conv) => conv.activation == Activation::Relu,
+            Self::Pool(Pool { kind: PoolKind::PNorm { .. } | PoolKind::LearnedNorm, .. }) => true,
+            Self::Pool(_) | Self::Lrn(_) | Self::Lwta(_) | Self::GlobalAverage => input,
+        }
+    }
+
+    /// Whether it is defined for inputs that are not negative alone.
+    pub(super) fn needs_non_negative(&self) -> bool {
+        matches!(self, Self::Pool(Pool { kind: PoolKind::Stochastic, .. }))
     }
 
     /// The layer's operation on `input`, unchecked.
@@ -198,6 +244,7 @@ impl LayerKind {
             Self::Lrn(Lrn { size, alpha, beta, k }) => {
                 Operation::Lrn(LrnShape { input, size, alpha, beta, k })
             }
+            Self::Lwta(Lwta { size, .. }) => Operation::Lwta(LwtaShape { input, size }),
             Self::GlobalAverage => Operation::GlobalAverage(input),
         }
     }
@@ -210,6 +257,7 @@ impl LayerKind {
             Operation::Conv(conv) => conv.checked().map(drop),
             Operation::Pool(pool) => pool.checked().map(drop),
             Operation::Lrn(lrn) => lrn.checked().map(drop),
+            Operation::Lwta(lwta) => lwta.checked().map(drop),
             Operation::GlobalAverage(_) => Ok(()),
         }
         .map_err(|error| error.to_string())?;
@@ -225,7 +273,7 @@ impl LayerKind {
                 vec![grid.kernel, grid.stride, grid.padding]
             }
             Self::Lrn(lrn) => vec![lrn.size],
-            Self::Pool(_) | Self::GlobalAverage => vec![],
+            Self::Lwta(_) | Self::Pool(_) | Self::GlobalAverage => vec![],
         };
         if let Some(size) = sizes.into_iter().find(|&size| size > MAX_SIZE) {
             return Err(format!("a size of {size}; expected at most {MAX_SIZE}"));
@@ -256,6 +304,9 @@ impl fmt::Display for LayerKind {
                     PoolKind::Max => "max".into(),
                     PoolKind::Average => "average".into(),
                     PoolKind::PNorm { p } => format!("{p}-norm"),
+                    PoolKind::Stochastic => "stochastic".into(),
+                    PoolKind::LearnedNorm => "learned norm".into(),
+                    PoolKind::Probabilistic { lambda } => format!("{lambda}-probout"),
                 };
                 match windows {
                     Windows::Grid(Grid { kernel, stride, .. }) => {
@@ -266,6 +317,7 @@ impl fmt::Display for LayerKind {
                 }
             }
             Self::Lrn(Lrn { size, .. }) => write!(f, "local response normalization over {size}"),
+            Self::Lwta(Lwta { size, .. }) => write!(f, "winner of {size} channels"),
             Self::GlobalAverage => write!(f, "global average"),
         }
     }

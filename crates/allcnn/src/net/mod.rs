@@ -10,6 +10,7 @@
 //! # Ok::<(), allcnn::net::NetError>(())
 //! ```
 
+mod ablation;
 mod build;
 mod derive;
 mod error;
@@ -28,7 +29,7 @@ pub use error::NetError;
 pub(crate) use geometry::evaluation_draw;
 pub use geometry::{LayerInfo, ModelInfo, ReceptiveField, Rectangle};
 pub use init::{Init, InitError};
-pub use layer::{Conv, LayerKind, Lrn, Operation, Pool};
+pub use layer::{Conv, LayerKind, Lrn, Lwta, Operation, Pool};
 pub(crate) use nearest::nearest;
 pub use network::{Input, Layer, Network};
 pub use zoo::Base;

@@ -36,7 +36,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// `conv1`, `conv2`, ..., `pool1`, ..., `maxout1`, ..., `lrn1`, ..., `global_pool`.
+    /// `conv1`, `conv2`, ..., `pool1`, ..., `maxout1`, ..., `probout1`, ..., `lrn1`, ..., `lwta1`, ..., `global_pool`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -94,13 +94,17 @@ impl Network {
             return refuse(format!("input_dropout: {problem}"));
         }
         let mut shape = self.input.shape(1);
+        let (mut below, mut non_negative) = ("the picture", false);
         for layer in &self.layers {
-            let operation = layer.kind.checked_on(shape).map_err(|problem| NetError::Layer {
-                name: layer.name.clone(),
-                line: None,
-                problem,
-            })?;
-            shape = operation.output();
+            let problem = |problem| NetError::Layer { name: layer.name.clone(), line: None, problem };
+            shape = layer.kind.checked_on(shape).map_err(problem)?.output();
+            if layer.kind.needs_non_negative() && !non_negative {
+                return Err(problem(format!(
+                    "it draws in proportion to its input, and values of {below} may be negative; expected a ReLU or a norm, \
+                     and between it and here nothing but poolings, maxout, probout, lwta and lrn"
+                )));
+            }
+            (below, non_negative) = (&layer.name, layer.kind.is_non_negative(non_negative));
         }
         let averages = self.layers.iter().filter(|layer| layer.kind == LayerKind::GlobalAverage).count();
         if averages > 1 {

@@ -1,5 +1,6 @@
-//! All networks of the paper, as tables; those it compares with are in `table4`.
+//! All networks of the paper, as tables; those it compares with are in `table4`, those that ask its question again in `ablation`.
 
+use super::ablation;
 use super::build::{convs, large_chain, leaky};
 use super::derive::Variant;
 use super::error::NetError;
@@ -46,9 +47,9 @@ impl Base {
         sound(self.network(classes).derive(variant))
     }
 
-    /// Whether `name` is a base network or derived from one.
+    /// Whether `name` is a base network, derived from one, or one with a part replaced.
     pub fn is_named(name: &str) -> bool {
-        derived(name).is_some()
+        derived(name).is_some() || ablation::names().any(|ablation| ablation == name)
     }
 
     fn letter(self) -> char {
@@ -84,10 +85,15 @@ const NAMED: [Named; 9] = [
 ];
 
 impl Network {
-    /// The names of all networks: the paper's in its order, then those it compares with.
+    /// The names of all networks: the paper's in its order, those it compares with, those with a part replaced.
     pub fn names() -> Vec<String> {
         let cifar = Base::ALL.into_iter().flat_map(|base| Variant::ALL.map(|variant| name_of(base, variant)));
-        cifar.chain(NAMED.iter().map(|named| named.name.to_owned())).collect()
+        cifar.chain(NAMED.iter().map(|named| named.name.to_owned())).chain(ablation::names()).collect()
+    }
+
+    /// The names of base C with its pooling, then with the activation of its hidden layers, replaced.
+    pub fn with_a_part_replaced() -> impl Iterator<Item = String> {
+        ablation::names()
     }
 
     /// Returns the built-in network called `name`, for `classes` classes.
@@ -99,8 +105,11 @@ impl Network {
         {
             return Self::new(name, Input::square(*side), classes, *input_dropout, layers(classes));
         }
+        let base = Base::C.network(classes.clamp(1, 1 << 16)); // any valid number of classes works; `new` reports the others
+        if let Some(layers) = ablation::layers(name, &base) {
+            return Self::new(name, base.input(), classes, base.input_dropout(), layers);
+        }
         let (base, variant) = derived(name).ok_or_else(|| unknown(name))?;
-        // Deriving works for any valid number of classes; `new` reports the others.
         let network = base.derive(variant, classes.clamp(1, 1 << 16));
         let layers = network.layers().iter().map(|layer| *layer.kind()).collect();
         Self::new(name, network.input(), classes, network.input_dropout(), layers)

@@ -13,7 +13,8 @@ use crate::data::{Framing, open_file};
 use crate::input::{InputTransform, ReadClock};
 use crate::observer::{Event, Observer, Phase, Stopwatch, Times, report_algorithms};
 use crate::parameters::{Parameters, ParametersError};
-use crate::plan::{Mode, Plan, PlanPurpose};
+use crate::plan::{Mode, PlanPurpose};
+use crate::plans::Plans;
 use crate::preprocess::Geometry;
 use crate::run::Checkpoint;
 use crate::run::{CheckpointError, RunError, RunFolder, WhichCheckpoint};
@@ -99,7 +100,7 @@ impl Prediction {
 
 /// A trained network that classifies image files.
 pub struct Predictor<'d, D: Device> {
-    plan: Plan<'d, D>,
+    plans: Plans<'d, D>,
     parameters: Parameters<D>,
     transform: InputTransform,
     framing: Framing,
@@ -110,7 +111,7 @@ pub struct Predictor<'d, D: Device> {
 }
 
 impl<'d, D: Device> Predictor<'d, D> {
-    /// Loads the network of `checkpoint` and the preprocessing of its run, for batches of `batch` images.
+    /// Loads the network of `checkpoint` and the preprocessing of its run, for batches of up to `batch` images.
     ///
     /// # Errors
     /// A damaged checkpoint or preprocessing; failures of the device.
@@ -122,23 +123,40 @@ impl<'d, D: Device> Predictor<'d, D> {
     ) -> Result<Self, PredictError> {
         let mut stopwatch = Stopwatch::default();
         stopwatch.begin(Phase::Preparing);
-        let parameters = checkpoint.parameters(device)?;
-        let transform = run.input_transform(&checkpoint.network)?;
-        let framing = run.manifest()?.framing();
-        let mut plan = Plan::new(device, &checkpoint.network, batch, PlanPurpose::Inference)?;
-        plan.fix_weights(&parameters)?;
+        let mut predictor = Self::on_demand(device, run, checkpoint, batch)?;
+        predictor.plans = predictor.plans.with_largest()?;
         stopwatch.end();
-        let (classes, temperature) = (checkpoint.classes, 1.0);
-        Ok(Self { plan, parameters, transform, framing, classes, temperature, stopwatch })
+        Ok(Self { stopwatch, ..predictor })
     }
 
-    /// Loads the network of the run's best checkpoint, for small batches.
+    /// Like [`Predictor::new`], but a batch is planned when the first images need one of its size: for images that come one by one.
+    ///
+    /// # Errors
+    /// As [`Predictor::new`].
+    pub fn on_demand(
+        device: &'d D,
+        run: &RunFolder,
+        checkpoint: Checkpoint,
+        batch: usize,
+    ) -> Result<Self, PredictError> {
+        Ok(Self {
+            plans: Plans::new(device, &checkpoint.network, batch, PlanPurpose::Inference),
+            parameters: checkpoint.parameters(device)?,
+            transform: run.input_transform(&checkpoint.network)?,
+            framing: run.manifest()?.framing(),
+            classes: checkpoint.classes,
+            temperature: 1.0,
+            stopwatch: Stopwatch::default(),
+        })
+    }
+
+    /// Loads the network of the run's best checkpoint, for any number of images.
     ///
     /// # Errors
     /// As [`Predictor::new`].
     pub fn open(device: &'d D, run: &RunFolder) -> Result<Self, PredictError> {
         let (_, checkpoint) = WhichCheckpoint::Best.trained(run)?;
-        Self::new(device, run, checkpoint, BATCH)
+        Self::on_demand(device, run, checkpoint, BATCH)
     }
 
     /// Divides logits by a temperature before they become probabilities: that of the checkpoint
@@ -151,7 +169,7 @@ impl<'d, D: Device> Predictor<'d, D> {
     /// Reports to `observer` how images are resized and which algorithms are used.
     pub fn report_algorithms(&self, observer: &mut dyn Observer) {
         observer.observe(Event::Detail(&format!("pictures: {}", self.framing)));
-        report_algorithms(&self.plan.algorithms(), observer);
+        report_algorithms(&self.plans.algorithms(), observer);
     }
 
     /// The time spent until now, by phase.
@@ -172,7 +190,7 @@ impl<'d, D: Device> Predictor<'d, D> {
     /// Returns the class probabilities of each file, or why it cannot be read.
     fn rows(&mut self, files: &[PathBuf]) -> Result<Vec<Result<Vec<f32>, String>>, PredictError> {
         let mut answers = Vec::with_capacity(files.len());
-        for files in files.chunks(self.plan.batch()) {
+        for files in files.chunks(self.plans.most()) {
             let (geometry, framing) = (self.transform.pictures(), self.framing);
             let pictures = pictures(files, geometry, framing, &mut self.stopwatch);
             let readable: Vec<&[u8]> =
@@ -200,23 +218,37 @@ impl<'d, D: Device> Predictor<'d, D> {
         files.iter().zip(rows).map(prediction).collect()
     }
 
-    /// Returns the class probabilities of images of the transform's size, `[height, width, 3]`; at most one batch.
+    /// The weights.
+    pub fn parameters(&self) -> &Parameters<D> {
+        &self.parameters
+    }
+
+    /// Returns the class probabilities of images of the transform's size, `[height, width, 3]`.
     ///
     /// # Errors
     /// A failure of the device.
     pub fn probabilities(&mut self, pictures: &[&[u8]]) -> Result<Vec<Vec<f32>>, PredictError> {
         self.stopwatch.begin(Phase::Evaluation);
-        let classes = self.classes.len();
-        let (rows, input) = (self.plan.batch(), self.transform.input().len());
-        let (mut images, mut logits) = (vec![0.0; rows * input], vec![0.0; rows * classes]);
-        self.transform.apply(&pictures.concat(), &mut images[..pictures.len() * input]);
-        self.plan.upload(&images, &vec![0.0; rows * classes])?;
-        self.plan.forward(&self.parameters, Mode::Evaluate);
-        self.plan.logits(&mut logits)?;
+        let (classes, input) = (self.classes.len(), self.transform.input().len());
+        let mut probabilities = Vec::with_capacity(pictures.len());
+        let mut pictures = pictures;
+        while !pictures.is_empty() {
+            let plan = self.plans.next(pictures.len(), &self.parameters)?;
+            let rows = plan.batch();
+            let (now, later) = pictures.split_at(rows.min(pictures.len()));
+            let (mut images, mut logits) = (vec![0.0; rows * input], vec![0.0; rows * classes]);
+            self.transform.apply(&now.concat(), &mut images[..now.len() * input]);
+            plan.upload(&images, &vec![0.0; rows * classes])?;
+            plan.forward(&self.parameters, Mode::Evaluate);
+            plan.logits(&mut logits)?;
+            let logits = &logits[..now.len() * classes];
+            expect_finite(logits)?;
+            probabilities
+                .extend(logits.chunks_exact(classes).map(|row| probabilities_at(row, self.temperature)));
+            pictures = later;
+        }
         self.stopwatch.end();
-        expect_finite(&logits[..pictures.len() * classes])?;
-        let rows = logits.chunks_exact(classes).take(pictures.len());
-        Ok(rows.map(|row| probabilities_at(row, self.temperature)).collect())
+        Ok(probabilities)
     }
 
     fn guesses(&self, probabilities: &[f32], top: usize) -> Vec<Guess> {

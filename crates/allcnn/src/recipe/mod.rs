@@ -3,13 +3,17 @@
 mod balance;
 mod dropout;
 mod error;
+mod layer_rules;
 mod length;
 mod network_dropout;
 mod schedule;
 mod settings;
+mod tree_prior;
 
 pub use balance::{Balance, UnknownBalance};
 pub use dropout::DropoutRates;
 pub use error::RecipeError;
+pub use layer_rules::{LayerRule, LayerRules};
 pub use schedule::{Decay, Schedule};
 pub use settings::{MAX_MIXUP, Recipe, UNNAMED_RECIPE};
+pub use tree_prior::{Groups, TreePrior};

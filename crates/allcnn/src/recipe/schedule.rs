@@ -18,6 +18,11 @@ pub enum Schedule {
         /// The length in epochs to which the milestones refer.
         of: u32,
     },
+    /// Falls by the same factor each step, from 1 to `end` over the whole training: end^(step / steps).
+    Exponential {
+        /// The factor after the last step.
+        end: f64,
+    },
     /// Rises linearly over the first `warm_up` fraction of the steps, then decays to `floor`.
     ///
     /// A network's first steps tolerate no high rate, however short the training is. So the factor rises by at
@@ -61,6 +66,7 @@ impl Schedule {
                 let count = milestones.iter().filter(|&&epoch| passed(epoch)).count();
                 factor.powi(count as i32)
             }
+            Schedule::Exponential { end } => end.powf(step as f64 / total as f64),
             Schedule::OneCycle { warm_up, decay, floor, gentle_steps } => {
                 let (step, total, gentle) = (step as f64, total as f64, f64::from(*gentle_steps));
                 let (peak, highest) = rise(*warm_up, gentle, total);
@@ -84,7 +90,7 @@ impl Schedule {
                 let (total, gentle) = (total as f64, f64::from(*gentle_steps));
                 rise(*warm_up, gentle, total).1
             }
-            Schedule::Constant | Schedule::Steps { .. } => 1.0,
+            Schedule::Constant | Schedule::Steps { .. } | Schedule::Exponential { .. } => 1.0,
         }
     }
 
@@ -99,6 +105,8 @@ impl Schedule {
                 let late = milestones.iter().find(|&epoch| epoch >= of)?;
                 Some(format!("schedule.milestones has {late}, expected epochs below schedule.of = {of}"))
             }
+            Schedule::Exponential { end } => (!(*end > 0.0 && *end <= 1.0))
+                .then(|| format!("schedule.end is {end}, expected above 0 and at most 1")),
             Schedule::OneCycle { warm_up, floor, .. } => {
                 if !(0.0..1.0).contains(warm_up) {
                     return Some(format!(
@@ -162,6 +170,14 @@ mod tests {
         near(cycle(Decay::Cosine, 0.0).factor(40, 100), 0.5 * (1.0 + 0.5f64.sqrt()));
         near(cycle(Decay::Cosine, 0.0).factor(60, 100), 0.5);
         near(cycle(Decay::Linear, 0.1).factor(60, 100), 0.55);
+    }
+
+    #[test]
+    fn an_exponential_schedule_falls_by_the_same_factor_each_step() {
+        let falls = Schedule::Exponential { end: 0.01 };
+        for (step, factor) in [(0, 1.0), (100, 0.1), (150, 10f64.powf(-1.5))] {
+            assert!((falls.factor(step, 200) / factor - 1.0).abs() < 1e-12, "{step}");
+        }
     }
 
     #[test]

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::balance::Balance;
 use super::dropout::DropoutRates;
 use super::error::RecipeError;
+use super::layer_rules::LayerRules;
 use super::schedule::{Decay, Schedule};
+use super::tree_prior::TreePrior;
 use crate::augment::{Augment, MAX_SHIFT};
 use crate::net::Init;
 use crate::preprocess::Method;
@@ -33,6 +35,9 @@ pub struct Recipe {
     pub patience: Option<u32>,
     /// Batch size.
     pub batch: usize,
+    /// Parts of a batch that are computed one after the other and whose gradients are added in a fixed order; a power of two.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub shards: usize,
     /// The learning rate, which the schedule multiplies by its factor.
     pub learning_rate: f64,
     /// Momentum of SGD.
@@ -65,6 +70,9 @@ pub struct Recipe {
     /// Augmentation of the training images.
     #[serde(with = "as_text")]
     pub augment: Augment,
+    /// The share of the epochs, at the end, in which the training images are not augmented; rounded to whole epochs.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unaugmented_end: f64,
     /// The precision of the convolutions' arithmetic.
     #[serde(with = "as_text", default)]
     pub precision: Precision,
@@ -79,6 +87,12 @@ pub struct Recipe {
     /// Dropout rates that replace those of any network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropout: Option<DropoutRates>,
+    /// What is set for single layers.
+    #[serde(default, skip_serializing_if = "LayerRules::is_empty")]
+    pub layers: LayerRules,
+    /// A prior by which classes of one group have weights that are alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree_prior: Option<TreePrior>,
 }
 
 impl Default for Recipe {
@@ -98,6 +112,7 @@ impl Recipe {
             iterations: None,
             patience: None,
             batch: 64,
+            shards: 1,
             learning_rate: 0.05,
             momentum: 0.9,
             nesterov: true,
@@ -110,6 +125,7 @@ impl Recipe {
             init: Init::Data,
             preprocess: Method::MeanStd,
             augment: Augment::FlipShift { max_shift: MAX_SHIFT },
+            unaugmented_end: 0.0,
             precision: Precision::F32,
             seed: 0,
             schedule: Schedule::OneCycle {
@@ -120,6 +136,8 @@ impl Recipe {
             },
             table1_dropout: Some(DropoutRates { input: 0.0, others: 0.2 }),
             dropout: None,
+            layers: LayerRules::default(),
+            tree_prior: None,
         }
     }
 
@@ -166,6 +184,27 @@ impl Recipe {
         }
     }
 
+    /// Graham's training of his fractional CIFAR networks (`cifar10big.cpp` of SparseConvNet, 2015): 810 epochs of 50 images, of
+    /// which the last 10 are not augmented, a rate that falls by exp(-0.005) an epoch, Nesterov momentum of 0.99, no weight decay.
+    /// There the gradient is a sum over the batch and scaled by 1 - momentum, so its rate of 0.003 is 0.0015 here. Its first
+    /// weights were uniform; He's are taken here.
+    pub fn graham() -> Self {
+        Recipe {
+            name: "graham".into(),
+            epochs: 810,
+            batch: 50,
+            learning_rate: 0.0015,
+            momentum: 0.99,
+            clip_norm: f32::INFINITY,
+            weight_decay: 0.0,
+            init: Init::He,
+            augment: Augment::Heavy,
+            unaugmented_end: 10.0 / 810.0,
+            schedule: Schedule::Exponential { end: (-0.005f64 * 810.0).exp() },
+            ..Recipe::quick()
+        }
+    }
+
     /// The placeholder recipe of imported weights, which were not trained here.
     pub fn none() -> Self {
         Recipe { name: "none".into(), epochs: 0, augment: Augment::None, ..Recipe::quick() }
@@ -176,14 +215,23 @@ impl Recipe {
         *self == Recipe::none()
     }
 
-    /// Returns the predefined recipe `quick`, `paper` or `imagenet`.
+    /// Returns the predefined recipe `quick`, `paper`, `imagenet` or `graham`.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "quick" => Some(Recipe::quick()),
             "paper" => Some(Recipe::paper()),
             "imagenet" => Some(Recipe::imagenet()),
+            "graham" => Some(Recipe::graham()),
             _ => None,
         }
+    }
+
+    /// The augmentation in an epoch (from 0) of a training on `images` images.
+    pub fn augment_in(&self, epoch: u64, images: usize) -> Augment {
+        let (steps, epoch_steps) = self.steps(images);
+        let epochs = steps.div_ceil(epoch_steps);
+        let unaugmented = (self.unaugmented_end * epochs as f64).round() as u64;
+        if epoch + unaugmented < epochs { self.augment } else { Augment::None }
     }
 
     /// Returns the total steps and the steps per epoch for `images` training images.
@@ -203,7 +251,7 @@ impl Recipe {
             None => Recipe::quick(),
             Some(value) => value.as_str().and_then(Recipe::named).ok_or_else(|| {
                 RecipeError::Setting(format!(
-                    "base is {value}, expected \"quick\", \"paper\" or \"imagenet\""
+                    "base is {value}, expected \"quick\", \"paper\", \"imagenet\" or \"graham\""
                 ))
             })?,
         };
@@ -254,6 +302,13 @@ impl Recipe {
                 format!("batch is {}, expected 1 to {MAX_BATCH} images", self.batch),
             ),
             (
+                !self.shards.is_power_of_two() || self.shards > self.batch,
+                format!(
+                    "shards is {}, expected a power of two (1, 2, 4, ...) up to the batch of {} images",
+                    self.shards, self.batch
+                ),
+            ),
+            (
                 !(self.learning_rate > 0.0 && self.learning_rate.is_finite()),
                 format!("learning rate is {}, expected a number above 0 (0.05 is usual)", self.learning_rate),
             ),
@@ -282,6 +337,10 @@ impl Recipe {
                 format!("ema is {}, expected 0 to below 1 (0.999 is usual, 0 is none)", self.ema),
             ),
             (
+                !(0.0..=1.0).contains(&self.unaugmented_end),
+                format!("unaugmented_end is {}, expected a share from 0 to 1", self.unaugmented_end),
+            ),
+            (
                 unsound.is_some(),
                 format!(
                     "dropout is {}, expected rates from 0 to below 1",
@@ -290,7 +349,11 @@ impl Recipe {
             ),
         ];
         let fault = faults.into_iter().find(|(wrong, _)| *wrong).map(|(_, text)| text);
-        match fault.or_else(|| self.schedule.fault()) {
+        match fault
+            .or_else(|| self.schedule.fault())
+            .or_else(|| self.layers.fault())
+            .or_else(|| self.tree_prior.as_ref()?.fault())
+        {
             Some(fault) => Err(RecipeError::Setting(fault)),
             None => Ok(self),
         }
@@ -302,9 +365,24 @@ const MAX_BATCH: usize = 65_536;
 /// The largest parameter of mixup accepted; there the shares of nearly all pairs are between 0.4 and 0.6.
 pub const MAX_MIXUP: f32 = 100.0;
 
+/// The shards of a recipe that does not name them.
+fn one() -> usize {
+    1
+}
+
+/// Whether a batch is one shard, so that files that never named them stay as they are.
+fn is_one(shards: &usize) -> bool {
+    *shards == 1
+}
+
 /// Whether a setting is off, so that files that never named it stay as they are.
 fn is_zero(setting: &f32) -> bool {
     *setting == 0.0
+}
+
+/// The same of a share.
+fn is_none(share: &f64) -> bool {
+    *share == 0.0
 }
 
 /// Serialization in the form used on the command line.
@@ -334,7 +412,7 @@ mod tests {
 
     #[test]
     fn the_named_recipes_are_valid_and_survive_toml() {
-        for recipe in [Recipe::quick(), Recipe::paper(), Recipe::imagenet()] {
+        for recipe in [Recipe::quick(), Recipe::paper(), Recipe::imagenet(), Recipe::graham()] {
             let text = recipe.clone().checked().unwrap().to_toml().unwrap();
             assert_eq!(Recipe::from_toml(&text).unwrap(), recipe, "{text}");
         }
@@ -366,6 +444,22 @@ mod tests {
     }
 
     #[test]
+    fn grahams_last_epochs_are_not_augmented_and_a_longer_training_moves_them() {
+        let graham = Recipe::graham();
+        let plain = |recipe: &Recipe, epochs: u64| {
+            (0..epochs).filter(|&epoch| recipe.augment_in(epoch, 45_000) == Augment::None).collect::<Vec<_>>()
+        };
+        assert_eq!(plain(&graham, 810), (800..810).collect::<Vec<_>>());
+        assert_eq!(plain(&Recipe { epochs: 81, ..graham.clone() }, 81), [80]);
+        assert_eq!(plain(&Recipe { epochs: 12, ..graham.clone() }, 12), [0; 0]);
+        assert_eq!(
+            plain(&Recipe { iterations: Some(9001), unaugmented_end: 0.5, ..graham }, 11),
+            [5, 6, 7, 8, 9, 10]
+        );
+        assert_eq!(plain(&Recipe::quick(), 12), [0; 0]);
+    }
+
+    #[test]
     fn a_file_replaces_what_it_names() {
         let recipe = Recipe::from_toml(
             "base = \"paper\"\nepochs = 7\ninit = \"normal:0.05\"\n[schedule]\nkind = \"constant\"\n",
@@ -382,8 +476,11 @@ mod tests {
     #[test]
     fn what_is_off_is_not_written_and_what_is_set_is_read_back() {
         let text = Recipe::quick().to_toml().unwrap();
-        assert!(["mixup =", "ema =", "balance ="].iter().all(|name| !text.contains(name)), "{text}");
-        let set = Recipe { mixup: 0.2, ema: 0.999, balance: Balance::Sampling, ..Recipe::quick() };
+        assert!(
+            ["mixup =", "ema =", "balance =", "shards ="].iter().all(|name| !text.contains(name)),
+            "{text}"
+        );
+        let set = Recipe { mixup: 0.2, ema: 0.999, balance: Balance::Sampling, shards: 8, ..Recipe::quick() };
         assert_eq!(Recipe::from_toml(&set.to_toml().unwrap()).unwrap(), set);
     }
 
@@ -391,6 +488,11 @@ mod tests {
     fn faults_are_named() {
         for (text, expected) in [
             ("batch = 0", "batch is 0, expected 1 to"),
+            ("unaugmented_end = 1.5", "unaugmented_end is 1.5, expected a share"),
+            ("[schedule]\nkind = \"exponential\"\nend = 0", "schedule.end is 0, expected above 0"),
+            ("shards = 0", "shards is 0, expected a power of two"),
+            ("shards = 3", "shards is 3, expected a power of two"),
+            ("batch = 4\nshards = 8", "up to the batch of 4 images"),
             ("epochs = 0", "epochs is 0"),
             ("iterations = 0", "iterations is 0"),
             ("learning_rate = -0.1", "learning rate is -0.1, expected a number above 0"),
@@ -404,7 +506,7 @@ mod tests {
             ("balance = \"even\"", "unknown balance `even`: expected none, loss or sampling"),
             ("learning_rat = 0.1", "learning_rat"),
             ("lr = 0.1\nlearning_rate = 0.1", "lr and learning_rate are one setting"),
-            ("base = \"fast\"", "expected \"quick\", \"paper\" or \"imagenet\""),
+            ("base = \"fast\"", "expected \"quick\", \"paper\", \"imagenet\" or \"graham\""),
             ("init = \"she\"", "she"),
             ("schedule = { kind = \"one-cycle\", warm_up = 2.0, decay = \"linear\" }", "warm_up is 2"),
             ("epochs = [", "line 1: "),

@@ -69,6 +69,11 @@ pub fn write_report<D: Device>(
         }
         known => known,
     };
+    let never_predicted: Vec<&str> = scores
+        .iter()
+        .flat_map(|scores| scores.never_predicted())
+        .map(|class| &*best.classes[class as usize])
+        .collect();
     let mut report = Report {
         model: best.network.name().to_owned(),
         data: data.name.clone(),
@@ -78,8 +83,11 @@ pub fn write_report<D: Device>(
         settings: manifest.settings(),
         history: last.progress.history.clone(),
         parameters: best.values.iter().map(|tensor| tensor.values.len() as u64).sum(),
-        advice: Health::of(&last.progress.history, best.classes.len())
-            .advice(&manifest.recipe, last.progress.total_steps),
+        advice: Health::of(&last.progress.history, best.classes.len()).advice(
+            &manifest.recipe,
+            last.progress.total_steps,
+            &never_predicted,
+        ),
         images_per_s: images_per_s(&last),
         seconds: last.progress.seconds,
         classes: best.classes.clone(),

@@ -39,6 +39,13 @@ impl EpochRow {
     pub fn choosing_error_pct(&self) -> Option<f64> {
         self.validation_error_pct.or(self.test_error_pct)
     }
+
+    /// The median over epochs of the images trained per second; `None` without epochs.
+    pub fn median_images_per_s(rows: &[Self]) -> Option<f64> {
+        let mut speeds: Vec<f64> = rows.iter().map(|row| row.images_per_s).collect();
+        speeds.sort_by(f64::total_cmp);
+        speeds.get(speeds.len() / 2).copied()
+    }
 }
 
 /// The contents of `metrics.csv`: a header and a line per epoch.

@@ -49,16 +49,28 @@ impl Health {
         }
     }
 
-    /// A message with a remedy for the user; `None` if the training learns.
-    pub fn advice(self, recipe: &Recipe, steps: u64) -> Option<String> {
+    /// A message with a remedy for the user; `None` if the training learns and there are no classes that it never predicts
+    /// though evaluated images show them.
+    pub fn advice(self, recipe: &Recipe, steps: u64, never_predicted: &[&str]) -> Option<String> {
         let state = match self {
-            Self::Learns => return None,
-            Self::Stuck => "stuck: the loss is that of guessing",
-            Self::Dead => "dead: every image gets the same answer, and no gradient reaches the weights",
+            Self::Learns if never_predicted.is_empty() => return None,
+            Self::Learns => blind_to(never_predicted),
+            Self::Stuck => "stuck: the loss is that of guessing".into(),
+            Self::Dead => {
+                "dead: every image gets the same answer, and no gradient reaches the weights".into()
+            }
         };
         let init = if recipe.init == Init::Data { "" } else { ", or with --init data" };
         Some(format!("{state}. {}{init}", remedy(recipe.learning_rate, steps)))
     }
+}
+
+/// Names the classes that are never predicted, at most four of them.
+fn blind_to(classes: &[&str]) -> String {
+    let (named, more) = classes.split_at(classes.len().min(4));
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    let classes = if classes.len() == 1 { "a class" } else { &format!("{} classes", classes.len()) };
+    format!("blind to {classes}: no image is taken for {}{more}", named.join(", "))
 }
 
 /// The remedy for a training of `steps` steps that did not learn.
@@ -114,16 +126,21 @@ mod tests {
     #[test]
     fn the_advice_is_a_lower_rate_and_more_steps_where_they_are_few() {
         let recipe = Recipe { learning_rate: 50.0, ..Recipe::quick() };
-        assert_eq!(Health::Learns.advice(&recipe, 10), None);
-        let few = Health::Stuck.advice(&recipe, 10).unwrap();
+        assert_eq!(Health::Learns.advice(&recipe, 10, &[]), None);
+        let few = Health::Stuck.advice(&recipe, 10, &[]).unwrap();
         assert!(
             few.contains("10 steps are few") && few.contains("--epochs") && few.contains("--lr 0.05"),
             "{few}"
         );
         assert!(!few.contains("--init"), "it is the recipe's: {few}");
         let drawn = Recipe { init: Init::He, ..recipe.clone() };
-        assert_eq!(Health::Stuck.advice(&drawn, 10), Some(few + ", or with --init data"));
-        let many = Health::Dead.advice(&recipe, 5000).unwrap();
+        assert_eq!(Health::Stuck.advice(&drawn, 10, &[]), Some(few + ", or with --init data"));
+        let blind = Health::Learns.advice(&recipe, 10, &["a", "b", "c", "d", "e"]).unwrap();
+        assert!(
+            blind.starts_with("blind to 5 classes: no image is taken for a, b, c, d and 1 more. 10 steps"),
+            "{blind}"
+        );
+        let many = Health::Dead.advice(&recipe, 5000, &[]).unwrap();
         assert!(
             many.starts_with("dead") && many.contains("--lr 0.05") && !many.contains("--epochs"),
             "{many}"

@@ -18,6 +18,7 @@ pub use error::ScoreError;
 pub use evaluation::Evaluation;
 pub use interval::wilson95_pct;
 pub use scores::{Misclassified, Scores};
+pub(crate) use scoring::score_part;
 pub use scoring::{Scorer, TestSet, Views, score};
 pub use softmax::ranked;
 pub(crate) use softmax::{expect_finite, probabilities, probabilities_at};

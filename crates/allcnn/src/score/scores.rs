@@ -21,6 +21,9 @@ pub struct Scores {
 /// The most probabilities to keep: 256 MiB.
 const MAX_KEPT: usize = 1 << 26;
 
+/// The images of a class from which on it is remarkable that none is recognized.
+const SHOWN: u32 = 10;
+
 /// The prediction for one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Answer {
@@ -93,6 +96,48 @@ impl Scores {
                 self.probabilities.extend(row);
             }
         }
+    }
+
+    /// The classes that are not the answer to any image, though ten images or more show each.
+    pub fn never_predicted(&self) -> Vec<u32> {
+        let (mut shown, mut answered) = (vec![0; self.classes], vec![false; self.classes]);
+        for (&label, answer) in self.labels.iter().zip(&self.answers) {
+            shown[label as usize] += 1;
+            answered[answer.predicted as usize] = true;
+        }
+        (0..self.classes as u32)
+            .filter(|&class| shown[class as usize] >= SHOWN && !answered[class as usize])
+            .collect()
+    }
+
+    /// What was taken so far, for [`Scores::append`] in another process.
+    pub(crate) fn taken(&self) -> Vec<u8> {
+        let mut bytes = (self.losses.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(self.losses.iter().flat_map(|loss| loss.to_le_bytes()));
+        for Answer { predicted, probability, own, rank } in &self.answers {
+            let words = [*predicted, probability.to_bits(), own.to_bits(), *rank];
+            bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        }
+        bytes.extend(self.probabilities.iter().flat_map(|probability| probability.to_le_bytes()));
+        bytes
+    }
+
+    /// Appends what another process took: of the images after those that are here. Panics if it is of another number of classes.
+    pub(crate) fn append(&mut self, taken: &[u8]) {
+        let (images, rest) = taken.split_at(size_of::<u64>());
+        let images = u64::from_le_bytes(images.try_into().expect("eight bytes")) as usize;
+        let mut words =
+            rest.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().expect("four bytes")));
+        self.losses.extend(words.by_ref().take(images).map(f32::from_bits));
+        for _ in 0..images {
+            let [predicted, probability, own, rank] = [(); 4].map(|()| words.next().expect("an answer"));
+            let [probability, own] = [probability, own].map(f32::from_bits);
+            self.answers.push(Answer { predicted, probability, own, rank });
+        }
+        let probabilities = self.probabilities.len();
+        self.probabilities.extend(words.map(f32::from_bits));
+        let kept = self.probabilities.len() - probabilities;
+        assert!(kept == 0 || kept == images * self.classes, "{kept} probabilities for {images} images");
     }
 
     /// Returns the scores of the mean probabilities of several networks for the same images, or `None` if a network's

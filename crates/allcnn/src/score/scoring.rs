@@ -1,5 +1,6 @@
 //! Scoring images with a network.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use allcnn_device::{Algorithm, Device};
@@ -86,11 +87,29 @@ pub fn score<D: Device>(
     stop: &AtomicBool,
     done: &mut dyn FnMut(usize),
 ) -> Result<Option<Scores>, ScoreError> {
+    let all = 0..images.samples.len();
+    let scores = score_part(plan, parameters, images, all.clone(), views, stop, done)?;
+    Ok(Some(scores).filter(|scores| scores.losses.len() == all.len()))
+}
+
+/// Scores a part of the images; less of it if stopped.
+///
+/// # Errors
+/// As [`score`].
+pub(crate) fn score_part<D: Device>(
+    plan: &mut Plan<'_, D>,
+    parameters: &Parameters<D>,
+    images: &mut TestSet<'_, D>,
+    part: Range<usize>,
+    views: Views,
+    stop: &AtomicBool,
+    done: &mut dyn FnMut(usize),
+) -> Result<Scores, ScoreError> {
     let (rows, classes) = (plan.batch(), plan.network().classes());
     let samples = images.samples;
     let mut logits = vec![0.0; rows * classes];
     let mut scores = Scores::none(classes, samples.labels().to_vec());
-    let indices: Vec<u32> = (0..samples.len() as u32).collect();
+    let indices: Vec<u32> = part.map(|index| index as u32).collect();
     let mut work = indices
         .chunks(rows)
         .flat_map(|indices| views.augments().map(move |augment| (indices, augment)))
@@ -98,7 +117,7 @@ pub fn score<D: Device>(
     let mut sums = vec![0f64; rows * classes];
     while let Some((indices, augment)) = work.next() {
         if stop.load(Ordering::Relaxed) {
-            return Ok(None);
+            break;
         }
         images.load(plan, indices, augment)?;
         if let Some(&(indices, augment)) = work.peek() {
@@ -116,7 +135,7 @@ pub fn score<D: Device>(
             done(scores.losses.len());
         }
     }
-    Ok(Some(scores))
+    Ok(scores)
 }
 
 /// A checkpoint's network, planned to score images.

@@ -187,7 +187,14 @@ mod tests {
 
     #[test]
     fn only_what_did_not_learn_is_begun_again_and_so_often() {
-        let record = |fate| Record { fate, seed: 0, seconds: 1.0, history: Vec::new(), tested: None };
+        let record = |fate| Record {
+            fate,
+            seed: 0,
+            seconds: 1.0,
+            history: Vec::new(),
+            tested: None,
+            test_images: None,
+        };
         let after = |fates: &[TrialOutcome], reseed| {
             due(&fates.iter().map(|&fate| record(fate)).collect::<Vec<_>>(), reseed)
         };

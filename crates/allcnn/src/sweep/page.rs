@@ -23,13 +23,11 @@ pub(super) fn page(table: &Table) -> String {
 
 /// Renders the table.
 fn figures(table: &Table) -> Markup {
-    let head = ["network", "paper", "ours", "best rate"].map(str::to_owned).into_iter();
-    let rates = table.plan.learning_rates.iter().map(|rate| format!("lr {rate}"));
-    let head: Vec<String> = head.chain(rates).collect();
+    let head = text::head(table);
     // Cells carry their column names: narrow pages stack them.
     let rows = html! {
         @for row in &table.rows {
-            tr { @for (name, cell) in head.iter().zip(text::cells(row)) { td data-name=(name) { (cell) } } }
+            tr { @for (name, cell) in head.iter().zip(text::cells(table, row)) { td data-name=(name) { (cell) } } }
         }
     };
     let fates = table.fates();

@@ -1,13 +1,14 @@
-//! Tables 3 and 4 of the paper: the experiments and their published errors, and those from the literature.
+//! Tables 3 and 4 of the paper: the experiments and their published errors, and those from the literature; and a table that asks
+//! the paper's question again.
 
 use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::net::{Base, Variant};
+use crate::net::{Base, Network, Variant};
 
-/// A table of the paper.
+/// A table of the paper, or one that asks its question again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PaperTable {
@@ -15,6 +16,8 @@ pub enum PaperTable {
     Table3,
     /// All-CNN compared with the literature, on CIFAR-10 and CIFAR-100.
     Table4,
+    /// Base C with its pooling, or the activation of its hidden layers, replaced by each kind, on CIFAR-10 without augmentation.
+    Ablation,
 }
 
 /// A test error in percent published in the paper.
@@ -83,11 +86,12 @@ const TABLE_3: [(Base, [f64; 4]); 3] = [
 ];
 
 impl PaperTable {
-    /// `table3` or `table4`.
+    /// `table3`, `table4` or `ablation`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Table3 => "table3",
             Self::Table4 => "table4",
+            Self::Ablation => "ablation",
         }
     }
 
@@ -96,15 +100,18 @@ impl PaperTable {
         match self {
             Self::Table3 => "Table 3: test error on CIFAR-10 without augmentation, %",
             Self::Table4 => "Table 4: test error on CIFAR-10 and CIFAR-100, %",
+            Self::Ablation => {
+                "Which parts are necessary: base C with one part replaced, test error on CIFAR-10, %"
+            }
         }
     }
 
     /// The default learning rates: for Table 3 the paper's four; for Table 4, where the paper uses All-CNN-C's
-    /// best from Table 3 without stating it, the one that was best in reproductions.
+    /// best from Table 3 without stating it, and for the ablation the one that was best in reproductions.
     pub fn learning_rates(self) -> Vec<f64> {
         match self {
             Self::Table3 => vec![0.25, 0.1, 0.05, 0.01],
-            Self::Table4 => vec![0.05],
+            Self::Table4 | Self::Ablation => vec![0.05],
         }
     }
 
@@ -113,6 +120,7 @@ impl PaperTable {
         match self {
             Self::Table3 => table_3(),
             Self::Table4 => table_4(),
+            Self::Ablation => ablation(),
         }
     }
 
@@ -129,7 +137,7 @@ impl PaperTable {
     /// The results from the literature in this table.
     pub fn literature(self) -> Vec<Literature> {
         match self {
-            Self::Table3 => Vec::new(),
+            Self::Table3 | Self::Ablation => Vec::new(),
             Self::Table4 => literature(),
         }
     }
@@ -162,6 +170,13 @@ fn table_4() -> Vec<Entry> {
             ..entry("large-all-cnn", "heavy", Benchmark::Cifar10, 4.41, true)
         },
     ]
+}
+
+/// Base C and its forms of Table 3, then those with another pooling, then with another activation.
+fn ablation() -> Vec<Entry> {
+    let of_table_3 = table_3().into_iter().filter(|entry| entry.name.ends_with("-c"));
+    let replaced = Network::with_a_part_replaced().map(|name| Entry::plain(&name, &name));
+    of_table_3.chain(replaced).collect()
 }
 
 fn literature() -> Vec<Literature> {
@@ -209,6 +224,15 @@ mod tests {
         }
         let of = |name| PaperTable::Table3.entry(name).published.unwrap().to_string();
         assert_eq!([of("model-a"), of("all-cnn-c"), of("strided-cnn-b")], ["12.47", "9.08", "10.98"]);
+    }
+
+    #[test]
+    fn the_ablation_begins_with_base_c_and_its_forms() {
+        let entries = PaperTable::Ablation.entries();
+        let names: Vec<&str> = entries.iter().map(|entry| &*entry.name).collect();
+        assert_eq!(names[..4], ["model-c", "strided-cnn-c", "convpool-cnn-c", "all-cnn-c"]);
+        assert!(names.contains(&"model-c-stochastic") && names.contains(&"model-c-probout"), "{names:?}");
+        assert_eq!(entries[0].published.unwrap().to_string(), "9.74");
     }
 
     #[test]

@@ -58,6 +58,9 @@ pub struct Record {
     /// The test metrics of the epoch selected by validation images; absent without these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tested: Option<Tested>,
+    /// The number of test images; absent in results of version 0.2.0 and before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_images: Option<usize>,
 }
 
 impl Record {
@@ -78,6 +81,11 @@ impl Record {
     pub fn choosing_error_pct(&self) -> Option<f64> {
         let error = self.error_pct()?;
         Some(self.validation_error_pct().unwrap_or(error))
+    }
+
+    /// The median over the epochs of the images trained per second.
+    pub fn images_per_s(&self) -> Option<f64> {
+        EpochRow::median_images_per_s(&self.history)
     }
 
     /// The images that select the best epoch. If these are the test images, the test error is the last epoch's.

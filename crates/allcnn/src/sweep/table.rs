@@ -5,6 +5,7 @@ use super::published::Entry;
 use super::record::{Record, TrialOutcome};
 use crate::data::counted;
 use crate::net::Network;
+use crate::score::wilson95_pct;
 use crate::split::Split;
 
 /// One of the paper's tables with measured errors.
@@ -76,6 +77,12 @@ impl Rate {
         let (errors, mean) = (self.errors(), self.mean()?);
         let squares: f64 = errors.iter().map(|error| (error - mean).powi(2)).sum();
         (errors.len() > 1).then(|| (squares / (errors.len() - 1) as f64).sqrt())
+    }
+
+    /// The 95 % confidence interval, in percent, of a test error that is the mean.
+    pub fn interval(&self) -> Option<[f64; 2]> {
+        let images = self.typical()?.1.test_images? as u64;
+        wilson95_pct((self.mean()? / 100.0 * images as f64).round() as u64, images)
     }
 
     /// A representative training: among those that learned the one with the median error, or else the first one
@@ -242,6 +249,7 @@ pub(super) mod tests {
             seconds: 10.0,
             history: vec![row(1, error + 5.0), row(2, error)],
             tested: None,
+            test_images: Some(1000),
         }
     }
 

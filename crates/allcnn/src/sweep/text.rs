@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
-use super::published::Literature;
+use super::published::{Literature, PaperTable};
 use super::table::{Rate, Row, Table};
+use crate::net::Network;
+use crate::report::html::thousands;
 use crate::text::csv_text;
 
 impl Table {
@@ -15,10 +17,9 @@ impl Table {
 
 /// Formats the table, its conditions, and the results from the literature.
 fn markdown(table: &Table) -> String {
-    let mut columns = vec!["network".to_owned(), "paper".into(), "ours".into(), "best rate".into()];
-    columns.extend(table.plan.learning_rates.iter().map(|rate| format!("lr {rate}")));
-    let rows = table.rows.iter().map(cells).collect();
-    let mut text = format!("# {}\n\n{}\n{}\n", table.plan.table.title(), grid(columns, rows), table.terms());
+    let rows = table.rows.iter().map(|row| cells(table, row)).collect();
+    let mut text =
+        format!("# {}\n\n{}\n{}\n", table.plan.table.title(), grid(head(table), rows), table.terms());
     let fates: Vec<String> = table.fates().iter().map(|(word, what)| format!("- {word}: {what}\n")).collect();
     if !fates.is_empty() {
         text += &format!("\n{}", fates.concat());
@@ -43,18 +44,44 @@ fn markdown(table: &Table) -> String {
     text
 }
 
+/// The names of the columns.
+pub(super) fn head(table: &Table) -> Vec<String> {
+    let costs: &[&str] = match table.plan.table {
+        PaperTable::Ablation => &["95 % interval", "parameters", "million multiply-adds", "images/s"],
+        PaperTable::Table3 | PaperTable::Table4 => &[],
+    };
+    let rates = table.plan.learning_rates.iter().map(|rate| format!("lr {rate}"));
+    let names = ["network", "paper", "ours"].iter().chain(costs).chain(&["best rate"]);
+    names.map(|&name| name.to_owned()).chain(rates).collect()
+}
+
 /// The cells of a row.
-pub(super) fn cells(row: &Row) -> Vec<String> {
+pub(super) fn cells(table: &Table, row: &Row) -> Vec<String> {
     let dash = || "–".to_owned();
     let best = row.best();
     let mut cells = vec![
         row.name.clone(),
         row.entry.published.map_or_else(dash, |figure| figure.to_string()),
         best.and_then(mean).unwrap_or_else(dash),
-        best.map_or_else(dash, |rate| rate.learning_rate.to_string()),
     ];
+    if table.plan.table == PaperTable::Ablation {
+        cells.extend(costs(row).map(|cell| cell.unwrap_or_else(dash)));
+    }
+    cells.push(best.map_or_else(dash, |rate| rate.learning_rate.to_string()));
     cells.extend(row.rates.iter().map(rate_cell));
     cells
+}
+
+/// What the error of a network is worth and what it costs: its interval, parameters, multiply-adds, images trained per second.
+fn costs(row: &Row) -> [Option<String>; 4] {
+    let info = Network::open(&row.entry.model, 10, None).ok().map(|network| network.info());
+    let typical = row.best().and_then(|rate| Some(rate.typical()?.1));
+    [
+        row.best().and_then(Rate::interval).map(|[low, high]| format!("{low:.2} to {high:.2}")),
+        info.as_ref().map(|info| thousands(info.parameters as f64)),
+        info.as_ref().map(|info| format!("{:.1}", info.multiply_adds as f64 / 1e6)),
+        typical.and_then(|record| Some(format!("{:.0}", record.images_per_s()?))),
+    ]
 }
 
 /// Mean and deviation, such as `10.00 ± 0.71`.
@@ -158,6 +185,23 @@ mod tests {
             text.contains("- diverged: given up, because the loss") && !text.contains("- dead: "),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_ablation_says_what_a_network_costs() {
+        let mut table = table();
+        table.plan.table = PaperTable::Ablation;
+        let text = markdown(&table);
+        let cells = |line: usize| {
+            let line = text.lines().filter(|line| line.starts_with('|')).nth(line).unwrap();
+            line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            cells(0)[3..9],
+            ["ours", "95 % interval", "parameters", "million multiply-adds", "images/s", "best rate"]
+        );
+        assert_eq!(cells(2)[3..9], ["10.00 ± 0.71", "8.29 to 12.02", "954,730", "228.3", "100", "0.05"]);
+        assert_eq!(cells(3)[4..8], ["–", "1,369,738", "270.8", "–"]);
     }
 
     #[test]

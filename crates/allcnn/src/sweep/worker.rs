@@ -174,7 +174,8 @@ impl Sweep {
         let Some((fate, checkpoint)) = trained else { return Ok(Carried::Interrupted) };
         let progress = checkpoint.map(|checkpoint| checkpoint.progress).unwrap_or_default();
         let Progress { seconds, history, tested, .. } = progress;
-        let record = Record { fate, seed: request.recipe.seed, seconds, history, tested };
+        let test_images = run.manifest().ok().map(|manifest| manifest.data.test_images);
+        let record = Record { fate, seed: request.recipe.seed, seconds, history, tested, test_images };
         match write_record(&run, &record) {
             Err(SweepError::Run(RunError::TakenOver(_))) => Err(SweepError::TakenOver(name)),
             written => written.map(|()| Carried::Out(record)),

@@ -1,4 +1,4 @@
-//! A training batch in host memory: images, targets and labels.
+//! A training batch, or a shard of it, in host memory: images, targets and labels.
 
 use allcnn_device::View;
 use allcnn_device::random::Stream;
@@ -30,8 +30,8 @@ pub(super) struct Batch {
     pub(super) labels: Vec<u32>,
     /// The weights of all images together.
     pub(super) weight: f64,
-    /// The step whose batch it holds.
-    pub(super) step: Option<u64>,
+    /// The step, and the process's shard of its batch, that it holds.
+    pub(super) of: Option<(u64, usize)>,
     classes: usize,
     image_len: usize,
     /// What was mixed, as it was.
@@ -51,7 +51,7 @@ impl Batch {
             indices: Vec::with_capacity(rows),
             labels: Vec::with_capacity(rows),
             weight: 0.0,
-            step: None,
+            of: None,
             classes,
             image_len,
             unmixed: vec![],

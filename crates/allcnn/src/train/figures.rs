@@ -1,5 +1,5 @@
-//! Losses and errors of queued steps: losses and logits stay in a log on the device until the host reads many
-//! steps at once.
+//! Losses and errors of queued steps, shard by shard: losses and logits stay in a log on the device until the host reads
+//! many steps at once.
 //!
 //! How many depends on the device and on timing; the figures do not, and they are always read in step order.
 
@@ -12,7 +12,7 @@ use crate::plan::Plan;
 /// Approximate delay after which the host reads a step's figures; too short for a person to notice.
 const LATENESS: Duration = Duration::from_millis(200);
 
-/// Loss and error counts of one step.
+/// Loss and error counts of one step, or of a shard of its batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Figures {
     /// The number of images.
@@ -31,6 +31,43 @@ impl Figures {
         if self.weight > 0.0 { self.loss_sum / self.weight } else { self.loss_sum }
     }
 
+    /// The figures of a whole batch from those of its shards, a power of two: added in pairs, the pairs in pairs, and so on,
+    /// as their gradients are.
+    pub(super) fn sum(shards: &[Self]) -> Self {
+        let [one] = shards else {
+            let (left, right) = shards.split_at(shards.len() / 2);
+            let (left, right) = (Self::sum(left), Self::sum(right));
+            return Self {
+                images: left.images + right.images,
+                loss_sum: left.loss_sum + right.loss_sum,
+                weight: left.weight + right.weight,
+                wrong: left.wrong + right.wrong,
+            };
+        };
+        *one
+    }
+
+    /// The length of what [`Figures::to_bytes`] gives.
+    pub(super) const BYTES: usize = 32;
+
+    /// The figures for another process.
+    pub(super) fn to_bytes(self) -> [u8; Self::BYTES] {
+        let words = [self.images, self.loss_sum.to_bits(), self.weight.to_bits(), self.wrong];
+        let mut bytes = [0; Self::BYTES];
+        bytes
+            .chunks_exact_mut(8)
+            .zip(words)
+            .for_each(|(bytes, word)| bytes.copy_from_slice(&word.to_le_bytes()));
+        bytes
+    }
+
+    /// Those of another process. Panics for another number of bytes.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
+        let word = |at: usize| u64::from_le_bytes(bytes[8 * at..][..8].try_into().expect("eight bytes"));
+        let [loss_sum, weight] = [1, 2].map(|at| f64::from_bits(word(at)));
+        Self { images: word(0), loss_sum, weight, wrong: word(3) }
+    }
+
     /// Computes the figures of the images with these labels and this sum of weights from losses `[rows]` and logits
     /// `[rows, classes]`.
     fn of(labels: &[u32], weight: f64, losses: &[f32], logits: &[f32], classes: usize) -> Self {
@@ -41,15 +78,17 @@ impl Figures {
 
 /// Queued steps whose figures were not read yet.
 pub(super) struct Unread<D: Device> {
-    /// One slot per step: its losses `[rows]`, then its logits `[rows, classes]`.
+    /// One slot per shard of a step: its losses `[rows]`, then its logits `[rows, classes]`.
     log: D::Buffer,
     values: Vec<f32>,
+    /// Shards of a step.
+    shards: usize,
     rows: usize,
     classes: usize,
-    /// For each step, the end of its labels in `labels`.
+    /// For each shard, the end of its labels in `labels`.
     ends: Vec<usize>,
     labels: Vec<u32>,
-    /// For each step, the sum of its images' weights.
+    /// For each shard, the sum of its images' weights.
     weights: Vec<f64>,
     /// The most steps to accumulate, and the time the first was queued.
     most: usize,
@@ -57,16 +96,17 @@ pub(super) struct Unread<D: Device> {
 }
 
 impl<D: Device> Unread<D> {
-    /// Allocates the log for steps of `rows` images.
+    /// Allocates the log for steps of so many `shards` of `rows` images.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub(super) fn new(device: &D, rows: usize, classes: usize) -> Result<Self, Error> {
-        let slots = device.steps_between_reads().max(1);
+    pub(super) fn new(device: &D, shards: usize, rows: usize, classes: usize) -> Result<Self, Error> {
+        let slots = device.steps_between_reads().max(1) * shards;
         let len = slots * rows * (1 + classes);
         Ok(Self {
             log: device.alloc(len)?,
             values: vec![0.0; len],
+            shards,
             rows,
             classes,
             ends: Vec::with_capacity(slots),
@@ -77,7 +117,7 @@ impl<D: Device> Unread<D> {
         })
     }
 
-    /// Appends the step queued last, on images with these labels and this sum of weights.
+    /// Appends the shard queued last, of images with these labels and this sum of weights.
     pub(super) fn note(&mut self, plan: &Plan<'_, D>, labels: &[u32], weight: f64) {
         if self.ends.is_empty() {
             self.since = Instant::now();
@@ -91,7 +131,7 @@ impl<D: Device> Unread<D> {
 
     /// The number of unread steps.
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
+        self.ends.len() / self.shards
     }
 
     /// Whether the steps should be read now.
@@ -99,7 +139,7 @@ impl<D: Device> Unread<D> {
         self.len() >= self.most
     }
 
-    /// Downloads the log, waiting for the device; then [`Unread::step`] returns the figures.
+    /// Downloads the log, waiting for the device; then [`Unread::steps`] returns the figures.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
@@ -110,15 +150,23 @@ impl<D: Device> Unread<D> {
         device.download(&self.log, &mut self.values)?;
         let step = self.since.elapsed() / self.len() as u32;
         let fitting = LATENESS.as_nanos() / step.as_nanos().max(1);
-        self.most = (fitting as usize).clamp(1, self.values.len() / self.slot());
+        self.most = (fitting as usize).clamp(1, self.values.len() / (self.shards * self.slot()));
         Ok(())
     }
 
-    /// The figures of the `step`-th of the steps read.
-    pub(super) fn step(&self, step: usize) -> Figures {
-        let begin = step.checked_sub(1).map_or(0, |before| self.ends[before]);
-        let (losses, logits) = self.values[step * self.slot()..][..self.slot()].split_at(self.rows);
-        Figures::of(&self.labels[begin..self.ends[step]], self.weights[step], losses, logits, self.classes)
+    /// The figures of the steps read, those of each shard.
+    pub(super) fn steps(&self) -> Vec<Vec<Figures>> {
+        let step = |step: usize| {
+            (step * self.shards..(step + 1) * self.shards).map(|shard| self.shard(shard)).collect()
+        };
+        (0..self.len()).map(step).collect()
+    }
+
+    /// The figures of one of the shards read.
+    fn shard(&self, shard: usize) -> Figures {
+        let begin = shard.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let (losses, logits) = self.values[shard * self.slot()..][..self.slot()].split_at(self.rows);
+        Figures::of(&self.labels[begin..self.ends[shard]], self.weights[shard], losses, logits, self.classes)
     }
 
     /// Discards the steps.

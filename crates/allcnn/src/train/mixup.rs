@@ -40,9 +40,9 @@ impl Mix {
     }
 }
 
-/// The stream of random numbers of a step; each of several processes mixes its own share of the batch.
-pub(super) fn stream(seed: u64, step: u64, rank: usize) -> Stream {
-    Stream::new(seed, Purpose::Mixup, step, rank as u32)
+/// The stream of random numbers of a step; each shard of a batch is mixed within itself.
+pub(super) fn stream(seed: u64, step: u64, shard: u16) -> Stream {
+    Stream::new(seed, Purpose::Mixup, step, shard.into())
 }
 
 /// A number from Beta(a, a): X / (X + Y) for two numbers from Gamma(a).

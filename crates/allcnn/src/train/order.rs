@@ -15,15 +15,15 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// The showing of the image in an epoch (from 0), augmented as the recipe says.
-    pub(super) fn showing(self, recipe: &Recipe, epoch: u64) -> Showing {
-        Showing { image: self.image, augment: epoch_augment(recipe, epoch).after(self.before) }
+    /// The showing of the image in an epoch with this augmentation.
+    pub(super) fn showing(self, augment: SeededAugment) -> Showing {
+        Showing { image: self.image, augment: augment.after(self.before) }
     }
 }
 
-/// The augmentation of training images in an epoch (from 0).
-pub(super) fn epoch_augment(recipe: &Recipe, epoch: u64) -> SeededAugment {
-    SeededAugment { augment: recipe.augment, seed: recipe.seed, round: epoch }
+/// The augmentation of `images` training images in an epoch (from 0).
+pub(super) fn epoch_augment(recipe: &Recipe, epoch: u64, images: usize) -> SeededAugment {
+    SeededAugment { augment: recipe.augment_in(epoch, images), seed: recipe.seed, round: epoch }
 }
 
 /// The order of the images with these labels in an epoch (from 0), seeded by (seed, epoch): all of them once, or with
@@ -135,7 +135,7 @@ mod tests {
         let recipe = Recipe { balance: Balance::Sampling, ..Recipe::quick() };
         let turns = order(&uneven(), &recipe, 2);
         let showings: std::collections::HashSet<Showing> =
-            turns.iter().map(|turn| turn.showing(&recipe, 2)).collect();
+            turns.iter().map(|turn| turn.showing(epoch_augment(&recipe, 2, 100))).collect();
         assert_eq!(showings.len(), 100);
         assert!(turns.iter().any(|turn| turn.before > 8), "3 images share 33 or 34 turns");
     }

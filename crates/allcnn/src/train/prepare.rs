@@ -16,7 +16,7 @@ use crate::text::shown::escaped;
 /// For images on disk, the preprocessing is fitted on at most this number.
 const FITTED_FILES: usize = 1000;
 
-/// Finds the data of a resumed run, and records its location if that is new.
+/// Finds the data of a resumed run, and where it is now, which is recorded if it is new.
 pub(super) fn find(
     run: &RunFolder,
     manifest: &mut Manifest,
@@ -24,7 +24,7 @@ pub(super) fn find(
     network: &Network,
     stopwatch: &mut Stopwatch,
     observer: &mut dyn Observer,
-) -> Result<DataSet, TrainError> {
+) -> Result<(String, DataSet), TrainError> {
     let given = Some(request.data.as_str()).filter(|given| *given != manifest.data.source);
     let (location, mut data) = manifest.data.find(run.path(), given, &mut |location| {
         load(&TrainRequest { data: location.into(), ..request.clone() }, network, stopwatch, observer)
@@ -37,7 +37,7 @@ pub(super) fn find(
     if manifest.data.record_new_location(&location, given.is_some(), run.path()) {
         run.write_manifest(manifest)?;
     }
-    Ok(data)
+    Ok((location, data))
 }
 
 /// The preprocessed splits of a data set.

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use allcnn_device::{Device, SingleProcess};
+use allcnn_device::{Collective, Device, SingleProcess};
 
 use super::beginning::Beginning;
 use super::error::TrainError;
 use super::finish::finish;
 use super::finished::Finished;
+use super::following;
 use super::limits::{Limits, Outcome};
 use super::prepare::{Splits, find, fit, load};
 use super::trainer::Trainer;
@@ -66,10 +67,27 @@ pub fn start_in<D: Device>(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<Finished, TrainError> {
+    start_among(device, &SingleProcess, request, run, stop, observer)
+}
+
+/// Like [`start_in`], as rank 0 of several processes; the others do their share by [`Following`](super::Following).
+///
+/// # Errors
+/// As [`start`]; a process that cannot take part.
+pub fn start_among<D: Device>(
+    device: &D,
+    collective: &dyn Collective,
+    request: &TrainRequest,
+    run: RunFolder,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Finished, TrainError> {
     let began = Instant::now();
     let mut stopwatch = Stopwatch::default();
     let recipe = request.recipe.clone().checked()?;
-    let sketch = request.network(2)?; // for the input size only; the classes come with the data
+    following::check(collective, &recipe)?;
+    let sketch = request.network(2)?; // for input size and layers; the classes come with the data
+    recipe.layers.check(&sketch)?;
     let data = load(request, &sketch, &mut stopwatch, observer)?;
     let network = recipe.with_dropout(&request.model, &request.network(data.classes.len())?)?;
     let mut beginning = Beginning::open(request, &network, &data.classes)?;
@@ -83,7 +101,8 @@ pub fn start_in<D: Device>(
     manifest.from = beginning.record(request.freeze.as_ref());
     manifest.data.record_location(&request.data, run.path());
     let task = splits.task(&network, &data.classes, &recipe, &beginning);
-    let mut trainer = Trainer::new(device, &SingleProcess, task)?;
+    let mut trainer = Trainer::new(device, collective, task)?;
+    following::lead(device, collective, (&manifest, &request.data), &preprocessor, &trainer)?;
     stopwatch.end();
     let mut limits = Limits::until(stop);
     match request.time_limit {
@@ -140,17 +159,33 @@ pub fn resume_in<D: Device>(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<Finished, TrainError> {
+    resume_among(device, &SingleProcess, run, request, stop, observer)
+}
+
+/// Like [`resume_in`], as rank 0 of several processes, of which there may be another number than before.
+///
+/// # Errors
+/// As [`resume`]; a process that cannot take part.
+pub fn resume_among<D: Device>(
+    device: &D,
+    collective: &dyn Collective,
+    run: RunFolder,
+    request: &TrainRequest,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Finished, TrainError> {
     let began = Instant::now();
     let mut stopwatch = Stopwatch::default();
     let mut manifest = run.manifest()?;
     let network = Network::from_toml(&manifest.network)?;
     let checkpoint = run.read_last()?;
     let recipe = manifest.recipe.clone().checked()?;
+    following::check(collective, &recipe)?;
     let changes = request.changes(&manifest);
     if !changes.is_empty() {
         return Err(RunError::Changed { path: run.path().into(), changes }.into());
     }
-    let data = find(&run, &mut manifest, request, &network, &mut stopwatch, observer)?;
+    let (location, data) = find(&run, &mut manifest, request, &network, &mut stopwatch, observer)?;
     known_images::resume(&run, &data, checkpoint.is_some())?;
     stopwatch.begin(Phase::Fitting);
     let preprocessor = run.read_preprocessing()?;
@@ -158,7 +193,7 @@ pub fn resume_in<D: Device>(
     stopwatch.begin(Phase::Preparing);
     let beginning = Beginning::again(&manifest, request, &network, &data.classes, checkpoint.is_some())?;
     let task = splits.task(&network, &data.classes, &recipe, &beginning);
-    let mut trainer = Trainer::new(device, &SingleProcess, task)?;
+    let mut trainer = Trainer::new(device, collective, task)?;
     trainer.set_total_steps(manifest.total_steps);
     if let Some(checkpoint) = checkpoint {
         run.expect_own(&manifest, &checkpoint)?;
@@ -166,6 +201,7 @@ pub fn resume_in<D: Device>(
         run.write_metrics(&checkpoint.progress.history)?;
     }
     trainer.lengthen(&manifest.lengthened, manifest.total_steps);
+    following::lead(device, collective, (&manifest, &location), &preprocessor, &trainer)?;
     stopwatch.end();
     let mut limits = Limits::until(stop);
     limits.deadline = request.time_limit.and_then(|limit| began.checked_add(limit));

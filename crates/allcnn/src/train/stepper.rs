@@ -6,16 +6,19 @@
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use allcnn_device::{Algorithm, Collective, Device, ImageSet, ImageValues, Shape};
+use allcnn_device::{Algorithm, Collective, Device, ImageSet, ImageValues, Sgd, Shape};
 
 use super::average::Average;
 use super::balance::class_weights;
 use super::batch::{Batch, Pictures};
+use super::crew::{self, Exchange, Order};
 use super::error::TrainError;
 use super::figures::{Figures, Unread};
 use super::frozen_features::FrozenFeatures;
+use super::group_means::GroupMeans;
 use super::mixup;
 use super::order::{Turn, epoch_augment, order};
+use super::shards::{GradientSum, Shards};
 use super::standardize::standardize;
 use super::task::Task;
 use crate::augment::{Augment, Showing};
@@ -23,12 +26,13 @@ use crate::net::Init;
 use crate::observer::{Cost, Phase, Stopwatch};
 use crate::parameters::{Kind, Parameters, Tensor};
 use crate::plan::{Mode, Plan};
-use crate::score::{Scores, TestSet, Views, score};
+use crate::run::{Checkpoint, Progress};
+use crate::score::{Scores, TestSet, Views, score_part};
 
 /// Trains a network step by step.
 pub(super) struct Stepper<'a, D: Device> {
     device: &'a D,
-    collective: &'a dyn Collective<D>,
+    collective: &'a dyn Collective,
     task: Task<'a>,
     /// Steps per full epoch.
     epoch_steps: u64,
@@ -36,19 +40,27 @@ pub(super) struct Stepper<'a, D: Device> {
     parameters: Parameters<D>,
     /// The averaged weights, if the recipe asks for them.
     average: Option<Average<D>>,
+    /// The prior on the classes' weights, if the recipe has one.
+    prior: Option<GroupMeans<D>>,
     /// The weight of each class in the loss.
     class_weights: Vec<f32>,
+    /// The shards of a batch that this process has, one after the other.
+    shards: Shards,
+    sum: GradientSum<D>,
     step: D::Step,
-    /// Steps from images and steps from features; of each one recording for full batches and one for the last of an epoch,
-    /// whose loss scale differs.
-    recordings: [[D::Recording; 2]; 2],
+    /// For each shard: steps from images and steps from features; of each one recording for full batches and one for the last
+    /// of an epoch, whose loss scale differs.
+    recordings: Vec<[[D::Recording; 2]; 2]>,
+    /// With other processes: what follows the exchange of gradients with them.
+    updating: D::Recording,
+    exchange: Exchange,
     /// The features of the training images, if their frozen layers see the same pictures in every epoch.
     features: Option<FrozenFeatures>,
     /// The training images, if the device stores them.
     images: Option<D::Images>,
     /// The images that are evaluated after each epoch to select the best one.
     choosing: TestSet<'a, D>,
-    /// Double buffering: the next batch is filled while the device works on the current one.
+    /// Double buffering: the next shard is filled while the device works on the current one.
     batches: [Batch; 2],
     unread: Unread<D>,
     /// The image order of an epoch, and the epoch's number (from 0).
@@ -59,21 +71,24 @@ pub(super) struct Stepper<'a, D: Device> {
 impl<'a, D: Device> Stepper<'a, D> {
     /// Plans the network and initializes its weights.
     ///
-    /// With several processes each takes its share of every batch, and the figures cover that share.
+    /// With several processes each takes its shards of every batch, and the figures cover these.
     ///
     /// # Errors
     /// [`TrainError::Mismatch`] if network, classes and images do not match; device failures.
     pub(super) fn new(
         device: &'a D,
-        collective: &'a dyn Collective<D>,
+        collective: &'a dyn Collective,
         task: Task<'a>,
     ) -> Result<Self, TrainError> {
         task.check()?;
         let Task { network, recipe, train, .. } = task;
-        let rows = recipe.batch.min(train.len()).div_ceil(collective.size());
+        let batch = recipe.batch.min(train.len());
+        let shards = Shards::new(recipe.shards, batch, collective.rank(), collective.size());
+        let rows = shards.rows();
         let plan = Plan::partly_frozen(device, network, rows, task.frozen)?;
         let mut parameters = Parameters::initialize(device, network, recipe.init, recipe.seed)?;
         parameters.replace(device, Kind::Value, task.begun)?;
+        parameters.follow(&recipe.layers);
         let first = order(train.labels(), recipe, 0);
         if recipe.init == Init::Data {
             let batch = &first[step_images(first.len(), recipe.batch, 0)];
@@ -82,9 +97,11 @@ impl<'a, D: Device> Stepper<'a, D> {
             let begun: Vec<&str> = begun.map(|(layer, _)| layer).collect();
             standardize(device, network, &mut parameters, train, &batch, &begun)?;
         }
+        let prior = GroupMeans::of(device, &task, &mut parameters)?;
         let average = (recipe.ema > 0.0).then(|| Average::new(device, network, recipe.ema, &parameters));
         let mixes = recipe.mixup > 0.0; // on the host: a view is of one image
-        let images = if mixes { None } else { train.keep_on(device, epoch_augment(recipe, 0))? };
+        let images =
+            if mixes { None } else { train.keep_on(device, epoch_augment(recipe, 0, train.len()))? };
         let (classes, image_len) = (network.classes(), train.geometry().len());
         Ok(Self {
             device,
@@ -92,16 +109,21 @@ impl<'a, D: Device> Stepper<'a, D> {
             task,
             epoch_steps: recipe.steps(train.len()).1,
             plan,
-            parameters,
             average: average.transpose()?,
+            prior,
             class_weights: class_weights(train.labels(), classes, recipe.balance),
+            shards,
+            sum: GradientSum::new(device, &parameters.lens()[frozen_parameters(&task)..], shards.own())?,
             step: device.new_step()?,
-            recordings: Default::default(),
+            recordings: (0..shards.own()).map(|_| Default::default()).collect(),
+            updating: Default::default(),
+            exchange: Exchange::new(&parameters.lens()[frozen_parameters(&task)..]),
             batches: [(); 2].map(|()| Batch::new(rows, image_len, classes, images.is_some())),
             images,
             features: frozen_features(&task, rows),
             choosing: TestSet::new(device, task.choosing().1)?,
-            unread: Unread::new(device, rows, classes)?,
+            parameters,
+            unread: Unread::new(device, shards.own(), rows, classes)?,
             order: (0, first),
             stopwatch: Stopwatch::default(),
         })
@@ -135,8 +157,23 @@ impl<'a, D: Device> Stepper<'a, D> {
     ///
     /// # Errors
     /// [`TrainError::Parameters`] when the device failed.
-    pub(super) fn averages(&self) -> Result<Vec<Tensor>, TrainError> {
+    fn averages(&self) -> Result<Vec<Tensor>, TrainError> {
         self.average.as_ref().map_or(Ok(vec![]), |average| average.tensors(self.device))
+    }
+
+    /// What a training with this progress is resumed from.
+    ///
+    /// # Errors
+    /// [`TrainError::Parameters`] when the device failed.
+    pub(super) fn checkpoint(&self, progress: &Progress) -> Result<Checkpoint, TrainError> {
+        Ok(Checkpoint {
+            network: self.task.network.clone(),
+            classes: self.task.classes.to_vec(),
+            values: self.tensors(Kind::Value)?,
+            velocities: self.tensors(Kind::Velocity)?,
+            averages: self.averages()?,
+            progress: progress.clone(),
+        })
     }
 
     /// Whether batches are made on the host only because their images are mixed: the device would keep the images.
@@ -144,9 +181,9 @@ impl<'a, D: Device> Stepper<'a, D> {
     /// # Errors
     /// A failure of the device.
     pub(super) fn mixing_costs_views(&self) -> Result<bool, TrainError> {
-        let Task { recipe, .. } = self.task;
+        let Task { recipe, train, .. } = self.task;
         let one = Shape { batch: 1, height: 1, width: 1, channels: 3 };
-        let views = recipe.mixup > 0.0 && epoch_augment(recipe, 0).view(0).is_some();
+        let views = recipe.mixup > 0.0 && epoch_augment(recipe, 0, train.len()).view(0).is_some();
         Ok(views
             && self
                 .device
@@ -174,17 +211,26 @@ impl<'a, D: Device> Stepper<'a, D> {
         &mut self.stopwatch
     }
 
-    /// Queues step `number` (from 0): batch, forward, loss, backward, all-reduce, update. Then, if there `is_next`
-    /// one, fills the next step's batch.
+    /// Queues step `number` (from 0): for each shard batch, forward, loss, backward; then all-reduce and update. Each time the
+    /// next shard's batch is filled, and at the end, if there `is_next` one, the next step's first.
     ///
     /// # Errors
     /// An image that cannot be read; failures of the device.
     pub(super) fn queue(&mut self, number: u64, learning_rate: f32, is_next: bool) -> Result<(), TrainError> {
-        if self.batches[turn(number)].step != Some(number) {
-            self.fill_batch(number)?;
+        Order::Step { number, learning_rate, is_next }.give(self.collective)?;
+        for shard in 0..self.shards.own() {
+            if self.batches[self.turn(number, shard)].of != Some((number, shard)) {
+                self.fill_batch(number, shard)?;
+            }
+            self.queue_shard(number, shard, learning_rate)?;
+            let is_last = shard + 1 == self.shards.own();
+            match (is_last, is_next) {
+                (false, _) => self.fill_batch(number, shard + 1)?,
+                (true, true) => self.fill_batch(number + 1, 0)?,
+                (true, false) => {}
+            }
         }
-        self.queue_work(number, learning_rate)?;
-        if is_next { self.fill_batch(number + 1) } else { Ok(()) }
+        Ok(())
     }
 
     /// The number of queued steps that were not read yet.
@@ -202,11 +248,12 @@ impl<'a, D: Device> Stepper<'a, D> {
     /// # Errors
     /// A failure of the device.
     pub(super) fn read(&mut self) -> Result<Vec<Figures>, TrainError> {
+        Order::Read.give(self.collective)?;
         self.stopwatch.begin(Phase::Steps);
         self.unread.read(self.device)?;
-        let figures = (0..self.unread.len()).map(|index| self.unread.step(index)).collect();
+        let figures = crew::figures(self.collective, &self.unread.steps());
         self.unread.clear();
-        Ok(figures)
+        Ok(figures?)
     }
 
     /// Evaluates the images that select the best epoch, with the averaged weights if there are any; returns `None` if
@@ -219,10 +266,52 @@ impl<'a, D: Device> Stepper<'a, D> {
         stop: &AtomicBool,
         done: &mut dyn FnMut(usize),
     ) -> Result<Option<Scores>, TrainError> {
+        Order::Score.give(self.collective)?;
         self.stopwatch.begin(Phase::Evaluation);
-        let Self { plan, parameters, average, choosing, .. } = self;
+        let Self { collective, task, plan, parameters, average, choosing, .. } = self;
         let weights = average.as_ref().map_or(&*parameters, Average::weights);
-        Ok(score(plan, weights, choosing, Views::ONE, stop, done)?)
+        let images = task.choosing().1.len();
+        let part = crew::part(*collective, images, plan.batch());
+        let mut scores = score_part(plan, weights, choosing, part, Views::ONE, stop, done)?;
+        if collective.size() > 1 {
+            let others = collective.gather(scores.taken())?.into_iter().skip(1);
+            others.for_each(|part| scores.append(&part));
+        }
+        Ok(Some(scores).filter(|scores| scores.losses.len() == images))
+    }
+
+    /// Does what rank 0 orders, until the training is over.
+    ///
+    /// # Errors
+    /// As of what is ordered.
+    pub(super) fn follow(&mut self) -> Result<(), TrainError> {
+        loop {
+            match Order::take(self.collective)? {
+                Order::Step { number, learning_rate, is_next } => {
+                    self.queue(number, learning_rate, is_next)?
+                }
+                Order::Read => drop(self.read()?),
+                Order::Score => drop(self.score(&AtomicBool::new(false), &mut |_| ())?),
+                Order::Rest => self.rest()?,
+                Order::End => return Ok(()),
+            }
+        }
+    }
+
+    /// Tells the processes that follow that the training is over.
+    ///
+    /// # Errors
+    /// A process that is gone.
+    pub(super) fn end(&self) -> Result<(), TrainError> {
+        Ok(Order::End.give(self.collective)?)
+    }
+
+    /// Sets all velocities to zero.
+    fn rest(&mut self) -> Result<(), TrainError> {
+        Order::Rest.give(self.collective)?;
+        let mut velocities = self.tensors(Kind::Velocity)?;
+        velocities.iter_mut().for_each(|tensor| tensor.values.fill(0.0));
+        Ok(self.parameters.load(self.device, Kind::Velocity, &velocities)?)
     }
 
     /// Times steps and an evaluation for at most `at_most`, with learning rate 0; leaves all state unchanged.
@@ -238,8 +327,8 @@ impl<'a, D: Device> Stepper<'a, D> {
             if step == WARM_UP {
                 since = Instant::now();
             }
-            self.fill_batch(0)?;
-            self.queue_work(0, 0.0)?;
+            self.batches.iter_mut().for_each(|batch| batch.of = None);
+            self.queue(0, 0.0, false)?;
             if self.unread.is_due() {
                 self.read()?;
             }
@@ -257,19 +346,18 @@ impl<'a, D: Device> Stepper<'a, D> {
         let (batch, rows) = (since.elapsed(), self.plan.batch());
         let [evaluation, test] =
             [self.task.choosing().1, self.task.test].map(|images| batch * images.len().div_ceil(rows) as u32);
-        let mut velocities = self.tensors(Kind::Velocity)?;
-        velocities.iter_mut().for_each(|tensor| tensor.values.fill(0.0));
-        self.parameters.load(self.device, Kind::Velocity, &velocities)?;
+        self.rest()?;
         Ok(Cost { step, evaluation, test })
     }
 
-    /// Queues a step on the current batch, and the logging of its figures.
-    fn queue_work(&mut self, number: u64, learning_rate: f32) -> Result<(), TrainError> {
+    /// Queues the work on a shard of a step's batch, and the logging of its figures; the last shard ends the step.
+    fn queue_shard(&mut self, number: u64, shard: usize, learning_rate: f32) -> Result<(), TrainError> {
         self.stopwatch.begin(Phase::Steps);
-        let from_features = self.upload_features(number)?;
-        let Self { device, collective, task, plan, parameters, average, .. } = self;
-        let Self { step, recordings, images, batches, unread, .. } = self;
-        let batch = &batches[turn(number)];
+        let turn = self.turn(number, shard);
+        let from_features = self.upload_features(turn)?;
+        let Self { device, collective, task, plan, parameters, average, prior, shards, sum, .. } = self;
+        let Self { step, recordings, updating, exchange, images, batches, unread, .. } = self;
+        let batch = &batches[turn];
         let recipe = task.recipe;
         if !from_features {
             upload(plan, images.as_mut(), batch)?;
@@ -281,12 +369,11 @@ impl<'a, D: Device> Stepper<'a, D> {
         let count = step_images(task.train.len(), recipe.batch, number % self.epoch_steps).len();
         let scale = 1.0 / count as f32;
         let sgd = recipe.sgd();
-        // Each rank draws its own dropout masks.
-        let seed = recipe.seed.wrapping_add((collective.rank() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let frozen = frozen_parameters(task);
-        let recording = &mut recordings[usize::from(from_features)][usize::from(count < recipe.batch)];
+        let (is_last, is_alone) = (shard + 1 == shards.own(), collective.size() == 1);
+        let recording = &mut recordings[shard][usize::from(from_features)][usize::from(count < recipe.batch)];
         device.replay(recording, &mut || {
-            let mode = Mode::Train { step, seed };
+            let mode = Mode::Train { step, seed: recipe.seed, shard: shards.number(shard) };
             if from_features {
                 plan.forward_from_features(parameters, mode);
             } else {
@@ -294,20 +381,25 @@ impl<'a, D: Device> Stepper<'a, D> {
             }
             plan.loss(scale);
             plan.backward(parameters, mode);
-            collective.all_reduce(device, &mut parameters.list_mut()[frozen..]);
-            device.sgd(sgd, step, &mut parameters.list_mut()[frozen..]);
-            if let Some(average) = average {
-                average.follow(device, parameters);
+            sum.add(device, shard, &mut parameters.list_mut()[frozen..]);
+            if is_last && is_alone {
+                update(*device, sgd, step, frozen, parameters, (prior.as_mut(), average.as_mut()));
             }
         });
+        if is_last && !is_alone {
+            exchange.sum(*collective, *device, &mut parameters.list_mut()[frozen..])?;
+            device.replay(updating, &mut || {
+                update(*device, sgd, step, frozen, parameters, (prior.as_mut(), average.as_mut()))
+            });
+        }
         unread.note(plan, &batch.labels, batch.weight);
-        if !from_features { self.keep_features(number) } else { Ok(()) }
+        if !from_features { self.keep_features(turn) } else { Ok(()) }
     }
 
-    /// Uploads the features of a step's images, if all are known.
-    fn upload_features(&mut self, number: u64) -> Result<bool, TrainError> {
+    /// Uploads the features of a batch's images, if all are known.
+    fn upload_features(&mut self, turn: usize) -> Result<bool, TrainError> {
         let Some(features) = &mut self.features else { return Ok(false) };
-        let batch = &self.batches[turn(number)];
+        let batch = &self.batches[turn];
         let known = features.know(batch.indices.iter().copied());
         if known {
             self.plan.upload_features(features.batch(&batch.indices), &batch.targets)?;
@@ -316,27 +408,32 @@ impl<'a, D: Device> Stepper<'a, D> {
     }
 
     /// Keeps the features that a step from images computed.
-    fn keep_features(&mut self, number: u64) -> Result<(), TrainError> {
+    fn keep_features(&mut self, turn: usize) -> Result<(), TrainError> {
         let Self { features: Some(features), plan, batches, .. } = self else { return Ok(()) };
-        Ok(features.keep(&batches[turn(number)].indices, |values| plan.features(values))?)
+        Ok(features.keep(&batches[turn].indices, |values| plan.features(values))?)
     }
 
-    /// Fills a step's batch with this process's images, and prefetches those of the next from disk.
-    fn fill_batch(&mut self, step: u64) -> Result<(), TrainError> {
+    /// The index of the buffer that a shard of a step's batch uses.
+    fn turn(&self, step: u64, shard: usize) -> usize {
+        (step as usize).wrapping_mul(self.shards.own()).wrapping_add(shard) % 2
+    }
+
+    /// Fills a shard of a step's batch with its images, and prefetches those of the next step from disk.
+    fn fill_batch(&mut self, step: u64, shard: usize) -> Result<(), TrainError> {
         self.stopwatch.begin(Phase::Batches);
         let Task { train, recipe, .. } = self.task;
         let (epoch, epoch_steps) = (step / self.epoch_steps, self.epoch_steps);
         if self.order.0 != epoch {
             self.order = (epoch, order(train.labels(), recipe, epoch));
         }
-        let (rows, rank, order) = (self.plan.batch(), self.collective.rank(), &self.order.1);
+        let (shards, order, turn) = (self.shards, &self.order.1, self.turn(step, shard));
+        let augment = epoch_augment(recipe, epoch, train.len());
         let share = |step: u64| {
             let all = &order[step_images(order.len(), recipe.batch, step % epoch_steps)];
-            let own = all.chunks(rows).nth(rank).unwrap_or_default();
-            own.iter().map(move |turn| turn.showing(recipe, epoch))
+            shards.part(shard, all).iter().map(move |turn| turn.showing(augment))
         };
-        let batch = &mut self.batches[turn(step)];
-        batch.step = None;
+        let batch = &mut self.batches[turn];
+        batch.of = None;
         let showings: Vec<Showing> = share(step).collect();
         let images = || showings.iter().map(|showing| showing.image);
         if self.features.as_ref().is_some_and(|features| features.know(images())) {
@@ -345,9 +442,9 @@ impl<'a, D: Device> Stepper<'a, D> {
             batch.fill(train, &showings, recipe, &self.class_weights)?;
         }
         if recipe.mixup > 0.0 {
-            batch.mix(recipe.mixup, mixup::stream(recipe.seed, step, rank));
+            batch.mix(recipe.mixup, mixup::stream(recipe.seed, step, shards.number(shard)));
         }
-        batch.step = Some(step);
+        batch.of = Some((step, shard));
         if (step + 1) / epoch_steps == epoch {
             train.prefetch(share(step + 1));
         }
@@ -362,9 +459,27 @@ fn frozen_features(task: &Task<'_>, rows: usize) -> Option<FrozenFeatures> {
     FrozenFeatures::new(task.train.len(), task.network.operations(1)[last].output().len(), rows)
 }
 
-/// The number of parameters, weights and biases, of the frozen layers.
+/// The number of parameters of the frozen layers: two for each layer that has any.
 fn frozen_parameters(task: &Task<'_>) -> usize {
-    2 * task.network.layers()[..task.frozen].iter().filter(|layer| layer.kind().is_conv()).count()
+    2 * task.network.layers()[..task.frozen].iter().filter(|layer| layer.kind().has_parameters()).count()
+}
+
+/// Ends a step: the prior's part of the gradient, gradient descent, and the average that follows the weights.
+fn update<D: Device>(
+    device: &D,
+    sgd: Sgd,
+    step: &D::Step,
+    frozen: usize,
+    parameters: &mut Parameters<D>,
+    (prior, average): (Option<&mut GroupMeans<D>>, Option<&mut Average<D>>),
+) {
+    if let Some(prior) = prior {
+        prior.draw(device, parameters);
+    }
+    parameters.descend(device, sgd, step, frozen);
+    if let Some(average) = average {
+        average.follow(device, parameters);
+    }
 }
 
 /// Copies a batch to the device.
@@ -379,11 +494,6 @@ fn upload<D: Device>(
         (Pictures::Kept(_), None) => unreachable!("a batch of images that nobody keeps"),
     }
     Ok(())
-}
-
-/// The index of the batch buffer that a step uses.
-fn turn(step: u64) -> usize {
-    (step % 2) as usize
 }
 
 /// The range of an epoch's order that a step uses.

@@ -24,11 +24,12 @@ pub struct Trainer<'a, D: Device> {
 impl<'a, D: Device> Trainer<'a, D> {
     /// Plans the network and initializes its weights.
     ///
-    /// With several processes each takes its share of every batch, and the figures cover that share.
+    /// With several processes each takes its shards of every batch; rank 0 [runs](Trainer::run) the training, the others
+    /// [follow](Trainer::follow).
     ///
     /// # Errors
     /// [`TrainError::Mismatch`] if network, classes and images do not match; device failures.
-    pub fn new(device: &'a D, collective: &'a dyn Collective<D>, task: Task<'a>) -> Result<Self, TrainError> {
+    pub fn new(device: &'a D, collective: &'a dyn Collective, task: Task<'a>) -> Result<Self, TrainError> {
         let stepper = Stepper::new(device, collective, task)?;
         let (total_steps, epoch_steps) = task.recipe.steps(task.train.len());
         let progress = Progress { total_steps, epoch_steps, ..Progress::default() };
@@ -122,6 +123,21 @@ impl<'a, D: Device> Trainer<'a, D> {
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
         let Self { stepper, progress, pace } = self;
-        TrainingLoop::new(stepper, progress, pace, run, limits, observer).train()
+        let outcome = TrainingLoop::new(stepper, progress, pace, run, limits, observer).train()?;
+        self.stepper.end()?;
+        Ok(outcome)
+    }
+
+    /// Does this process's share of what rank 0 runs, until that ends.
+    ///
+    /// # Errors
+    /// As [`Trainer::run`], but for what is of files.
+    pub fn follow(&mut self) -> Result<(), TrainError> {
+        self.stepper.follow()
+    }
+
+    /// Weights, velocities and progress, as another process begins with them.
+    pub(super) fn checkpoint(&self) -> Result<Checkpoint, TrainError> {
+        self.stepper.checkpoint(&self.progress)
     }
 }

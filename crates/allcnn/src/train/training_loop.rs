@@ -15,7 +15,7 @@ use super::watch::Watch;
 use crate::input::Samples;
 use crate::observer::{Event, Observer, Phase};
 use crate::parameters::{Kind, Tensor};
-use crate::run::{Checkpoint, EpochRow, Mistake, Progress, RunFolder, known_images};
+use crate::run::{EpochRow, Mistake, Progress, RunFolder, known_images};
 use crate::score::Scores;
 use crate::split::Split;
 
@@ -298,14 +298,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
     /// is the only store of the epochs' times, so it is written before the checkpoint that counts the epoch.
     fn save(&self, best: bool) -> Result<(), TrainError> {
         let task = self.stepper.task();
-        let checkpoint = Checkpoint {
-            network: task.network.clone(),
-            classes: task.classes.to_vec(),
-            values: self.stepper.tensors(Kind::Value)?,
-            velocities: self.stepper.tensors(Kind::Velocity)?,
-            averages: self.stepper.averages()?,
-            progress: self.progress.clone(),
-        };
+        let checkpoint = self.stepper.checkpoint(self.progress)?;
         // A step's loss is from before its update, so check the result of the last update as well.
         let mut tensors = checkpoint.values.iter().chain(&checkpoint.velocities).chain(&checkpoint.averages);
         if let Some(value) = tensors.find_map(Tensor::absurd) {

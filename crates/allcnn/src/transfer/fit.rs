@@ -4,7 +4,7 @@ use super::error::TransferError;
 use super::source::Source;
 use crate::data::Identity;
 use crate::net::Network;
-use crate::parameters::{Tensor, layer_shapes};
+use crate::parameters::{LayerShapes, Tensor, layer_shapes};
 
 /// The weights that a network takes from a source, by layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +18,7 @@ pub struct Transfer {
 }
 
 impl Source {
-    /// The weights that `network`, which tells `classes` apart, takes: those of every layer whose weight and bias have
+    /// The weights that `network`, which tells `classes` apart, takes: those of every layer whose parameters have
     /// the same name and shape here. The last layer's only if the classes are the same, or not known here.
     ///
     /// # Errors
@@ -26,12 +26,13 @@ impl Source {
     pub fn fit(&self, network: &Network, classes: &[String]) -> Result<Transfer, TransferError> {
         let mut transfer = Transfer { values: vec![], taken: vec![], drawn: vec![] };
         let layers = layer_shapes(network);
-        for (at, (name, shapes)) in layers.iter().enumerate() {
-            if at + 1 == layers.len() && self.has_other_classes(classes) {
+        let last = layers.iter().rposition(|(_, [(part, _), _])| *part == "weight");
+        for (at, (name, parts)) in layers.iter().enumerate() {
+            if last == Some(at) && self.has_other_classes(classes) {
                 transfer.drawn.push((name.clone(), "other classes".into()));
                 continue;
             }
-            match self.tensors_of(name, shapes) {
+            match self.tensors_of(name, parts) {
                 Ok(tensors) => {
                     transfer.values.extend(tensors);
                     transfer.taken.push(name.clone());
@@ -49,23 +50,23 @@ impl Source {
         self.classes.as_ref().is_some_and(|own| own != classes)
     }
 
-    /// The weight and the bias of a layer, or why they do not fit.
-    fn tensors_of(&self, layer: &str, shapes: &[Vec<usize>; 2]) -> Result<Vec<Tensor>, String> {
-        let tensor = |part: &str, shape: &[usize]| {
+    /// The parameters of a layer, or why they do not fit.
+    fn tensors_of(&self, layer: &str, parts: &[(&str, Vec<usize>); 2]) -> Result<Vec<Tensor>, String> {
+        let tensor = |(part, shape): &(&str, Vec<usize>)| {
             let name = format!("{layer}.{part}");
             let found = self.values.iter().find(|tensor| tensor.name == name).ok_or("not there")?;
-            if found.shape == shape { Ok(found.clone()) } else { Err(format!("{:?} there", found.shape)) }
+            if found.shape == *shape { Ok(found.clone()) } else { Err(format!("{:?} there", found.shape)) }
         };
-        Ok(vec![tensor("weight", &shapes[0])?, tensor("bias", &shapes[1])?])
+        parts.iter().map(tensor).collect()
     }
 
-    fn nothing_fits(&self, network: &Network, layers: &[(String, [Vec<usize>; 2])]) -> TransferError {
+    fn nothing_fits(&self, network: &Network, layers: &[LayerShapes]) -> TransferError {
         let first = |names: Vec<String>| match names.len() {
             0 => "no tensors".into(),
             all => format!("{}{}", names[..all.min(3)].join(", "), if all > 3 { ", ..." } else { "" }),
         };
         let has = self.values.iter().filter(|tensor| tensor.shape.len() > 1);
-        let expected = layers.iter().map(|(name, [weight, _])| format!("{name}.weight {weight:?}"));
+        let expected = layers.iter().map(|(name, [(part, shape), _])| format!("{name}.{part} {shape:?}"));
         let has = first(has.map(|tensor| format!("{} {:?}", tensor.name, tensor.shape)).collect());
         TransferError::NothingFits {
             network: network.name().into(),

@@ -6,6 +6,7 @@ use super::{Found, Method, Target, Unit, VisualiseError};
 use crate::net::{Network, Operation};
 use crate::parameters::Parameters;
 use crate::plan::{Mode, Plan, PlanPurpose};
+use crate::plans::Plans;
 use crate::score::{expect_finite, probabilities};
 
 /// The largest batch; larger ones are not faster.
@@ -27,12 +28,11 @@ pub struct Explanation {
     pub maps: Vec<Vec<f32>>,
 }
 
-/// A network prepared for explanations.
+/// A network prepared for explanations of any number of pairs of image and unit.
 pub struct Explainer<'d, D: Device> {
-    plan: Plan<'d, D>,
+    plans: Plans<'d, D>,
+    /// The batch, then a map of each of its images.
     images: Vec<f32>,
-    targets: Vec<f32>,
-    logits: Vec<f32>,
 }
 
 impl<'d, D: Device> Explainer<'d, D> {
@@ -41,29 +41,30 @@ impl<'d, D: Device> Explainer<'d, D> {
     /// # Errors
     /// [`VisualiseError::Device`] if there is too little memory.
     pub fn new(device: &'d D, network: &Network, pairs: usize) -> Result<Self, VisualiseError> {
-        let batch = batch(network, pairs);
-        let classes = network.classes();
-        Ok(Self {
-            plan: Plan::new(device, network, batch, PlanPurpose::Explanation)?,
-            images: vec![0.0; network.input().shape(batch).len()],
-            targets: vec![0.0; batch * classes],
-            logits: vec![0.0; batch * classes],
-        })
+        let plans = Plans::new(device, network, batch(network, pairs), PlanPurpose::Explanation);
+        Ok(Self { plans: plans.with_largest()?, images: vec![] })
+    }
+
+    /// Like [`Explainer::new`] for as many pairs as may come, but a batch is planned when the first pairs need one of its size: for
+    /// questions that come one by one.
+    pub fn on_demand(device: &'d D, network: &Network) -> Self {
+        let most = batch(network, usize::MAX);
+        Self { plans: Plans::new(device, network, most, PlanPurpose::Explanation), images: vec![] }
     }
 
     /// The network.
     pub fn network(&self) -> &Network {
-        self.plan.network()
+        self.plans.network()
     }
 
-    /// The algorithms of each convolution: forward, backward-data, backward-weights.
+    /// The algorithms of each convolution in the largest batch: forward, backward-data, backward-weights.
     pub fn algorithms(&self) -> Vec<(&str, [Algorithm; 3])> {
-        self.plan.algorithms()
+        self.plans.algorithms()
     }
 
-    /// The batch size: pairs of image and unit per pass.
+    /// The largest batch: pairs of image and unit per pass.
     pub fn batch(&self) -> usize {
-        self.plan.batch()
+        self.plans.most()
     }
 
     /// Explains each of the target's units in each image (preprocessed, `[images, height, width, channels]`) by
@@ -104,23 +105,26 @@ impl<'d, D: Device> Explainer<'d, D> {
             "{} values are no whole images of {length}",
             images.len()
         );
-        self.plan.fix_weights(parameters)?;
         let mut explanations = Vec::with_capacity(pairs.len());
-        for pairs in pairs.chunks(self.plan.batch()) {
-            for (row, (image, _)) in self.images.chunks_exact_mut(length).zip(pairs) {
+        let mut pairs = pairs;
+        while !pairs.is_empty() {
+            let plan = self.plans.next(pairs.len(), parameters)?;
+            let (now, later) = pairs.split_at(plan.batch().min(pairs.len()));
+            self.images.resize(plan.batch() * length, 0.0);
+            for (row, (image, _)) in self.images.chunks_exact_mut(length).zip(now) {
                 row.copy_from_slice(&images[image * length..][..length]);
             }
-            self.plan.upload(&self.images, &self.targets)?;
-            self.plan.forward(parameters, Mode::Evaluate);
+            forward(plan, parameters, &self.images)?;
             let start = explanations.len();
-            let signal = self.begin(target, pairs, &mut explanations)?;
+            let signal = begin(plan, target, now, &mut explanations)?;
             for method in methods {
-                self.plan.explain(parameters, target.layer(), &signal, method.rule(), &mut self.images)?;
+                plan.explain(parameters, target.layer(), &signal, method.rule(), &mut self.images)?;
                 let maps = self.images.chunks_exact(length);
                 for (explanation, map) in explanations[start..].iter_mut().zip(maps) {
                     explanation.maps.push(map.to_vec());
                 }
             }
+            pairs = later;
         }
         Ok(explanations)
     }
@@ -135,41 +139,49 @@ impl<'d, D: Device> Explainer<'d, D> {
         image: &[f32],
         layer: usize,
     ) -> Result<Vec<f32>, VisualiseError> {
-        self.plan.fix_weights(parameters)?;
-        self.images[..image.len()].copy_from_slice(image);
-        self.plan.upload(&self.images, &self.targets)?;
-        self.plan.forward(parameters, Mode::Evaluate);
-        let len = self.plan.network().operations(1)[layer].output().len();
-        let mut outputs = vec![0.0; self.plan.batch() * len];
-        self.plan.output(layer, &mut outputs)?;
-        outputs.truncate(len);
+        let plan = self.plans.next(1, parameters)?;
+        forward(plan, parameters, image)?;
+        let mut outputs = vec![0.0; plan.network().operations(1)[layer].output().len()];
+        plan.output(layer, &mut outputs)?;
         Ok(outputs)
     }
+}
 
-    /// Locates the unit of each pair in the outputs of the forward pass, appends its explanation without maps, and
-    /// returns the batch's signal at the target layer.
-    fn begin(
-        &mut self,
-        target: &Target,
-        pairs: &[(usize, Unit)],
-        explanations: &mut Vec<Explanation>,
-    ) -> Result<Vec<f32>, VisualiseError> {
-        self.plan.logits(&mut self.logits)?;
-        expect_finite(&self.logits[..pairs.len() * self.plan.network().classes()])?;
-        let length = target.shape().len();
-        let mut outputs = vec![0.0; self.plan.batch() * length];
-        self.plan.output(target.layer(), &mut outputs)?;
-        let mut signal = vec![0.0; outputs.len()];
-        let rows = self.logits.chunks_exact(self.plan.network().classes());
-        let rows = rows.zip(outputs.chunks_exact(length)).zip(signal.chunks_exact_mut(length));
-        for (((logits, output), signal), &(image, unit)) in rows.zip(pairs) {
-            let probabilities = probabilities(logits);
-            let unit = target.find(unit, output, &probabilities);
-            target.begin(unit, &probabilities, signal);
-            explanations.push(Explanation { image, unit, probabilities, maps: Vec::new() });
-        }
-        Ok(signal)
+/// The forward pass of a batch.
+fn forward<D: Device>(
+    plan: &mut Plan<'_, D>,
+    parameters: &Parameters<D>,
+    images: &[f32],
+) -> Result<(), VisualiseError> {
+    plan.upload(images, &vec![0.0; plan.batch() * plan.network().classes()])?;
+    plan.forward(parameters, Mode::Evaluate);
+    Ok(())
+}
+
+/// Locates the unit of each pair in the outputs of the forward pass, appends its explanation without maps, and returns the
+/// batch's signal at the target layer.
+fn begin<D: Device>(
+    plan: &Plan<'_, D>,
+    target: &Target,
+    pairs: &[(usize, Unit)],
+    explanations: &mut Vec<Explanation>,
+) -> Result<Vec<f32>, VisualiseError> {
+    let (classes, length) = (plan.network().classes(), target.shape().len());
+    let mut logits = vec![0.0; plan.batch() * classes];
+    plan.logits(&mut logits)?;
+    expect_finite(&logits[..pairs.len() * classes])?;
+    let mut outputs = vec![0.0; plan.batch() * length];
+    plan.output(target.layer(), &mut outputs)?;
+    let mut signal = vec![0.0; outputs.len()];
+    let rows = logits.chunks_exact(classes);
+    let rows = rows.zip(outputs.chunks_exact(length)).zip(signal.chunks_exact_mut(length));
+    for (((logits, output), signal), &(image, unit)) in rows.zip(pairs) {
+        let probabilities = probabilities(logits);
+        let unit = target.find(unit, output, &probabilities);
+        target.begin(unit, &probabilities, signal);
+        explanations.push(Explanation { image, unit, probabilities, maps: Vec::new() });
     }
+    Ok(signal)
 }
 
 /// The batch size for `pairs` pairs, limited by memory.

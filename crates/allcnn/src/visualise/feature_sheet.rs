@@ -6,7 +6,6 @@ use super::{Drawing, FilterChoice, FilterPatches, Patch};
 use crate::data::Images;
 use crate::data::decode::Picture;
 use crate::input::InputTransform;
-use crate::net::Rectangle;
 
 /// The minimum size in pixels to which patches are enlarged.
 const PATCH_SIDE: usize = 80;
@@ -67,7 +66,7 @@ pub fn drawing_rows(choice: &FilterChoice, drawings: &[Drawing], labels: Labels<
     let input = choice.network().input();
     let tile = |drawing: &Drawing| {
         let (height, width) = (drawing.seen.rows.len(), drawing.seen.columns.len());
-        let values = cropped(&drawing.map, input.width, &drawing.seen);
+        let values = drawing.seen.cut(&drawing.map, input.width);
         Tile {
             picture: Shading::Signed.paint(&values, height, width),
             caption: vec![named(choice, drawing.filter, labels)],
@@ -156,8 +155,8 @@ pub fn patch_pictures(
     let pictures = each.map(|(Patch { image, seen, .. }, maps)| {
         let (height, width) = (seen.rows.len(), seen.columns.len());
         let Picture { width: line, pixels, .. } = transform.show(images.image(*image));
-        let shown = Picture { height, width, pixels: cropped(&pixels, line, seen) };
-        let map = |map: &Vec<f32>| Shading::Signed.paint(&cropped(map, line, seen), height, width);
+        let shown = Picture { height, width, pixels: seen.cut(&pixels, line) };
+        let map = |map: &Vec<f32>| Shading::Signed.paint(&seen.cut(map, line), height, width);
         std::iter::once(shown).chain(maps.iter().map(map)).collect()
     });
     pictures.collect()
@@ -187,13 +186,6 @@ fn grid_side(side: usize, gap: usize, count: usize) -> usize {
 
 fn filled(height: usize, width: usize, value: u8) -> Picture {
     Picture { height, width, pixels: vec![value; height * width * 3] }
-}
-
-/// Crops `[height, width, 3]`.
-fn cropped<T: Copy>(values: &[T], width: usize, part: &Rectangle) -> Vec<T> {
-    let row =
-        |row: usize| &values[3 * (row * width + part.columns.start)..3 * (row * width + part.columns.end)];
-    part.rows.clone().flat_map(row).copied().collect()
 }
 
 fn put(onto: &mut Picture, picture: &Picture, top: usize, left: usize) {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use allcnn_device::{Grid, PoolKind, Windows};
 
 use super::VisualiseError;
-use crate::net::{LayerKind, Network, Pool, ReceptiveField, Rectangle};
+use crate::net::{LayerKind, Lwta, Network, Pool, ReceptiveField, Rectangle};
 
 /// Filters of a layer: output channels.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,10 +109,11 @@ impl FilterChoice {
             LayerKind::Pool(Pool { kind, windows: Windows::Grid(Grid { kernel, .. }), .. }) => match kind {
                 PoolKind::Max => *kernel > 1,
                 PoolKind::Average => false,
-                PoolKind::PNorm { .. } => true,
+                _ => true,
             },
             LayerKind::Pool(Pool { windows: Windows::Channels { pieces }, .. }) => *pieces > 1,
             LayerKind::Pool(Pool { windows: Windows::Fractional(_), .. }) => true,
+            LayerKind::Lwta(Lwta { size, .. }) => *size > 1,
             _ => false,
         };
         below.find(|layer| needs(layer.kind())).map(|layer| layer.name())

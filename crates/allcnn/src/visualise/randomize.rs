@@ -21,16 +21,16 @@ pub fn randomized<D: Device>(
     seed: u64,
 ) -> Result<Parameters<D>, VisualiseError> {
     let index = super::Target::new(network, from, vec![])?.layer();
-    let convolutions = || network.layers().iter().filter(|layer| layer.kind().is_conv());
-    let kept = network.layers()[..index].iter().filter(|layer| layer.kind().is_conv()).count();
-    if kept == convolutions().count() {
-        let last = convolutions().next_back().map_or_else(String::new, |layer| layer.name().into());
+    let trained_layers = || network.layers().iter().filter(|layer| layer.kind().has_parameters());
+    let kept = network.layers()[..index].iter().filter(|layer| layer.kind().has_parameters()).count();
+    if kept == trained_layers().count() {
+        let last = trained_layers().next_back().map_or_else(String::new, |layer| layer.name().into());
         return Err(VisualiseError::NothingToRandomize { layer: from.into(), last });
     }
     Ok(drawn(device, network, trained, kept, init, seed)?)
 }
 
-/// Re-initializes all but the first `kept` convolutions.
+/// Re-initializes all but the first `kept` layers with parameters.
 fn drawn<D: Device>(
     device: &D,
     network: &Network,

@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used)] // in helpers too
 
 mod checkpoint;
+mod layer_rules;
 mod learning;
+mod processes;
 mod resume;
 mod run;
+mod shards;
 mod support;
 mod transfer;
+mod tree_prior;
 mod validation;

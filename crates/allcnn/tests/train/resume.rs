@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::{Data, Pace, best, last, network, recipe};
+use crate::support::{Data, Pace, best, kinds, last, network, recipe};
 use allcnn::augment::Augment;
 use allcnn::observer::Event;
 use allcnn::recipe::{Balance, Recipe};
@@ -22,24 +22,33 @@ fn data() -> Data {
 
 #[test]
 fn cut_after_any_step_it_ends_with_the_same_bits() {
-    let (data, folder) = (data(), tempfile::tempdir().unwrap());
+    ends_with_the_same_bits(&data(), 1..STEPS);
+}
+
+#[test]
+fn with_layers_that_draw_and_compete_it_ends_with_the_same_bits() {
+    ends_with_the_same_bits(&Data { network: kinds(), ..data() }, [1, 10, STEPS - 1]);
+}
+
+fn ends_with_the_same_bits(data: &Data, cuts: impl IntoIterator<Item = u64>) {
+    let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole");
     assert_eq!(data.train(&recipe(), &whole).unwrap().end, End::Finished);
-    for cut in 1..STEPS {
+    for cut in cuts {
         let run = folder.path().join(format!("cut{cut}"));
         let stopping = |event: Event<'_>, stop: &AtomicBool| {
             if matches!(event, Event::Step { step, .. } if step == cut) {
                 stop.store(true, Ordering::Relaxed);
             }
         };
-        let outcome = data.train_with(&network(), &recipe(), &run, None, Pace::default(), stopping).unwrap();
+        let train = |checkpoint: Option<&Checkpoint>, observer: &mut dyn FnMut(Event<'_>, &AtomicBool)| {
+            data.train_with(&data.network, &recipe(), &run, checkpoint, Pace::default(), observer).unwrap()
+        };
+        let outcome = train(None, &mut { stopping });
         assert_eq!((outcome.end, outcome.progress.step), (End::Interrupted, cut));
         let checkpoint = Checkpoint::read(&run.join("last.safetensors")).unwrap();
         assert_eq!(checkpoint.progress.step, cut);
-        let outcome = data
-            .train_with(&network(), &recipe(), &run, Some(&checkpoint), Pace::default(), |_, _| ())
-            .unwrap();
-        assert_eq!(outcome.end, End::Finished);
+        assert_eq!(train(Some(&checkpoint), &mut |_, _| ()).end, End::Finished);
         assert_eq!(last(&run), last(&whole), "cut after step {cut}");
         assert_eq!(best(&run), best(&whole), "cut after step {cut}");
     }

@@ -28,6 +28,18 @@ pub(crate) fn network() -> Network {
     .unwrap()
 }
 
+/// Layers that compete, draw and learn.
+pub(crate) fn kinds() -> Network {
+    Network::from_toml(
+        "name = \"kinds\"\ninput = [8, 8, 3]\nclasses = 3\ninput_dropout = 0.1\n\
+         layers = [ { conv = 6, kernel = 3 }, { pool = \"stochastic\", kernel = 3, stride = 2, dropout = 0.2 },\n\
+         { conv = 8, kernel = 3, activation = \"identity\" }, { lwta = 2, dropout = 0.2 }, { probout = 2 },\n\
+         { pool = \"learned-norm\", kernel = 2, stride = 2, dropout = 0.2 },\n\
+         { conv = 3, kernel = 1 }, { global_average = true } ]\n",
+    )
+    .unwrap()
+}
+
 pub(crate) fn classes() -> Vec<String> {
     ["across", "down", "plain"].map(String::from).to_vec()
 }
@@ -84,6 +96,8 @@ pub(crate) struct Data {
     pub validation: Images,
     pub test: Images,
     pub preprocessor: Preprocessor,
+    /// What is trained, unless another network is given.
+    pub network: Network,
     /// The number of frozen layers.
     pub frozen: usize,
 }
@@ -93,7 +107,7 @@ impl Data {
         let (train, test) = (images(train, 1), images(test, 2));
         let geometry = Geometry { height: SIDE, width: SIDE, channels: 3 };
         let preprocessor = Preprocessor::fit(Method::MeanStd, &train.pixels, geometry).unwrap();
-        Self { train, validation: Images::new(SIDE, SIDE), test, preprocessor, frozen: 0 }
+        Self { train, validation: Images::new(SIDE, SIDE), test, preprocessor, network: network(), frozen: 0 }
     }
 
     /// The same with validation images.
@@ -147,7 +161,7 @@ impl Data {
 
     /// Trains to the end without a stop.
     pub(crate) fn train(&self, recipe: &Recipe, folder: &Path) -> Result<Outcome, TrainError> {
-        self.train_with(&network(), recipe, folder, None, Pace::default(), |_, _| ())
+        self.train_with(&self.network, recipe, folder, None, Pace::default(), |_, _| ())
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::{Data, Pace, SIDE, best, classes, images, last, network, recipe};
+use crate::support::{Data, Pace, SIDE, best, classes, images, kinds, last, network, recipe};
 use allcnn::augment::Augment;
 use allcnn::data::Images;
 use allcnn::observer::Event;
@@ -14,6 +14,7 @@ use allcnn::run::{Checkpoint, Length, RunFolder, TrainRequest};
 use allcnn::train::{End, Finished, TrainError, resume, start};
 use allcnn::transfer::{Source, TransferError};
 use allcnn_device::Reference;
+use allcnn_device::learned_norm::RHO_OF_2;
 
 /// Image folders, a network file, and where runs go.
 struct Place {
@@ -212,6 +213,23 @@ fn a_frozen_training_that_was_cut_ends_with_the_same_bits() {
         data.train_with(&network(), &recipe, &run, Some(&checkpoint), Pace::default(), |_, _| ()).unwrap();
         assert_eq!(last(&run), last(&whole), "cut after step {cut}");
     }
+}
+
+#[test]
+fn learned_norms_are_trained_unless_they_are_frozen() {
+    let folder = tempfile::tempdir().unwrap();
+    let learned = |frozen: usize| {
+        let data = Data { frozen, network: kinds(), ..Data::new(53, 20) };
+        let run = folder.path().join(format!("{frozen}"));
+        data.train(&Recipe { augment: Augment::None, ..recipe() }, &run).unwrap();
+        let tensors = last(&run).values;
+        let values = |name: &str| tensors.iter().find(|tensor| tensor.name == name).unwrap().values.clone();
+        (values("pool2.center"), values("pool2.rho"))
+    };
+    let channels = kinds().operations(1)[5].output().channels;
+    assert_eq!(learned(6), (vec![0.0; channels], vec![RHO_OF_2; channels])); // conv3 and the mean are trained
+    let (centers, rhos) = learned(0);
+    assert!(centers.iter().all(|&center| center != 0.0) && rhos.iter().all(|&rho| rho != RHO_OF_2));
 }
 
 #[test]

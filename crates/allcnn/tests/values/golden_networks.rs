@@ -8,7 +8,7 @@ use allcnn_device::Reference;
 /// The networks with stored values.
 fn stored() -> Vec<String> {
     let forms = Base::ALL.map(|base| Variant::ALL.map(|variant| base.derive(variant, 10).name().to_owned()));
-    forms.into_iter().flatten().chain(["everything", "windows"].map(String::from)).collect()
+    forms.into_iter().flatten().chain(["everything", "windows", "kinds"].map(String::from)).collect()
 }
 
 /// The reference adds up in f64 and stores f32.

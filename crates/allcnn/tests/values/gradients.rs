@@ -44,6 +44,28 @@ layers = [
 ]
 "#;
 
+/// Layers that compete or draw. Their outputs jump where another value wins or is drawn, so that there are few of them: far from
+/// all such places the loss is smooth.
+const KINDS: &str = r#"
+name = "kinds"
+input = [9, 8, 3]
+classes = 3
+input_dropout = 0.25
+layers = [
+  { conv = 6, kernel = 3, activation = "leaky:0.5" },
+  { pool = "learned-norm", kernel = 3, stride = 3, padding = 1, dropout = 0.25 },
+  { pool = "stochastic", kernel = 2, stride = 2, dropout = 0.25 },
+  { conv = 8, kernel = 2, padding = "valid", activation = "identity" },
+  { lwta = 2, dropout = 0.25 },
+  { conv = 6, kernel = 1, activation = "identity" },
+  { lwta = 3 },
+  { conv = 8, kernel = 1, activation = "identity" },
+  { probout = 4, lambda = 1.5, dropout = 0.25 },
+  { conv = "classes", kernel = 1, activation = "leaky:0.5" },
+  { global_average = true },
+]
+"#;
+
 /// Ends without a global average, in an activation, with dropout right below the logits.
 const NO_AVERAGE: &str = r#"
 name = "no-average"
@@ -128,7 +150,7 @@ fn check_all(text: &str, train: bool) {
     parameters.load(&device, Kind::Value, &values).unwrap();
     let mut step = device.new_step().unwrap();
     device.set_step(&mut step, 3, 0.1);
-    let mode = || if train { Mode::Train { step: &step, seed: 9 } } else { Mode::Evaluate };
+    let mode = || if train { Mode::Train { step: &step, seed: 9, shard: 0 } } else { Mode::Evaluate };
     let mut plan = Plan::new(&device, &setup.network, setup.batch, PlanPurpose::Training).unwrap();
     setup.loss(&mut plan, &parameters, mode());
     plan.backward(&mut parameters, mode());
@@ -148,6 +170,7 @@ fn gradients_without_dropout() {
     check_all(EVERYTHING, false);
     check_all(NO_AVERAGE, false);
     check_all(WINDOWS, false);
+    check_all(KINDS, false);
 }
 
 #[test]
@@ -155,15 +178,21 @@ fn gradients_with_dropout() {
     check_all(EVERYTHING, true);
     check_all(NO_AVERAGE, true);
     check_all(WINDOWS, true);
+    check_all(KINDS, true);
 }
 
 #[test]
 fn the_signal_at_the_picture_is_its_gradient() {
+    check_picture(EVERYTHING, "conv3");
+    check_picture(KINDS, "conv3");
+}
+
+fn check_picture(text: &str, layer: &str) {
     let device = Reference;
-    let mut setup = Setup::new(EVERYTHING, 2);
+    let mut setup = Setup::new(text, 2);
     let parameters = Parameters::initialize(&device, &setup.network, Init::He, 6).unwrap();
     let mut plan = Plan::new(&device, &setup.network, 2, PlanPurpose::Explanation).unwrap();
-    let layer = setup.network.layer_index("conv3").unwrap();
+    let layer = setup.network.layer_index(layer).unwrap();
     let len = setup.network.operations(2)[layer].output().len();
     let signal = numbers(len, 7);
     plan.upload(&setup.images, &setup.targets).unwrap();

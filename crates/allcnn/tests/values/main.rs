@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used)] // in helpers too
 
 mod attributions;
+mod drawn;
 mod explanations;
-mod fractional;
 mod golden;
 mod golden_networks;
 mod gradients;
 mod networks;
 mod parameters;
+mod plans;
 mod preprocess;
 mod receptive_fields;

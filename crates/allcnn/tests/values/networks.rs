@@ -1,8 +1,11 @@
 //! The paper's networks have the paper's sizes and numbers of parameters; networks as text; what units see.
 
+use allcnn::net::Init;
 use allcnn::net::{Base, LayerKind, ModelInfo, NetError, Network, Pool, Rectangle, Variant};
-use allcnn_device::PoolKind;
+use allcnn::parameters::{Kind, Parameters};
+use allcnn_device::learned_norm::order;
 use allcnn_device::random::{Purpose, Stream};
+use allcnn_device::{PoolKind, Reference};
 
 fn info(name: &str, classes: usize) -> ModelInfo {
     Network::named(name, classes).unwrap().info()
@@ -244,10 +247,16 @@ fn random_networks_go_back_and_forth_exactly() {
              {{ lrn = 5, alpha = {:?}, beta = {:?}, k = {:?} }},\
              {{ pool = \"norm:{:?}\", kernel = 3, padding = 1, stride = 2, ceil = false, dropout = {:?} }},\
              {{ pool = \"max\", kernel = 2 }},\
+             {{ pool = \"stochastic\", kernel = 2, ceil = false, dropout = {:?} }},\
              {{ maxout = 2, dropout = {:?} }},\
              {{ pool = \"average\", fractional = {:?}, sequence = \"random\", overlapping = false, dropout = {:?} }},\
              {{ conv = 18, kernel = 2, padding = \"valid\", activation = \"identity\" }},\
+             {{ lwta = 2, dropout = {:?} }},\
+             {{ pool = \"learned-norm\", kernel = 2, padding = 1 }},\
              {{ maxout = 3 }},\
+             {{ conv = 12, kernel = 1 }},\
+             {{ probout = 2, lambda = {:?}, dropout = {:?} }},\
+             {{ lwta = 6 }},\
              {{ global_average = true }}]",
             rate(),
             rate() + 1e-3,
@@ -258,7 +267,11 @@ fn random_networks_go_back_and_forth_exactly() {
             1.0 + rate(),
             rate(),
             rate(),
+            rate(),
             1.4 + rate() * 0.5,
+            rate(),
+            rate(),
+            rate() + 1e-9,
             rate()
         );
         let network = Network::from_toml(&text).unwrap();
@@ -324,8 +337,18 @@ fn mistakes_in_the_text_are_named_with_layer_and_line() {
         ("{ conv = 4, kernel = 3, ceil = true }", "ceil on a conv layer; expected only kernel, stride"),
         ("{ conv = 70000, kernel = 1 }", "a size of 70000; expected at most 65536"),
         ("{ conv = 65536, kernel = 3001, padding = 3000 }", "weights; expected at most 2147483648 of each"),
-        ("{ pool = \"mean\", kernel = 2 }", "pool = \"mean\"; expected \"max\", \"average\" or \"norm:P\""),
+        (
+            "{ pool = \"mean\", kernel = 2 }",
+            "pool = \"mean\"; expected \"max\", \"average\", \"stochastic\", \"learned-norm\" or \"norm:P\"",
+        ),
         ("{ pool = \"norm:0.5\", kernel = 2 }", "layer pool1 (line 6): pooling: p = 0.5"),
+        ("{ pool = \"learned-norm\", kernel = 9 }", "layer pool1 (line 6): pooling: a 9x9 window on 8x8"),
+        ("{ pool = \"learned-norm\" }", "no kernel size; expected kernel = N"),
+        ("{ pool = \"stochastic\", kernel = 9 }", "layer pool1 (line 6): pooling: a 9x9 window on 8x8"),
+        (
+            "{ conv = 4, kernel = 3, activation = \"leaky:0.1\" }, { pool = \"stochastic\", kernel = 2 }",
+            "layer pool1 (line 6): it draws in proportion to its input, and values of conv2 may be negative; expected a ReLU",
+        ),
         ("{ pool = \"max\", kernel = 3, padding = 2 }", "padding of at most half the window"),
         (
             "{ maxout = 3 }",
@@ -352,11 +375,26 @@ fn mistakes_in_the_text_are_named_with_layer_and_line() {
             "{ pool = \"max\", kernel = 2, overlapping = true }",
             "overlapping on a pool layer; expected only kernel",
         ),
+        (
+            "{ lwta = 3 }",
+            "layer lwta1 (line 6): local winner-take-all: groups of 3 of 4 channels; expected a size of at least 1",
+        ),
+        ("{ lwta = 0 }", "groups of 0 of 4 channels"),
+        ("{ lwta = 2, kernel = 1 }", "kernel on a lwta layer; expected only dropout"),
+        ("{ lwta = 2, dropout = 1.5 }", "a dropout rate of 1.5"),
+        (
+            "{ probout = 3 }",
+            "layer probout1 (line 6): pooling: probout over 3 of 4 channels; expected pieces that divide",
+        ),
+        ("{ probout = 2, lambda = 0.0 }", "lambda = 0; expected a finite lambda above 0"),
+        ("{ probout = 2, lambda = -0.5 }", "lambda = -0.5; expected a finite lambda above 0"),
+        ("{ probout = 2, lambda = nan }", "lambda = NaN; expected a finite lambda above 0"),
+        ("{ maxout = 2, lambda = 1.0 }", "lambda on a maxout layer; expected only dropout"),
         ("{ lrn = 4 }", "layer lrn1 (line 6): local response normalization: size 4"),
         ("{ lrn = 5, kernel = 1 }", "kernel on a lrn layer; expected only alpha, beta, k"),
         (
             "{ kernel = 1 }",
-            "layer number 2 (line 6): expected exactly one of conv, pool, maxout, lrn and global_average",
+            "layer number 2 (line 6): expected exactly one of conv, pool, maxout, probout, lrn, lwta and global_average",
         ),
         ("{ conv = 4, pool = \"max\", kernel = 1 }", "expected exactly one of"),
         ("{ global_average = false }", "global_average = false; expected true"),
@@ -399,6 +437,54 @@ fn mistakes_in_the_text_are_named_with_layer_and_line() {
 }
 
 #[test]
+fn learned_norms_have_parameters_for_each_channel() {
+    let network = Network::from_toml(
+        "name = \"n\"\ninput = [9, 9, 3]\nclasses = 2\nlayers = [{ conv = 4, kernel = 3 }, { pool = \"learned-norm\", kernel = 3, \
+         stride = 2 }, { conv = 2, kernel = 1 }, { global_average = true }]",
+    )
+    .unwrap();
+    let info = network.info();
+    let counts: Vec<usize> = info.layers.iter().map(|layer| layer.parameters).collect();
+    assert_eq!((counts, info.parameters), (vec![4 * 28, 2 * 4, 2 * 5, 0, 0], 130));
+    assert_eq!(info.layers[1].description, "3x3 learned norm/2");
+    let parameters = Parameters::initialize(&Reference, &network, Init::He, 1).unwrap();
+    let tensors = parameters.tensors(&Reference, Kind::Value).unwrap();
+    let names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["conv1.weight", "conv1.bias", "pool1.center", "pool1.rho", "conv2.weight", "conv2.bias"]
+    );
+    assert_eq!((parameters.count(), &tensors[2].values[..]), (130, &[0.0; 4][..]));
+    assert!(tensors[3].values.iter().all(|&rho| (order(rho) - 2.0).abs() < 1e-6));
+}
+
+#[test]
+fn what_stochastic_pooling_may_follow() {
+    let with = |layers: &str| {
+        Network::from_toml(&format!(
+            "name = \"n\"\ninput = [8, 8, 3]\nclasses = 2\nlayers = [{layers} {{ pool = \"stochastic\", kernel = 2 }}, \
+             {{ conv = 2, kernel = 1 }}, {{ global_average = true }}]"
+        ))
+    };
+    let relu = "{ conv = 4, kernel = 3 },";
+    for between in [
+        "",
+        "{ lrn = 3 },",
+        "{ lwta = 2 },",
+        "{ maxout = 2 },",
+        "{ probout = 2 },",
+        "{ pool = \"average\", kernel = 2 },",
+    ] {
+        with(&format!("{relu} {between}")).unwrap();
+        let linear = relu.replace(" }", ", activation = \"identity\" }");
+        let message = with(&format!("{linear} {between}")).unwrap_err().to_string();
+        assert!(message.contains("may be negative"), "{message}");
+    }
+    with("{ conv = 4, kernel = 3, activation = \"identity\" }, { pool = \"norm:2\", kernel = 2 },").unwrap();
+    assert!(with("").unwrap_err().to_string().contains("values of the picture may be negative"));
+}
+
+#[test]
 fn other_input_sizes_where_the_layers_allow_them() {
     let network = Network::named("all-cnn-c", 10).unwrap();
     let wide = network.planned_for(48, 64).unwrap();
@@ -418,7 +504,7 @@ fn unknown_models_get_the_nearest_name() {
     assert!(message("allcnn-c").contains("did you mean \"all-cnn-c\"?"));
     assert!(!message("resnet50").contains("did you mean"));
     assert!(message("resnet50").contains(
-        "caffenet, alexnet, nin, maxout, fractional, large-fractional, spatially-sparse, or a file NAME.toml"
+        "caffenet, alexnet, nin, maxout, fractional, large-fractional, spatially-sparse, model-c-average, "
     ));
     assert!(matches!(Network::named("all-cnn-c", 0), Err(NetError::Network { .. })));
 }

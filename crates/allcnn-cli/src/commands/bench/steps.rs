@@ -63,7 +63,7 @@ impl<D: Device> Subject<'_, D> {
             device.set_step(&mut step, number, 1e-4);
             number += 1;
             device.replay(&mut recording, &mut || {
-                let mode = Mode::Train { step: &step, seed: 0 };
+                let mode = Mode::Train { step: &step, seed: 0, shard: 0 };
                 plan.forward(&parameters, mode);
                 plan.loss(1.0 / batch as f32);
                 plan.backward(&mut parameters, mode);

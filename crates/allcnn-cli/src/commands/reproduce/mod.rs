@@ -13,6 +13,7 @@ pub(super) fn run(command: &ReproduceCommand) -> anyhow::Result<Exit> {
     let pictures = match command {
         ReproduceCommand::Table3(arguments) => return tables::run(PaperTable::Table3, arguments),
         ReproduceCommand::Table4(arguments) => return tables::run(PaperTable::Table4, arguments),
+        ReproduceCommand::Ablation(arguments) => return tables::run(PaperTable::Ablation, arguments),
         ReproduceCommand::Fig2(arguments) => figures::figure2(arguments),
         ReproduceCommand::Fig3(arguments) => figures::figure3(arguments),
         ReproduceCommand::Fig4(arguments) => figures::figure4(arguments),

@@ -1,4 +1,4 @@
-//! `allcnn reproduce table3` and `table4`: makes the plan from the flags, then works on the sweep as one of its processes.
+//! `allcnn reproduce table3`, `table4` and `ablation`: makes the plan from the flags, then works on the sweep as one of its processes.
 
 use std::path::PathBuf;
 use std::sync::Arc;

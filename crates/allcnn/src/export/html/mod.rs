@@ -89,15 +89,21 @@ fn describe(kind: &LayerKind, operation: Operation) -> Result<Value, &'static st
         Operation::Pool(PoolShape { windows: Windows::Fractional(_), .. }) => {
             return Err("a fractional pooling");
         }
-        Operation::Pool(PoolShape { windows: Windows::Channels { pieces }, .. }) => {
-            json!({ "kind": "maxout", "pieces": pieces, "input": input })
-        }
+        Operation::Pool(PoolShape { windows: Windows::Channels { pieces }, kind, .. }) => match kind {
+            PoolKind::Probabilistic { lambda } => {
+                json!({ "kind": "probout", "pieces": pieces, "lambda": lambda, "input": input })
+            }
+            _ => json!({ "kind": "maxout", "pieces": pieces, "input": input }),
+        },
         Operation::Pool(PoolShape { windows: Windows::Grid(grid), kind, input: shape }) => {
             let Grid { kernel, stride, padding, .. } = grid;
             let (word, p) = match kind {
                 PoolKind::Max => ("max", 0.0),
                 PoolKind::Average => ("average", 0.0),
                 PoolKind::PNorm { p } => ("norm", p),
+                PoolKind::Stochastic => ("stochastic", 0.0),
+                PoolKind::LearnedNorm => ("learned_norm", 0.0),
+                PoolKind::Probabilistic { .. } => unreachable!("its windows are channels"),
             };
             json!({
                 "kind": word, "p": p, "channels": shape.channels, "kernel": kernel, "stride": stride,
@@ -107,6 +113,7 @@ fn describe(kind: &LayerKind, operation: Operation) -> Result<Value, &'static st
         Operation::Lrn(lrn) => json!({
             "kind": "lrn", "size": lrn.size, "alpha": lrn.alpha, "beta": lrn.beta, "k": lrn.k, "input": input,
         }),
+        Operation::Lwta(lwta) => json!({ "kind": "lwta", "size": lwta.size, "input": input }),
         Operation::GlobalAverage(_) => json!({ "kind": "global_average", "input": input }),
     })
 }

@@ -178,6 +178,60 @@ const kinds = {
       return below;
     },
   },
+  stochastic: { // in testing: sum x^2 / sum x of values of at least 0
+    sums(layer, x, of) {
+      const { channels, input, output } = layer, sums = new Float64Array(channels * area(output));
+      for (let c = 0; c < channels; c++) {
+        overWindows(layer, (_, window, pixel) => { sums[c * area(output) + window] += of(x[c * area(input) + pixel]); });
+      }
+      return sums;
+    },
+    forward(layer, x) {
+      layer.totals = kinds.stochastic.sums(layer, x, (v) => v);
+      return Float32Array.from(kinds.stochastic.sums(layer, x, (v) => v * v), (sum, i) => sum / (layer.totals[i] || 1));
+    },
+    back(layer, x, y, signal) {
+      const { channels, input, output, totals } = layer, below = new Float32Array(x.length);
+      for (let c = 0; c < channels; c++) {
+        overWindows(layer, (_, window, pixel) => {
+          const at = c * area(output) + window, from = c * area(input) + pixel;
+          if (totals[at] > 0) below[from] += (signal[at] * (2 * x[from] - y[at])) / totals[at];
+        });
+      }
+      return below;
+    },
+  },
+  learned_norm: { // (mean of |x - c|^p)^(1/p), p = 1 + ln(1 + e^rho)
+    prepare(layer, numbers) {
+      layer.centers = numbers(layer.channels);
+      layer.orders = Float64Array.from(numbers(layer.channels), (rho) => 1 + Math.max(rho, 0) + Math.log1p(Math.exp(-Math.abs(rho))));
+      kinds.average.prepare(layer);
+    },
+    forward(layer, x) {
+      const { channels, input, output, centers, orders, counts } = layer;
+      const largest = new Float64Array(channels * area(output)), sums = new Float64Array(largest.length);
+      for (let c = 0; c < channels; c++) {
+        const each = (use) => overWindows(layer, (_, window, pixel) => {
+          use(c * area(output) + window, Math.abs(x[c * area(input) + pixel] - centers[c]));
+        });
+        each((at, size) => { largest[at] = Math.max(largest[at], size); });
+        each((at, size) => { if (largest[at] > 0) sums[at] += (size / largest[at]) ** orders[c] / counts[at % area(output)]; });
+      }
+      return Float32Array.from(sums, (sum, i) => largest[i] * sum ** (1 / orders[Math.floor(i / area(output))]));
+    },
+    back(layer, x, y, signal) {
+      const { channels, input, output, centers, orders, counts } = layer, below = new Float32Array(x.length);
+      for (let c = 0; c < channels; c++) {
+        overWindows(layer, (_, window, pixel) => {
+          const at = c * area(output) + window, from = c * area(input) + pixel, away = x[from] - centers[c];
+          if (y[at] > 0) {
+            below[from] += (signal[at] / counts[window]) * (away < 0 ? -1 : 1) * (Math.abs(away) / y[at]) ** (orders[c] - 1);
+          }
+        });
+      }
+      return below;
+    },
+  },
   maxout: {
     forward(layer, x) {
       const size = area(layer.input), y = new Float32Array(x.length / layer.pieces);
@@ -194,6 +248,53 @@ const kinds = {
       return y;
     },
     back: (layer, x, y, signal) => kinds.max.back(layer, x, y, signal),
+  },
+  probout: { // in testing: sum p z, p = softmax(lambda z) over the pieces
+    each(layer, x, use) {
+      const size = area(layer.input), { pieces, lambda } = layer;
+      for (let i = 0; i < x.length / pieces; i++) {
+        const first = Math.floor(i / size) * pieces * size + (i % size);
+        const places = Array.from({ length: pieces }, (_, piece) => first + piece * size);
+        const largest = Math.max(...places.map((at) => x[at]));
+        const weights = places.map((at) => Math.exp(lambda * (x[at] - largest)));
+        const total = weights.reduce((sum, weight) => sum + weight, 0);
+        use(i, places, weights.map((weight) => weight / total));
+      }
+    },
+    forward(layer, x) {
+      const y = new Float32Array(x.length / layer.pieces);
+      kinds.probout.each(layer, x, (i, places, p) => { y[i] = places.reduce((sum, at, piece) => sum + p[piece] * x[at], 0); });
+      return y;
+    },
+    back(layer, x, y, signal) {
+      const below = new Float32Array(x.length);
+      kinds.probout.each(layer, x, (i, places, p) => {
+        places.forEach((at, piece) => { below[at] = signal[i] * p[piece] * (1 + layer.lambda * (x[at] - y[i])); });
+      });
+      return below;
+    },
+  },
+  lwta: {
+    // Of each group of channels the first of the largest.
+    forward(layer, x) {
+      const size = area(layer.input), y = new Float32Array(x.length);
+      layer.winners = new Int32Array(x.length / layer.size);
+      layer.winners.forEach((_, i) => {
+        const first = Math.floor(i / size) * layer.size * size + (i % size);
+        let best = first;
+        for (let at = 1; at < layer.size; at++) {
+          if (x[first + at * size] > x[best]) best = first + at * size;
+        }
+        y[best] = x[best];
+        layer.winners[i] = best;
+      });
+      return y;
+    },
+    back(layer, x, y, signal) {
+      const below = new Float32Array(x.length);
+      layer.winners.forEach((winner) => { below[winner] = signal[winner]; });
+      return below;
+    },
   },
   lrn: {
     // The sum over the channels around each one.

@@ -1,8 +1,8 @@
 //! The nodes by which a signal goes back through a layer, and through the activation of the layer below.
 
-use allcnn_device::{Activation, ConvShape, LrnShape, ReluRule, Shape};
+use allcnn_device::{Activation, ConvShape, LrnShape, LwtaShape, ReluRule, Shape};
 
-use super::forward::{Trace, positive};
+use super::forward::{Trace, by_channel, positive};
 use super::graph::{Graph, int, ints};
 use super::windows::{Bordered, neighbor_sums};
 
@@ -22,7 +22,19 @@ impl Trace {
             Self::Norm { windows, p, values, norms } => {
                 norm(graph, &name, windows, *p, [values, norms], signal)
             }
+            Self::Stochastic { windows, shares, divisor } => {
+                stochastic(graph, &name, windows, [shares, divisor, layer], signal)
+            }
+            Self::LearnedNorm { windows, away, sizes, shares, orders } => {
+                let norms = LearnedNorms { layer, away, sizes, shares, orders };
+                norms.backward(graph, &name, windows, signal)
+            }
             Self::Maxout { input, pieces, winner } => maxout(graph, &name, *input, *pieces, winner, signal),
+            Self::Probout { input, pieces, lambda, groups, probabilities } => {
+                let probout = Probout { layer, input: *input, pieces: *pieces, lambda: *lambda };
+                probout.backward(graph, &name, [groups, probabilities], signal)
+            }
+            Self::Lwta { shape, won } => lwta(graph, &name, shape, won, signal),
             Self::Lrn(lrn) => lrn_back(graph, &name, lrn, input, signal),
             Self::GlobalAverage(shape) => {
                 let Shape { height, width, .. } = *shape;
@@ -135,6 +147,59 @@ fn norm(
     windows.fold(graph, name, &sent)
 }
 
+/// What a learned norm left in the graph.
+struct LearnedNorms<'a> {
+    /// Its name, and that of its output.
+    layer: &'a str,
+    away: &'a str,
+    sizes: &'a str,
+    shares: &'a str,
+    orders: &'a [f32],
+}
+
+impl LearnedNorms<'_> {
+    /// g / n y^(1 - p) of each window to its values, times sign(x - c) |x - c|^(p - 1), and 0 where the norm is 0.
+    fn backward(&self, graph: &mut Graph, name: &str, windows: &Bordered, signal: &str) -> String {
+        let at = |part: &str| format!("{name}/{part}");
+        let less: Vec<f32> = self.orders.iter().map(|p| p - 1.0).collect();
+        let less_one = by_channel(graph, &format!("{}.order_less_one", self.layer), &less);
+        let divisor = positive(graph, &at("divisor"), self.layer);
+        let zero = graph.number(0.0);
+        let above = graph.node("Greater", &at("above_zero"), &[self.layer, &zero], []);
+        let powers = graph.node("Pow", &at("powers"), &[&divisor, &less_one], []);
+        let shared = graph.node("Mul", &at("share"), &[signal, self.shares], []);
+        let relative = graph.node("Div", &at("relative"), &[&shared, &powers], []);
+        let passing = graph.node("Where", &at("passing"), &[&above, &relative, &zero], []);
+        let spread = windows.spread(graph, name, &passing);
+        let slopes = graph.node("Pow", &at("slopes"), &[self.sizes, &less_one], []);
+        let below = graph.node("Less", &at("below_zero"), &[self.away, &zero], []);
+        let [minus, plus] = [-1.0, 1.0].map(|sign| graph.number(sign));
+        let signs = graph.node("Where", &at("signs"), &[&below, &minus, &plus], []);
+        let signed = graph.node("Mul", &at("signed"), &[&slopes, &signs], []);
+        graph.node("Mul", name, &[&spread, &signed], [])
+    }
+}
+
+/// g (2 x - y) / (sum of x) in each window.
+fn stochastic(
+    graph: &mut Graph,
+    name: &str,
+    windows: &Bordered,
+    [shares, divisor, output]: [&str; 3],
+    signal: &str,
+) -> String {
+    let at = |part: &str| format!("{name}/{part}");
+    let Shape { height, width, .. } = windows.output;
+    let [means, single] = [("means", output), ("signal", signal)]
+        .map(|(part, value)| graph.reshape(&at(part), value, &[1, height, width]));
+    let two = graph.number(2.0);
+    let twice = graph.node("Mul", &at("twice"), &[shares, &two], []);
+    let relative = graph.node("Div", &at("relative"), &[&means, divisor], []);
+    let slopes = graph.node("Sub", &at("slopes"), &[&twice, &relative], []);
+    let sent = graph.node("Mul", &at("sent"), &[&slopes, &single], []);
+    windows.fold(graph, name, &sent)
+}
+
 /// The signal of a group goes to the channel that won it.
 fn maxout(graph: &mut Graph, name: &str, input: Shape, pieces: usize, winner: &str, signal: &str) -> String {
     let at = |part: &str| format!("{name}/{part}");
@@ -144,6 +209,49 @@ fn maxout(graph: &mut Graph, name: &str, input: Shape, pieces: usize, winner: &s
     let won = graph.node("Equal", &at("won"), &[winner, &numbers], []);
     let zero = graph.number(0.0);
     let sent = graph.node("Where", &at("sent"), &[&won, &single, &zero], []);
+    graph.reshape(name, &sent, &[channels, height, width])
+}
+
+/// A probabilistic maxout.
+struct Probout<'a> {
+    /// Its name, and that of its output.
+    layer: &'a str,
+    input: Shape,
+    pieces: usize,
+    lambda: f32,
+}
+
+impl Probout<'_> {
+    /// g p (1 + lambda (z - y)).
+    fn backward(
+        &self,
+        graph: &mut Graph,
+        name: &str,
+        [groups, probabilities]: [&str; 2],
+        signal: &str,
+    ) -> String {
+        let at = |part: &str| format!("{name}/{part}");
+        let Shape { height, width, channels, .. } = self.input;
+        let [means, single] = [("means", self.layer), ("signal", signal)].map(|(part, value)| {
+            graph.reshape(&at(part), value, &[channels / self.pieces, 1, height * width])
+        });
+        let [lambda, one] = [self.lambda, 1.0].map(|number| graph.number(number));
+        let away = graph.node("Sub", &at("away"), &[groups, &means], []);
+        let scaled = graph.node("Mul", &at("scaled"), &[&away, &lambda], []);
+        let slopes = graph.node("Add", &at("slopes"), &[&scaled, &one], []);
+        let weighted = graph.node("Mul", &at("weighted"), &[&slopes, probabilities], []);
+        let sent = graph.node("Mul", &at("sent"), &[&weighted, &single], []);
+        graph.reshape(name, &sent, &[channels, height, width])
+    }
+}
+
+/// The signal of a channel that won its group; the others get none.
+fn lwta(graph: &mut Graph, name: &str, shape: &LwtaShape, won: &str, signal: &str) -> String {
+    let at = |part: &str| format!("{name}/{part}");
+    let Shape { height, width, channels, .. } = shape.input;
+    let groups = graph.reshape(&at("groups"), signal, &[channels / shape.size, shape.size, height * width]);
+    let zero = graph.number(0.0);
+    let sent = graph.node("Where", &at("sent"), &[won, &groups, &zero], []);
     graph.reshape(name, &sent, &[channels, height, width])
 }
 

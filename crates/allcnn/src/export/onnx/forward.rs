@@ -1,6 +1,7 @@
 //! The nodes of a layer's forward pass. Layouts are `[N, channels, height, width]`.
 
-use allcnn_device::{Activation, ConvShape, Grid, LrnShape, PoolKind, PoolShape, Shape, Windows};
+use allcnn_device::learned_norm::order;
+use allcnn_device::{Activation, ConvShape, Grid, LrnShape, LwtaShape, PoolKind, PoolShape, Shape, Windows};
 
 use super::graph::{Graph, float, int, ints};
 use super::windows::{Bordered, pooling_attributes};
@@ -17,8 +18,16 @@ pub(super) enum Trace {
     Average { windows: Bordered, shares: String },
     /// A norm over windows: their values, and the norms `[N C, 1, windows]`.
     Norm { windows: Bordered, p: f32, values: String, norms: String },
+    /// Stochastic pooling in testing: each value's share of its window, and what to divide by, `[N C, 1, windows]`.
+    Stochastic { windows: Bordered, shares: String, divisor: String },
+    /// A learned norm: its inputs less the center, the absolute values of these, each window's share, and the orders.
+    LearnedNorm { windows: Bordered, away: String, sizes: String, shares: String, orders: Vec<f32> },
     /// The number of the largest of neighboring channels, `[N, groups, 1, height width]`.
     Maxout { input: Shape, pieces: usize, winner: String },
+    /// A probabilistic maxout: its groups and their probabilities, `[N, groups, pieces, height width]`.
+    Probout { input: Shape, pieces: usize, lambda: f32, groups: String, probabilities: String },
+    /// Which of neighboring channels are the largest of their group, `[N, groups, size, height width]`.
+    Lwta { shape: LwtaShape, won: String },
     /// Local response normalization.
     Lrn(LrnShape),
     /// The mean over this input.
@@ -42,7 +51,12 @@ impl Step<'_> {
         match self.operation {
             Operation::Conv(shape) => self.conv(graph, input, shape),
             Operation::Pool(pool) => match pool.windows {
-                Windows::Channels { pieces } => self.maxout(graph, input, pool.input, pieces),
+                Windows::Channels { pieces } => match pool.kind {
+                    PoolKind::Probabilistic { lambda } => {
+                        self.probout(graph, input, pool.input, pieces, lambda)
+                    }
+                    _ => self.maxout(graph, input, pool.input, pieces),
+                },
                 Windows::Grid(grid) => self.pool(graph, input, grid, pool),
                 Windows::Fractional(_) => unreachable!("{} was refused", self.name),
             },
@@ -55,6 +69,7 @@ impl Step<'_> {
                 ];
                 (graph.node("LRN", self.name, &[input], attributes), Trace::Lrn(lrn))
             }
+            Operation::Lwta(shape) => self.lwta(graph, input, shape),
             Operation::GlobalAverage(shape) => {
                 (graph.node("GlobalAveragePool", self.name, &[input], []), Trace::GlobalAverage(shape))
             }
@@ -96,17 +111,55 @@ impl Step<'_> {
                 (self.name.into(), Trace::Max { windows, indices, bordered })
             }
             PoolKind::Average => {
-                let bordered = windows.pad(graph, self.name, input, 0.0);
-                let name = format!("{}/mean", self.name);
-                let mean = graph.node("AveragePool", &name, &[&bordered], pooling_attributes(grid));
-                let shares = windows.shares(graph, self.name, &pool);
-                let values = graph.number((grid.kernel * grid.kernel) as f32);
-                let sums = graph.node("Mul", &format!("{}/sum", self.name), &[&mean, &values], []);
-                let output = graph.node("Mul", self.name, &[&sums, &shares], []);
+                let (output, shares) = self.mean(graph, self.name, input, windows, &pool);
                 (output, Trace::Average { windows, shares })
             }
             PoolKind::PNorm { p } => self.norm(graph, input, windows, p),
+            PoolKind::Stochastic => self.stochastic(graph, input, windows),
+            PoolKind::LearnedNorm => self.learned_norm(graph, input, windows, &pool),
+            PoolKind::Probabilistic { .. } => unreachable!("the windows of {} are channels", self.name),
         }
+    }
+
+    /// The mean of the values of each window, by this name, and each value's share.
+    fn mean(
+        &self,
+        graph: &mut Graph,
+        name: &str,
+        input: &str,
+        windows: Bordered,
+        pool: &PoolShape,
+    ) -> (String, String) {
+        let at = |part: &str| format!("{}/{part}", self.name);
+        let bordered = windows.pad(graph, self.name, input, 0.0);
+        let mean = graph.node("AveragePool", &at("mean"), &[&bordered], pooling_attributes(windows.grid));
+        let shares = windows.shares(graph, self.name, pool);
+        let values = graph.number((windows.grid.kernel * windows.grid.kernel) as f32);
+        let sums = graph.node("Mul", &at("sum"), &[&mean, &values], []);
+        (graph.node("Mul", name, &[&sums, &shares], []), shares)
+    }
+
+    /// (mean of |x - c|^p)^(1/p), with the orders p as numbers.
+    fn learned_norm(
+        &self,
+        graph: &mut Graph,
+        input: &str,
+        windows: Bordered,
+        pool: &PoolShape,
+    ) -> (String, Trace) {
+        let at = |part: &str| format!("{}/{part}", self.name);
+        let Some([center, rho]) = self.tensors else { unreachable!("{} has a center and rho", self.name) };
+        let orders: Vec<f32> = rho.values.iter().map(|&rho| order(rho) as f32).collect();
+        let center = by_channel(graph, &center.name, &center.values);
+        let order = by_channel(graph, &format!("{}.order", self.name), &orders);
+        let roots: Vec<f32> = orders.iter().map(|p| 1.0 / p).collect();
+        let root = by_channel(graph, &format!("{}.root", self.name), &roots);
+        let away = graph.node("Sub", &at("away"), &[input, &center], []);
+        let sizes = graph.node("Abs", &at("sizes"), &[&away], []);
+        let powers = graph.node("Pow", &at("powers"), &[&sizes, &order], []);
+        let (means, shares) = self.mean(graph, &at("means"), &powers, windows, pool);
+        let output = graph.node("Pow", self.name, &[&means, &root], []);
+        (output, Trace::LearnedNorm { windows, away, sizes, shares, orders })
     }
 
     /// (sum |x|^p)^(1/p), scaled by the largest |x| of the window, so that no power overflows.
@@ -130,6 +183,22 @@ impl Step<'_> {
         (output, Trace::Norm { windows, p, values, norms })
     }
 
+    /// sum x^2 / sum x, and 0 for a window of zeros.
+    fn stochastic(&self, graph: &mut Graph, input: &str, windows: Bordered) -> (String, Trace) {
+        let at = |part: &str| format!("{}/{part}", self.name);
+        let bordered = windows.pad(graph, self.name, input, 0.0);
+        let values = windows.unfold(graph, self.name, &bordered);
+        let axes = graph.integers(&[1]);
+        let total = graph.node("ReduceSum", &at("total"), &[&values, &axes], [int("keepdims", 1)]);
+        let divisor = positive(graph, &at("divisor"), &total);
+        let shares = graph.node("Div", &at("shares"), &[&values, &divisor], []);
+        let weighted = graph.node("Mul", &at("weighted"), &[&values, &shares], []);
+        let means = graph.node("ReduceSum", &at("means"), &[&weighted, &axes], [int("keepdims", 1)]);
+        let Shape { height, width, channels, .. } = windows.output;
+        let output = graph.reshape(self.name, &means, &[channels, height, width]);
+        (output, Trace::Stochastic { windows, shares, divisor })
+    }
+
     /// The maximum of neighboring channels, and which it was: the first of equals.
     fn maxout(&self, graph: &mut Graph, input: &str, shape: Shape, pieces: usize) -> (String, Trace) {
         let Shape { height, width, channels, .. } = shape;
@@ -146,6 +215,49 @@ impl Step<'_> {
         let output = graph.reshape(self.name, &largest, &[groups, height, width]);
         (output, Trace::Maxout { input: shape, pieces, winner })
     }
+
+    /// sum p z, p = softmax(lambda z) over neighboring channels.
+    fn probout(
+        &self,
+        graph: &mut Graph,
+        input: &str,
+        shape: Shape,
+        pieces: usize,
+        lambda: f32,
+    ) -> (String, Trace) {
+        let at = |part: &str| format!("{}/{part}", self.name);
+        let Shape { height, width, channels, .. } = shape;
+        let groups = graph.reshape(&at("groups"), input, &[channels / pieces, pieces, height * width]);
+        let lambda_number = graph.number(lambda);
+        let scaled = graph.node("Mul", &at("scaled"), &[&groups, &lambda_number], []);
+        let probabilities = graph.node("Softmax", &at("probabilities"), &[&scaled], [int("axis", 2)]);
+        let weighted = graph.node("Mul", &at("weighted"), &[&groups, &probabilities], []);
+        let axes = graph.integers(&[2]);
+        let means = graph.node("ReduceSum", &at("means"), &[&weighted, &axes], [int("keepdims", 1)]);
+        let output = graph.reshape(self.name, &means, &[channels / pieces, height, width]);
+        (output, Trace::Probout { input: shape, pieces, lambda, groups, probabilities })
+    }
+
+    /// The largest of neighboring channels, the first of equals, and zeros.
+    fn lwta(&self, graph: &mut Graph, input: &str, shape: LwtaShape) -> (String, Trace) {
+        let at = |part: &str| format!("{}/{part}", self.name);
+        let Shape { height, width, channels, .. } = shape.input;
+        let groups =
+            graph.reshape(&at("groups"), input, &[channels / shape.size, shape.size, height * width]);
+        let first = [int("axis", 2), int("keepdims", 1), int("select_last_index", 0)];
+        let winner = graph.node("ArgMax", &at("winner"), &[&groups], first);
+        let numbers = graph.count(shape.size, &[1, 1, shape.size, 1]);
+        let won = graph.node("Equal", &at("won"), &[&winner, &numbers], []);
+        let zero = graph.number(0.0);
+        let kept = graph.node("Where", &at("kept"), &[&won, &groups, &zero], []);
+        let output = graph.reshape(self.name, &kept, &[channels, height, width]);
+        (output, Trace::Lwta { shape, won })
+    }
+}
+
+/// A constant with a number for each channel.
+pub(super) fn by_channel(graph: &mut Graph, name: &str, numbers: &[f32]) -> String {
+    graph.floats(name, &[1, numbers.len(), 1, 1], numbers)
 }
 
 /// The value where it is above 0, and 1 elsewhere: a divisor.

@@ -129,7 +129,7 @@ fn forward(graph: &mut Graph, trained: &Trained, input: String, traced: bool) ->
     let mut passed: Vec<Passed> = vec![];
     for (layer, operation) in network.layers().iter().zip(network.operations(1)) {
         let tensors = match operation {
-            Operation::Conv(_) => trained.tensors_of(layer.name()),
+            Operation::Conv(_) | Operation::Pool(_) => trained.tensors_of(layer.name()),
             _ => None,
         };
         let step = Step { name: layer.name(), kind: layer.kind(), operation, tensors, traced };

@@ -226,7 +226,7 @@ mod tests {
         let archive = Archive { pickle: &[], records: [("0".to_owned(), bytes.as_slice())].into() };
         let mut notes = Vec::new();
         let (_, tensors) = weights(&pickle, &archive, &mut notes)?;
-        let layers = layers(tensors, 1000, &mut notes)?;
+        let (layers, _) = layers(tensors, 1000, &mut notes)?;
         Ok((layers.into_iter().map(|layer| (layer.name, layer.weight.values)).collect(), notes))
     }
 

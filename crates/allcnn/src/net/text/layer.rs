@@ -8,7 +8,7 @@ use serde::de::{DeserializeOwned, Deserializer, Unexpected, Visitor};
 use toml::Spanned;
 use toml::de::{DeValue, ValueDeserializer};
 
-use crate::net::layer::{Conv, LayerKind, Lrn, Pool};
+use crate::net::layer::{Conv, LayerKind, Lrn, Lwta, Pool};
 
 /// What is wrong with a layer's text.
 pub(super) enum LayerProblem {
@@ -41,7 +41,7 @@ struct Kind {
     read: fn(ValueDeserializer<'_>, usize) -> Result<LayerKind, LayerProblem>,
 }
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 7] = [
     Kind {
         key: "conv",
         word: "conv",
@@ -55,7 +55,9 @@ const KINDS: [Kind; 5] = [
         read: read_as::<PoolText>,
     },
     Kind { key: "maxout", word: "maxout", settings: &["dropout"], read: read_as::<MaxoutText> },
+    Kind { key: "probout", word: "probout", settings: &["lambda", "dropout"], read: read_as::<ProboutText> },
     Kind { key: "lrn", word: "lrn", settings: &["alpha", "beta", "k"], read: read_as::<LrnText> },
+    Kind { key: "lwta", word: "lwta", settings: &["dropout"], read: read_as::<LwtaText> },
     Kind { key: "global_average", word: "global_average", settings: &[], read: read_as::<GlobalAverageText> },
 ];
 
@@ -84,7 +86,9 @@ pub(super) fn read(layer: Spanned<DeValue<'_>>, classes: usize) -> Result<LayerK
 fn kind_of(has: impl Fn(&str) -> bool) -> Result<&'static Kind, String> {
     let mut kinds = KINDS.iter().filter(|kind| has(kind.key));
     let (Some(kind), None) = (kinds.next(), kinds.next()) else {
-        return Err("expected exactly one of conv, pool, maxout, lrn and global_average".into());
+        return Err(
+            "expected exactly one of conv, pool, maxout, probout, lrn, lwta and global_average".into()
+        );
     };
     let kind = if kind.key == "pool" && has("fractional") { &FRACTIONAL_POOL } else { kind };
     let all = KINDS.iter().chain([&FRACTIONAL_POOL]).flat_map(|kind| kind.settings);
@@ -225,6 +229,22 @@ impl LayerText for MaxoutText {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct ProboutText {
+    #[serde(rename = "probout")]
+    pieces: usize,
+    lambda: Option<f32>,
+    #[serde(default)]
+    dropout: f32,
+}
+
+impl LayerText for ProboutText {
+    fn layer(self, _: usize) -> Result<LayerKind, String> {
+        Ok(Pool::probout(self.pieces, self.lambda.unwrap_or(1.0)).dropout(self.dropout).into())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct LrnText {
     #[serde(rename = "lrn")]
     size: usize,
@@ -241,6 +261,21 @@ impl LayerText for LrnText {
             beta: self.beta.unwrap_or(0.75),
             k: self.k.unwrap_or(1.0),
         }))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LwtaText {
+    #[serde(rename = "lwta")]
+    size: usize,
+    #[serde(default)]
+    dropout: f32,
+}
+
+impl LayerText for LwtaText {
+    fn layer(self, _: usize) -> Result<LayerKind, String> {
+        Ok(Lwta { size: self.size, dropout: self.dropout }.into())
     }
 }
 
@@ -316,10 +351,12 @@ fn pool_kind(word: &str) -> Result<PoolKind, String> {
     match (word, word.strip_prefix("norm:").map(str::parse)) {
         ("max", _) => Ok(PoolKind::Max),
         ("average", _) => Ok(PoolKind::Average),
+        ("stochastic", _) => Ok(PoolKind::Stochastic),
+        ("learned-norm", _) => Ok(PoolKind::LearnedNorm),
         (_, Some(Ok(p))) => Ok(PoolKind::PNorm { p }),
-        _ => {
-            Err(format!("pool = \"{word}\"; expected \"max\", \"average\" or \"norm:P\", such as \"norm:2\""))
-        }
+        _ => Err(format!(
+            "pool = \"{word}\"; expected \"max\", \"average\", \"stochastic\", \"learned-norm\" or \"norm:P\", such as \"norm:2\""
+        )),
     }
 }
 

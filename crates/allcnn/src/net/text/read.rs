@@ -51,7 +51,7 @@ impl Network {
     /// | | `groups` | 1 |
     /// | | `activation`: `"relu"`, `"leaky:SLOPE"`, `"identity"` | `"relu"` |
     /// | | `dropout` | 0 |
-    /// | `pool = "max"`, `"average"` or `"norm:P"` (Equation 1) | `kernel` | must be given |
+    /// | `pool = "max"`, `"average"`, `"stochastic"` (Zeiler and Fergus 2013), `"learned-norm"` (Gulcehre et al. 2014) or `"norm:P"` (Equation 1) | `kernel` | must be given |
     /// | | `stride` | 1 |
     /// | | `padding`: a number | 0 |
     /// | | `ceil`: a last partial window counts | true |
@@ -61,7 +61,10 @@ impl Network {
     /// | | `overlapping` | true |
     /// | | `dropout` | 0 |
     /// | `maxout = pieces`, the maximum over that number of channels (Goodfellow et al. 2013) | `dropout` | 0 |
+    /// | `probout = pieces`, one of that number of channels, drawn (Springenberg and Riedmiller 2013) | `lambda` | 1 |
+    /// | | `dropout` | 0 |
     /// | `lrn = size` | `alpha`, `beta`, `k` | 0.0001, 0.75, 1 |
+    /// | `lwta = size`, of each `size` neighboring channels the largest stays (Srivastava et al. 2013) | `dropout` | 0 |
     /// | `global_average = true` | | |
     ///
     /// One `[[layers]]` section per layer is equivalent.

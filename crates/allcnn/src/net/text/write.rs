@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use allcnn_device::{Activation, Fractional, Grid, PoolKind, RegionSequence, Windows};
 
-use crate::net::layer::{Conv, LayerKind, Lrn, Pool};
+use crate::net::layer::{Conv, LayerKind, Lrn, Lwta, Pool};
 use crate::net::network::{Input, Network};
 
 impl Network {
@@ -27,6 +27,7 @@ impl Network {
                 LayerKind::Lrn(Lrn { size, alpha, beta, k }) => {
                     format!("lrn = {size}, alpha = {alpha:?}, beta = {beta:?}, k = {k:?}")
                 }
+                LayerKind::Lwta(Lwta { size, dropout }) => format!("lwta = {size}{}", dropout_text(*dropout)),
                 LayerKind::GlobalAverage => "global_average = true".into(),
             };
             // Writing to a String cannot fail.
@@ -52,10 +53,12 @@ fn conv_text(conv: &Conv, logits: bool) -> String {
     if conv.activation != Activation::Relu {
         add(format!("activation = \"{}\"", activation_word(conv.activation)));
     }
-    if conv.dropout != 0.0 {
-        add(format!("dropout = {:?}", conv.dropout));
-    }
-    text
+    text + &dropout_text(conv.dropout)
+}
+
+/// The setting of a dropout; nothing for none.
+fn dropout_text(rate: f32) -> String {
+    if rate == 0.0 { String::new() } else { format!(", dropout = {rate:?}") }
 }
 
 fn pool_text(pool: &Pool) -> String {
@@ -64,10 +67,16 @@ fn pool_text(pool: &Pool) -> String {
         PoolKind::Max => "max".into(),
         PoolKind::Average => "average".into(),
         PoolKind::PNorm { p } => format!("norm:{p}"),
+        PoolKind::Stochastic => "stochastic".into(),
+        PoolKind::LearnedNorm => "learned-norm".into(),
+        PoolKind::Probabilistic { .. } => String::new(), // its windows are channels, which have no word for the kind
     };
     let mut text = match windows {
         Windows::Grid(_) | Windows::Fractional(_) => format!("pool = \"{word}\""),
-        Windows::Channels { pieces } => format!("maxout = {pieces}"),
+        Windows::Channels { pieces } => match kind {
+            PoolKind::Probabilistic { lambda } => format!("probout = {pieces}, lambda = {lambda:?}"),
+            _ => format!("maxout = {pieces}"),
+        },
     };
     let mut add = |given: bool, part: String| text += &if given { part } else { String::new() };
     match *windows {
@@ -83,8 +92,7 @@ fn pool_text(pool: &Pool) -> String {
         }
         Windows::Channels { .. } => {}
     }
-    add(*dropout != 0.0, format!(", dropout = {dropout:?}"));
-    text
+    text + &dropout_text(*dropout)
 }
 
 /// Quotes a TOML string; the escapes of JSON are valid in TOML.
