@@ -1,8 +1,8 @@
 //! The device: each operation of the contract handed to its kernel.
 
 use allcnn_device::{
-    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LearnedNorm, LrnShape, LwtaShape, Parameter,
-    PoolKind, PoolShape, Precision, RegionDraw, Regions, Sampling, Sgd, Shape, StoredOutput,
+    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LearnedNorm, Loss, LrnShape, LwtaShape,
+    Parameter, PoolKind, PoolShape, Precision, RegionDraw, Regions, Sampling, Sgd, Shape, StoredOutput,
 };
 
 use crate::bandwidth;
@@ -433,8 +433,9 @@ impl Device for Cpu {
             },
         );
     }
-    fn softmax_cross_entropy(
+    fn loss(
         &self,
+        loss: Loss,
         classes: usize,
         logits: &Buffer,
         targets: &Buffer,
@@ -446,9 +447,9 @@ impl Device for Cpu {
         assert_len(targets.len(), logits.len(), "targets");
         let _timed = self.engine.operation("loss", [logits, targets, d_logits]);
         assert_len(d_logits.len(), logits.len(), "d_logits");
-        for (row, (loss, d_logits)) in losses.iter_mut().zip(pieces_mut(d_logits, classes)).enumerate() {
+        for (row, (of_row, d_logits)) in losses.iter_mut().zip(pieces_mut(d_logits, classes)).enumerate() {
             let row = row * classes..(row + 1) * classes;
-            *loss = head::softmax_cross_entropy(&logits[row.clone()], &targets[row], scale, d_logits);
+            *of_row = loss.of_row(&logits[row.clone()], &targets[row], scale, d_logits);
         }
     }
 

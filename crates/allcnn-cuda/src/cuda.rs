@@ -3,7 +3,7 @@
 use std::env;
 
 use allcnn_device::{
-    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, ImageSet, LearnedNorm, LrnShape, LwtaShape,
+    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, ImageSet, LearnedNorm, Loss, LrnShape, LwtaShape,
     Parameter, PoolShape, Precision, RegionDraw, Sampling, Sgd, Shape, StoredOutput, View,
 };
 
@@ -391,8 +391,9 @@ impl Device for Cuda {
             launch!(queue, Kernel::AverageBackward, shape.len(), from, to, shape.len() as u64, area, channels)
         });
     }
-    fn softmax_cross_entropy(
+    fn loss(
         &self,
+        loss: Loss,
         classes: usize,
         logits: &Buffer,
         targets: &Buffer,
@@ -406,6 +407,10 @@ impl Device for Cuda {
         assert_len(targets, logits.len(), "targets");
         assert_len(d_logits, logits.len(), "d_logits");
         let grid = Grid { blocks: [losses.len() as u32, 1], threads: [LANES, 1] };
+        let kernel = match loss {
+            Loss::CrossEntropy => Kernel::CrossEntropy,
+            Loss::SquaredHinge => Kernel::SquaredHinge,
+        };
         self.engine.enqueue(|queue| {
             let [logits, targets] = [logits, targets].map(|buffer| queue.read(buffer));
             let [losses, d_logits] = [losses, d_logits].map(|buffer| queue.write(buffer, Storage::F32));
@@ -413,7 +418,7 @@ impl Device for Cuda {
             // SAFETY: lengths checked above. The kernel reads targets as f32: uploads are always stored as that.
             unsafe {
                 queue.launch(
-                    Kernel::CrossEntropy,
+                    kernel,
                     grid,
                     &[&logits, &targets, &(classes as u32), &scale, &losses, &d_logits],
                 )

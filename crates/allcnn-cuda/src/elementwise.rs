@@ -9,13 +9,14 @@ use crate::step::Step;
 
 /// `struct Mask` of activation.cu. The stream of random numbers depends on the step's number too, which the kernel reads
 /// from memory: these are the words of step 0.
-fn mask(dropout: Dropout) -> [u32; 6] {
+fn mask(dropout: Dropout) -> [u32; 7] {
     let (key, [layer, _, purpose]) = dropout.stream(0).words();
-    [dropout.threshold(), dropout.scale().to_bits(), key[0], key[1], layer, purpose >> 24]
+    let channels = dropout.channels.map_or(0, |channels| channels as u32);
+    [dropout.threshold(), dropout.scale().to_bits(), key[0], key[1], layer, purpose >> 24, channels]
 }
 
 /// The mask that keeps everything.
-const KEEP: [u32; 6] = [0, 1f32.to_bits(), 0, 0, 0, 0];
+const KEEP: [u32; 7] = [0, 1f32.to_bits(), 0, 0, 0, 0, 0];
 
 /// Multiplies values with the step's mask, in place.
 pub(crate) fn dropout(
@@ -99,9 +100,10 @@ mod tests {
 
     #[test]
     fn a_mask_has_the_words_of_its_stream_but_for_the_step() {
-        let dropout = Dropout { rate: 0.5, seed: (3 << 32) + 9, layer: 4 };
-        let [threshold, scale, key_0, key_1, layer, purpose] = mask(dropout);
+        let dropout = Dropout { rate: 0.5, seed: (3 << 32) + 9, layer: 4, channels: Some(96) };
+        let [threshold, scale, key_0, key_1, layer, purpose, channels] = mask(dropout);
         assert_eq!((threshold, f32::from_bits(scale)), (1 << 31, 2.0));
+        assert_eq!(channels, 96);
         for step in [0, 5, (9 << 32) + 2] {
             let counter = [layer, step as u32, purpose << 24 | (step >> 32) as u32];
             assert_eq!(dropout.stream(step).words(), ([key_0, key_1], counter));

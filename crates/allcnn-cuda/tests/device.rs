@@ -20,8 +20,8 @@ use allcnn_cpu::{Cpu, CpuOptions};
 use allcnn_cuda::{Cuda, CudaOptions, FOLDERS, Recording};
 use allcnn_device::conformance::Suite;
 use allcnn_device::random::{Purpose, Stream};
-use allcnn_device::{Activation, ConvShape, Device, Dropout, Epilogue, Precision, Sgd, Shape};
-use golden::{Fixture, Tolerance, check_explanations, check_generated, check_stored};
+use allcnn_device::{Activation, ConvShape, Device, Dropout, Epilogue, Loss, Precision, Sgd, Shape};
+use golden::{Fixture, Tolerance, check_companions, check_explanations, check_generated, check_stored};
 
 /// Says that a test runs on the emulated GPU.
 const EMULATED: &str = "ALLCNN_TEST_EMULATED";
@@ -83,6 +83,7 @@ fn whole_networks_compute_what_pytorch_does() {
         }
     }
     check_stored(&cuda, "everything", tolerance);
+    check_companions(&cuda, tolerance);
     // The networks in full size take an emulator an hour.
     if std::env::var_os(EMULATED).is_none() {
         for name in Fixture::read("generated").names() {
@@ -124,7 +125,7 @@ fn dropped<D: Device>(device: &D, out_channels: usize) -> Vec<f32> {
     let (bias, mut output) = (filled(out_channels), filled(shape.output().len()));
     let mut step = device.new_step().unwrap();
     device.set_step(&mut step, (5 << 32) + 77, 0.0);
-    let dropout = Some(Dropout { rate: 0.5, seed: 0x1234_5678_9abc, layer: 3 });
+    let dropout = Some(Dropout { rate: 0.5, seed: 0x1234_5678_9abc, layer: 3, channels: None });
     let epilogue = Epilogue { activation: Activation::Relu, dropout };
     let mut conv = device.conv(shape).unwrap();
     device.conv_forward(&mut conv, &input, &weights, &bias, epilogue, &step, &mut output);
@@ -178,7 +179,7 @@ fn is_recorded(cuda: &Cuda) {
     let (mut buffer, step) = (cuda.alloc(8).unwrap(), cuda.new_step().unwrap());
     let mut recording = Recording::default();
     for _ in 0..3 {
-        let dropout = Dropout { rate: 0.5, seed: 1, layer: 1 };
+        let dropout = Dropout { rate: 0.5, seed: 1, layer: 1, channels: None };
         cuda.replay(&mut recording, &mut || cuda.dropout(dropout, &step, &mut buffer));
     }
     assert_eq!(recording.why_plain(), None);
@@ -224,7 +225,7 @@ fn losses_of<D: Device>(device: &D, network: &Network, recorded: bool) -> (Vec<f
         let mut work = || {
             let mode = Mode::Train { step: &step, seed: 9, shard: 0 };
             plan.forward(&parameters, mode);
-            plan.loss(1.0 / batch as f32);
+            plan.loss(Loss::CrossEntropy, 1.0 / batch as f32);
             plan.backward(&mut parameters, mode);
             device.sgd(sgd, &step, parameters.list_mut());
         };

@@ -1,7 +1,7 @@
 //! The closed set of operations that a device offers.
 
 use crate::{
-    Activation, ConvShape, Dropout, Error, Gate, ImageSet, LearnedNorm, LrnShape, LwtaShape, PoolShape,
+    Activation, ConvShape, Dropout, Error, Gate, ImageSet, LearnedNorm, Loss, LrnShape, LwtaShape, PoolShape,
     RegionDraw, Sampling, Shape, View,
 };
 
@@ -328,11 +328,13 @@ pub trait Device: Sync {
     /// d_input = d_output / (height * width), spread over each channel.
     fn global_average_backward(&self, shape: Shape, d_output: &Self::Buffer, d_input: &mut Self::Buffer);
 
-    /// Softmax and cross-entropy of `[batch, classes]` logits against target distributions of the same shape:
-    /// losses`[b]` = -sum t log p; d_logits = (p sum(t) - t) * scale. The sum of a row may be any weight of its image, not
-    /// only 1; a row of zeros has no loss and no gradient, so a batch may be partly filled.
-    fn softmax_cross_entropy(
+    /// The losses of `[batch, classes]` logits against target distributions of the same shape, and d_logits, their
+    /// derivatives times `scale`. The sum of a row of targets may be any weight of its image, not only 1; a row of zeros has no
+    /// loss and no gradient, so a batch may be partly filled.
+    #[allow(clippy::too_many_arguments)]
+    fn loss(
         &self,
+        loss: Loss,
         classes: usize,
         logits: &Self::Buffer,
         targets: &Self::Buffer,

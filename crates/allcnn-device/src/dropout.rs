@@ -2,9 +2,10 @@
 
 use crate::random::{Purpose, Stream};
 
-/// Inverted dropout (Hinton et al. 2012): a value is kept with probability 1 - rate and then divided by it.
+/// Inverted dropout (Hinton et al. 2012): a value is kept with probability 1 - rate and then divided by it. Whole channels may
+/// be dropped, drawn once for all images and places of a batch (Graham et al. 2015, "batchwise dropout").
 ///
-/// The mask is a pure function of (seed, step, layer, index in the NHWC buffer): the same on every device.
+/// The mask is a pure function of (seed, step, layer, index in the NHWC buffer, or channel): the same on every device.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
     /// The probability of dropping a value, in [0, 1).
@@ -13,6 +14,8 @@ pub struct Dropout {
     pub seed: u64,
     /// Which dropout of the network this is.
     pub layer: u32,
+    /// The number of channels, where each is kept or dropped as a whole.
+    pub channels: Option<usize>,
 }
 
 impl Dropout {
@@ -34,6 +37,7 @@ impl Dropout {
 
     /// The factor on value `index`: 0 or [`Dropout::scale`].
     pub fn factor(&self, stream: &Stream, index: usize) -> f32 {
-        if stream.at(index as u64) < self.threshold() { 0.0 } else { self.scale() }
+        let draw = self.channels.map_or(index, |channels| index % channels);
+        if stream.at(draw as u64) < self.threshold() { 0.0 } else { self.scale() }
     }
 }

@@ -73,6 +73,8 @@ pub fn recipe(text: &[u8]) -> bool {
     }
     if let Ok(network) = Network::from_toml(SMALL) {
         let _ = recipe.with_dropout("file.toml", &network);
+        let _ = recipe.layers.check(&network);
+        let _ = recipe.companions.map(|companions| companions.layers_of(&network, 0));
     }
     true
 }

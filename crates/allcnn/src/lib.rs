@@ -30,6 +30,7 @@ pub use allcnn_device as device;
 mod errors;
 
 pub mod augment;
+mod companion;
 pub mod confusion;
 pub mod evaluate;
 pub mod export;

@@ -1,8 +1,11 @@
 //! The trained quantities of a network, on a device.
 //!
+//! While it is trained, a network may have companion heads ([`crate::recipe::Companions`]) behind its own layers, `companion.convN`.
+//!
 //! A convolution has `convN.weight` and `convN.bias`, a learned-norm pooling `poolN.center` and `poolN.rho`. Outside the device they
 //! have PyTorch's layout (`[out, in / groups, height, width]` and `[out]`); on it, the device's own.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use allcnn_device::learned_norm::RHO_OF_2;
@@ -102,6 +105,9 @@ impl Tensor {
     }
 }
 
+/// What the names of companion heads begin with.
+pub(crate) const COMPANION: &str = "companion.";
+
 /// Weights and biases of a network on a device, with their gradients and velocities.
 pub struct Parameters<D: Device> {
     names: Vec<String>,
@@ -109,6 +115,8 @@ pub struct Parameters<D: Device> {
     list: Vec<Parameter<D::Buffer>>,
     /// The largest norm of a row of each.
     longest: Vec<f32>,
+    /// How many are the network's own; those of its companions follow.
+    own: usize,
     version: u64,
 }
 
@@ -147,39 +155,86 @@ impl<D: Device> Parameters<D> {
     /// # Errors
     /// [`ParametersError::Device`] when the device has too little memory.
     pub fn zeros(device: &D, network: &Network) -> Result<Self, ParametersError> {
-        let (mut names, mut shapes, mut list) = (Vec::new(), Vec::new(), Vec::new());
-        for (layer, parts) in layer_shapes(network) {
-            for (part, shape) in parts {
-                let len = shape.iter().product();
-                names.push(format!("{layer}.{part}"));
-                shapes.push(shape);
-                list.push(Parameter {
-                    value: device.alloc(len)?,
-                    gradient: device.alloc(len)?,
-                    velocity: device.alloc(len)?,
-                    factors: Factors::default(),
-                });
-            }
-        }
-        let longest = vec![f32::INFINITY; list.len()];
-        Ok(Self { names, shapes, list, longest, version: next_version() })
+        let mut parameters = Self {
+            names: vec![],
+            shapes: vec![],
+            list: vec![],
+            longest: vec![],
+            own: 0,
+            version: next_version(),
+        };
+        layer_shapes(network).into_iter().try_for_each(|layer| parameters.append(device, layer))?;
+        parameters.own = parameters.list.len();
+        Ok(parameters)
     }
 
-    /// Has [`Parameters::descend`] follow a recipe's rules for single layers.
-    pub fn follow(&mut self, rules: &LayerRules) {
+    /// Appends the zeros of a layer.
+    fn append(&mut self, device: &D, (layer, parts): LayerShapes) -> Result<(), ParametersError> {
+        for (part, shape) in parts {
+            let len = shape.iter().product();
+            self.names.push(format!("{layer}.{part}"));
+            self.shapes.push(shape);
+            self.longest.push(f32::INFINITY);
+            self.list.push(Parameter {
+                value: device.alloc(len)?,
+                gradient: device.alloc(len)?,
+                velocity: device.alloc(len)?,
+                factors: Factors::default(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Appends fully connected heads on the outputs of these layers of `network`, with weights as by [`Init::Xavier`].
+    ///
+    /// # Errors
+    /// [`ParametersError::Device`] when the device has too little memory.
+    pub fn add_companions(
+        &mut self,
+        device: &D,
+        network: &Network,
+        layers: &[usize],
+        seed: u64,
+    ) -> Result<(), ParametersError> {
+        for &layer in layers {
+            let head = network.head_on(layer, 1);
+            let (inputs, classes) = (head.input.channels, head.out_channels);
+            let mut weights = vec![0.0; classes * inputs];
+            let mut numbers = Stream::new(seed, Purpose::Initialization, 1, layer as u32).sequence();
+            Init::Xavier.fill(inputs, Activation::Identity, &mut numbers, &mut weights);
+            let name = format!("{COMPANION}{}", network.layers()[layer].name());
+            let parts = [("weight", vec![classes, inputs, 1, 1]), ("bias", vec![classes])];
+            self.append(device, (name, parts))?;
+            self.upload(device, Kind::Value, self.list.len() - 2, &weights)?;
+        }
+        Ok(())
+    }
+
+    /// How many parameters are the network's own; those of its companion heads follow.
+    pub(crate) fn own(&self) -> usize {
+        self.own
+    }
+
+    /// Has [`Parameters::descend`] follow a recipe's rules for single layers; the learning rate of companion heads has this factor,
+    /// too.
+    pub fn follow(&mut self, rules: &LayerRules, companions_rate: f32) {
         let each = self.names.iter().zip(&mut self.list).zip(&mut self.longest);
         for ((name, parameter), longest) in each {
             let (layer, part) = name.rsplit_once('.').expect("layer and part");
             let rule = rules.of(layer);
             parameter.factors = rule.factors()[usize::from(part == "bias")];
+            if layer.starts_with(COMPANION) {
+                parameter.factors.rate *= companions_rate;
+            }
             *longest = rule.max_norm.filter(|_| part == "weight").unwrap_or(f32::INFINITY);
         }
     }
 
-    /// One step of the optimizer for all parameters but the first `frozen` ones.
-    pub fn descend(&mut self, device: &D, sgd: Sgd, step: &D::Step, frozen: usize) {
-        device.sgd(sgd, step, &mut self.list_mut()[frozen..]);
-        let each = self.list.iter_mut().zip(&self.shapes).zip(&self.longest).skip(frozen);
+    /// One step of the optimizer for these parameters.
+    pub fn descend(&mut self, device: &D, sgd: Sgd, step: &D::Step, trained: Range<usize>) {
+        device.sgd(sgd, step, &mut self.list_mut()[trained.clone()]);
+        let each = self.list.iter_mut().zip(&self.shapes).zip(&self.longest);
+        let each = each.take(trained.end).skip(trained.start);
         for ((parameter, shape), &longest) in each.filter(|(_, longest)| longest.is_finite()) {
             device.shorten_rows(shape[0], longest, &mut parameter.value);
         }

@@ -11,7 +11,7 @@
 //! use allcnn::net::{Init, Network};
 //! use allcnn::parameters::Parameters;
 //! use allcnn::plan::{Mode, Plan, PlanPurpose};
-//! use allcnn_device::{Device, Reference, Sgd};
+//! use allcnn_device::{Device, Loss, Reference, Sgd};
 //!
 //! let network = Network::from_toml(
 //!     r#"
@@ -34,7 +34,7 @@
 //!     plan.upload(&[0.5; 2 * 6 * 6 * 3], &[1.0, 0.0, 1.0, 0.0])?;
 //!     let mode = Mode::Train { step: &step, seed: 0, shard: 0 };
 //!     plan.forward(&parameters, mode);
-//!     plan.loss(1.0 / 2.0);
+//!     plan.loss(Loss::CrossEntropy, 1.0 / 2.0);
 //!     plan.backward(&mut parameters, mode);
 //!     let sgd = Sgd { momentum: 0.9, weight_decay: 0.001, nesterov: false, clip_norm: f32::INFINITY };
 //!     device.sgd(sgd, &step, parameters.list_mut());
@@ -48,10 +48,11 @@
 use std::ops::Range;
 
 use allcnn_device::{
-    Activation, Algorithm, Device, Dropout, Epilogue, Error, Gate, LearnedNorm, LrnShape, LwtaShape,
+    Activation, Algorithm, Device, Dropout, Epilogue, Error, Gate, LearnedNorm, Loss, LrnShape, LwtaShape,
     Parameter, PoolKind, RegionDraw, ReluRule, Sampling, Shape, StoredOutput, View,
 };
 
+use crate::companion::Companion;
 use crate::net::{LayerKind, Network, Operation, evaluation_draw};
 use crate::parameters::Parameters;
 
@@ -91,15 +92,23 @@ impl<D: Device> Clone for Mode<'_, D> {
 impl<D: Device> Copy for Mode<'_, D> {}
 
 impl<'s, D: Device> Mode<'s, D> {
-    /// The dropout of the layer that writes `slot`, and the step that seeds its mask; `None` without dropout.
+    /// A dropout of values in the buffer `slot`, and the step that seeds its mask; `None` without dropout.
     fn dropout(self, rate: f32, slot: usize) -> Option<(Dropout, &'s D::Step)> {
         match self {
             Self::Train { step, seed, shard } if rate > 0.0 => {
                 let layer = u32::from(shard) << 16 | slot as u32;
-                Some((Dropout { rate, seed, layer }, step))
+                Some((Dropout { rate, seed, layer, channels: None }, step))
             }
             _ => None,
         }
+    }
+
+    /// The dropout of a layer that writes `slot`. Whole channels are dropped in all shards alike.
+    fn layer_dropout(self, kind: &LayerKind, slot: usize) -> Option<(Dropout, &'s D::Step)> {
+        let (dropout, step) = self.dropout(kind.dropout(), slot)?;
+        let channels = kind.dropped_channels();
+        let layer = if channels.is_some() { slot as u32 } else { dropout.layer };
+        Some((Dropout { layer, channels, ..dropout }, step))
     }
 
     /// What a pooling that writes `slot` draws its values from, and the step; `None` where it computes their expectation.
@@ -194,6 +203,9 @@ pub struct Plan<'d, D: Device> {
     /// The first layers, up to this one, are frozen: they compute as in evaluation and get no gradients.
     frozen: usize,
     layers: Vec<Prepared<D>>,
+    /// The heads on hidden layers, and whether training passes compute them.
+    companions: Vec<Companion<D>>,
+    with_companions: bool,
     outputs: Buffers<D>,
     signals: Buffers<D>,
     targets: D::Buffer,
@@ -210,30 +222,34 @@ impl<'d, D: Device> Plan<'d, D> {
     /// # Errors
     /// [`Error::OutOfMemory`], or [`Error::InvalidShape`] when `batch` is 0.
     pub fn new(device: &'d D, network: &Network, batch: usize, purpose: PlanPurpose) -> Result<Self, Error> {
-        Self::with_frozen(device, network, batch, purpose, 0)
+        Self::prepared(device, network, batch, purpose, 0, &[])
     }
 
     /// Prepares a training in which the first `frozen` layers are frozen: in every mode they compute as in
-    /// [`Mode::Evaluate`], and the backward pass ends above them. Panics unless a layer is left to be trained.
+    /// [`Mode::Evaluate`], and the backward pass ends above them. The convolutions with the indices `companions`, which are not
+    /// frozen, have companion heads, whose [parameters](Parameters::add_companions) are in the same order. Panics unless a layer is
+    /// left to be trained.
     ///
     /// # Errors
     /// As [`Plan::new`].
-    pub fn partly_frozen(
+    pub fn for_training(
         device: &'d D,
         network: &Network,
         batch: usize,
         frozen: usize,
+        companions: &[usize],
     ) -> Result<Self, Error> {
         assert!(frozen < network.layers().len(), "a layer that is trained above {frozen} frozen ones");
-        Self::with_frozen(device, network, batch, PlanPurpose::Training, frozen)
+        Self::prepared(device, network, batch, PlanPurpose::Training, frozen, companions)
     }
 
-    fn with_frozen(
+    fn prepared(
         device: &'d D,
         network: &Network,
         batch: usize,
         purpose: PlanPurpose,
         frozen: usize,
+        companions: &[usize],
     ) -> Result<Self, Error> {
         let operations = network.operations(batch);
         let shapes = std::iter::once(network.input().shape(batch));
@@ -254,9 +270,13 @@ impl<'d, D: Device> Plan<'d, D> {
         let mut layers = layers.collect::<Result<Vec<_>, Error>>()?;
         if purpose != PlanPurpose::Explanation {
             let (below, above) = layers.split_at_mut(frozen); // what passes between them can be read and written
-            link(device, below);
-            link(device, above);
+            link(device, below, &[]);
+            let companions: Vec<usize> = companions.iter().map(|layer| layer - frozen).collect();
+            link(device, above, &companions);
         }
+        let companions = companions.iter().zip((weight..).step_by(2));
+        let companions =
+            companions.map(|(&layer, weight)| Companion::new(device, network, layer, batch, weight));
         Ok(Self {
             device,
             network: network.clone(),
@@ -264,6 +284,8 @@ impl<'d, D: Device> Plan<'d, D> {
             purpose,
             frozen,
             layers,
+            companions: companions.collect::<Result<_, Error>>()?,
+            with_companions: true,
             outputs: Buffers::new(device, &lens, 0, purpose == PlanPurpose::Inference)?,
             signals: Buffers::new(device, &lens, first_signal, true)?,
             targets: device.alloc(batch * network.classes())?,
@@ -293,6 +315,11 @@ impl<'d, D: Device> Plan<'d, D> {
         }
         self.fixed = version;
         Ok(())
+    }
+
+    /// Whether later training passes compute the companion heads; at first they do.
+    pub fn set_companions(&mut self, on: bool) {
+        self.with_companions = on;
     }
 
     /// Selects the fractional pooling regions for later passes in [`Mode::Evaluate`]; the default is view 0.
@@ -379,10 +406,34 @@ impl<'d, D: Device> Plan<'d, D> {
 
     fn forward_layers(&mut self, layers: Range<usize>, parameters: &Parameters<D>, mode: Mode<'_, D>) {
         for layer in layers {
-            let dropout = mode.dropout(self.network.layers()[layer].kind().dropout(), layer + 1);
+            let dropout = mode.layer_dropout(self.network.layers()[layer].kind(), layer + 1);
             let (input, output) = self.outputs.pair(layer, layer + 1);
-            match &mut self.layers[layer] {
-                Prepared::Conv { conv, activation, weight } => {
+            let trains = self.with_companions && matches!(mode, Mode::Train { .. });
+            let companion = self.companions.iter_mut().find(|companion| trains && companion.layer == layer);
+            match (&mut self.layers[layer], companion) {
+                (Prepared::Conv { conv, activation, weight }, Some(companion)) => {
+                    let list = parameters.list();
+                    let (weights, bias) = (&list[*weight].value, &list[*weight + 1].value);
+                    let plain = Epilogue { activation: Activation::Identity, dropout: None };
+                    self.device.conv_forward(
+                        conv,
+                        input,
+                        weights,
+                        bias,
+                        plain,
+                        &self.view,
+                        &mut companion.sums,
+                    );
+                    companion.forward(self.device, parameters, &self.view);
+                    self.device.copy(&companion.sums, output, 0);
+                    // What an activation lets pass of its own input is its output.
+                    let gate = Gate { activation: *activation, rule: ReluRule::Backprop, dropout_rate: 0.0 };
+                    self.device.activation_backward(StoredOutput { output: &companion.sums, gate }, output);
+                    if let Some((dropout, step)) = dropout {
+                        self.device.dropout(dropout, step, output);
+                    }
+                }
+                (Prepared::Conv { conv, activation, weight }, None) => {
                     let epilogue =
                         Epilogue { activation: *activation, dropout: dropout.map(|(dropout, _)| dropout) };
                     let step = dropout.map_or(&self.view, |(_, step)| step);
@@ -390,7 +441,7 @@ impl<'d, D: Device> Plan<'d, D> {
                     let (weights, bias) = (&list[*weight].value, &list[*weight + 1].value);
                     self.device.conv_forward(conv, input, weights, bias, epilogue, step, output);
                 }
-                Prepared::Pool { pool, norms, learned } => {
+                (Prepared::Pool { pool, norms, learned }, _) => {
                     let (draw, step) = mode.regions(layer + 1, &self.view);
                     self.device.pool_draw(pool, draw, step);
                     for output in std::iter::once(output).chain(norms) {
@@ -400,9 +451,11 @@ impl<'d, D: Device> Plan<'d, D> {
                         }
                     }
                 }
-                Prepared::Lrn(shape) => self.device.lrn_forward(*shape, input, output),
-                Prepared::Lwta(shape) => self.device.lwta_forward(*shape, input, output),
-                Prepared::GlobalAverage(shape) => self.device.global_average_forward(*shape, input, output),
+                (Prepared::Lrn(shape), _) => self.device.lrn_forward(*shape, input, output),
+                (Prepared::Lwta(shape), _) => self.device.lwta_forward(*shape, input, output),
+                (Prepared::GlobalAverage(shape), _) => {
+                    self.device.global_average_forward(*shape, input, output);
+                }
             }
             // A convolution's is part of its epilogue.
             if let (Some((dropout, step)), false) = (dropout, self.is_conv(layer)) {
@@ -411,13 +464,16 @@ impl<'d, D: Device> Plan<'d, D> {
         }
     }
 
-    /// Computes the softmax cross-entropy of the logits against the targets: the loss of each row, and the
-    /// gradient of the logits times `scale` (1 / number of filled rows for the gradient of the mean loss).
-    pub fn loss(&mut self, scale: f32) {
+    /// Computes the loss of the logits against the targets, of each row, and the gradient of the logits times `scale` (1 /
+    /// number of filled rows for the gradient of the mean loss); the same of the companion heads.
+    pub fn loss(&mut self, loss: Loss, scale: f32) {
         let top = self.layers.len();
         let (logits, d_logits) = (self.outputs.at(top), self.signals.at_mut(top));
         let classes = self.network.classes();
-        self.device.softmax_cross_entropy(classes, logits, &self.targets, scale, &mut self.losses, d_logits);
+        self.device.loss(loss, classes, logits, &self.targets, scale, &mut self.losses, d_logits);
+        for companion in self.companions.iter_mut().filter(|_| self.with_companions) {
+            companion.loss(self.device, loss, classes, &self.targets, scale);
+        }
     }
 
     /// Computes the parameter gradients of all layers that are not frozen from the logit gradient that [`Plan::loss`]
@@ -426,6 +482,11 @@ impl<'d, D: Device> Plan<'d, D> {
         assert_eq!(self.purpose, PlanPurpose::Training, "the purpose of a plan that goes backward");
         self.enter(self.layers.len(), mode, ReluRule::Backprop);
         for layer in (self.frozen..self.layers.len()).rev() {
+            for companion in
+                self.companions.iter_mut().filter(|own| self.with_companions && own.layer == layer)
+            {
+                companion.backward(self.device, parameters, self.signals.at_mut(layer + 1));
+            }
             self.gradients(layer, parameters);
             if layer > self.frozen {
                 self.signal_down(layer, parameters, mode, ReluRule::Backprop);
@@ -463,6 +524,18 @@ impl<'d, D: Device> Plan<'d, D> {
         self.device.copy(self.outputs.at(self.layers.len()), log, at + self.batch);
     }
 
+    /// Copies the loss of each image at each companion head to the host, from the first layer to the last.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    pub fn companion_losses(&self) -> Result<Vec<Vec<f32>>, Error> {
+        let of = |companion: &Companion<D>| {
+            let mut losses = vec![0.0; self.batch];
+            companion.losses(self.device, &mut losses).map(|()| losses)
+        };
+        self.companions.iter().map(of).collect()
+    }
+
     /// Copies the logits, `[batch, classes]`, to the host.
     ///
     /// # Errors
@@ -494,8 +567,8 @@ impl<'d, D: Device> Plan<'d, D> {
     fn gate(&self, slot: usize, mode: Mode<'_, D>, rule: ReluRule) -> Option<Gate> {
         let layer = slot.checked_sub(1)?;
         let Prepared::Conv { activation, .. } = self.layers[layer] else { return None };
-        let rate = self.network.layers()[layer].kind().dropout();
-        let dropout_rate = mode.dropout(rate, slot).map_or(0.0, |(dropout, _)| dropout.rate);
+        let kind = self.network.layers()[layer].kind();
+        let dropout_rate = mode.layer_dropout(kind, slot).map_or(0.0, |(dropout, _)| dropout.rate);
         let open = activation == Activation::Identity && dropout_rate == 0.0;
         (!open).then_some(Gate { activation, rule, dropout_rate })
     }
@@ -517,8 +590,8 @@ impl<'d, D: Device> Plan<'d, D> {
     /// gate.
     fn undrop(&mut self, slot: usize, mode: Mode<'_, D>) {
         let Some(layer) = slot.checked_sub(1).filter(|&layer| !self.is_conv(layer)) else { return };
-        let rate = self.network.layers()[layer].kind().dropout();
-        let Some((dropout, step)) = mode.dropout(rate, slot) else { return };
+        let kind = self.network.layers()[layer].kind();
+        let Some((dropout, step)) = mode.layer_dropout(kind, slot) else { return };
         self.device.dropout(dropout, step, self.signals.at_mut(slot));
     }
 
@@ -587,9 +660,10 @@ fn learned_norm<B>(list: &[Parameter<B>], center: usize) -> LearnedNorm<'_, B> {
     LearnedNorm { center: &list[center].value, rho: &list[center + 1].value }
 }
 
-/// Tells the device which convolutions are consecutive. Not for explanations, whose signals start at any layer.
-fn link<D: Device>(device: &D, layers: &mut [Prepared<D>]) {
-    for above in 1..layers.len() {
+/// Tells the device which convolutions are consecutive and exchange nothing with `companions`. Not for explanations, whose signals
+/// start at any layer.
+fn link<D: Device>(device: &D, layers: &mut [Prepared<D>], companions: &[usize]) {
+    for above in (1..layers.len()).filter(|above| !companions.contains(&(above - 1))) {
         if let [Prepared::Conv { conv: below, .. }, Prepared::Conv { conv: above, .. }] =
             &mut layers[above - 1..=above]
         {

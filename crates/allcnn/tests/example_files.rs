@@ -15,9 +15,14 @@ fn the_recipes_are_for_layers_that_their_networks_have() {
     for (network, recipe) in [
         ("nin", include_str!("../../../examples/recipe-nin.toml")),
         ("maxout", include_str!("../../../examples/recipe-maxout.toml")),
+        ("dsn", include_str!("../../../examples/recipe-dsn.toml")),
+        ("tree-prior", include_str!("../../../examples/recipe-tree-prior.toml")),
     ] {
-        let rules = Recipe::from_toml(recipe).unwrap().layers;
-        rules.check(&Network::named(network, 10).unwrap()).unwrap();
-        assert!(!rules.is_empty());
+        let (recipe, network) = (Recipe::from_toml(recipe).unwrap(), Network::named(network, 10).unwrap());
+        recipe.layers.check(&network).unwrap();
+        assert!(!recipe.layers.is_empty());
+        if let Some(companions) = recipe.companions {
+            assert_eq!(companions.layers_of(&network, 0).unwrap(), [0, 4, 8], "the first of each stage");
+        }
     }
 }

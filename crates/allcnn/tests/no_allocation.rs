@@ -9,7 +9,7 @@ use allcnn::net::{Init, Network};
 use allcnn::parameters::Parameters;
 use allcnn::plan::{Mode, Plan, PlanPurpose};
 use allcnn_cpu::{Cpu, CpuOptions};
-use allcnn_device::{Device, Sgd};
+use allcnn_device::{Device, Loss, Sgd};
 
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
@@ -80,7 +80,7 @@ fn a_step_takes_no_memory() {
         device.set_step(&mut step, number, 0.01);
         let mode = Mode::Train { step: &step, seed: 0, shard: 0 };
         plan.forward(&parameters, mode);
-        plan.loss(0.25);
+        plan.loss(Loss::CrossEntropy, 0.25);
         plan.backward(&mut parameters, mode);
         device.sgd(sgd, &step, parameters.list_mut());
         taken.push(TAKEN.load(Ordering::Relaxed) - before);

@@ -5,7 +5,7 @@ use allcnn::net::{Init, Network};
 use allcnn::parameters::Parameters;
 use allcnn::plan::{Mode, Plan, PlanPurpose};
 use allcnn_cpu::{Cpu, CpuOptions, Isa, Rehearsed};
-use allcnn_device::{Device, Precision, Sgd};
+use allcnn_device::{Device, Loss, Precision, Sgd};
 
 const MANY: usize = 64;
 
@@ -31,7 +31,7 @@ fn train(device: &Cpu, batch: usize, steps: u64) -> (Vec<u32>, Vec<Rehearsed>) {
         device.set_step(&mut step, number, 0.01);
         let mode = Mode::Train { step: &step, seed: 0, shard: 0 };
         plan.forward(&parameters, mode);
-        plan.loss(1.0 / batch as f32);
+        plan.loss(Loss::CrossEntropy, 1.0 / batch as f32);
         plan.backward(&mut parameters, mode);
         device.sgd(sgd, &step, parameters.list_mut());
         let operations = device.take_rehearsed();

@@ -72,7 +72,7 @@ fn layers(info: &ModelInfo) -> String {
             thousands(layer.multiply_adds as u64),
             format!("{}x{}", field.height, field.width),
             layer.activation.clone().unwrap_or_default(),
-            rate(layer.dropout),
+            rate(layer.dropout) + if layer.drops_channels { " of channels" } else { "" },
         ]);
     }
     let (parameters, multiply_adds) =

@@ -307,7 +307,7 @@ fn document(finished: &Finished) -> anyhow::Result<Document<'_>> {
         seconds: progress.seconds,
         from: finished.manifest.from.as_ref().map(|from| from.source.as_str()),
         stopped_early: progress.stopped_early,
-        health: Health::of(history, network.classes()),
+        health: Health::of(history, network.classes(), finished.manifest.recipe.loss),
         never_predicted: &finished.never_predicted,
         skipped: &finished.skipped,
         ignored: &finished.ignored,

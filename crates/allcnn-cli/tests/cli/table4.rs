@@ -57,12 +57,15 @@ fn they_are_listed_with_their_parameters() {
         .map(|entry| (entry["name"].as_str().unwrap(), entry["parameters"].as_u64().unwrap()))
         .collect();
     let first = listed.iter().position(|(name, _)| *name == "nin").unwrap();
-    let [nin, maxout, fractional, large, sparse, ..] = listed[first..] else { panic!("{listed:?}") };
+    let [nin, maxout, fractional, large, sparse, dsn, tree, ..] = listed[first..] else {
+        panic!("{listed:?}")
+    };
     assert_eq!(
         [nin, maxout, fractional],
         [("nin", 966_986), ("maxout", 16_247_830), ("fractional", 2_072_586)]
     );
     assert_eq!((large.0, sparse), ("large-fractional", ("spatially-sparse", 54_922_890)));
+    assert_eq!([dsn, tree], [("dsn", 966_986), ("tree-prior", 13_741_578)]);
     let layers = allcnn(folder.path(), &["models", "maxout"]).done().stdout;
     assert!(layers.contains("maxout4") && layers.contains("max of 5 channels"), "{layers}");
 }

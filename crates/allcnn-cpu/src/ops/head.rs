@@ -1,4 +1,4 @@
-//! Global average, softmax and cross-entropy of one image.
+//! The global average of one image.
 
 use crate::whole::{pieces, pieces_mut};
 
@@ -24,23 +24,4 @@ pub(crate) fn spread(signal: &[f32], d_image: &mut [f32]) {
             *value = g * share;
         }
     }
-}
-
-/// The loss -sum t log p of one row, and d = (p sum(t) - t) * scale. The few values of a row are worth f64.
-pub(crate) fn softmax_cross_entropy(
-    logits: &[f32],
-    targets: &[f32],
-    scale: f32,
-    d_logits: &mut [f32],
-) -> f32 {
-    let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    let log_sum = largest + logits.iter().map(|&x| (f64::from(x) - largest).exp()).sum::<f64>().ln();
-    let total: f64 = targets.iter().map(|&t| f64::from(t)).sum();
-    let mut loss = 0.0;
-    for ((&x, &t), d) in logits.iter().zip(targets).zip(d_logits) {
-        let log_p = f64::from(x) - log_sum;
-        loss -= f64::from(t) * log_p;
-        *d = ((log_p.exp() * total - f64::from(t)) * f64::from(scale)) as f32;
-    }
-    loss as f32
 }

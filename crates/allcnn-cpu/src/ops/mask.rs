@@ -23,25 +23,38 @@ impl Kernel for Mask<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let stream = self.dropout.stream(self.step);
-        let (threshold, scale) = (self.dropout.threshold(), self.dropout.scale());
-        // Up to the first whole block the scalar rule does.
-        let head = (self.first.next_multiple_of(4) - self.first).min(self.values.len());
-        let (head, body) = self.values.split_at_mut(head);
-        for (at, value) in head.iter_mut().enumerate() {
-            *value *= self.dropout.factor(&stream, self.first + at);
+        let Self { dropout, step, first, mut values } = self;
+        let stream = dropout.stream(step);
+        let Some(channels) = dropout.channels else { return draws(&dropout, &stream, first, values) };
+        let mut channel = first % channels;
+        while !values.is_empty() {
+            let (pixel, rest) = values.split_at_mut((channels - channel).min(values.len()));
+            draws(&dropout, &stream, channel, pixel);
+            (values, channel) = (rest, 0);
         }
-        let mut block = ((self.first + head.len()) / 4) as u32;
-        #[expect(clippy::disallowed_methods, reason = "the rest is used")]
-        let (whole, rest) = body.as_chunks_mut::<{ 4 * BLOCKS }>();
-        for values in whole {
-            mask(blocks::<BLOCKS>(&stream, block), threshold, scale, values);
-            block = block.wrapping_add(BLOCKS as u32);
-        }
-        for values in rest.chunks_mut(2 * BLOCKS) {
-            mask(blocks::<{ BLOCKS / 2 }>(&stream, block), threshold, scale, values);
-            block = block.wrapping_add(BLOCKS as u32 / 2);
-        }
+    }
+}
+
+/// Multiplies values with the stream's factors from draw `first` on.
+#[inline(always)]
+fn draws(dropout: &Dropout, stream: &Stream, first: usize, values: &mut [f32]) {
+    let (threshold, scale) = (dropout.threshold(), dropout.scale());
+    // Up to the first whole block the scalar rule does.
+    let head = (first.next_multiple_of(4) - first).min(values.len());
+    let (head, body) = values.split_at_mut(head);
+    for (at, value) in head.iter_mut().enumerate() {
+        *value *= dropout.factor(stream, first + at);
+    }
+    let mut block = ((first + head.len()) / 4) as u32;
+    #[expect(clippy::disallowed_methods, reason = "the rest is used")]
+    let (whole, rest) = body.as_chunks_mut::<{ 4 * BLOCKS }>();
+    for values in whole {
+        mask(blocks::<BLOCKS>(stream, block), threshold, scale, values);
+        block = block.wrapping_add(BLOCKS as u32);
+    }
+    for values in rest.chunks_mut(2 * BLOCKS) {
+        mask(blocks::<{ BLOCKS / 2 }>(stream, block), threshold, scale, values);
+        block = block.wrapping_add(BLOCKS as u32 / 2);
     }
 }
 
@@ -98,14 +111,18 @@ mod tests {
 
     #[test]
     fn the_mask_is_the_contracts_on_every_instruction_set_and_from_every_index() {
-        let dropout = Dropout { rate: 0.3, seed: 9, layer: 2 };
-        let stream = dropout.stream(17);
-        for isa in Isa::available() {
+        for (isa, channels) in Isa::available()
+            .into_iter()
+            .flat_map(|isa| [None, Some(1), Some(7), Some(96)].map(|channels| (isa, channels)))
+        {
+            let dropout = Dropout { rate: 0.3, seed: 9, layer: 2, channels };
+            let stream = dropout.stream(17);
             for (first, len) in [(0, 1000), (1, 3), (3, 200), (64, 64), (1021, 300), (2, 1)] {
                 let mut values = vec![1.0; len];
                 isa.run(Mask { dropout, step: 17, first, values: &mut values });
                 for (at, &value) in values.iter().enumerate() {
-                    assert_eq!(value, dropout.factor(&stream, first + at), "{isa} index {}", first + at);
+                    let factor = dropout.factor(&stream, first + at);
+                    assert_eq!(value, factor, "{isa}, {channels:?}, index {}", first + at);
                 }
             }
         }

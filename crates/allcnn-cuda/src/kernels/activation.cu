@@ -1,14 +1,15 @@
 // Dropout, the end of a convolution, and the way back through both.
 //
-// Masks are drawn by Philox4x32-10 (Salmon et al. 2011): block i of a stream decides about values 4 i to 4 i + 3, so a
-// thread takes four values. The masks are those of every other device, to the bit.
+// Masks are drawn by Philox4x32-10 (Salmon et al. 2011): block i of a stream decides about values (or channels) 4 i to
+// 4 i + 3, so a thread takes four values. The masks are those of every other device, to the bit.
 
 struct Mask {
     u32 threshold; // a value whose number is below is dropped
     float scale;   // of the others
     u32 key[2];
     u32 layer;
-    u32 purpose; // the upper byte of the last counter word
+    u32 purpose;  // the upper byte of the last counter word
+    u32 channels; // where each is dropped as a whole; else 0
 };
 
 __device__ inline void philox(u32 a, u32 b, u32 c, u32 d, u32 key0, u32 key1, u32* numbers) {
@@ -28,27 +29,31 @@ __device__ inline void philox(u32 a, u32 b, u32 c, u32 d, u32 key0, u32 key1, u3
     numbers[3] = d;
 }
 
-__device__ inline Four masked(Four four, Mask mask, const Step* step, u64 block) {
+/// Four values, the first of which has the index `at` (a multiple of 4), times their mask.
+__device__ inline Four masked(Four four, Mask mask, const Step* step, u64 at) {
     u32 numbers[4];
-    philox((u32)block, mask.layer, step->number_low, mask.purpose << 24 | step->number_high, mask.key[0], mask.key[1],
-           numbers);
-    for (int i = 0; i < 4; ++i) four.at[i] *= numbers[i] < mask.threshold ? 0.0f : mask.scale;
+    u64 draw = mask.channels ? at % mask.channels : at;
+    for (int i = 0; i < 4; ++i) {
+        if (i == 0 || draw % 4 == 0)
+            philox((u32)(draw / 4), mask.layer, step->number_low, mask.purpose << 24 | step->number_high, mask.key[0],
+                   mask.key[1], numbers);
+        four.at[i] *= numbers[draw % 4] < mask.threshold ? 0.0f : mask.scale;
+        draw = draw + 1 == mask.channels ? 0 : draw + 1;
+    }
     return four;
 }
 
 /// Multiplies with the step's mask.
 extern "C" __global__ void dropout(Values values, u64 len, Mask mask, const Step* step) {
-    u64 block = thread_number();
-    u64 at = block * 4;
-    if (at < len) store_four(values, at, len, masked(load_four(values, at, len), mask, step, block));
+    u64 at = thread_number() * 4;
+    if (at < len) store_four(values, at, len, masked(load_four(values, at, len), mask, step, at));
 }
 
 /// to = dropout(activation(from + bias)), for sums whose rows have `from_columns` channels and outputs of `columns`.
 /// The activation is x where x > 0 and slope * x elsewhere; without dropout the mask's threshold is 0 and its scale 1.
 extern "C" __global__ void finish(Values from, Values to, const float* bias, u64 len, u32 from_columns, u32 columns,
                                   float slope, u32 has_dropout, Mask mask, const Step* step) {
-    u64 block = thread_number();
-    u64 at = block * 4;
+    u64 at = thread_number() * 4;
     if (at >= len) return;
     Four four;
     if (from_columns == columns) {
@@ -65,7 +70,7 @@ extern "C" __global__ void finish(Values from, Values to, const float* bias, u64
         four.at[i] = sum > 0.0f ? sum : slope * sum;
         column = column + 1 == columns ? 0 : column + 1;
     }
-    if (has_dropout) four = masked(four, mask, step, block);
+    if (has_dropout) four = masked(four, mask, step, at);
     store_four(to, at, len, four);
 }
 

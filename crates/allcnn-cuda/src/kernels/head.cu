@@ -1,4 +1,4 @@
-// Global average, softmax and cross-entropy.
+// Global average, and the losses.
 
 /// output[image][channel] = the mean over `area` pixels.
 extern "C" __global__ void average_forward(Values input, Values output, u32 batch, u32 area, u32 channels) {
@@ -50,6 +50,25 @@ extern "C" __global__ void cross_entropy(Values logits, const float* targets, u3
         float target = targets[first + at];
         if (target != 0.0f) loss -= target * log_p;
         d_logits[first + at] = (expf(log_p) * total - target) * scale;
+    }
+    loss = over_lanes(loss, true, shared);
+    if (threadIdx.x == 0) losses[blockIdx.x] = loss;
+}
+
+/// A block of LANES threads for each row, with w = sum(t): losses[row] = sum t max(0, 1 - s)^2 + (w - t) max(0, 1 + s)^2.
+extern "C" __global__ void squared_hinge(Values scores, const float* targets, u32 classes, float scale, float* losses,
+                                         float* d_scores) {
+    __shared__ float shared[LANES];
+    u64 first = (u64)blockIdx.x * classes;
+    float weight = 0.0f, loss = 0.0f;
+    for (u32 at = threadIdx.x; at < classes; at += LANES) weight += targets[first + at];
+    weight = over_lanes(weight, true, shared);
+    for (u32 at = threadIdx.x; at < classes; at += LANES) {
+        float score = load(scores, first + at);
+        float target = targets[first + at];
+        float own = fmaxf(1.0f - score, 0.0f), others = fmaxf(1.0f + score, 0.0f);
+        loss += target * own * own + (weight - target) * others * others;
+        d_scores[first + at] = 2.0f * ((weight - target) * others - target * own) * scale;
     }
     loss = over_lanes(loss, true, shared);
     if (threadIdx.x == 0) losses[blockIdx.x] = loss;

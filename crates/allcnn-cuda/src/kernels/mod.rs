@@ -65,6 +65,7 @@ kernels! {
     AverageForward => "average_forward",
     AverageBackward => "average_backward",
     CrossEntropy => "cross_entropy",
+    SquaredHinge => "squared_hinge",
     Add => "add",
     SgdSquares => "sgd_squares",
     SgdScale => "sgd_scale",

@@ -24,7 +24,7 @@ pub(super) fn compare<D: Device>(arena: &Arena<'_, D>, case: &Case<ConvShape>, r
         d_output: numbers(shape.output().len(), 4),
     };
     let name = |what: &str| format!("{}: {what}", case.name);
-    for (what, epilogue) in epilogues() {
+    for (what, epilogue) in epilogues(shape.out_channels) {
         results.push(name(what), forward(arena, shape, &inputs, epilogue), TOLERANCE);
     }
     for (what, gate) in gates() {
@@ -36,8 +36,9 @@ pub(super) fn compare<D: Device>(arena: &Arena<'_, D>, case: &Case<ConvShape>, r
     differences(arena, shape, &inputs, name, results);
 }
 
-fn epilogues() -> [(&'static str, Epilogue); 4] {
-    let dropout = |rate| Some(Dropout { rate, seed: 11, layer: 3 });
+fn epilogues(channels: usize) -> [(&'static str, Epilogue); 5] {
+    let dropout = |rate| Some(Dropout { rate, seed: 11, layer: 3, channels: None });
+    let of_channels = dropout(0.3).map(|dropout| Dropout { channels: Some(channels), ..dropout });
     [
         ("forward", PLAIN),
         ("forward, ReLU", Epilogue { activation: Activation::Relu, dropout: None }),
@@ -45,6 +46,10 @@ fn epilogues() -> [(&'static str, Epilogue); 4] {
         (
             "forward, leaky ReLU, dropout",
             Epilogue { activation: Activation::LeakyRelu { slope: 0.25 }, dropout: dropout(0.1) },
+        ),
+        (
+            "forward, leaky ReLU, dropout of channels",
+            Epilogue { activation: Activation::LeakyRelu { slope: 0.25 }, dropout: of_channels },
         ),
     ]
 }

@@ -22,8 +22,10 @@ pub(super) fn compare<D: Device>(arena: &Arena<'_, D>, case: &Case<[ConvShape; 2
     let input = arena.put(&numbers(below.input.len(), 3));
     let d_output = arena.put(&numbers(above.output().len(), 4));
     let rate = 0.5;
-    let epilogue =
-        Epilogue { activation: Activation::Relu, dropout: Some(Dropout { rate, seed: 11, layer: 3 }) };
+    let epilogue = Epilogue {
+        activation: Activation::Relu,
+        dropout: Some(Dropout { rate, seed: 11, layer: 3, channels: None }),
+    };
     let plain = Epilogue { activation: Activation::Identity, dropout: None };
     let step = arena.step(5, 0.0);
 

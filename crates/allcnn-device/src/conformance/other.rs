@@ -3,7 +3,7 @@
 use super::arena::{Arena, Results, dot, moved, numbers};
 use super::cases::Case;
 use crate::{
-    Activation, Device, Dropout, Factors, Gate, ImageSet, ImageValues, LrnShape, LwtaShape, Parameter,
+    Activation, Device, Dropout, Factors, Gate, ImageSet, ImageValues, Loss, LrnShape, LwtaShape, Parameter,
     PoolKind, PoolShape, Reference, RegionDraw, ReluRule, Sampling, Sgd, Shape, StoredOutput, View, Windows,
 };
 
@@ -260,8 +260,15 @@ fn passed<D: Device>(arena: &Arena<'_, D>, gate: Gate, output: &[f32], signal: &
 }
 
 pub(super) fn dropout<D: Device>(device: &Arena<'_, D>, results: &mut Results) {
-    for (rate, step, len) in [(0.2, 1, 40_003), (0.5, u64::from(u32::MAX) + 7, 1000), (0.0, 0, 5)] {
-        let dropout = Dropout { rate, seed: 3, layer: 1 };
+    let of_channels = [
+        (0.3, 2, 6000, Some(6)),
+        (0.5, 9, 96 * 77, Some(96)),
+        (0.5, 1, 7 * 33, Some(7)),
+        (0.5, 1, 9, Some(1)),
+    ];
+    let of_values = [(0.2, 1, 40_003, None), (0.5, u64::from(u32::MAX) + 7, 1000, None), (0.0, 0, 5, None)];
+    for (rate, step, len, channels) in of_values.into_iter().chain(of_channels) {
+        let dropout = Dropout { rate, seed: 3, layer: 1, channels };
         // The mask is part of the contract: no tolerance.
         results.push(format!("{dropout:?} at step {step}"), masked(device, dropout, step, len), 0.0);
     }
@@ -293,15 +300,25 @@ pub(super) fn head<D: Device>(device: &Arena<'_, D>, results: &mut Results) {
             weighted[classes + 1] += 0.4;
             weighted[classes + 2] += 0.2;
         }
-        let (losses, d_logits) = softmax(device, classes, &logits, &targets);
-        let name = format!("cross-entropy of {classes} classes");
-        if spread < 10.0 {
-            let f =
-                |x: &[f32]| softmax(device, classes, x, &targets).0.iter().map(|loss| loss * 0.5).collect();
-            differences(format!("{name}: differences"), f, &logits, &vec![1.0; batch], &d_logits, results);
+        for loss in [Loss::CrossEntropy, Loss::SquaredHinge] {
+            let (losses, d_logits) = lost(device, loss, classes, &logits, &targets);
+            let name = format!("{loss:?} of {classes} classes");
+            if spread < 10.0 {
+                let f = |x: &[f32]| {
+                    lost(device, loss, classes, x, &targets).0.iter().map(|loss| loss * 0.5).collect()
+                };
+                differences(
+                    format!("{name}: differences"),
+                    f,
+                    &logits,
+                    &vec![1.0; batch],
+                    &d_logits,
+                    results,
+                );
+            }
+            results.push(format!("{name}: losses"), losses, TOLERANCE);
+            results.push(format!("{name}: backward"), d_logits, TOLERANCE);
         }
-        results.push(format!("{name}: losses"), losses, TOLERANCE);
-        results.push(format!("{name}: backward"), d_logits, TOLERANCE);
     }
 }
 
@@ -314,8 +331,9 @@ fn averaged<D: Device>(arena: &Arena<'_, D>, shape: Shape) -> (Vec<f32>, Vec<f32
     (arena.get(&output, means), arena.get(&d_input, shape.len()))
 }
 
-fn softmax<D: Device>(
+fn lost<D: Device>(
     arena: &Arena<'_, D>,
+    loss: Loss,
     classes: usize,
     logits: &[f32],
     targets: &[f32],
@@ -323,7 +341,7 @@ fn softmax<D: Device>(
     let batch = logits.len() / classes;
     let (mut losses, mut d_logits) = (arena.output(batch), arena.output(logits.len()));
     let [x, t] = [logits, targets].map(|values| arena.put(values));
-    arena.device.softmax_cross_entropy(classes, &x, &t, 0.5, &mut losses, &mut d_logits);
+    arena.device.loss(loss, classes, &x, &t, 0.5, &mut losses, &mut d_logits);
     (arena.get(&losses, batch), arena.get(&d_logits, logits.len()))
 }
 

@@ -11,7 +11,7 @@ mod lwta;
 mod pool;
 
 use crate::{
-    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, ImageSet, LearnedNorm, LrnShape, LwtaShape,
+    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, ImageSet, LearnedNorm, Loss, LrnShape, LwtaShape,
     Parameter, PoolShape, RegionDraw, Sampling, Sgd, Shape, StoredOutput, View,
 };
 use length::assert_len;
@@ -223,8 +223,9 @@ impl Device for Reference {
     fn global_average_backward(&self, shape: Shape, d_output: &Vec<f32>, d_input: &mut Vec<f32>) {
         head::global_average_backward(shape, d_output, d_input);
     }
-    fn softmax_cross_entropy(
+    fn loss(
         &self,
+        loss: Loss,
         classes: usize,
         logits: &Vec<f32>,
         targets: &Vec<f32>,
@@ -232,7 +233,13 @@ impl Device for Reference {
         losses: &mut Vec<f32>,
         d_logits: &mut Vec<f32>,
     ) {
-        head::softmax_cross_entropy(classes, logits, targets, scale, losses, d_logits);
+        assert_len(logits, losses.len() * classes, "logits");
+        assert_len(targets, logits.len(), "targets");
+        assert_len(d_logits, logits.len(), "d_logits");
+        for (row, of_row) in losses.iter_mut().enumerate() {
+            let span = row * classes..(row + 1) * classes;
+            *of_row = loss.of_row(&logits[span.clone()], &targets[span.clone()], scale, &mut d_logits[span]);
+        }
     }
 
     fn sgd(&self, sgd: Sgd, step: &Step, parameters: &mut [Parameter<Vec<f32>>]) {

@@ -84,7 +84,7 @@ impl Details {
         let manifest = run.manifest()?;
         let network = Network::from_toml(&manifest.network)?;
         let history = run.history();
-        let health = Health::of(&history, network.classes());
+        let health = Health::of(&history, network.classes(), manifest.recipe.loss);
         let trained = !manifest.recipe.is_none();
         let advice = health.advice(&manifest.recipe, manifest.total_steps, &[]).filter(|_| trained);
         Ok(Self {

@@ -36,15 +36,20 @@ pub(super) fn leaky(kernel: usize, channels: usize) -> Conv {
 }
 
 /// The chain of Graham's network for CIFAR-10 and of the Large All-CNN (Table 5), all 2x2 and unpadded: five blocks of two
-/// convolutions, each with the layer that halves the maps, given their channels; two more convolutions, the logits.
-pub(super) fn large_chain(halving: fn(usize) -> LayerKind, classes: usize) -> Vec<LayerKind> {
+/// convolutions, each with the layer that halves the maps, given their channels; two more convolutions, the logits. `leaky` gives
+/// a convolution of a kernel size, number of channels and dropout rate.
+pub(super) fn large_chain(
+    leaky: fn(usize, usize, f32) -> Conv,
+    halving: fn(usize) -> LayerKind,
+    classes: usize,
+) -> Vec<LayerKind> {
     let mut layers: Vec<LayerKind> = Vec::new();
     for (channels, dropout) in [(320, 0.0), (640, 0.1), (960, 0.2), (1280, 0.3), (1600, 0.4)] {
-        let dense = leaky(2, channels).dropout(dropout);
+        let dense = leaky(2, channels, dropout);
         layers.extend(convs([dense, dense]));
         layers.push(halving(channels));
     }
-    layers.extend(convs([leaky(2, 1920).dropout(0.5), leaky(1, 1920).dropout(0.5), Conv::logits(classes)]));
+    layers.extend(convs([leaky(2, 1920, 0.5), leaky(1, 1920, 0.5), Conv::logits(classes)]));
     layers
 }
 

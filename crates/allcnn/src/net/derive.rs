@@ -120,7 +120,14 @@ fn replace_pool(layers: &mut Vec<LayerKind>, pool: Pool, variant: Variant) -> Re
         return Err("fractional windows; expected windows at equal steps, as a convolution has them".into());
     };
     if variant == Variant::Strided {
+        if before.drops_channels && before.dropout > 0.0 && pool.dropout > 0.0 {
+            return Err(
+                "dropout, and channel_dropout below it; expected one of them, since one layer takes both"
+                    .into(),
+            );
+        }
         before.stride *= stride;
+        before.drops_channels &= pool.dropout == 0.0;
         before.dropout = combined(before.dropout, pool.dropout);
         return Ok(());
     }

@@ -47,6 +47,9 @@ pub struct LayerInfo {
     pub activation: Option<String>,
     /// The dropout rate after the layer, if any.
     pub dropout: Option<f32>,
+    /// Whether that dropout drops whole channels.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub drops_channels: bool,
     /// The receptive field; in JSON only its height.
     #[serde(serialize_with = "rows")]
     pub receptive_field: ReceptiveField,
@@ -153,6 +156,7 @@ impl Network {
                 multiply_adds,
                 activation: layer.kind().activation().map(activation_word),
                 dropout: rate(layer.kind().dropout()),
+                drops_channels: layer.kind().dropped_channels().is_some(),
                 receptive_field: ReceptiveField::of(&operations[..=index]),
             });
         }
@@ -165,6 +169,7 @@ impl Network {
             multiply_adds: 0,
             activation: None,
             dropout: None,
+            drops_channels: false,
             receptive_field: ReceptiveField::of(&operations),
         });
         let input = self.input();

@@ -28,6 +28,8 @@ pub struct Conv {
     pub activation: Activation,
     /// Dropout rate after the activation; 0 for none.
     pub dropout: f32,
+    /// Whether dropout drops whole channels, drawn once for a batch, in the place of single values.
+    pub drops_channels: bool,
 }
 
 impl Conv {
@@ -38,8 +40,16 @@ impl Conv {
 
     /// A ReLU convolution of stride 1 without padding.
     pub fn valid(kernel: usize, channels: usize) -> Self {
-        let activation = Activation::Relu;
-        Self { channels, kernel, stride: 1, padding: 0, groups: 1, activation, dropout: 0.0 }
+        Self {
+            channels,
+            kernel,
+            stride: 1,
+            padding: 0,
+            groups: 1,
+            activation: Activation::Relu,
+            dropout: 0.0,
+            drops_channels: false,
+        }
     }
 
     /// Returns the layer with another stride.
@@ -209,6 +219,11 @@ impl LayerKind {
             Self::Lwta(lwta) => lwta.dropout,
             Self::Lrn(_) | Self::GlobalAverage => 0.0,
         }
+    }
+
+    /// The number of channels that its dropout keeps or drops as a whole; `None` where it drops single values.
+    pub fn dropped_channels(&self) -> Option<usize> {
+        if let Self::Conv(conv) = self { conv.drops_channels.then_some(conv.channels) } else { None }
     }
 
     pub(super) fn set_dropout(&mut self, rate: f32) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use allcnn_device::Shape;
+use allcnn_device::{ConvShape, Shape};
 
 use super::error::NetError;
 use super::layer::{LayerKind, MAX_SIZE, Operation, check_rate};
@@ -164,6 +164,14 @@ impl Network {
                 operation
             })
             .collect()
+    }
+
+    /// The operation of a fully connected head that tells the classes apart by all outputs of `layer`: a 1x1 convolution, since
+    /// an image's outputs lie one behind the other.
+    pub(crate) fn head_on(&self, layer: usize, batch: usize) -> ConvShape {
+        let channels = self.operations(1)[layer].output().len();
+        let input = Shape { batch, height: 1, width: 1, channels };
+        ConvShape { input, out_channels: self.classes, kernel: 1, stride: 1, padding: 0, groups: 1 }
     }
 
     /// Returns a network with these layers for another input size.

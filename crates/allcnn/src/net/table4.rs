@@ -19,6 +19,36 @@ pub(super) fn nin(classes: usize) -> Vec<LayerKind> {
     layers
 }
 
+/// The network of the Deeply-Supervised Nets for CIFAR (Lee et al. 2015), as in its Caffe definition: that of Network in Network
+/// with a maximum in both poolings, and no activation before the last mean. Its companion heads belong to the training
+/// (`examples/recipe-dsn.toml`).
+pub(super) fn dsn(classes: usize) -> Vec<LayerKind> {
+    let mut layers = convs([Conv::same(5, 192), Conv::same(1, 160), Conv::same(1, 96)]);
+    layers.push(Pool::max(3, 2).dropout(0.5).into());
+    layers.extend(convs([Conv::same(5, 192), Conv::same(1, 192), Conv::same(1, 192)]));
+    layers.push(Pool::max(3, 2).dropout(0.5).into());
+    layers.extend(convs([Conv::same(3, 192), Conv::same(1, 192), Conv::logits(classes)]));
+    layers.push(LayerKind::GlobalAverage);
+    layers
+}
+
+/// The network for CIFAR-100 of Srivastava and Salakhutdinov (2013), which is that of the dropout paper (Srivastava et al. 2014):
+/// three convolutions with max-pooling, two fully connected layers. Neither states its padding; with this one the maps before the
+/// fully connected layers are 4x4. The prior belongs to the training (`examples/recipe-tree-prior.toml`).
+pub(super) fn tree_prior(classes: usize) -> Vec<LayerKind> {
+    let mut layers: Vec<LayerKind> = Vec::new();
+    for (channels, dropout) in [(96, 0.25), (128, 0.25), (256, 0.5)] {
+        layers.push(Conv::same(5, channels).into());
+        layers.push(Pool::max(3, 2).dropout(dropout).into());
+    }
+    layers.extend(convs([
+        Conv::valid(4, 2048).dropout(0.5),
+        Conv::valid(1, 2048).dropout(0.5),
+        Conv::logits(classes),
+    ]));
+    layers
+}
+
 /// The Maxout network for CIFAR-10 (Goodfellow et al. 2013), as in its pylearn2 definition: each layer is the
 /// maximum of two or five linear pieces; fully connected layers are written as convolutions.
 pub(super) fn maxout(classes: usize) -> Vec<LayerKind> {
@@ -56,9 +86,11 @@ pub(super) fn large_fractional(classes: usize) -> Vec<LayerKind> {
 }
 
 /// The spatially sparse network with which Graham won the CIFAR-10 competition of 2014: the Large All-CNN with 2x2
-/// max-pooling in the place of its convolutions with stride 2.
+/// max-pooling in the place of its convolutions with stride 2. Dropout drops channels of a whole batch, below the pooling.
 pub(super) fn spatially_sparse(classes: usize) -> Vec<LayerKind> {
-    large_chain(|_| Pool::max(2, 2).into(), classes)
+    let conv =
+        |kernel, channels, dropout| Conv { drops_channels: true, ..leaky(kernel, channels).dropout(dropout) };
+    large_chain(conv, |_| Pool::max(2, 2).into(), classes)
 }
 
 /// `levels` times a 2x2 convolution, each `width` channels wider, and a pseudorandom overlapping fractional

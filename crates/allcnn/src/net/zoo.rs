@@ -72,7 +72,7 @@ struct Named {
 }
 
 /// The paper's own, then those it compares with (Table 4).
-const NAMED: [Named; 9] = [
+const NAMED: [Named; 11] = [
     Named { name: "large-all-cnn", side: 126, input_dropout: 0.0, layers: large },
     Named { name: "imagenet-all-cnn-b", side: 224, input_dropout: 0.0, layers: imagenet },
     Named { name: "caffenet", side: 227, input_dropout: 0.0, layers: caffenet },
@@ -82,6 +82,8 @@ const NAMED: [Named; 9] = [
     Named { name: "fractional", side: 32, input_dropout: 0.0, layers: table4::fractional },
     Named { name: "large-fractional", side: 94, input_dropout: 0.0, layers: table4::large_fractional },
     Named { name: "spatially-sparse", side: 126, input_dropout: 0.0, layers: table4::spatially_sparse },
+    Named { name: "dsn", side: 32, input_dropout: 0.0, layers: table4::dsn },
+    Named { name: "tree-prior", side: 32, input_dropout: 0.1, layers: table4::tree_prior },
 ];
 
 impl Network {
@@ -118,7 +120,8 @@ impl Network {
 
 /// Table 5: each block of the large chain ends in a convolution with stride 2.
 fn large(classes: usize) -> Vec<LayerKind> {
-    large_chain(|channels| leaky(2, channels).stride(2).into(), classes)
+    let conv = |kernel, channels, dropout| leaky(kernel, channels).dropout(dropout);
+    large_chain(conv, |channels| leaky(2, channels).stride(2).into(), classes)
 }
 
 /// Table 6: model B scaled up, every pool replaced by a convolution.

@@ -18,6 +18,14 @@ pub enum Schedule {
         /// The length in epochs to which the milestones refer.
         of: u32,
     },
+    /// One phase after the other, each with a constant factor and, from the second on, velocities of 0. Their epochs are those
+    /// of a training of `of` epochs; for other lengths they scale in proportion.
+    Phases {
+        /// The phases, in order.
+        phases: Vec<Phase>,
+        /// The length in epochs of all of them.
+        of: u32,
+    },
     /// Falls by the same factor each step, from 1 to `end` over the whole training: end^(step / steps).
     Exponential {
         /// The factor after the last step.
@@ -40,6 +48,24 @@ pub enum Schedule {
         #[serde(default)]
         gentle_steps: u32,
     },
+}
+
+/// A phase of [`Schedule::Phases`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phase {
+    /// Its length in epochs.
+    pub epochs: u32,
+    /// The factor on the learning rate.
+    #[serde(default = "one")]
+    pub factor: f64,
+    /// Whether the recipe's companion heads are trained, too.
+    #[serde(default)]
+    pub companions: bool,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 /// The decay of [`Schedule::OneCycle`].
@@ -66,6 +92,7 @@ impl Schedule {
                 let count = milestones.iter().filter(|&&epoch| passed(epoch)).count();
                 factor.powi(count as i32)
             }
+            Schedule::Phases { phases, .. } => phases[self.phase(step, total)].factor,
             Schedule::Exponential { end } => end.powf(step as f64 / total as f64),
             Schedule::OneCycle { warm_up, decay, floor, gentle_steps } => {
                 let (step, total, gentle) = (step as f64, total as f64, f64::from(*gentle_steps));
@@ -83,6 +110,31 @@ impl Schedule {
         }
     }
 
+    /// The number of the phase, from 0, that step `step` (from 0) of `total` belongs to; 0 for the other schedules.
+    pub fn phase(&self, step: u64, total: u64) -> usize {
+        let Schedule::Phases { phases, of } = self else { return 0 };
+        let mut epochs = 0;
+        let ends = phases.iter().map(|phase| {
+            epochs += u64::from(phase.epochs);
+            epochs
+        });
+        let passed = |end: u64| u128::from(step) * u128::from(*of) >= u128::from(end) * u128::from(total);
+        ends.filter(|&end| passed(end)).count().min(phases.len() - 1)
+    }
+
+    /// Whether a phase trains companion heads.
+    pub(super) fn has_companions(&self) -> bool {
+        matches!(self, Schedule::Phases { phases, .. } if phases.iter().any(|phase| phase.companions))
+    }
+
+    /// Whether companion heads are trained in a phase: where there are no phases, always.
+    pub fn trains_companions(&self, phase: usize) -> bool {
+        match self {
+            Schedule::Phases { phases, .. } => phases[phase].companions,
+            _ => true,
+        }
+    }
+
     /// The highest factor reached in a training of `total` steps.
     pub fn highest(&self, total: u64) -> f64 {
         match self {
@@ -90,6 +142,7 @@ impl Schedule {
                 let (total, gentle) = (total as f64, f64::from(*gentle_steps));
                 rise(*warm_up, gentle, total).1
             }
+            Schedule::Phases { phases, .. } => phases.iter().map(|phase| phase.factor).fold(0.0, f64::max),
             Schedule::Constant | Schedule::Steps { .. } | Schedule::Exponential { .. } => 1.0,
         }
     }
@@ -104,6 +157,23 @@ impl Schedule {
                 }
                 let late = milestones.iter().find(|&epoch| epoch >= of)?;
                 Some(format!("schedule.milestones has {late}, expected epochs below schedule.of = {of}"))
+            }
+            Schedule::Phases { phases, of } => {
+                let epochs: u64 = phases.iter().map(|phase| u64::from(phase.epochs)).sum();
+                let wrong = phases.iter().find(|phase| !(phase.factor > 0.0 && phase.factor <= 1.0));
+                if let Some(Phase { factor, .. }) = wrong {
+                    return Some(format!(
+                        "schedule.phases has a factor of {factor}, expected above 0 and at most 1"
+                    ));
+                }
+                if phases.iter().any(|phase| phase.epochs == 0) {
+                    return Some("schedule.phases has a phase of 0 epochs, expected 1 or more".into());
+                }
+                (epochs == 0 || epochs != u64::from(*of)).then(|| {
+                    format!(
+                        "schedule.phases has {epochs} epochs together, expected schedule.of = {of}, the sum"
+                    )
+                })
             }
             Schedule::Exponential { end } => (!(*end > 0.0 && *end <= 1.0))
                 .then(|| format!("schedule.end is {end}, expected above 0 and at most 1")),
@@ -211,6 +281,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn phases_follow_each_other_in_proportion() {
+        let phase = |epochs, factor, companions| Phase { epochs, factor, companions };
+        let three = vec![phase(100, 1.0, true), phase(240, 1.0, false), phase(60, 0.004, false)];
+        let schedule = Schedule::Phases { phases: three.clone(), of: 400 };
+        assert_eq!(schedule.fault(), None);
+        for (step, number) in [(0, 0), (24, 0), (25, 1), (84, 1), (85, 2), (99, 2)] {
+            assert_eq!(schedule.phase(step, 100), number, "step {step}");
+            assert_eq!(schedule.factor(step, 100), three[number].factor);
+            assert_eq!(schedule.trains_companions(number), number == 0);
+        }
+        assert_eq!(schedule.highest(100), 1.0);
+        let told = |phases: Vec<Phase>, of| Schedule::Phases { phases, of }.fault().unwrap();
+        assert!(told(three, 350).contains("400 epochs together, expected schedule.of = 350"));
+        assert!(told(vec![], 0).contains("0 epochs together"));
+        assert!(told(vec![phase(1, 1.5, false)], 1).contains("a factor of 1.5"));
+        assert!(told(vec![phase(0, 1.0, false), phase(1, 1.0, false)], 1).contains("a phase of 0 epochs"));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The recipe: all hyperparameters of a training in one struct, and the predefined recipes.
 
-use allcnn_device::{Precision, Sgd};
+use allcnn_device::{Loss, Precision, Sgd};
 use serde::{Deserialize, Serialize};
 
 use super::balance::Balance;
+use super::companions::Companions;
 use super::dropout::DropoutRates;
 use super::error::RecipeError;
 use super::layer_rules::LayerRules;
@@ -48,6 +49,9 @@ pub struct Recipe {
     pub clip_norm: f32,
     /// L2 penalty on weights and biases, added to the gradient of the mean loss.
     pub weight_decay: f32,
+    /// What is minimized.
+    #[serde(with = "as_text", default, skip_serializing_if = "is_default")]
+    pub loss: Loss,
     /// The probability mass of a target spread evenly over all classes (Szegedy et al. 2016).
     pub label_smoothing: f32,
     /// The parameter a of Beta(a, a), from which the share is drawn in which each batch's images are mixed (Zhang et al.
@@ -93,6 +97,9 @@ pub struct Recipe {
     /// A prior by which classes of one group have weights that are alike.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree_prior: Option<TreePrior>,
+    /// Heads on hidden layers, which are trained beside the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub companions: Option<Companions>,
 }
 
 impl Default for Recipe {
@@ -118,6 +125,7 @@ impl Recipe {
             nesterov: true,
             clip_norm: 2.0,
             weight_decay: 5e-4,
+            loss: Loss::CrossEntropy,
             label_smoothing: 0.0,
             mixup: 0.0,
             ema: 0.0,
@@ -138,6 +146,7 @@ impl Recipe {
             dropout: None,
             layers: LayerRules::default(),
             tree_prior: None,
+            companions: None,
         }
     }
 
@@ -353,7 +362,12 @@ impl Recipe {
             .or_else(|| self.schedule.fault())
             .or_else(|| self.layers.fault())
             .or_else(|| self.tree_prior.as_ref()?.fault())
-        {
+            .or_else(|| self.companions.as_ref()?.fault())
+            .or_else(|| {
+                let misses = self.companions.is_none() && self.schedule.has_companions();
+                misses
+                    .then(|| "a phase of schedule.phases has companions, but there is no [companions]".into())
+            }) {
             Some(fault) => Err(RecipeError::Setting(fault)),
             None => Ok(self),
         }
@@ -378,6 +392,11 @@ fn is_one(shards: &usize) -> bool {
 /// Whether a setting is off, so that files that never named it stay as they are.
 fn is_zero(setting: &f32) -> bool {
     *setting == 0.0
+}
+
+/// The same of one of several ways.
+fn is_default(loss: &Loss) -> bool {
+    *loss == Loss::default()
 }
 
 /// The same of a share.

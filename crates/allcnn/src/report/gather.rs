@@ -83,7 +83,7 @@ pub fn write_report<D: Device>(
         settings: manifest.settings(),
         history: last.progress.history.clone(),
         parameters: best.values.iter().map(|tensor| tensor.values.len() as u64).sum(),
-        advice: Health::of(&last.progress.history, best.classes.len()).advice(
+        advice: Health::of(&last.progress.history, best.classes.len(), manifest.recipe.loss).advice(
             &manifest.recipe,
             last.progress.total_steps,
             &never_predicted,

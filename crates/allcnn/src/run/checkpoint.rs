@@ -3,7 +3,8 @@
 //!
 //! Tensors: `conv1.weight` `[out, in, height, width]`, `conv1.bias` `[out]`, ..., and `velocity.conv1.weight`, ...;
 //! where weights are averaged, `average.conv1.weight`, ... too, and the best checkpoint has the averages alone, under the
-//! weights' own names; all f32. Metadata: `format` = `allcnn-checkpoint`, `version`, `network` (TOML), `classes` (JSON list of
+//! weights' own names; where there are companion heads, `companion.conv1.weight`, ... with their velocities, for resuming alone; all
+//! f32. Metadata: `format` = `allcnn-checkpoint`, `version`, `network` (TOML), `classes` (JSON list of
 //! names), `input` (JSON `[height, width, channels]`), `progress` (JSON of [`Progress`], without the times of
 //! completed epochs, so that equal trainings write equal files).
 
@@ -20,7 +21,7 @@ use crate::atomic_file::write_atomically;
 use crate::data::open_file;
 use crate::files::safetensors_file;
 use crate::net::Network;
-use crate::parameters::{Kind, Parameters, ParametersError, Tensor};
+use crate::parameters::{COMPANION, Kind, Parameters, ParametersError, Tensor};
 use crate::text::shown::PathText;
 
 /// The value of `format` in the metadata.
@@ -111,7 +112,9 @@ impl Checkpoint {
     /// Tensors that do not match the checkpoint's network; too little memory.
     pub fn parameters<D: Device>(&self, device: &D) -> Result<Parameters<D>, ParametersError> {
         let mut parameters = Parameters::zeros(device, &self.network)?;
-        parameters.load(device, Kind::Value, &self.values)?;
+        let own: Vec<Tensor> =
+            self.values.iter().filter(|tensor| !is_companion(&tensor.name)).cloned().collect();
+        parameters.load(device, Kind::Value, &own)?;
         Ok(parameters)
     }
 
@@ -194,7 +197,7 @@ impl Checkpoint {
         Self::parse(bytes, path, true)
     }
 
-    fn parse(bytes: &[u8], path: &Path, with_velocities: bool) -> Result<Self, CheckpointError> {
+    fn parse(bytes: &[u8], path: &Path, for_resuming: bool) -> Result<Self, CheckpointError> {
         let damaged = |problem: String| CheckpointError::Damaged { path: path.into(), problem };
         let tensors =
             SafeTensors::deserialize(bytes).map_err(|error| parse_error(error, bytes.len(), path))?;
@@ -213,7 +216,7 @@ impl Checkpoint {
             return Err(damaged("its progress holds impossible numbers".into()));
         }
         let (mut values, mut velocities, mut averages) = (Vec::new(), Vec::new(), Vec::new());
-        let wanted = |name: &&&str| with_velocities || !name.starts_with(VELOCITY);
+        let wanted = |name: &&&str| for_resuming || !(name.starts_with(VELOCITY) || is_companion(name));
         for name in tensors.names().iter().filter(wanted) {
             let tensor = read_tensor(&tensors, name).map_err(damaged)?;
             let (name, of_kind) = match (name.strip_prefix(VELOCITY), name.strip_prefix(AVERAGE)) {
@@ -228,6 +231,11 @@ impl Checkpoint {
         }
         Ok(Self { network, classes, values, velocities, averages, progress })
     }
+}
+
+/// Whether a tensor is of a companion head.
+fn is_companion(name: &str) -> bool {
+    name.starts_with(COMPANION)
 }
 
 /// Reads a file that may be a checkpoint.

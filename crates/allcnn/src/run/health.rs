@@ -1,7 +1,8 @@
 //! Whether a training learned, judged from the metrics of its epochs.
 //!
-//! A network with K classes that has learned nothing has a loss of ln K.
+//! A network with K classes that has learned nothing has a cross-entropy of ln K.
 
+use allcnn_device::Loss;
 use serde::Serialize;
 
 use super::epoch_row::EpochRow;
@@ -30,18 +31,19 @@ pub enum Health {
 }
 
 impl Health {
-    /// Judges a training on `classes` classes.
-    pub fn of(history: &[EpochRow], classes: usize) -> Self {
-        let uniform_loss = (classes as f64).ln();
+    /// Judges a training on `classes` classes by this loss; held-out images have the cross-entropy.
+    pub fn of(history: &[EpochRow], classes: usize, loss: Loss) -> Self {
+        let of_guessing = |loss: Loss| loss.of_guessing(classes);
         // Losses are computed in f32.
-        let is_uniform =
-            |loss: f64| (loss - uniform_loss).abs() <= 4.0 * f64::from(f32::EPSILON) * uniform_loss;
-        let guesses = |loss: f64| loss > GUESSING * uniform_loss;
+        let is = |loss: f64, guess: f64| (loss - guess).abs() <= 4.0 * f64::from(f32::EPSILON) * guess;
+        let is_uniform = |held_out: f64| is(held_out, of_guessing(Loss::CrossEntropy));
+        let guesses = |held_out: f64| held_out > GUESSING * of_guessing(Loss::CrossEntropy);
         let Some(last) = history.last() else { return Self::Learns };
         let held_out = last.validation_loss.or(last.test_loss);
-        if is_uniform(last.train_loss) {
+        if is(last.train_loss, of_guessing(loss)) {
             Self::Dead
-        } else if held_out.is_some_and(is_uniform) || guesses(last.train_loss) && held_out.is_none_or(guesses)
+        } else if held_out.is_some_and(is_uniform)
+            || last.train_loss > GUESSING * of_guessing(loss) && held_out.is_none_or(guesses)
         {
             Self::Stuck
         } else {
@@ -118,9 +120,11 @@ mod tests {
             (of_guessing, Some(of_guessing), Health::Dead),
         ] {
             let history = [row(1.0, None), row(train, test)];
-            assert_eq!(Health::of(&history, 10), health, "{train} {test:?}");
+            assert_eq!(Health::of(&history, 10, Loss::CrossEntropy), health, "{train} {test:?}");
         }
-        assert_eq!(Health::of(&[], 10), Health::Learns);
+        let hinged = |train, test| Health::of(&[row(train, Some(test))], 10, Loss::SquaredHinge);
+        assert_eq!((hinged(3.0, 2.4), hinged(3.59, 2.4)), (Health::Learns, Health::Stuck));
+        assert_eq!(Health::of(&[], 10, Loss::CrossEntropy), Health::Learns);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Results of experiments: `result.json` in the run folder.
 
+use allcnn_device::Loss;
 use serde::{Deserialize, Serialize};
 
 use crate::run::{EpochRow, Health, Tested};
@@ -24,8 +25,8 @@ pub enum TrialOutcome {
 
 impl TrialOutcome {
     /// The outcome of a training that was completed or aborted.
-    pub(super) fn of(history: &[EpochRow], classes: usize) -> Self {
-        match Health::of(history, classes) {
+    pub(super) fn of(history: &[EpochRow], classes: usize, loss: Loss) -> Self {
+        match Health::of(history, classes, loss) {
             Health::Learns => Self::Finished,
             Health::Stuck => Self::Stuck,
             Health::Dead => Self::Dead,

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use allcnn_device::Device;
+use allcnn_device::{Device, Loss};
 
 use super::error::SweepError;
 use super::folder::{Sweep, due, write_record};
@@ -200,16 +200,16 @@ fn train_to_end<D: Device>(
     stops: [&AtomicBool; 2],
     notify: &mut dyn FnMut(SweepEvent<'_>),
 ) -> Result<Option<(TrialOutcome, Option<Checkpoint>)>, TrainError> {
-    if let Some(checkpoint) = given_up(run)? {
+    if let Some(checkpoint) = given_up(run, request.recipe.loss)? {
         return Ok(Some((TrialOutcome::Dead, Some(checkpoint))));
     }
     let (halt, is_dead) = (AtomicBool::new(false), Cell::new(false));
-    let mut classes = 0;
+    let (mut classes, loss) = (0, request.recipe.loss);
     let mut observer = |event: Event<'_>| {
         match &event {
             Event::Started { classes: found, .. } => classes = found.len(),
             Event::Epoch { row, .. } => {
-                is_dead.set(Health::of(std::slice::from_ref(*row), classes) == Health::Dead);
+                is_dead.set(Health::of(std::slice::from_ref(*row), classes, loss) == Health::Dead);
             }
             _ => {}
         }
@@ -228,7 +228,7 @@ fn train_to_end<D: Device>(
         Err(error) => Err(error),
         Ok(trained) if trained.outcome.end == End::Finished => {
             let classes = Network::from_toml(&trained.manifest.network)?.classes();
-            Ok(Some((TrialOutcome::of(&trained.outcome.progress.history, classes), last()?)))
+            Ok(Some((TrialOutcome::of(&trained.outcome.progress.history, classes, loss), last()?)))
         }
         Ok(_) if is_dead.get() => Ok(Some((TrialOutcome::Dead, last()?))),
         Ok(_) => Ok(None),
@@ -236,10 +236,10 @@ fn train_to_end<D: Device>(
 }
 
 /// The last checkpoint of a run already found dead, in case the process was killed before recording that.
-fn given_up(run: &RunFolder) -> Result<Option<Checkpoint>, TrainError> {
+fn given_up(run: &RunFolder, loss: Loss) -> Result<Option<Checkpoint>, TrainError> {
     let last = if run.is_begun() { run.read_last()? } else { None };
     Ok(last.filter(|last| {
         let at_epochs_end = last.progress.images == 0;
-        at_epochs_end && Health::of(&last.progress.history, last.classes.len()) == Health::Dead
+        at_epochs_end && Health::of(&last.progress.history, last.classes.len(), loss) == Health::Dead
     }))
 }

@@ -34,7 +34,7 @@ impl<D: Device> Average<D> {
         weights: &Parameters<D>,
     ) -> Result<Self, TrainError> {
         let mut averages = Parameters::zeros(device, network)?;
-        averages.load(device, Kind::Value, &weights.tensors(device, Kind::Value)?)?;
+        averages.load(device, Kind::Value, &weights.tensors(device, Kind::Value)?[..weights.own()])?;
         Ok(Self { decay, averages, step: device.new_step()? })
     }
 

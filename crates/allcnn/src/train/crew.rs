@@ -9,12 +9,13 @@ use std::ops::Range;
 use allcnn_device::{Collective, Device, Error, Parameter};
 
 use super::figures::Figures;
+use super::pace::StepPace;
 
 /// What all processes do next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Order {
     /// A step; `is_next`: there will be another.
-    Step { number: u64, learning_rate: f32, is_next: bool },
+    Step { number: u64, pace: StepPace, is_next: bool },
     /// Tell the figures of the steps since the last time.
     Read,
     /// Score the images that select the best epoch.
@@ -47,8 +48,10 @@ impl Order {
         let words =
             bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
         match words.collect::<Vec<_>>()[..] {
-            [0, number, rate, is_next] => {
-                Ok(Self::Step { number, learning_rate: f32::from_bits(rate as u32), is_next: is_next == 1 })
+            [0, number, rate, phase, begins_phase, is_next] => {
+                let learning_rate = f32::from_bits(rate as u32);
+                let pace = StepPace { learning_rate, phase: phase as u32, begins_phase: begins_phase == 1 };
+                Ok(Self::Step { number, pace, is_next: is_next == 1 })
             }
             [1, ..] => Ok(Self::Read),
             [2, ..] => Ok(Self::Score),
@@ -60,15 +63,16 @@ impl Order {
         }
     }
 
-    fn words(self) -> [u64; 4] {
+    fn words(self) -> [u64; 6] {
+        let alone = |word| [word, 0, 0, 0, 0, 0];
         match self {
-            Self::Step { number, learning_rate, is_next } => {
-                [0, number, learning_rate.to_bits().into(), is_next.into()]
+            Self::Step { number, pace: StepPace { learning_rate, phase, begins_phase }, is_next } => {
+                [0, number, learning_rate.to_bits().into(), phase.into(), begins_phase.into(), is_next.into()]
             }
-            Self::Read => [1, 0, 0, 0],
-            Self::Score => [2, 0, 0, 0],
-            Self::Rest => [3, 0, 0, 0],
-            Self::End => [4, 0, 0, 0],
+            Self::Read => alone(1),
+            Self::Score => alone(2),
+            Self::Rest => alone(3),
+            Self::End => alone(4),
         }
     }
 }
@@ -189,7 +193,8 @@ mod tests {
     #[test]
     fn an_order_is_taken_as_it_was_given() {
         let lead = echo(0, 2);
-        let step = Order::Step { number: u64::MAX - 3, learning_rate: 0.1, is_next: true };
+        let pace = StepPace { learning_rate: 0.1, phase: 2, begins_phase: true };
+        let step = Order::Step { number: u64::MAX - 3, pace, is_next: true };
         for order in [step, Order::Read, Order::Score, Order::Rest, Order::End] {
             order.give(&lead).unwrap();
             assert_eq!(Order::take(&lead).unwrap(), order);

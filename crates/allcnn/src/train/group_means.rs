@@ -32,8 +32,10 @@ impl<D: Device> GroupMeans<D> {
         let count = numbers.iter().max().map_or(0, |highest| highest + 1);
         let numbers: Vec<f32> = numbers.into_iter().map(|number| number as f32).collect();
         let is_weight = |name: &String| name.ends_with(".weight");
-        let weights =
-            parameters.names().iter().rposition(is_weight).expect("a network ends with a convolution");
+        let weights = parameters.names()[..parameters.own()]
+            .iter()
+            .rposition(is_weight)
+            .expect("a network ends with a convolution");
         let len = parameters.lens()[weights];
         let mut groups = device.alloc(numbers.len())?;
         device.upload(&numbers, &mut groups)?;

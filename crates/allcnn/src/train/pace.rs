@@ -8,6 +8,17 @@
 use crate::recipe::Recipe;
 use crate::run::Lengthening;
 
+/// What a step is done with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct StepPace {
+    /// The learning rate.
+    pub(super) learning_rate: f32,
+    /// The number of the schedule's phase.
+    pub(super) phase: u32,
+    /// Whether that begins with this step, after another one.
+    pub(super) begins_phase: bool,
+}
+
 /// Computes the learning rate of each step.
 #[derive(Clone, Debug)]
 pub(super) struct Pace<'a> {
@@ -32,6 +43,19 @@ impl<'a> Pace<'a> {
             return self.recipe.schedule.factor(step, total);
         };
         self.recipe.schedule.factor(length.saturating_sub(total - step), length)
+    }
+
+    /// What step `step` of `total` is done with.
+    pub(super) fn of_step(&self, step: u64, total: u64) -> StepPace {
+        let phase = |step: u64| match self.lengthened {
+            Some(Lengthening { schedule_steps: length, .. }) => {
+                self.recipe.schedule.phase(length.saturating_sub(total - step), length)
+            }
+            None => self.recipe.schedule.phase(step, total),
+        };
+        let (learning_rate, now) = (self.learning_rate(step, total) as f32, phase(step));
+        let begins_phase = step.checked_sub(1).is_some_and(|before| phase(before) != now);
+        StepPace { learning_rate, phase: now as u32, begins_phase }
     }
 
     /// The learning rate of step `step` of `total`.

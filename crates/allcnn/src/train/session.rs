@@ -88,6 +88,7 @@ pub fn start_among<D: Device>(
     following::check(collective, &recipe)?;
     let sketch = request.network(2)?; // for input size and layers; the classes come with the data
     recipe.layers.check(&sketch)?;
+    recipe.companions.as_ref().map_or(Ok(vec![]), |companions| companions.layers_of(&sketch, 0))?;
     let data = load(request, &sketch, &mut stopwatch, observer)?;
     let network = recipe.with_dropout(&request.model, &request.network(data.classes.len())?)?;
     let mut beginning = Beginning::open(request, &network, &data.classes)?;

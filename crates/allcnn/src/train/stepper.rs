@@ -3,6 +3,7 @@
 //! All randomness derives from (seed, epoch, step, image), so a training interrupted at any step and resumed from
 //! its weights and velocities is identical to an uninterrupted one.
 
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use super::frozen_features::FrozenFeatures;
 use super::group_means::GroupMeans;
 use super::mixup;
 use super::order::{Turn, epoch_augment, order};
+use super::pace::StepPace;
 use super::shards::{GradientSum, Shards};
 use super::standardize::standardize;
 use super::task::Task;
@@ -53,6 +55,8 @@ pub(super) struct Stepper<'a, D: Device> {
     recordings: Vec<[[D::Recording; 2]; 2]>,
     /// With other processes: what follows the exchange of gradients with them.
     updating: D::Recording,
+    /// The phase of the schedule that the recordings are of.
+    phase: u32,
     exchange: Exchange,
     /// The features of the training images, if their frozen layers see the same pictures in every epoch.
     features: Option<FrozenFeatures>,
@@ -85,10 +89,15 @@ impl<'a, D: Device> Stepper<'a, D> {
         let batch = recipe.batch.min(train.len());
         let shards = Shards::new(recipe.shards, batch, collective.rank(), collective.size());
         let rows = shards.rows();
-        let plan = Plan::partly_frozen(device, network, rows, task.frozen)?;
+        let companions =
+            recipe.companions.as_ref().map(|companions| companions.layers_of(network, task.frozen));
+        let companions = companions.transpose()?.unwrap_or_default();
+        let plan = Plan::for_training(device, network, rows, task.frozen, &companions)?;
         let mut parameters = Parameters::initialize(device, network, recipe.init, recipe.seed)?;
         parameters.replace(device, Kind::Value, task.begun)?;
-        parameters.follow(&recipe.layers);
+        parameters.add_companions(device, network, &companions, recipe.seed)?;
+        parameters
+            .follow(&recipe.layers, recipe.companions.as_ref().map_or(1.0, |companions| companions.rate));
         let first = order(train.labels(), recipe, 0);
         if recipe.init == Init::Data {
             let batch = &first[step_images(first.len(), recipe.batch, 0)];
@@ -117,6 +126,7 @@ impl<'a, D: Device> Stepper<'a, D> {
             step: device.new_step()?,
             recordings: (0..shards.own()).map(|_| Default::default()).collect(),
             updating: Default::default(),
+            phase: 0,
             exchange: Exchange::new(&parameters.lens()[frozen_parameters(&task)..]),
             batches: [(); 2].map(|()| Batch::new(rows, image_len, classes, images.is_some())),
             images,
@@ -216,13 +226,14 @@ impl<'a, D: Device> Stepper<'a, D> {
     ///
     /// # Errors
     /// An image that cannot be read; failures of the device.
-    pub(super) fn queue(&mut self, number: u64, learning_rate: f32, is_next: bool) -> Result<(), TrainError> {
-        Order::Step { number, learning_rate, is_next }.give(self.collective)?;
+    pub(super) fn queue(&mut self, number: u64, pace: StepPace, is_next: bool) -> Result<(), TrainError> {
+        Order::Step { number, pace, is_next }.give(self.collective)?;
+        self.take_up(pace)?;
         for shard in 0..self.shards.own() {
             if self.batches[self.turn(number, shard)].of != Some((number, shard)) {
                 self.fill_batch(number, shard)?;
             }
-            self.queue_shard(number, shard, learning_rate)?;
+            self.queue_shard(number, shard, pace)?;
             let is_last = shard + 1 == self.shards.own();
             match (is_last, is_next) {
                 (false, _) => self.fill_batch(number, shard + 1)?,
@@ -287,9 +298,7 @@ impl<'a, D: Device> Stepper<'a, D> {
     pub(super) fn follow(&mut self) -> Result<(), TrainError> {
         loop {
             match Order::take(self.collective)? {
-                Order::Step { number, learning_rate, is_next } => {
-                    self.queue(number, learning_rate, is_next)?
-                }
+                Order::Step { number, pace, is_next } => self.queue(number, pace, is_next)?,
                 Order::Read => drop(self.read()?),
                 Order::Score => drop(self.score(&AtomicBool::new(false), &mut |_| ())?),
                 Order::Rest => self.rest()?,
@@ -306,9 +315,23 @@ impl<'a, D: Device> Stepper<'a, D> {
         Ok(Order::End.give(self.collective)?)
     }
 
-    /// Sets all velocities to zero.
+    /// Goes over to the phase of a step: new recordings, and where the phase begins, no velocities.
+    fn take_up(&mut self, StepPace { phase, begins_phase, .. }: StepPace) -> Result<(), TrainError> {
+        if self.phase != phase {
+            self.recordings = self.recordings.iter().map(|_| Default::default()).collect();
+            self.updating = Default::default();
+            self.phase = phase;
+        }
+        if begins_phase { self.stop_velocities() } else { Ok(()) }
+    }
+
+    /// Sets all velocities to zero, in all processes.
     fn rest(&mut self) -> Result<(), TrainError> {
         Order::Rest.give(self.collective)?;
+        self.stop_velocities()
+    }
+
+    fn stop_velocities(&mut self) -> Result<(), TrainError> {
         let mut velocities = self.tensors(Kind::Velocity)?;
         velocities.iter_mut().for_each(|tensor| tensor.values.fill(0.0));
         Ok(self.parameters.load(self.device, Kind::Velocity, &velocities)?)
@@ -328,7 +351,7 @@ impl<'a, D: Device> Stepper<'a, D> {
                 since = Instant::now();
             }
             self.batches.iter_mut().for_each(|batch| batch.of = None);
-            self.queue(0, 0.0, false)?;
+            self.queue(0, StepPace { learning_rate: 0.0, phase: 0, begins_phase: false }, false)?;
             if self.unread.is_due() {
                 self.read()?;
             }
@@ -351,7 +374,7 @@ impl<'a, D: Device> Stepper<'a, D> {
     }
 
     /// Queues the work on a shard of a step's batch, and the logging of its figures; the last shard ends the step.
-    fn queue_shard(&mut self, number: u64, shard: usize, learning_rate: f32) -> Result<(), TrainError> {
+    fn queue_shard(&mut self, number: u64, shard: usize, pace: StepPace) -> Result<(), TrainError> {
         self.stopwatch.begin(Phase::Steps);
         let turn = self.turn(number, shard);
         let from_features = self.upload_features(turn)?;
@@ -359,17 +382,20 @@ impl<'a, D: Device> Stepper<'a, D> {
         let Self { step, recordings, updating, exchange, images, batches, unread, .. } = self;
         let batch = &batches[turn];
         let recipe = task.recipe;
+        let with_companions = recipe.schedule.trains_companions(pace.phase as usize);
         if !from_features {
             upload(plan, images.as_mut(), batch)?;
         }
-        device.set_step(step, number, learning_rate);
+        device.set_step(step, number, pace.learning_rate);
         if let Some(average) = average {
             average.set_step(device, number);
         }
+        plan.set_companions(with_companions);
         let count = step_images(task.train.len(), recipe.batch, number % self.epoch_steps).len();
         let scale = 1.0 / count as f32;
         let sgd = recipe.sgd();
         let frozen = frozen_parameters(task);
+        let trained = frozen..if with_companions { parameters.list().len() } else { parameters.own() };
         let (is_last, is_alone) = (shard + 1 == shards.own(), collective.size() == 1);
         let recording = &mut recordings[shard][usize::from(from_features)][usize::from(count < recipe.batch)];
         device.replay(recording, &mut || {
@@ -379,17 +405,17 @@ impl<'a, D: Device> Stepper<'a, D> {
             } else {
                 plan.forward(parameters, mode);
             }
-            plan.loss(scale);
+            plan.loss(recipe.loss, scale);
             plan.backward(parameters, mode);
             sum.add(device, shard, &mut parameters.list_mut()[frozen..]);
             if is_last && is_alone {
-                update(*device, sgd, step, frozen, parameters, (prior.as_mut(), average.as_mut()));
+                update(*device, sgd, step, trained.clone(), parameters, (prior.as_mut(), average.as_mut()));
             }
         });
         if is_last && !is_alone {
             exchange.sum(*collective, *device, &mut parameters.list_mut()[frozen..])?;
             device.replay(updating, &mut || {
-                update(*device, sgd, step, frozen, parameters, (prior.as_mut(), average.as_mut()))
+                update(*device, sgd, step, trained.clone(), parameters, (prior.as_mut(), average.as_mut()))
             });
         }
         unread.note(plan, &batch.labels, batch.weight);
@@ -469,14 +495,14 @@ fn update<D: Device>(
     device: &D,
     sgd: Sgd,
     step: &D::Step,
-    frozen: usize,
+    trained: Range<usize>,
     parameters: &mut Parameters<D>,
     (prior, average): (Option<&mut GroupMeans<D>>, Option<&mut Average<D>>),
 ) {
     if let Some(prior) = prior {
         prior.draw(device, parameters);
     }
-    parameters.descend(device, sgd, step, frozen);
+    parameters.descend(device, sgd, step, trained);
     if let Some(average) = average {
         average.follow(device, parameters);
     }

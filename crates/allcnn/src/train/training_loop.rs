@@ -111,7 +111,7 @@ impl<'l, 'a, D: Device> TrainingLoop<'l, 'a, D> {
         let since = Instant::now();
         let step = self.progress.step + self.stepper.queued() as u64;
         let is_last = step + 1 == self.progress.total_steps;
-        self.stepper.queue(step, self.learning_rate(step) as f32, !is_last)?;
+        self.stepper.queue(step, self.pace.of_step(step, self.progress.total_steps), !is_last)?;
         self.clock.epoch_seconds += since.elapsed().as_secs_f64();
         let ends = is_last || (step + 1).is_multiple_of(self.progress.epoch_steps);
         if ends || self.stepper.is_read_due() || self.watch.is_due_after(self.stepper.queued()) {

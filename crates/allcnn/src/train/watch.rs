@@ -1,7 +1,7 @@
 //! Detects a training that does not start to learn, while it runs.
 //!
-//! A network with K classes that has learned nothing has a loss of ln K. The rule: as long as the mean loss over
-//! the last [`WINDOW`] steps was never more than 1 % below ln K, the gradients are checked, at step [`FIRST_LOOK`]
+//! A network with K classes that has learned nothing has a loss of ln K (or that of [`Loss::of_guessing`]). The rule: as long as the
+//! mean loss over the last [`WINDOW`] steps was never more than 1 % below that, the gradients are checked, at step [`FIRST_LOOK`]
 //! and at the end of each epoch. A layer whose weight gradients are all exactly zero is dead: no update will ever
 //! change it. Without a dead layer the training counts as stuck after [`PATIENCE`] steps at more than a tenth of
 //! the highest learning rate and one whole epoch. Each is reported once.
@@ -36,7 +36,7 @@ impl Watch {
     /// Monitors a training of `steps` steps of a network with `classes` classes.
     pub(super) fn new(classes: usize, recipe: &Recipe, steps: u64) -> Self {
         Self {
-            uniform_loss: (classes as f64).ln(),
+            uniform_loss: recipe.loss.of_guessing(classes),
             remedy: remedy(recipe.learning_rate, steps),
             recent: VecDeque::with_capacity(WINDOW),
             steps: 0,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // in helpers too
 
 mod checkpoint;
+mod companions;
 mod layer_rules;
 mod learning;
 mod processes;

@@ -6,7 +6,7 @@ use allcnn::parameters::{Kind, Parameters};
 use allcnn::plan::{Mode, Plan, PlanPurpose};
 use allcnn_cpu::{Cpu, CpuOptions};
 use allcnn_device::random::{Purpose, Stream};
-use allcnn_device::{Device, Reference};
+use allcnn_device::{Device, Loss, Reference};
 
 const REGIONS: &str = r#"
 name = "regions"
@@ -72,7 +72,7 @@ impl<'d, D: Device> Setup<'d, D> {
         let mut values = vec![0.0; 6];
         self.plan.logits(&mut values).unwrap();
         if number.is_some() {
-            self.plan.loss(0.5);
+            self.plan.loss(Loss::CrossEntropy, 0.5);
             self.plan.backward(&mut self.parameters, mode);
             let gradients = self.parameters.tensors(self.device, Kind::Gradient).unwrap();
             values.extend(gradients.into_iter().flat_map(|tensor| tensor.values));

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use allcnn::net::{Init, Network};
 use allcnn::parameters::{Kind, Parameters, Tensor};
 use allcnn::plan::{Mode, Plan, PlanPurpose};
+use allcnn::recipe::LayerRules;
 use allcnn::visualise::{Attribution, AttributionSettings, Attributor, Explainer, Position, Target, Unit};
 use allcnn_device::random::{Purpose, Stream};
-use allcnn_device::{Device, Sgd};
+use allcnn_device::{Device, Loss, Sgd};
 use safetensors::SafeTensors;
 
 /// The seed of make.py.
@@ -99,7 +100,7 @@ fn compare(what: &str, given: &[f32], expected: &[f32], scale: f64, tolerance: f
 fn step<D: Device>(plan: &mut Plan<'_, D>, parameters: &mut Parameters<D>) -> (Vec<f32>, f32) {
     let batch = plan.batch();
     plan.forward(parameters, Mode::Evaluate);
-    plan.loss(1.0 / batch as f32);
+    plan.loss(Loss::CrossEntropy, 1.0 / batch as f32);
     plan.backward(parameters, Mode::Evaluate);
     let (mut logits, mut losses) = (vec![0.0; batch * plan.network().classes()], vec![0.0; batch]);
     plan.logits(&mut logits).unwrap();
@@ -153,6 +154,54 @@ pub(crate) fn check_stored<D: Device>(device: &D, name: &str, tolerance: Toleran
     reached[2] = compare(&what, &losses, &expected, largest(&expected), tolerance.losses);
     let [logits, gradient, losses] = reached;
     eprintln!("{name}: logits within {logits:.1e}, gradients {gradient:.1e}, ten losses {losses:.1e}");
+}
+
+/// Holds losses, gradients and the values after three steps of a training with companion heads against PyTorch's.
+pub(crate) fn check_companions<D: Device>(device: &D, tolerance: Tolerance) {
+    const LAYERS: [usize; 2] = [0, 3];
+    let fixture = Fixture::read("companions");
+    let network = fixture.network("companions");
+    let labels = fixture.tensor("labels").values;
+    let batch = labels.len();
+    let mut parameters = Parameters::zeros(device, &network).unwrap();
+    parameters.add_companions(device, &network, &LAYERS, 0).unwrap();
+    parameters.follow(&LayerRules::default(), 0.5);
+    let names = parameters.names().to_vec();
+    parameters.load(device, Kind::Value, &fixture.tensors("value.", &names)).unwrap();
+    let mut plan = Plan::for_training(device, &network, batch, 0, &LAYERS).unwrap();
+    let targets = one_hot(labels.iter().map(|&label| label as usize), network.classes());
+    plan.upload(&fixture.tensor("images").values, &targets).unwrap();
+
+    let settings = fixture.tensor("sgd").values;
+    let sgd =
+        Sgd { momentum: settings[1], weight_decay: settings[2], nesterov: false, clip_norm: f32::INFINITY };
+    let mut now = device.new_step().unwrap();
+    for number in 0..3 {
+        device.set_step(&mut now, number, settings[0]);
+        let mode = Mode::Train { step: &now, seed: 0, shard: 0 };
+        plan.forward(&parameters, mode);
+        plan.loss(Loss::SquaredHinge, 1.0 / batch as f32);
+        plan.backward(&mut parameters, mode);
+        if number == 0 {
+            let mut losses = vec![0.0; batch];
+            plan.losses(&mut losses).unwrap();
+            let all = std::iter::once(losses).chain(plan.companion_losses().unwrap());
+            let means: Vec<f32> = all.map(|losses| losses.iter().sum::<f32>() / batch as f32).collect();
+            let expected = fixture.tensor("losses").values;
+            compare("losses of network and heads", &means, &expected, largest(&expected), tolerance.logits);
+            let gradients = parameters.tensors(device, Kind::Gradient).unwrap();
+            for (given, expected) in gradients.iter().zip(fixture.tensors("gradient.", &names)) {
+                let (what, scale) = (format!("gradient of {}", given.name), largest(&expected.values));
+                compare(&what, &given.values, &expected.values, scale, tolerance.gradient);
+            }
+        }
+        parameters.descend(device, sgd, &now, 0..names.len());
+    }
+    let values = parameters.tensors(device, Kind::Value).unwrap();
+    for (given, expected) in values.iter().zip(fixture.tensors("after.", &names)) {
+        let (what, scale) = (format!("{} after three steps", given.name), largest(&expected.values));
+        compare(&what, &given.values, &expected.values, scale, tolerance.gradient);
+    }
 }
 
 /// Holds logits, loss and a digest of every gradient against PyTorch's, from start values and pictures that both

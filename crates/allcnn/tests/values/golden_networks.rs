@@ -1,6 +1,8 @@
 //! Whole networks give PyTorch's logits, losses, gradients and ten steps of training.
 
-use crate::golden::{Fixture, Tolerance, check_explanations, check_generated, check_stored};
+use crate::golden::{
+    Fixture, Tolerance, check_companions, check_explanations, check_generated, check_stored,
+};
 use allcnn::net::{Base, LayerKind, Network, Variant};
 use allcnn_cpu::{Cpu, CpuOptions};
 use allcnn_device::Reference;
@@ -43,6 +45,12 @@ fn the_cpu_device_computes_what_pytorch_does() {
 }
 
 #[test]
+fn companion_heads_train_as_in_pytorch() {
+    check_companions(&Reference, REFERENCE);
+    check_companions(&Cpu::new(CpuOptions::default()).unwrap(), CPU);
+}
+
+#[test]
 fn explanations_are_those_of_captum() {
     for (fixture, tolerance) in [("explanations", 1e-6), ("attributions", 1e-5)] {
         check_explanations(&Reference, fixture, tolerance);
@@ -55,7 +63,7 @@ fn explanations_are_those_of_captum() {
 fn the_fixtures_networks_are_the_tables_of_the_program() {
     let generated = Fixture::read("generated");
     let named = generated.names().into_iter().filter(|name| !name.ends_with("-narrow")).collect::<Vec<_>>();
-    assert_eq!(named.len(), 16);
+    assert_eq!(named.len(), 18);
     for name in named {
         let network = generated.network(&name);
         assert_eq!(network, Network::named(&name, network.classes()).unwrap());

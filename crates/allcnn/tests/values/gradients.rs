@@ -4,7 +4,7 @@ use allcnn::net::{Init, Network};
 use allcnn::parameters::{Kind, Parameters, Tensor};
 use allcnn::plan::{Mode, Plan, PlanPurpose};
 use allcnn_device::random::{Purpose, Stream};
-use allcnn_device::{Device, Reference, ReluRule};
+use allcnn_device::{Device, Loss, Reference, ReluRule};
 
 /// Every kind of layer; the activations are smooth or leaky, so that differences near a kink stay small.
 const EVERYTHING: &str = r#"
@@ -110,7 +110,7 @@ impl Setup {
     ) -> f64 {
         plan.upload(&self.images, &self.targets).unwrap();
         plan.forward(parameters, mode);
-        plan.loss(0.5);
+        plan.loss(Loss::CrossEntropy, 0.5);
         let mut losses = vec![0.0; self.batch];
         plan.losses(&mut losses).unwrap();
         losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / 2.0

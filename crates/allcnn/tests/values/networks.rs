@@ -1,11 +1,11 @@
 //! The paper's networks have the paper's sizes and numbers of parameters; networks as text; what units see.
 
 use allcnn::net::Init;
-use allcnn::net::{Base, LayerKind, ModelInfo, NetError, Network, Pool, Rectangle, Variant};
+use allcnn::net::{Base, Conv, LayerKind, ModelInfo, NetError, Network, Pool, Rectangle, Variant};
 use allcnn::parameters::{Kind, Parameters};
 use allcnn_device::learned_norm::order;
 use allcnn_device::random::{Purpose, Stream};
-use allcnn_device::{PoolKind, Reference};
+use allcnn_device::{Activation, PoolKind, Reference};
 
 fn info(name: &str, classes: usize) -> ModelInfo {
     Network::named(name, classes).unwrap().info()
@@ -83,6 +83,46 @@ fn table_4s_networks_have_their_authors_sizes() {
 }
 
 #[test]
+fn the_networks_with_companion_heads_and_with_a_prior_have_their_sizes() {
+    let (dsn, nin) = (info("dsn", 10), info("nin", 10));
+    assert_eq!((sizes(&dsn), dsn.parameters), (sizes(&nin), nin.parameters));
+    let kinds = |name| {
+        let network = Network::named(name, 10).unwrap();
+        network.layers().iter().map(|layer| layer.kind().to_string()).collect::<Vec<_>>()
+    };
+    let pairs = kinds("dsn").into_iter().zip(kinds("nin"));
+    let different: Vec<_> = pairs.filter(|(a, b)| a != b).collect();
+    assert_eq!(different, [("3x3 max/2".into(), "3x3 average/2".into())]);
+    let tree = info("tree-prior", 100);
+    assert_eq!(sizes(&tree), [32, 16, 8, 4, 1]);
+    let convolutions = 96 * (3 * 25 + 1) + 128 * (96 * 25 + 1) + 256 * (128 * 25 + 1);
+    assert_eq!(tree.parameters, convolutions + 2048 * (16 * 256 + 1) + 2048 * 2049 + 100 * 2049);
+}
+
+/// What is dropped of a convolution: single values, or channels; never both.
+#[test]
+fn dropout_of_channels_is_written_and_read_and_goes_with_its_layer() {
+    let text = |conv: &str| {
+        format!(
+            "name = \"own\"\ninput = [8, 8, 3]\nclasses = 2\nlayers = [\n  {{ {conv} }},\n  \
+             {{ pool = \"max\", kernel = 3, stride = 2, dropout = 0.5 }},\n  {{ conv = \"classes\", kernel = 1 }},\n  \
+             {{ global_average = true }},\n]\n"
+        )
+    };
+    let network = Network::from_toml(&text("conv = 4, kernel = 3, channel_dropout = 0.25")).unwrap();
+    assert!(network.to_toml().contains("conv = 4, kernel = 3, channel_dropout = 0.25"));
+    assert_eq!(Network::from_toml(&network.to_toml()).unwrap(), network);
+    let kind = network.layers()[0].kind();
+    assert_eq!((kind.dropout(), kind.dropped_channels()), (0.25, Some(4)));
+    let all = network.derive(Variant::AllCnn).unwrap();
+    assert_eq!(all.layers()[0].kind().dropped_channels(), Some(4));
+    let both = Network::from_toml(&text("conv = 4, kernel = 3, dropout = 0.1, channel_dropout = 0.1"));
+    assert!(both.unwrap_err().to_string().contains("dropout and channel_dropout; expected one of them"));
+    let joined = network.derive(Variant::Strided).unwrap_err().to_string();
+    assert!(joined.contains("dropout, and channel_dropout below it"), "{joined}");
+}
+
+#[test]
 fn the_spatially_sparse_network_is_the_pooled_twin_of_the_large_all_cnn() {
     let sparse = info("spatially-sparse", 10);
     assert_eq!(sparse.parameters, 54_922_890);
@@ -91,7 +131,14 @@ fn the_spatially_sparse_network_is_the_pooled_twin_of_the_large_all_cnn() {
         let network = Network::named(name, 10).unwrap();
         network.layers().iter().map(|layer| *layer.kind()).collect::<Vec<_>>()
     };
-    let pairs = kinds("spatially-sparse").into_iter().zip(kinds("large-all-cnn"));
+    let of_channels = |kind: LayerKind| match kind {
+        LayerKind::Conv(conv) if conv.activation != Activation::Identity => {
+            Conv { drops_channels: true, ..conv }.into()
+        }
+        other => other,
+    };
+    let pairs =
+        kinds("spatially-sparse").into_iter().zip(kinds("large-all-cnn").into_iter().map(of_channels));
     let different: Vec<usize> = pairs.enumerate().filter(|(_, (a, b))| a != b).map(|(at, _)| at).collect();
     assert_eq!(different, [2, 5, 8, 11, 14]);
 }

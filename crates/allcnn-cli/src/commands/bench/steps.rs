@@ -5,7 +5,7 @@ use std::time::Duration;
 use allcnn::net::{Init, LayerKind, Network};
 use allcnn::parameters::Parameters;
 use allcnn::plan::{Mode, Plan, PlanPurpose};
-use allcnn_device::{Device, Error, ReluRule, Sgd};
+use allcnn_device::{Device, Error, Loss, ReluRule, Sgd};
 
 use super::timing::median;
 use crate::args::BenchWhat;
@@ -65,7 +65,7 @@ impl<D: Device> Subject<'_, D> {
             device.replay(&mut recording, &mut || {
                 let mode = Mode::Train { step: &step, seed: 0, shard: 0 };
                 plan.forward(&parameters, mode);
-                plan.loss(1.0 / batch as f32);
+                plan.loss(Loss::CrossEntropy, 1.0 / batch as f32);
                 plan.backward(&mut parameters, mode);
                 device.sgd(SGD, &step, parameters.list_mut());
             });

@@ -45,7 +45,7 @@ const KINDS: [Kind; 7] = [
     Kind {
         key: "conv",
         word: "conv",
-        settings: &["kernel", "stride", "padding", "groups", "activation", "dropout"],
+        settings: &["kernel", "stride", "padding", "groups", "activation", "dropout", "channel_dropout"],
         read: read_as::<ConvText>,
     },
     Kind {
@@ -124,8 +124,8 @@ struct ConvText {
     #[serde(default = "one")]
     groups: usize,
     activation: Option<String>,
-    #[serde(default)]
-    dropout: f32,
+    dropout: Option<f32>,
+    channel_dropout: Option<f32>,
 }
 
 impl LayerText for ConvText {
@@ -150,8 +150,13 @@ impl LayerText for ConvText {
             _ => (kernel - 1) / 2,
         };
         let activation = self.activation.as_deref().map_or(Ok(Activation::Relu), activation)?;
-        let Self { stride, groups, dropout, .. } = self;
-        Ok(Conv { channels, kernel, stride, padding, groups, activation, dropout }.into())
+        if self.dropout.is_some() && self.channel_dropout.is_some() {
+            return Err("dropout and channel_dropout; expected one of them".into());
+        }
+        let drops_channels = self.channel_dropout.is_some();
+        let dropout = self.channel_dropout.or(self.dropout).unwrap_or(0.0);
+        let Self { stride, groups, .. } = self;
+        Ok(Conv { channels, kernel, stride, padding, groups, activation, dropout, drops_channels }.into())
     }
 }
 

@@ -50,7 +50,7 @@ impl Network {
     /// | | `padding`: `"same"` (keeps the size at stride 1), `"valid"` (none) or a number | `"same"` |
     /// | | `groups` | 1 |
     /// | | `activation`: `"relu"`, `"leaky:SLOPE"`, `"identity"` | `"relu"` |
-    /// | | `dropout` | 0 |
+    /// | | `dropout`, or `channel_dropout` (whole channels, drawn once for a batch: Graham et al. 2015) | 0 |
     /// | `pool = "max"`, `"average"`, `"stochastic"` (Zeiler and Fergus 2013), `"learned-norm"` (Gulcehre et al. 2014) or `"norm:P"` (Equation 1) | `kernel` | must be given |
     /// | | `stride` | 1 |
     /// | | `padding`: a number | 0 |

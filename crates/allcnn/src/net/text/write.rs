@@ -53,7 +53,8 @@ fn conv_text(conv: &Conv, logits: bool) -> String {
     if conv.activation != Activation::Relu {
         add(format!("activation = \"{}\"", activation_word(conv.activation)));
     }
-    text + &dropout_text(conv.dropout)
+    let dropout = dropout_text(conv.dropout);
+    text + &if conv.drops_channels { dropout.replace("dropout", "channel_dropout") } else { dropout }
 }
 
 /// The setting of a dropout; nothing for none.
