@@ -28,7 +28,7 @@ pub struct Conv {
     pub activation: Activation,
     /// Dropout rate after the activation; 0 for none.
     pub dropout: f32,
-    /// Whether dropout drops whole channels, drawn once for a batch, in the place of single values.
+    /// Whether dropout drops whole channels, drawn once for a batch, in the place of single values; false without dropout.
     pub drops_channels: bool,
 }
 
@@ -59,7 +59,7 @@ impl Conv {
 
     /// Returns the layer with another dropout rate.
     pub fn dropout(self, dropout: f32) -> Self {
-        Self { dropout, ..self }
+        Self { dropout, drops_channels: self.drops_channels && dropout > 0.0, ..self }
     }
 }
 
@@ -228,7 +228,7 @@ impl LayerKind {
 
     pub(super) fn set_dropout(&mut self, rate: f32) {
         match self {
-            Self::Conv(conv) => conv.dropout = rate,
+            Self::Conv(conv) => *conv = conv.dropout(rate),
             Self::Pool(pool) => pool.dropout = rate,
             Self::Lwta(lwta) => lwta.dropout = rate,
             Self::Lrn(_) | Self::GlobalAverage => {}

@@ -88,8 +88,10 @@ pub(super) fn large_fractional(classes: usize) -> Vec<LayerKind> {
 /// The spatially sparse network with which Graham won the CIFAR-10 competition of 2014: the Large All-CNN with 2x2
 /// max-pooling in the place of its convolutions with stride 2. Dropout drops channels of a whole batch, below the pooling.
 pub(super) fn spatially_sparse(classes: usize) -> Vec<LayerKind> {
-    let conv =
-        |kernel, channels, dropout| Conv { drops_channels: true, ..leaky(kernel, channels).dropout(dropout) };
+    let conv = |kernel, channels, dropout| Conv {
+        drops_channels: dropout > 0.0,
+        ..leaky(kernel, channels).dropout(dropout)
+    };
     large_chain(conv, |_| Pool::max(2, 2).into(), classes)
 }
 

@@ -5,7 +5,7 @@ use allcnn::net::{Base, Conv, LayerKind, ModelInfo, NetError, Network, Pool, Rec
 use allcnn::parameters::{Kind, Parameters};
 use allcnn_device::learned_norm::order;
 use allcnn_device::random::{Purpose, Stream};
-use allcnn_device::{Activation, PoolKind, Reference};
+use allcnn_device::{PoolKind, Reference};
 
 fn info(name: &str, classes: usize) -> ModelInfo {
     Network::named(name, classes).unwrap().info()
@@ -132,9 +132,7 @@ fn the_spatially_sparse_network_is_the_pooled_twin_of_the_large_all_cnn() {
         network.layers().iter().map(|layer| *layer.kind()).collect::<Vec<_>>()
     };
     let of_channels = |kind: LayerKind| match kind {
-        LayerKind::Conv(conv) if conv.activation != Activation::Identity => {
-            Conv { drops_channels: true, ..conv }.into()
-        }
+        LayerKind::Conv(conv) if conv.dropout > 0.0 => Conv { drops_channels: true, ..conv }.into(),
         other => other,
     };
     let pairs =
@@ -551,7 +549,8 @@ fn unknown_models_get_the_nearest_name() {
     assert!(message("allcnn-c").contains("did you mean \"all-cnn-c\"?"));
     assert!(!message("resnet50").contains("did you mean"));
     assert!(message("resnet50").contains(
-        "caffenet, alexnet, nin, maxout, fractional, large-fractional, spatially-sparse, model-c-average, "
+        "caffenet, alexnet, nin, maxout, fractional, large-fractional, spatially-sparse, dsn, tree-prior, \
+         model-c-average, "
     ));
     assert!(matches!(Network::named("all-cnn-c", 0), Err(NetError::Network { .. })));
 }

@@ -153,7 +153,7 @@ impl LayerText for ConvText {
         if self.dropout.is_some() && self.channel_dropout.is_some() {
             return Err("dropout and channel_dropout; expected one of them".into());
         }
-        let drops_channels = self.channel_dropout.is_some();
+        let drops_channels = self.channel_dropout.is_some_and(|rate| rate > 0.0);
         let dropout = self.channel_dropout.or(self.dropout).unwrap_or(0.0);
         let Self { stride, groups, .. } = self;
         Ok(Conv { channels, kernel, stride, padding, groups, activation, dropout, drops_channels }.into())
