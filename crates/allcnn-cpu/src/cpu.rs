@@ -1,8 +1,9 @@
 //! The device: each operation of the contract handed to its kernel.
 
 use allcnn_device::{
-    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, LearnedNorm, Loss, LrnShape, LwtaShape,
-    Parameter, PoolKind, PoolShape, Precision, RegionDraw, Regions, Sampling, Sgd, Shape, StoredOutput,
+    Activation, Algorithm, ConvShape, DenseShape, Device, Dropout, Epilogue, Error, LearnedNorm, Loss,
+    LrnShape, LwtaShape, Parameter, PoolKind, PoolShape, Precision, RegionDraw, Regions, Sampling, Sgd,
+    Shape, StoredOutput,
 };
 
 use crate::bandwidth;
@@ -10,9 +11,10 @@ use crate::buffer::Buffer;
 use crate::conv::{self, Conv};
 use crate::engine::{CpuOptions, Engine};
 use crate::isa::Isa;
+use crate::ops::drop_connect::{self, Masks};
 use crate::ops::epilogue::{Finish, PassBack};
 use crate::ops::mask::Mask;
-use crate::ops::{CHUNK, assert_len, head, learned_norm, lrn, lwta, pool, sgd};
+use crate::ops::{CHUNK, assert_len, head, learned_norm, lrn, lwta, pool, sgd, unfold};
 use crate::peak;
 use crate::rehearsal::Rehearsed;
 use crate::stored::{Copy, Storage};
@@ -238,6 +240,151 @@ impl Device for Cpu {
     ) {
         let _timed = self.engine.operation("backward-weights", [input, d_output, d_weights]);
         conv.backward_weights(&self.engine, input, d_output, d_weights, d_bias);
+    }
+
+    fn unfold(&self, shape: ConvShape, input: &Buffer, windows: &mut Buffer) {
+        let _timed = self.engine.operation("windows", [input, windows]);
+        assert_len(input.len(), shape.input.len(), "input");
+        assert_len(windows.len(), shape.windows_len(), "windows");
+        let [image, of_image] = [shape.input.len(), shape.windows_len()].map(|len| len / shape.input.batch);
+        self.engine.threads().run_over(windows.overwrite(Storage::F32), of_image, |at, windows| {
+            unfold::unfold(&shape, &input[at * image..][..image], windows);
+        });
+    }
+    fn fold(&self, shape: ConvShape, d_windows: &Buffer, d_input: &mut Buffer) {
+        let _timed = self.engine.operation("windows back", [d_windows, d_input]);
+        assert_len(d_windows.len(), shape.windows_len(), "d_windows");
+        assert_len(d_input.len(), shape.input.len(), "d_input");
+        let [image, of_image] = [shape.input.len(), shape.windows_len()].map(|len| len / shape.input.batch);
+        self.engine.threads().run_over(d_input.overwrite(Storage::F32), image, |at, d_image| {
+            unfold::fold(&shape, &d_windows[at * of_image..][..of_image], d_image);
+        });
+    }
+
+    fn drop_connect_forward(
+        &self,
+        shape: DenseShape,
+        (dropout, step): (Dropout, &Step),
+        input: &Buffer,
+        weights: &Buffer,
+        bias: &Buffer,
+        sums: &mut Buffer,
+    ) {
+        let _timed = self.engine.operation("DropConnect", [input, weights, sums]);
+        let DenseShape { batch, inputs, outputs } = shape;
+        assert_len(input.len(), batch * inputs, "input");
+        assert_len(weights.len(), outputs * inputs, "weights");
+        assert_len(bias.len(), outputs, "bias");
+        assert_len(sums.len(), batch * outputs, "sums");
+        let masks = Masks { shape, dropout, step: step.number };
+        self.engine.threads().run_over(sums.overwrite(Storage::F32), outputs, |image, sums| {
+            let input = &input[image * inputs..][..inputs];
+            self.engine.isa().run(drop_connect::ForwardImage { masks, image, input, weights, bias, sums });
+        });
+    }
+    fn drop_connect_backward_data(
+        &self,
+        shape: DenseShape,
+        (dropout, step): (Dropout, &Step),
+        d_sums: &Buffer,
+        weights: &Buffer,
+        d_input: &mut Buffer,
+    ) {
+        let _timed = self.engine.operation("DropConnect back", [d_sums, weights, d_input]);
+        let DenseShape { batch, inputs, outputs } = shape;
+        assert_len(d_sums.len(), batch * outputs, "d_sums");
+        assert_len(weights.len(), outputs * inputs, "weights");
+        assert_len(d_input.len(), batch * inputs, "d_input");
+        let masks = Masks { shape, dropout, step: step.number };
+        self.engine.threads().run_over(d_input.overwrite(Storage::F32), inputs, |image, d_input| {
+            let d_sums = &d_sums[image * outputs..][..outputs];
+            self.engine.isa().run(drop_connect::BackwardImage { masks, image, d_sums, weights, d_input });
+        });
+    }
+    fn drop_connect_backward_weights(
+        &self,
+        shape: DenseShape,
+        (dropout, step): (Dropout, &Step),
+        input: &Buffer,
+        d_sums: &Buffer,
+        d_weights: &mut Buffer,
+        d_bias: &mut Buffer,
+    ) {
+        let _timed = self.engine.operation("DropConnect weights", [input, d_sums, d_weights]);
+        let DenseShape { batch, inputs, outputs } = shape;
+        assert_len(input.len(), batch * inputs, "input");
+        assert_len(d_sums.len(), batch * outputs, "d_sums");
+        assert_len(d_weights.len(), outputs * inputs, "d_weights");
+        assert_len(d_bias.len(), outputs, "d_bias");
+        let masks = Masks { shape, dropout, step: step.number };
+        let rows = (d_weights.overwrite(Storage::F32), inputs);
+        self.engine.threads().run_zipped(
+            rows,
+            (d_bias.overwrite(Storage::F32), 1),
+            |output, d_weights, d_bias| {
+                let d_bias = &mut d_bias[0];
+                let gradients =
+                    drop_connect::BackwardOutput { masks, output, input, d_sums, d_weights, d_bias };
+                self.engine.isa().run(gradients);
+            },
+        );
+    }
+    fn drop_connect_expected(
+        &self,
+        (shape, rate, activation): (DenseShape, f32, Activation),
+        input: &Buffer,
+        weights: &Buffer,
+        bias: &Buffer,
+        output: &mut Buffer,
+    ) {
+        let _timed = self.engine.operation("DropConnect", [input, weights, output]);
+        let DenseShape { batch, inputs, outputs } = shape;
+        assert_len(input.len(), batch * inputs, "input");
+        assert_len(weights.len(), outputs * inputs, "weights");
+        assert_len(bias.len(), outputs, "bias");
+        assert_len(output.len(), batch * outputs, "output");
+        self.engine.threads().run_over(output.overwrite(Storage::F32), outputs, |image, output| {
+            let input = &input[image * inputs..][..inputs];
+            self.engine.isa().run(drop_connect::ExpectedImage {
+                rate,
+                activation,
+                input,
+                weights,
+                bias,
+                output,
+            });
+        });
+    }
+    fn drop_connect_expected_backward(
+        &self,
+        (shape, rate, activation): (DenseShape, f32, Activation),
+        input: &Buffer,
+        weights: &Buffer,
+        bias: &Buffer,
+        d_output: &Buffer,
+        d_input: &mut Buffer,
+    ) {
+        let _timed = self.engine.operation("DropConnect back", [input, weights, d_input]);
+        let DenseShape { batch, inputs, outputs } = shape;
+        assert_len(input.len(), batch * inputs, "input");
+        assert_len(weights.len(), outputs * inputs, "weights");
+        assert_len(bias.len(), outputs, "bias");
+        assert_len(d_output.len(), batch * outputs, "d_output");
+        assert_len(d_input.len(), input.len(), "d_input");
+        self.engine.threads().run_over(d_input.overwrite(Storage::F32), inputs, |image, d_input| {
+            let (input, d_output) =
+                (&input[image * inputs..][..inputs], &d_output[image * outputs..][..outputs]);
+            let signals = drop_connect::ExpectedBackwardImage {
+                rate,
+                activation,
+                input,
+                weights,
+                bias,
+                d_output,
+                d_input,
+            };
+            self.engine.isa().run(signals);
+        });
     }
 
     fn pool(&self, shape: PoolShape) -> Result<Pool, Error> {

@@ -3,8 +3,9 @@
 use std::env;
 
 use allcnn_device::{
-    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, ImageSet, LearnedNorm, Loss, LrnShape, LwtaShape,
-    Parameter, PoolShape, Precision, RegionDraw, Sampling, Sgd, Shape, StoredOutput, View,
+    Activation, Algorithm, ConvShape, DenseShape, Device, Dropout, Epilogue, Error, ImageSet, LearnedNorm,
+    Loss, LrnShape, LwtaShape, Parameter, PoolShape, Precision, RegionDraw, Sampling, Sgd, Shape,
+    StoredOutput, View,
 };
 
 use crate::cache::Cache;
@@ -17,7 +18,7 @@ use crate::memory::{Buffer, Storage, Values, assert_len};
 use crate::pool::Pool;
 use crate::recording::Recording;
 use crate::step::Step;
-use crate::{elementwise, libraries, peak, sgd};
+use crate::{drop_connect, elementwise, libraries, peak, sgd};
 
 /// The environment variable that forbids (`0`) or allows (`1`, the default) TF32 in precision f32.
 pub const TF32: &str = "ALLCNN_CUDA_TF32";
@@ -259,6 +260,73 @@ impl Device for Cuda {
         let choices = &self.choices;
         self.engine
             .enqueue(|queue| conv.backward_weights(choices, queue, input, d_output, d_weights, d_bias));
+    }
+
+    fn unfold(&self, shape: ConvShape, input: &Buffer, windows: &mut Buffer) {
+        self.engine.enqueue(|queue| drop_connect::windows(queue, shape, input, windows, false));
+    }
+    fn fold(&self, shape: ConvShape, d_windows: &Buffer, d_input: &mut Buffer) {
+        self.engine.enqueue(|queue| drop_connect::windows(queue, shape, d_windows, d_input, true));
+    }
+
+    fn drop_connect_forward(
+        &self,
+        shape: DenseShape,
+        (dropout, step): (Dropout, &Step),
+        input: &Buffer,
+        weights: &Buffer,
+        bias: &Buffer,
+        sums: &mut Buffer,
+    ) {
+        let layer = (shape, dropout, step);
+        self.engine.enqueue(|queue| drop_connect::forward(queue, layer, [input, weights, bias], sums));
+    }
+    fn drop_connect_backward_data(
+        &self,
+        shape: DenseShape,
+        (dropout, step): (Dropout, &Step),
+        d_sums: &Buffer,
+        weights: &Buffer,
+        d_input: &mut Buffer,
+    ) {
+        let layer = (shape, dropout, step);
+        self.engine.enqueue(|queue| drop_connect::backward_data(queue, layer, [d_sums, weights], d_input));
+    }
+    fn drop_connect_backward_weights(
+        &self,
+        shape: DenseShape,
+        (dropout, step): (Dropout, &Step),
+        input: &Buffer,
+        d_sums: &Buffer,
+        d_weights: &mut Buffer,
+        d_bias: &mut Buffer,
+    ) {
+        let layer = (shape, dropout, step);
+        self.engine.enqueue(|queue| {
+            drop_connect::backward_weights(queue, layer, [input, d_sums], [d_weights, d_bias])
+        });
+    }
+    fn drop_connect_expected(
+        &self,
+        layer: (DenseShape, f32, Activation),
+        input: &Buffer,
+        weights: &Buffer,
+        bias: &Buffer,
+        output: &mut Buffer,
+    ) {
+        self.engine.enqueue(|queue| drop_connect::expected(queue, layer, [input, weights, bias], output));
+    }
+    fn drop_connect_expected_backward(
+        &self,
+        layer: (DenseShape, f32, Activation),
+        input: &Buffer,
+        weights: &Buffer,
+        bias: &Buffer,
+        d_output: &Buffer,
+        d_input: &mut Buffer,
+    ) {
+        let given = [input, weights, bias, d_output];
+        self.engine.enqueue(|queue| drop_connect::expected_backward(queue, layer, given, d_input));
     }
 
     fn pool(&self, shape: PoolShape) -> Result<Pool, Error> {

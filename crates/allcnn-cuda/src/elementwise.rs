@@ -9,7 +9,7 @@ use crate::step::Step;
 
 /// `struct Mask` of activation.cu. The stream of random numbers depends on the step's number too, which the kernel reads
 /// from memory: these are the words of step 0.
-fn mask(dropout: Dropout) -> [u32; 7] {
+pub(crate) fn mask(dropout: Dropout) -> [u32; 7] {
     let (key, [layer, _, purpose]) = dropout.stream(0).words();
     let channels = dropout.channels.map_or(0, |channels| channels as u32);
     [dropout.threshold(), dropout.scale().to_bits(), key[0], key[1], layer, purpose >> 24, channels]

@@ -25,6 +25,7 @@ mod conv;
 mod cublaslt;
 mod cuda;
 mod cudnn;
+mod drop_connect;
 mod elementwise;
 mod engine;
 mod error;

@@ -1,8 +1,8 @@
 //! The closed set of operations that a device offers.
 
 use crate::{
-    Activation, ConvShape, Dropout, Error, Gate, ImageSet, LearnedNorm, Loss, LrnShape, LwtaShape, PoolShape,
-    RegionDraw, Sampling, Shape, View,
+    Activation, ConvShape, DenseShape, Dropout, Error, Gate, ImageSet, LearnedNorm, Loss, LrnShape,
+    LwtaShape, PoolShape, RegionDraw, Sampling, Shape, View,
 };
 
 /// What follows a convolution's sum: bias, activation and, in training, dropout, in this order.
@@ -232,6 +232,63 @@ pub trait Device: Sync {
         d_output: &Self::Buffer,
         d_weights: &mut Self::Buffer,
         d_bias: &mut Self::Buffer,
+    );
+
+    /// Writes the windows of a convolution side by side, `[batch, height, width, kernel, kernel, channels]` with the height and
+    /// width of its output; values of the padding are 0.
+    fn unfold(&self, shape: ConvShape, input: &Self::Buffer, windows: &mut Self::Buffer);
+    /// Overwrites d_input: each value gets the sum of the signals of the windows that it is in.
+    fn fold(&self, shape: ConvShape, d_windows: &Self::Buffer, d_input: &mut Self::Buffer);
+
+    /// sums = (f w) input + f bias, with factors f of their own for each image ([`Dropout::of_weight`]).
+    #[allow(clippy::too_many_arguments)]
+    fn drop_connect_forward(
+        &self,
+        shape: DenseShape,
+        (dropout, step): (Dropout, &Self::Step),
+        input: &Self::Buffer,
+        weights: &Self::Buffer,
+        bias: &Self::Buffer,
+        sums: &mut Self::Buffer,
+    );
+    /// Overwrites d_input with the gradient, with the same factors.
+    fn drop_connect_backward_data(
+        &self,
+        shape: DenseShape,
+        masks: (Dropout, &Self::Step),
+        d_sums: &Self::Buffer,
+        weights: &Self::Buffer,
+        d_input: &mut Self::Buffer,
+    );
+    /// Overwrites d_weights and d_bias with the gradients, with the same factors.
+    fn drop_connect_backward_weights(
+        &self,
+        shape: DenseShape,
+        masks: (Dropout, &Self::Step),
+        input: &Self::Buffer,
+        d_sums: &Self::Buffer,
+        d_weights: &mut Self::Buffer,
+        d_bias: &mut Self::Buffer,
+    );
+    /// The form for testing: output = what is to be expected of the activation ([`crate::NormalSum::activated`]).
+    fn drop_connect_expected(
+        &self,
+        layer: (DenseShape, f32, Activation),
+        input: &Self::Buffer,
+        weights: &Self::Buffer,
+        bias: &Self::Buffer,
+        output: &mut Self::Buffer,
+    );
+    /// Overwrites d_input with the gradient of the form for testing.
+    #[allow(clippy::too_many_arguments)]
+    fn drop_connect_expected_backward(
+        &self,
+        layer: (DenseShape, f32, Activation),
+        input: &Self::Buffer,
+        weights: &Self::Buffer,
+        bias: &Self::Buffer,
+        d_output: &Self::Buffer,
+        d_input: &mut Self::Buffer,
     );
 
     /// Prepares a pooling, with the regions of [`PoolShape::regions`].

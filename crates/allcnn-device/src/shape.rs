@@ -101,6 +101,28 @@ impl ConvShape {
         self.out_channels * self.kernel * self.kernel * self.group_in_channels()
     }
 
+    /// Number of values of all windows, each with its padding.
+    pub fn windows_len(&self) -> usize {
+        let output = self.output();
+        output.batch * output.height * output.width * self.kernel * self.kernel * self.input.channels
+    }
+
+    /// The convolution of the windows side by side, each by filters of its own: one pixel whose channels are those of all
+    /// windows, in as many groups. Its output has the layout of this one's.
+    pub fn unshared(&self) -> Self {
+        let (batch, output) = (self.input.batch, self.output());
+        let places = output.height * output.width;
+        let input = Shape { batch, height: 1, width: 1, channels: self.windows_len() / batch };
+        Self {
+            input,
+            out_channels: places * self.out_channels,
+            kernel: 1,
+            stride: 1,
+            padding: 0,
+            groups: places,
+        }
+    }
+
     /// Multiply-adds of one pass, as the plain convolution does them (padding counted).
     pub fn multiply_adds(&self) -> usize {
         self.output().len() * self.kernel * self.kernel * self.group_in_channels()

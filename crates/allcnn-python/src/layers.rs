@@ -11,6 +11,9 @@ pub(crate) fn described(network: &Network) -> Result<Vec<Value>, String> {
 
 fn layer(layer: &Layer) -> Result<Value, String> {
     let mut value = match layer.kind() {
+        LayerKind::Conv(conv) if conv.unshared || conv.drop_connect > 0.0 => {
+            return Err(format!("{} is {}, which PyTorch has no layer for", layer.name(), layer.kind()));
+        }
         LayerKind::Conv(conv) => json!({
             "kind": "conv", "channels": conv.channels, "kernel": conv.kernel, "stride": conv.stride,
             "padding": conv.padding, "groups": conv.groups, "activation": activation(conv.activation),

@@ -132,7 +132,7 @@ impl<D: Device> Parameters<D> {
         let with_parameters = network.layers().iter().zip(network.operations(1)).enumerate();
         let with_parameters = with_parameters.filter(|(_, (layer, _))| layer.kind().has_parameters());
         for (number, (layer, (_, operation))) in with_parameters.enumerate() {
-            let Operation::Conv(conv) = operation else {
+            let Some(conv) = operation.filters() else {
                 let rho = vec![RHO_OF_2; operation.input().channels];
                 parameters.upload(device, Kind::Value, 2 * number + 1, &rho)?;
                 continue;
@@ -362,12 +362,12 @@ pub(crate) fn layer_shapes(network: &Network) -> Vec<LayerShapes> {
     let layers = network.layers().iter().zip(network.operations(1));
     let layers = layers.filter(|(layer, _)| layer.kind().has_parameters());
     let of = |(layer, operation): (&Layer, Operation)| {
-        let parts = match operation {
-            Operation::Conv(conv) => {
+        let parts = match operation.filters() {
+            Some(conv) => {
                 let weight = vec![conv.out_channels, conv.group_in_channels(), conv.kernel, conv.kernel];
                 [("weight", weight), ("bias", vec![conv.out_channels])]
             }
-            _ => ["center", "rho"].map(|part| (part, vec![operation.input().channels])),
+            None => ["center", "rho"].map(|part| (part, vec![operation.input().channels])),
         };
         (layer.name().to_owned(), parts)
     };

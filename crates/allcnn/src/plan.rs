@@ -48,8 +48,8 @@
 use std::ops::Range;
 
 use allcnn_device::{
-    Activation, Algorithm, Device, Dropout, Epilogue, Error, Gate, LearnedNorm, Loss, LrnShape, LwtaShape,
-    Parameter, PoolKind, RegionDraw, ReluRule, Sampling, Shape, StoredOutput, View,
+    Activation, Algorithm, ConvShape, DenseShape, Device, Dropout, Epilogue, Error, Gate, LearnedNorm, Loss,
+    LrnShape, LwtaShape, Parameter, PoolKind, RegionDraw, ReluRule, Sampling, Shape, StoredOutput, View,
 };
 
 use crate::companion::Companion;
@@ -111,6 +111,13 @@ impl<'s, D: Device> Mode<'s, D> {
         Some((Dropout { layer, channels, ..dropout }, step))
     }
 
+    /// The masks of the weights of a layer that writes `slot`; `None` in testing.
+    fn drop_connect(self, rate: f32, slot: usize) -> Option<(Dropout, &'s D::Step)> {
+        const OF_WEIGHTS: u32 = 1 << 15; // the layer's dropout of values has numbers of its own
+        let (dropout, step) = self.dropout(rate, slot)?;
+        Some((Dropout { layer: dropout.layer | OF_WEIGHTS, ..dropout }, step))
+    }
+
     /// What a pooling that writes `slot` draws its values from, and the step; `None` where it computes their expectation.
     fn sampling(self, slot: usize) -> Option<(Sampling, &'s D::Step)> {
         match self {
@@ -135,6 +142,23 @@ enum Prepared<D: Device> {
     /// `weight` is the index of its weights in the parameters; the bias follows.
     Conv {
         conv: D::Conv,
+        activation: Activation,
+        weight: usize,
+    },
+    /// A convolution of the windows side by side, each by filters of its own.
+    Local {
+        shape: ConvShape,
+        windows: D::Buffer,
+        d_windows: D::Buffer,
+        conv: D::Conv,
+        activation: Activation,
+        weight: usize,
+    },
+    /// A fully connected layer whose weights are dropped for each image.
+    DropConnect {
+        shape: DenseShape,
+        rate: f32,
+        sums: D::Buffer,
         activation: Activation,
         weight: usize,
     },
@@ -309,7 +333,7 @@ impl<'d, D: Device> Plan<'d, D> {
         self.fixed = None; // until all are
         let backward = self.purpose == PlanPurpose::Explanation;
         for layer in &mut self.layers {
-            if let Prepared::Conv { conv, weight, .. } = layer {
+            if let Prepared::Conv { conv, weight, .. } | Prepared::Local { conv, weight, .. } = layer {
                 self.device.conv_fix_weights(conv, &parameters.list()[*weight].value, backward)?;
             }
         }
@@ -342,7 +366,9 @@ impl<'d, D: Device> Plan<'d, D> {
     pub fn algorithms(&self) -> Vec<(&str, [Algorithm; 3])> {
         let each = self.network.layers().iter().zip(&self.layers);
         each.filter_map(|(layer, prepared)| match prepared {
-            Prepared::Conv { conv, .. } => Some((layer.name(), self.device.conv_algorithms(conv))),
+            Prepared::Conv { conv, .. } | Prepared::Local { conv, .. } => {
+                Some((layer.name(), self.device.conv_algorithms(conv)))
+            }
             _ => None,
         })
         .collect()
@@ -425,10 +451,7 @@ impl<'d, D: Device> Plan<'d, D> {
                         &mut companion.sums,
                     );
                     companion.forward(self.device, parameters, &self.view);
-                    self.device.copy(&companion.sums, output, 0);
-                    // What an activation lets pass of its own input is its output.
-                    let gate = Gate { activation: *activation, rule: ReluRule::Backprop, dropout_rate: 0.0 };
-                    self.device.activation_backward(StoredOutput { output: &companion.sums, gate }, output);
+                    activate(self.device, *activation, &companion.sums, output);
                     if let Some((dropout, step)) = dropout {
                         self.device.dropout(dropout, step, output);
                     }
@@ -440,6 +463,32 @@ impl<'d, D: Device> Plan<'d, D> {
                     let list = parameters.list();
                     let (weights, bias) = (&list[*weight].value, &list[*weight + 1].value);
                     self.device.conv_forward(conv, input, weights, bias, epilogue, step, output);
+                }
+                (Prepared::Local { shape, windows, conv, activation, weight, .. }, _) => {
+                    self.device.unfold(*shape, input, windows);
+                    let dropped = dropout.map(|(dropout, _)| dropout);
+                    let epilogue = Epilogue { activation: *activation, dropout: dropped };
+                    let step = dropout.map_or(&self.view, |(_, step)| step);
+                    let list = parameters.list();
+                    let (weights, bias) = (&list[*weight].value, &list[*weight + 1].value);
+                    self.device.conv_forward(conv, windows, weights, bias, epilogue, step, output);
+                }
+                (Prepared::DropConnect { shape, rate, sums, activation, weight }, _) => {
+                    let list = parameters.list();
+                    let (weights, bias) = (&list[*weight].value, &list[*weight + 1].value);
+                    match mode.drop_connect(*rate, layer + 1) {
+                        Some(masks) => {
+                            self.device.drop_connect_forward(*shape, masks, input, weights, bias, sums);
+                            activate(self.device, *activation, sums, output);
+                        }
+                        None => {
+                            let layer = (*shape, *rate, *activation);
+                            self.device.drop_connect_expected(layer, input, weights, bias, output);
+                        }
+                    }
+                    if let Some((dropout, step)) = dropout {
+                        self.device.dropout(dropout, step, output);
+                    }
                 }
                 (Prepared::Pool { pool, norms, learned }, _) => {
                     let (draw, step) = mode.regions(layer + 1, &self.view);
@@ -457,8 +506,7 @@ impl<'d, D: Device> Plan<'d, D> {
                     self.device.global_average_forward(*shape, input, output);
                 }
             }
-            // A convolution's is part of its epilogue.
-            if let (Some((dropout, step)), false) = (dropout, self.is_conv(layer)) {
+            if let (Some((dropout, step)), false) = (dropout, self.is_gated(layer)) {
                 self.device.dropout(dropout, step, self.outputs.at_mut(layer + 1));
             }
         }
@@ -477,7 +525,8 @@ impl<'d, D: Device> Plan<'d, D> {
     }
 
     /// Computes the parameter gradients of all layers that are not frozen from the logit gradient that [`Plan::loss`]
-    /// stored. `mode` must be that of the forward pass. Panics unless the plan is for training.
+    /// stored. `mode` must be that of the forward pass. Panics unless the plan is for training, and for a layer with DropConnect
+    /// outside of [`Mode::Train`].
     pub fn backward(&mut self, parameters: &mut Parameters<D>, mode: Mode<'_, D>) {
         assert_eq!(self.purpose, PlanPurpose::Training, "the purpose of a plan that goes backward");
         self.enter(self.layers.len(), mode, ReluRule::Backprop);
@@ -487,7 +536,7 @@ impl<'d, D: Device> Plan<'d, D> {
             {
                 companion.backward(self.device, parameters, self.signals.at_mut(layer + 1));
             }
-            self.gradients(layer, parameters);
+            self.gradients(layer, parameters, mode);
             if layer > self.frozen {
                 self.signal_down(layer, parameters, mode, ReluRule::Backprop);
             }
@@ -562,11 +611,20 @@ impl<'d, D: Device> Plan<'d, D> {
         self.device.download(&self.losses, values)
     }
 
-    /// The gate (backward pass through activation and dropout) of the convolution that writes `slot`; `None` if
+    /// The gate (backward pass through activation and dropout) of the layer with an activation that writes `slot`; `None` if
     /// it is the identity.
     fn gate(&self, slot: usize, mode: Mode<'_, D>, rule: ReluRule) -> Option<Gate> {
         let layer = slot.checked_sub(1)?;
-        let Prepared::Conv { activation, .. } = self.layers[layer] else { return None };
+        let activation = match self.layers[layer] {
+            Prepared::Conv { activation, .. } | Prepared::Local { activation, .. } => activation,
+            // In testing the way back through its activation is its own; the rules keep what they keep of a signal.
+            Prepared::DropConnect { activation, .. } if matches!(mode, Mode::Evaluate) => {
+                let gate = Gate { activation, rule: ReluRule::Deconvnet, dropout_rate: 0.0 };
+                return (rule != ReluRule::Backprop).then_some(gate);
+            }
+            Prepared::DropConnect { activation, .. } => activation,
+            _ => return None,
+        };
         let kind = self.network.layers()[layer].kind();
         let dropout_rate = mode.layer_dropout(kind, slot).map_or(0.0, |(dropout, _)| dropout.rate);
         let open = activation == Activation::Identity && dropout_rate == 0.0;
@@ -582,14 +640,18 @@ impl<'d, D: Device> Plan<'d, D> {
         self.undrop(slot, mode);
     }
 
-    fn is_conv(&self, layer: usize) -> bool {
-        matches!(self.layers[layer], Prepared::Conv { .. })
+    /// Whether dropout belongs to the end of the layer itself, and to its gate.
+    fn is_gated(&self, layer: usize) -> bool {
+        matches!(
+            self.layers[layer],
+            Prepared::Conv { .. } | Prepared::Local { .. } | Prepared::DropConnect { .. }
+        )
     }
 
-    /// Applies the dropout backward pass of the layer that writes `slot` to the signal there; a convolution's is part of its
+    /// Applies the dropout backward pass of the layer that writes `slot` to the signal there, where it is not part of its
     /// gate.
     fn undrop(&mut self, slot: usize, mode: Mode<'_, D>) {
-        let Some(layer) = slot.checked_sub(1).filter(|&layer| !self.is_conv(layer)) else { return };
+        let Some(layer) = slot.checked_sub(1).filter(|&layer| !self.is_gated(layer)) else { return };
         let kind = self.network.layers()[layer].kind();
         let Some((dropout, step)) = mode.layer_dropout(kind, slot) else { return };
         self.device.dropout(dropout, step, self.signals.at_mut(slot));
@@ -606,6 +668,25 @@ impl<'d, D: Device> Plan<'d, D> {
                 let weights = &parameters.list()[*weight].value;
                 self.device.conv_backward_data(conv, signal, weights, below, d_input);
                 return self.undrop(layer, mode);
+            }
+            Prepared::Local { shape, d_windows, conv, weight, .. } => {
+                let weights = &parameters.list()[*weight].value;
+                self.device.conv_backward_data(conv, signal, weights, None, d_windows);
+                self.device.fold(*shape, d_windows, d_input);
+            }
+            Prepared::DropConnect { shape, rate, activation, weight, .. } => {
+                let list = parameters.list();
+                let (weights, bias) = (&list[*weight].value, &list[*weight + 1].value);
+                match mode.drop_connect(*rate, layer + 1) {
+                    Some(masks) => {
+                        self.device.drop_connect_backward_data(*shape, masks, signal, weights, d_input);
+                    }
+                    None => {
+                        let layer = (*shape, *rate, *activation);
+                        let device = self.device;
+                        device.drop_connect_expected_backward(layer, input, weights, bias, signal, d_input);
+                    }
+                }
             }
             Prepared::Pool { pool, norms, learned } => {
                 let output = norms.as_ref().unwrap_or(output);
@@ -624,9 +705,11 @@ impl<'d, D: Device> Plan<'d, D> {
     }
 
     /// Computes the gradients of a layer's parameters from the signal at its output.
-    fn gradients(&mut self, layer: usize, parameters: &mut Parameters<D>) {
+    fn gradients(&mut self, layer: usize, parameters: &mut Parameters<D>, mode: Mode<'_, D>) {
         let first = match self.layers[layer] {
-            Prepared::Conv { weight, .. } => weight,
+            Prepared::Conv { weight, .. }
+            | Prepared::Local { weight, .. }
+            | Prepared::DropConnect { weight, .. } => weight,
             Prepared::Pool { learned: Some(center), .. } => center,
             _ => return,
         };
@@ -636,6 +719,16 @@ impl<'d, D: Device> Plan<'d, D> {
         match &mut self.layers[layer] {
             Prepared::Conv { conv, .. } => {
                 self.device.conv_backward_weights(conv, input, signal, gradients.0, gradients.1);
+            }
+            Prepared::Local { conv, windows, .. } => {
+                self.device.conv_backward_weights(conv, windows, signal, gradients.0, gradients.1);
+            }
+            Prepared::DropConnect { shape, rate, .. } => {
+                let masks = mode
+                    .drop_connect(*rate, layer + 1)
+                    .expect("gradients of DropConnect are those of training");
+                let device = self.device;
+                device.drop_connect_backward_weights(*shape, masks, input, signal, gradients.0, gradients.1);
             }
             Prepared::Pool { pool, norms, .. } => {
                 let norm = LearnedNorm { center: &one.value, rho: &other.value };
@@ -660,6 +753,13 @@ fn learned_norm<B>(list: &[Parameter<B>], center: usize) -> LearnedNorm<'_, B> {
     LearnedNorm { center: &list[center].value, rho: &list[center + 1].value }
 }
 
+/// output = activation(sums): what an activation lets pass of its own input.
+fn activate<D: Device>(device: &D, activation: Activation, sums: &D::Buffer, output: &mut D::Buffer) {
+    device.copy(sums, output, 0);
+    let gate = Gate { activation, rule: ReluRule::Backprop, dropout_rate: 0.0 };
+    device.activation_backward(StoredOutput { output: sums, gate }, output);
+}
+
 /// Tells the device which convolutions are consecutive and exchange nothing with `companions`. Not for explanations, whose signals
 /// start at any layer.
 fn link<D: Device>(device: &D, layers: &mut [Prepared<D>], companions: &[usize]) {
@@ -680,6 +780,26 @@ fn prepare<D: Device>(
     trained: bool,
 ) -> Result<Prepared<D>, Error> {
     Ok(match (*operation, kind) {
+        (Operation::Conv(shape), LayerKind::Conv(conv)) if conv.drop_connect > 0.0 => {
+            let (batch, outputs) = (shape.input.batch, shape.out_channels);
+            let dense = DenseShape { batch, inputs: shape.input.len() / batch, outputs };
+            let (rate, activation) = (conv.drop_connect, conv.activation);
+            Prepared::DropConnect {
+                shape: dense,
+                rate,
+                sums: device.alloc(batch * outputs)?,
+                activation,
+                weight,
+            }
+        }
+        (Operation::Local(shape), LayerKind::Conv(conv)) => Prepared::Local {
+            shape,
+            windows: device.alloc(shape.windows_len())?,
+            d_windows: device.alloc(shape.windows_len())?,
+            conv: device.conv(shape.unshared())?,
+            activation: conv.activation,
+            weight,
+        },
         (Operation::Conv(shape), LayerKind::Conv(conv)) => {
             Prepared::Conv { conv: device.conv(shape)?, activation: conv.activation, weight }
         }
@@ -694,6 +814,8 @@ fn prepare<D: Device>(
         (Operation::Lrn(shape), _) => Prepared::Lrn(shape),
         (Operation::Lwta(shape), _) => Prepared::Lwta(shape),
         (Operation::GlobalAverage(shape), _) => Prepared::GlobalAverage(shape),
-        (Operation::Conv(shape), kind) => unreachable!("{shape:?} belongs to {kind}"),
+        (Operation::Conv(shape) | Operation::Local(shape), kind) => {
+            unreachable!("{shape:?} belongs to {kind}")
+        }
     })
 }

@@ -37,7 +37,7 @@ impl Kernel for Mask<'_> {
 
 /// Multiplies values with the stream's factors from draw `first` on.
 #[inline(always)]
-fn draws(dropout: &Dropout, stream: &Stream, first: usize, values: &mut [f32]) {
+pub(crate) fn draws(dropout: &Dropout, stream: &Stream, first: usize, values: &mut [f32]) {
     let (threshold, scale) = (dropout.threshold(), dropout.scale());
     // Up to the first whole block the scalar rule does.
     let head = (first.next_multiple_of(4) - first).min(values.len());

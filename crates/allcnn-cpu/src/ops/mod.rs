@@ -1,6 +1,7 @@
 //! Everything but convolution: plain loops over slices, vectorized by the compiler for the instruction set that runs
 //! (see [`crate::simd::Kernel`]) and split into chunks that do not depend on the thread count.
 
+pub(crate) mod drop_connect;
 pub(crate) mod epilogue;
 pub(crate) mod head;
 pub(crate) mod learned_norm;
@@ -13,6 +14,7 @@ pub(crate) mod power;
 pub(crate) mod probout;
 pub(crate) mod sgd;
 pub(crate) mod stochastic;
+pub(crate) mod unfold;
 
 /// Values that one chunk of an elementwise operation takes: some 64 KiB, well inside a second-level cache.
 pub(crate) const CHUNK: usize = 4 * 1024;

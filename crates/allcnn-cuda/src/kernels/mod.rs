@@ -13,11 +13,12 @@ use crate::error::driver_error;
 
 /// The files in the order of the one program that they make: `values.cu`, which the others use, comes first. The
 /// emulated GPU of the tests reads this list too (`tests/emulator/build.sh`).
-pub(crate) const SOURCES: [(&str, &str); 12] = [
+pub(crate) const SOURCES: [(&str, &str); 13] = [
     ("values.cu", include_str!("values.cu")),
     ("repack.cu", include_str!("repack.cu")),
     ("gather.cu", include_str!("gather.cu")),
     ("activation.cu", include_str!("activation.cu")),
+    ("drop_connect.cu", include_str!("drop_connect.cu")),
     ("bias.cu", include_str!("bias.cu")),
     ("pool.cu", include_str!("pool.cu")),
     ("learned_norm.cu", include_str!("learned_norm.cu")),
@@ -52,6 +53,14 @@ kernels! {
     Dropout => "dropout",
     Finish => "finish",
     PassBack => "pass_back",
+    DropConnectForward => "drop_connect_forward",
+    DropConnectBackwardData => "drop_connect_backward_data",
+    DropConnectBackwardWeights => "drop_connect_backward_weights",
+    DropConnectExpected => "drop_connect_expected",
+    DropConnectSlopes => "drop_connect_slopes",
+    DropConnectExpectedBackward => "drop_connect_expected_backward",
+    Unfold => "unfold",
+    Fold => "fold",
     ColumnParts => "column_parts",
     ColumnTotals => "column_totals",
     PoolForward => "pool_forward",

@@ -1,7 +1,8 @@
 //! The cases: small shapes at every edge of every algorithm, and layers of the networks at a small batch.
 
 use crate::{
-    ConvShape, Fractional, Grid, LrnShape, LwtaShape, PoolKind, PoolShape, RegionSequence, Shape, Windows,
+    ConvShape, DenseShape, Fractional, Grid, LrnShape, LwtaShape, PoolKind, PoolShape, RegionSequence, Shape,
+    Windows,
 };
 
 /// A named shape.
@@ -209,4 +210,10 @@ pub fn competitions() -> Vec<LwtaShape> {
         lwta(size(3, 4, 3, 6), 6),
         lwta(size(2, 3, 5, 7), 1),
     ]
+}
+
+/// Fully connected layers: numbers of inputs that fill whole blocks of random numbers with the bias, and that do not.
+pub(super) fn dense() -> Vec<DenseShape> {
+    let dense = |batch, inputs, outputs| DenseShape { batch, inputs, outputs };
+    vec![dense(3, 70, 5), dense(2, 63, 4), dense(1, 1, 1), dense(4, 130, 3)]
 }

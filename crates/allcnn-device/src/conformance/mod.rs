@@ -9,6 +9,7 @@
 mod arena;
 pub mod cases;
 mod conv;
+mod drop_connect;
 mod learned_norm;
 mod linked;
 mod other;
@@ -93,6 +94,10 @@ fn results<D: Device>(device: &D, most_multiply_adds: usize) -> Results {
     for shape in cases::competitions() {
         other::lwta(&arena, shape, &mut results);
     }
+    for shape in cases::dense() {
+        drop_connect::compare(&arena, shape, &mut results);
+    }
+    drop_connect::windows(&arena, &mut results);
     other::copies(&arena, &mut results);
     other::sums(&arena, &mut results);
     other::gathering(&arena, &mut results);

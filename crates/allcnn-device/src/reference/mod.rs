@@ -2,6 +2,7 @@
 //! devices are compared with it. Far too slow for anything else.
 
 mod conv;
+mod drop_connect;
 mod elementwise;
 mod head;
 mod images;
@@ -9,10 +10,11 @@ mod learned_norm;
 mod length;
 mod lwta;
 mod pool;
+mod unfold;
 
 use crate::{
-    Algorithm, ConvShape, Device, Dropout, Epilogue, Error, ImageSet, LearnedNorm, Loss, LrnShape, LwtaShape,
-    Parameter, PoolShape, RegionDraw, Sampling, Sgd, Shape, StoredOutput, View,
+    Activation, Algorithm, ConvShape, DenseShape, Device, Dropout, Epilogue, Error, ImageSet, LearnedNorm,
+    Loss, LrnShape, LwtaShape, Parameter, PoolShape, RegionDraw, Sampling, Sgd, Shape, StoredOutput, View,
 };
 use length::assert_len;
 use pool::Pool;
@@ -129,6 +131,70 @@ impl Device for Reference {
         d_bias: &mut Vec<f32>,
     ) {
         conv::backward_weights(conv, input, d_output, d_weights, d_bias);
+    }
+
+    fn unfold(&self, shape: ConvShape, input: &Vec<f32>, windows: &mut Vec<f32>) {
+        unfold::unfold(&shape, input, windows);
+    }
+    fn fold(&self, shape: ConvShape, d_windows: &Vec<f32>, d_input: &mut Vec<f32>) {
+        unfold::fold(&shape, d_windows, d_input);
+    }
+
+    fn drop_connect_forward(
+        &self,
+        shape: DenseShape,
+        (dropout, step): (Dropout, &Step),
+        input: &Vec<f32>,
+        weights: &Vec<f32>,
+        bias: &Vec<f32>,
+        sums: &mut Vec<f32>,
+    ) {
+        let stream = &dropout.stream(step.number);
+        drop_connect::Masks { shape, dropout, stream }.forward(input, weights, bias, sums);
+    }
+    fn drop_connect_backward_data(
+        &self,
+        shape: DenseShape,
+        (dropout, step): (Dropout, &Step),
+        d_sums: &Vec<f32>,
+        weights: &Vec<f32>,
+        d_input: &mut Vec<f32>,
+    ) {
+        let stream = &dropout.stream(step.number);
+        drop_connect::Masks { shape, dropout, stream }.backward_data(d_sums, weights, d_input);
+    }
+    fn drop_connect_backward_weights(
+        &self,
+        shape: DenseShape,
+        (dropout, step): (Dropout, &Step),
+        input: &Vec<f32>,
+        d_sums: &Vec<f32>,
+        d_weights: &mut Vec<f32>,
+        d_bias: &mut Vec<f32>,
+    ) {
+        let stream = &dropout.stream(step.number);
+        drop_connect::Masks { shape, dropout, stream }.backward_weights(input, d_sums, d_weights, d_bias);
+    }
+    fn drop_connect_expected(
+        &self,
+        layer: (DenseShape, f32, Activation),
+        input: &Vec<f32>,
+        weights: &Vec<f32>,
+        bias: &Vec<f32>,
+        output: &mut Vec<f32>,
+    ) {
+        drop_connect::expected_forward(layer, input, weights, bias, output);
+    }
+    fn drop_connect_expected_backward(
+        &self,
+        layer: (DenseShape, f32, Activation),
+        input: &Vec<f32>,
+        weights: &Vec<f32>,
+        bias: &Vec<f32>,
+        d_output: &Vec<f32>,
+        d_input: &mut Vec<f32>,
+    ) {
+        drop_connect::expected_backward(layer, input, weights, bias, d_output, d_input);
     }
 
     fn pool(&self, shape: PoolShape) -> Result<Pool, Error> {

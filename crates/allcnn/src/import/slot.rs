@@ -64,12 +64,10 @@ impl fmt::Display for Slot {
 /// The convolutions of a network.
 pub(super) fn slots(network: &Network) -> Vec<Slot> {
     let each = network.layers().iter().zip(network.operations(1));
-    let convolutions = each.filter_map(|(layer, operation)| match operation {
-        Operation::Conv(conv) => {
-            let shape = [conv.out_channels, conv.group_in_channels(), conv.kernel, conv.kernel];
-            Some(Slot { name: layer.name().into(), shape, last: false })
-        }
-        _ => None,
+    let convolutions = each.filter_map(|(layer, operation)| {
+        let conv = operation.filters()?;
+        let shape = [conv.out_channels, conv.group_in_channels(), conv.kernel, conv.kernel];
+        Some(Slot { name: layer.name().into(), shape, last: false })
     });
     let mut slots: Vec<Slot> = convolutions.collect();
     if let Some(last) = slots.last_mut() {

@@ -31,7 +31,7 @@ pub struct ModelInfo {
 pub struct LayerInfo {
     /// The layer's name.
     pub name: String,
-    /// `conv`, `pool`, `maxout`, `probout`, `lrn`, `lwta`, `global_average` or `softmax`.
+    /// `conv`, `local`, `pool`, `maxout`, `probout`, `lrn`, `lwta`, `global_average` or `softmax`.
     pub kind: &'static str,
     /// The layer in the notation of the paper's tables, such as `3x3-96/2`.
     #[serde(skip)]
@@ -96,7 +96,7 @@ impl ReceptiveField {
 /// The stride and the padding of an operation, in input rows.
 fn step(operation: &Operation) -> (f64, usize) {
     match operation {
-        Operation::Conv(conv) => (conv.stride as f64, conv.padding),
+        Operation::Conv(conv) | Operation::Local(conv) => (conv.stride as f64, conv.padding),
         Operation::Pool(pool) => match pool.windows {
             Windows::Grid(grid) => (grid.stride as f64, grid.padding),
             Windows::Fractional(fractional) => (fractional.mean_increment(pool.input.height), 0),
@@ -110,7 +110,7 @@ fn step(operation: &Operation) -> (f64, usize) {
 fn extent(operation: &Operation, units: usize, size: usize) -> usize {
     let windows = |kernel: usize, stride: usize| kernel.saturating_add((units - 1).saturating_mul(stride));
     match operation {
-        Operation::Conv(conv) => windows(conv.kernel, conv.stride),
+        Operation::Conv(conv) | Operation::Local(conv) => windows(conv.kernel, conv.stride),
         Operation::Pool(pool) => match pool.windows {
             Windows::Grid(grid) => windows(grid.kernel, grid.stride),
             Windows::Fractional(fractional) => fractional.extent(units, size),
@@ -198,7 +198,7 @@ impl Network {
         let (mut rows, mut columns) = (row..row + 1, column..column + 1);
         for (index, operation) in operations[..=layer].iter().enumerate().rev() {
             match operation {
-                Operation::Conv(conv) => {
+                Operation::Conv(conv) | Operation::Local(conv) => {
                     rows = seen(rows, conv.kernel, conv.stride, conv.padding, conv.input.height);
                     columns = seen(columns, conv.kernel, conv.stride, conv.padding, conv.input.width);
                 }
@@ -249,9 +249,10 @@ fn seen(output: Range<usize>, kernel: usize, stride: usize, padding: usize, size
 /// Number of parameters, and multiply-adds for one image.
 fn cost(operation: &Operation) -> (usize, usize) {
     match operation {
-        Operation::Conv(conv) => (conv.weights_len() + conv.out_channels, conv.multiply_adds()),
         Operation::Pool(pool) if pool.kind == PoolKind::LearnedNorm => (2 * pool.input.channels, 0),
-        _ => (0, 0),
+        other => other
+            .filters()
+            .map_or((0, 0), |conv| (conv.weights_len() + conv.out_channels, conv.multiply_adds())),
     }
 }
 

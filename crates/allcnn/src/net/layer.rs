@@ -30,6 +30,10 @@ pub struct Conv {
     pub dropout: f32,
     /// Whether dropout drops whole channels, drawn once for a batch, in the place of single values; false without dropout.
     pub drops_channels: bool,
+    /// Whether its filters differ from place to place: a locally connected layer.
+    pub unshared: bool,
+    /// In a fully connected layer, the rate at which training drops each weight for each image (Wan et al. 2013); 0 for none.
+    pub drop_connect: f32,
 }
 
 impl Conv {
@@ -49,7 +53,14 @@ impl Conv {
             activation: Activation::Relu,
             dropout: 0.0,
             drops_channels: false,
+            unshared: false,
+            drop_connect: 0.0,
         }
+    }
+
+    /// A locally connected ReLU layer of stride 1 that keeps the size.
+    pub fn local(kernel: usize, channels: usize) -> Self {
+        Self { unshared: true, ..Self::same(kernel, channels) }
     }
 
     /// Returns the layer with another stride.
@@ -158,6 +169,8 @@ impl From<Conv> for LayerKind {
 pub enum Operation {
     /// A convolution.
     Conv(ConvShape),
+    /// A convolution whose filters differ from place to place; the shape is that of a place.
+    Local(ConvShape),
     /// A pooling.
     Pool(PoolShape),
     /// Local response normalization.
@@ -172,7 +185,7 @@ impl Operation {
     /// The input shape.
     pub fn input(&self) -> Shape {
         match self {
-            Self::Conv(conv) => conv.input,
+            Self::Conv(conv) | Self::Local(conv) => conv.input,
             Self::Pool(pool) => pool.input,
             Self::Lrn(lrn) => lrn.input,
             Self::Lwta(lwta) => lwta.input,
@@ -180,10 +193,19 @@ impl Operation {
         }
     }
 
+    /// The convolution that its weights are those of, if it has filters.
+    pub(crate) fn filters(&self) -> Option<ConvShape> {
+        match self {
+            Self::Conv(conv) => Some(*conv),
+            Self::Local(conv) => Some(conv.unshared()),
+            _ => None,
+        }
+    }
+
     /// The output shape.
     pub fn output(&self) -> Shape {
         match self {
-            Self::Conv(conv) => conv.output(),
+            Self::Conv(conv) | Self::Local(conv) => conv.output(),
             Self::Pool(pool) => pool.output(),
             Self::Lrn(lrn) => lrn.input,
             Self::Lwta(lwta) => lwta.input,
@@ -193,9 +215,10 @@ impl Operation {
 }
 
 impl LayerKind {
-    /// The layer's kind in listings: `conv`, `pool`, `maxout`, `probout`, `lrn`, `lwta` or `global_average`.
+    /// The layer's kind in listings: `conv`, `local`, `pool`, `maxout`, `probout`, `lrn`, `lwta` or `global_average`.
     pub fn word(&self) -> &'static str {
         match self {
+            Self::Conv(Conv { unshared: true, .. }) => "local",
             Self::Conv(_) => "conv",
             Self::Pool(Pool { kind: PoolKind::Probabilistic { .. }, .. }) => "probout",
             Self::Pool(Pool { windows: Windows::Channels { .. }, .. }) => "maxout",
@@ -252,8 +275,9 @@ impl LayerKind {
     /// The layer's operation on `input`, unchecked.
     pub(super) fn on(&self, input: Shape) -> Operation {
         match *self {
-            Self::Conv(Conv { channels, kernel, stride, padding, groups, .. }) => {
-                Operation::Conv(ConvShape { input, out_channels: channels, kernel, stride, padding, groups })
+            Self::Conv(Conv { channels, kernel, stride, padding, groups, unshared, .. }) => {
+                let shape = ConvShape { input, out_channels: channels, kernel, stride, padding, groups };
+                if unshared { Operation::Local(shape) } else { Operation::Conv(shape) }
             }
             Self::Pool(Pool { kind, windows, .. }) => Operation::Pool(PoolShape { input, windows, kind }),
             Self::Lrn(Lrn { size, alpha, beta, k }) => {
@@ -269,7 +293,7 @@ impl LayerKind {
         self.check_settings()?;
         let operation = self.on(input);
         match operation {
-            Operation::Conv(conv) => conv.checked().map(drop),
+            Operation::Conv(conv) | Operation::Local(conv) => conv.checked().map(drop),
             Operation::Pool(pool) => pool.checked().map(drop),
             Operation::Lrn(lrn) => lrn.checked().map(drop),
             Operation::Lwta(lwta) => lwta.checked().map(drop),
@@ -277,7 +301,19 @@ impl LayerKind {
         }
         .map_err(|error| error.to_string())?;
         check_extent(&operation)?;
-        Ok(operation)
+        let output = operation.output();
+        match *self {
+            Self::Conv(Conv { drop_connect, kernel, .. })
+                if drop_connect > 0.0 && (output.height, output.width, kernel) != (1, 1, input.height) =>
+            {
+                Err(format!(
+                    "drop_connect in a convolution of {}x{} with a {kernel}x{kernel} kernel; expected a fully connected layer, \
+                     whose kernel and padding \"valid\" leave one place",
+                    input.height, input.width
+                ))
+            }
+            _ => Ok(operation),
+        }
     }
 
     /// Checks what the shapes do not: size limits, rates and slopes.
@@ -294,6 +330,12 @@ impl LayerKind {
             return Err(format!("a size of {size}; expected at most {MAX_SIZE}"));
         }
         check_rate(self.dropout())?;
+        if let Self::Conv(Conv { drop_connect, groups, unshared, .. }) = *self {
+            check_rate(drop_connect)?;
+            if groups > 1 && (drop_connect > 0.0 || unshared) {
+                return Err(format!("{groups} groups; expected none with drop_connect or in a local layer"));
+            }
+        }
         match *self {
             Self::Conv(Conv { activation: Activation::LeakyRelu { slope }, .. })
                 if !(slope > 0.0 && slope < 1.0) =>
@@ -312,7 +354,14 @@ impl fmt::Display for LayerKind {
         match *self {
             Self::Conv(Conv { channels, kernel, stride, groups, .. }) => {
                 write!(f, "{kernel}x{kernel}-{channels}{}", step(stride))?;
-                if groups > 1 { write!(f, " in {groups} groups") } else { Ok(()) }
+                match *self {
+                    Self::Conv(Conv { unshared: true, .. }) => write!(f, " local"),
+                    Self::Conv(Conv { drop_connect, .. }) if drop_connect > 0.0 => {
+                        write!(f, " with DropConnect {drop_connect}")
+                    }
+                    _ if groups > 1 => write!(f, " in {groups} groups"),
+                    _ => Ok(()),
+                }
             }
             Self::Pool(Pool { kind, windows, .. }) => {
                 let what = match kind {
@@ -352,6 +401,9 @@ fn check_extent(operation: &Operation) -> Result<(), String> {
     let weights = match operation {
         Operation::Conv(conv) => {
             product(&[conv.out_channels, conv.kernel, conv.kernel, conv.group_in_channels()])
+        }
+        Operation::Local(conv) => {
+            product(&[height, width, conv.out_channels, conv.kernel, conv.kernel, conv.input.channels])
         }
         _ => 0,
     };

@@ -5,7 +5,7 @@
 use allcnn_device::{Activation, Fractional, PoolKind, RegionSequence, Windows};
 
 use super::build::{convs, large_chain, leaky};
-use super::layer::{Conv, LayerKind, Pool};
+use super::layer::{Conv, LayerKind, Lrn, Pool};
 
 /// Network in Network for CIFAR-10 (Lin et al. 2014), as in its Caffe definition: the second pooling is an
 /// average.
@@ -46,6 +46,21 @@ pub(super) fn tree_prior(classes: usize) -> Vec<LayerKind> {
         Conv::valid(1, 2048).dropout(0.5),
         Conv::logits(classes),
     ]));
+    layers
+}
+
+/// The network for CIFAR-10 of DropConnect (Wan et al. 2013): that of cuda-convnet (`layers-conv-local-11pct`) on 24x24 pixels with a
+/// fully connected layer of 128 before the last one.
+pub(super) fn dropconnect(classes: usize) -> Vec<LayerKind> {
+    let mut layers: Vec<LayerKind> = Vec::new();
+    for _ in 0..2 {
+        layers.push(Conv::same(5, 64).into());
+        layers.push(LayerKind::Lrn(Lrn { size: 5, alpha: 0.001, beta: 0.75, k: 1.0 }));
+        layers.push(Pool::max(3, 2).into());
+    }
+    layers.extend(convs([Conv::local(3, 32), Conv::local(3, 32)]));
+    layers.push(Conv { drop_connect: 0.5, ..Conv::valid(6, 128) }.into());
+    layers.push(Conv::logits(classes).into());
     layers
 }
 

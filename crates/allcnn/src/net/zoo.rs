@@ -72,7 +72,7 @@ struct Named {
 }
 
 /// The paper's own, then those it compares with (Table 4).
-const NAMED: [Named; 11] = [
+const NAMED: [Named; 12] = [
     Named { name: "large-all-cnn", side: 126, input_dropout: 0.0, layers: large },
     Named { name: "imagenet-all-cnn-b", side: 224, input_dropout: 0.0, layers: imagenet },
     Named { name: "caffenet", side: 227, input_dropout: 0.0, layers: caffenet },
@@ -83,6 +83,7 @@ const NAMED: [Named; 11] = [
     Named { name: "large-fractional", side: 94, input_dropout: 0.0, layers: table4::large_fractional },
     Named { name: "spatially-sparse", side: 126, input_dropout: 0.0, layers: table4::spatially_sparse },
     Named { name: "dsn", side: 32, input_dropout: 0.0, layers: table4::dsn },
+    Named { name: "dropconnect", side: 24, input_dropout: 0.0, layers: table4::dropconnect },
     Named { name: "tree-prior", side: 32, input_dropout: 0.1, layers: table4::tree_prior },
 ];
 

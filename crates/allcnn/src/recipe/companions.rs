@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::RecipeError;
-use crate::net::Network;
+use crate::net::{LayerKind, Network};
 
 /// The heads that a training adds to a network. Each is fully connected to all outputs of a convolution before its activation,
 /// has the targets and the loss of the network itself, and is not part of the trained network.
@@ -28,10 +28,12 @@ impl Companions {
     /// # Errors
     /// [`RecipeError::Setting`] names a layer that is no hidden convolution, is frozen or is named twice.
     pub fn layers_of(&self, network: &Network, frozen: usize) -> Result<Vec<usize>, RecipeError> {
-        let convolutions = network.layers().iter().enumerate().filter(|(_, layer)| layer.kind().is_conv());
-        let mut hidden: Vec<(usize, &str)> =
-            convolutions.map(|(index, layer)| (index, layer.name())).collect();
-        hidden.pop(); // the last one gives the network's own answer
+        let is_plain = |kind: &LayerKind| matches!(kind, LayerKind::Conv(conv) if !conv.unshared && conv.drop_connect == 0.0);
+        // The last one gives the network's own answer.
+        let last = network.layers().iter().rposition(|layer| layer.kind().is_conv());
+        let plain = network.layers().iter().enumerate();
+        let plain = plain.filter(|(index, layer)| is_plain(layer.kind()) && Some(*index) != last);
+        let hidden: Vec<(usize, &str)> = plain.map(|(index, layer)| (index, layer.name())).collect();
         let fault = |layer: &str, text: &str| {
             let names: Vec<&str> =
                 hidden.iter().filter(|(index, _)| *index >= frozen).map(|(_, name)| *name).collect();

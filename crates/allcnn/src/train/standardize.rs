@@ -61,7 +61,9 @@ pub(super) fn standardize<D: Device>(
         plan.forward(parameters, Mode::Evaluate);
         let mut outputs = vec![0.0; operation.output().len()];
         plan.output(index, &mut outputs)?;
-        let moments = moments(&outputs, conv.channels);
+        // Where filters differ from place to place, each place's are standardized on their own.
+        let filters = if conv.unshared { outputs.len() / rows } else { conv.channels };
+        let moments = moments(&outputs, filters);
         let gives_scores = index == last && conv.activation == Activation::Relu;
         let mut tensors = parameters.tensors(device, Kind::Value)?;
         rescale(&mut tensors, layer.name(), &moments, if gives_scores { SCORES_ABOVE_0 } else { 0.0 });

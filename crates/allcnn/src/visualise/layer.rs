@@ -114,6 +114,7 @@ impl FilterChoice {
             LayerKind::Pool(Pool { windows: Windows::Channels { pieces }, .. }) => *pieces > 1,
             LayerKind::Pool(Pool { windows: Windows::Fractional(_), .. }) => true,
             LayerKind::Lwta(Lwta { size, .. }) => *size > 1,
+            LayerKind::Conv(conv) => conv.drop_connect > 0.0,
             _ => false,
         };
         below.find(|layer| needs(layer.kind())).map(|layer| layer.name())

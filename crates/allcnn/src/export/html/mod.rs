@@ -75,12 +75,18 @@ fn expect_small(trained: &Trained) -> Result<(), ExportError> {
     Err(ExportError::TooLargeForPage { given, most: MAX_SIDE })
 }
 
+fn has_drop_connect(kind: &LayerKind) -> bool {
+    matches!(kind, LayerKind::Conv(conv) if conv.drop_connect > 0.0)
+}
+
 /// A layer as `page.js` takes it; the error is what the page does not compute.
 fn describe(kind: &LayerKind, operation: Operation) -> Result<Value, &'static str> {
     let side = |shape: Shape| [shape.height, shape.width];
     let (input, output) = (side(operation.input()), side(operation.output()));
     Ok(match operation {
         Operation::Conv(conv) if conv.groups > 1 => return Err("a grouped convolution"),
+        Operation::Local(_) => return Err("a local layer"),
+        Operation::Conv(_) if has_drop_connect(kind) => return Err("a layer with DropConnect"),
         Operation::Conv(conv) => json!({
             "kind": "conv", "channels": conv.input.channels, "filters": conv.out_channels, "kernel": conv.kernel,
             "stride": conv.stride, "padding": conv.padding, "input": input, "output": output,

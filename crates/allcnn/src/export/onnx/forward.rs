@@ -46,10 +46,11 @@ pub(super) struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Appends the layer to `input` and returns its output. Dropout is the identity; fractional pooling was refused.
+    /// Appends the layer to `input` and returns its output. Dropout is the identity; what has no form in ONNX was refused.
     pub(super) fn forward(&self, graph: &mut Graph, input: &str) -> (String, Trace) {
         match self.operation {
             Operation::Conv(shape) => self.conv(graph, input, shape),
+            Operation::Local(_) => unreachable!("{} was refused", self.name),
             Operation::Pool(pool) => match pool.windows {
                 Windows::Channels { pieces } => match pool.kind {
                     PoolKind::Probabilistic { lambda } => {

@@ -63,10 +63,20 @@ pub(super) struct OnnxModel {
 pub(super) fn expect_expressible(network: &Network) -> Result<(), ExportError> {
     let fractional =
         |kind: &LayerKind| matches!(kind, LayerKind::Pool(Pool { windows: Windows::Fractional(_), .. }));
-    match network.layers().iter().find(|layer| fractional(layer.kind())) {
-        Some(layer) => Err(ExportError::Fractional { layer: layer.name().into() }),
-        None => Ok(()),
+    let not_written = |kind: &LayerKind| match kind {
+        LayerKind::Conv(conv) if conv.unshared => Some("a local layer"),
+        LayerKind::Conv(conv) if conv.drop_connect > 0.0 => Some("a layer with DropConnect"),
+        _ => None,
+    };
+    for layer in network.layers() {
+        if fractional(layer.kind()) {
+            return Err(ExportError::Fractional { layer: layer.name().into() });
+        }
+        if let Some(what) = not_written(layer.kind()) {
+            return Err(ExportError::NotWritten { layer: layer.name().into(), what });
+        }
     }
+    Ok(())
 }
 
 /// Writes the network of a run.

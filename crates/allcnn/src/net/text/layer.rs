@@ -41,12 +41,27 @@ struct Kind {
     read: fn(ValueDeserializer<'_>, usize) -> Result<LayerKind, LayerProblem>,
 }
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     Kind {
         key: "conv",
         word: "conv",
-        settings: &["kernel", "stride", "padding", "groups", "activation", "dropout", "channel_dropout"],
+        settings: &[
+            "kernel",
+            "stride",
+            "padding",
+            "groups",
+            "activation",
+            "dropout",
+            "channel_dropout",
+            "drop_connect",
+        ],
         read: read_as::<ConvText>,
+    },
+    Kind {
+        key: "local",
+        word: "local",
+        settings: &["kernel", "stride", "padding", "activation", "dropout"],
+        read: read_as::<LocalText>,
     },
     Kind {
         key: "pool",
@@ -87,7 +102,7 @@ fn kind_of(has: impl Fn(&str) -> bool) -> Result<&'static Kind, String> {
     let mut kinds = KINDS.iter().filter(|kind| has(kind.key));
     let (Some(kind), None) = (kinds.next(), kinds.next()) else {
         return Err(
-            "expected exactly one of conv, pool, maxout, probout, lrn, lwta and global_average".into()
+            "expected exactly one of conv, local, pool, maxout, probout, lrn, lwta and global_average".into(),
         );
     };
     let kind = if kind.key == "pool" && has("fractional") { &FRACTIONAL_POOL } else { kind };
@@ -126,6 +141,8 @@ struct ConvText {
     activation: Option<String>,
     dropout: Option<f32>,
     channel_dropout: Option<f32>,
+    #[serde(default)]
+    drop_connect: f32,
 }
 
 impl LayerText for ConvText {
@@ -155,8 +172,57 @@ impl LayerText for ConvText {
         }
         let drops_channels = self.channel_dropout.is_some_and(|rate| rate > 0.0);
         let dropout = self.channel_dropout.or(self.dropout).unwrap_or(0.0);
-        let Self { stride, groups, .. } = self;
-        Ok(Conv { channels, kernel, stride, padding, groups, activation, dropout, drops_channels }.into())
+        let Self { stride, groups, drop_connect, .. } = self;
+        let unshared = false;
+        Ok(Conv {
+            channels,
+            kernel,
+            stride,
+            padding,
+            groups,
+            activation,
+            dropout,
+            drops_channels,
+            unshared,
+            drop_connect,
+        }
+        .into())
+    }
+}
+
+/// A locally connected layer: the settings of a convolution that make sense there.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LocalText {
+    local: usize,
+    kernel: Option<usize>,
+    #[serde(default = "one")]
+    stride: usize,
+    padding: Option<WordOrNumber>,
+    activation: Option<String>,
+    dropout: Option<f32>,
+}
+
+impl LayerText for LocalText {
+    fn layer(self, classes: usize) -> Result<LayerKind, String> {
+        let Self { local, kernel, stride, padding, activation, dropout } = self;
+        let conv = WordOrNumber::Number(local);
+        let (groups, channel_dropout, drop_connect) = (1, None, 0.0);
+        let shared = ConvText {
+            conv,
+            kernel,
+            stride,
+            padding,
+            groups,
+            activation,
+            dropout,
+            channel_dropout,
+            drop_connect,
+        };
+        Ok(match shared.layer(classes)? {
+            LayerKind::Conv(conv) => Conv { unshared: true, ..conv }.into(),
+            other => other,
+        })
     }
 }
 

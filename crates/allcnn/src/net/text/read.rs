@@ -51,6 +51,8 @@ impl Network {
     /// | | `groups` | 1 |
     /// | | `activation`: `"relu"`, `"leaky:SLOPE"`, `"identity"` | `"relu"` |
     /// | | `dropout`, or `channel_dropout` (whole channels, drawn once for a batch: Graham et al. 2015) | 0 |
+    /// | | `drop_connect`: the rate at which each weight is dropped for each image, in a fully connected layer (Wan et al. 2013) | 0 |
+    /// | `local = channels`, a convolution whose filters differ from place to place | as `conv`, without `groups` and the like | |
     /// | `pool = "max"`, `"average"`, `"stochastic"` (Zeiler and Fergus 2013), `"learned-norm"` (Gulcehre et al. 2014) or `"norm:P"` (Equation 1) | `kernel` | must be given |
     /// | | `stride` | 1 |
     /// | | `padding`: a number | 0 |

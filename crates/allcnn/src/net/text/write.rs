@@ -39,7 +39,8 @@ impl Network {
 
 fn conv_text(conv: &Conv, logits: bool) -> String {
     let channels = if logits { "\"classes\"".into() } else { conv.channels.to_string() };
-    let mut text = format!("conv = {channels}, kernel = {}", conv.kernel);
+    let word = if conv.unshared { "local" } else { "conv" };
+    let mut text = format!("{word} = {channels}, kernel = {}", conv.kernel);
     let mut add = |part: String| text += &format!(", {part}");
     if conv.stride != 1 {
         add(format!("stride = {}", conv.stride));
@@ -52,6 +53,9 @@ fn conv_text(conv: &Conv, logits: bool) -> String {
     }
     if conv.activation != Activation::Relu {
         add(format!("activation = \"{}\"", activation_word(conv.activation)));
+    }
+    if conv.drop_connect > 0.0 {
+        add(format!("drop_connect = {:?}", conv.drop_connect));
     }
     let dropout = dropout_text(conv.dropout);
     text + &if conv.drops_channels { dropout.replace("dropout", "channel_dropout") } else { dropout }
