@@ -21,7 +21,10 @@ use allcnn_cuda::{Cuda, CudaOptions, FOLDERS, Recording};
 use allcnn_device::conformance::Suite;
 use allcnn_device::random::{Purpose, Stream};
 use allcnn_device::{Activation, ConvShape, Device, Dropout, Epilogue, Loss, Precision, Sgd, Shape};
-use golden::{Fixture, Tolerance, check_companions, check_explanations, check_generated, check_stored};
+use golden::{
+    Fixture, Tolerance, check_companions, check_drop_connect, check_explanations, check_generated,
+    check_stored,
+};
 
 /// Says that a test runs on the emulated GPU.
 const EMULATED: &str = "ALLCNN_TEST_EMULATED";
@@ -84,6 +87,7 @@ fn whole_networks_compute_what_pytorch_does() {
     }
     check_stored(&cuda, "everything", tolerance);
     check_companions(&cuda, tolerance);
+    check_drop_connect(&cuda, tolerance);
     // The networks in full size take an emulator an hour.
     if std::env::var_os(EMULATED).is_none() {
         for name in Fixture::read("generated").names() {

@@ -245,7 +245,7 @@ pub trait Device: Sync {
     fn drop_connect_forward(
         &self,
         shape: DenseShape,
-        (dropout, step): (Dropout, &Self::Step),
+        masks: (Dropout, &Self::Step),
         input: &Self::Buffer,
         weights: &Self::Buffer,
         bias: &Self::Buffer,

@@ -57,7 +57,7 @@ fn they_are_listed_with_their_parameters() {
         .map(|entry| (entry["name"].as_str().unwrap(), entry["parameters"].as_u64().unwrap()))
         .collect();
     let first = listed.iter().position(|(name, _)| *name == "nin").unwrap();
-    let [nin, maxout, fractional, large, sparse, dsn, tree, ..] = listed[first..] else {
+    let [nin, maxout, fractional, large, sparse, dsn, dropconnect, tree, ..] = listed[first..] else {
         panic!("{listed:?}")
     };
     assert_eq!(
@@ -65,7 +65,10 @@ fn they_are_listed_with_their_parameters() {
         [("nin", 966_986), ("maxout", 16_247_830), ("fractional", 2_072_586)]
     );
     assert_eq!((large.0, sparse), ("large-fractional", ("spatially-sparse", 54_922_890)));
-    assert_eq!([dsn, tree], [("dsn", 966_986), ("tree-prior", 13_741_578)]);
+    assert_eq!(
+        [dsn, dropconnect, tree],
+        [("dsn", 966_986), ("dropconnect", 1_253_834), ("tree-prior", 13_741_578)]
+    );
     let layers = allcnn(folder.path(), &["models", "maxout"]).done().stdout;
     assert!(layers.contains("maxout4") && layers.contains("max of 5 channels"), "{layers}");
 }
@@ -114,4 +117,107 @@ fn layers_that_cannot_be_are_refused_with_line_and_numbers() {
         allcnn(folder.path(), &["train", "--model", "wrong.toml"])
             .fails(1, &["wrong.toml", "(line 5)", message]);
     }
+}
+
+/// A deeply supervised training of a small network.
+const DSN: &str = r#"
+epochs = 4
+loss = "squared-hinge"
+[companions]
+layers = ["conv1", "conv3"]
+rate = 0.1
+[schedule]
+kind = "phases"
+of = 4
+phases = [{ epochs = 3, companions = true }, { epochs = 1, factor = 0.1 }]
+"#;
+
+#[test]
+fn companion_heads_are_trained_beside_a_network_and_are_no_part_of_it() {
+    let folder = workspace();
+    fs::write(folder.path().join("nin.toml"), network("nin", NIN)).unwrap();
+    fs::write(folder.path().join("dsn.toml"), DSN).unwrap();
+    let train =
+        ["train", "--model", "nin.toml", "--recipe", "dsn.toml", "--limit", "600", "--seed", "1", "--json"];
+    let whole = allcnn(folder.path(), &[&train[..], &["--out", "whole"]].concat()).done().json();
+    assert_eq!((whole["epochs"].as_u64(), whole["health"].as_str()), (Some(4), Some("learns")), "{whole}");
+    let file = |name: &str| fs::read(folder.path().join(name).join("last.safetensors")).unwrap();
+    let has_heads = |bytes: &[u8]| bytes.windows(15).any(|text| text == b"companion.conv3");
+    assert!(has_heads(&file("whole")), "for resuming");
+    // Cut after the second epoch, in the middle of a phase.
+    let cut = fs::read_to_string(folder.path().join("whole/run.toml")).unwrap();
+    assert!(cut.contains("loss = \"squared-hinge\"") && cut.contains("[recipe.companions]"), "{cut}");
+    let eval = allcnn(folder.path(), &["eval", "whole", "--json"]).done().json();
+    assert!(eval["error_pct"].as_f64().unwrap() < 90.0, "{eval}");
+    allcnn(folder.path(), &["export", "whole", "--safetensors", "plain.safetensors"]).done();
+    assert!(!has_heads(&fs::read(folder.path().join("plain.safetensors")).unwrap()));
+    allcnn(folder.path(), &["export", "whole", "--onnx", "net.onnx"]).done();
+}
+
+#[test]
+fn heads_and_phases_that_cannot_be_are_refused() {
+    let folder = workspace();
+    fs::write(folder.path().join("nin.toml"), network("nin", NIN)).unwrap();
+    let train = |recipe: &str| {
+        fs::write(folder.path().join("wrong.toml"), recipe).unwrap();
+        allcnn(folder.path(), &["train", "--model", "nin.toml", "--recipe", "wrong.toml", "--out", "never"])
+    };
+    for (recipe, expected) in [
+        (DSN.replace("conv3", "conv30"), "'conv30' is no hidden convolution of nin"),
+        (DSN.replace("conv3", "pool1"), "expected some of conv1, conv2, conv3, conv4, conv5"),
+        (DSN.replace("of = 4", "of = 5"), "4 epochs together, expected schedule.of = 5"),
+        (
+            DSN.replace("squared-hinge", "hinge"),
+            "unknown loss 'hinge'; expected cross-entropy or squared-hinge",
+        ),
+        (
+            DSN.replace("[companions]", "[layers.conv1]").replace("layers = [\"conv1\", \"conv3\"]\n", ""),
+            "there is no [companions]",
+        ),
+    ] {
+        train(&recipe).fails(1, &[expected]);
+    }
+    assert!(!folder.path().join("never").exists());
+}
+
+/// The stages of the network of DropConnect with fewer channels.
+const DROP_CONNECT: &str = r#"
+  { conv = 12, kernel = 5, stride = 2, channel_dropout = 0.1 },
+  { lrn = 5, alpha = 0.001 },
+  { pool = "max", kernel = 3, stride = 2 },
+  { local = 8, kernel = 3 },
+  { conv = 32, kernel = 8, padding = "valid", drop_connect = 0.5 },
+  { conv = "classes", kernel = 1, activation = "identity" },
+"#;
+
+#[test]
+fn drop_connect_learns_is_explained_and_says_what_it_cannot_be_exported_as() {
+    let folder = workspace();
+    image::RgbImage::from_fn(32, 32, |x, y| image::Rgb([x as u8 * 8, y as u8 * 8, 90]))
+        .save(folder.path().join("picture.png"))
+        .unwrap();
+    fs::write(folder.path().join("drop.toml"), network("drop", DROP_CONNECT)).unwrap();
+    let train = [
+        "train",
+        "--model",
+        "drop.toml",
+        "--limit",
+        "1000",
+        "--epochs",
+        "4",
+        "--lr",
+        "0.05",
+        "--out",
+        "run",
+        "--json",
+    ];
+    let trained = allcnn(folder.path(), &train).done().json();
+    assert_eq!(trained["health"], "learns", "{trained}");
+    let explain = ["explain", "run", "picture.png", "--method", "all", "--json"];
+    assert_eq!(allcnn(folder.path(), &explain).done().json().as_array().unwrap().len(), 3);
+    let features = ["features", "run", "--layer", "conv2", "--without-image", "--out", "none.png"];
+    allcnn(folder.path(), &features).fails(2, &["conv2", "an image"]);
+    allcnn(folder.path(), &["export", "run", "--onnx", "net.onnx"])
+        .fails(1, &["local1 is a local layer", "--safetensors"]);
+    allcnn(folder.path(), &["export", "run", "--html", "net.html"]).fails(1, &["local1 is a local layer"]);
 }

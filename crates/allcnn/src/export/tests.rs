@@ -197,6 +197,22 @@ fn an_operation_taken_for_another_is_noticed() {
 }
 
 #[test]
+fn layers_without_a_form_in_onnx_are_refused_by_name() {
+    for (layer, expected) in [
+        ("{ local = 4, kernel = 3, stride = 4 }", "local1 is a local layer"),
+        (
+            "{ conv = 4, kernel = 3, stride = 4 }, { conv = 5, kernel = 3, padding = \"valid\", drop_connect = 0.5 }",
+            "conv2 is a layer with DropConnect",
+        ),
+    ] {
+        let layers = format!("{layer}, {{ conv = \"classes\", kernel = 1 }}, {{ global_average = true }}");
+        let trained = trained(&layers, Preprocessing::None, 0);
+        let refused = onnx::model(&trained, &OnnxOptions::default()).err().unwrap().to_string();
+        assert!(refused.starts_with(expected), "{refused}");
+    }
+}
+
+#[test]
 fn fractional_pooling_is_refused_by_name() {
     let layers = "{ conv = 4, kernel = 3 }, { pool = \"max\", fractional = 1.4 }, { conv = \"classes\", kernel = 1 }, { global_average = true }";
     let trained = trained(layers, Preprocessing::None, 0);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::layer::Layer;
-use crate::net::{Network, Operation};
+use crate::net::Network;
 use crate::parameters::Tensor;
 
 /// A convolution to which weights are assigned.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::{Data, Pace, best, kinds, last, network, recipe};
+use crate::support::{Data, Pace, best, kinds, last, network, recipe, unshared};
 use allcnn::augment::Augment;
 use allcnn::observer::Event;
 use allcnn::recipe::{Balance, Recipe};
@@ -28,6 +28,7 @@ fn cut_after_any_step_it_ends_with_the_same_bits() {
 #[test]
 fn with_layers_that_draw_and_compete_it_ends_with_the_same_bits() {
     ends_with_the_same_bits(&Data { network: kinds(), ..data() }, [1, 10, STEPS - 1]);
+    ends_with_the_same_bits(&Data { network: unshared(), ..data() }, [1, 10, STEPS - 1]);
 }
 
 fn ends_with_the_same_bits(data: &Data, cuts: impl IntoIterator<Item = u64>) {

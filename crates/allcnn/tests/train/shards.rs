@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::processes::trained_by;
-use crate::support::{Data, Pace, kinds, last, network, recipe};
+use crate::support::{Data, Pace, kinds, last, network, recipe, unshared};
 use allcnn::net::Network;
 use allcnn::observer::Event;
 use allcnn::parameters::Tensor;
@@ -43,6 +43,11 @@ fn any_number_of_processes_gives_the_same_bits() {
 #[test]
 fn any_number_of_processes_draws_the_same_values() {
     bits_of_any_number_of_processes(&Data { network: kinds(), ..data() });
+}
+
+#[test]
+fn any_number_of_processes_drops_the_same_weights_and_channels() {
+    bits_of_any_number_of_processes(&Data { network: unshared(), ..data() });
 }
 
 fn bits_of_any_number_of_processes(data: &Data) {

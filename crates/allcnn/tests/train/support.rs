@@ -40,6 +40,18 @@ pub(crate) fn kinds() -> Network {
     .unwrap()
 }
 
+/// Layers without shared filters: locally connected ones, dropout of channels, and DropConnect.
+pub(crate) fn unshared() -> Network {
+    Network::from_toml(
+        "name = \"unshared\"\ninput = [8, 8, 3]\nclasses = 3\ninput_dropout = 0.1\n\
+         layers = [ { conv = 6, kernel = 3, stride = 2, channel_dropout = 0.2 }, { local = 5, kernel = 3, dropout = 0.2 },\n\
+         { local = 4, kernel = 3, stride = 2 },\n\
+         { conv = 8, kernel = 2, padding = \"valid\", drop_connect = 0.5, dropout = 0.2 },\n\
+         { conv = 3, kernel = 1, activation = \"identity\" } ]\n",
+    )
+    .unwrap()
+}
+
 pub(crate) fn classes() -> Vec<String> {
     ["across", "down", "plain"].map(String::from).to_vec()
 }

@@ -10,7 +10,7 @@ use allcnn::plan::{Mode, Plan, PlanPurpose};
 use allcnn::recipe::LayerRules;
 use allcnn::visualise::{Attribution, AttributionSettings, Attributor, Explainer, Position, Target, Unit};
 use allcnn_device::random::{Purpose, Stream};
-use allcnn_device::{Device, Loss, Sgd};
+use allcnn_device::{Device, Loss, ReluRule, Sgd};
 use safetensors::SafeTensors;
 
 /// The seed of make.py.
@@ -202,6 +202,52 @@ pub(crate) fn check_companions<D: Device>(device: &D, tolerance: Tolerance) {
         let (what, scale) = (format!("{} after three steps", given.name), largest(&expected.values));
         compare(&what, &given.values, &expected.values, scale, tolerance.gradient);
     }
+}
+
+/// Holds a training step with locally connected layers and DropConnect, its form for testing and the way back through that
+/// against PyTorch's.
+pub(crate) fn check_drop_connect<D: Device>(device: &D, tolerance: Tolerance) {
+    let fixture = Fixture::read("dropconnect");
+    let network = fixture.network("dropconnect");
+    let (classes, labels) = (network.classes(), fixture.tensor("labels").values);
+    let batch = labels.len();
+    let targets = one_hot(labels.iter().map(|&label| label as usize), classes);
+    let images = fixture.tensor("images").values;
+    let mut parameters = Parameters::zeros(device, &network).unwrap();
+    let names = parameters.names().to_vec();
+    parameters.load(device, Kind::Value, &fixture.tensors("value.", &names)).unwrap();
+
+    let mut plan = Plan::new(device, &network, batch, PlanPurpose::Training).unwrap();
+    plan.upload(&images, &targets).unwrap();
+    let mut now = device.new_step().unwrap();
+    device.set_step(&mut now, 0, 0.0);
+    let mode = Mode::Train { step: &now, seed: 3, shard: 0 };
+    plan.forward(&parameters, mode);
+    plan.loss(Loss::CrossEntropy, 1.0 / batch as f32);
+    plan.backward(&mut parameters, mode);
+    let mut losses = vec![0.0; batch];
+    plan.losses(&mut losses).unwrap();
+    let mean = losses.iter().sum::<f32>() / batch as f32;
+    compare("loss with masks", &[mean], &fixture.tensor("loss").values, f64::from(mean), tolerance.logits);
+    let gradients = parameters.tensors(device, Kind::Gradient).unwrap();
+    for (given, expected) in gradients.iter().zip(fixture.tensors("gradient.", &names)) {
+        let (what, scale) = (format!("gradient of {}", given.name), largest(&expected.values));
+        assert_eq!(given.shape, expected.shape, "{what}: shape");
+        compare(&what, &given.values, &expected.values, scale, tolerance.gradient);
+    }
+
+    let mut plan = Plan::new(device, &network, batch, PlanPurpose::Explanation).unwrap();
+    plan.fix_weights(&parameters).unwrap();
+    plan.upload(&images, &targets).unwrap();
+    plan.forward(&parameters, Mode::Evaluate);
+    let (mut logits, mut map) = (vec![0.0; batch * classes], vec![0.0; images.len()]);
+    plan.logits(&mut logits).unwrap();
+    let expected = fixture.tensor("logits").values;
+    compare("logits in testing", &logits, &expected, largest(&expected), tolerance.logits);
+    let signal = one_hot((0..batch).map(|_| 1), classes);
+    plan.explain(&parameters, network.layers().len() - 1, &signal, ReluRule::Backprop, &mut map).unwrap();
+    let expected = fixture.tensor("map").values;
+    compare("map in testing", &map, &expected, largest(&expected), tolerance.gradient);
 }
 
 /// Holds logits, loss and a digest of every gradient against PyTorch's, from start values and pictures that both

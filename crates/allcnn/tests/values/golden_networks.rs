@@ -1,7 +1,8 @@
 //! Whole networks give PyTorch's logits, losses, gradients and ten steps of training.
 
 use crate::golden::{
-    Fixture, Tolerance, check_companions, check_explanations, check_generated, check_stored,
+    Fixture, Tolerance, check_companions, check_drop_connect, check_explanations, check_generated,
+    check_stored,
 };
 use allcnn::net::{Base, LayerKind, Network, Variant};
 use allcnn_cpu::{Cpu, CpuOptions};
@@ -48,6 +49,12 @@ fn the_cpu_device_computes_what_pytorch_does() {
 fn companion_heads_train_as_in_pytorch() {
     check_companions(&Reference, REFERENCE);
     check_companions(&Cpu::new(CpuOptions::default()).unwrap(), CPU);
+}
+
+#[test]
+fn drop_connect_trains_tests_and_explains_as_in_pytorch() {
+    check_drop_connect(&Reference, REFERENCE);
+    check_drop_connect(&Cpu::new(CpuOptions::default()).unwrap(), CPU);
 }
 
 #[test]

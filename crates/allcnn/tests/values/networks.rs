@@ -99,6 +99,50 @@ fn the_networks_with_companion_heads_and_with_a_prior_have_their_sizes() {
     assert_eq!(tree.parameters, convolutions + 2048 * (16 * 256 + 1) + 2048 * 2049 + 100 * 2049);
 }
 
+#[test]
+fn the_network_of_drop_connect_has_its_size_and_goes_back_and_forth_as_text() {
+    let info = info("dropconnect", 10);
+    assert_eq!(sizes(&info), [24, 12, 6, 1]);
+    let places = |inputs: usize| 36 * 32 * (9 * inputs + 1);
+    let convolutions = 64 * (3 * 25 + 1) + 64 * (64 * 25 + 1);
+    assert_eq!(info.parameters, convolutions + places(64) + places(32) + 128 * (36 * 32 + 1) + 10 * 129);
+    let [local, dense] =
+        ["local2", "conv3"].map(|name| info.layers.iter().find(|layer| layer.name == name).unwrap());
+    assert_eq!((local.description.as_str(), local.output), ("3x3-32 local", [6, 6, 32]));
+    assert_eq!(dense.description, "6x6-128 with DropConnect 0.5");
+    assert_eq!(local.receptive_field.height, 1 + 4 + 2 + 8 + 4 + 8 + 8);
+    let network = Network::named("dropconnect", 10).unwrap();
+    assert_eq!(Network::from_toml(&network.to_toml()).unwrap(), network);
+}
+
+#[test]
+fn local_layers_and_drop_connect_are_refused_where_they_have_no_meaning() {
+    let error = |layer: &str| {
+        let text = format!(
+            "name = \"own\"\ninput = [8, 8, 4]\nclasses = 2\nlayers = [\n  {{ {layer} }},\n  \
+             {{ conv = \"classes\", kernel = 1 }},\n  {{ global_average = true }},\n]\n"
+        );
+        Network::from_toml(&text).unwrap_err().to_string()
+    };
+    for (layer, expected) in [
+        (
+            "conv = 4, kernel = 3, drop_connect = 0.5",
+            "drop_connect in a convolution of 8x8 with a 3x3 kernel",
+        ),
+        ("conv = 4, kernel = 8, padding = \"valid\", drop_connect = 1.0", "a dropout rate of 1"),
+        (
+            "conv = 4, kernel = 8, padding = \"valid\", groups = 2, drop_connect = 0.5",
+            "2 groups; expected none",
+        ),
+        ("local = 4, kernel = 3, groups = 2", "groups on a local layer"),
+        ("local = 4, kernel = 3, drop_connect = 0.5", "drop_connect on a local layer"),
+        ("local = 4, kernel = 9, padding = \"valid\"", "a 9x9 kernel on 8x8"),
+    ] {
+        let error = error(layer);
+        assert!(error.contains(expected), "{layer}: {error}");
+    }
+}
+
 /// What is dropped of a convolution: single values, or channels; never both.
 #[test]
 fn dropout_of_channels_is_written_and_read_and_goes_with_its_layer() {
@@ -549,7 +593,7 @@ fn unknown_models_get_the_nearest_name() {
     assert!(message("allcnn-c").contains("did you mean \"all-cnn-c\"?"));
     assert!(!message("resnet50").contains("did you mean"));
     assert!(message("resnet50").contains(
-        "caffenet, alexnet, nin, maxout, fractional, large-fractional, spatially-sparse, dsn, tree-prior, \
+        "caffenet, alexnet, nin, maxout, fractional, large-fractional, spatially-sparse, dsn, dropconnect, tree-prior, \
          model-c-average, "
     ));
     assert!(matches!(Network::named("all-cnn-c", 0), Err(NetError::Network { .. })));
