@@ -1,9 +1,11 @@
-"""How long programs take to list an image folder of 1.28 million files and to begin a training on it, and their peak memory.
+"""How long programs take to list an image folder of 1.28 million files, to begin a training on it (with its report) and to evaluate
+that, and their peak memory.
 
-    python bench/many_files.py FOLDER PHOTOS PROGRAM... [--files 1280000] [--rounds 3] [--out results/many-files.json]
+    python bench/many_files.py FOLDER PHOTOS PROGRAM... [--files 1280000] [--classes 1000] [--held-out 100] [--rounds 3]
+        [--out results/many-files.json]
 
-FOLDER is drawn where it does not exist: hard links to the files of PHOTOS in 1,000 class folders, and one held-out image of each of
-100 classes. PROGRAM is an `allcnn`; several (an earlier and a later one) take turns. Needs GNU time. Prints JSON; medians.
+FOLDER is drawn where it does not exist: hard links to the files of PHOTOS in class folders, and one held-out image of each of
+some classes. PROGRAM is an `allcnn`; several (an earlier and a later one) take turns. Needs GNU time. Prints JSON; medians.
 """
 
 import argparse
@@ -19,15 +21,18 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from peers.machine import describe  # noqa: E402
 
-CLASSES = 1000
 NETWORK = """name = "tiny"
 input = [32, 32, 3]
 classes = 10
-layers = [{ conv = 8, kernel = 3, stride = 2 }, { conv = "classes", kernel = 1 }, { global_average = true }]
+layers = [
+  { conv = 8, kernel = 3, stride = 2 },
+  { conv = 16, kernel = 16, padding = "valid" },
+  { conv = "classes", kernel = 1, activation = "identity" },
+]
 """
 
 
-def draw(folder, photos, files):
+def draw(folder, photos, files, classes, held_out):
     """Hard links; a fresh copy takes over where the file system allows no more links of one file."""
     store = folder.with_name(folder.name + "-photos")
     store.mkdir(parents=True)
@@ -40,12 +45,12 @@ def draw(folder, photos, files):
             photos[n % len(photos)] = shutil.copy(photos[n % len(photos)], store / f"{n}-again.jpeg")
             os.link(photos[n % len(photos)], target)
 
-    for c in range(CLASSES):
+    for c in range(classes):
         train = folder / "train" / f"n{c:08}"
         train.mkdir(parents=True)
-        for n in range(files // CLASSES):
+        for n in range(files // classes):
             link(c * 7 + n, train / f"{n:05}.jpeg")
-        if c < 100:
+        if c < held_out:
             test = folder / "test" / f"n{c:08}"
             test.mkdir(parents=True)
             link(c, test / "0.jpeg")
@@ -65,12 +70,14 @@ def main():
     parser.add_argument("photos", type=pathlib.Path)
     parser.add_argument("programs", nargs="+")
     parser.add_argument("--files", type=int, default=1_280_000)
+    parser.add_argument("--classes", type=int, default=1000)
+    parser.add_argument("--held-out", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=pathlib.Path)
     given = parser.parse_args()
     if not given.folder.exists():
         photos = sorted(file for file in given.photos.rglob("*") if file.is_file())
-        draw(given.folder, photos, given.files)
+        draw(given.folder, photos, given.files, given.classes, given.held_out)
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         network = pathlib.Path(folder) / "tiny.toml"
@@ -82,8 +89,9 @@ def main():
                 data = ["--data", given.folder, "--augment", "crop-flip", "--preprocess", "mean-std"]
                 commands = {
                     "data info --on-disk": [program, "data", "info", "--on-disk", given.folder],
-                    "train, 2 steps": [program, "train", "--model", network, *data, "--iterations", "2", "--batch", "8",
+                    "train, 2 steps, with report": [program, "train", "--model", network, *data, "--iterations", "2", "--batch", "8",
                                        "--device", "cpu", "--out", run],
+                    "eval": [program, "eval", run],
                 }
                 for name, command in commands.items():
                     found.setdefault(program, {}).setdefault(name, []).append(measured(command))
@@ -94,7 +102,7 @@ def main():
         }
         for program, commands in found.items()
     }
-    result = {"machine": describe(given.programs[-1], os.cpu_count()), "files": given.files, "rounds": given.rounds, "programs": medians}
+    result = {"machine": describe(given.programs[-1], os.cpu_count()), "files": given.files, "classes": given.classes, "rounds": given.rounds, "programs": medians}
     text = json.dumps(result, indent=2)
     print(text)
     if given.out:

@@ -483,7 +483,7 @@ fn mistakes_in_the_text_are_named_with_layer_and_line() {
         ("{ lrn = 5, kernel = 1 }", "kernel on a lrn layer; expected only alpha, beta, k"),
         (
             "{ kernel = 1 }",
-            "layer number 2 (line 6): expected exactly one of conv, pool, maxout, probout, lrn, lwta and global_average",
+            "layer number 2 (line 6): expected exactly one of conv, local, pool, maxout, probout, lrn, lwta and global_average",
         ),
         ("{ conv = 4, pool = \"max\", kernel = 1 }", "expected exactly one of"),
         ("{ global_average = false }", "global_average = false; expected true"),
