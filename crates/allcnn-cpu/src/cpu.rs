@@ -559,6 +559,15 @@ impl Device for Cpu {
         self.keep_winners(shape, input, d_output, d_input);
     }
 
+    fn scale_channels(&self, shape: Shape, factors: &Buffer, values: &mut Buffer) {
+        let _timed = self.engine.operation("gates", [&*values, values]);
+        assert_len(factors.len(), shape.batch * shape.channels, "factors");
+        assert_len(values.len(), shape.len(), "values");
+        let image = shape.len() / shape.batch;
+        self.engine.threads().run_over(values, image, |at, values| {
+            head::scale(&factors[at * shape.channels..][..shape.channels], values);
+        });
+    }
     fn global_average_forward(&self, shape: Shape, input: &Buffer, output: &mut Buffer) {
         assert_len(input.len(), shape.len(), "input");
         let _timed = self.engine.operation("average", [input, output]);

@@ -431,6 +431,25 @@ impl Device for Cuda {
         self.keep_winners(shape, input, d_output, d_input);
     }
 
+    fn scale_channels(&self, shape: Shape, factors: &Buffer, values: &mut Buffer) {
+        assert_len(factors, shape.batch * shape.channels, "factors");
+        assert_len(values, shape.len(), "values");
+        let [area, channels] = [shape.height * shape.width, shape.channels].map(|n| n as u32);
+        self.engine.enqueue(|queue| {
+            // Factors are uploaded: always stored as f32.
+            let (factors, scaled) = (queue.read(factors).address, queue.read(values));
+            launch!(
+                queue,
+                Kernel::ScaleChannels,
+                shape.len(),
+                scaled,
+                factors,
+                shape.len() as u64,
+                area,
+                channels
+            )
+        });
+    }
     fn global_average_forward(&self, shape: Shape, input: &Buffer, output: &mut Buffer) {
         assert_len(input, shape.len(), "input");
         assert_len(output, shape.batch * shape.channels, "output");

@@ -380,6 +380,8 @@ pub trait Device: Sync {
         d_input: &mut Self::Buffer,
     );
 
+    /// Multiplies each channel of each image with its factor, of `[batch, channels]`, in place.
+    fn scale_channels(&self, shape: Shape, factors: &Self::Buffer, values: &mut Self::Buffer);
     /// output `[batch, channels]` = mean over height and width.
     fn global_average_forward(&self, shape: Shape, input: &Self::Buffer, output: &mut Self::Buffer);
     /// d_input = d_output / (height * width), spread over each channel.

@@ -26,6 +26,8 @@ pub enum Purpose {
     Noise = 9,
     /// Which value of each window a pooling takes: major = training step, minor = layer.
     Choice = 10,
+    /// What evolution tries: major = generation, minor = member.
+    Evolution = 11,
 }
 
 /// One stream of random numbers that can be read at any index.

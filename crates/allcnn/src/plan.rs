@@ -52,6 +52,7 @@ use allcnn_device::{
     LrnShape, LwtaShape, Parameter, PoolKind, RegionDraw, ReluRule, Sampling, Shape, StoredOutput, View,
 };
 
+use crate::channel_factors::ChannelFactors;
 use crate::companion::Companion;
 use crate::net::{LayerKind, Network, Operation, evaluation_draw};
 use crate::parameters::Parameters;
@@ -230,6 +231,8 @@ pub struct Plan<'d, D: Device> {
     /// The heads on hidden layers, and whether training passes compute them.
     companions: Vec<Companion<D>>,
     with_companions: bool,
+    /// Factors on the channels of some layers.
+    factors: Option<ChannelFactors<D>>,
     outputs: Buffers<D>,
     signals: Buffers<D>,
     targets: D::Buffer,
@@ -310,6 +313,7 @@ impl<'d, D: Device> Plan<'d, D> {
             layers,
             companions: companions.collect::<Result<_, Error>>()?,
             with_companions: true,
+            factors: None,
             outputs: Buffers::new(device, &lens, 0, purpose == PlanPurpose::Inference)?,
             signals: Buffers::new(device, &lens, first_signal, true)?,
             targets: device.alloc(batch * network.classes())?,
@@ -344,6 +348,34 @@ impl<'d, D: Device> Plan<'d, D> {
     /// Whether later training passes compute the companion heads; at first they do.
     pub fn set_companions(&mut self, on: bool) {
         self.with_companions = on;
+    }
+
+    /// Puts factors, which are 1 at first, on the channels of these layers, in their order, for each image. Panics unless the plan is
+    /// for inference.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn scale_channels(&mut self, layers: &[usize]) -> Result<(), Error> {
+        assert_eq!(self.purpose, PlanPurpose::Inference, "the purpose of a plan that scales channels");
+        self.factors = Some(ChannelFactors::new(self.device, &self.network, self.batch, layers)?);
+        Ok(())
+    }
+
+    /// Sets the factors, `[batch, channels of all scaled layers]`. Panics where no channels are scaled.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    pub fn set_channel_factors(&mut self, factors: &[f32]) -> Result<(), Error> {
+        self.factors.as_mut().expect("scaled channels").set(self.device, factors)
+    }
+
+    /// Copies the mean of each scaled channel to the host, `[batch, channels of all scaled layers]`. Panics where no channels are
+    /// scaled.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the device failed.
+    pub fn channel_means(&mut self, means: &mut [f32]) -> Result<(), Error> {
+        self.factors.as_mut().expect("scaled channels").means(self.device, means)
     }
 
     /// Selects the fractional pooling regions for later passes in [`Mode::Evaluate`]; the default is view 0.
@@ -508,6 +540,9 @@ impl<'d, D: Device> Plan<'d, D> {
             }
             if let (Some((dropout, step)), false) = (dropout, self.is_gated(layer)) {
                 self.device.dropout(dropout, step, self.outputs.at_mut(layer + 1));
+            }
+            if let Some(factors) = &mut self.factors {
+                factors.pass(self.device, layer, self.outputs.at_mut(layer + 1));
             }
         }
     }

@@ -33,7 +33,9 @@ pub(crate) use features::FeaturesArgs;
 pub(crate) use import::ImportArgs;
 pub(crate) use models::ModelsArgs;
 pub(crate) use predict::PredictArgs;
-pub(crate) use reproduce::{FigureArgs, ImageFigureArgs, PatchFigureArgs, ReproduceCommand, TableArgs};
+pub(crate) use reproduce::{
+    DasnetArgs, FigureArgs, ImageFigureArgs, PatchFigureArgs, ReproduceCommand, TableArgs,
+};
 pub(crate) use serve::ServeArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use train::TrainArgs;

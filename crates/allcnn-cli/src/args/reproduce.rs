@@ -50,6 +50,17 @@ pub(crate) enum ReproduceCommand {
         after_help = SHARED
     )]
     Ablation(TableArgs),
+    /// dasNet (Table 4): a policy that lets a trained Maxout network look again, found by evolution
+    #[command(
+        help_template = TEMPLATE,
+        before_help = "Examples:
+  allcnn train --model maxout --data cifar10 --out runs/maxout
+  allcnn reproduce dasnet runs/maxout --out dasnet/
+      20 generations of 50 policies; run it again to go on where it was stopped
+  allcnn reproduce dasnet runs/maxout --out dasnet/ --generations 40
+      20 more"
+    )]
+    Dasnet(DasnetArgs),
     /// Figure 2: the filters of conv1 to conv3, visualized without an image
     #[command(
         help_template = TEMPLATE,
@@ -108,7 +119,7 @@ impl ReproduceCommand {
     /// The flags of a figure; none for a table.
     pub(crate) fn figure(&self) -> Option<&FigureArgs> {
         match self {
-            Self::Table3(_) | Self::Table4(_) | Self::Ablation(_) => None,
+            Self::Table3(_) | Self::Table4(_) | Self::Ablation(_) | Self::Dasnet(_) => None,
             Self::Fig2(arguments) => Some(arguments),
             Self::Fig3(arguments) => Some(&arguments.figure),
             Self::Fig4(arguments) | Self::Fig5(arguments) | Self::Fig6(arguments) => Some(&arguments.figure),
@@ -121,6 +132,7 @@ impl ReproduceCommand {
             Self::Table3(arguments) | Self::Table4(arguments) | Self::Ablation(arguments) => {
                 &arguments.common
             }
+            Self::Dasnet(arguments) => &arguments.common,
             Self::Fig2(arguments) => &arguments.common,
             Self::Fig3(arguments) => &arguments.figure.common,
             Self::Fig4(arguments) | Self::Fig5(arguments) | Self::Fig6(arguments) => &arguments.figure.common,
@@ -181,6 +193,37 @@ pub(crate) struct TableArgs {
     /// Do not wait for the trainings of other processes
     #[arg(long)]
     pub no_wait: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+}
+
+/// Flags of dasNet.
+#[derive(Debug, Args)]
+pub(crate) struct DasnetArgs {
+    /// A run folder of a network with maxout layers
+    pub run: PathBuf,
+    /// Checkpoint to use
+    #[arg(long, value_enum, default_value = "best")]
+    pub checkpoint: CheckpointChoice,
+    /// Folder of the policy, created if missing; a search there is gone on with
+    #[arg(long, value_name = "DIR", default_value = "dasnet")]
+    pub out: PathBuf,
+    /// Generations in all
+    #[arg(long, value_name = "N", default_value = "20", value_parser = count::<u64>(1_000_000))]
+    pub generations: u64,
+    /// Policies of a generation, 4 or more
+    #[arg(long, value_name = "N", default_value = "50", value_parser = count::<usize>(10_000))]
+    pub population: usize,
+    /// Training images that a generation is measured on
+    #[arg(long, value_name = "N", default_value = "128", value_parser = count::<usize>(65_536))]
+    pub images: usize,
+    /// Looks at each image, 2 or more
+    #[arg(long, value_name = "N", default_value = "5", value_parser = count::<u32>(100))]
+    pub looks: u32,
+    /// The seed of all random numbers
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub seed: u64,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,

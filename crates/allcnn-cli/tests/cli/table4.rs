@@ -220,3 +220,49 @@ fn drop_connect_learns_is_explained_and_says_what_it_cannot_be_exported_as() {
         .fails(1, &["local1 is a local layer", "--safetensors"]);
     allcnn(folder.path(), &["export", "run", "--html", "net.html"]).fails(1, &["local1 is a local layer"]);
 }
+
+#[test]
+fn a_policy_is_found_and_the_search_goes_on_where_it_was() {
+    let folder = workspace();
+    fs::write(folder.path().join("maxout.toml"), network("maxout", MAXOUT)).unwrap();
+    let train =
+        ["train", "--model", "maxout.toml", "--limit", "300", "--epochs", "2", "--out", "run", "--quiet"];
+    allcnn(folder.path(), &train).done();
+    let das = |out: &str, generations: &str, more: &[&str]| {
+        let search =
+            ["reproduce", "dasnet", "run", "--population", "6", "--images", "20", "--looks", "3", "--json"];
+        let here = ["--out", out, "--generations", generations];
+        allcnn(folder.path(), &[&search[..], &here, more].concat())
+    };
+    let found = das("whole", "3", &[]).done().json();
+    let eval = allcnn(folder.path(), &["eval", "run", "--json"]).done().json();
+    assert_eq!(found["alone_error_pct"], eval["error_pct"], "the first look is the network's own");
+    assert_eq!((found["generations"].as_u64(), found["fitness"].as_array().unwrap().len()), (Some(3), 3));
+    assert!(found["error_pct"].as_f64().unwrap() > 0.0 && found["interval_pct"].is_array(), "{found}");
+    das("parts", "1", &[]).done();
+    let gone_on = das("parts", "3", &[]).done().json();
+    let file = |name: &str| fs::read(folder.path().join(name).join("policy.safetensors")).unwrap();
+    assert!(file("parts") == file("whole"), "to the bit");
+    assert_eq!(gone_on["error_pct"], found["error_pct"]);
+
+    das("parts", "3", &["--seed", "1"]).fails(1, &["policy.safetensors", "its seed is 0, not 1", "--out"]);
+    das("few", "3", &["--images", "65000"]).fails(1, &["65000 images a generation"]);
+    let two = ["reproduce", "dasnet", "run", "--population", "2"];
+    allcnn(folder.path(), &two).fails(2, &["--population 2", "expected 4 policies or more"]);
+    fs::write(folder.path().join("plain.toml"), network("plain", NIN)).unwrap();
+    let train = [
+        "train",
+        "--model",
+        "plain.toml",
+        "--limit",
+        "100",
+        "--iterations",
+        "1",
+        "--out",
+        "plain",
+        "--quiet",
+    ];
+    allcnn(folder.path(), &train).done();
+    allcnn(folder.path(), &["reproduce", "dasnet", "plain"])
+        .fails(1, &["plain has no maxout layer whose maps could be gated"]);
+}

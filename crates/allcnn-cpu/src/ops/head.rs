@@ -1,4 +1,4 @@
-//! The global average of one image.
+//! The global average of one image, and factors on its channels.
 
 use crate::whole::{pieces, pieces_mut};
 
@@ -23,5 +23,12 @@ pub(crate) fn spread(signal: &[f32], d_image: &mut [f32]) {
         for (value, &g) in pixel.iter_mut().zip(signal) {
             *value = g * share;
         }
+    }
+}
+
+/// Multiplies each channel with its factor.
+pub(crate) fn scale(factors: &[f32], image: &mut [f32]) {
+    for pixel in pieces_mut(image, factors.len()) {
+        pixel.iter_mut().zip(factors).for_each(|(value, &factor)| *value *= factor);
     }
 }

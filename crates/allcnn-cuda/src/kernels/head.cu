@@ -18,6 +18,14 @@ extern "C" __global__ void average_backward(Values d_output, Values d_input, u64
     store(d_input, at, load(d_output, image * channels + at % channels) / area);
 }
 
+/// values *= factors[image][channel], `area` pixels an image.
+extern "C" __global__ void scale_channels(Values values, const float* factors, u64 len, u32 area, u32 channels) {
+    u64 at = thread_number();
+    if (at >= len) return;
+    u64 image = at / ((u64)area * channels);
+    store(values, at, load(values, at) * factors[image * channels + at % channels]);
+}
+
 #define LANES 32
 
 /// The sum (or the largest) of a number of each of the LANES threads, in an order that is always the same.

@@ -73,6 +73,7 @@ kernels! {
     KeepWinners => "keep_winners",
     AverageForward => "average_forward",
     AverageBackward => "average_backward",
+    ScaleChannels => "scale_channels",
     CrossEntropy => "cross_entropy",
     SquaredHinge => "squared_hinge",
     Add => "add",

@@ -286,6 +286,10 @@ pub(super) fn head<D: Device>(device: &Arena<'_, D>, results: &mut Results) {
         let (output, d_input) = averaged(device, shape);
         results.push(format!("average of {shape:?}"), output, TOLERANCE);
         results.push(format!("average of {shape:?}, backward"), d_input, TOLERANCE);
+        let (factors, mut values) =
+            (device.put(&numbers(batch * channels, 3)), device.put(&numbers(shape.len(), 4)));
+        device.device.scale_channels(shape, &factors, &mut values);
+        results.push(format!("channels of {shape:?} times factors"), device.get(&values, shape.len()), 0.0);
     }
     for (batch, classes, spread) in [(5, 10, 3.0), (2, 1000, 1.0), (3, 2, 300.0), (5, 7, 2.0)] {
         let logits: Vec<f32> = numbers(batch * classes, 1).iter().map(|x| x * spread).collect();

@@ -283,6 +283,14 @@ impl Device for Reference {
         lwta::backward(&shape, input, d_output, d_input);
     }
 
+    fn scale_channels(&self, shape: Shape, factors: &Vec<f32>, values: &mut Vec<f32>) {
+        assert_len(factors, shape.batch * shape.channels, "factors");
+        assert_len(values, shape.len(), "values");
+        let (image, channels) = (shape.len() / shape.batch, shape.channels);
+        for (at, value) in values.iter_mut().enumerate() {
+            *value *= factors[at / image * channels + at % channels];
+        }
+    }
     fn global_average_forward(&self, shape: Shape, input: &Vec<f32>, output: &mut Vec<f32>) {
         head::global_average_forward(shape, input, output);
     }

@@ -1,5 +1,6 @@
 //! `allcnn reproduce`: the paper's tables, and its figures with a network of one's own.
 
+mod dasnet;
 mod figures;
 mod tables;
 
@@ -14,6 +15,7 @@ pub(super) fn run(command: &ReproduceCommand) -> anyhow::Result<Exit> {
         ReproduceCommand::Table3(arguments) => return tables::run(PaperTable::Table3, arguments),
         ReproduceCommand::Table4(arguments) => return tables::run(PaperTable::Table4, arguments),
         ReproduceCommand::Ablation(arguments) => return tables::run(PaperTable::Ablation, arguments),
+        ReproduceCommand::Dasnet(arguments) => return dasnet::run(arguments),
         ReproduceCommand::Fig2(arguments) => figures::figure2(arguments),
         ReproduceCommand::Fig3(arguments) => figures::figure3(arguments),
         ReproduceCommand::Fig4(arguments) => figures::figure4(arguments),
