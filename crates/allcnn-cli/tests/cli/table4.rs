@@ -145,9 +145,12 @@ fn companion_heads_are_trained_beside_a_network_and_are_no_part_of_it() {
     let has_heads = |bytes: &[u8]| bytes.windows(15).any(|text| text == b"companion.conv3");
     assert!(has_heads(&file("whole")), "for resuming");
     let recorded = fs::read_to_string(folder.path().join("whole/run.toml")).unwrap();
-    assert!(recorded.contains("loss = \"squared-hinge\"") && recorded.contains("[recipe.companions]"), "{recorded}");
+    assert!(
+        recorded.contains("loss = \"squared-hinge\"") && recorded.contains("[recipe.companions]"),
+        "{recorded}"
+    );
     let eval = allcnn(folder.path(), &["eval", "whole", "--json"]).done().json();
-    assert!(eval["error_pct"].as_f64().unwrap() < 90.0, "{eval}");
+    assert!(eval["top1_error_pct"].as_f64().unwrap() < 90.0, "{eval}");
     allcnn(folder.path(), &["export", "whole", "--safetensors", "plain.safetensors"]).done();
     assert!(!has_heads(&fs::read(folder.path().join("plain.safetensors")).unwrap()));
     allcnn(folder.path(), &["export", "whole", "--onnx", "net.onnx"]).done();
@@ -236,9 +239,9 @@ fn a_policy_is_found_and_the_search_goes_on_where_it_was() {
     };
     let found = das("whole", "3", &[]).done().json();
     let eval = allcnn(folder.path(), &["eval", "run", "--json"]).done().json();
-    assert_eq!(found["alone_error_pct"], eval["error_pct"], "the first look is the network's own");
+    assert_eq!(found["alone_error_pct"], eval["top1_error_pct"], "the first look is the network's own");
     assert_eq!((found["generations"].as_u64(), found["fitness"].as_array().unwrap().len()), (Some(3), 3));
-    assert!(found["error_pct"].as_f64().unwrap() > 0.0 && found["interval_pct"].is_array(), "{found}");
+    assert!(found["error_pct"].as_f64().unwrap() > 0.0 && found["error_interval95"].is_array(), "{found}");
     das("parts", "1", &[]).done();
     let gone_on = das("parts", "3", &[]).done().json();
     let file = |name: &str| fs::read(folder.path().join(name).join("policy.safetensors")).unwrap();

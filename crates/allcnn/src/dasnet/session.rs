@@ -72,11 +72,11 @@ pub struct DasnetResult {
     /// The error of the network alone, in percent, and its 95 % interval.
     pub alone_error_pct: f64,
     /// The interval.
-    pub alone_interval_pct: Option<[f64; 2]>,
+    pub alone_error_interval95: Option<[f64; 2]>,
     /// The error after the last look with the mean policy.
     pub error_pct: f64,
     /// The interval.
-    pub interval_pct: Option<[f64; 2]>,
+    pub error_interval95: Option<[f64; 2]>,
 }
 
 /// Searches a policy for the Maxout network of a run. `told` hears of each generation. Returns `None` if stopped: what was done is in
@@ -174,9 +174,9 @@ pub fn dasnet<D: Device>(
         images: held.len(),
         split,
         alone_error_pct: pct(wrong[0]),
-        alone_interval_pct: wilson95_pct(wrong[0], images),
+        alone_error_interval95: wilson95_pct(wrong[0], images),
         error_pct: pct(wrong[1]),
-        interval_pct: wilson95_pct(wrong[1], images),
+        error_interval95: wilson95_pct(wrong[1], images),
     }))
 }
 
@@ -249,7 +249,7 @@ mod tests {
     fn a_batch_is_mostly_of_hard_images_and_has_none_twice() {
         let easy: Vec<bool> = (0..100).map(|image| image % 5 > 0).collect();
         let batch = drawn(&easy, 16, 1, 0);
-        assert_eq!(batch.iter().filter(|&&image| !easy[image as usize]).count() >= 12, true);
+        assert!(batch.iter().filter(|&&image| !easy[image as usize]).count() >= 12);
         let mut sorted = batch.clone();
         sorted.sort_unstable();
         sorted.dedup();

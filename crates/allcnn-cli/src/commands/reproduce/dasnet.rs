@@ -80,9 +80,9 @@ fn words(result: &DasnetResult) -> String {
         result.alone_error_pct,
         thousands(result.images as u64),
         result.split,
-        interval(result.alone_interval_pct),
+        interval(result.alone_error_interval95),
         result.error_pct,
-        interval(result.interval_pct),
+        interval(result.error_interval95),
         result.generations,
         thousands(result.weights as u64)
     )
