@@ -249,7 +249,9 @@ fn a_policy_is_found_and_the_search_goes_on_where_it_was() {
     assert_eq!(gone_on["error_pct"], found["error_pct"]);
 
     das("parts", "3", &["--seed", "1"]).fails(1, &["policy.safetensors", "its seed is 0, not 1", "--out"]);
-    das("few", "3", &["--images", "65000"]).fails(1, &["65000 images a generation"]);
+    let many = ["reproduce", "dasnet", "run", "--images", "65000", "--out", "never"];
+    allcnn(folder.path(), &many).fails(1, &["65000 images a generation; the run has 300 for training"]);
+    assert!(!folder.path().join("never").exists());
     let two = ["reproduce", "dasnet", "run", "--population", "2"];
     allcnn(folder.path(), &two).fails(2, &["--population 2", "expected 4 policies or more"]);
     fs::write(folder.path().join("plain.toml"), network("plain", NIN)).unwrap();

@@ -48,7 +48,7 @@ pub enum DasnetError {
     /// A file that cannot be read or written.
     #[error("cannot {action} {path}: {problem}", path = .path.shown())]
     File {
-        /// `read` or `write`.
+        /// `read`, `write` or `create`.
         action: &'static str,
         /// The file.
         path: PathBuf,

@@ -116,6 +116,11 @@ pub fn dasnet<D: Device>(
             request.images
         )));
     }
+    std::fs::create_dir_all(&request.out).map_err(|error| DasnetError::File {
+        action: "create",
+        path: request.out.clone(),
+        problem: error.to_string(),
+    })?;
     let parameters = checkpoint.parameters(device)?;
     let mut looks = Looks::new(device, &checkpoint.network, &parameters, request.images)?;
     let mut values = vec![0.0; request.images * train.geometry().len()];

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::support::{Data, Pace, classes, last, network, recipe};
+use allcnn::augment::Augment;
 use allcnn::input::Samples;
 use allcnn::observer::Event;
 use allcnn::plan::{Plan, PlanPurpose};
@@ -18,13 +19,7 @@ use allcnn_device::{Reference, SingleProcess};
 #[test]
 fn it_learns_and_the_figures_are_those_of_the_checkpoint() {
     let (data, folder) = (Data::new(96, 48), tempfile::tempdir().unwrap());
-    let recipe = Recipe {
-        epochs: 12,
-        seed: 3,
-        learning_rate: 0.05,
-        augment: allcnn::augment::Augment::None,
-        ..recipe()
-    };
+    let recipe = Recipe { epochs: 12, seed: 3, learning_rate: 0.05, augment: Augment::None, ..recipe() };
     let outcome = data.train(&recipe, folder.path()).unwrap();
     assert_eq!(outcome.end, End::Finished);
     let row = outcome.progress.history.last().unwrap();
@@ -161,4 +156,25 @@ fn what_does_not_belong_together_is_refused() {
     let larger = network().planned_for(16, 16).unwrap();
     let error = data.train_with(&larger, &recipe(), folder.path(), None, Pace::default(), |_, _| ());
     assert!(error.unwrap_err().to_string().contains("training images are 8x8x3"));
+}
+
+#[test]
+fn the_last_share_of_the_epochs_is_not_augmented() {
+    let (data, folder) = (Data::new(40, 8), tempfile::tempdir().unwrap());
+    let weights = |name: &str, augment: Augment, unaugmented_end: f64, epochs: u32| {
+        let run = folder.path().join(name);
+        data.train(&Recipe { augment, unaugmented_end, epochs, ..recipe() }, &run).unwrap();
+        last(&run).values
+    };
+    let shifted = Augment::FlipShift { max_shift: 2 };
+    let plain = weights("plain", Augment::None, 0.0, 3);
+    assert_eq!(weights("all", shifted, 1.0, 3), plain);
+    let third = weights("third", shifted, 1.0 / 3.0, 3);
+    assert_ne!(third, plain);
+    assert_ne!(third, weights("none", shifted, 0.0, 3));
+    assert_eq!(
+        weights("first two", shifted, 0.0, 2),
+        weights("two of two", shifted, 0.2, 2),
+        "0.4 epochs are none"
+    );
 }

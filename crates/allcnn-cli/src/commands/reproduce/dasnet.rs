@@ -36,8 +36,6 @@ pub(super) fn run(arguments: &DasnetArgs) -> anyhow::Result<Exit> {
         return Err(WrongUsage(wrong).into());
     }
     let run = RunFolder::open(&arguments.run)?;
-    std::fs::create_dir_all(&arguments.out)
-        .with_context(|| format!("cannot create {}", arguments.out.shown()))?;
     let request = DasnetRequest {
         checkpoint: arguments.checkpoint.into(),
         generations: arguments.generations,
