@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::dasnet::is_policy;
 use crate::data::fuzz::Target;
 use crate::files::claim::Holder;
 use crate::import::{Weights, fuzz};
@@ -14,7 +15,7 @@ use crate::sweep::{Plan, Record};
 use crate::text::toml_text;
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("caffemodel", weights),
     ("calibration", calibration),
     ("checkpoint", checkpoint),
@@ -22,6 +23,7 @@ pub const TARGETS: [Target; 14] = [
     ("class-names", fuzz::class_names),
     ("network", network),
     ("plan", plan),
+    ("policy", is_policy),
     ("preprocess", preprocess),
     ("pytorch", weights),
     ("pytorch-pickle", fuzz::pytorch_pickle),

@@ -51,6 +51,47 @@ fn safetensors(layers: [&str; 3]) -> Vec<u8> {
     ::safetensors::serialize(tensors, None).unwrap()
 }
 
+/// A search for a policy, of a network with two maps and two classes.
+fn policy() -> Vec<u8> {
+    let values = [0; 4 * 10];
+    let tensor = || TensorView::new(Dtype::F32, vec![2, 5], &values).unwrap();
+    let search =
+        r#"{"weights":"00","population":6,"images":20,"looks":3,"seed":1,"generations":[[-0.5,-0.75]]}"#;
+    let texts = [("allcnn-dasnet".to_owned(), search.to_owned())].into();
+    ::safetensors::serialize([("mean", tensor()), ("deviation", tensor())], Some(texts)).unwrap()
+}
+
+/// What a recipe may say beside plain settings.
+const SUPERVISED: &str = r#"
+loss = "squared-hinge"
+[companions]
+layers = ["conv1"]
+rate = 0.5
+[schedule]
+kind = "phases"
+of = 3
+phases = [{ epochs = 2, companions = true }, { epochs = 1, factor = 0.1 }]
+[layers.conv2]
+rate = 0.1
+max_norm = 1.5
+[tree_prior]
+strength = 0.01
+groups = { all = ["ant", "bee"] }
+"#;
+
+/// Layers whose filters or weights are not shared.
+const UNSHARED: &str = r#"
+name = "unshared"
+input = [6, 6, 3]
+classes = 2
+layers = [
+  { conv = 2, kernel = 3, stride = 2, channel_dropout = 0.1 },
+  { local = 2, kernel = 3, dropout = 0.1 },
+  { conv = 3, kernel = 3, padding = "valid", drop_connect = 0.5 },
+  { conv = "classes", kernel = 1, activation = "identity" },
+]
+"#;
+
 /// A field of a protocol buffer that holds bytes.
 fn field(number: u32, bytes: &[u8]) -> Vec<u8> {
     let mut out = varint(number << 3 | 2);
@@ -217,8 +258,9 @@ fn seeds() -> Vec<Seeds> {
             ]),
         ),
         ("class-names", texts(["ant\nbée\n", "\u{feff}\"ant\"\r\n 'bee' \t\r\n\r\n"])),
-        ("network", [texts([SMALL, KINDS]), texts(networks)].concat()),
+        ("network", [texts([SMALL, KINDS, UNSHARED]), texts(networks)].concat()),
         ("plan", texts(plans.iter().chain([&few]).map(|plan| toml::to_string(plan).unwrap()))),
+        ("policy", vec![policy()]),
         ("preprocess", [fitted.to_vec(), fitted.iter().map(|file| head(file)).collect()].concat()),
         ("pytorch", torch.clone()),
         ("pytorch-pickle", torch.iter().map(|file| pickle(file)).collect()),
@@ -229,7 +271,7 @@ fn seeds() -> Vec<Seeds> {
                     ["quick", "paper", "imagenet", "graham"]
                         .map(|name| Recipe::named(name).unwrap().to_toml().unwrap()),
                 ),
-                texts(["base = \"paper\"\nepochs = 2\nlearning_rate = 1e-3\n"]),
+                texts(["base = \"paper\"\nepochs = 2\nlearning_rate = 1e-3\n", SUPERVISED]),
             ]
             .concat(),
         ),

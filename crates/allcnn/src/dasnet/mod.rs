@@ -19,3 +19,4 @@ mod state;
 
 pub use error::DasnetError;
 pub use session::{DasnetRequest, DasnetResult, Generation, dasnet};
+pub(crate) use state::is_policy;

@@ -87,16 +87,22 @@ pub(super) fn read(
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         bytes => bytes.map_err(|error| failed(error.to_string()))?,
     };
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| failed(error.to_string()))?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| failed(error.to_string()))?;
-    let text = header.metadata().as_ref().and_then(|texts| texts.get(KEY));
-    let text = text.ok_or_else(|| failed("it holds no policy".into()))?;
-    let search: Search = serde_json::from_str(text).map_err(|error| failed(error.to_string()))?;
-    if let Some(problem) = search.differs(wanted) {
-        return Err(DasnetError::OtherSearch { path, problem });
+    let (search, evolution) = parse(&bytes, shape).map_err(failed)?;
+    match search.differs(wanted) {
+        Some(problem) => Err(DasnetError::OtherSearch { path, problem }),
+        None => Ok(Some((search, evolution))),
     }
+}
+
+/// Parses the file of a search.
+pub(super) fn parse(bytes: &[u8], shape: PolicyShape) -> Result<(Search, Evolution), String> {
+    let say = |error: &dyn std::fmt::Display| error.to_string();
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| say(&error))?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| say(&error))?;
+    let text = header.metadata().as_ref().and_then(|texts| texts.get(KEY)).ok_or("it holds no policy")?;
+    let search: Search = serde_json::from_str(text).map_err(|error| say(&error))?;
     let values = |name: &str| {
-        let tensor = tensors.tensor(name).map_err(|error| failed(error.to_string()))?;
+        let tensor = tensors.tensor(name).map_err(|error| say(&error))?;
         let floats: Vec<f32> = tensor
             .data()
             .chunks_exact(4)
@@ -107,10 +113,16 @@ pub(super) fn read(
             && floats.iter().all(|x| x.is_finite())
         {
             true => Ok(floats),
-            false => Err(failed(format!("its {name} is not {} numbers", shape.len()))),
+            false => Err(format!("its {name} is not {} numbers", shape.len())),
         }
     };
     let (generation, seed) = (search.generations.len() as u64, search.seed);
     let evolution = Evolution { mean: values("mean")?, deviation: values("deviation")?, generation, seed };
-    Ok(Some((search, evolution)))
+    Ok((search, evolution))
+}
+
+/// Whether these bytes are a search for a network of two maps, for fuzzing.
+pub(crate) fn is_policy(bytes: &[u8]) -> bool {
+    let parsed = parse(bytes, PolicyShape { maps: 2, inputs: 5 });
+    parsed.is_ok_and(|(search, evolution)| search.differs(&search).is_none() && evolution.mean.len() == 10)
 }
