@@ -30,8 +30,6 @@ pub use allcnn_device as device;
 mod errors;
 
 pub mod augment;
-mod channel_factors;
-mod companion;
 pub mod confusion;
 pub mod dasnet;
 pub mod evaluate;

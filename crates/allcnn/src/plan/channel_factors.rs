@@ -5,7 +5,7 @@ use allcnn_device::{Device, Error, Shape};
 use crate::net::{Network, Operation};
 
 /// The factors of some layers.
-pub(crate) struct ChannelFactors<D: Device> {
+pub(super) struct ChannelFactors<D: Device> {
     layers: Vec<Scaled<D>>,
     /// Channels of all these layers.
     maps: usize,
@@ -26,7 +26,7 @@ impl<D: Device> ChannelFactors<D> {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub(crate) fn new(device: &D, network: &Network, batch: usize, layers: &[usize]) -> Result<Self, Error> {
+    pub(super) fn new(device: &D, network: &Network, batch: usize, layers: &[usize]) -> Result<Self, Error> {
         let outputs: Vec<Shape> = network.operations(batch).iter().map(Operation::output).collect();
         let scaled = |&layer: &usize| {
             let (output, len) = (outputs[layer], batch * outputs[layer].channels);
@@ -39,7 +39,7 @@ impl<D: Device> ChannelFactors<D> {
     }
 
     /// Scales the output of `layer`, if it has factors, and takes the means.
-    pub(crate) fn pass(&mut self, device: &D, layer: usize, output: &mut D::Buffer) {
+    pub(super) fn pass(&mut self, device: &D, layer: usize, output: &mut D::Buffer) {
         let Some(scaled) = self.layers.iter_mut().find(|scaled| scaled.layer == layer) else { return };
         device.scale_channels(scaled.output, &scaled.factors, output);
         device.global_average_forward(scaled.output, output, &mut scaled.means);
@@ -49,7 +49,7 @@ impl<D: Device> ChannelFactors<D> {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
-    pub(crate) fn set(&mut self, device: &D, all: &[f32]) -> Result<(), Error> {
+    pub(super) fn set(&mut self, device: &D, all: &[f32]) -> Result<(), Error> {
         let mut first = 0;
         for Scaled { output, factors, values, .. } in &mut self.layers {
             let channels = output.channels;
@@ -66,7 +66,7 @@ impl<D: Device> ChannelFactors<D> {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
-    pub(crate) fn means(&mut self, device: &D, all: &mut [f32]) -> Result<(), Error> {
+    pub(super) fn means(&mut self, device: &D, all: &mut [f32]) -> Result<(), Error> {
         let mut first = 0;
         for Scaled { output, means, values, .. } in &mut self.layers {
             let channels = output.channels;

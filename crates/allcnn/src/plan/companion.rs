@@ -9,11 +9,11 @@ use crate::parameters::Parameters;
 const PLAIN: Epilogue = Epilogue { activation: Activation::Identity, dropout: None };
 
 /// A head, prepared for one batch size.
-pub(crate) struct Companion<D: Device> {
+pub(super) struct Companion<D: Device> {
     /// The convolution that it is on.
-    pub(crate) layer: usize,
+    pub(super) layer: usize,
     /// That convolution's output before its activation.
-    pub(crate) sums: D::Buffer,
+    pub(super) sums: D::Buffer,
     d_sums: D::Buffer,
     head: D::Conv,
     /// The index of its weights in the parameters; the bias follows.
@@ -28,7 +28,7 @@ impl<D: Device> Companion<D> {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub(crate) fn new(
+    pub(super) fn new(
         device: &D,
         network: &Network,
         layer: usize,
@@ -50,18 +50,18 @@ impl<D: Device> Companion<D> {
     }
 
     /// Computes the scores from the sums.
-    pub(crate) fn forward(&mut self, device: &D, parameters: &Parameters<D>, step: &D::Step) {
+    pub(super) fn forward(&mut self, device: &D, parameters: &Parameters<D>, step: &D::Step) {
         let [weight, bias] = [0, 1].map(|part| &parameters.list()[self.weight + part].value);
         device.conv_forward(&mut self.head, &self.sums, weight, bias, PLAIN, step, &mut self.scores);
     }
 
     /// Computes the losses of the scores, and their gradient.
-    pub(crate) fn loss(&mut self, device: &D, loss: Loss, classes: usize, targets: &D::Buffer, scale: f32) {
+    pub(super) fn loss(&mut self, device: &D, loss: Loss, classes: usize, targets: &D::Buffer, scale: f32) {
         device.loss(loss, classes, &self.scores, targets, scale, &mut self.losses, &mut self.d_scores);
     }
 
     /// Computes the gradients of the head's parameters, and adds that of the sums to `signal`.
-    pub(crate) fn backward(&mut self, device: &D, parameters: &mut Parameters<D>, signal: &mut D::Buffer) {
+    pub(super) fn backward(&mut self, device: &D, parameters: &mut Parameters<D>, signal: &mut D::Buffer) {
         let [weight, bias] = &mut parameters.list_mut()[self.weight..][..2] else { return };
         let (sums, d_scores) = (&self.sums, &self.d_scores);
         device.conv_backward_weights(
@@ -79,7 +79,7 @@ impl<D: Device> Companion<D> {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
-    pub(crate) fn losses(&self, device: &D, values: &mut [f32]) -> Result<(), Error> {
+    pub(super) fn losses(&self, device: &D, values: &mut [f32]) -> Result<(), Error> {
         device.download(&self.losses, values)
     }
 }
