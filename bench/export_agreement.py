@@ -49,12 +49,15 @@ NETWORKS = {
   { conv = 24, kernel = 5, stride = 2, activation = "identity" }, { lwta = 4 }, { probout = 2, lambda = 3.0 }, { conv = 24, kernel = 3, activation = "identity" },
   { lwta = 2 }, { conv = 24, kernel = 3 }, { pool = "stochastic", kernel = 3, stride = 2, padding = 1 },
   { conv = 24, kernel = 3 }, { pool = "learned-norm", kernel = 3, stride = 2, padding = 1 }, { conv = "classes", kernel = 1, activation = "identity" }, { global_average = true },""",
+    "unshared": """
+  { conv = 16, kernel = 5, stride = 4 }, { local = 8, kernel = 3, stride = 2, activation = "leaky:0.25" }, { local = 8, kernel = 3 },
+  { conv = 24, kernel = 4, padding = "valid", drop_connect = 0.5 }, { conv = "classes", kernel = 1, activation = "identity" },""",
     "lrn-average-pools": """
   { conv = 24, kernel = 5 }, { lrn = 5, alpha = 0.1, beta = 0.75, k = 1 }, { pool = "average", kernel = 3, stride = 2, padding = 1 },
   { conv = 24, kernel = 3 }, { pool = "average", kernel = 3, stride = 2, ceil = false },
   { conv = "classes", kernel = 1 }, { global_average = true },""",
 }
-FEW = ["max-pools", "strides-groups-leaky"]
+FEW = ["max-pools", "strides-groups-leaky", "unshared"]
 
 
 def program(arguments, folder):
@@ -138,7 +141,7 @@ def compare(folder, run, method, target, pixels):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--few", action="store_true", help="two networks and one kind of preprocessing")
+    parser.add_argument("--few", action="store_true", help="three networks and one kind of preprocessing")
     parser.add_argument("--networks", metavar="NAMES", help="these networks, separated by commas")
     parser.add_argument("--preprocess", metavar="KINDS", help="these kinds of preprocessing, separated by commas")
     parser.add_argument("--allcnn", metavar="PROGRAM", help="the program [default: that of target/release]")

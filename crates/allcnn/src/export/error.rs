@@ -23,17 +23,6 @@ pub enum ExportError {
         /// The layer.
         layer: String,
     },
-    /// A layer that is not written as ONNX.
-    #[error(
-        "{layer} is {what}, which is not written as ONNX\n\
-         expected other layers; --safetensors writes the weights of any network"
-    )]
-    NotWritten {
-        /// The layer.
-        layer: String,
-        /// Its kind.
-        what: &'static str,
-    },
     /// A layer that the page does not compute.
     #[error(
         "{layer} is {what}, which the page does not compute\n\

@@ -87,6 +87,8 @@ fn compute(node: &Node<'_>) -> Outcome<Vec<Tensor>> {
         "ConvTranspose" => windows::conv_transpose(node)?,
         "Div" => arithmetic(node, |x, y| x / y)?,
         "Equal" => equal(node)?,
+        "Erf" => each(node, |x| libm::erf(x.into()) as f32)?,
+        "Exp" => each(node, f32::exp)?,
         "Flatten" => layout::flatten(node)?,
         "GlobalAveragePool" => windows::global_average(node)?,
         "Greater" => comparison(node, |x, y| x > y)?,

@@ -12,6 +12,8 @@ impl Trace {
         let name = format!("back/{layer}");
         match self {
             Self::Conv { shape, weights } => conv(graph, &name, shape, weights, signal),
+            Self::Local(local) => local.backward(graph, &name, signal),
+            Self::DropConnect(layer) => layer.backward(graph, &name, input, signal),
             Self::Max { windows, indices, bordered } => {
                 maximum(graph, &name, windows, [indices, bordered], signal)
             }

@@ -4,6 +4,7 @@ use allcnn_device::learned_norm::order;
 use allcnn_device::{Activation, ConvShape, Grid, LrnShape, LwtaShape, PoolKind, PoolShape, Shape, Windows};
 
 use super::graph::{Graph, float, int, ints};
+use super::unshared::{DropConnect, Local};
 use super::windows::{Bordered, pooling_attributes};
 use crate::net::{LayerKind, Operation};
 use crate::parameters::Tensor;
@@ -12,6 +13,10 @@ use crate::parameters::Tensor;
 pub(super) enum Trace {
     /// A convolution: its weights.
     Conv { shape: ConvShape, weights: String },
+    /// A locally connected layer.
+    Local(Local),
+    /// A layer with DropConnect.
+    DropConnect(DropConnect),
     /// A maximum over windows: where each came from, and the bordered input.
     Max { windows: Bordered, indices: String, bordered: String },
     /// A mean over windows, and the share of each value.
@@ -46,11 +51,11 @@ pub(super) struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Appends the layer to `input` and returns its output. Dropout is the identity; what has no form in ONNX was refused.
+    /// Appends the layer to `input` and returns its output. Dropout is the identity; fractional pooling was refused.
     pub(super) fn forward(&self, graph: &mut Graph, input: &str) -> (String, Trace) {
         match self.operation {
             Operation::Conv(shape) => self.conv(graph, input, shape),
-            Operation::Local(_) => unreachable!("{} was refused", self.name),
+            Operation::Local(shape) => self.local(graph, input, shape),
             Operation::Pool(pool) => match pool.windows {
                 Windows::Channels { pieces } => match pool.kind {
                     PoolKind::Probabilistic { lambda } => {
@@ -77,11 +82,22 @@ impl Step<'_> {
         }
     }
 
+    /// Its weights and bias.
+    fn filters(&self) -> [&Tensor; 2] {
+        let Some(tensors) = self.tensors else { unreachable!("{} has weights", self.name) };
+        tensors
+    }
+
     fn conv(&self, graph: &mut Graph, input: &str, shape: ConvShape) -> (String, Trace) {
-        let constants = self
-            .tensors
-            .map(|tensors| tensors.map(|tensor| graph.floats(&tensor.name, &tensor.shape, &tensor.values)));
-        let Some([weights, bias]) = constants else { unreachable!("{} has weights", self.name) };
+        if let LayerKind::Conv(conv) = self.kind
+            && conv.drop_connect > 0.0
+        {
+            let settings = (shape, conv.drop_connect, conv.activation.negative_slope());
+            let (layer, output) = DropConnect::forward(graph, self.name, input, settings, self.filters());
+            return (output, Trace::DropConnect(layer));
+        }
+        let [weights, bias] =
+            self.filters().map(|tensor| graph.floats(&tensor.name, &tensor.shape, &tensor.values));
         let attributes = [
             ints("kernel_shape", &[shape.kernel; 2]),
             ints("strides", &[shape.stride; 2]),
@@ -89,15 +105,23 @@ impl Step<'_> {
             int("group", shape.groups),
         ];
         let sum = graph.node("Conv", self.name, &[input, &weights, &bias], attributes);
-        let output = match self.kind.activation() {
-            Some(Activation::Relu) => graph.node("Relu", &format!("{}/relu", self.name), &[&sum], []),
+        (self.activated(graph, sum), Trace::Conv { shape, weights })
+    }
+
+    fn local(&self, graph: &mut Graph, input: &str, shape: ConvShape) -> (String, Trace) {
+        let (layer, sums) = Local::forward(graph, self.name, input, shape, self.filters());
+        (self.activated(graph, sums), Trace::Local(layer))
+    }
+
+    fn activated(&self, graph: &mut Graph, sums: String) -> String {
+        match self.kind.activation() {
+            Some(Activation::Relu) => graph.node("Relu", &format!("{}/relu", self.name), &[&sums], []),
             Some(Activation::LeakyRelu { slope }) => {
                 let name = format!("{}/leaky_relu", self.name);
-                graph.node("LeakyRelu", &name, &[&sum], [float("alpha", slope)])
+                graph.node("LeakyRelu", &name, &[&sums], [float("alpha", slope)])
             }
-            _ => sum,
-        };
-        (output, Trace::Conv { shape, weights })
+            _ => sums,
+        }
     }
 
     fn pool(&self, graph: &mut Graph, input: &str, grid: Grid, pool: PoolShape) -> (String, Trace) {

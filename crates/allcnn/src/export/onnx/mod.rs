@@ -9,9 +9,10 @@ mod forward;
 mod graph;
 mod input;
 pub(super) mod proto;
+mod unshared;
 mod windows;
 
-use allcnn_device::Windows;
+use allcnn_device::{ReluRule, Windows};
 use prost::Message;
 
 use self::backward::gate;
@@ -63,20 +64,10 @@ pub(super) struct OnnxModel {
 pub(super) fn expect_expressible(network: &Network) -> Result<(), ExportError> {
     let fractional =
         |kind: &LayerKind| matches!(kind, LayerKind::Pool(Pool { windows: Windows::Fractional(_), .. }));
-    let not_written = |kind: &LayerKind| match kind {
-        LayerKind::Conv(conv) if conv.unshared => Some("a local layer"),
-        LayerKind::Conv(conv) if conv.drop_connect > 0.0 => Some("a layer with DropConnect"),
-        _ => None,
-    };
-    for layer in network.layers() {
-        if fractional(layer.kind()) {
-            return Err(ExportError::Fractional { layer: layer.name().into() });
-        }
-        if let Some(what) = not_written(layer.kind()) {
-            return Err(ExportError::NotWritten { layer: layer.name().into(), what });
-        }
+    match network.layers().iter().find(|layer| fractional(layer.kind())) {
+        Some(layer) => Err(ExportError::Fractional { layer: layer.name().into() }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Writes the network of a run.
@@ -139,7 +130,7 @@ fn forward(graph: &mut Graph, trained: &Trained, input: String, traced: bool) ->
     let mut passed: Vec<Passed> = vec![];
     for (layer, operation) in network.layers().iter().zip(network.operations(1)) {
         let tensors = match operation {
-            Operation::Conv(_) | Operation::Pool(_) => trained.tensors_of(layer.name()),
+            Operation::Conv(_) | Operation::Local(_) | Operation::Pool(_) => trained.tensors_of(layer.name()),
             _ => None,
         };
         let step = Step { name: layer.name(), kind: layer.kind(), operation, tensors, traced };
@@ -171,7 +162,12 @@ fn explain(
     let mut signal = graph.reshape("back/signal", &start, &[classes, 1, 1]);
     for (layer, Passed { input, output, trace }) in network.layers().iter().zip(passed).rev() {
         let (name, activation) = (layer.name(), layer.kind().activation());
-        signal = gate(graph, name, activation, method.rule(), output, signal);
+        signal = match trace {
+            // Its way back has the activation's in it; the rules keep what they keep of a signal.
+            Trace::DropConnect(_) if method.rule() == ReluRule::Backprop => signal,
+            Trace::DropConnect(_) => gate(graph, name, activation, ReluRule::Deconvnet, output, signal),
+            _ => gate(graph, name, activation, method.rule(), output, signal),
+        };
         signal = trace.backward(graph, name, input, &signal);
     }
     graph.node("Transpose", "explanation", &[&signal], [ints("perm", &[0, 2, 3, 1])]);
