@@ -2,7 +2,7 @@
 
 use allcnn_device::{Activation, ConvShape, LrnShape, LwtaShape, ReluRule, Shape};
 
-use super::forward::{Trace, by_channel, positive};
+use super::forward::{Trace, by_channel};
 use super::graph::{Graph, int, ints};
 use super::windows::{Bordered, neighbor_sums};
 
@@ -133,7 +133,7 @@ fn norm(
     let at = |part: &str| format!("{name}/{part}");
     let Shape { height, width, .. } = windows.output;
     let single = graph.reshape(&at("signal"), signal, &[1, height, width]);
-    let divisor = positive(graph, &at("divisor"), norms);
+    let divisor = graph.positive(&at("divisor"), norms);
     let zero = graph.number(0.0);
     let above = graph.node("Greater", &at("above_zero"), &[norms, &zero], []);
     let lost = graph.node("Where", &at("passing"), &[&above, &single, &zero], []);
@@ -165,7 +165,7 @@ impl LearnedNorms<'_> {
         let at = |part: &str| format!("{name}/{part}");
         let less: Vec<f32> = self.orders.iter().map(|p| p - 1.0).collect();
         let less_one = by_channel(graph, &format!("{}.order_less_one", self.layer), &less);
-        let divisor = positive(graph, &at("divisor"), self.layer);
+        let divisor = graph.positive(&at("divisor"), self.layer);
         let zero = graph.number(0.0);
         let above = graph.node("Greater", &at("above_zero"), &[self.layer, &zero], []);
         let powers = graph.node("Pow", &at("powers"), &[&divisor, &less_one], []);

@@ -195,7 +195,7 @@ impl Step<'_> {
         let sizes = graph.node("Abs", &at("sizes"), &[&values], []);
         let over_window = [ints("axes", &[1]), int("keepdims", 1)];
         let largest = graph.node("ReduceMax", &at("largest"), &[&sizes], over_window);
-        let divisor = positive(graph, &at("divisor"), &largest);
+        let divisor = graph.positive(&at("divisor"), &largest);
         let scaled = graph.node("Div", &at("scaled"), &[&sizes, &divisor], []);
         let [order, root] = [p, 1.0 / p].map(|exponent| graph.number(exponent));
         let powers = graph.node("Pow", &at("powers"), &[&scaled, &order], []);
@@ -215,7 +215,7 @@ impl Step<'_> {
         let values = windows.unfold(graph, self.name, &bordered);
         let axes = graph.integers(&[1]);
         let total = graph.node("ReduceSum", &at("total"), &[&values, &axes], [int("keepdims", 1)]);
-        let divisor = positive(graph, &at("divisor"), &total);
+        let divisor = graph.positive(&at("divisor"), &total);
         let shares = graph.node("Div", &at("shares"), &[&values, &divisor], []);
         let weighted = graph.node("Mul", &at("weighted"), &[&values, &shares], []);
         let means = graph.node("ReduceSum", &at("means"), &[&weighted, &axes], [int("keepdims", 1)]);
@@ -283,11 +283,4 @@ impl Step<'_> {
 /// A constant with a number for each channel.
 pub(super) fn by_channel(graph: &mut Graph, name: &str, numbers: &[f32]) -> String {
     graph.floats(name, &[1, numbers.len(), 1, 1], numbers)
-}
-
-/// The value where it is above 0, and 1 elsewhere: a divisor.
-pub(super) fn positive(graph: &mut Graph, name: &str, value: &str) -> String {
-    let (zero, one) = (graph.number(0.0), graph.number(1.0));
-    let above = graph.node("Greater", &format!("{name}/above_zero"), &[value, &zero], []);
-    graph.node("Where", name, &[&above, value, &one], [])
 }

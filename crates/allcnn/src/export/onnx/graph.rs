@@ -95,6 +95,13 @@ impl Graph {
         self.constant(&format!("constant/count_{}", joined(shape)), data_type::INT64, shape, raw)
     }
 
+    /// The value where it is above 0, and 1 elsewhere: a divisor.
+    pub(super) fn positive(&mut self, name: &str, value: &str) -> String {
+        let (zero, one) = (self.number(0.0), self.number(1.0));
+        let above = self.node("Greater", &format!("{name}/above_zero"), &[value, &zero], []);
+        self.node("Where", name, &[&above, value, &one], [])
+    }
+
     /// The value with the batch and these sizes as its shape.
     pub(super) fn reshape(&mut self, name: &str, value: &str, sizes: &[usize]) -> String {
         let sizes: Vec<i64> = std::iter::once(-1).chain(sizes.iter().map(|&size| size as i64)).collect();

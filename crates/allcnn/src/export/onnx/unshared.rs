@@ -2,7 +2,6 @@
 
 use allcnn_device::ConvShape;
 
-use super::forward::positive;
 use super::graph::{Graph, int, ints};
 use crate::parameters::Tensor;
 
@@ -123,7 +122,7 @@ impl DropConnect {
         };
         let variance = number(graph, "variance", "Mul", &sum, ratio);
         let deviation = graph.node("Sqrt", &at("deviation"), &[&variance], []);
-        let divisor = positive(graph, &at("divisor"), &deviation);
+        let divisor = graph.positive(&at("divisor"), &deviation);
         let z = graph.node("Div", &at("z"), &[&mean, &divisor], []);
         let scaled = number(graph, "scaled", "Mul", &z, std::f32::consts::FRAC_1_SQRT_2);
         let error = graph.node("Erf", &at("error_function"), &[&scaled], []);
