@@ -69,14 +69,20 @@ fn browser() -> Option<&'static str> {
     found
 }
 
-/// The page after it has looked at the picture, as the browser writes it.
+/// The page after it has looked at the picture, as the browser writes it. The browser's own time may be over before a busy machine has
+/// decoded the picture: then it gets more.
 fn looked_at(browser: &str, folder: &Path) -> String {
     let data = STANDARD.encode(fs::read(folder.join("x.png")).unwrap());
     let address = format!("file://{}/page.html#data:image/png;base64,{data}", folder.display());
     let profile = format!("--user-data-dir={}", folder.join("profile").display());
-    let flags = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=30000", "--dump-dom"];
-    let output = Command::new(browser).args(flags).args([&profile, &address]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap()
+    let looked = |budget: u32| {
+        let flags = ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"];
+        let budget = format!("--virtual-time-budget={budget}");
+        let output = Command::new(browser).args(flags).args([&budget, &profile, &address]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let mut pages = [30_000, 120_000, 480_000].into_iter().map(looked);
+    pages.find(|page| page.contains("data-probabilities")).unwrap_or_default()
 }
 
 /// The numbers of an attribute.
