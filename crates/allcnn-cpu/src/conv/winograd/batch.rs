@@ -253,8 +253,8 @@ mod tests {
             let mut plan = BatchPlan::new(shape, engine).unwrap();
             plan.batch = 5;
             let (input, d_output) = (values(shape.input.len(), 1), values(shape.output().len(), 2));
-            let (matrices, points, sides) = (Matrices::of(shape), plan.sizes.points, plan.sizes.sums);
             let (sums, tiling) = (plan.sums, plan.sums.tiling);
+            let (matrices, points, sides) = (Matrices::of(tiling.scheme), plan.sizes.points, plan.sizes.sums);
             let mut copy = vec![f32::NAN; sums.len()];
             for share in 0..plan.shares() {
                 let before = copy.clone();

@@ -135,7 +135,8 @@ mod tests {
             let (copy_len, points, kernel) = (plan.len(), plan.tiling.scheme.sizes().points, shape.kernel);
             let mut copies = values(3 * copy_len, 1);
             let sum = |at: usize| (0..3).map(|copy| f64::from(copies[copy * copy_len + at])).sum::<f64>();
-            let (matrix, mut expected) = (Matrices::of(shape).weights, vec![0.0; shape.weights_len()]);
+            let (matrix, mut expected) =
+                (Matrices::of(plan.tiling.scheme).weights, vec![0.0; shape.weights_len()]);
             for (o, i) in (0..shape.out_channels).flat_map(|o| (0..shape.input.channels).map(move |i| (o, i)))
             {
                 let panel = o / plan.panels.tile().columns;

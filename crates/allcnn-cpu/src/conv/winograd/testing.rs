@@ -4,7 +4,7 @@ use allcnn_device::{ConvShape, Precision, Shape};
 
 use super::super::pass::Direction;
 use super::products::multiplies_pairs;
-use super::scheme::{Transforms, with_transforms};
+use super::scheme::{Scheme, Transforms, with_transforms};
 use super::transform::tests::column;
 use super::transform::{Array, Line};
 use crate::engine::{Choice, CpuOptions, Engine};
@@ -56,7 +56,7 @@ pub(super) struct Matrices {
 }
 
 impl Matrices {
-    pub(super) fn of(shape: &ConvShape) -> Self {
+    pub(super) fn of(scheme: Scheme) -> Self {
         fn of<T: Transforms>(_: T) -> Matrices {
             let weights = matrix::<T::Weights>();
             Matrices {
@@ -65,7 +65,7 @@ impl Matrices {
                 output_transposed: matrix::<T::OutputTransposed>(),
             }
         }
-        with_transforms!(Scheme::of(shape, shape.output()).unwrap(), transforms => of(transforms))
+        with_transforms!(scheme, transforms => of(transforms))
     }
 }
 
