@@ -536,7 +536,7 @@ impl Device for Cpu {
         assert_len(output.len(), shape.input.len(), "output");
         let row = shape.input.width * shape.input.channels;
         self.engine.threads().run_over(output.overwrite(Storage::F32), row, |at, output| {
-            lrn::forward(&shape, &input[at * row..][..row], output)
+            self.engine.isa().run(lrn::Forward { shape, input: &input[at * row..][..row], output });
         });
     }
     fn lrn_backward(&self, shape: LrnShape, input: &Buffer, d_output: &Buffer, d_input: &mut Buffer) {
@@ -546,7 +546,8 @@ impl Device for Cpu {
         assert_len(d_input.len(), shape.input.len(), "d_input");
         let row = shape.input.width * shape.input.channels;
         self.engine.threads().run_over(d_input.overwrite(Storage::F32), row, |at, d_input| {
-            lrn::backward(&shape, &input[at * row..][..row], &d_output[at * row..][..row], d_input);
+            let [input, d_output] = [input, d_output].map(|values| &values[at * row..][..row]);
+            self.engine.isa().run(lrn::Backward { shape, input, d_output, d_input });
         });
     }
 

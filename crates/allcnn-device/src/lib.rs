@@ -37,5 +37,5 @@ pub use loss::Loss;
 pub use pool::{Grid, PoolKind, PoolShape, Regions, Windows};
 pub use precision::Precision;
 pub use reference::Reference;
-pub use sampling::Sampling;
+pub use sampling::{Sampling, power_of_two};
 pub use shape::{ConvShape, LrnShape, LwtaShape, Shape};

@@ -42,23 +42,31 @@ impl Sampling {
 
     /// e^x for x up to 0, to a few units of the last place, by single operations of f32: what is chosen by such weights has the same bits
     /// on every device. 0 below -87.
-    #[inline]
+    #[inline(always)]
     pub fn exponential(x: f32) -> f32 {
         // Taylor's series of 2^r for r within 1/2 of 0.
         const SERIES: [f32; 7] =
             [1.540_353e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 2.402_265e-1, LN_2, 1.0];
-        if x < -87.0 || x.is_nan() {
-            return if x < 0.0 { 0.0 } else { x };
-        }
-        let power = x * LOG2_E;
+        let power = if x < -87.0 { -87.0 } else { x } * LOG2_E;
         let whole = (power + 0.5).floor();
         let rest = power - whole;
         let mut sum = SERIES[0];
         for coefficient in &SERIES[1..] {
             sum = sum * rest + coefficient;
         }
-        sum * f32::from_bits(((whole as i32 + 127) as u32) << 23)
+        let result = sum * power_of_two(whole);
+        // Chosen at the end, so that many are computed side by side.
+        if x < -87.0 { 0.0 } else { result }
     }
+}
+
+/// 2^n for a whole n from -126 to 127. It is made of the bits that n has at the end of a sum: a conversion to an integer, which would have to
+/// keep to its range, does not become vector code.
+#[inline(always)]
+pub fn power_of_two(n: f32) -> f32 {
+    /// 1.5 * 2^23: the last bits of a number near it count ones.
+    const ONES: f32 = 12_582_912.0;
+    f32::from_bits((n + ONES).to_bits().wrapping_add(127) << 23)
 }
 
 #[cfg(test)]
@@ -87,6 +95,13 @@ mod tests {
         assert_eq!(choose(&[f32::from_bits(1), 0.0], u32::MAX), Some(0)); // its threshold rounds to the whole sum
         assert_eq!(choose(&[0.0, 0.0], 1 << 31), None);
         assert_eq!(choose(&[1.0, f32::NAN], 1 << 31), None);
+    }
+
+    #[test]
+    fn powers_of_two_are_exact() {
+        for n in -126..=127i8 {
+            assert_eq!(power_of_two(f32::from(n)), f32::from(n).exp2(), "2^{n}");
+        }
     }
 
     #[test]

@@ -3,11 +3,14 @@
 use allcnn_device::learned_norm::{order, order_slope};
 use allcnn_device::{PoolShape, Regions};
 
+use super::p_norm::{inverse, measure};
 use super::pool::taps;
 use super::power::{exp2, log2, power};
+use super::scratch::Scratch;
 use crate::simd::{Kernel, Simd};
+use crate::whole::pieces_mut;
 
-/// Channels that are pooled side by side, in vector registers, and whose gradients one chunk computes.
+/// Channels whose gradients one chunk computes, and that go back side by side, in vector registers.
 pub(crate) const BLOCK: usize = 16;
 
 /// A pooling with its parameters, `[channels]`.
@@ -61,48 +64,47 @@ impl Kernel for ForwardRow<'_> {
     fn run<S: Simd>(self, _: S) {
         let (size, out) = (self.norms.shape.input, self.norms.shape.output());
         let image = &self.input[self.row / out.height * (size.len() / size.batch)..];
-        for first in (0..size.channels).step_by(BLOCK) {
-            let block = self.norms.block(first);
-            for x in 0..out.width {
-                let taps =
-                    self.norms.taps(self.row % out.height * out.width + x).map(|pixel| pixel * size.channels);
-                let output = &mut self.output[x * size.channels + first..][..block.count];
-                // A whole block has a length that is known while compiling.
-                match block.count {
-                    BLOCK => block.norms(taps, image, &mut output[..BLOCK]),
-                    _ => block.norms(taps, image, output),
-                }
+        let mut scratch = [(); 3].map(|()| Scratch::new(size.channels));
+        let [orders, scale, inverse] = scratch.each_mut().map(Scratch::values);
+        for (p, &rho) in orders.iter_mut().zip(self.norms.rho) {
+            *p = order(rho) as f32;
+        }
+        for (x, output) in pieces_mut(self.output, size.channels).enumerate() {
+            let taps = self.norms.taps(self.row % out.height * out.width + x);
+            measure(taps.clone(), image, self.norms.center.iter(), scale, inverse);
+            self.norms.forward(taps, image, orders, [scale, inverse], output);
+        }
+    }
+}
+
+impl Norms<'_> {
+    /// (mean of |x - c|^p)^(1/p) of each channel of a window.
+    #[inline(always)]
+    fn forward(
+        &self,
+        taps: impl Iterator<Item = usize> + Clone,
+        image: &[f32],
+        orders: &[f32],
+        [scale, inverse]: [&[f32]; 2],
+        output: &mut [f32],
+    ) {
+        let (channels, count) = (output.len(), taps.clone().count() as f32);
+        output.fill(0.0);
+        for pixel in taps {
+            let values = image[pixel * channels..][..channels].iter().zip(self.center);
+            let of_window = inverse.iter().zip(orders);
+            for ((sum, (&x, &c)), (&inverse, &order)) in output.iter_mut().zip(values).zip(of_window) {
+                *sum += power((x - c).abs() * inverse, order);
             }
+        }
+        for (value, (&scale, &order)) in output.iter_mut().zip(scale.iter().zip(orders)) {
+            let root = exp2(log2(*value / count) / order);
+            *value = if *value == 0.0 { 0.0 } else { scale * root };
         }
     }
 }
 
 impl Block {
-    /// (mean of |x - c|^p)^(1/p) of each channel, scaled by the largest |x - c| so that no power overflows.
-    #[inline(always)]
-    fn norms(&self, pixels: impl Iterator<Item = usize> + Clone, image: &[f32], output: &mut [f32]) {
-        let (mut largest, mut powers, mut count) = ([0.0f32; BLOCK], [0.0; BLOCK], 0.0);
-        for pixel in pixels.clone() {
-            let values = &image[pixel + self.first..][..output.len()];
-            for (at, &x) in values.iter().enumerate() {
-                let distance = (x - self.center[at]).abs();
-                largest[at] = if distance > largest[at] { distance } else { largest[at] };
-            }
-            count += 1.0;
-        }
-        for pixel in pixels {
-            let values = &image[pixel + self.first..][..output.len()];
-            for (at, &x) in values.iter().enumerate() {
-                let relative = (x - self.center[at]).abs() / largest[at];
-                powers[at] += power(relative, self.order[at]);
-            }
-        }
-        for (at, y) in output.iter_mut().enumerate() {
-            let root = exp2(log2(powers[at] / count) / self.order[at]);
-            *y = if largest[at] > 0.0 { largest[at] * root } else { 0.0 };
-        }
-    }
-
     /// Adds g / n sign(x - c) (|x - c| / y)^(p - 1) to the gradient of each x, for the outputs y and signals g of a window.
     #[inline(always)]
     fn back(
@@ -114,13 +116,17 @@ impl Block {
         d_image: &mut [f32],
     ) {
         let count = pixels.clone().count() as f32;
+        let (mut inverses, mut factors) = ([0.0; BLOCK], [0.0; BLOCK]);
+        for (at, (&y, &g)) in output.iter().zip(signal).enumerate() {
+            (inverses[at], factors[at]) = (inverse(y), if y > 0.0 { g / count } else { 0.0 });
+        }
         for pixel in pixels {
             let values = &image[pixel + self.first..][..output.len()];
             let target = &mut d_image[pixel + self.first..][..output.len()];
             for at in 0..output.len() {
                 let distance = values[at] - self.center[at];
-                let slope = power(distance.abs() / output[at], self.order[at] - 1.0).copysign(distance);
-                target[at] += if output[at] > 0.0 { signal[at] / count * slope } else { 0.0 };
+                let slope = power(distance.abs() * inverses[at], self.order[at] - 1.0).copysign(distance);
+                target[at] += factors[at] * slope;
             }
         }
     }
@@ -136,12 +142,15 @@ impl Block {
         [d_center, d_order]: [&mut [f64; BLOCK]; 2],
     ) {
         let count = pixels.clone().count() as f32;
-        let (mut slopes, mut logarithms) = ([0.0f32; BLOCK], [0.0f32; BLOCK]);
+        let (mut slopes, mut logarithms, mut inverses) = ([0.0f32; BLOCK], [0.0f32; BLOCK], [0.0; BLOCK]);
+        for (at, &y) in output.iter().enumerate() {
+            inverses[at] = inverse(y);
+        }
         for pixel in pixels {
             let values = &image[pixel + self.first..][..output.len()];
             for at in 0..output.len() {
                 let distance = values[at] - self.center[at];
-                let relative = distance.abs() / output[at];
+                let relative = distance.abs() * inverses[at];
                 let logarithm = log2(relative);
                 let slope = if relative == 0.0 { 0.0 } else { exp2((self.order[at] - 1.0) * logarithm) };
                 slopes[at] += slope.copysign(distance);

@@ -1,13 +1,10 @@
-//! Dropout: many blocks of the counter-based generator at once.
+//! Dropout: values times a mask that is drawn.
 
 use allcnn_device::Dropout;
 use allcnn_device::random::Stream;
 
+use super::philox::{BLOCKS, blocks};
 use crate::simd::{Kernel, Simd};
-
-/// Blocks of four numbers that are computed side by side, a vector register (or two) for each of the four words; half as
-/// many at the end of the values.
-const BLOCKS: usize = 16;
 
 /// Multiplies values with their mask, in place.
 pub(crate) struct Mask<'a> {
@@ -70,38 +67,6 @@ fn mask<const N: usize>(numbers: [[u32; N]; 4], threshold: u32, scale: f32, valu
     for (value, factor) in values.iter_mut().zip(factors) {
         *value *= factor;
     }
-}
-
-/// Blocks `first..first + N` of the stream, by word: the rounds of [`Stream::block`] in vector form. Words stand in the
-/// low halves of wide lanes, where products are formed; what the high halves hold does not matter.
-#[inline(always)]
-#[allow(clippy::needless_range_loop)] // plain loops over all arrays at once become plain vector code
-fn blocks<const N: usize>(stream: &Stream, first: u32) -> [[u32; N]; 4] {
-    const LOW: u64 = u32::MAX as u64;
-    let (mut key, fixed) = stream.words();
-    let mut words = [[0; N], [u64::from(fixed[0]); N], [u64::from(fixed[1]); N], [u64::from(fixed[2]); N]];
-    for at in 0..N {
-        words[0][at] = u64::from(first.wrapping_add(at as u32));
-    }
-    for _ in 0..10 {
-        let [a, b, c, d] = &mut words;
-        for at in 0..N {
-            let low = (a[at] & LOW) * 0xD251_1F53;
-            let high = (c[at] & LOW) * 0xCD9E_8D57;
-            a[at] = (high >> 32) ^ b[at] ^ u64::from(key[0]);
-            c[at] = (low >> 32) ^ d[at] ^ u64::from(key[1]);
-            b[at] = high;
-            d[at] = low;
-        }
-        key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
-    }
-    let mut numbers = [[0; N]; 4];
-    for word in 0..4 {
-        for at in 0..N {
-            numbers[word][at] = words[word][at] as u32;
-        }
-    }
-    numbers
 }
 
 #[cfg(test)]

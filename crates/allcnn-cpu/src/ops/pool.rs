@@ -3,8 +3,9 @@
 use allcnn_device::random::Stream;
 use allcnn_device::{PoolKind, PoolShape, Regions, Windows};
 
+use super::p_norm::PNorm;
 use super::probout::Probout;
-use super::{maxout, stochastic};
+use super::{maxout, philox, stochastic};
 use crate::simd::{Kernel, Simd};
 
 const WITHOUT_PARAMETERS: &str = "a learned norm's passes take its parameters";
@@ -29,14 +30,15 @@ impl Kernel for ForwardRow<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let (size, out, pieces) = (self.shape.input, self.shape.output(), self.shape.pieces());
-        let first = (self.row * self.output.len()) as u64;
-        let mut numbers = self.numbers.map(|stream| stream.sequence_from(first));
+        if let Some(numbers) = self.numbers {
+            philox::numbers(&numbers, self.row * self.output.len(), self.switches);
+        }
         if let Windows::Channels { .. } = self.shape.windows {
             let len = self.output.len() * pieces;
             let row = &self.input[self.row * len..][..len];
-            return match (self.shape.kind, &mut numbers) {
-                (PoolKind::Probabilistic { lambda }, Some(numbers)) => {
-                    Probout { pieces, lambda }.drawn(row, numbers, self.output, self.switches)
+            return match (self.shape.kind, self.numbers) {
+                (PoolKind::Probabilistic { lambda }, Some(_)) => {
+                    Probout { pieces, lambda }.drawn(row, self.output, self.switches)
                 }
                 (PoolKind::Probabilistic { lambda }, None) => {
                     Probout { pieces, lambda }.expected(row, self.output)
@@ -46,6 +48,7 @@ impl Kernel for ForwardRow<'_> {
         }
         let image = &self.input[self.row / out.height * (size.len() / size.batch)..];
         let channels = size.channels;
+        let mut norm = p_norm(self.shape);
         for x in 0..out.width {
             let output = &mut self.output[x * channels..][..channels];
             let taps = taps(self.regions, size.width, self.row % out.height, x);
@@ -64,18 +67,12 @@ impl Kernel for ForwardRow<'_> {
                         add(share, &image[pixel * channels..][..channels], output);
                     }
                 }
-                PoolKind::PNorm { p } => {
-                    for (channel, value) in output.iter_mut().enumerate() {
-                        *value = p_norm(taps.clone().map(|pixel| image[pixel * channels + channel]), p);
-                    }
+                PoolKind::PNorm { .. } => norm.forward(taps, image, output),
+                PoolKind::Stochastic if self.numbers.is_some() => {
+                    let switches = &mut self.switches[x * channels..][..channels];
+                    stochastic::drawn(taps, image, output, switches);
                 }
-                PoolKind::Stochastic => match &mut numbers {
-                    Some(numbers) => {
-                        let switches = &mut self.switches[x * channels..][..channels];
-                        stochastic::drawn(taps, image, numbers, output, switches);
-                    }
-                    None => stochastic::expected(taps, image, output),
-                },
+                PoolKind::Stochastic => stochastic::expected(taps, image, output),
                 PoolKind::LearnedNorm => panic!("{WITHOUT_PARAMETERS}"),
                 PoolKind::Probabilistic { .. } => unreachable!("it is over channels"),
             }
@@ -111,16 +108,24 @@ impl Kernel for BackwardImage<'_> {
             };
         }
         let channels = size.channels;
+        let mut norm = p_norm(self.shape);
         self.d_input.fill(0.0);
         for y in 0..out.height {
             for x in 0..out.width {
                 let from = (y * out.width + x) * channels;
                 let signal = &self.d_output[from..][..channels];
                 let taps = taps(self.regions, size.width, y, x);
-                if self.shape.kind == PoolKind::Stochastic && !self.drawn {
-                    let output = &self.output[from..][..channels];
-                    stochastic::expected_back(taps, self.input, output, signal, self.d_input);
-                    continue;
+                let output = &self.output[from..][..channels];
+                match self.shape.kind {
+                    PoolKind::Stochastic if !self.drawn => {
+                        stochastic::expected_back(taps, self.input, output, signal, self.d_input);
+                        continue;
+                    }
+                    PoolKind::PNorm { .. } => {
+                        norm.backward(taps, self.input, output, signal, self.d_input);
+                        continue;
+                    }
+                    _ => {}
                 }
                 let share = 1.0 / taps.clone().count() as f32;
                 for (tap, pixel) in taps.enumerate() {
@@ -135,18 +140,19 @@ impl Kernel for BackwardImage<'_> {
                         PoolKind::Average => add(share, signal, target),
                         PoolKind::LearnedNorm => panic!("{WITHOUT_PARAMETERS}"),
                         PoolKind::Probabilistic { .. } => unreachable!("it is over channels"),
-                        PoolKind::PNorm { p } => {
-                            let values = &self.input[pixel * channels..][..channels];
-                            let norms = &self.output[from..][..channels];
-                            for channel in 0..channels {
-                                target[channel] +=
-                                    p_norm_back(values[channel], norms[channel], p) * signal[channel];
-                            }
-                        }
+                        PoolKind::PNorm { .. } => unreachable!("it is done above"),
                     }
                 }
             }
         }
+    }
+}
+
+/// What computes the norms of a p-norm pooling; of another kind nothing.
+fn p_norm(shape: PoolShape) -> PNorm {
+    match shape.kind {
+        PoolKind::PNorm { p } => PNorm::new(p, shape.input.channels),
+        _ => PNorm::new(1.0, 0),
     }
 }
 
@@ -178,34 +184,6 @@ fn maximum(tap: usize, values: &[f32], largest: &mut [f32], switches: &mut [u32]
         let wins = tap == 0 || value > *largest;
         *switch = if wins { tap as u32 } else { *switch };
         *largest = if wins { value } else { *largest };
-    }
-}
-
-/// (sum |x|^p)^(1/p), scaled by the largest |x| so that no power overflows.
-#[inline(always)]
-fn p_norm(values: impl Iterator<Item = f32> + Clone, p: f32) -> f32 {
-    let largest = values.clone().fold(0.0f32, |largest, x| largest.max(x.abs()));
-    if largest == 0.0 {
-        return 0.0;
-    }
-    let sum: f32 = values.map(|x| power(x.abs() / largest, p)).sum();
-    largest * if p == 2.0 { sum.sqrt() } else { sum.powf(1.0 / p) }
-}
-
-/// d norm / d x = sign(x) (|x| / norm)^(p - 1), and 0 where the norm is 0.
-#[inline(always)]
-fn p_norm_back(x: f32, norm: f32, p: f32) -> f32 {
-    if norm > 0.0 { power(x.abs() / norm, p - 1.0).copysign(x) } else { 0.0 }
-}
-
-/// x^p with the common orders done exactly.
-#[inline(always)]
-fn power(x: f32, p: f32) -> f32 {
-    match p {
-        0.0 => 1.0,
-        1.0 => x,
-        2.0 => x * x,
-        _ => x.powf(p),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::f32::consts::{LN_2, LOG2_E};
 
+use allcnn_device::power_of_two;
+
 /// The bits of sqrt(1/2).
 const HALF_ROOT: u32 = 0x3f35_04f3;
 
@@ -29,7 +31,7 @@ pub(crate) fn exp2(x: f32) -> f32 {
     for coefficient in [1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 2.402_265e-1, LN_2, 1.0] {
         sum = sum * rest + coefficient;
     }
-    sum * f32::from_bits(((whole as i32 + 127) as u32) << 23)
+    sum * power_of_two(whole)
 }
 
 /// x^p for x of at least 0 and p above 0.
@@ -37,6 +39,31 @@ pub(crate) fn exp2(x: f32) -> f32 {
 pub(crate) fn power(x: f32, p: f32) -> f32 {
     if x == 0.0 { 0.0 } else { exp2(p * log2(x)) }
 }
+
+/// An expression that raises values from 0 on to an exponent of at least 0. It is compiled for each of the usual ones, which are
+/// products.
+macro_rules! with_power {
+    ($p:expr, $raise:ident => $body:expr) => {{
+        macro_rules! compiled {
+            ($function:expr) => {{
+                let $raise = $function;
+                $body
+            }};
+        }
+        let p: f32 = $p;
+        match p {
+            0.0 => compiled!(|_: f32| 1.0_f32),
+            1.0 => compiled!(|x: f32| x),
+            2.0 => compiled!(|x: f32| x * x),
+            3.0 => compiled!(|x: f32| x * x * x),
+            4.0 => compiled!(|x: f32| (x * x) * (x * x)),
+            7.0 => compiled!(|x: f32| (x * x * x) * (x * x * x) * x),
+            8.0 => compiled!(|x: f32| ((x * x) * (x * x)) * ((x * x) * (x * x))),
+            _ => compiled!(|x: f32| $crate::ops::power::power(x, p)),
+        }
+    }};
+}
+pub(crate) use with_power;
 
 #[cfg(test)]
 mod tests {
@@ -57,5 +84,20 @@ mod tests {
         }
         assert_eq!((power(0.0, 0.1), log2(1.0), exp2(0.0), exp2(-500.0)), (0.0, 0.0, 1.0, exp2(-126.0)));
         assert!(power(f32::NAN, 2.0).is_nan() && exp2(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn the_usual_exponents_and_others_are_raised_alike() {
+        for p in [0.0f32, 1.0, 2.0, 3.0, 3.5, 4.0, 7.0, 8.0, 40.0] {
+            for step in 0..=100u8 {
+                let x = f32::from(step) / 100.0;
+                let exact = f64::from(x).powf(f64::from(p));
+                let raised = with_power!(p, raise => raise(x));
+                assert!(
+                    (f64::from(raised) - exact).abs() < 2e-5 * exact.max(1e-6),
+                    "{x}^{p} is {exact}, not {raised}"
+                );
+            }
+        }
     }
 }

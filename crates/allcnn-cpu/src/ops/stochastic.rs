@@ -1,7 +1,7 @@
 //! Stochastic pooling of the channels of one window: a value drawn in proportion to the values, or in testing the mean that is to
 //! be expected, sum x^2 / sum x. A negative value counts as 0.
 
-use allcnn_device::random::{Sequence, unit_interval};
+use allcnn_device::random::unit_interval;
 
 /// The switch of a window from which nothing could be drawn.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -34,12 +34,11 @@ fn totals(
     totals
 }
 
-/// Draws a value of each channel, as [`allcnn_device::Sampling`] says; `numbers` has the next number for each.
+/// Draws a value of each channel, as [`allcnn_device::Sampling`] says, by the random numbers that stand in the places of the switches.
 #[inline(always)]
 pub(crate) fn drawn(
     taps: impl Iterator<Item = usize> + Clone,
     image: &[f32],
-    numbers: &mut Sequence,
     output: &mut [f32],
     switches: &mut [u32],
 ) {
@@ -50,7 +49,7 @@ pub(crate) fn drawn(
         let totals = totals(taps.clone(), image, channels, first, count);
         let (mut thresholds, mut running) = ([0.0; BLOCK], [0.0; BLOCK]);
         for at in 0..count {
-            thresholds[at] = unit_interval(numbers.next_u32()) * totals[at];
+            thresholds[at] = unit_interval(switches[at]) * totals[at];
             (output[at], switches[at]) = (totals[at], NONE); // where nothing is drawn: 0 or NaN
         }
         for (tap, pixel) in taps.clone().enumerate() {
