@@ -8,13 +8,17 @@
 //! The last convolution gives the classes' scores, in these networks through a ReLU. A class whose score is 0 for all images
 //! never comes back, and with a mean of 0 the first steps push many classes there: so its b becomes (b - m) / s +
 //! [`SCORES_ABOVE_0`], which the softmax does not see.
+//!
+//! Networks of rectifiers are measured as in testing. Maxima over channels have large means, from which dropout makes more than the
+//! images differ by, and where poolings draw values, these differ more than their expectation: scores that begin far above 0 in
+//! testing are below it in training then. So such networks are measured as in training, with dropout and what is drawn.
 
-use allcnn_device::{Activation, Device};
+use allcnn_device::{Activation, Device, Windows};
 
 use super::error::TrainError;
 use crate::augment::SeededAugment;
 use crate::input::Samples;
-use crate::net::{Layer, LayerKind, Network};
+use crate::net::{Conv, Layer, LayerKind, Network};
 use crate::parameters::{Kind, Parameters, Tensor};
 use crate::plan::{Mode, Plan, PlanPurpose};
 
@@ -50,6 +54,9 @@ pub(super) fn standardize<D: Device>(
     let operations = network.operations(rows);
     let is_convolution = |layer: &Layer| matches!(layer.kind(), LayerKind::Conv(_));
     let last = network.layers().iter().rposition(is_convolution).unwrap_or_default();
+    let mut step = device.new_step()?;
+    device.set_step(&mut step, 0, 0.0);
+    let training = Mode::Train { step: &step, seed: 0, shard: 0 };
     for (index, (layer, operation)) in network.layers().iter().zip(&operations).enumerate() {
         let LayerKind::Conv(conv) = layer.kind() else { continue };
         if kept.contains(&layer.name()) {
@@ -58,7 +65,7 @@ pub(super) fn standardize<D: Device>(
         let bare = up_to(network, index)?;
         let mut plan = Plan::new(device, &bare, rows, PlanPurpose::Explanation)?;
         plan.upload(&images, &vec![0.0; rows * bare.classes()])?;
-        plan.forward(parameters, Mode::Evaluate);
+        plan.forward(parameters, if is_noisy(network) { training } else { Mode::Evaluate });
         let mut outputs = vec![0.0; operation.output().len()];
         plan.output(index, &mut outputs)?;
         // Where filters differ from place to place, each place's are standardized on their own.
@@ -72,11 +79,19 @@ pub(super) fn standardize<D: Device>(
     Ok(())
 }
 
-/// The network up to layer `index`, a convolution, without its activation.
+/// Whether outputs in training are far from those in testing: with poolings over channels, or such that draw values.
+fn is_noisy(network: &Network) -> bool {
+    network.layers().iter().any(|layer| match layer.kind() {
+        LayerKind::Pool(pool) => pool.kind.draws() || matches!(pool.windows, Windows::Channels { .. }),
+        _ => false,
+    })
+}
+
+/// The network up to layer `index`, a convolution, without its activation and dropout.
 fn up_to(network: &Network, index: usize) -> Result<Network, TrainError> {
     let mut layers: Vec<LayerKind> = network.layers()[..=index].iter().map(|layer| *layer.kind()).collect();
     if let LayerKind::Conv(conv) = &mut layers[index] {
-        conv.activation = Activation::Identity;
+        *conv = Conv { activation: Activation::Identity, dropout: 0.0, ..*conv };
     }
     let output = network.operations(1)[index].output();
     if (output.height, output.width) != (1, 1) {
@@ -141,7 +156,7 @@ mod tests {
         let network = Network::from_toml(
             "name = \"n\"\ninput = [6, 6, 3]\nclasses = 2\ninput_dropout = 0.5\nlayers = [\n\
              { conv = 4, kernel = 3, dropout = 0.5 }, { pool = \"stochastic\", kernel = 2, stride = 2 },\n\
-             { conv = 3, kernel = 3, activation = \"leaky:0.1\" }, { conv = \"classes\", kernel = 1 }, { global_average = true } ]",
+             { conv = 4, kernel = 3, activation = \"identity\" }, { probout = 2 }, { conv = \"classes\", kernel = 1 }, { global_average = true } ]",
         )
         .unwrap();
         let mut images = Images::new(6, 6);
@@ -160,12 +175,14 @@ mod tests {
 
         let mut inputs = vec![0.0; 8 * geometry.len()];
         samples.fill(&indices, SeededAugment::NONE, &mut inputs).unwrap();
+        let mut step = Reference.new_step().unwrap();
+        Reference.set_step(&mut step, 0, 0.0);
         for (index, operation) in network.operations(8).iter().enumerate() {
             let LayerKind::Conv(conv) = network.layers()[index].kind() else { continue };
             let bare = up_to(&network, index).unwrap();
             let mut plan = Plan::new(&Reference, &bare, 8, PlanPurpose::Explanation).unwrap();
             plan.upload(&inputs, &vec![0.0; 8 * conv.channels]).unwrap();
-            plan.forward(&parameters, Mode::Evaluate);
+            plan.forward(&parameters, Mode::Train { step: &step, seed: 0, shard: 0 });
             let mut outputs = vec![0.0; operation.output().len()];
             plan.output(index, &mut outputs).unwrap();
             let begins_at = if conv.channels == 2 { SCORES_ABOVE_0 } else { 0.0 };
@@ -173,6 +190,16 @@ mod tests {
                 assert!(
                     (mean - begins_at).abs() < 1e-4 && (deviation - 1.0).abs() < 1e-4,
                     "{index}: {mean} {deviation}"
+                );
+            }
+            if conv.channels == 2 {
+                Reference.set_step(&mut step, 1, 0.0);
+                plan.forward(&parameters, Mode::Train { step: &step, seed: 0, shard: 0 });
+                plan.output(index, &mut outputs).unwrap();
+                let above = outputs.iter().filter(|&&score| score > 0.0).count();
+                assert!(
+                    above * 10 > outputs.len() * 9,
+                    "what another step draws has scores above 0, too: {outputs:?}"
                 );
             }
         }
