@@ -19,6 +19,11 @@ pub(crate) fn json(document: &impl Serialize) -> anyhow::Result<()> {
     streams::document(&document).context(UNWRITTEN)
 }
 
+/// A confidence interval of an error, behind it.
+pub(crate) fn interval([low, high]: [f64; 2]) -> String {
+    format!(" (95 % interval {low:.2} to {high:.2} %)")
+}
+
 /// How a column of a table is aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {

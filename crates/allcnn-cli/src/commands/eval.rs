@@ -169,7 +169,7 @@ fn words(
 
 /// The figures of all images together.
 fn figures(evaluation: &Evaluation) -> String {
-    let interval = evaluation.top1_error_interval95.map_or_else(String::new, interval_words);
+    let interval = evaluation.top1_error_interval95.map_or_else(String::new, output::interval);
     let mut text = format!("\ntop-1 error  {:.2} %{interval}\n", evaluation.top1_error_pct);
     if evaluation.classes.len() > 5 {
         text += &format!("top-5 error  {:.2} %\n", evaluation.top5_error_pct);
@@ -195,10 +195,6 @@ fn scaling(scaling: &TemperatureScaling) -> String {
     } else {
         format!("temperature  {temperatures}; with it (--calibrated) the calibration is {after:.4}\n")
     }
-}
-
-fn interval_words([low, high]: [f64; 2]) -> String {
-    format!(" (95 % interval {low:.2} to {high:.2} %)")
 }
 
 /// How another run did on the same images.

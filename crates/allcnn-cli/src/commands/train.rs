@@ -11,6 +11,7 @@ use allcnn::net::Network;
 use allcnn::observer::Observer;
 use allcnn::run::RunFolder;
 use allcnn::run::{EpochRow, Health, Length, Temperature, TrainRequest};
+use allcnn::score::wilson95_of_error;
 use allcnn::split::Split;
 use allcnn::text::shown::PathText;
 use allcnn::train::{self as session, End, Finished, Following, Outcome, TrainError};
@@ -43,6 +44,8 @@ struct Document<'a> {
     epochs: usize,
     train_loss: Option<f64>,
     test_error_pct: Option<f64>,
+    /// Wilson's, of the test error; there is none of an error that chose its epoch on the same images.
+    test_error_interval95: Option<[f64; 2]>,
     best_test_error_pct: Option<f64>,
     selected_on: Option<Split>,
     validation_error_pct: Option<f64>,
@@ -293,12 +296,15 @@ fn document(finished: &Finished) -> anyhow::Result<Document<'_>> {
     let selected_on = finished.manifest.data.selected_on();
     let network = Network::from_toml(&finished.manifest.network)?;
     let last_test_error = last.and_then(|row| row.test_error_pct);
+    let test_error_pct = progress.tested.map(|tested| tested.error_pct).or(last_test_error);
+    let test_images = finished.manifest.data.test_images;
     Ok(Document {
         run: finished.run.path().text(),
         model: network.name().to_owned(),
         epochs: history.len(),
         train_loss: last.map(|row| row.train_loss),
-        test_error_pct: progress.tested.map(|tested| tested.error_pct).or(last_test_error),
+        test_error_pct,
+        test_error_interval95: test_error_pct.and_then(|error| wilson95_of_error(error, test_images)),
         best_test_error_pct: progress.best_test_error_pct,
         selected_on,
         validation_error_pct: progress.best_validation_error_pct,
@@ -347,9 +353,10 @@ fn temperature(fitted: &Temperature) -> String {
 fn errors(document: &Document<'_>, finished: &Finished) -> String {
     let Outcome { end, progress, .. } = &finished.outcome;
     let best = progress.best_epoch().unwrap_or_default();
+    let interval = document.test_error_interval95.map_or_else(String::new, output::interval);
     if let Some(validation) = document.validation_error_pct {
         let test = document.test_error_pct.map_or_else(String::new, |error| {
-            format!("test error  {error:.2} % in epoch {best}, measured once\n")
+            format!("test error  {error:.2} % in epoch {best}, measured once{interval}\n")
         });
         let so_far = if *end == End::Finished { "" } else { " so far" };
         let chosen = format!("the best{so_far}, chosen on these images");
@@ -358,7 +365,7 @@ fn errors(document: &Document<'_>, finished: &Finished) -> String {
     if let (Some(error), Some(lowest)) = (document.test_error_pct, document.best_test_error_pct) {
         let last = if *end == End::Finished { "the last epoch" } else { "the last epoch that is done" };
         return format!(
-            "test error  {error:.2} % after {last}\nbest epoch  {lowest:.2} % in epoch {best}, chosen on these images\n"
+            "test error  {error:.2} % after {last}{interval}\nbest epoch  {lowest:.2} % in epoch {best}, chosen on these images\n"
         );
     }
     let loss = document.train_loss.map(|loss| format!("train loss  {loss:.4} (there are no test images)\n"));

@@ -32,6 +32,7 @@ fn training_leaves_a_run_that_eval_and_predict_use() {
             "skipped",
             "stopped_early",
             "temperature",
+            "test_error_interval95",
             "test_error_pct",
             "train_loss",
             "validation_error_pct"
@@ -68,6 +69,7 @@ fn training_leaves_a_run_that_eval_and_predict_use() {
     let of_class = ["error_interval95", "error_pct", "f1", "images", "name", "precision", "recall"];
     assert_eq!(keys(&eval["classes"][0]), of_class);
     assert_eq!(eval["top1_error_pct"], trained["test_error_pct"], "the weights are those of the last epoch");
+    assert_eq!(eval["top1_error_interval95"], trained["test_error_interval95"]);
     let counted: u64 = eval["confusion"]
         .as_array()
         .unwrap()
@@ -120,7 +122,7 @@ fn check_run_folder(run: &Path) {
 fn words_name_the_error_the_run_and_the_report() {
     let folder = workspace();
     let trained = allcnn(folder.path(), &train_arguments("run", SHORT)).done();
-    let last = trained.stdout.find("% after the last epoch").unwrap();
+    let last = trained.stdout.find("% after the last epoch (95 % interval ").unwrap();
     let best = trained.stdout.find("chosen on these images").unwrap();
     assert!(
         trained.stdout.starts_with("test error") && last < best,

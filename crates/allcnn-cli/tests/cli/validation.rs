@@ -93,7 +93,10 @@ fn the_closing_lines_and_the_report_say_what_was_chosen_on_what() {
     let folder = contradicted();
     let trained = allcnn(folder.path(), &train_arguments("run", TRAINING)).done();
     let lines: Vec<&str> = trained.stdout.lines().collect();
-    assert!(lines[0].starts_with("test error  ") && lines[0].ends_with(", measured once"), "{trained:?}");
+    assert!(
+        lines[0].starts_with("test error  ") && lines[0].contains(", measured once (95 % interval "),
+        "{trained:?}"
+    );
     assert!(
         lines[1].starts_with("validation  ") && lines[1].ends_with("chosen on these images"),
         "{trained:?}"

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::trained::Trained;
 use crate::run::{Progress, RunFolder, WhichCheckpoint};
-use crate::score::wilson95_pct;
+use crate::score::wilson95_of_error;
 use crate::split::Split;
 
 /// What was measured of the exported weights.
@@ -32,10 +32,7 @@ impl Figures {
         let is_best = trained.which == WhichCheckpoint::Best;
         let tested = last.and_then(|last| last.tested).filter(|_| is_best).map(|tested| tested.error_pct);
         let test_error_pct = tested.or(row.and_then(|row| row.test_error_pct));
-        let interval = test_error_pct.and_then(|error| {
-            let images = data.test_images as u64;
-            wilson95_pct((error / 100.0 * images as f64).round() as u64, images)
-        });
+        let interval = test_error_pct.and_then(|error| wilson95_of_error(error, data.test_images));
         Self {
             epochs: progress.history.len(),
             test_error_pct,

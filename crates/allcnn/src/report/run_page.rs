@@ -11,7 +11,7 @@ use super::html::{self, Card, duration, percent, section, thousands};
 use super::{class_table, confusion, curves, pictures, reliability};
 use crate::data::Ignored;
 use crate::run::EpochRow;
-use crate::score::wilson95_pct;
+use crate::score::wilson95_of_error;
 
 /// The smallest loss that is shown in scientific notation.
 const LONG_NUMBER: f64 = 1e4;
@@ -97,10 +97,10 @@ fn errors(report: &Report) -> Vec<Card> {
         let classes = report.classes.len() as f64;
         format!("guessing: {}", percent(100.0 * (1.0 - 1.0 / classes)))
     });
-    let images = report.confusion.pairs().map(|(_, _, images)| images).sum();
+    let images: u64 = report.confusion.pairs().map(|(_, _, images)| images).sum();
     let interval = |error: f64| {
-        let wrong = (error / 100.0 * images as f64).round() as u64;
-        wilson95_pct(wrong, images).map(|[low, high]| format!("95 % interval {low:.1} to {high:.1} %"))
+        wilson95_of_error(error, images as usize)
+            .map(|[low, high]| format!("95 % interval {low:.1} to {high:.1} %"))
     };
     let lines = |parts: [Option<String>; 4]| parts.into_iter().flatten().collect();
     let choosing = |row: &EpochRow| Some(format!("epoch {}, chosen on these images", row.epoch));

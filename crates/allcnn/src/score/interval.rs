@@ -22,6 +22,11 @@ pub fn wilson95_pct(wrong: u64, images: u64) -> Option<[f64; 2]> {
     Some([low.min(100.0 * p), high.max(100.0 * p)])
 }
 
+/// [`wilson95_pct`] of an error rate in percent, as so many images gave it.
+pub fn wilson95_of_error(error_pct: f64, images: usize) -> Option<[f64; 2]> {
+    wilson95_pct((error_pct / 100.0 * images as f64).round() as u64, images as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +45,6 @@ mod tests {
             assert!((got_low - low).abs() < 1e-6 && (got_high - high).abs() < 1e-6, "{got_low} {got_high}");
         }
         assert_eq!(wilson95_pct(0, 0), None);
+        assert_eq!(wilson95_of_error(9.06, 5000), wilson95_pct(453, 5000));
     }
 }

@@ -16,7 +16,7 @@ pub use class_scores::ClassScores;
 pub use comparison::Comparison;
 pub use error::ScoreError;
 pub use evaluation::Evaluation;
-pub use interval::wilson95_pct;
+pub use interval::{wilson95_of_error, wilson95_pct};
 pub use scores::{Misclassified, Scores};
 pub(crate) use scoring::score_part;
 pub use scoring::{Scorer, TestSet, Views, score};

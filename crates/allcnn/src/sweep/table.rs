@@ -5,7 +5,7 @@ use super::published::Entry;
 use super::record::{Record, TrialOutcome};
 use crate::data::counted;
 use crate::net::Network;
-use crate::score::wilson95_pct;
+use crate::score::wilson95_of_error;
 use crate::split::Split;
 
 /// One of the paper's tables with measured errors.
@@ -81,8 +81,7 @@ impl Rate {
 
     /// The 95 % confidence interval, in percent, of a test error that is the mean.
     pub fn interval(&self) -> Option<[f64; 2]> {
-        let images = self.typical()?.1.test_images? as u64;
-        wilson95_pct((self.mean()? / 100.0 * images as f64).round() as u64, images)
+        wilson95_of_error(self.mean()?, self.typical()?.1.test_images?)
     }
 
     /// A representative training: among those that learned the one with the median error, or else the first one
