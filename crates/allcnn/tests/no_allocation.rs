@@ -46,7 +46,7 @@ layers = [
     { pool = "max", fractional = 1.5, sequence = "random" },
     { pool = "stochastic", kernel = 2, stride = 1 },
     { pool = "learned-norm", kernel = 2, stride = 1, dropout = 0.5 },
-    { pool = "norm:3", kernel = 2, stride = 1 },
+    { pool = "norm:3", kernel = 1, stride = 1 },
     { lrn = 5 },
     { maxout = 2 },
     { lwta = 2, dropout = 0.5 },
