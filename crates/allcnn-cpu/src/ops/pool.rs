@@ -9,6 +9,7 @@ use super::{maxout, philox, stochastic};
 use crate::simd::{Kernel, Simd};
 
 const WITHOUT_PARAMETERS: &str = "a learned norm's passes take its parameters";
+const DONE: &str = "norms, and what is over channels, are done before";
 
 /// One output row forward.
 pub(crate) struct ForwardRow<'a> {
@@ -52,6 +53,10 @@ impl Kernel for ForwardRow<'_> {
         for x in 0..out.width {
             let output = &mut self.output[x * channels..][..channels];
             let taps = taps(self.regions, size.width, self.row % out.height, x);
+            if let Some(norm) = &mut norm {
+                norm.forward(taps, image, output);
+                continue;
+            }
             match self.shape.kind {
                 PoolKind::Max => {
                     let switches = &mut self.switches[x * channels..][..channels];
@@ -67,14 +72,13 @@ impl Kernel for ForwardRow<'_> {
                         add(share, &image[pixel * channels..][..channels], output);
                     }
                 }
-                PoolKind::PNorm { .. } => norm.forward(taps, image, output),
                 PoolKind::Stochastic if self.numbers.is_some() => {
                     let switches = &mut self.switches[x * channels..][..channels];
                     stochastic::drawn(taps, image, output, switches);
                 }
                 PoolKind::Stochastic => stochastic::expected(taps, image, output),
                 PoolKind::LearnedNorm => panic!("{WITHOUT_PARAMETERS}"),
-                PoolKind::Probabilistic { .. } => unreachable!("it is over channels"),
+                PoolKind::PNorm { .. } | PoolKind::Probabilistic { .. } => unreachable!("{DONE}"),
             }
         }
     }
@@ -116,16 +120,13 @@ impl Kernel for BackwardImage<'_> {
                 let signal = &self.d_output[from..][..channels];
                 let taps = taps(self.regions, size.width, y, x);
                 let output = &self.output[from..][..channels];
-                match self.shape.kind {
-                    PoolKind::Stochastic if !self.drawn => {
-                        stochastic::expected_back(taps, self.input, output, signal, self.d_input);
-                        continue;
-                    }
-                    PoolKind::PNorm { .. } => {
-                        norm.backward(taps, self.input, output, signal, self.d_input);
-                        continue;
-                    }
-                    _ => {}
+                if let Some(norm) = &mut norm {
+                    norm.backward(taps, self.input, output, signal, self.d_input);
+                    continue;
+                }
+                if self.shape.kind == PoolKind::Stochastic && !self.drawn {
+                    stochastic::expected_back(taps, self.input, output, signal, self.d_input);
+                    continue;
                 }
                 let share = 1.0 / taps.clone().count() as f32;
                 for (tap, pixel) in taps.enumerate() {
@@ -139,8 +140,7 @@ impl Kernel for BackwardImage<'_> {
                         }
                         PoolKind::Average => add(share, signal, target),
                         PoolKind::LearnedNorm => panic!("{WITHOUT_PARAMETERS}"),
-                        PoolKind::Probabilistic { .. } => unreachable!("it is over channels"),
-                        PoolKind::PNorm { .. } => unreachable!("it is done above"),
+                        PoolKind::PNorm { .. } | PoolKind::Probabilistic { .. } => unreachable!("{DONE}"),
                     }
                 }
             }
@@ -148,12 +148,10 @@ impl Kernel for BackwardImage<'_> {
     }
 }
 
-/// What computes the norms of a p-norm pooling; of another kind nothing.
-fn p_norm(shape: PoolShape) -> PNorm {
-    match shape.kind {
-        PoolKind::PNorm { p } => PNorm::new(p, shape.input.channels),
-        _ => PNorm::new(1.0, 0),
-    }
+/// What computes the norms of a p-norm pooling.
+#[inline(always)]
+fn p_norm(shape: PoolShape) -> Option<PNorm> {
+    if let PoolKind::PNorm { p } = shape.kind { Some(PNorm::new(p, shape.input.channels)) } else { None }
 }
 
 /// The pixels of a window, in row-major order.

@@ -86,9 +86,8 @@ impl<'a> Groups<'a> {
         groups.largest = groups.piece(0);
         for piece in 1..pieces {
             let z = groups.piece(piece);
-            for at in 0..LANES {
-                let largest = groups.largest[at];
-                groups.largest[at] = if z[at] > largest { z[at] } else { largest };
+            for (largest, z) in groups.largest.iter_mut().zip(z) {
+                *largest = if z > *largest { z } else { *largest };
             }
         }
         groups
