@@ -12,11 +12,11 @@ seeds are added to the table, which is printed in Markdown at the end. `!` marks
 import argparse
 import concurrent.futures
 import json
-import os
 import pathlib
 import subprocess
 import tempfile
-import threading
+
+from kept import Kept
 
 BEFORE = 'init = "he"\n[schedule]\nkind = "one-cycle"\nwarm_up = 0.15\ndecay = "linear"\n'
 NETWORKS = ["all-cnn-c", "all-cnn-a", "model-c", "strided-cnn-c"]
@@ -46,26 +46,11 @@ def two_classes(program, folder):
     return str(folder / "two")
 
 
-class Results:
-    """The finished trainings by name, in a file that is whole at any time."""
-
-    def __init__(self, path):
-        self.path, self.lock = path, threading.Lock()
-        self.errors = json.loads(path.read_text()) if path.exists() else {}
-
-    def add(self, name, error):
-        with self.lock:
-            self.errors[name] = error
-            unfinished = self.path.with_suffix(".tmp")
-            unfinished.write_text(json.dumps(self.errors, indent=1) + "\n")
-            os.replace(unfinished, self.path)
-            print(name, error, flush=True)
-
-    def of(self, network, classes, steps, recipe):
-        """The errors of the seeds, in their order."""
-        start = f"{network} {classes} {steps} {recipe} "
-        found = {int(name[len(start) :]): error for name, error in self.errors.items() if name.startswith(start)}
-        return ", ".join(found[seed] for seed in sorted(found))
+def errors_of(kept, network, classes, steps, recipe):
+    """The errors of the seeds, in their order."""
+    start = f"{network} {classes} {steps} {recipe} "
+    found = {int(name[len(start) :]): error for name, error in kept.done.items() if name.startswith(start)}
+    return ", ".join(found[seed] for seed in sorted(found))
 
 
 def train(program, out, network, steps, seed, recipe, data):
@@ -81,12 +66,12 @@ def train(program, out, network, steps, seed, recipe, data):
     return f"{result['test_error_pct']:.1f}" + ("" if result["health"] == "learns" else "!")
 
 
-def table(results):
+def table(kept):
     """All trainings of the folder, a row for each network, number of classes and number of steps."""
-    rows = sorted({tuple(name.split()[:3]) for name in results.errors}, key=lambda row: (int(row[2]), -int(row[1]), NETWORKS.index(row[0])))
+    rows = sorted({tuple(name.split()[:3]) for name in kept.done}, key=lambda row: (int(row[2]), -int(row[1]), NETWORKS.index(row[0])))
     print("| network | classes | steps | before | `quick` |\n|---|---|---|---|---|")
     for network, classes, steps in rows:
-        before, quick = (results.of(network, classes, steps, recipe) for recipe in ["before", "quick"])
+        before, quick = (errors_of(kept, network, classes, steps, recipe) for recipe in ["before", "quick"])
         print(f"| {network} | {classes} | {steps} | {before} | {quick} |", flush=True)
 
 
@@ -94,7 +79,7 @@ def main():
     given = arguments()
     program = str(given.program.resolve())
     given.out.mkdir(parents=True, exist_ok=True)
-    results = Results(given.out / "results.json")
+    kept = Kept(given.out / "results.json")
     with tempfile.TemporaryDirectory() as name, concurrent.futures.ThreadPoolExecutor(2) as pool:
         folder = pathlib.Path(name)
         before = folder / "before.toml"
@@ -104,9 +89,9 @@ def main():
 
         def one(network, classes, steps, recipe, seed):
             name = f"{network} {classes} {steps} {recipe} {seed}"
-            if name not in results.errors:
+            if name not in kept.done:
                 out = folder / name.replace(" ", "-")
-                results.add(name, train(program, out, network, steps, seed, recipes[recipe], data[classes]))
+                kept.add(name, train(program, out, network, steps, seed, recipes[recipe], data[classes]))
 
         trainings = []
         for steps in [int(number) for number in given.steps.split(",")]:
@@ -118,7 +103,7 @@ def main():
                             trainings.append(pool.submit(one, network, classes, steps, recipe, seed))
         for training in trainings:
             training.result()
-    table(results)
+    table(kept)
 
 
 if __name__ == "__main__":

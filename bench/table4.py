@@ -7,19 +7,18 @@ The recipe is quick in bf16, with what belongs to a system itself: the companion
 Nets, the prior by groups (animals and vehicles) of the tree prior. dasNet is sought on top of the Maxout run of the first seed. Two
 trainings at a time, one thread each: the number of threads changes no bit. Networks on a canvas take too long for an error; they
 are trained for some steps of four images, both threads. What is finished is kept in the folder's results.json: stopped at any time, the same
-command goes on where it was. Prints Markdown: mean error and standard deviation over the seeds, the 95 % interval (Wilson) of an error of
-that size on so many test images, images/s of one thread (canvas networks: of all).
+command goes on where it was. Prints Markdown: mean error and standard deviation over the seeds (`!`: a training says itself that it did not learn), the
+95 % interval of the first one's error, images/s of one thread (canvas networks: of all).
 """
 
 import argparse
 import concurrent.futures
 import json
-import math
-import os
 import pathlib
 import statistics
 import subprocess
-import threading
+
+from kept import Kept
 
 RECIPE = 'base = "quick"\nprecision = "bf16"\n'
 HEADS = '[companions]\nlayers = ["conv1", "conv4", "conv7"]\nrate = 0.001\n'
@@ -40,7 +39,6 @@ SYSTEMS = {
     "tree-prior without prior": ("tree-prior", ""),
     "fractional": ("fractional", ""),
 }
-CLASSES = 10
 CANVAS = ["large-all-cnn", "spatially-sparse", "large-fractional"]
 
 
@@ -60,22 +58,6 @@ def arguments():
     return parser.parse_args()
 
 
-class Results:
-    """What is finished, by name, in a file that is whole at any time."""
-
-    def __init__(self, path):
-        self.path, self.lock = path, threading.Lock()
-        self.done = json.loads(path.read_text()) if path.exists() else {}
-
-    def add(self, name, result):
-        with self.lock:
-            self.done[name] = result
-            unfinished = self.path.with_suffix(".tmp")
-            unfinished.write_text(json.dumps(self.done, indent=1) + "\n")
-            os.replace(unfinished, self.path)
-            print(name, json.dumps(result)[:200], flush=True)
-
-
 def run(command):
     """The JSON that a command of the program says."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
@@ -85,7 +67,7 @@ def run(command):
 
 
 def train(given, model, recipe, out, *flags):
-    """A training, begun or gone on with; its test error in percent, images/s and whether it learned."""
+    """A training, begun or gone on with; its test error in percent with the interval, images/s and whether it learned."""
     if (out / "run.toml").exists():
         command = [given.program, "train", "--resume", out]
     else:
@@ -94,28 +76,21 @@ def train(given, model, recipe, out, *flags):
         command = [given.program, "train", "--model", model, "--data", given.data, "--holdout", given.holdout, "--recipe", recipe_file]
         command += ["--out", out, *flags]
     said = run([*command, "--json", "--quiet"])
-    return {key: said[key] for key in ["test_error_pct", "images_per_s", "health"]}
+    return {key: said[key] for key in ["test_error_pct", "test_error_interval95", "images_per_s", "health"]}
 
 
-def wilson(error_pct, images):
-    """The two-sided 95 % interval of an error in percent."""
-    z, p = 1.959964, error_pct / 100
-    middle, scale = p + z * z / (2 * images), 1 + z * z / images
-    half = z * math.sqrt(p * (1 - p) / images + z * z / (4 * images * images))
-    return [100 * (middle - half) / scale, 100 * (middle + half) / scale]
-
-
-def table(given, results):
+def table(results):
     print("| system | test error | 95 % | images/s |\n|---|---|---|---|")
     for system in SYSTEMS:
         found = [value for name, value in results.done.items() if name.rsplit(" ", 1)[0] == system]
         if not found:
             continue
         errors = [one["test_error_pct"] for one in found]
-        low, high = wilson(statistics.mean(errors), CLASSES * int(given.holdout))
+        low, high = found[0]["test_error_interval95"]
+        stuck = "" if all(one["health"] == "learns" for one in found) else "!"
         spread = f" ± {statistics.stdev(errors):.2f}" if len(errors) > 1 else ""
         speed = statistics.median(one["images_per_s"] for one in found)
-        print(f"| `{system}` | {statistics.mean(errors):.2f}{spread} | {low:.1f} to {high:.1f} | {speed:.0f} |")
+        print(f"| `{system}` | {statistics.mean(errors):.2f}{stuck}{spread} | {low:.1f} to {high:.1f} | {speed:.0f} |")
     if "dasnet" in results.done:
         found = results.done["dasnet"]
         low, high = found["error_interval95"]
@@ -130,7 +105,7 @@ def main():
     given = arguments()
     given.program = given.program.resolve()
     given.out.mkdir(parents=True, exist_ok=True)
-    results = Results(given.out / "results.json")
+    results = Kept(given.out / "results.json")
     length = ["--limit", given.images, "--epochs", given.epochs, "--threads", "1"]
 
     def one(system, seed):
@@ -152,7 +127,7 @@ def main():
         if network not in results.done:
             flags = ["--limit", "1000", "--iterations", given.steps, "--batch", "4"]
             results.add(network, train(given, network, "", given.out / network, *flags))
-    table(given, results)
+    table(results)
 
 
 if __name__ == "__main__":
