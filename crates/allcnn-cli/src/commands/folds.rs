@@ -149,13 +149,12 @@ fn words(results: &FoldResults) -> String {
             .map_or_else(String::new, |sd| format!(", standard deviation {sd:.2} % over {folds} folds"));
         text += &format!("\nmean error  {mean:.2} % {epoch}{spread}\n");
     }
-    if let (Some(pooled), Some([low, high])) =
+    if let (Some(pooled), Some(interval)) =
         (results.pooled_test_error_pct, results.pooled_test_error_interval95)
     {
         let [wrong, images] = [results.wrong, results.images].map(thousands);
-        text += &format!(
-            "pooled      {pooled:.2} %, {wrong} of {images} images (95 % interval {low:.2} to {high:.2} %)\n"
-        );
+        let interval = output::interval(interval);
+        text += &format!("pooled      {pooled:.2} %, {wrong} of {images} images{interval}\n");
     }
     text
 }
