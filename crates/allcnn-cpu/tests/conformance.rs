@@ -2,6 +2,7 @@
 //! with the same bits for any number of threads.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use allcnn_cpu::{Choice, Cpu, CpuOptions, Isa};
 use allcnn_device::conformance::{Suite, cases};
@@ -17,12 +18,10 @@ const WINOGRAD_BF16: (&str, f64) = ("winograd-bf16", 6e-2);
 /// Leaves out convolutions of more multiply-adds, where the machine is an emulated one.
 const MOST_MULTIPLY_ADDS: &str = "ALLCNN_CONFORMANCE_MOST";
 
-fn suite() -> Suite {
-    match std::env::var(MOST_MULTIPLY_ADDS) {
-        Ok(most) => Suite::within(most.parse().expect(MOST_MULTIPLY_ADDS)),
-        Err(_) => Suite::new(),
-    }
-}
+static SUITE: LazyLock<Suite> = LazyLock::new(|| match std::env::var(MOST_MULTIPLY_ADDS) {
+    Ok(most) => Suite::within(most.parse().expect(MOST_MULTIPLY_ADDS)),
+    Err(_) => Suite::new(),
+});
 
 /// The names of the algorithms that do a convolution's passes.
 fn algorithms(cpu: &Cpu, shape: ConvShape) -> [&'static str; 3] {
@@ -48,11 +47,11 @@ fn pass(what: &str) -> usize {
     }
 }
 
-fn check(suite: &Suite, isa: Isa, choice: Choice, precision: Precision, tolerance: f64) {
+fn check(isa: Isa, choice: Choice, precision: Precision, tolerance: f64) {
     let run = |threads| {
         let options = CpuOptions { threads: Some(threads), isa: Some(isa), choice, precision };
         let cpu = Cpu::new(options).expect("the CPU");
-        let (mut report, rounded) = (suite.run_within(&cpu, tolerance), rounded_at_points(&cpu));
+        let (mut report, rounded) = (SUITE.run_within(&cpu, tolerance), rounded_at_points(&cpu));
         for outcome in &mut report.outcomes {
             let Some((case, what)) = outcome.name.split_once(": ") else { continue };
             if rounded.get(case).is_some_and(|passes| passes[pass(what)]) {
@@ -75,19 +74,35 @@ fn check(suite: &Suite, isa: Isa, choice: Choice, precision: Precision, toleranc
     }
 }
 
-#[test]
-fn every_algorithm_with_every_instruction_set_of_this_machine() {
-    let suite = suite();
-    for isa in [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16, Isa::Amx] {
-        if !Isa::available().contains(&isa) {
-            eprintln!("skipped: this machine has no {isa}");
-            continue;
-        }
-        check(&suite, isa, Choice::Fastest, Precision::F32, 1e-5);
-        let tolerance = if isa == Isa::Amx { FEW_PRODUCTS } else { 1e-5 };
-        check(&suite, isa, Choice::First, Precision::F32, tolerance);
-        check(&suite, isa, Choice::Last, Precision::F32, 1e-5);
-        check(&suite, isa, Choice::First, Precision::Bf16, BF16);
-        check(&suite, isa, Choice::Fastest, Precision::Bf16, BF16);
+/// A test for each instruction set, so that they run side by side.
+macro_rules! every_algorithm_of {
+    ($($name:ident: $isa:expr),* $(,)?) => {
+        $(
+            #[test]
+            fn $name() {
+                every_algorithm($isa);
+            }
+        )*
+    };
+}
+
+every_algorithm_of! {
+    every_algorithm_in_portable_code: Isa::Portable,
+    every_algorithm_with_neon: Isa::Neon,
+    every_algorithm_with_avx2: Isa::Avx2,
+    every_algorithm_with_avx512: Isa::Avx512,
+    every_algorithm_with_avx512_bf16: Isa::Avx512Bf16,
+    every_algorithm_with_amx: Isa::Amx,
+}
+
+fn every_algorithm(isa: Isa) {
+    if !Isa::available().contains(&isa) {
+        return eprintln!("skipped: this machine has no {isa}");
     }
+    check(isa, Choice::Fastest, Precision::F32, 1e-5);
+    let tolerance = if isa == Isa::Amx { FEW_PRODUCTS } else { 1e-5 };
+    check(isa, Choice::First, Precision::F32, tolerance);
+    check(isa, Choice::Last, Precision::F32, 1e-5);
+    check(isa, Choice::First, Precision::Bf16, BF16);
+    check(isa, Choice::Fastest, Precision::Bf16, BF16);
 }
