@@ -6,7 +6,7 @@ example: bench/table4.py target/release/allcnn cifar10-train-jpeg.tar.gz table4
 The recipe is quick in bf16, with what belongs to a system itself: the companion heads and the squared hinge of Deeply-Supervised
 Nets, the prior by groups (animals and vehicles) of the tree prior. dasNet is sought on top of the Maxout run of the first seed. Two
 trainings at a time, one thread each: the number of threads changes no bit. Networks on a canvas take too long for an error; they
-are trained for some steps of four images, both threads. What is finished is kept in the folder's results.json: stopped at any time, the same
+are trained for some steps of four images, by heavy augmentation, both threads. What is finished is kept in the folder's results.json: stopped at any time, the same
 command goes on where it was. Prints Markdown: mean error and standard deviation over the seeds (`!`: a training says itself that it did not learn), the
 95 % interval of the first one's error, images/s of one thread (canvas networks: of all).
 """
@@ -125,7 +125,7 @@ def main():
         results.add("dasnet", run([*command, "--out", given.out / "dasnet", "--json", "--quiet"]))
     for network in filter(None, given.canvas.split(",")):
         if network not in results.done:
-            flags = ["--limit", "1000", "--iterations", given.steps, "--batch", "4"]
+            flags = ["--limit", "1000", "--iterations", given.steps, "--batch", "4", "--augment", "heavy"]
             results.add(network, train(given, network, "", given.out / network, *flags))
     table(results)
 

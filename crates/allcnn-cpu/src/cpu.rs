@@ -1,8 +1,8 @@
 //! The device: each operation of the contract handed to its kernel.
 
 use allcnn_device::{
-    Activation, Algorithm, ConvShape, DenseShape, Device, Dropout, Epilogue, Error, LearnedNorm, Loss,
-    LrnShape, LwtaShape, Parameter, PoolKind, PoolShape, Precision, RegionDraw, Regions, Sampling, Sgd,
+    Activation, Algorithm, ConvShape, DenseShape, Device, Dropout, EdgePad, Epilogue, Error, LearnedNorm,
+    Loss, LrnShape, LwtaShape, Parameter, PoolKind, PoolShape, Precision, RegionDraw, Regions, Sampling, Sgd,
     Shape, StoredOutput,
 };
 
@@ -14,7 +14,7 @@ use crate::isa::Isa;
 use crate::ops::drop_connect::{self, Masks};
 use crate::ops::epilogue::{Finish, PassBack};
 use crate::ops::mask::Mask;
-use crate::ops::{CHUNK, assert_len, head, learned_norm, lrn, lwta, pool, sgd, unfold};
+use crate::ops::{CHUNK, assert_len, edge_pad, head, learned_norm, lrn, lwta, pool, sgd, unfold};
 use crate::peak;
 use crate::rehearsal::Rehearsed;
 use crate::stored::{Copy, Storage};
@@ -258,6 +258,25 @@ impl Device for Cpu {
         let [image, of_image] = [shape.input.len(), shape.windows_len()].map(|len| len / shape.input.batch);
         self.engine.threads().run_over(d_input.overwrite(Storage::F32), image, |at, d_image| {
             unfold::fold(&shape, &d_windows[at * of_image..][..of_image], d_image);
+        });
+    }
+
+    fn edge_pad_forward(&self, pad: EdgePad, input: &Buffer, output: &mut Buffer) {
+        let _timed = self.engine.operation("padding", [input, output]);
+        assert_len(input.len(), pad.input.len(), "input");
+        assert_len(output.len(), pad.output().len(), "output");
+        let [image, padded] = [pad.input, pad.output()].map(|shape| shape.len() / shape.batch);
+        self.engine.threads().run_over(output.overwrite(Storage::F32), padded, |at, padded| {
+            edge_pad::forward(&pad, &input[at * image..][..image], padded);
+        });
+    }
+    fn edge_pad_backward(&self, pad: EdgePad, d_output: &Buffer, d_input: &mut Buffer) {
+        let _timed = self.engine.operation("padding back", [d_output, d_input]);
+        assert_len(d_output.len(), pad.output().len(), "d_output");
+        assert_len(d_input.len(), pad.input.len(), "d_input");
+        let [image, padded] = [pad.input, pad.output()].map(|shape| shape.len() / shape.batch);
+        self.engine.threads().run_over(d_input.overwrite(Storage::F32), image, |at, d_image| {
+            edge_pad::backward(&pad, &d_output[at * padded..][..padded], d_image);
         });
     }
 

@@ -3,9 +3,9 @@
 use std::env;
 
 use allcnn_device::{
-    Activation, Algorithm, ConvShape, DenseShape, Device, Dropout, Epilogue, Error, ImageSet, LearnedNorm,
-    Loss, LrnShape, LwtaShape, Parameter, PoolShape, Precision, RegionDraw, Sampling, Sgd, Shape,
-    StoredOutput, View,
+    Activation, Algorithm, ConvShape, DenseShape, Device, Dropout, EdgePad, Epilogue, Error, ImageSet,
+    LearnedNorm, Loss, LrnShape, LwtaShape, Parameter, PoolShape, Precision, RegionDraw, Sampling, Sgd,
+    Shape, StoredOutput, View,
 };
 
 use crate::cache::Cache;
@@ -18,7 +18,7 @@ use crate::memory::{Buffer, Storage, Values, assert_len};
 use crate::pool::Pool;
 use crate::recording::Recording;
 use crate::step::Step;
-use crate::{drop_connect, elementwise, libraries, peak, sgd};
+use crate::{drop_connect, edge_pad, elementwise, libraries, peak, sgd};
 
 /// The environment variable that forbids (`0`) or allows (`1`, the default) TF32 in precision f32.
 pub const TF32: &str = "ALLCNN_CUDA_TF32";
@@ -267,6 +267,13 @@ impl Device for Cuda {
     }
     fn fold(&self, shape: ConvShape, d_windows: &Buffer, d_input: &mut Buffer) {
         self.engine.enqueue(|queue| drop_connect::windows(queue, shape, d_windows, d_input, true));
+    }
+
+    fn edge_pad_forward(&self, pad: EdgePad, input: &Buffer, output: &mut Buffer) {
+        self.engine.enqueue(|queue| edge_pad::forward(queue, pad, input, output));
+    }
+    fn edge_pad_backward(&self, pad: EdgePad, d_output: &Buffer, d_input: &mut Buffer) {
+        self.engine.enqueue(|queue| edge_pad::backward(queue, pad, d_output, d_input));
     }
 
     fn drop_connect_forward(

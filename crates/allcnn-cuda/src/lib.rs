@@ -26,6 +26,7 @@ mod cublaslt;
 mod cuda;
 mod cudnn;
 mod drop_connect;
+mod edge_pad;
 mod elementwise;
 mod engine;
 mod error;

@@ -1,7 +1,7 @@
 //! The closed set of operations that a device offers.
 
 use crate::{
-    Activation, ConvShape, DenseShape, Dropout, Error, Gate, ImageSet, LearnedNorm, Loss, LrnShape,
+    Activation, ConvShape, DenseShape, Dropout, EdgePad, Error, Gate, ImageSet, LearnedNorm, Loss, LrnShape,
     LwtaShape, PoolShape, RegionDraw, Sampling, Shape, View,
 };
 
@@ -239,6 +239,11 @@ pub trait Device: Sync {
     fn unfold(&self, shape: ConvShape, input: &Self::Buffer, windows: &mut Self::Buffer);
     /// Overwrites d_input: each value gets the sum of the signals of the windows that it is in.
     fn fold(&self, shape: ConvShape, d_windows: &Self::Buffer, d_input: &mut Self::Buffer);
+
+    /// Pads each image by copies of its nearest pixel: output(y, x) = input(y - rows, x - columns), both clamped to the input.
+    fn edge_pad_forward(&self, pad: EdgePad, input: &Self::Buffer, output: &mut Self::Buffer);
+    /// Overwrites d_input: each value gets the sum of the signals of its copies.
+    fn edge_pad_backward(&self, pad: EdgePad, d_output: &Self::Buffer, d_input: &mut Self::Buffer);
 
     /// sums = (f w) input + f bias, with factors f of their own for each image ([`Dropout::of_weight`]).
     #[allow(clippy::too_many_arguments)]

@@ -139,13 +139,9 @@ pub fn find<D: Device>(
     let samples = Samples::new(&images, &preprocessor)?.on_canvas(checkpoint.network.input().into());
     let batch = manifest.recipe.batch;
     let mut done = |images| done(images, splits.len());
-    let scores = Scorer::new(device, &checkpoint, batch.min(samples.len()))?.score(
-        &samples,
-        Views::ONE,
-        stop,
-        &mut done,
-    )?;
-    let Some(scores) = scores else { return Ok(None) };
+    let batch = batch.min(samples.len());
+    let mut scorer = Scorer::new(device, &checkpoint, batch, Views::ONE.extent(&samples))?;
+    let Some(scores) = scorer.score(&samples, Views::ONE, stop, &mut done)? else { return Ok(None) };
     // Images on disk can be identified only after they were read.
     let identities = samples.identities();
     let is_new = |identity: Option<&Identity>| identity.is_none_or(|identity| !known.contains(identity));

@@ -38,6 +38,45 @@ fn a_network_with_room_trains_heavily_and_its_run_works() {
     assert!(seen[0]["predictions"][0]["probability"].as_f64().unwrap() > 0.0, "{seen}");
 }
 
+/// Two levels of Graham's network, with fewer channels.
+const SPARSE: &str = r#"
+name = "levels"
+input = [126, 126, 3]
+sparse = true
+layers = [
+  { conv = 8, kernel = 2, padding = 0, activation = "leaky:0.3" },
+  { conv = 8, kernel = 2, padding = 0, activation = "leaky:0.3", channel_dropout = 0.2 },
+  { pool = "max", kernel = 2, stride = 2 },
+  { conv = 12, kernel = 3, padding = 0, activation = "leaky:0.3", channel_dropout = 0.2 },
+  { pool = "max", kernel = 2, stride = 2 },
+  { conv = "classes", kernel = 1, activation = "identity" },
+  { global_average = true },
+]
+"#;
+
+#[test]
+fn a_sparse_network_is_trained_and_judged_as_if_the_whole_canvas_were_computed() {
+    let folder = workspace();
+    fs::write(folder.path().join("sparse.toml"), SPARSE).unwrap();
+    fs::write(folder.path().join("whole.toml"), SPARSE.replace("sparse = true", "")).unwrap();
+    let evaluated = |network: &str, threads: &str, out: &str| {
+        let train =
+            ["train", "--model", network, "--batch", "32", "--augment", "heavy", "--threads", threads];
+        allcnn(folder.path(), &[&train, SHORT, &["--out", out]].concat()).done();
+        allcnn(folder.path(), &["eval", out, "--views", "2", "--json"]).done().json()["loss"]
+            .as_f64()
+            .unwrap()
+    };
+    let sparse = evaluated("sparse.toml", "1", "sparse");
+    assert_eq!(evaluated("sparse.toml", "2", "again"), sparse);
+    assert_same_weights(&folder.path().join("sparse"), &folder.path().join("again"));
+    let whole = evaluated("whole.toml", "2", "whole");
+    assert!((sparse - whole).abs() < 1e-4, "losses of {sparse} and {whole}");
+    assert!(fs::read_to_string(folder.path().join("sparse/run.toml")).unwrap().contains("sparse = true"));
+    picture([200, 30, 10], 0).save(folder.path().join("red.png")).unwrap();
+    allcnn(folder.path(), &["explain", "sparse", "red.png", "--out", "maps.png"]).done();
+}
+
 #[test]
 fn many_looks_need_no_heavy_training() {
     let folder = workspace();

@@ -2,6 +2,7 @@
 //! (see [`crate::simd::Kernel`]) and split into chunks that do not depend on the thread count.
 
 pub(crate) mod drop_connect;
+pub(crate) mod edge_pad;
 pub(crate) mod epilogue;
 pub(crate) mod head;
 pub(crate) mod learned_norm;

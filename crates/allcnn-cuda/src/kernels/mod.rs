@@ -13,12 +13,13 @@ use crate::error::driver_error;
 
 /// The files in the order of the one program that they make: `values.cu`, which the others use, comes first. The
 /// emulated GPU of the tests reads this list too (`tests/emulator/build.sh`).
-pub(crate) const SOURCES: [(&str, &str); 13] = [
+pub(crate) const SOURCES: [(&str, &str); 14] = [
     ("values.cu", include_str!("values.cu")),
     ("repack.cu", include_str!("repack.cu")),
     ("gather.cu", include_str!("gather.cu")),
     ("activation.cu", include_str!("activation.cu")),
     ("drop_connect.cu", include_str!("drop_connect.cu")),
+    ("edge_pad.cu", include_str!("edge_pad.cu")),
     ("bias.cu", include_str!("bias.cu")),
     ("pool.cu", include_str!("pool.cu")),
     ("learned_norm.cu", include_str!("learned_norm.cu")),
@@ -61,6 +62,8 @@ kernels! {
     DropConnectExpectedBackward => "drop_connect_expected_backward",
     Unfold => "unfold",
     Fold => "fold",
+    EdgePadForward => "edge_pad_forward",
+    EdgePadBackward => "edge_pad_backward",
     ColumnParts => "column_parts",
     ColumnTotals => "column_totals",
     PoolForward => "pool_forward",

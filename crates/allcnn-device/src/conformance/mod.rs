@@ -10,6 +10,7 @@ mod arena;
 pub mod cases;
 mod conv;
 mod drop_connect;
+mod edge_pad;
 mod learned_norm;
 mod linked;
 mod other;
@@ -98,6 +99,9 @@ fn results<D: Device>(device: &D, most_multiply_adds: usize) -> Results {
         drop_connect::compare(&arena, shape, &mut results);
     }
     drop_connect::windows(&arena, &mut results);
+    for pad in edge_pad::cases() {
+        edge_pad::compare(&arena, pad, &mut results);
+    }
     other::copies(&arena, &mut results);
     other::sums(&arena, &mut results);
     other::gathering(&arena, &mut results);

@@ -3,6 +3,7 @@
 
 mod conv;
 mod drop_connect;
+mod edge_pad;
 mod elementwise;
 mod head;
 mod images;
@@ -13,8 +14,9 @@ mod pool;
 mod unfold;
 
 use crate::{
-    Activation, Algorithm, ConvShape, DenseShape, Device, Dropout, Epilogue, Error, ImageSet, LearnedNorm,
-    Loss, LrnShape, LwtaShape, Parameter, PoolShape, RegionDraw, Sampling, Sgd, Shape, StoredOutput, View,
+    Activation, Algorithm, ConvShape, DenseShape, Device, Dropout, EdgePad, Epilogue, Error, ImageSet,
+    LearnedNorm, Loss, LrnShape, LwtaShape, Parameter, PoolShape, RegionDraw, Sampling, Sgd, Shape,
+    StoredOutput, View,
 };
 use length::assert_len;
 use pool::Pool;
@@ -138,6 +140,13 @@ impl Device for Reference {
     }
     fn fold(&self, shape: ConvShape, d_windows: &Vec<f32>, d_input: &mut Vec<f32>) {
         unfold::fold(&shape, d_windows, d_input);
+    }
+
+    fn edge_pad_forward(&self, pad: EdgePad, input: &Vec<f32>, output: &mut Vec<f32>) {
+        edge_pad::forward(&pad, input, output);
+    }
+    fn edge_pad_backward(&self, pad: EdgePad, d_output: &Vec<f32>, d_input: &mut Vec<f32>) {
+        edge_pad::backward(&pad, d_output, d_input);
     }
 
     fn drop_connect_forward(

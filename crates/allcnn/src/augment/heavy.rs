@@ -76,6 +76,17 @@ impl Heavy {
         Self { matrix: [[a * down, b * right], [c * down, d * right]], shift, colors }
     }
 
+    /// The part of the canvas, in its middle, that images of this size cover at most.
+    pub fn extent(image: Geometry) -> Geometry {
+        let [high, wide] = [image.height, image.width].map(|side| (side as f32 - 1.0) / 2.0 + 1.0);
+        let side = |along: f32, across: f32, side: usize| {
+            let half = (1.0 + STRETCH) * (along + TURN * across) + SHIFT * side as f32;
+            2 * half.ceil() as usize + 2
+        };
+        let (height, width) = (side(high, wide, image.height), side(wide, high, image.width));
+        Geometry { height, width, ..image }
+    }
+
     /// Draws the transformed `image` of size `geometry` on `out` of size `canvas`, with bilinear interpolation.
     /// Uncovered pixels are 0, the mean of the training images if these are centered.
     ///
@@ -222,5 +233,30 @@ mod tests {
         assert!((1850..2150).contains(&flips), "{flips} of 4000 flipped");
         let deviation = (levels / 12_000.0).sqrt();
         assert!((deviation - LEVEL).abs() < 0.02, "{deviation}");
+    }
+
+    #[test]
+    fn images_stay_inside_of_their_extent() {
+        for (height, width) in [(32, 32), (9, 17)] {
+            let image = Geometry { height, width, channels: 3 };
+            let extent = Heavy::extent(image);
+            let canvas = Geometry { height: 4 * height, width: 4 * width + 1, channels: 3 };
+            let mut out = vec![f32::NAN; canvas.len()];
+            let (mut rows, mut columns) = (canvas.height, canvas.width);
+            for number in 0..1000 {
+                let heavy =
+                    Heavy::draw(image, &mut Stream::new(5, Purpose::Augmentation, 0, number).sequence());
+                heavy.apply(&vec![1.0; image.len()], image, &mut out, canvas);
+                for pixel in (0..canvas.height * canvas.width).filter(|pixel| out[3 * pixel] != 0.0) {
+                    let (row, column) = (pixel / canvas.width, pixel % canvas.width);
+                    rows = rows.min(row).min(canvas.height - 1 - row);
+                    columns = columns.min(column).min(canvas.width - 1 - column);
+                }
+            }
+            let [above, beside] =
+                [canvas.height - extent.height, canvas.width - extent.width].map(|room| room / 2);
+            assert!(rows >= above && columns >= beside, "{rows} and {columns} around {extent} on {canvas}");
+            assert!(rows <= above + 5, "{rows} rows around {extent} on {canvas}, which is too large");
+        }
     }
 }

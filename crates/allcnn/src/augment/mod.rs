@@ -50,6 +50,11 @@ impl Augment {
     pub fn framing(self) -> Framing {
         if self == Self::CropFlip { Framing::Middle } else { Framing::Whole }
     }
+
+    /// The part of a larger canvas, in its middle, that augmented images of this size cover at most.
+    pub fn extent(self, image: Geometry) -> Geometry {
+        if self == Self::Heavy { Heavy::extent(image) } else { image }
+    }
 }
 
 impl fmt::Display for Augment {

@@ -58,12 +58,14 @@ impl ScoredRun {
         let input = checkpoint.network.input().into();
         let samples = Samples::new(&images, &preprocessor)?.on_canvas(input);
         let batch = if wanted.batch == 0 { manifest.recipe.batch } else { wanted.batch };
-        let mut scorer = Scorer::new(device, &checkpoint, batch.min(images.len()))?;
+        let views = views(&manifest, wanted);
+        let batch = batch.min(images.len());
+        let mut scorer = Scorer::new(device, &checkpoint, batch, views.extent(&samples))?;
         report_algorithms(&scorer.algorithms(), observer);
         let total = images.len();
         let mut done = |done| observer.observe(Event::Evaluating { done, total });
         done(0);
-        let scores = scorer.score(&samples, views(&manifest, wanted), stop, &mut done)?;
+        let scores = scorer.score(&samples, views, stop, &mut done)?;
         let Some(scores) = scores else { return Ok(None) };
         expect_finite(&[scores.loss() as f32])?;
         let identities = samples.identities();

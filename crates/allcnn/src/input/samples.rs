@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::read_ahead::ReadAhead;
 use super::read_times::{ReadClock, ReadTimes};
-use crate::augment::{SeededAugment, Showing};
+use crate::augment::{Augment, SeededAugment, Showing};
 use crate::data::{self, Identities, Images, open_file};
 use crate::preprocess::{Geometry, PreprocessError, Preprocessor, look_up};
 
@@ -111,6 +111,11 @@ impl<'a> Samples<'a> {
     /// The size of a network input.
     pub fn geometry(&self) -> Geometry {
         self.canvas
+    }
+
+    /// The part of a network input, in its middle, that the images cover at most when they are augmented so.
+    pub fn extent(&self, augment: Augment) -> Geometry {
+        augment.extent(self.preprocessor.geometry())
     }
 
     /// Uploads the images to `device`, which then assembles batches itself, with the same values as
@@ -250,7 +255,6 @@ mod tests {
     use allcnn_device::Reference;
 
     use super::*;
-    use crate::augment::Augment;
     use crate::preprocess::Method;
 
     const GEOMETRY: Geometry = Geometry { height: 6, width: 5, channels: 3 };

@@ -273,7 +273,7 @@ impl LayerKind {
     }
 
     /// The layer's operation on `input`, unchecked.
-    pub(super) fn on(&self, input: Shape) -> Operation {
+    pub(crate) fn on(&self, input: Shape) -> Operation {
         match *self {
             Self::Conv(Conv { channels, kernel, stride, padding, groups, unshared, .. }) => {
                 let shape = ConvShape { input, out_channels: channels, kernel, stride, padding, groups };

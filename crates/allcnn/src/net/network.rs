@@ -54,6 +54,7 @@ pub struct Network {
     input: Input,
     classes: usize,
     input_dropout: f32,
+    sparse: bool,
     layers: Vec<Layer>,
 }
 
@@ -75,7 +76,7 @@ impl Network {
         }
         let names = names_of(&layers);
         let layers = names.into_iter().zip(layers).map(|(name, kind)| Layer { name, kind }).collect();
-        let network = Self { name: name.into(), input, classes, input_dropout, layers };
+        let network = Self { name: name.into(), input, classes, input_dropout, sparse: false, layers };
         network.check()?;
         Ok(network)
     }
@@ -143,6 +144,11 @@ impl Network {
         self.input_dropout
     }
 
+    /// Whether training and evaluation leave out what is the same everywhere around a picture smaller than the input.
+    pub fn is_sparse(&self) -> bool {
+        self.sparse
+    }
+
     /// The layers from the input to the logits.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
@@ -182,6 +188,11 @@ impl Network {
         let network = Self { input: Input { height, width, ..self.input }, ..self.clone() };
         network.check()?;
         Ok(network)
+    }
+
+    /// Returns the network, sparse ([`Network::is_sparse`]) or not.
+    pub fn with_sparse(self, sparse: bool) -> Self {
+        Self { sparse, ..self }
     }
 
     /// Returns the network with another input dropout rate.

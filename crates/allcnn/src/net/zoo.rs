@@ -81,7 +81,7 @@ const NAMED: [Named; 12] = [
     Named { name: "maxout", side: 32, input_dropout: 0.2, layers: table4::maxout },
     Named { name: "fractional", side: 32, input_dropout: 0.0, layers: table4::fractional },
     Named { name: "large-fractional", side: 94, input_dropout: 0.0, layers: table4::large_fractional },
-    Named { name: "spatially-sparse", side: 126, input_dropout: 0.0, layers: table4::spatially_sparse },
+    Named { name: table4::SPATIALLY_SPARSE, side: 126, input_dropout: 0.0, layers: table4::spatially_sparse },
     Named { name: "dsn", side: 32, input_dropout: 0.0, layers: table4::dsn },
     Named { name: "dropconnect", side: 24, input_dropout: 0.0, layers: table4::dropconnect },
     Named { name: "tree-prior", side: 32, input_dropout: 0.1, layers: table4::tree_prior },
@@ -106,7 +106,8 @@ impl Network {
     pub fn named(name: &str, classes: usize) -> Result<Self, NetError> {
         if let Some(Named { side, input_dropout, layers, .. }) = NAMED.iter().find(|named| named.name == name)
         {
-            return Self::new(name, Input::square(*side), classes, *input_dropout, layers(classes));
+            let network = Self::new(name, Input::square(*side), classes, *input_dropout, layers(classes))?;
+            return Ok(network.with_sparse(name == table4::SPATIALLY_SPARSE));
         }
         let base = Base::C.network(classes.clamp(1, 1 << 16)); // any valid number of classes works; `new` reports the others
         if let Some(layers) = ablation::layers(name, &base) {

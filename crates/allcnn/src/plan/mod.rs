@@ -50,6 +50,7 @@ mod channel_factors;
 mod companion;
 mod mode;
 mod prepared;
+mod sparse;
 mod whole;
 
 pub use mode::Mode;

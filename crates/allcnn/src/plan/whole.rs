@@ -11,8 +11,10 @@ use super::channel_factors::ChannelFactors;
 use super::companion::Companion;
 use super::mode::Mode;
 use super::prepared::{Prepared, activate, learned_norm, link, prepare};
-use crate::net::{Network, Operation};
+use super::sparse::{Padded, crop, parts};
+use crate::net::Network;
 use crate::parameters::Parameters;
+use crate::preprocess::Geometry;
 
 /// What a plan is used for, which decides what buffers it allocates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,11 @@ pub struct Plan<'d, D: Device> {
     factors: Option<ChannelFactors<D>>,
     outputs: Buffers<D>,
     signals: Buffers<D>,
+    /// The inputs of layers that need more than is computed of the layer below.
+    padded: Vec<Option<Padded<D>>>,
+    /// The margin that is left out of the input, and room for the rest.
+    margin: [usize; 2],
+    cropped: Vec<f32>,
     targets: D::Buffer,
     losses: D::Buffer,
     /// The version of the parameters whose weights are transformed.
@@ -55,13 +62,28 @@ impl<'d, D: Device> Plan<'d, D> {
     /// # Errors
     /// [`Error::OutOfMemory`], or [`Error::InvalidShape`] when `batch` is 0.
     pub fn new(device: &'d D, network: &Network, batch: usize, purpose: PlanPurpose) -> Result<Self, Error> {
-        Self::prepared(device, network, batch, purpose, 0, &[])
+        Self::prepared(device, network, batch, purpose, 0, &[], network.input().into())
+    }
+
+    /// Prepares forward passes over pictures that cover at most `pictures` in the middle of an input that is 0 elsewhere: a
+    /// [sparse](Network::is_sparse) network computes no more than they need.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn for_scoring(
+        device: &'d D,
+        network: &Network,
+        batch: usize,
+        pictures: Geometry,
+    ) -> Result<Self, Error> {
+        Self::prepared(device, network, batch, PlanPurpose::Inference, 0, &[], pictures)
     }
 
     /// Prepares a training in which the first `frozen` layers are frozen: in every mode they compute as in
     /// [`Mode::Evaluate`], and the backward pass ends above them. The convolutions with the indices `companions`, which are not
-    /// frozen, have companion heads, whose [parameters](Parameters::add_companions) are in the same order. Panics unless a layer is
-    /// left to be trained.
+    /// frozen, have companion heads, whose [parameters](Parameters::add_companions) are in the same order. Pictures are those of
+    /// [`Plan::for_scoring`]; with frozen layers or companion heads the whole input is computed. Panics unless a layer is left to be
+    /// trained.
     ///
     /// # Errors
     /// As [`Plan::new`].
@@ -71,9 +93,11 @@ impl<'d, D: Device> Plan<'d, D> {
         batch: usize,
         frozen: usize,
         companions: &[usize],
+        pictures: Geometry,
     ) -> Result<Self, Error> {
+        let pictures = if frozen > 0 || !companions.is_empty() { network.input().into() } else { pictures };
         assert!(frozen < network.layers().len(), "a layer that is trained above {frozen} frozen ones");
-        Self::prepared(device, network, batch, PlanPurpose::Training, frozen, companions)
+        Self::prepared(device, network, batch, PlanPurpose::Training, frozen, companions, pictures)
     }
 
     fn prepared(
@@ -83,15 +107,16 @@ impl<'d, D: Device> Plan<'d, D> {
         purpose: PlanPurpose,
         frozen: usize,
         companions: &[usize],
+        pictures: Geometry,
     ) -> Result<Self, Error> {
-        let operations = network.operations(batch);
-        let shapes = std::iter::once(network.input().shape(batch));
-        let shapes = shapes.chain(operations.iter().map(Operation::output));
+        let parts = parts(network, batch, pictures);
+        let shapes = parts.iter().take(1).map(|part| part.operation.input());
+        let shapes = shapes.chain(parts.iter().map(|part| part.operation.output()));
         let lens: Vec<usize> = shapes.map(|shape| shape.len()).collect();
         let mut weight = 0;
-        let layers = network.layers().iter().zip(&operations).map(|(layer, operation)| {
+        let layers = network.layers().iter().zip(&parts).map(|(layer, part)| {
             let prepared =
-                prepare(device, layer.kind(), operation, weight, purpose == PlanPurpose::Training)?;
+                prepare(device, layer.kind(), &part.operation, weight, purpose == PlanPurpose::Training)?;
             weight += 2 * usize::from(layer.kind().has_parameters());
             Ok(prepared)
         });
@@ -104,8 +129,10 @@ impl<'d, D: Device> Plan<'d, D> {
         if purpose != PlanPurpose::Explanation {
             let (below, above) = layers.split_at_mut(frozen); // what passes between them can be read and written
             link(device, below, &[]);
-            let companions: Vec<usize> = companions.iter().map(|layer| layer - frozen).collect();
-            link(device, above, &companions);
+            let padded = (1..parts.len()).filter(|&layer| parts[layer].pad.is_some()).map(|layer| layer - 1);
+            let apart: Vec<usize> =
+                companions.iter().copied().chain(padded).map(|layer| layer - frozen).collect();
+            link(device, above, &apart);
         }
         let companions = companions.iter().zip((weight..).step_by(2));
         let companions =
@@ -122,6 +149,12 @@ impl<'d, D: Device> Plan<'d, D> {
             factors: None,
             outputs: Buffers::new(device, &lens, 0, purpose == PlanPurpose::Inference)?,
             signals: Buffers::new(device, &lens, first_signal, true)?,
+            padded: parts
+                .iter()
+                .map(|part| part.pad.map(|pad| Padded::new(device, pad)).transpose())
+                .collect::<Result<_, Error>>()?,
+            margin: parts[0].margin,
+            cropped: vec![0.0; if parts[0].margin == [0; 2] { 0 } else { lens[0] }],
             targets: device.alloc(batch * network.classes())?,
             losses: device.alloc(batch)?,
             fixed: None,
@@ -221,16 +254,23 @@ impl<'d, D: Device> Plan<'d, D> {
     pub fn upload(&mut self, images: &[f32], targets: &[f32]) -> Result<(), Error> {
         let expected = (self.network.input().shape(self.batch).len(), self.batch * self.network.classes());
         assert_eq!((images.len(), targets.len()), expected, "lengths of images and targets");
+        let images = if self.margin == [0; 2] {
+            images
+        } else {
+            crop(images, self.network.input().into(), self.margin, &mut self.cropped);
+            &self.cropped
+        };
         self.device.upload(images, self.outputs.at_mut(0))?;
         self.device.upload(targets, &mut self.targets)
     }
 
     /// Like [`Plan::upload`], but the device assembles the batch from images it stores, so less data is
-    /// transferred.
+    /// transferred. Panics if the plan leaves a part of the input out.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the device failed.
     pub fn gather(&mut self, images: &mut D::Images, views: &[View], targets: &[f32]) -> Result<(), Error> {
+        assert_eq!(self.margin, [0; 2], "the margin of a plan for images that the device stores");
         self.device.gather(images, views, self.outputs.at_mut(0))?;
         self.device.upload(targets, &mut self.targets)
     }
@@ -271,7 +311,14 @@ impl<'d, D: Device> Plan<'d, D> {
     fn forward_layers(&mut self, layers: Range<usize>, parameters: &Parameters<D>, mode: Mode<'_, D>) {
         for layer in layers {
             let dropout = mode.layer_dropout(self.network.layers()[layer].kind(), layer + 1);
-            let (input, output) = self.outputs.pair(layer, layer + 1);
+            let (below, output) = self.outputs.pair(layer, layer + 1);
+            let input = match &mut self.padded[layer] {
+                Some(padded) => {
+                    padded.forward(self.device, below);
+                    &padded.values
+                }
+                None => below,
+            };
             let trains = self.with_companions && matches!(mode, Mode::Train { .. });
             let companion = self.companions.iter_mut().find(|companion| trains && companion.layer == layer);
             match (&mut self.layers[layer], companion) {
@@ -501,14 +548,20 @@ impl<'d, D: Device> Plan<'d, D> {
     /// Propagates the signal backward through `layer` and through the gate of the layer below.
     fn signal_down(&mut self, layer: usize, parameters: &Parameters<D>, mode: Mode<'_, D>, rule: ReluRule) {
         let gate = self.gate(layer, mode, rule);
-        let (signal, d_input) = self.signals.pair(layer + 1, layer);
-        let (input, output) = (self.outputs.at(layer), self.outputs.at(layer + 1));
+        let (signal, d_below) = self.signals.pair(layer + 1, layer);
+        let (below, output) = (self.outputs.at(layer), self.outputs.at(layer + 1));
+        let (input, d_input, gate) = match &mut self.padded[layer] {
+            Some(Padded { values, signal, .. }) => (&*values, signal, None),
+            None => (below, &mut *d_below, gate),
+        };
         match &mut self.layers[layer] {
             Prepared::Conv { conv, weight, .. } => {
                 let below = gate.map(|gate| StoredOutput { output: input, gate });
                 let weights = &parameters.list()[*weight].value;
                 self.device.conv_backward_data(conv, signal, weights, below, d_input);
-                return self.undrop(layer, mode);
+                if self.padded[layer].is_none() {
+                    return self.undrop(layer, mode); // the gate is passed
+                }
             }
             Prepared::Local { shape, d_windows, conv, weight, .. } => {
                 let weights = &parameters.list()[*weight].value;
@@ -542,6 +595,9 @@ impl<'d, D: Device> Plan<'d, D> {
             Prepared::Lwta(shape) => self.device.lwta_backward(*shape, input, signal, d_input),
             Prepared::GlobalAverage(shape) => self.device.global_average_backward(*shape, signal, d_input),
         }
+        if let Some(padded) = &self.padded[layer] {
+            padded.backward(self.device, self.signals.at_mut(layer));
+        }
         self.enter(layer, mode, rule);
     }
 
@@ -555,7 +611,8 @@ impl<'d, D: Device> Plan<'d, D> {
             _ => return,
         };
         let [one, other] = &mut parameters.list_mut()[first..][..2] else { return };
-        let (input, output) = (self.outputs.at(layer), self.outputs.at(layer + 1));
+        let (below, output) = (self.outputs.at(layer), self.outputs.at(layer + 1));
+        let input = self.padded[layer].as_ref().map_or(below, |padded| &padded.values);
         let (signal, gradients) = (self.signals.at(layer + 1), (&mut one.gradient, &mut other.gradient));
         match &mut self.layers[layer] {
             Prepared::Conv { conv, .. } => {

@@ -65,7 +65,8 @@ pub fn write_report<D: Device>(
         None if !test.is_empty() => {
             let (batch, never) = (manifest.recipe.batch, AtomicBool::new(false));
             let mut tell = |done| observer.observe(Event::Evaluating { done, total: test.len() });
-            Scorer::new(device, &best, batch.min(test.len()))?.score(test, Views::ONE, &never, &mut tell)?
+            let mut scorer = Scorer::new(device, &best, batch.min(test.len()), Views::ONE.extent(test))?;
+            scorer.score(test, Views::ONE, &never, &mut tell)?
         }
         known => known,
     };

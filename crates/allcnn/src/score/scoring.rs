@@ -11,7 +11,8 @@ use super::softmax::add_softmax;
 use crate::augment::{Augment, SeededAugment, Showing};
 use crate::input::Samples;
 use crate::parameters::Parameters;
-use crate::plan::{Mode, Plan, PlanPurpose};
+use crate::plan::{Mode, Plan};
+use crate::preprocess::Geometry;
 use crate::run::Checkpoint;
 
 /// Test-time augmentation: how many views of each image to average, and how they are augmented.
@@ -28,6 +29,11 @@ pub struct Views {
 impl Views {
     /// A single view, without augmentation.
     pub const ONE: Views = Views { count: 1, augment: Augment::None, seed: 0 };
+
+    /// The part of a network input, in its middle, that the views of these images cover at most.
+    pub fn extent(self, samples: &Samples<'_>) -> Geometry {
+        samples.extent(if self.count > 1 { self.augment } else { Augment::None })
+    }
 
     /// The view parameters, in order.
     fn augments(self) -> impl Iterator<Item = SeededAugment> {
@@ -146,13 +152,18 @@ pub struct Scorer<'d, D: Device> {
 }
 
 impl<'d, D: Device> Scorer<'d, D> {
-    /// Prepares the network for `batch` images at a time.
+    /// Prepares the network for `batch` images at a time, of up to this size ([`Samples::extent`]).
     ///
     /// # Errors
     /// A device failure, such as too little memory for the network.
-    pub fn new(device: &'d D, checkpoint: &Checkpoint, batch: usize) -> Result<Self, ScoreError> {
+    pub fn new(
+        device: &'d D,
+        checkpoint: &Checkpoint,
+        batch: usize,
+        pictures: Geometry,
+    ) -> Result<Self, ScoreError> {
         let parameters = checkpoint.parameters(device)?;
-        let mut plan = Plan::new(device, &checkpoint.network, batch, PlanPurpose::Inference)?;
+        let mut plan = Plan::for_scoring(device, &checkpoint.network, batch, pictures)?;
         plan.fix_weights(&parameters)?;
         Ok(Self { device, plan, parameters })
     }
@@ -204,7 +215,7 @@ mod tests {
         let preprocessor = Preprocessor::fit(Method::MeanStd, &data.pixels, geometry).unwrap();
         let samples = Samples::new(&data, &preprocessor).unwrap();
         let parameters = Parameters::initialize(&Reference, &network, Init::He, 1).unwrap();
-        let mut plan = Plan::new(&Reference, &network, 4, PlanPurpose::Inference).unwrap();
+        let mut plan = Plan::for_scoring(&Reference, &network, 4, geometry).unwrap();
         let views = Views { count: 3, augment: Augment::FlipShift { max_shift: MAX_SHIFT }, seed: 5 };
         let mut images = TestSet::new(&Reference, &samples).unwrap();
         assert!(images.kept.is_some());

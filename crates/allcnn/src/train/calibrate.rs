@@ -32,7 +32,8 @@ pub(super) fn calibrate<D: Device>(
         Some(scores) => scores,
         None => {
             let mut tell = |done| observer.observe(Event::Evaluating { done, total: validation.len() });
-            let mut scorer = Scorer::new(device, &best, batch.min(validation.len()))?;
+            let pictures = Views::ONE.extent(validation);
+            let mut scorer = Scorer::new(device, &best, batch.min(validation.len()), pictures)?;
             let Some(scores) = scorer.score(validation, Views::ONE, stop, &mut tell)? else {
                 return Ok(None);
             };

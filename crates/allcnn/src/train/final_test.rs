@@ -29,9 +29,8 @@ pub(super) fn measure<D: Device>(
 ) -> Result<Option<Scores>, TrainError> {
     let best = run.read_best()?;
     let mut tell = |done| observer.observe(Event::Evaluating { done, total: test.len() });
-    let scores =
-        Scorer::new(device, &best, batch.min(test.len()))?.score(test, Views::ONE, stop, &mut tell)?;
-    let Some(scores) = scores else { return Ok(None) };
+    let mut scorer = Scorer::new(device, &best, batch.min(test.len()), Views::ONE.extent(test))?;
+    let Some(scores) = scorer.score(test, Views::ONE, stop, &mut tell)? else { return Ok(None) };
     progress.tested = Some(Tested { loss: scores.loss(), error_pct: scores.error_pct(1) });
     let mut last = run.read(&run.last())?;
     last.progress.tested = progress.tested;

@@ -92,7 +92,8 @@ impl<'a, D: Device> Stepper<'a, D> {
         let companions =
             recipe.companions.as_ref().map(|companions| companions.layers_of(network, task.frozen));
         let companions = companions.transpose()?.unwrap_or_default();
-        let plan = Plan::for_training(device, network, rows, task.frozen, &companions)?;
+        let pictures = train.extent(recipe.augment);
+        let plan = Plan::for_training(device, network, rows, task.frozen, &companions, pictures)?;
         let mut parameters = Parameters::initialize(device, network, recipe.init, recipe.seed)?;
         parameters.replace(device, Kind::Value, task.begun)?;
         parameters.add_companions(device, network, &companions, recipe.seed)?;

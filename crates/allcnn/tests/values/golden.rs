@@ -168,7 +168,7 @@ pub(crate) fn check_companions<D: Device>(device: &D, tolerance: Tolerance) {
     parameters.follow(&LayerRules::default(), 0.5);
     let names = parameters.names().to_vec();
     parameters.load(device, Kind::Value, &fixture.tensors("value.", &names)).unwrap();
-    let mut plan = Plan::for_training(device, &network, batch, 0, &LAYERS).unwrap();
+    let mut plan = Plan::for_training(device, &network, batch, 0, &LAYERS, network.input().into()).unwrap();
     let targets = one_hot(labels.iter().map(|&label| label as usize), network.classes());
     plan.upload(&fixture.tensor("images").values, &targets).unwrap();
 

@@ -20,6 +20,8 @@ struct NetworkText {
     classes: Option<usize>,
     #[serde(default)]
     input_dropout: f32,
+    #[serde(default)]
+    sparse: bool,
     /// Must be present; the layers are parsed separately.
     #[serde(rename = "layers")]
     _layers: Vec<IgnoredAny>,
@@ -33,6 +35,7 @@ impl Network {
     /// input = [32, 32, 3] # height, width, channels
     /// classes = 10        # where the data does not say
     /// input_dropout = 0.2
+    /// sparse = false      # or true: where a picture is smaller than the input, nothing is computed twice of what surrounds it
     /// layers = [
     ///   { conv = 64, kernel = 3 },
     ///   { conv = 64, kernel = 3, stride = 2, dropout = 0.5 },
@@ -87,8 +90,10 @@ impl Network {
     }
 
     fn read(text: &str, classes: Option<usize>) -> Result<Self, NetError> {
-        let (NetworkText { name, input: [height, width, channels], classes: own, input_dropout, .. }, layers) =
-            parse(text).map_err(|error| text_error(text, &error))?;
+        let (text_of, layers) = parse(text).map_err(|error| text_error(text, &error))?;
+        let NetworkText {
+            name, input: [height, width, channels], classes: own, input_dropout, sparse, ..
+        } = text_of;
         let Some(classes) = classes.or(own) else {
             return Err(NetError::Network {
                 name,
@@ -112,14 +117,13 @@ impl Network {
             kinds.push(kind);
         }
         let names = names_of(&kinds);
-        Self::new(name, Input { height, width, channels }, classes, input_dropout, kinds).map_err(|error| {
-            match error {
-                NetError::Layer { name, problem, .. } => {
-                    let line = names.iter().position(|known| *known == name).map(|index| lines[index]);
-                    NetError::Layer { name, line, problem }
-                }
-                other => other,
+        let network = Self::new(name, Input { height, width, channels }, classes, input_dropout, kinds);
+        network.map(|network| network.with_sparse(sparse)).map_err(|error| match error {
+            NetError::Layer { name, problem, .. } => {
+                let line = names.iter().position(|known| *known == name).map(|index| lines[index]);
+                NetError::Layer { name, line, problem }
             }
+            other => other,
         })
     }
 }

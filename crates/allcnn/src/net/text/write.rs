@@ -12,10 +12,11 @@ impl Network {
     pub fn to_toml(&self) -> String {
         let Input { height, width, channels } = self.input();
         let mut text = format!(
-            "name = {}\ninput = [{height}, {width}, {channels}]\nclasses = {}\ninput_dropout = {}\nlayers = [\n",
+            "name = {}\ninput = [{height}, {width}, {channels}]\nclasses = {}\ninput_dropout = {}\n{}layers = [\n",
             quoted(self.name()),
             self.classes(),
-            self.input_dropout()
+            self.input_dropout(),
+            if self.is_sparse() { "sparse = true\n" } else { "" }
         );
         let last = self.layers().iter().rposition(|layer| layer.kind().is_conv());
         for (index, layer) in self.layers().iter().enumerate() {

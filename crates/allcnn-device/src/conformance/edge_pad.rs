@@ -1,0 +1,31 @@
+//! Padding by copies of the nearest pixel.
+
+use super::arena::{Arena, Results, numbers};
+use super::other::TOLERANCE;
+use crate::{Device, EdgePad, Shape};
+
+pub(super) fn compare<D: Device>(arena: &Arena<'_, D>, pad: EdgePad, results: &mut Results) {
+    let (narrow, wide) = (pad.input.len(), pad.output().len());
+    let (input, mut output) = (arena.put(&numbers(narrow, 1)), arena.output(wide));
+    arena.device.edge_pad_forward(pad, &input, &mut output);
+    results.push(format!("{pad:?}"), arena.get(&output, wide), 0.0);
+    let (d_output, mut d_input) = (arena.put(&numbers(wide, 2)), arena.output(narrow));
+    arena.device.edge_pad_backward(pad, &d_output, &mut d_input);
+    results.push(format!("{pad:?}: backward"), arena.get(&d_input, narrow), TOLERANCE);
+}
+
+/// The cases, with one pixel, one channel, and sides that are not padded.
+pub(super) fn cases() -> Vec<EdgePad> {
+    let case = |(batch, height, width, channels), rows, columns| EdgePad {
+        input: Shape { batch, height, width, channels },
+        rows,
+        columns,
+    };
+    vec![
+        case((2, 4, 5, 3), 2, 3),
+        case((1, 1, 1, 17), 3, 2),
+        case((3, 2, 3, 1), 0, 4),
+        case((1, 3, 2, 8), 1, 0),
+        case((2, 2, 2, 5), 0, 0),
+    ]
+}
