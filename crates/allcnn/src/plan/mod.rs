@@ -45,9 +45,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod backward;
 mod buffers;
 mod channel_factors;
 mod companion;
+mod forward;
 mod mode;
 mod prepared;
 mod sparse;

@@ -44,6 +44,18 @@ pub(super) enum Prepared<D: Device> {
     GlobalAverage(Shape),
 }
 
+impl<D: Device> Prepared<D> {
+    /// Whether dropout belongs to the end of the layer itself, and to its gate.
+    pub(super) fn is_gated(&self) -> bool {
+        matches!(self, Self::Conv { .. } | Self::Local { .. } | Self::DropConnect { .. })
+    }
+}
+
+/// The values of weights, which have this index in the parameters, and of the bias behind them.
+pub(super) fn values<B>(list: &[Parameter<B>], weight: usize) -> [&B; 2] {
+    [&list[weight].value, &list[weight + 1].value]
+}
+
 /// The parameters of a learned norm, whose center has this index.
 pub(super) fn learned_norm<B>(list: &[Parameter<B>], center: usize) -> LearnedNorm<'_, B> {
     LearnedNorm { center: &list[center].value, rho: &list[center + 1].value }

@@ -105,23 +105,35 @@ fn alike(kind: &LayerKind) -> Option<(usize, usize)> {
 pub(super) struct Padded<D: Device> {
     pad: EdgePad,
     pub(super) values: D::Buffer,
-    pub(super) signal: D::Buffer,
+    /// In a plan that goes backward.
+    signal: Option<D::Buffer>,
 }
 
 impl<D: Device> Padded<D> {
-    pub(super) fn new(device: &D, pad: EdgePad) -> Result<Self, Error> {
+    pub(super) fn new(device: &D, pad: EdgePad, trained: bool) -> Result<Self, Error> {
         let len = pad.output().len();
-        Ok(Self { pad, values: device.alloc(len)?, signal: device.alloc(len)? })
+        let signal = trained.then(|| device.alloc(len)).transpose()?;
+        Ok(Self { pad, values: device.alloc(len)?, signal })
     }
 
-    pub(super) fn forward(&mut self, device: &D, below: &D::Buffer) {
+    /// Pads the values of the layer below.
+    pub(super) fn forward(&mut self, device: &D, below: &D::Buffer) -> &D::Buffer {
         device.edge_pad_forward(self.pad, below, &mut self.values);
+        &self.values
     }
 
+    /// The padded values, and room for the signal there. Panics in a plan that does not go backward.
+    pub(super) fn values_and_signal(&mut self) -> (&D::Buffer, &mut D::Buffer) {
+        (&self.values, self.signal.as_mut().expect(GOES_BACKWARD))
+    }
+
+    /// Brings the signal to the layer below. Panics in a plan that does not go backward.
     pub(super) fn backward(&self, device: &D, d_below: &mut D::Buffer) {
-        device.edge_pad_backward(self.pad, &self.signal, d_below);
+        device.edge_pad_backward(self.pad, self.signal.as_ref().expect(GOES_BACKWARD), d_below);
     }
 }
+
+const GOES_BACKWARD: &str = "a plan that goes backward";
 
 /// Leaves the margin out of `images`, `[batch, height, width, channels]` of this size. Panics if it is not 0 everywhere.
 pub(super) fn crop(images: &[f32], size: Geometry, [rows, columns]: [usize; 2], rest: &mut [f32]) {

@@ -1,16 +1,11 @@
-//! A network planned for one batch size, and its passes.
+//! A network planned for one batch size: what is prepared, and what goes to the device and comes back.
 
-use std::ops::Range;
-
-use allcnn_device::{
-    Activation, Algorithm, Device, Epilogue, Error, Gate, LearnedNorm, Loss, ReluRule, StoredOutput, View,
-};
+use allcnn_device::{Algorithm, Device, Error, View};
 
 use super::buffers::Buffers;
 use super::channel_factors::ChannelFactors;
 use super::companion::Companion;
-use super::mode::Mode;
-use super::prepared::{Prepared, activate, learned_norm, link, prepare};
+use super::prepared::{Prepared, link, prepare};
 use super::sparse::{Padded, crop, parts};
 use crate::net::Network;
 use crate::parameters::Parameters;
@@ -29,31 +24,31 @@ pub enum PlanPurpose {
 
 /// A network prepared for batches of one size on a device.
 pub struct Plan<'d, D: Device> {
-    device: &'d D,
-    network: Network,
+    pub(super) device: &'d D,
+    pub(super) network: Network,
     batch: usize,
-    purpose: PlanPurpose,
+    pub(super) purpose: PlanPurpose,
     /// The first layers, up to this one, are frozen: they compute as in evaluation and get no gradients.
-    frozen: usize,
-    layers: Vec<Prepared<D>>,
+    pub(super) frozen: usize,
+    pub(super) layers: Vec<Prepared<D>>,
     /// The heads on hidden layers, and whether training passes compute them.
-    companions: Vec<Companion<D>>,
-    with_companions: bool,
+    pub(super) companions: Vec<Companion<D>>,
+    pub(super) with_companions: bool,
     /// Factors on the channels of some layers.
-    factors: Option<ChannelFactors<D>>,
-    outputs: Buffers<D>,
-    signals: Buffers<D>,
+    pub(super) factors: Option<ChannelFactors<D>>,
+    pub(super) outputs: Buffers<D>,
+    pub(super) signals: Buffers<D>,
     /// The inputs of layers that need more than is computed of the layer below.
-    padded: Vec<Option<Padded<D>>>,
+    pub(super) padded: Vec<Option<Padded<D>>>,
     /// The margin that is left out of the input, and room for the rest.
     margin: [usize; 2],
     cropped: Vec<f32>,
-    targets: D::Buffer,
-    losses: D::Buffer,
+    pub(super) targets: D::Buffer,
+    pub(super) losses: D::Buffer,
     /// The version of the parameters whose weights are transformed.
     fixed: Option<u64>,
     /// The step for passes outside training; its number is the view's.
-    view: D::Step,
+    pub(super) view: D::Step,
 }
 
 impl<'d, D: Device> Plan<'d, D> {
@@ -80,7 +75,7 @@ impl<'d, D: Device> Plan<'d, D> {
     }
 
     /// Prepares a training in which the first `frozen` layers are frozen: in every mode they compute as in
-    /// [`Mode::Evaluate`], and the backward pass ends above them. The convolutions with the indices `companions`, which are not
+    /// [`Mode::Evaluate`](super::Mode::Evaluate), and the backward pass ends above them. The convolutions with the indices `companions`, which are not
     /// frozen, have companion heads, whose [parameters](Parameters::add_companions) are in the same order. Pictures are those of
     /// [`Plan::for_scoring`]; with frozen layers or companion heads the whole input is computed. Panics unless a layer is left to be
     /// trained.
@@ -151,7 +146,9 @@ impl<'d, D: Device> Plan<'d, D> {
             signals: Buffers::new(device, &lens, first_signal, true)?,
             padded: parts
                 .iter()
-                .map(|part| part.pad.map(|pad| Padded::new(device, pad)).transpose())
+                .map(|part| {
+                    part.pad.map(|pad| Padded::new(device, pad, purpose == PlanPurpose::Training)).transpose()
+                })
                 .collect::<Result<_, Error>>()?,
             margin: parts[0].margin,
             cropped: vec![0.0; if parts[0].margin == [0; 2] { 0 } else { lens[0] }],
@@ -217,7 +214,7 @@ impl<'d, D: Device> Plan<'d, D> {
         self.factors.as_mut().expect("scaled channels").means(self.device, means)
     }
 
-    /// Selects the fractional pooling regions for later passes in [`Mode::Evaluate`]; the default is view 0.
+    /// Selects the fractional pooling regions for later passes in [`Mode::Evaluate`](super::Mode::Evaluate); the default is view 0.
     /// Averaging over several views of an image is Graham's test procedure (2015, section 3).
     pub fn set_view(&mut self, view: u64) {
         self.device.set_step(&mut self.view, view, 0.0);
@@ -293,168 +290,6 @@ impl<'d, D: Device> Plan<'d, D> {
         self.device.upload(targets, &mut self.targets)
     }
 
-    /// Computes every layer's output from the batch.
-    pub fn forward(&mut self, parameters: &Parameters<D>, mode: Mode<'_, D>) {
-        let of_input = if self.frozen > 0 { Mode::Evaluate } else { mode };
-        if let Some((dropout, step)) = of_input.dropout(self.network.input_dropout(), 0) {
-            self.device.dropout(dropout, step, self.outputs.at_mut(0));
-        }
-        self.forward_layers(0..self.frozen, parameters, Mode::Evaluate);
-        self.forward_from_features(parameters, mode);
-    }
-
-    /// Computes the outputs of the layers that are not frozen, from the batch's features.
-    pub fn forward_from_features(&mut self, parameters: &Parameters<D>, mode: Mode<'_, D>) {
-        self.forward_layers(self.frozen..self.layers.len(), parameters, mode);
-    }
-
-    fn forward_layers(&mut self, layers: Range<usize>, parameters: &Parameters<D>, mode: Mode<'_, D>) {
-        for layer in layers {
-            let dropout = mode.layer_dropout(self.network.layers()[layer].kind(), layer + 1);
-            let (below, output) = self.outputs.pair(layer, layer + 1);
-            let input = match &mut self.padded[layer] {
-                Some(padded) => {
-                    padded.forward(self.device, below);
-                    &padded.values
-                }
-                None => below,
-            };
-            let trains = self.with_companions && matches!(mode, Mode::Train { .. });
-            let companion = self.companions.iter_mut().find(|companion| trains && companion.layer == layer);
-            match (&mut self.layers[layer], companion) {
-                (Prepared::Conv { conv, activation, weight }, Some(companion)) => {
-                    let list = parameters.list();
-                    let (weights, bias) = (&list[*weight].value, &list[*weight + 1].value);
-                    let plain = Epilogue { activation: Activation::Identity, dropout: None };
-                    self.device.conv_forward(
-                        conv,
-                        input,
-                        weights,
-                        bias,
-                        plain,
-                        &self.view,
-                        &mut companion.sums,
-                    );
-                    companion.forward(self.device, parameters, &self.view);
-                    activate(self.device, *activation, &companion.sums, output);
-                    if let Some((dropout, step)) = dropout {
-                        self.device.dropout(dropout, step, output);
-                    }
-                }
-                (Prepared::Conv { conv, activation, weight }, None) => {
-                    let epilogue =
-                        Epilogue { activation: *activation, dropout: dropout.map(|(dropout, _)| dropout) };
-                    let step = dropout.map_or(&self.view, |(_, step)| step);
-                    let list = parameters.list();
-                    let (weights, bias) = (&list[*weight].value, &list[*weight + 1].value);
-                    self.device.conv_forward(conv, input, weights, bias, epilogue, step, output);
-                }
-                (Prepared::Local { shape, windows, conv, activation, weight, .. }, _) => {
-                    self.device.unfold(*shape, input, windows);
-                    let dropped = dropout.map(|(dropout, _)| dropout);
-                    let epilogue = Epilogue { activation: *activation, dropout: dropped };
-                    let step = dropout.map_or(&self.view, |(_, step)| step);
-                    let list = parameters.list();
-                    let (weights, bias) = (&list[*weight].value, &list[*weight + 1].value);
-                    self.device.conv_forward(conv, windows, weights, bias, epilogue, step, output);
-                }
-                (Prepared::DropConnect { shape, rate, sums, activation, weight }, _) => {
-                    let list = parameters.list();
-                    let (weights, bias) = (&list[*weight].value, &list[*weight + 1].value);
-                    match mode.drop_connect(*rate, layer + 1) {
-                        Some(masks) => {
-                            self.device.drop_connect_forward(*shape, masks, input, weights, bias, sums);
-                            activate(self.device, *activation, sums, output);
-                        }
-                        None => {
-                            let layer = (*shape, *rate, *activation);
-                            self.device.drop_connect_expected(layer, input, weights, bias, output);
-                        }
-                    }
-                    if let Some((dropout, step)) = dropout {
-                        self.device.dropout(dropout, step, output);
-                    }
-                }
-                (Prepared::Pool { pool, norms, learned }, _) => {
-                    let (draw, step) = mode.regions(layer + 1, &self.view);
-                    self.device.pool_draw(pool, draw, step);
-                    for output in std::iter::once(output).chain(norms) {
-                        match learned.map(|center| learned_norm(parameters.list(), center)) {
-                            Some(norm) => self.device.learned_norm_forward(pool, input, norm, output),
-                            None => self.device.pool_forward(pool, input, mode.sampling(layer + 1), output),
-                        }
-                    }
-                }
-                (Prepared::Lrn(shape), _) => self.device.lrn_forward(*shape, input, output),
-                (Prepared::Lwta(shape), _) => self.device.lwta_forward(*shape, input, output),
-                (Prepared::GlobalAverage(shape), _) => {
-                    self.device.global_average_forward(*shape, input, output);
-                }
-            }
-            if let (Some((dropout, step)), false) = (dropout, self.is_gated(layer)) {
-                self.device.dropout(dropout, step, self.outputs.at_mut(layer + 1));
-            }
-            if let Some(factors) = &mut self.factors {
-                factors.pass(self.device, layer, self.outputs.at_mut(layer + 1));
-            }
-        }
-    }
-
-    /// Computes the loss of the logits against the targets, of each row, and the gradient of the logits times `scale` (1 /
-    /// number of filled rows for the gradient of the mean loss); the same of the companion heads.
-    pub fn loss(&mut self, loss: Loss, scale: f32) {
-        let top = self.layers.len();
-        let (logits, d_logits) = (self.outputs.at(top), self.signals.at_mut(top));
-        let classes = self.network.classes();
-        self.device.loss(loss, classes, logits, &self.targets, scale, &mut self.losses, d_logits);
-        for companion in self.companions.iter_mut().filter(|_| self.with_companions) {
-            companion.loss(self.device, loss, classes, &self.targets, scale);
-        }
-    }
-
-    /// Computes the parameter gradients of all layers that are not frozen from the logit gradient that [`Plan::loss`]
-    /// stored. `mode` must be that of the forward pass. Panics unless the plan is for training, and for a layer with DropConnect
-    /// outside of [`Mode::Train`].
-    pub fn backward(&mut self, parameters: &mut Parameters<D>, mode: Mode<'_, D>) {
-        assert_eq!(self.purpose, PlanPurpose::Training, "the purpose of a plan that goes backward");
-        self.enter(self.layers.len(), mode, ReluRule::Backprop);
-        for layer in (self.frozen..self.layers.len()).rev() {
-            for companion in
-                self.companions.iter_mut().filter(|own| self.with_companions && own.layer == layer)
-            {
-                companion.backward(self.device, parameters, self.signals.at_mut(layer + 1));
-            }
-            self.gradients(layer, parameters, mode);
-            if layer > self.frozen {
-                self.signal_down(layer, parameters, mode, ReluRule::Backprop);
-            }
-        }
-    }
-
-    /// Propagates a signal from the output of `layer` back to the input image under `rule` (section 3.4 of the
-    /// paper), using the activations of the last forward pass in [`Mode::Evaluate`], and copies the result,
-    /// `[batch, height, width, channels]`, to `picture`. Panics unless the plan is for explanation and the lengths
-    /// match.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when the device failed.
-    pub fn explain(
-        &mut self,
-        parameters: &Parameters<D>,
-        layer: usize,
-        signal: &[f32],
-        rule: ReluRule,
-        picture: &mut [f32],
-    ) -> Result<(), Error> {
-        assert_eq!(self.purpose, PlanPurpose::Explanation, "the purpose of a plan that explains");
-        self.device.upload(signal, self.signals.at_mut(layer + 1))?;
-        self.enter(layer + 1, Mode::Evaluate, rule);
-        for layer in (0..=layer).rev() {
-            self.signal_down(layer, parameters, Mode::Evaluate, rule);
-        }
-        self.device.download(self.signals.at(0), picture)
-    }
-
     /// Copies the losses `[batch]` and the logits `[batch, classes]` into `log` on the device, from index `at` on.
     pub fn log(&self, log: &mut D::Buffer, at: usize) {
         self.device.copy(&self.losses, log, at);
@@ -497,151 +332,5 @@ impl<'d, D: Device> Plan<'d, D> {
     /// [`Error::Unavailable`] when the device failed.
     pub fn losses(&self, values: &mut [f32]) -> Result<(), Error> {
         self.device.download(&self.losses, values)
-    }
-
-    /// The gate (backward pass through activation and dropout) of the layer with an activation that writes `slot`; `None` if
-    /// it is the identity.
-    fn gate(&self, slot: usize, mode: Mode<'_, D>, rule: ReluRule) -> Option<Gate> {
-        let layer = slot.checked_sub(1)?;
-        let activation = match self.layers[layer] {
-            Prepared::Conv { activation, .. } | Prepared::Local { activation, .. } => activation,
-            // In testing the way back through its activation is its own; the rules keep what they keep of a signal.
-            Prepared::DropConnect { activation, .. } if matches!(mode, Mode::Evaluate) => {
-                let gate = Gate { activation, rule: ReluRule::Deconvnet, dropout_rate: 0.0 };
-                return (rule != ReluRule::Backprop).then_some(gate);
-            }
-            Prepared::DropConnect { activation, .. } => activation,
-            _ => return None,
-        };
-        let kind = self.network.layers()[layer].kind();
-        let dropout_rate = mode.layer_dropout(kind, slot).map_or(0.0, |(dropout, _)| dropout.rate);
-        let open = activation == Activation::Identity && dropout_rate == 0.0;
-        (!open).then_some(Gate { activation, rule, dropout_rate })
-    }
-
-    /// Applies the gate of the convolution that writes `slot` to the signal there, in place.
-    fn enter(&mut self, slot: usize, mode: Mode<'_, D>, rule: ReluRule) {
-        if let Some(gate) = self.gate(slot, mode, rule) {
-            let below = StoredOutput { output: self.outputs.at(slot), gate };
-            self.device.activation_backward(below, self.signals.at_mut(slot));
-        }
-        self.undrop(slot, mode);
-    }
-
-    /// Whether dropout belongs to the end of the layer itself, and to its gate.
-    fn is_gated(&self, layer: usize) -> bool {
-        matches!(
-            self.layers[layer],
-            Prepared::Conv { .. } | Prepared::Local { .. } | Prepared::DropConnect { .. }
-        )
-    }
-
-    /// Applies the dropout backward pass of the layer that writes `slot` to the signal there, where it is not part of its
-    /// gate.
-    fn undrop(&mut self, slot: usize, mode: Mode<'_, D>) {
-        let Some(layer) = slot.checked_sub(1).filter(|&layer| !self.is_gated(layer)) else { return };
-        let kind = self.network.layers()[layer].kind();
-        let Some((dropout, step)) = mode.layer_dropout(kind, slot) else { return };
-        self.device.dropout(dropout, step, self.signals.at_mut(slot));
-    }
-
-    /// Propagates the signal backward through `layer` and through the gate of the layer below.
-    fn signal_down(&mut self, layer: usize, parameters: &Parameters<D>, mode: Mode<'_, D>, rule: ReluRule) {
-        let gate = self.gate(layer, mode, rule);
-        let (signal, d_below) = self.signals.pair(layer + 1, layer);
-        let (below, output) = (self.outputs.at(layer), self.outputs.at(layer + 1));
-        let (input, d_input, gate) = match &mut self.padded[layer] {
-            Some(Padded { values, signal, .. }) => (&*values, signal, None),
-            None => (below, &mut *d_below, gate),
-        };
-        match &mut self.layers[layer] {
-            Prepared::Conv { conv, weight, .. } => {
-                let below = gate.map(|gate| StoredOutput { output: input, gate });
-                let weights = &parameters.list()[*weight].value;
-                self.device.conv_backward_data(conv, signal, weights, below, d_input);
-                if self.padded[layer].is_none() {
-                    return self.undrop(layer, mode); // the gate is passed
-                }
-            }
-            Prepared::Local { shape, d_windows, conv, weight, .. } => {
-                let weights = &parameters.list()[*weight].value;
-                self.device.conv_backward_data(conv, signal, weights, None, d_windows);
-                self.device.fold(*shape, d_windows, d_input);
-            }
-            Prepared::DropConnect { shape, rate, activation, weight, .. } => {
-                let list = parameters.list();
-                let (weights, bias) = (&list[*weight].value, &list[*weight + 1].value);
-                match mode.drop_connect(*rate, layer + 1) {
-                    Some(masks) => {
-                        self.device.drop_connect_backward_data(*shape, masks, signal, weights, d_input);
-                    }
-                    None => {
-                        let layer = (*shape, *rate, *activation);
-                        let device = self.device;
-                        device.drop_connect_expected_backward(layer, input, weights, bias, signal, d_input);
-                    }
-                }
-            }
-            Prepared::Pool { pool, norms, learned } => {
-                let output = norms.as_ref().unwrap_or(output);
-                match learned.map(|center| learned_norm(parameters.list(), center)) {
-                    Some(norm) => {
-                        self.device.learned_norm_backward(pool, input, norm, output, signal, d_input);
-                    }
-                    None => self.device.pool_backward(pool, input, output, signal, d_input),
-                }
-            }
-            Prepared::Lrn(shape) => self.device.lrn_backward(*shape, input, signal, d_input),
-            Prepared::Lwta(shape) => self.device.lwta_backward(*shape, input, signal, d_input),
-            Prepared::GlobalAverage(shape) => self.device.global_average_backward(*shape, signal, d_input),
-        }
-        if let Some(padded) = &self.padded[layer] {
-            padded.backward(self.device, self.signals.at_mut(layer));
-        }
-        self.enter(layer, mode, rule);
-    }
-
-    /// Computes the gradients of a layer's parameters from the signal at its output.
-    fn gradients(&mut self, layer: usize, parameters: &mut Parameters<D>, mode: Mode<'_, D>) {
-        let first = match self.layers[layer] {
-            Prepared::Conv { weight, .. }
-            | Prepared::Local { weight, .. }
-            | Prepared::DropConnect { weight, .. } => weight,
-            Prepared::Pool { learned: Some(center), .. } => center,
-            _ => return,
-        };
-        let [one, other] = &mut parameters.list_mut()[first..][..2] else { return };
-        let (below, output) = (self.outputs.at(layer), self.outputs.at(layer + 1));
-        let input = self.padded[layer].as_ref().map_or(below, |padded| &padded.values);
-        let (signal, gradients) = (self.signals.at(layer + 1), (&mut one.gradient, &mut other.gradient));
-        match &mut self.layers[layer] {
-            Prepared::Conv { conv, .. } => {
-                self.device.conv_backward_weights(conv, input, signal, gradients.0, gradients.1);
-            }
-            Prepared::Local { conv, windows, .. } => {
-                self.device.conv_backward_weights(conv, windows, signal, gradients.0, gradients.1);
-            }
-            Prepared::DropConnect { shape, rate, .. } => {
-                let masks = mode
-                    .drop_connect(*rate, layer + 1)
-                    .expect("gradients of DropConnect are those of training");
-                let device = self.device;
-                device.drop_connect_backward_weights(*shape, masks, input, signal, gradients.0, gradients.1);
-            }
-            Prepared::Pool { pool, norms, .. } => {
-                let norm = LearnedNorm { center: &one.value, rho: &other.value };
-                let output = norms.as_ref().unwrap_or(output);
-                self.device.learned_norm_gradients(
-                    pool,
-                    input,
-                    norm,
-                    output,
-                    signal,
-                    gradients.0,
-                    gradients.1,
-                );
-            }
-            Prepared::Lrn(_) | Prepared::Lwta(_) | Prepared::GlobalAverage(_) => {}
-        }
     }
 }
