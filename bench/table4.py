@@ -33,7 +33,8 @@ SYSTEMS = {
     "nin": ("nin", ""),
     "maxout": ("maxout", ""),
     "dsn": ("dsn", 'loss = "squared-hinge"\n' + HEADS),
-    "dsn without heads": ("dsn", ""),
+    "dsn without heads": ("dsn", 'loss = "squared-hinge"\n'),
+    "dsn without heads or hinge": ("dsn", ""),
     "dropconnect": ("dropconnect", ""),
     "tree-prior": ("tree-prior", GROUPS),
     "tree-prior without prior": ("tree-prior", ""),
@@ -66,14 +67,14 @@ def run(command):
     return json.loads(done.stdout)
 
 
-def train(given, model, recipe, out, *flags):
+def train(given, model, recipe, out, holdout, *flags):
     """A training, begun or gone on with; its test error in percent with the interval, images/s and whether it learned."""
     if (out / "run.toml").exists():
         command = [given.program, "train", "--resume", out]
     else:
         recipe_file = out.with_suffix(".toml")
         recipe_file.write_text(RECIPE + recipe)
-        command = [given.program, "train", "--model", model, "--data", given.data, "--holdout", given.holdout, "--recipe", recipe_file]
+        command = [given.program, "train", "--model", model, "--data", given.data, "--holdout", holdout, "--recipe", recipe_file]
         command += ["--out", out, *flags]
     said = run([*command, "--json", "--quiet"])
     return {key: said[key] for key in ["test_error_pct", "test_error_interval95", "images_per_s", "health"]}
@@ -113,7 +114,7 @@ def main():
         if name not in results.done:
             model, recipe = SYSTEMS[system]
             out = given.out / name.replace(" ", "-")
-            results.add(name, train(given, model, recipe, out, *length, "--seed", seed))
+            results.add(name, train(given, model, recipe, out, given.holdout, *length, "--seed", seed))
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         trainings = [pool.submit(one, system, seed) for seed in range(given.seeds) for system in given.systems.split(",")]
@@ -126,7 +127,7 @@ def main():
     for network in filter(None, given.canvas.split(",")):
         if network not in results.done:
             flags = ["--limit", "1000", "--iterations", given.steps, "--batch", "4", "--augment", "heavy"]
-            results.add(network, train(given, network, "", given.out / network, *flags))
+            results.add(network, train(given, network, "", given.out / network, "1", *flags))
     table(results)
 
 
