@@ -7,9 +7,6 @@ use allcnn_device::{Activation, Fractional, PoolKind, RegionSequence, Windows};
 use super::build::{convs, large_chain, leaky};
 use super::layer::{Conv, LayerKind, Lrn, Pool};
 
-/// The network that computes nothing twice of what surrounds a picture.
-pub(super) const SPATIALLY_SPARSE: &str = "spatially-sparse";
-
 /// Network in Network for CIFAR-10 (Lin et al. 2014), as in its Caffe definition: the second pooling is an
 /// average.
 pub(super) fn nin(classes: usize) -> Vec<LayerKind> {

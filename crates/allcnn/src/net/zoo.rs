@@ -67,24 +67,38 @@ struct Named {
     /// Height and width of its input.
     side: usize,
     input_dropout: f32,
+    /// Whether it is [sparse](Network::is_sparse).
+    sparse: bool,
     /// Its layers, given the number of classes.
     layers: fn(usize) -> Vec<LayerKind>,
 }
 
 /// The paper's own, then those it compares with (Table 4).
 const NAMED: [Named; 12] = [
-    Named { name: "large-all-cnn", side: 126, input_dropout: 0.0, layers: large },
-    Named { name: "imagenet-all-cnn-b", side: 224, input_dropout: 0.0, layers: imagenet },
-    Named { name: "caffenet", side: 227, input_dropout: 0.0, layers: caffenet },
-    Named { name: "alexnet", side: 224, input_dropout: 0.0, layers: alexnet },
-    Named { name: "nin", side: 32, input_dropout: 0.0, layers: table4::nin },
-    Named { name: "maxout", side: 32, input_dropout: 0.2, layers: table4::maxout },
-    Named { name: "fractional", side: 32, input_dropout: 0.0, layers: table4::fractional },
-    Named { name: "large-fractional", side: 94, input_dropout: 0.0, layers: table4::large_fractional },
-    Named { name: table4::SPATIALLY_SPARSE, side: 126, input_dropout: 0.0, layers: table4::spatially_sparse },
-    Named { name: "dsn", side: 32, input_dropout: 0.0, layers: table4::dsn },
-    Named { name: "dropconnect", side: 24, input_dropout: 0.0, layers: table4::dropconnect },
-    Named { name: "tree-prior", side: 32, input_dropout: 0.1, layers: table4::tree_prior },
+    Named { name: "large-all-cnn", side: 126, input_dropout: 0.0, sparse: false, layers: large },
+    Named { name: "imagenet-all-cnn-b", side: 224, input_dropout: 0.0, sparse: false, layers: imagenet },
+    Named { name: "caffenet", side: 227, input_dropout: 0.0, sparse: false, layers: caffenet },
+    Named { name: "alexnet", side: 224, input_dropout: 0.0, sparse: false, layers: alexnet },
+    Named { name: "nin", side: 32, input_dropout: 0.0, sparse: false, layers: table4::nin },
+    Named { name: "maxout", side: 32, input_dropout: 0.2, sparse: false, layers: table4::maxout },
+    Named { name: "fractional", side: 32, input_dropout: 0.0, sparse: false, layers: table4::fractional },
+    Named {
+        name: "large-fractional",
+        side: 94,
+        input_dropout: 0.0,
+        sparse: false,
+        layers: table4::large_fractional,
+    },
+    Named {
+        name: "spatially-sparse",
+        side: 126,
+        input_dropout: 0.0,
+        sparse: true,
+        layers: table4::spatially_sparse,
+    },
+    Named { name: "dsn", side: 32, input_dropout: 0.0, sparse: false, layers: table4::dsn },
+    Named { name: "dropconnect", side: 24, input_dropout: 0.0, sparse: false, layers: table4::dropconnect },
+    Named { name: "tree-prior", side: 32, input_dropout: 0.1, sparse: false, layers: table4::tree_prior },
 ];
 
 impl Network {
@@ -104,10 +118,11 @@ impl Network {
     /// # Errors
     /// [`NetError::UnknownModel`] with a suggestion, or [`NetError::Network`] if `classes` is out of range.
     pub fn named(name: &str, classes: usize) -> Result<Self, NetError> {
-        if let Some(Named { side, input_dropout, layers, .. }) = NAMED.iter().find(|named| named.name == name)
+        if let Some(Named { side, input_dropout, sparse, layers, .. }) =
+            NAMED.iter().find(|named| named.name == name)
         {
             let network = Self::new(name, Input::square(*side), classes, *input_dropout, layers(classes))?;
-            return Ok(network.with_sparse(name == table4::SPATIALLY_SPARSE));
+            return Ok(network.with_sparse(*sparse));
         }
         let base = Base::C.network(classes.clamp(1, 1 << 16)); // any valid number of classes works; `new` reports the others
         if let Some(layers) = ablation::layers(name, &base) {

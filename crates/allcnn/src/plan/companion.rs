@@ -5,8 +5,8 @@ use allcnn_device::{Activation, Device, Epilogue, Error, Loss};
 use crate::net::Network;
 use crate::parameters::Parameters;
 
-/// What a head's sums pass before its loss: nothing.
-const PLAIN: Epilogue = Epilogue { activation: Activation::Identity, dropout: None };
+/// What sums pass before a head, and a head's own before its loss: nothing.
+pub(super) const PLAIN: Epilogue = Epilogue { activation: Activation::Identity, dropout: None };
 
 /// A head, prepared for one batch size.
 pub(super) struct Companion<D: Device> {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use allcnn_device::{Activation, Device, Dropout, Epilogue, Loss, Parameter};
 
-use super::companion::Companion;
+use super::companion::{Companion, PLAIN};
 use super::mode::Mode;
 use super::prepared::{Prepared, activate, learned_norm, values};
 use super::whole::Plan;
@@ -148,8 +148,7 @@ impl<D: Device> Prepared<D> {
             unreachable!("a companion head on layer {}, which is no convolution", pass.slot - 1)
         };
         let [weights, bias] = values(parameters.list(), *weight);
-        let plain = Epilogue { activation: Activation::Identity, dropout: None };
-        pass.device.conv_forward(conv, input, weights, bias, plain, pass.view, &mut companion.sums);
+        pass.device.conv_forward(conv, input, weights, bias, PLAIN, pass.view, &mut companion.sums);
         companion.forward(pass.device, parameters, pass.view);
         activate(pass.device, *activation, &companion.sums, output);
         if let Some((dropout, step)) = pass.dropout {
